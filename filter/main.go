@@ -1,21 +1,17 @@
+// Command filter is the healthgate plugin, to be compiled to WebAssembly:
+//
+//	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o build/healthgate.wasm ./filter
+//
+// The files here are glue between the host and the packages beside them, which hold the decisions.
 package main
 
-import (
-	"github.com/proxy-wasm/proxy-wasm-go-sdk/proxywasm"
-	"github.com/proxy-wasm/proxy-wasm-go-sdk/proxywasm/types"
-)
+import "github.com/healthgate/healthgate/filter/sdk"
 
 func main() {}
 
-type vm struct{ types.DefaultVMContext }
-type pl struct{ types.DefaultPluginContext }
+func init() { sdk.SetVMContext(&vm{}) }
 
-func init() { proxywasm.SetVMContext(&vm{}) }
-func (*vm) NewPluginContext(uint32) types.PluginContext { return &pl{} }
-func (p *pl) OnPluginStart(int) types.OnPluginStartStatus {
-	for _, n := range [][]string{{"xds", "node", "id"}, {"xds", "node", "cluster"}, {"xds", "node", "locality", "zone"}, {"node", "id"}, {"node", "locality", "zone"}, {"node", "cluster"},{"xds","node"}, {"node"}} {
-		v, err := proxywasm.GetProperty(n)
-		proxywasm.LogWarnf("%v = %q %v", n, v, err)
-	}
-	return types.OnPluginStartStatusOK
-}
+type vm struct{ sdk.DefaultVMContext }
+
+// NewPluginContext makes the root context of one configuration. A VM has several when several filters share it.
+func (*vm) NewPluginContext(uint32) sdk.PluginContext { return &plugin{} }

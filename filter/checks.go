@@ -1,0 +1,106 @@
+package main
+
+import (
+	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/host"
+	"github.com/healthgate/healthgate/filter/maintenance"
+	"github.com/healthgate/healthgate/filter/sdk"
+	"github.com/healthgate/healthgate/filter/trust"
+	"github.com/healthgate/healthgate/filter/verdict"
+)
+
+// checks is the hot path: it sees each request once, when its headers have come.
+type checks struct {
+	sdk.DefaultHttpContext
+	plugin  *plugin
+	headers [][verdict.Kinds][]byte // by endpoint: the reply's headers, encoded once
+}
+
+func newChecks(p *plugin) checks {
+	c := checks{plugin: p}
+	for i := range p.config.Endpoints {
+		e := &p.config.Endpoints[i]
+		c.headers = append(c.headers, [verdict.Kinds][]byte{
+			verdict.Untrusted:   host.EncodeHeaders(e.Untrusted.Headers),
+			verdict.Maintenance: host.EncodeHeaders(e.Maintenance.Reply.Headers),
+			verdict.Draining:    host.EncodeHeaders(verdict.DrainingReply.Headers),
+			verdict.Unknown:     host.EncodeHeaders(e.Unknown.Headers),
+			verdict.Unhealthy:   host.EncodeHeaders(e.Unhealthy.Headers),
+			verdict.Healthy:     host.EncodeHeaders(e.Healthy.Headers),
+		})
+	}
+	return c
+}
+
+// details are Envoy's response code details, by outcome.
+var details = [verdict.Kinds]string{
+	verdict.Untrusted:   "healthgate_untrusted",
+	verdict.Maintenance: "healthgate_maintenance",
+	verdict.Draining:    "healthgate_draining",
+	verdict.Unknown:     "healthgate_unknown",
+	verdict.Unhealthy:   "healthgate_unhealthy",
+	verdict.Healthy:     "healthgate_healthy",
+}
+
+// requestHeaders is match.Request on the current stream.
+type requestHeaders struct{}
+
+func (requestHeaders) Header(name string) (string, bool) {
+	value, err := sdk.GetHttpRequestHeader(name)
+	return value, err == nil
+}
+
+// OnHttpRequestHeaders answers a health check, and lets everything else pass.
+func (c *checks) OnHttpRequestHeaders(int, bool) sdk.Action {
+	path, err := sdk.GetHttpRequestHeader(":path")
+	if err != nil {
+		return sdk.ActionContinue // CONNECT has no path
+	}
+	injectRequestFault()
+	p := c.plugin
+	i := p.table.Find(path, requestHeaders{})
+	if i < 0 {
+		return sdk.ActionContinue
+	}
+	a := c.decide(&p.config.Endpoints[i])
+	p.metrics.checks[i][a.Kind].Increment()
+	if a.Reply.Pass {
+		return sdk.ActionContinue
+	}
+	host.SendLocalResponse(a.Status, details[a.Kind], a.Reply.Body, c.headers[i][a.Kind])
+	return sdk.ActionPause
+}
+
+func (c *checks) decide(e *config.Endpoint) verdict.Answer {
+	p := c.plugin
+	if !trusted(&e.Trusted) {
+		return verdict.Refuse(e)
+	}
+	p.view.refresh()
+	return verdict.Decide(p.config, e, p.view.record, e.Maintenance.RouteMetadata && routeInMaintenance(), p.clock)
+}
+
+// trusted reports whether the request's peer is one of the load balancer's addresses.
+func trusted(t *config.Trusted) bool {
+	var value []byte
+	var err error
+	if t.Peer == config.PeerFilterState {
+		value, err = sdk.GetProperty("filter_state", t.FilterState)
+	} else {
+		value, err = sdk.GetProperty("source", "address")
+	}
+	if err != nil {
+		return false
+	}
+	addr, connection, ok := trust.ParsePeer(string(value))
+	if !ok || t.Peer == config.PeerConnection && !connection {
+		return false
+	}
+	return t.Set.Contains(addr)
+}
+
+// routeInMaintenance reads the metadata of the route that Envoy chose for the request.
+func routeInMaintenance() bool {
+	value, err := sdk.GetProperty("xds", "route_metadata", "filter_metadata", "healthgate", "maintenance")
+	return err == nil && maintenance.ParseMetadata(value)
+}

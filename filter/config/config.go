@@ -1,0 +1,148 @@
+// Package config holds the plugin's configuration: what an operator may write, its defaults, and the strict reader
+// that refuses everything else with the place of the mistake.
+//
+// The package makes no host call, so the plugin, its tests and command-line tools read a configuration alike.
+package config
+
+import (
+	"time"
+
+	"github.com/healthgate/healthgate/filter/trust"
+)
+
+// Limits on one configuration.
+const (
+	MaxBytes     = 1 << 20 // size of the JSON text
+	MaxEndpoints = 64
+	MaxProbes    = 64
+	MaxCIDRs     = 100_000 // over all endpoints, provider ranges not counted
+)
+
+// Config is one plugin configuration, checked and with its defaults filled in.
+type Config struct {
+	Endpoints []Endpoint
+	Probes    []Probe
+	Admin     *Admin   // nil when the configuration has no admin section
+	Keys      []string // every runtime key that an endpoint names, placeholders expanded, each once
+	// Warnings are remarks that do not stop the plugin, each with its place.
+	Warnings []string
+	// Fingerprint identifies what the shared record is made of: probes, admin section and expanded keys. Plugins with
+	// the same fingerprint may share a record; all others never see it.
+	Fingerprint uint64
+}
+
+// Endpoint is one health check URL set and what it answers.
+type Endpoint struct {
+	Name    string
+	Paths   []string // exact, compared byte for byte with the request's path without its query
+	Methods []string // empty: any
+	Hosts   []string // lower case; empty: any
+	Headers []HeaderMatcher
+
+	Trusted     Trusted
+	Untrusted   Reply
+	Healthy     Reply
+	Unhealthy   Reply
+	Maintenance Maintenance
+	Probes      Policy
+	Unknown     Reply
+}
+
+// HeaderMatcher demands something of one request header. Exactly one of its kinds is set, as in Envoy's HeaderMatcher
+// with its StringMatcher.
+type HeaderMatcher struct {
+	Name       string // lower case
+	Kind       MatchKind
+	Value      string // lower case when IgnoreCase is set
+	IgnoreCase bool
+}
+
+// MatchKind is how a HeaderMatcher compares.
+type MatchKind uint8
+
+// The kinds of comparison.
+const (
+	Exact MatchKind = iota
+	Prefix
+	Suffix
+	Contains
+	Present // the header is there, whatever its value
+	Absent  // the header is not there
+)
+
+// Trusted says who may ask an endpoint, and where the asker's address is read.
+type Trusted struct {
+	Set  *trust.Set
+	Peer Peer
+	// FilterState is the filter state object that holds the peer's address, when Peer is PeerFilterState.
+	FilterState string
+}
+
+// Peer is where the address of the asker comes from.
+type Peer uint8
+
+// The sources of a peer address.
+const (
+	// PeerConnection takes Envoy's source.address only when it is the address of a connection: port 0 marks one that
+	// Envoy derived from X-Forwarded-For.
+	PeerConnection Peer = iota
+	// PeerForwarded takes source.address as it is, derived from X-Forwarded-For or not.
+	PeerForwarded
+	// PeerFilterState reads a filter state object, as written by Envoy's set_filter_state filters.
+	PeerFilterState
+)
+
+// Reply is one answer: pass the request on, or a local reply.
+type Reply struct {
+	Pass        bool
+	ProbeStatus bool // use the failing probe's status instead of Status
+	Status      uint32
+	Body        string
+	Headers     [][2]string // lower-case names, content-type first
+}
+
+// Maintenance says what switches an endpoint's maintenance, and what is answered then.
+type Maintenance struct {
+	Keys          []int // indexes into Config.Keys
+	RouteMetadata bool  // also on when the route's metadata says healthgate: {maintenance: true}
+	Reply         Reply
+}
+
+// Policy says how many of the named probes must be healthy.
+type Policy struct {
+	Names []int // indexes into Config.Probes; empty: no probe decides
+	Need  int
+}
+
+// Probe is one HTTP request that the leader sends again and again.
+type Probe struct {
+	Name, Cluster, Path, Host, Method string
+	Interval, Timeout                 time.Duration
+	UnhealthyThreshold                uint32
+	HealthyThreshold                  uint32
+	ExpectedStatuses                  []StatusRange
+}
+
+// StatusRange is a half-open range of HTTP statuses, as Envoy's Int64Range.
+type StatusRange struct{ Start, End uint32 }
+
+// Expects reports whether the status counts as a success of the probe.
+func (p *Probe) Expects(status uint32) bool {
+	for _, r := range p.ExpectedStatuses {
+		if r.Start <= status && status < r.End {
+			return true
+		}
+	}
+	return false
+}
+
+// Admin says how Envoy's admin endpoint is polled for runtime keys and draining.
+type Admin struct {
+	Cluster           string
+	Interval, Timeout time.Duration
+	MaxAge            time.Duration // how long the last reading of runtime stays good
+	FailOnStale       bool          // on_stale: fail
+}
+
+// Node is the Envoy this runs in; its values replace the placeholders in maintenance keys.
+type Node struct{ ID, Cluster, Region, Zone string }

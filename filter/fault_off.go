@@ -1,0 +1,6 @@
+//go:build !healthgate_faults
+
+package main
+
+func injectRequestFault()     {}
+func injectTickFault(*plugin) {}

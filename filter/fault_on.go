@@ -1,0 +1,32 @@
+//go:build healthgate_faults
+
+package main
+
+import "github.com/healthgate/healthgate/filter/sdk"
+
+// With the build tag healthgate_faults a test can crash VMs on purpose. Released builds have none of this.
+
+// crashLeaderKey is the shared data key that makes the leader crash on its next tick when it holds "1".
+const crashLeaderKey = "healthgate/fault/crash-leader"
+
+// injectRequestFault obeys the header x-healthgate-fault: "crash" crashes the VM that handles the request,
+// "crash-leader" the one that leads.
+func injectRequestFault() {
+	switch fault, _ := sdk.GetHttpRequestHeader("x-healthgate-fault"); fault {
+	case "crash":
+		panic("crash asked for by x-healthgate-fault")
+	case "crash-leader":
+		_ = sdk.SetSharedData(crashLeaderKey, []byte("1"), 0)
+	}
+}
+
+func injectTickFault(p *plugin) {
+	if p.monitor == nil {
+		return
+	}
+	if value, cas, err := sdk.GetSharedData(crashLeaderKey); err == nil && string(value) == "1" {
+		if sdk.SetSharedData(crashLeaderKey, []byte("0"), cas) == nil {
+			panic("crash of the leader asked for by x-healthgate-fault")
+		}
+	}
+}

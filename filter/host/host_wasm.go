@@ -1,0 +1,45 @@
+//go:build wasm
+
+package host
+
+import "unsafe"
+
+// clock_time_get of WASI preview 1. Envoy answers id 0 from the system clock and id 1 from the process's steady clock
+// (proxy-wasm-cpp-host, exports.cc, wasi_unstable_clock_time_get).
+//
+//go:wasmimport wasi_snapshot_preview1 clock_time_get
+func clockTimeGet(id uint32, precision uint64, result unsafe.Pointer) uint32
+
+//go:wasmimport wasi_snapshot_preview1 random_get
+func randomGet(buffer unsafe.Pointer, size uint32) uint32
+
+//go:wasmimport env proxy_send_local_response
+func proxySendLocalResponse(status uint32, details unsafe.Pointer, detailsSize uint32, body unsafe.Pointer,
+	bodySize uint32, headers unsafe.Pointer, headersSize uint32, grpcStatus int32) uint32
+
+func now(clock uint32) int64 {
+	var t int64
+	clockTimeGet(clock, 1, unsafe.Pointer(&t))
+	return t
+}
+
+// Wall returns nanoseconds since 1970 in UTC.
+func (Clock) Wall() int64 { return now(0) }
+
+// Monotonic returns nanoseconds of the process's steady clock.
+func (Clock) Monotonic() int64 { return now(1) }
+
+// Random returns a random number other than 0.
+func Random() uint64 {
+	var n uint64
+	randomGet(unsafe.Pointer(&n), 8)
+	return n | 1
+}
+
+// SendLocalResponse replies to the current stream. headers are encoded by EncodeHeaders; details become Envoy's
+// response code details.
+func SendLocalResponse(status uint32, details, body string, headers []byte) {
+	proxySendLocalResponse(status, unsafe.Pointer(unsafe.StringData(details)), uint32(len(details)),
+		unsafe.Pointer(unsafe.StringData(body)), uint32(len(body)),
+		unsafe.Pointer(unsafe.SliceData(headers)), uint32(len(headers)), -1)
+}

@@ -1,0 +1,65 @@
+// Package lease elects one leader among VMs that share a store with compare-and-swap, by a lease that expires.
+//
+// It decides only what to do with the stored value; the caller reads and writes the store. Times are nanoseconds of
+// a monotonic clock that all VMs of the process share, so that setting the wall clock moves no lease.
+package lease
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+const (
+	// TTL is how long a lease lasts without renewal: the time after which a dead leader is replaced.
+	TTL = 1500 * time.Millisecond
+	// Renewal is how often a living leader renews, so that it may miss two turns.
+	Renewal = 500 * time.Millisecond
+)
+
+// Step is what to do next.
+type Step uint8
+
+// The steps of an election.
+const (
+	Follow Step = iota // another owner's lease holds
+	Lead               // our own lease holds and needs no renewal yet
+	Seed               // nothing is stored: write Value without a CAS number, then come again on the next tick
+	Swap               // compare-and-swap Value; we lead if it succeeds, else follow
+)
+
+// Next decides from the stored value; found is false when nothing is stored.
+func Next(stored []byte, found bool, owner uint64, now int64) Step {
+	if !found {
+		return Seed
+	}
+	holder, expires := decode(stored)
+	switch {
+	case holder == owner && expires-now > int64(TTL-Renewal):
+		return Lead
+	case holder == owner, expires <= now:
+		return Swap
+	default:
+		return Follow
+	}
+}
+
+// Value is the stored form of a lease that owner takes or renews at now.
+func Value(owner uint64, now int64) []byte { return encode(owner, now+int64(TTL)) }
+
+// Free is the stored form of a lease that no one holds: what Seed writes, and a leader that leaves.
+func Free() []byte { return encode(0, 0) }
+
+const size = 16
+
+func encode(owner uint64, expires int64) []byte {
+	b := binary.LittleEndian.AppendUint64(make([]byte, 0, size), owner)
+	return binary.LittleEndian.AppendUint64(b, uint64(expires))
+}
+
+// decode takes a value of the wrong size as a free lease: it can only be a leftover of another version.
+func decode(b []byte) (owner uint64, expires int64) {
+	if len(b) != size {
+		return 0, 0
+	}
+	return binary.LittleEndian.Uint64(b), int64(binary.LittleEndian.Uint64(b[8:]))
+}

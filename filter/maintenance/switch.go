@@ -1,0 +1,58 @@
+// Package maintenance reads what operators say about maintenance: the value of a runtime key, Envoy's
+// /runtime?format=json document, and route metadata.
+package maintenance
+
+import (
+	"strings"
+	"time"
+
+	"github.com/valyala/fastjson/fastfloat"
+)
+
+// Switch is the meaning of a runtime key's value.
+type Switch struct {
+	On bool
+	// Until, in Unix nanoseconds, ends an On that has an end; 0 means no end.
+	Until int64
+}
+
+// Active reports whether the switch is on at a wall-clock time in Unix nanoseconds.
+func (s Switch) Active(wall func() int64) bool {
+	return s.On && (s.Until == 0 || wall() < s.Until)
+}
+
+// ParseSwitch reads a runtime key's value: true, yes, on or a number above 0 is on; false, no, off, 0 or nothing is
+// off; an RFC 3339 time is on until then. Anything else is on with known false: whoever typed it wanted maintenance.
+func ParseSwitch(value string) (s Switch, known bool) {
+	value = strings.ToLower(strings.TrimSpace(value))
+	switch value {
+	case "true", "yes", "on":
+		return Switch{On: true}, true
+	case "", "false", "no", "off":
+		return Switch{}, true
+	}
+	// "nan" and "inf" are numbers to the parser, not to an operator.
+	if c := value[0]; '0' <= c && c <= '9' || c == '.' || c == '+' || c == '-' {
+		if f, err := fastfloat.Parse(strings.TrimPrefix(value, "+")); err == nil && f >= 0 {
+			return Switch{On: f > 0}, true
+		}
+	}
+	// RFC 3339 wants a capital T and Z, and its section 5.6 lets applications accept small ones.
+	if t, err := time.Parse(time.RFC3339, strings.ToUpper(value)); err == nil {
+		return Switch{On: true, Until: t.UnixNano()}, true
+	}
+	return Switch{On: true}, false
+}
+
+// ParseMetadata reads the route metadata value healthgate.maintenance as Envoy hands it over: a boolean is one byte,
+// a number is an IEEE 754 double in 8 bytes, a string is its text.
+func ParseMetadata(value []byte) bool {
+	if strings.Trim(string(value), "\x00") == "" {
+		return false // absent, false, 0.0, or an empty string
+	}
+	if len(value) == 1 && value[0] == 1 {
+		return true
+	}
+	s, _ := ParseSwitch(string(value))
+	return s.On
+}

@@ -1,0 +1,122 @@
+// Package match finds the endpoint that a request is for.
+package match
+
+import (
+	"strings"
+
+	"github.com/healthgate/healthgate/filter/config"
+)
+
+// Request gives the parts of a request that an endpoint may look at.
+type Request interface {
+	// Header returns a request header or pseudo-header, several values joined with commas as Envoy does.
+	Header(name string) (value string, ok bool)
+}
+
+// Table finds endpoints by path.
+type Table struct {
+	endpoints []config.Endpoint
+	byPath    map[string][]int
+}
+
+// NewTable makes the table of a configuration's endpoints.
+func NewTable(endpoints []config.Endpoint) *Table {
+	t := &Table{endpoints: endpoints, byPath: map[string][]int{}}
+	for i := range endpoints {
+		for _, path := range endpoints[i].Paths {
+			t.byPath[path] = append(t.byPath[path], i)
+		}
+	}
+	return t
+}
+
+// Find returns the index of the first endpoint that the request is for, or -1. path is the request's :path; its
+// query is ignored, and nothing in it is decoded: a miss only sends the request on, while a wide match could hide a
+// route of the application.
+func (t *Table) Find(path string, r Request) int {
+	if i := strings.IndexByte(path, '?'); i >= 0 {
+		path = path[:i]
+	}
+	for _, i := range t.byPath[path] {
+		if accepts(&t.endpoints[i], r) {
+			return i
+		}
+	}
+	return -1
+}
+
+func accepts(e *config.Endpoint, r Request) bool {
+	return acceptsMethod(e, r) && acceptsHost(e, r) && acceptsHeaders(e, r)
+}
+
+func acceptsMethod(e *config.Endpoint, r Request) bool {
+	if len(e.Methods) == 0 {
+		return true
+	}
+	method, _ := r.Header(":method")
+	for _, m := range e.Methods {
+		if m == method {
+			return true
+		}
+	}
+	return false
+}
+
+func acceptsHost(e *config.Endpoint, r Request) bool {
+	if len(e.Hosts) == 0 {
+		return true
+	}
+	authority, _ := r.Header(":authority")
+	authority = strings.ToLower(authority)
+	for _, h := range e.Hosts {
+		if h == authority || h == withoutPort(authority) {
+			return true
+		}
+	}
+	return false
+}
+
+// withoutPort drops the port of "host:80" and "[::1]:80", not the end of a bare IPv6 address.
+func withoutPort(authority string) string {
+	colon := strings.LastIndexByte(authority, ':')
+	if colon < 0 {
+		return authority
+	}
+	host := authority[:colon]
+	if strings.HasSuffix(host, "]") || strings.IndexByte(host, ':') < 0 {
+		return host
+	}
+	return authority
+}
+
+func acceptsHeaders(e *config.Endpoint, r Request) bool {
+	for i := range e.Headers {
+		m := &e.Headers[i]
+		value, ok := r.Header(m.Name)
+		if ok == (m.Kind == config.Absent) {
+			return false
+		}
+		if !accepted(m, value) {
+			return false
+		}
+	}
+	return true
+}
+
+func accepted(m *config.HeaderMatcher, value string) bool {
+	if m.IgnoreCase {
+		value = strings.ToLower(value)
+	}
+	switch m.Kind {
+	case config.Exact:
+		return value == m.Value
+	case config.Prefix:
+		return strings.HasPrefix(value, m.Value)
+	case config.Suffix:
+		return strings.HasSuffix(value, m.Value)
+	case config.Contains:
+		return strings.Contains(value, m.Value)
+	default:
+		return true
+	}
+}

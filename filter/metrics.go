@@ -1,0 +1,67 @@
+package main
+
+import (
+	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/monitor"
+	"github.com/healthgate/healthgate/filter/sdk"
+	"github.com/healthgate/healthgate/filter/verdict"
+)
+
+// metrics are the plugin's handles on Envoy's process-wide statistics. Tags stand in the names as ".tag.value"; the
+// bootstrap's stats_tags turn them into labels.
+type metrics struct {
+	checks          [][verdict.Kinds]sdk.Metric // by endpoint
+	maintenance     []sdk.Metric                // by endpoint
+	probeUp         []sdk.Metric                // by probe
+	calloutFailures []sdk.Metric                // by callout
+	draining        sdk.Metric
+	snapshotAge     sdk.Metric
+	snapshotWrites  sdk.Metric
+	leaderChanges   sdk.Metric
+	unrecognized    sdk.Metric
+}
+
+func defineMetrics(c *config.Config) metrics {
+	m := metrics{
+		draining:       sdk.DefineGauge("healthgate_draining"),
+		snapshotAge:    sdk.DefineGauge("healthgate_snapshot_age_ms"),
+		snapshotWrites: sdk.DefineCounter("healthgate_snapshot_writes"),
+		leaderChanges:  sdk.DefineCounter("healthgate_leader_changes"),
+		unrecognized:   sdk.DefineCounter("healthgate_runtime_values_unrecognized"),
+	}
+	for i := range c.Endpoints {
+		tag := ".endpoint." + c.Endpoints[i].Name
+		var kinds [verdict.Kinds]sdk.Metric
+		for k := range kinds {
+			kinds[k] = sdk.DefineCounter("healthgate_checks" + tag + ".verdict." + verdict.Kind(k).String())
+		}
+		m.checks = append(m.checks, kinds)
+		m.maintenance = append(m.maintenance, sdk.DefineGauge("healthgate_maintenance"+tag))
+	}
+	for i := range c.Probes {
+		m.probeUp = append(m.probeUp, sdk.DefineGauge("healthgate_probe_up.probe."+c.Probes[i].Name))
+	}
+	for _, name := range monitor.CalloutNames(c) {
+		m.calloutFailures = append(m.calloutFailures, sdk.DefineCounter("healthgate_callout_failures.callout."+name))
+	}
+	return m
+}
+
+// publish sets the gauges that mirror the record. Only the leader calls it: gauges belong to the process, and a VM
+// that lags behind would set them back.
+func (m *metrics) publish(from *monitor.Monitor) {
+	for i, gauge := range m.maintenance {
+		gauge.Set(number(from.Maintenance(i)))
+	}
+	for i, gauge := range m.probeUp {
+		gauge.Set(number(from.Record.Probes[i].Healthy))
+	}
+	m.draining.Set(number(from.Record.Draining))
+}
+
+func number(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/host"
+	"github.com/healthgate/healthgate/filter/lease"
+	"github.com/healthgate/healthgate/filter/match"
+	"github.com/healthgate/healthgate/filter/monitor"
+	"github.com/healthgate/healthgate/filter/sdk"
+)
+
+// prefix marks the plugin's log lines and its keys in shared data.
+const prefix = "healthgate: "
+
+// plugin is the root context of one configuration in one VM.
+type plugin struct {
+	sdk.DefaultPluginContext
+
+	config  *config.Config
+	table   *match.Table
+	clock   host.Clock
+	metrics metrics
+	checks  checks // the one HTTP context of all streams
+	view    view
+
+	period   time.Duration // of the tick
+	owner    uint64        // this VM in the election
+	leaseKey string
+	monitor  *monitor.Monitor // nil unless this VM leads
+}
+
+// OnPluginStart reads the configuration. Envoy also calls it in a canary VM that it throws away, and in the course of
+// --mode validate: nothing here may write shared data.
+func (p *plugin) OnPluginStart(int) sdk.OnPluginStartStatus {
+	text, _ := sdk.GetPluginConfiguration() // no configuration is an error of Parse's
+	c, err := config.Parse(text, node())
+	if err != nil {
+		sdk.LogCritical(prefix + "config: " + err.Error())
+		return sdk.OnPluginStartStatusFailed
+	}
+	for _, w := range c.Warnings {
+		sdk.LogWarn(prefix + "config: " + w)
+	}
+	store := "healthgate/" + strconv.FormatUint(c.Fingerprint, 16) + "/"
+	p.config, p.table = c, match.NewTable(c.Endpoints)
+	p.owner, p.leaseKey = host.Random(), store+"lease"
+	p.metrics = defineMetrics(c)
+	p.view = newView(c, store+"snapshot")
+	p.checks = newChecks(p)
+	if len(c.Probes) > 0 || c.Admin != nil {
+		p.tickEvery(firstPeriod)
+	}
+	return sdk.OnPluginStartStatusOK
+}
+
+func node() config.Node {
+	property := func(path ...string) string {
+		value, _ := sdk.GetProperty(append([]string{"xds", "node"}, path...)...) // missing counts as empty
+		return string(value)
+	}
+	return config.Node{
+		ID:      property("id"),
+		Cluster: property("cluster"),
+		Region:  property("locality", "region"),
+		Zone:    property("locality", "zone"),
+	}
+}
+
+// NewHttpContext gives every stream the same context: a check is decided in one call and leaves nothing behind.
+func (p *plugin) NewHttpContext(uint32) sdk.HttpContext { return &p.checks }
+
+const (
+	// firstPeriod is the tick until the first election is over: a fresh Envoy answers UNKNOWN until then.
+	firstPeriod = 50 * time.Millisecond
+	// electionPeriod is the tick of a VM that does not lead: how late it may notice that a lease expired.
+	electionPeriod = lease.Renewal
+)
+
+// tickEvery sets the tick's period. The host starts a period anew each time it is set, so it is set only to change it.
+func (p *plugin) tickEvery(period time.Duration) {
+	if period == p.period {
+		return
+	}
+	p.period = period
+	if err := sdk.SetTickPeriodMilliSeconds(uint32(period / time.Millisecond)); err != nil {
+		panic(err) // the host has no timers: the plugin would never notice anything
+	}
+}
+
+// OnPluginDone frees the lease, so that another VM goes on without waiting for it to expire.
+func (p *plugin) OnPluginDone() bool {
+	if p.monitor != nil {
+		if stored, cas, err := sdk.GetSharedData(p.leaseKey); err == nil && lease.Next(stored, true, p.owner, p.clock.Monotonic()) != lease.Follow {
+			_ = sdk.SetSharedData(p.leaseKey, lease.Free(), cas) // a mismatch means that another VM has it
+		}
+	}
+	return true
+}

@@ -1,0 +1,26 @@
+package trust
+
+import "net/netip"
+
+// Providers returns the names that Provider knows.
+func Providers() []string { return []string{"azure", "gcp"} }
+
+// Provider returns the source ranges of a cloud provider's health checks, nil for an unknown name.
+func Provider(name string) []netip.Prefix {
+	var cidrs []string
+	switch name {
+	case "azure":
+		// One address for all regions, https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16,
+		// read 2026-11.
+		cidrs = []string{"168.63.129.16/32"}
+	case "gcp":
+		// "Health check ranges", https://cloud.google.com/load-balancing/docs/firewall-rules, read 2026-11. Google's
+		// front ends send user traffic from the same ranges: demand a header as well.
+		cidrs = []string{"35.191.0.0/16", "130.211.0.0/22", "2600:2d00:1:b029::/64", "2600:2d00:1:1::/64"}
+	}
+	var out []netip.Prefix
+	for _, c := range cidrs {
+		out = append(out, netip.MustParsePrefix(c))
+	}
+	return out
+}
