@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/host"
 	"github.com/healthgate/healthgate/filter/maintenance"
@@ -14,6 +16,7 @@ type checks struct {
 	sdk.DefaultHttpContext
 	plugin  *plugin
 	headers [][verdict.Kinds][]byte // by endpoint: the reply's headers, encoded once
+	bare    *config.Reply           // the reply just sent, if it is one whose content-type Envoy drops
 }
 
 func newChecks(p *plugin) checks {
@@ -67,8 +70,30 @@ func (c *checks) OnHttpRequestHeaders(int, bool) sdk.Action {
 	if a.Reply.Pass {
 		return sdk.ActionContinue
 	}
+	if a.Reply.Body == "" {
+		c.bare = a.Reply
+	}
 	host.SendLocalResponse(a.Status, details[a.Kind], a.Reply.Body, c.headers[i][a.Kind])
 	return sdk.ActionPause
+}
+
+// OnHttpResponseHeaders puts the content-type back that Envoy removes from a local reply without a body
+// (Http::Utility::prepareLocalReply). The reply comes by here right after the request's callback, on the same thread;
+// its details tell it from another stream's response all the same.
+func (c *checks) OnHttpResponseHeaders(int, bool) sdk.Action {
+	reply := c.bare
+	if reply == nil {
+		return sdk.ActionContinue
+	}
+	c.bare = nil
+	if value, err := sdk.GetProperty("response", "code_details"); err == nil && strings.HasPrefix(string(value), "healthgate_") {
+		for _, h := range reply.Headers {
+			if h[0] == "content-type" {
+				_ = sdk.ReplaceHttpResponseHeader(h[0], h[1]) // the reply stands without it
+			}
+		}
+	}
+	return sdk.ActionContinue
 }
 
 func (c *checks) decide(e *config.Endpoint) verdict.Answer {

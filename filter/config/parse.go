@@ -8,7 +8,7 @@ import (
 	"github.com/valyala/fastjson"
 )
 
-// Parse reads a plugin configuration. The error is an *Error with the place of the first mistake.
+// Parse reads a plugin configuration, JSON or a serialized google.protobuf.Struct. The error is an *Error with the place of the first mistake.
 func Parse(text []byte, node Node) (*Config, error) {
 	d := &decoder{}
 	c := d.config(text, node)
@@ -29,8 +29,11 @@ func (d *decoder) config(text []byte, node Node) *Config {
 	}
 	root, err := fastjson.ParseBytes(text)
 	if err != nil {
-		d.fail("", "not JSON: "+firstLine(err.Error()))
-		return nil
+		var notStruct error
+		if root, notStruct = parseStruct(text); notStruct != nil {
+			d.fail("", "not JSON: "+firstLine(err.Error()))
+			return nil
+		}
 	}
 	c := &Config{}
 	o := d.object(root, "")

@@ -60,6 +60,11 @@ func GetProperty(path ...string) ([]byte, error) { return proxywasm.GetProperty(
 // GetHttpRequestHeader returns a request header, its values joined with commas.
 func GetHttpRequestHeader(name string) (string, error) { return proxywasm.GetHttpRequestHeader(name) }
 
+// ReplaceHttpResponseHeader sets a response header.
+func ReplaceHttpResponseHeader(name, value string) error {
+	return proxywasm.ReplaceHttpResponseHeader(name, value)
+}
+
 // SendHttpResponse replies to the current stream.
 func SendHttpResponse(status uint32, headers [][2]string, body []byte) error {
 	return proxywasm.SendHttpResponse(status, headers, body, -1)
