@@ -70,7 +70,7 @@ func New(c *config.Config, record *snapshot.Record, clock verdict.Clock, sink Si
 		m.flights = append(m.flights, newFlight(p.Interval, p.Timeout, record.Probes[i].StartedAt, now))
 	}
 	if c.Admin != nil {
-		for range [2]struct{}{} {
+		for range 2 { // /runtime and /ready
 			m.flights = append(m.flights, newFlight(c.Admin.Interval, c.Admin.Timeout, record.PolledAt, now))
 		}
 	}
