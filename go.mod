@@ -9,4 +9,7 @@ require (
 	go.yaml.in/yaml/v3 v3.0.6
 )
 
-require golang.org/x/sys v0.44.0 // indirect
+require (
+	github.com/tetratelabs/proxy-wasm-go-sdk v0.24.0 // indirect
+	golang.org/x/sys v0.44.0 // indirect
+)
