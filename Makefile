@@ -1,0 +1,81 @@
+# Ways to change a command:
+#   make run ARGS='-port 10001'              flags of the demo; see build/demo -help
+#   make test-e2e HEALTHGATE_ENVOY_VERSION=1.36.4
+#   make test RACE=                          without the race detector, which needs a C compiler
+#   make fuzz FUZZTIME=10m
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+GO ?= go
+RACE ?= -race
+FUZZTIME ?= 30s
+# The newest Envoy is the one that scripts/get-envoy takes by itself.
+MATRIX := 1.36.4 1.37.0 1.38.2 1.39.3
+
+LINTER_VERSION := v2.15.0
+LINTER := .tools/golangci-lint-$(LINTER_VERSION)/golangci-lint
+
+# Everything that can change the plugin; its tests can't.
+FILTER_SOURCES := $(shell find filter -type f ! -name '*_test.go') go.mod go.sum
+
+export HEALTHGATE_ENVOY_VERSION
+
+.PHONY: help filter run envoy test lint test-unit test-e2e test-matrix fuzz clean check-go check-race
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+filter: build/healthgate.wasm ## build the plugin, build/healthgate.wasm
+
+build/healthgate.wasm: $(FILTER_SOURCES) | check-go
+	@echo "building $@"
+	@GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags="-s -w" -buildmode=c-shared -o $@ ./filter
+
+run: filter ## run Envoy with the plugin and a demo application, and say what to try
+	@echo "building the demo"
+	@$(GO) build -o build/demo ./envoy/cmd/demo
+	@build/demo $(ARGS)
+
+envoy: ## get an Envoy and print its path
+	@scripts/get-envoy $(HEALTHGATE_ENVOY_VERSION)
+
+test: lint test-unit test-e2e ## vet, linter, unit tests and the tests on a real Envoy
+
+lint: $(LINTER) ## go vet and golangci-lint
+	$(GO) vet ./...
+	GOOS=wasip1 GOARCH=wasm $(GO) vet ./filter/...
+	$(LINTER) run ./...
+	GOOS=wasip1 GOARCH=wasm $(LINTER) run ./filter/...
+
+# Built by Go and not fetched as a binary, so that Go's checksum database vouches for it.
+$(LINTER): | check-go
+	@echo "building golangci-lint $(LINTER_VERSION): once, about two minutes"
+	@GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTER_VERSION)
+
+test-unit: filter check-race ## all tests that need no Envoy, with the race detector
+	$(GO) test $(RACE) $$($(GO) list ./... | grep -v /e2e)
+
+test-e2e: filter check-race ## the tests on a real Envoy (the newest, or HEALTHGATE_ENVOY_VERSION)
+	$(GO) test $(RACE) -count=1 -timeout 30m -v ./e2e/...
+
+test-matrix: filter ## the tests on a real Envoy, for each older version
+	@for version in $(MATRIX); do \
+		echo "== Envoy $$version"; \
+		$(MAKE) test-e2e HEALTHGATE_ENVOY_VERSION=$$version || exit 1; \
+	done
+
+fuzz: check-go ## fuzz each fuzz test for FUZZTIME (30s)
+	@scripts/fuzz $(FUZZTIME)
+
+clean: ## remove what was built, and the disk layer of make run; keep Envoy and the linter
+	rm -rf build
+
+check-go:
+	@command -v $(GO) >/dev/null || { echo "Go is missing: install Go 1.25 or newer, https://go.dev/dl" >&2; exit 1; }
+	@$(GO) list -m >/dev/null || { echo "Go is too old or go.mod can't be read, see above. This needs Go 1.25 or newer, https://go.dev/dl" >&2; exit 1; }
+
+check-race: check-go
+	@[ -z "$(RACE)" ] || command -v $$($(GO) env CC | cut -d' ' -f1) >/dev/null || { \
+		echo "The race detector needs a C compiler: install gcc or clang (Debian, Ubuntu: apt-get install gcc libc6-dev)," >&2; \
+		echo "or leave it out: make $(MAKECMDGOALS) RACE=" >&2; exit 1; }

@@ -1,0 +1,203 @@
+// Command demo runs an Envoy with healthgate in front of a small application, and says what to try with them.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/healthgate/healthgate/envoy"
+	"github.com/healthgate/healthgate/envoy/demoapp"
+)
+
+type settings struct {
+	envoy.Options
+	binary, version, state, logLevel string
+	workers                          int
+}
+
+func main() {
+	var s settings
+	flag.IntVar(&s.Port, "port", 10000, "where Envoy listens")
+	flag.IntVar(&s.AdminPort, "admin-port", 9901, "where Envoy's admin listens")
+	flag.IntVar(&s.AppPort, "app-port", 7070, "where the application listens")
+	flag.StringVar(&s.binary, "envoy", "", "path of an Envoy (default: what scripts/get-envoy finds or fetches)")
+	flag.StringVar(&s.version, "envoy-version", "", "Envoy version to ask scripts/get-envoy for")
+	flag.StringVar(&s.Wasm, "wasm", "build/healthgate.wasm", "path of the plugin")
+	flag.StringVar(&s.state, "state", "build", "folder for Envoy's configuration and the disk runtime layer, which is kept")
+	flag.IntVar(&s.workers, "workers", 2, "Envoy's workers")
+	flag.StringVar(&s.logLevel, "log-level", "warning", "Envoy's log level; the plugin's own is always info")
+	flag.Usage = func() {
+		fmt.Fprintf(flag.CommandLine.Output(), "Runs Envoy with healthgate, and an application behind it, until Ctrl-C.\n"+
+			"Start it in the repository's root, or by: make run ARGS='-port 10001'\n\n")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	if flag.NArg() > 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	if err := run(ctx, s); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, s settings) (err error) {
+	out := &lines{w: os.Stdout}
+	say := out.logger("demo ")
+
+	if _, err := os.Stat(s.Wasm); err != nil {
+		return fmt.Errorf("there is no plugin at %s: run `make filter` first", s.Wasm)
+	}
+	for _, p := range []struct {
+		flag string
+		port int
+	}{{"port", s.Port}, {"admin-port", s.AdminPort}} {
+		l, err := listen(p.flag, p.port)
+		if err != nil {
+			return err
+		}
+		l.Close() // only a try: Envoy will listen there
+	}
+	l, err := listen("app-port", s.AppPort)
+	if err != nil {
+		return err
+	}
+	app := &http.Server{
+		Handler:           demoapp.New(out.logger("app  "), "inbound", "outbound", "stats"),
+		ReadHeaderTimeout: 10 * time.Second,
+	}
+	go func() { _ = app.Serve(l) }()
+	defer app.Close()
+	say("application on 127.0.0.1:%d", s.AppPort)
+
+	if s.binary == "" {
+		if s.binary, err = getEnvoy(ctx, s.version); err != nil {
+			return err
+		}
+	}
+	config, err := writeConfig(ctx, &s)
+	if err != nil {
+		return err
+	}
+	say("starting %s -c %s", s.binary, config)
+	stdout, stderr := out.writer("log  "), out.writer("envoy")
+	p, err := envoy.Start(envoy.Command{
+		Binary: s.binary, Config: config, AdminPort: s.AdminPort, Concurrency: s.workers,
+		Stdout: stdout, Stderr: stderr,
+		Args: []string{
+			"--log-level", s.logLevel, "--component-log-level", "wasm:info", "--log-format", "%T [%l] %v",
+			"--file-flush-interval-msec", "200", // the access log, too, shows what just happened
+		},
+	})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if stopErr := p.Stop(10 * time.Second); stopErr != nil {
+			err = errors.Join(err, stopErr)
+		}
+		say("stopped")
+	}()
+
+	ready, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := p.Ready(ready); err != nil {
+		if ctx.Err() != nil {
+			return nil // Ctrl-C while starting
+		}
+		return err
+	}
+	firstAnswer(ctx, s.Port)
+	if ctx.Err() == nil {
+		out.print(guide(s))
+	}
+	select {
+	case <-ctx.Done():
+		say("stopping")
+		return nil
+	case <-p.Done():
+		return errors.New("Envoy ended by itself, see its log above")
+	}
+}
+
+func listen(flag string, port int) (net.Listener, error) {
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("port %d is taken. Stop what listens there (to find it: ss -ltnp 'sport = :%d', or "+
+			"lsof -i :%d), or choose another: make run ARGS='-%s %d'", port, port, port, flag, port+1)
+	}
+	return l, err
+}
+
+// getEnvoy asks the one script that knows where an Envoy comes from.
+func getEnvoy(ctx context.Context, version string) (string, error) {
+	const script = "scripts/get-envoy"
+	var args []string
+	if version != "" {
+		args = append(args, version)
+	}
+	cmd := exec.CommandContext(ctx, script, args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // let it clean up
+	cmd.Stderr = os.Stderr
+	path, err := cmd.Output()
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return "", fmt.Errorf("there is no %s here: start in the repository's root, or say -envoy PATH", script)
+	case err != nil:
+		return "", errors.New("there is no Envoy to run: see above")
+	}
+	return strings.TrimSpace(string(path)), nil
+}
+
+// writeConfig writes Envoy's bootstrap, and makes the disk layer it reads unless there is one: what was set there in
+// an earlier run still holds.
+func writeConfig(ctx context.Context, s *settings) (string, error) {
+	s.RuntimeRoot = filepath.Join(s.state, "runtime", "current")
+	if out, err := exec.CommandContext(ctx, "envoy/disk-layer", s.RuntimeRoot, "init").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("can't make the disk runtime layer: %w: %s", err, out)
+	}
+	text, err := envoy.Bootstrap(s.Options)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(s.state, "envoy.yaml")
+	return path, os.WriteFile(path, []byte(text), 0o644)
+}
+
+// firstAnswer waits until the check's state is known, for as long as that normally takes.
+func firstAnswer(ctx context.Context, port int) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/my-service/healthcheck", port), nil)
+		if err != nil {
+			return
+		}
+		if resp, err := http.DefaultClient.Do(req); err == nil {
+			body, _ := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if !strings.HasPrefix(string(body), "UNKNOWN") {
+				return
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
