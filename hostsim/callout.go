@@ -1,0 +1,217 @@
+package hostsim
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/healthgate/healthgate/hostsim/internal/headers"
+	"github.com/healthgate/healthgate/hostsim/internal/pairs"
+	"github.com/healthgate/healthgate/hostsim/internal/timeline"
+)
+
+// calloutCalls are calls to upstreams, over HTTP and gRPC.
+var calloutCalls = []hostCall{
+	{name: "proxy_http_call", sig: "shshuU", fn: proxyHTTPCall},
+	{name: "proxy_grpc_call", sig: "ssshsuU", fn: proxyGrpcCall},
+	{name: "proxy_grpc_stream", sig: "ssshU", fn: proxyGrpcStream},
+	{name: "proxy_grpc_send", sig: "usu", fn: proxyGrpcSend},
+	{name: "proxy_grpc_cancel", sig: "u", fn: proxyGrpcCancel},
+	{name: "proxy_grpc_close", sig: "u", fn: proxyGrpcClose},
+}
+
+// calloutStep leaves room for the kind in a callout's two lowest bits.
+const calloutStep = 4
+
+// httpCallout is a call that waits for its response.
+type httpCallout struct {
+	id     uint32
+	cancel func()
+}
+
+// calloutResponse is what an upstream answered.
+type calloutResponse struct {
+	headers, trailers *headers.Map
+	body              []byte
+
+	// local is set for an answer that Envoy gave itself (no connection, timeout).
+	local   bool
+	status  int
+	details string
+}
+
+// proxyHTTPCall starts a call from the root (Context::httpCall).
+func proxyHTTPCall(v *vm, a []uint64) status {
+	root := v.effectiveContext().rootContext()
+	name, ok := v.str(a[0], a[1])
+	head, ok2 := v.bytes(a[2], a[3])
+	body, ok3 := v.str(a[4], a[5])
+	trail, ok4 := v.bytes(a[6], a[7])
+	if !ok || !ok2 || !ok3 || !ok4 {
+		return statusInvalidMemoryAccess
+	}
+	m := headers.New(pairs.Decode(head)...)
+	trailers := headers.New(pairs.Decode(trail)...)
+	if !v.write32(a[9], 0) {
+		return statusInvalidMemoryAccess
+	}
+	timeout := int32(a[8])
+	up := v.host.upstreams[name]
+	if timeout < 0 || up == nil {
+		return statusBadArgument
+	}
+	for _, required := range []string{":path", ":method", ":authority"} {
+		if _, ok := m.Get(required); !ok {
+			return statusBadArgument
+		}
+	}
+	if len(body) > 0 {
+		m.Set("content-length", strconv.Itoa(len(body)))
+	}
+	v.nextHTTPCall += calloutStep
+	id := v.nextHTTPCall
+	fault := up.faults.next()
+	if fault.Kind == CalloutInlineFailure || up.handler == nil && up.url == nil {
+		return statusInternalFailure
+	}
+	m.Set("x-envoy-internal", "true")
+	if timeout > 0 {
+		m.Set("x-envoy-expected-rq-timeout-ms", strconv.Itoa(int(timeout)))
+	}
+	req := &UpstreamRequest{Header: toHeader(m), Body: []byte(body), Trailer: toHeader(trailers)}
+	call := &httpCallout{id: id}
+	if root.calls == nil {
+		root.calls = make(map[uint32]*httpCallout)
+	}
+	root.calls[id] = call
+	call.cancel = v.host.send(up, v.thread, req, fault, millis(uint32(timeout)), func(r *calloutResponse) {
+		root.onHTTPCallResponse(call, r)
+	})
+	v.write32(a[9], id)
+	return statusOK
+}
+
+// onHTTPCallResponse delivers a response; nil is a reset, which the plugin sees as
+// no headers at all.
+func (c *pluginContext) onHTTPCallResponse(call *httpCallout, r *calloutResponse) {
+	if c.calls[call.id] != call {
+		return
+	}
+	if r == nil {
+		c.statusCode, c.statusText = uint32(statusBrokenConnection), "reset"
+		c.vm.later(func() {
+			c.statusText = ""
+			delete(c.calls, call.id)
+		})
+		c.calloutCallback(expHTTPCallResponse, uint64(call.id), 0, 0, 0)
+		return
+	}
+	c.response = r
+	c.vm.later(func() {
+		c.response = nil
+		delete(c.calls, call.id)
+	})
+	c.calloutCallback(expHTTPCallResponse, uint64(call.id), uint64(r.headers.Len()), uint64(len(r.body)),
+		uint64(r.trailers.Len()))
+}
+
+// calloutCallback runs a callback of the root that has clean-up waiting, which is
+// run even if the plugin lacks the callback.
+func (c *pluginContext) calloutCallback(e export, args ...uint64) {
+	c.vm.call(c, e, append([]uint64{c.id64()}, args...)...)
+	c.vm.runAfterCall()
+}
+
+// cancelCallouts is what happens to a root's calls when it is destroyed.
+func (c *pluginContext) cancelCallouts() {
+	for _, call := range c.calls {
+		call.cancel()
+	}
+	c.calls = nil
+	for _, call := range c.grpc {
+		call.cancel()
+	}
+	c.grpc = nil
+}
+
+func millis(ms uint32) time.Duration { return time.Duration(ms) * time.Millisecond }
+
+// dispatch is send with the next fault of a queue.
+func (h *Host) dispatch(up *upstream, t *thread, req *UpstreamRequest, faults *calloutFaults, timeout time.Duration,
+	deliver func(*calloutResponse)) (cancel func()) {
+	return h.send(up, t, req, faults.next(), timeout, deliver)
+}
+
+// send brings req to up, as soon as the running call is over, and its answer back to
+// deliver on thread t. A timeout of 0 is none.
+func (h *Host) send(up *upstream, t *thread, req *UpstreamRequest, fault CalloutFault, timeout time.Duration,
+	deliver func(*calloutResponse)) (cancel func()) {
+	c := &exchange{host: h, thread: t, deliver: deliver}
+	if timeout > 0 {
+		c.timer = h.after(timeout, t, func() {
+			c.finish(&calloutResponse{local: true, status: http.StatusGatewayTimeout, details: "response_timeout",
+				headers: localHeaders(http.StatusGatewayTimeout, "upstream request timeout"),
+				body:    []byte("upstream request timeout")})
+		})
+	}
+	req.Time = h.time.Realtime()
+	c.start = h.time.Elapsed()
+	c.event = h.after(0, t, func() {
+		c.event = nil
+		h.serveUpstream(c, up, req, fault)
+	})
+	return c.stop
+}
+
+// exchange is one request to an upstream and what it waits for.
+type exchange struct {
+	host    *Host
+	thread  *thread
+	deliver func(*calloutResponse)
+	timer   *timeline.Event // the timeout
+	event   *timeline.Event // the sending, then the answer
+	start   time.Duration
+	over    bool
+}
+
+func (c *exchange) stop() {
+	c.over = true
+	c.host.time.Cancel(c.timer)
+	c.host.time.Cancel(c.event)
+}
+
+// finish delivers the answer, unless the time was up before.
+func (c *exchange) finish(r *calloutResponse) {
+	if c.over {
+		return
+	}
+	c.stop()
+	c.deliver(r)
+}
+
+// finishAfter is finish d from now.
+func (c *exchange) finishAfter(d time.Duration, r *calloutResponse) {
+	c.event = c.host.after(d, c.thread, func() {
+		if r != nil && !r.local {
+			ms := (c.host.time.Elapsed() - c.start) / time.Millisecond
+			r.headers.Set("x-envoy-upstream-service-time", strconv.FormatInt(int64(ms), 10))
+		}
+		c.finish(r)
+	})
+}
+
+// localHeaders are the headers of an answer that Envoy's router gives in place of an
+// upstream.
+func localHeaders(status int, body string) *headers.Map {
+	return headers.New(
+		headers.Field{Name: ":status", Value: strconv.Itoa(status)},
+		headers.Field{Name: "content-length", Value: strconv.Itoa(len(body))},
+		headers.Field{Name: "content-type", Value: "text/plain"},
+	)
+}
+
+// localResponse is such an answer.
+func localResponse(status int, body, details string) *calloutResponse {
+	return &calloutResponse{local: true, status: status, details: details,
+		headers: localHeaders(status, body), body: []byte(body)}
+}

@@ -1,0 +1,229 @@
+package hostsim
+
+import (
+	"errors"
+
+	"github.com/healthgate/healthgate/hostsim/internal/sharedqueue"
+)
+
+// generalCalls are logging, time, contexts, properties, foreign functions and
+// metrics.
+var generalCalls = []hostCall{
+	{name: "proxy_log", sig: "us", fn: proxyLog},
+	{name: "proxy_get_log_level", sig: "U", fn: func(v *vm, a []uint64) status {
+		return v.out32(a[0], uint32(v.host.cfg.logLevel))
+	}},
+	{name: "proxy_get_status", sig: "US", fn: proxyGetStatus},
+	{name: "proxy_get_current_time_nanoseconds", sig: "L", fn: func(v *vm, a []uint64) status {
+		return v.out64(a[0], uint64(v.host.time.Realtime().UnixNano()))
+	}},
+	{name: "proxy_set_tick_period_milliseconds", sig: "u", fn: func(v *vm, a []uint64) status {
+		v.effectiveContext().rootContext().setTickPeriod(uint32(a[0]))
+		return statusOK
+	}},
+	{name: "proxy_set_effective_context", sig: "u", fn: proxySetEffectiveContext},
+	{name: "proxy_done", sig: "", fn: proxyDone},
+	{name: "proxy_get_property", sig: "sS", fn: proxyGetProperty},
+	{name: "proxy_set_property", sig: "ss", fn: proxySetProperty},
+	{name: "proxy_call_foreign_function", sig: "ssS", fn: proxyCallForeignFunction},
+	{name: "proxy_define_metric", sig: "usU", fn: proxyDefineMetric},
+	{name: "proxy_increment_metric", sig: "ul", fn: proxyIncrementMetric},
+	{name: "proxy_record_metric", sig: "ul", fn: proxyRecordMetric},
+	{name: "proxy_get_metric", sig: "uL", fn: proxyGetMetric},
+}
+
+// runtimeCalls are what compilers want from env.
+var runtimeCalls = []hostCall{
+	{name: "pthread_equal", sig: "uu", fn: func(_ *vm, a []uint64) status {
+		if uint32(a[0]) == uint32(a[1]) {
+			return 1
+		}
+		return 0
+	}},
+	{name: "emscripten_notify_memory_growth", sig: "u", void: true, fn: answer(statusOK)},
+}
+
+func (v *vm) out32(ptr uint64, x uint32) status {
+	if !v.write32(ptr, x) {
+		return statusInvalidMemoryAccess
+	}
+	return statusOK
+}
+
+func (v *vm) out64(ptr, x uint64) status {
+	if !v.write64(ptr, x) {
+		return statusInvalidMemoryAccess
+	}
+	return statusOK
+}
+
+func proxyLog(v *vm, a []uint64) status {
+	if uint32(a[0]) > uint32(LogCritical) {
+		return statusBadArgument
+	}
+	msg, ok := v.str(a[1], a[2])
+	if !ok {
+		return statusInvalidMemoryAccess
+	}
+	v.log(v.effectiveContext(), LogLevel(a[0]), msg)
+	return statusOK
+}
+
+// proxyGetStatus tells how the last callout of the root went.
+func proxyGetStatus(v *vm, a []uint64) status {
+	root := v.effectiveContext().rootContext()
+	if st := v.out32(a[0], root.statusCode); st != statusOK {
+		return st
+	}
+	return v.give(root.statusText, a[1], a[2])
+}
+
+// proxySetEffectiveContext lets the rest of this call act for another context. It
+// takes any context of the VM, 0 for none.
+func proxySetEffectiveContext(v *vm, a []uint64) status {
+	id := uint32(a[0])
+	if id != 0 && v.contexts[id] == nil {
+		return statusBadArgument
+	}
+	v.effective = id
+	return statusOK
+}
+
+// proxyDone lets a plugin that answered "not yet" to on_done be deleted, once the
+// running call is over. NotFound unless that is pending.
+func proxyDone(v *vm, _ []uint64) status {
+	root := v.effectiveContext().rootContext()
+	if !v.pendingDone || root.id == 0 {
+		return statusNotFound
+	}
+	v.pendingDone = false
+	v.later(func() {
+		root.onDelete()
+		v.finished()
+	})
+	return statusOK
+}
+
+func proxyGetProperty(v *vm, a []uint64) status {
+	path, ok := v.bytes(a[0], a[1])
+	if !ok {
+		return statusInvalidMemoryAccess
+	}
+	value, st := v.effectiveContext().property(path)
+	if st != statusOK {
+		return st
+	}
+	return v.give(value, a[2], a[3])
+}
+
+func proxySetProperty(v *vm, a []uint64) status {
+	path, ok := v.str(a[0], a[1])
+	value, ok2 := v.str(a[2], a[3])
+	if !ok || !ok2 {
+		return statusInvalidMemoryAccess
+	}
+	return v.effectiveContext().setProperty(path, value)
+}
+
+// sharedCalls are shared data and shared queues.
+var sharedCalls = []hostCall{
+	{name: "proxy_get_shared_data", sig: "sSU", fn: proxyGetSharedData},
+	{name: "proxy_set_shared_data", sig: "ssu", fn: proxySetSharedData},
+	{name: "proxy_register_shared_queue", sig: "sU", fn: proxyRegisterSharedQueue},
+	{name: "proxy_resolve_shared_queue", sig: "ssU", fn: proxyResolveSharedQueue},
+	{name: "proxy_enqueue_shared_queue", sig: "us", fn: proxyEnqueueSharedQueue},
+	{name: "proxy_dequeue_shared_queue", sig: "uS", fn: proxyDequeueSharedQueue},
+}
+
+func proxyGetSharedData(v *vm, a []uint64) status {
+	key, ok := v.bytes(a[0], a[1])
+	if !ok {
+		return statusInvalidMemoryAccess
+	}
+	e, err := v.host.shared.GetBytes(v.host.cfg.vmID, key)
+	if err != nil {
+		return statusNotFound
+	}
+	if st := v.give(e.Value, a[2], a[3]); st != statusOK {
+		return st
+	}
+	return v.out32(a[4], e.Cas)
+}
+
+func proxySetSharedData(v *vm, a []uint64) status {
+	key, ok := v.str(a[0], a[1])
+	value, ok2 := v.str(a[2], a[3])
+	if !ok || !ok2 {
+		return statusInvalidMemoryAccess
+	}
+	v.casFault(key)
+	if v.host.shared.Set(v.host.cfg.vmID, key, value, uint32(a[4])) != nil {
+		return statusCasMismatch
+	}
+	return statusOK
+}
+
+func proxyRegisterSharedQueue(v *vm, a []uint64) status {
+	name, ok := v.str(a[0], a[1])
+	if !ok {
+		return statusInvalidMemoryAccess
+	}
+	root := v.effectiveContext().rootContext().id
+	token := v.host.queues.Register(v.host.cfg.vmID, name, v.queueReady(root))
+	return v.out32(a[2], token)
+}
+
+// queueReady posts on_queue_ready to the thread of the registrant, to whatever VM
+// lives there by then: Envoy finds it by its key, not by its identity. So a canary
+// that registered in vain passes the call on to the VM of its thread, the main one.
+func (v *vm) queueReady(root uint32) func(token uint32) {
+	return func(token uint32) {
+		t := v.thread
+		v.host.after(0, t, func() {
+			if t.vm == nil {
+				return
+			}
+			if c := t.vm.contexts[root]; c != nil {
+				c.callback(expQueueReady, c.id64(), uint64(token))
+			}
+		})
+	}
+}
+
+func proxyResolveSharedQueue(v *vm, a []uint64) status {
+	vmID, ok := v.str(a[0], a[1])
+	name, ok2 := v.str(a[2], a[3])
+	if !ok || !ok2 {
+		return statusInvalidMemoryAccess
+	}
+	if vmID == "" {
+		vmID = v.host.cfg.vmID
+	}
+	token, err := v.host.queues.Resolve(vmID, name)
+	if err != nil {
+		return statusNotFound
+	}
+	return v.out32(a[4], token)
+}
+
+func proxyEnqueueSharedQueue(v *vm, a []uint64) status {
+	value, ok := v.str(a[1], a[2])
+	if !ok {
+		return statusInvalidMemoryAccess
+	}
+	if v.host.queues.Enqueue(uint32(a[0]), value) != nil {
+		return statusNotFound
+	}
+	return statusOK
+}
+
+func proxyDequeueSharedQueue(v *vm, a []uint64) status {
+	value, err := v.host.queues.Dequeue(uint32(a[0]))
+	switch {
+	case errors.Is(err, sharedqueue.ErrEmpty):
+		return statusEmpty
+	case err != nil:
+		return statusNotFound
+	}
+	return v.give(value, a[1], a[2])
+}

@@ -1,0 +1,304 @@
+package hostsim
+
+import (
+	"math"
+
+	"github.com/healthgate/healthgate/hostsim/internal/headers"
+	"github.com/healthgate/healthgate/hostsim/internal/pairs"
+)
+
+// httpCalls are header maps, buffers and what steers a stream.
+var httpCalls = []hostCall{
+	{name: "proxy_get_header_map_value", sig: "msS", fn: proxyGetHeaderMapValue},
+	{name: "proxy_add_header_map_value", sig: "mss", fn: headerChange((*headers.Map).Add)},
+	{name: "proxy_replace_header_map_value", sig: "mss", fn: headerChange((*headers.Map).Set)},
+	{name: "proxy_remove_header_map_value", sig: "ms", fn: proxyRemoveHeaderMapValue},
+	{name: "proxy_get_header_map_pairs", sig: "mH", fn: proxyGetHeaderMapPairs},
+	{name: "proxy_set_header_map_pairs", sig: "mh", fn: proxySetHeaderMapPairs},
+	{name: "proxy_get_header_map_size", sig: "mU", fn: proxyGetHeaderMapSize},
+	{name: "proxy_get_buffer_bytes", sig: "buuS", fn: proxyGetBufferBytes},
+	{name: "proxy_get_buffer_status", sig: "bUU", fn: proxyGetBufferStatus},
+	{name: "proxy_set_buffer_bytes", sig: "buus", fn: proxySetBufferBytes},
+	{name: "proxy_continue_stream", sig: "u", fn: func(v *vm, a []uint64) status {
+		return v.effectiveContext().continueStream(streamType(a[0]))
+	}},
+	{name: "proxy_close_stream", sig: "u", fn: func(v *vm, a []uint64) status {
+		return v.effectiveContext().closeStream(streamType(a[0]))
+	}},
+	{name: "proxy_send_local_response", sig: "usshu", fn: proxySendLocalResponse},
+}
+
+// readMap is a map as the plugin may read it, nil if it is not there now
+// (Context::getConstMap).
+func (c *pluginContext) readMap(t mapType) *headers.Map {
+	views := &c.views
+	switch t {
+	case mapRequestHeaders:
+		return views.requestHeaders
+	case mapRequestTrailers:
+		if views.accessLog {
+			return nil
+		}
+		return views.requestTrailers
+	case mapResponseHeaders:
+		return views.responseHeaders
+	case mapResponseTrailers:
+		return views.responseTrailers
+	case mapGrpcReceiveInitialMetadata:
+		return c.rootContext().grpcView.initialMetadata
+	case mapGrpcReceiveTrailingMetadata:
+		return c.rootContext().grpcView.trailingMetadata
+	case mapHTTPCallResponseHeaders:
+		if r := c.rootContext().response; r != nil {
+			return r.headers
+		}
+	case mapHTTPCallResponseTrailers:
+		if r := c.rootContext().response; r != nil {
+			return r.trailers
+		}
+	}
+	return nil
+}
+
+// writeMap is a map as the plugin may change it (Context::getMap). Trailers come
+// into being when they are asked for in the last body callback.
+func (c *pluginContext) writeMap(t mapType) *headers.Map {
+	views := &c.views
+	if views.accessLog || t > mapResponseTrailers {
+		return nil
+	}
+	switch {
+	case t == mapRequestTrailers && views.requestTrailers == nil && views.requestBody != nil && views.endOfStream:
+		views.requestTrailers = c.stream.addRequestTrailers()
+	case t == mapResponseTrailers && views.responseTrailers == nil && views.responseBody != nil && views.endOfStream:
+		views.responseTrailers = c.stream.addResponseTrailers()
+	}
+	return c.readMap(t)
+}
+
+func proxyGetHeaderMapValue(v *vm, a []uint64) status {
+	if uint32(a[0]) > uint32(mapTypeMax) {
+		return statusBadArgument
+	}
+	c := v.effectiveContext()
+	key, ok := v.str(a[1], a[2])
+	if !ok {
+		return statusInvalidMemoryAccess
+	}
+	m := c.readMap(mapType(a[0]))
+	if m == nil {
+		if c.views.accessLog {
+			return statusNotFound
+		}
+		return statusBadArgument
+	}
+	value, ok := m.Get(key)
+	if !ok {
+		return statusNotFound
+	}
+	return v.give(value, a[3], a[4])
+}
+
+// headerChange is add and replace.
+func headerChange(change func(m *headers.Map, name, value string)) func(*vm, []uint64) status {
+	return func(v *vm, a []uint64) status {
+		if uint32(a[0]) > uint32(mapTypeMax) {
+			return statusBadArgument
+		}
+		key, ok := v.str(a[1], a[2])
+		value, ok2 := v.str(a[3], a[4])
+		if !ok || !ok2 {
+			return statusInvalidMemoryAccess
+		}
+		m := v.effectiveContext().writeMap(mapType(a[0]))
+		if m == nil {
+			return statusBadArgument
+		}
+		change(m, key, value)
+		return statusOK
+	}
+}
+
+func proxyRemoveHeaderMapValue(v *vm, a []uint64) status {
+	if uint32(a[0]) > uint32(mapTypeMax) {
+		return statusBadArgument
+	}
+	key, ok := v.str(a[1], a[2])
+	if !ok {
+		return statusInvalidMemoryAccess
+	}
+	m := v.effectiveContext().writeMap(mapType(a[0]))
+	if m == nil {
+		return statusBadArgument
+	}
+	m.Remove(key)
+	return statusOK
+}
+
+// proxyGetHeaderMapPairs answers a map that is not there as an empty one.
+func proxyGetHeaderMapPairs(v *vm, a []uint64) status {
+	if uint32(a[0]) > uint32(mapTypeMax) {
+		return statusBadArgument
+	}
+	m := v.effectiveContext().readMap(mapType(a[0]))
+	if m.Len() == 0 {
+		return v.give("", a[1], a[2])
+	}
+	return v.give(string(pairs.Encode(m.Fields())), a[1], a[2])
+}
+
+func proxySetHeaderMapPairs(v *vm, a []uint64) status {
+	if uint32(a[0]) > uint32(mapTypeMax) {
+		return statusBadArgument
+	}
+	b, ok := v.bytes(a[1], a[2])
+	if !ok {
+		return statusInvalidMemoryAccess
+	}
+	m := v.effectiveContext().writeMap(mapType(a[0]))
+	if m == nil {
+		return statusBadArgument
+	}
+	m.Replace(pairs.Decode(b))
+	return statusOK
+}
+
+// proxyGetHeaderMapSize is in bytes. Only maps that could be changed have one.
+func proxyGetHeaderMapSize(v *vm, a []uint64) status {
+	if uint32(a[0]) > uint32(mapTypeMax) {
+		return statusBadArgument
+	}
+	m := v.effectiveContext().writeMap(mapType(a[0]))
+	if m == nil {
+		return statusBadArgument
+	}
+	return v.out32(a[1], uint32(m.ByteSize()))
+}
+
+// buffer is a buffer as the plugin may read it (Context::getBuffer); change is nil
+// for those that cannot be written.
+func (c *pluginContext) buffer(t bufferType) (data []byte, change *[]byte, ok bool) {
+	h := c.vm.host
+	views := &c.views
+	switch t {
+	case bufferHTTPRequestBody:
+		if views.bufferingRequest && c.stream != nil {
+			return c.stream.request.buffered, &c.stream.request.buffered, true
+		}
+		if views.requestBody == nil {
+			return nil, nil, true
+		}
+		return *views.requestBody, views.requestBody, true
+	case bufferHTTPResponseBody:
+		if views.bufferingResponse && c.stream != nil {
+			return c.stream.response.buffered, &c.stream.response.buffered, true
+		}
+		if views.responseBody == nil {
+			return nil, nil, true
+		}
+		return *views.responseBody, views.responseBody, true
+	case bufferHTTPCallResponseBody:
+		if r := c.rootContext().response; r != nil {
+			return r.body, nil, true
+		}
+		return nil, nil, false
+	case bufferGrpcReceive:
+		return c.rootContext().grpcView.message, nil, true
+	case bufferVMConfiguration:
+		return h.cfg.vmConfig, nil, true
+	case bufferPluginConfiguration:
+		if c.configuring {
+			return h.cfg.pluginConfig, nil, true
+		}
+		return nil, nil, false
+	case bufferCallData:
+		return h.foreignData, nil, true
+	case bufferNetworkDownstreamData, bufferNetworkUpstreamData:
+		return nil, nil, true
+	}
+	return nil, nil, false
+}
+
+// proxyGetBufferBytes reads what there is of [start, start+max).
+func proxyGetBufferBytes(v *vm, a []uint64) status {
+	if uint32(a[0]) > uint32(bufferTypeMax) {
+		return statusBadArgument
+	}
+	data, _, ok := v.effectiveContext().buffer(bufferType(a[0]))
+	if !ok {
+		return statusNotFound
+	}
+	start, length := uint64(uint32(a[1])), uint64(uint32(a[2]))
+	size := uint64(len(data))
+	if start >= size {
+		return v.give("", a[3], a[4])
+	}
+	if start+length > size {
+		length = size - start
+	}
+	return v.give(string(data[start:start+length]), a[3], a[4])
+}
+
+func proxyGetBufferStatus(v *vm, a []uint64) status {
+	if uint32(a[0]) > uint32(bufferTypeMax) {
+		return statusBadArgument
+	}
+	data, _, ok := v.effectiveContext().buffer(bufferType(a[0]))
+	if !ok {
+		return statusNotFound
+	}
+	if st := v.out32(a[1], uint32(len(data))); st != statusOK {
+		return st
+	}
+	return v.out32(a[2], 0)
+}
+
+// proxySetBufferBytes prepends (start 0, length 0), replaces the first length bytes
+// (start 0), or appends (start at or behind the end); the middle cannot be changed.
+func proxySetBufferBytes(v *vm, a []uint64) status {
+	if uint32(a[0]) > uint32(bufferTypeMax) {
+		return statusBadArgument
+	}
+	_, change, ok := v.effectiveContext().buffer(bufferType(a[0]))
+	if !ok {
+		return statusNotFound
+	}
+	data, ok := v.bytes(a[3], a[4])
+	if !ok {
+		return statusInvalidMemoryAccess
+	}
+	if change == nil {
+		return statusBadArgument
+	}
+	old := *change
+	start, length := uint64(uint32(a[1])), uint64(uint32(a[2]))
+	switch {
+	case start == 0:
+		cut := min(length, uint64(len(old)))
+		*change = append(append(make([]byte, 0, len(data)+len(old)), data...), old[cut:]...)
+	case start >= uint64(len(old)):
+		*change = append(old[:len(old):len(old)], data...)
+	default:
+		return statusBadArgument
+	}
+	return statusOK
+}
+
+// noGrpcStatus is what SDKs pass for "none".
+const noGrpcStatus = math.MaxUint32
+
+func proxySendLocalResponse(v *vm, a []uint64) status {
+	details, ok := v.str(a[1], a[2])
+	body, ok2 := v.str(a[3], a[4])
+	extra, ok3 := v.bytes(a[5], a[6])
+	if !ok || !ok2 || !ok3 {
+		return statusInvalidMemoryAccess
+	}
+	r := localReply{status: int(uint32(a[0])), details: details, body: body, headers: pairs.Decode(extra)}
+	if code := uint32(a[7]); code <= maxGrpcStatus {
+		r.grpcStatus, r.hasGrpcStatus = code, true
+	}
+	v.effectiveContext().sendLocalResponse(r)
+	v.stopIteration = true
+	return statusOK
+}

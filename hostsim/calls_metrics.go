@@ -1,0 +1,81 @@
+package hostsim
+
+import "github.com/healthgate/healthgate/hostsim/internal/metrics"
+
+// metricIDStep leaves room for the kind in a metric's two lowest bits.
+const (
+	metricIDStep = 4
+	metricKinds  = 3
+)
+
+// proxyDefineMetric gives each call a new id, all of one name the same stat
+// (Context::defineMetric).
+func proxyDefineMetric(v *vm, a []uint64) status {
+	name, ok := v.str(a[1], a[2])
+	if !ok {
+		return statusInvalidMemoryAccess
+	}
+	kind := metrics.Kind(a[0])
+	if kind >= metricKinds {
+		return statusBadArgument
+	}
+	v.nextMetric[kind] += metricIDStep
+	id := v.nextMetric[kind]
+	v.metrics[id] = v.host.metrics.Define(kind, name)
+	return v.out32(a[3], id)
+}
+
+// proxyIncrementMetric adds to a counter (more than 0 only) or a gauge.
+func proxyIncrementMetric(v *vm, a []uint64) status {
+	id, delta := uint32(a[0]), int64(a[1])
+	switch metrics.Kind(id % metricIDStep) {
+	case metrics.Counter:
+		st := v.metrics[id]
+		if st == nil {
+			return statusNotFound
+		}
+		if delta <= 0 {
+			return statusBadArgument
+		}
+		st.Add(uint64(delta))
+	case metrics.Gauge:
+		st := v.metrics[id]
+		if st == nil {
+			return statusNotFound
+		}
+		st.Add(uint64(delta))
+	default:
+		return statusBadArgument
+	}
+	return statusOK
+}
+
+// proxyRecordMetric sets a gauge, adds to a counter, samples a histogram.
+func proxyRecordMetric(v *vm, a []uint64) status {
+	st := v.metrics[uint32(a[0])]
+	if st == nil {
+		return statusNotFound
+	}
+	switch st.Kind() {
+	case metrics.Counter:
+		st.Add(a[1])
+	case metrics.Gauge:
+		st.Set(a[1])
+	default:
+		st.Record(a[1])
+	}
+	return statusOK
+}
+
+// proxyGetMetric reads a counter or gauge.
+func proxyGetMetric(v *vm, a []uint64) status {
+	id := uint32(a[0])
+	if k := metrics.Kind(id % metricIDStep); k != metrics.Counter && k != metrics.Gauge {
+		return statusBadArgument
+	}
+	st := v.metrics[id]
+	if st == nil {
+		return statusNotFound
+	}
+	return v.out64(a[1], st.Value())
+}

@@ -1,0 +1,90 @@
+package hostsim
+
+import (
+	"time"
+
+	"github.com/healthgate/healthgate/hostsim/internal/timeline"
+)
+
+// Now is what the wall clock shows.
+func (h *Host) Now() time.Time { return h.time.Realtime() }
+
+// Elapsed is the virtual time since the host was built, without jumps.
+func (h *Host) Elapsed() time.Duration { return h.time.Elapsed() }
+
+// Advance lets d of virtual time pass: ticks, answers and timeouts that fall due
+// happen one by one, each at its moment; those of one moment in the order in which
+// they were set up.
+func (h *Host) Advance(d time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	until := h.time.Elapsed() + d
+	h.run(until)
+	h.time.MoveTo(until)
+}
+
+// JumpRealtime sets the wall clock forward or back, as an operator or NTP would. No
+// timer minds.
+func (h *Host) JumpRealtime(d time.Duration) { h.time.JumpRealtime(d) }
+
+// JumpMonotonic moves the monotonic clock. Forward is what a machine does that slept:
+// all that fell due meanwhile happens now, late, and each timer once. Back is what no
+// clock should do: only what the plugin reads changes.
+func (h *Host) JumpMonotonic(d time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if d < 0 {
+		h.time.JumpMonotonic(d)
+		return
+	}
+	h.time.Spend(d)
+	h.run(h.time.Elapsed())
+}
+
+// after schedules fn on a thread.
+func (h *Host) after(d time.Duration, t *thread, fn func()) *timeline.Event {
+	return h.time.After(d, t, fn)
+}
+
+// run makes everything happen that falls due until then.
+func (h *Host) run(until time.Duration) {
+	for !h.closed {
+		h.drainInbox()
+		e, ok := h.time.Pop(until)
+		if !ok {
+			return
+		}
+		h.runEvent(e)
+	}
+}
+
+// runEvent runs an event, or puts it off if its thread is stalled.
+func (h *Host) runEvent(e *timeline.Event) {
+	t := e.Owner().(*thread)
+	if t.stalledUntil > h.time.Elapsed() {
+		h.time.Postpone(e, t.stalledUntil)
+		return
+	}
+	e.Run()
+}
+
+// post hands f to the host's thread.
+func (h *Host) post(f func()) {
+	h.inboxMu.Lock()
+	h.inbox = append(h.inbox, f)
+	h.inboxMu.Unlock()
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (h *Host) drainInbox() {
+	h.inboxMu.Lock()
+	fs := h.inbox
+	h.inbox = nil
+	h.inboxMu.Unlock()
+	for _, f := range fs {
+		f()
+	}
+}

@@ -1,0 +1,166 @@
+package hostsim
+
+import (
+	"sync"
+	"time"
+)
+
+// Fault is something that goes wrong in a VM. It is an Option, and Host.Inject puts
+// it in later. Each strikes once.
+type Fault struct {
+	kind   faultKind
+	name   string // of an export or a key
+	n      int
+	thread string // "" for any
+}
+
+type faultKind int
+
+const (
+	faultTrap faultKind = iota
+	faultAlloc
+	faultCAS
+)
+
+// TrapAt lets the VM die in the n-th call (from 1) of an export, such as
+// proxy_on_tick, counted over all VMs from now on.
+func TrapAt(export string, n int) Fault { return Fault{kind: faultTrap, name: export, n: n} }
+
+// FailAllocation refuses the n-th allocation (from 1): malloc answers 0, and the host
+// call that needed it InvalidMemoryAccess.
+func FailAllocation(n int) Fault { return Fault{kind: faultAlloc, n: n} }
+
+// LoseCAS lets a rival write the key just before the plugin's n-th write (from 1) to
+// it, so that a compare-and-swap fails. The rival writes the value that is there.
+func LoseCAS(key string, n int) Fault { return Fault{kind: faultCAS, name: key, n: n} }
+
+// On limits the fault to a thread: "canary", "main", "worker 0", …
+func (f Fault) On(thread string) Fault {
+	f.thread = thread
+	return f
+}
+
+func (f Fault) apply(c *config) { c.faults = append(c.faults, f) }
+
+// Inject puts faults in. They count from now.
+func (h *Host) Inject(faults ...Fault) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, f := range faults {
+		h.faults = append(h.faults, &f)
+	}
+}
+
+// strikes counts down the faults of a kind and reports whether one is due.
+func (v *vm) strikes(kind faultKind, name string) bool {
+	struck := false
+	kept := v.host.faults[:0]
+	for _, f := range v.host.faults {
+		if f.kind == kind && f.name == name && (f.thread == "" || f.thread == v.threadName()) {
+			if f.n--; f.n == 0 {
+				struck = true
+				continue
+			}
+		}
+		kept = append(kept, f)
+	}
+	v.host.faults = kept
+	return struck
+}
+
+func (v *vm) trapFault(e export) error {
+	if len(v.host.faults) > 0 && v.strikes(faultTrap, exportNames[e]) {
+		return trapError("injected trap")
+	}
+	return nil
+}
+
+func (v *vm) allocFault() bool { return len(v.host.faults) > 0 && v.strikes(faultAlloc, "") }
+
+func (v *vm) casFault(key string) {
+	if len(v.host.faults) == 0 || !v.strikes(faultCAS, key) {
+		return
+	}
+	if e, err := v.host.shared.Get(v.host.cfg.vmID, key); err == nil {
+		v.host.shared.Set(v.host.cfg.vmID, key, e.Value, 0)
+	}
+}
+
+// CalloutFaultKind says how a call to an upstream goes wrong.
+type CalloutFaultKind int
+
+// The kinds.
+const (
+	// CalloutLate delays the answer by Delay, and is no fault if that is 0.
+	CalloutLate CalloutFaultKind = iota
+	// CalloutInlineFailure fails at once, as with no healthy host: http_call itself
+	// returns InternalFailure, and there is no callback.
+	CalloutInlineFailure
+	// CalloutConnectFailure is a refused connection: Envoy answers 503 itself.
+	CalloutConnectFailure
+	// CalloutReset is cut off in the midst of the answer: the callback has no headers.
+	CalloutReset
+	// CalloutTimeout gets no answer in time: Envoy answers 504 itself when the
+	// call's timeout is over, or after Delay if it has none.
+	CalloutTimeout
+	// CalloutNever gets no answer: only the call's own timeout, if any, ends it.
+	CalloutNever
+	// CalloutLost gets neither an answer nor a timeout.
+	CalloutLost
+)
+
+// CalloutFault is what happens to one call.
+type CalloutFault struct {
+	Kind  CalloutFaultKind
+	Delay time.Duration // of virtual time, before it happens
+}
+
+// calloutFaults are the faults of an upstream's next calls.
+type calloutFaults struct {
+	mu    sync.Mutex
+	queue []CalloutFault
+	rest  *CalloutFault // of all calls once the queue is empty
+}
+
+func (f *calloutFaults) next() CalloutFault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.queue) == 0 {
+		if f.rest != nil {
+			return *f.rest
+		}
+		return CalloutFault{}
+	}
+	c := f.queue[0]
+	f.queue = f.queue[1:]
+	return c
+}
+
+// FaultCallouts lets the next calls to an upstream go wrong, one by one. It panics if
+// there is no such upstream, as a test would be wrong then.
+func (h *Host) FaultCallouts(upstream string, faults ...CalloutFault) {
+	f := h.calloutFaults(upstream)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.queue = append(f.queue, faults...)
+}
+
+// FaultAllCallouts lets every call to an upstream go wrong the same way, behind those
+// of FaultCallouts, until it is called with nil.
+func (h *Host) FaultAllCallouts(upstream string, fault *CalloutFault) {
+	f := h.calloutFaults(upstream)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rest = fault
+}
+
+func (h *Host) calloutFaults(name string) *calloutFaults {
+	if name == h.app.name {
+		return &h.appFaults
+	}
+	up := h.upstreams[name]
+	if up == nil {
+		panic("hostsim: no upstream " + name)
+	}
+	return &up.faults
+}

@@ -1,0 +1,98 @@
+package hostsim
+
+import (
+	"bytes"
+	"compress/zlib"
+	"io"
+)
+
+// ForeignFunc is a function of the host that plugins call by name
+// (proxy_call_foreign_function). An error becomes the status BadArgument.
+type ForeignFunc func(arguments []byte) (result []byte, err error)
+
+// ForeignFunction registers a function. The ones that Envoy brings and hostsim has
+// are compress and uncompress (zlib), clear_route_cache, and set_envoy_filter_state;
+// the rest of Envoy's is NotFound.
+func ForeignFunction(name string, f ForeignFunc) Option {
+	return optionFunc(func(c *config) { c.foreign[name] = f })
+}
+
+// maxForeignResult bounds what uncompress unpacks.
+const maxForeignResult = 64 << 20
+
+// proxyCallForeignFunction hands out an empty result, rather than none, if the
+// function has none.
+func proxyCallForeignFunction(v *vm, a []uint64) status {
+	name, ok := v.str(a[0], a[1])
+	args, ok2 := v.str(a[2], a[3])
+	if !ok || !ok2 {
+		return statusInvalidMemoryAccess
+	}
+	result, st := v.foreign(name, []byte(args))
+	var ptr uint64
+	if len(result) > 0 && uint32(a[4]) != 0 {
+		p, b, ok := v.alloc(len(result))
+		if !ok {
+			return statusInvalidMemoryAccess
+		}
+		copy(b, result)
+		ptr = p
+	}
+	if uint32(a[4]) != 0 && st != statusNotFound && !v.write32(a[4], uint32(ptr)) {
+		return statusInvalidMemoryAccess
+	}
+	if uint32(a[5]) != 0 && st != statusNotFound && !v.write32(a[5], uint32(len(result))) {
+		return statusInvalidMemoryAccess
+	}
+	return st
+}
+
+func (v *vm) foreign(name string, args []byte) ([]byte, status) {
+	if f := v.host.cfg.foreign[name]; f != nil {
+		result, err := f(args)
+		if err != nil {
+			return nil, statusBadArgument
+		}
+		return result, statusOK
+	}
+	switch name {
+	case "compress":
+		var b bytes.Buffer
+		w := zlib.NewWriter(&b)
+		w.Write(args)
+		w.Close()
+		return b.Bytes(), statusOK
+	case "uncompress":
+		r, err := zlib.NewReader(bytes.NewReader(args))
+		if err != nil {
+			return nil, statusSerializationFailure
+		}
+		b, err := io.ReadAll(io.LimitReader(r, maxForeignResult))
+		if err != nil {
+			return nil, statusSerializationFailure
+		}
+		return b, statusOK
+	case "clear_route_cache":
+		return nil, statusOK
+	case "set_envoy_filter_state":
+		return nil, v.setEnvoyFilterState(args)
+	}
+	return nil, statusNotFound
+}
+
+// setEnvoyFilterState reads SetEnvoyFilterStateArguments: path 1, value 2, span 3.
+func (v *vm) setEnvoyFilterState(args []byte) status {
+	fields, ok := pbFields(args)
+	if !ok {
+		return statusBadArgument
+	}
+	s := v.effectiveContext().stream
+	if s == nil {
+		return statusNotFound
+	}
+	if s.state == nil {
+		s.state = make(map[string]string)
+	}
+	s.state[fields[1]] = fields[2]
+	return statusOK
+}

@@ -1,0 +1,288 @@
+package hostsim
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/healthgate/healthgate/hostsim/internal/metrics"
+	"github.com/healthgate/healthgate/hostsim/internal/shareddata"
+	"github.com/healthgate/healthgate/hostsim/internal/sharedqueue"
+	"github.com/healthgate/healthgate/hostsim/internal/timeline"
+)
+
+// Host is one Envoy with one Wasm HTTP filter. Its methods are safe for concurrent
+// use, but everything in it happens on one thread, one thing after another: that is
+// what makes a run repeatable.
+//
+// Handlers of upstreams run on that thread. They may call what only looks (Now, Logs,
+// Metric, SharedData, UpstreamRequests) and the Admin's methods, but not what drives
+// the host (Do, Start, Advance, Close, Inject), which would wait for itself.
+type Host struct {
+	mu     sync.Mutex // whoever holds it is the host's thread
+	cfg    *config
+	module *module
+	time   *timeline.Timeline
+	random *rand.ChaCha8
+	closed bool
+
+	shared  shareddata.Store
+	queues  sharedqueue.Queues
+	metrics metrics.Store
+
+	main    *thread
+	workers []*thread
+
+	upstreams  map[string]*upstream
+	app        *upstream
+	appFaults  calloutFaults
+	upstreamMu sync.Mutex
+	client     *http.Client
+	admin      *AdminEndpoint
+
+	logMu  sync.Mutex
+	logs   []LogEntry
+	traces []*Trace
+	faults []*Fault
+
+	expireMu    sync.Mutex
+	foreignData []byte
+	ids         uint64
+	wake        chan struct{} // real time: there is something to do
+	pending     sync.WaitGroup
+	inboxMu     sync.Mutex
+	inbox       []func()
+}
+
+// LoadError is why a plugin could not be set up: what Envoy would refuse the
+// configuration for.
+type LoadError struct {
+	Message string     // as in Envoy's log
+	Logs    []LogEntry // what the plugin said before
+}
+
+// Error is the message and what the plugin logged.
+func (e *LoadError) Error() string {
+	msg := "hostsim: " + e.Message
+	for _, l := range e.Logs {
+		msg += "\n\t" + l.String()
+	}
+	return msg
+}
+
+// New builds a host for the plugin in wasm, as Envoy does when it gets a
+// configuration: it compiles the module (once per process), initializes the base VM,
+// tries the configuration on a canary VM, which is thrown away but whose traces in
+// shared data, queues and metrics stay, and starts a VM on the main thread and on each
+// worker. The error is a *LoadError if the plugin is to blame.
+func New(wasm []byte, opts ...Option) (*Host, error) {
+	cfg := newConfig(opts)
+	if cfg.workers < 0 {
+		return nil, fmt.Errorf("hostsim: %d workers", cfg.workers)
+	}
+	m, err := loadModule(wasm, cfg.profile)
+	if err != nil {
+		return nil, &LoadError{Message: err.Error()}
+	}
+	var seed [32]byte
+	binary.LittleEndian.PutUint64(seed[:], cfg.seed)
+	h := &Host{
+		cfg: cfg, module: m, time: timeline.New(cfg.start), random: rand.NewChaCha8(seed),
+		upstreams: make(map[string]*upstream), app: cfg.app, wake: make(chan struct{}, 1),
+		client: newClient(),
+	}
+	for _, up := range cfg.upstreams {
+		h.upstreams[up.name] = up
+	}
+	h.admin = newAdmin(h)
+	if cfg.adminCluster != "" {
+		h.upstreams[cfg.adminCluster] = &upstream{name: cfg.adminCluster, handler: h.admin}
+	}
+	for _, f := range cfg.faults {
+		h.faults = append(h.faults, &f)
+	}
+	h.main = &thread{host: h, name: "main"}
+	for i := range cfg.workers {
+		h.workers = append(h.workers, &thread{host: h, name: fmt.Sprintf("worker %d", i)})
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if msg := h.startPlugin(); msg != "" {
+		h.close()
+		return nil, &LoadError{Message: msg, Logs: h.Logs()}
+	}
+	return h, nil
+}
+
+// startPlugin is createWasm and the slot's set on each thread. It returns why it
+// failed.
+func (h *Host) startPlugin() string {
+	base := newVM(h, h.main, "base")
+	defer base.close()
+	if base.dead() {
+		return "Failed to initialize Wasm code: " + base.failure
+	}
+	canary := newVM(h, h.main, "canary")
+	defer canary.close()
+	switch {
+	case canary.dead():
+		return "Failed to initialize Wasm code: " + canary.failure
+	case !canary.start():
+		return reason("Failed to start base Wasm", canary)
+	case !canary.root.onConfigure() || canary.dead():
+		return reason("Failed to configure base Wasm plugin", canary)
+	}
+	// What the canary has armed dies with it, before any of it runs.
+	h.main.start()
+	for _, t := range h.workers {
+		t.start()
+	}
+	return ""
+}
+
+func reason(msg string, v *vm) string {
+	if v.failure != "" {
+		msg += ": " + v.failure
+	}
+	return msg
+}
+
+// newClient is a client that shows what upstreams send, unaltered.
+func newClient() *http.Client {
+	return &http.Client{
+		Transport:     &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Close shuts the plugin down and frees everything. A plugin that asks for time
+// (on_done false) gets none; Shutdown is for that. It is safe to call twice.
+func (h *Host) Close() error {
+	h.mu.Lock()
+	if !h.closed {
+		h.shutdown()
+		h.close()
+	}
+	h.mu.Unlock()
+	h.pending.Wait()
+	h.client.CloseIdleConnections()
+	return nil
+}
+
+// Shutdown takes the plugin out of all threads, as a removed listener would: on_done,
+// and on_delete at once or, if the plugin answered false, once it calls proxy_done.
+// The host stays, so Advance can bring what the plugin waits for; requests get past it.
+func (h *Host) Shutdown() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.closed {
+		h.shutdown()
+		h.run(h.time.Elapsed())
+	}
+}
+
+func (h *Host) shutdown() {
+	for _, t := range h.threads() {
+		t.shutdown()
+	}
+}
+
+func (h *Host) close() {
+	h.closed = true
+	for _, t := range h.threads() {
+		t.drop()
+	}
+	h.shared.DeleteVMID(h.cfg.vmID)
+	h.module.release()
+}
+
+// threads are all threads, in the order in which things happen on them.
+func (h *Host) threads() []*thread {
+	return append([]*thread{h.main}, h.workers...)
+}
+
+// vmFailed is called when a VM dies in a call.
+func (h *Host) vmFailed(*vm) {}
+
+// expire ends the call that v is in, from another goroutine.
+func (h *Host) expire(v *vm) {
+	h.expireMu.Lock()
+	defer h.expireMu.Unlock()
+	v.expired = true
+	if v.mod != nil {
+		closeForDeadline(v)
+	}
+}
+
+// Worker returns a worker thread. It panics if there is none of that number.
+func (h *Host) Worker(i int) *Worker { return &Worker{h.workers[i]} }
+
+// Workers is the number of workers.
+func (h *Host) Workers() int { return len(h.workers) }
+
+// Main returns the main thread. It runs a VM, with ticks, but no requests.
+func (h *Host) Main() *Worker { return &Worker{h.main} }
+
+// Metric returns the value of the counter or gauge that the plugin defined under name,
+// and whether it has.
+func (h *Host) Metric(name string) (uint64, bool) { return h.metrics.Lookup(name) }
+
+// Metric is a metric of the plugin's.
+type Metric = metrics.Snapshot
+
+// Metrics returns all metrics that the plugin has defined, sorted by name.
+func (h *Host) Metrics() []Metric { return h.metrics.All() }
+
+// SharedDatum is an entry of the shared data and the number of its last write.
+type SharedDatum = shareddata.Entry
+
+// SharedData returns the shared data of the plugin's vm_id, sorted by key.
+func (h *Host) SharedData() []SharedDatum { return h.shared.Entries(h.cfg.vmID) }
+
+// SetSharedData writes to the shared data as another plugin of the same vm_id would.
+func (h *Host) SetSharedData(key, value string) { h.shared.Set(h.cfg.vmID, key, value, 0) }
+
+// Enqueue puts a message on a shared queue of the plugin's vm_id, as another plugin
+// would. It reports whether there is such a queue.
+func (h *Host) Enqueue(queue, value string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	token, err := h.queues.Resolve(h.cfg.vmID, queue)
+	if err != nil {
+		return false
+	}
+	h.queues.Enqueue(token, value)
+	h.run(h.time.Elapsed())
+	return true
+}
+
+// Admin is Envoy's admin endpoint, whether or not a cluster leads to it.
+func (h *Host) Admin() *AdminEndpoint { return h.admin }
+
+// UpstreamRequests returns the requests that an upstream got ("application" for what
+// stands behind the router), in order.
+func (h *Host) UpstreamRequests(name string) []*UpstreamRequest {
+	h.upstreamMu.Lock()
+	defer h.upstreamMu.Unlock()
+	if name == h.app.name {
+		return append([]*UpstreamRequest(nil), h.app.seen...)
+	}
+	if up := h.upstreams[name]; up != nil {
+		return append([]*UpstreamRequest(nil), up.seen...)
+	}
+	return nil
+}
+
+// SetLatency lets an upstream take d of virtual time for each answer.
+func (h *Host) SetLatency(upstream string, d time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if upstream == h.app.name {
+		h.app.latency = d
+	} else if up := h.upstreams[upstream]; up != nil {
+		up.latency = d
+	}
+}

@@ -1,0 +1,94 @@
+// Package shareddata is the key-value store that the VMs of one vm_id share
+// (proxy-wasm-cpp-host src/shared_data.cc).
+package shareddata
+
+import (
+	"errors"
+	"sort"
+	"sync"
+)
+
+// Errors of the store; they are the WasmResult codes NotFound and CasMismatch.
+var (
+	ErrNotFound    = errors.New("not found")
+	ErrCasMismatch = errors.New("cas mismatch")
+)
+
+// Store holds the data of any number of vm_ids. It is safe for concurrent use.
+type Store struct {
+	mu   sync.Mutex
+	cas  uint32
+	data map[string]map[string]Entry
+}
+
+// Entry is one value and the compare-and-swap number of its last write.
+type Entry struct {
+	Key   string
+	Value string
+	Cas   uint32
+}
+
+// Get returns the entry of key, or ErrNotFound.
+func (s *Store) Get(vmID, key string) (Entry, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.data[vmID][key]
+	if !ok {
+		return Entry{}, ErrNotFound
+	}
+	return e, nil
+}
+
+// GetBytes is Get for a key in a byte slice that it does not keep, so that
+// looking up an unchanged record allocates nothing.
+func (s *Store) GetBytes(vmID string, key []byte) (Entry, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.data[vmID][string(key)]
+	if !ok {
+		return Entry{}, ErrNotFound
+	}
+	return e, nil
+}
+
+// Set writes value. cas 0 overwrites whatever is there; any other cas must equal
+// the present entry's, else ErrCasMismatch. A missing key is created whatever the
+// cas: the store cannot express "create only". The numbers count up over the
+// whole store, start at 1 and are never 0.
+func (s *Store) Set(vmID, key, value string, cas uint32) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e, ok := s.data[vmID][key]; ok && cas != 0 && cas != e.Cas {
+		return ErrCasMismatch
+	}
+	if s.data == nil {
+		s.data = make(map[string]map[string]Entry)
+	}
+	if s.data[vmID] == nil {
+		s.data[vmID] = make(map[string]Entry)
+	}
+	if s.cas++; s.cas == 0 {
+		s.cas = 1
+	}
+	s.data[vmID][key] = Entry{key, value, s.cas}
+	return nil
+}
+
+// Entries returns all entries of vmID, sorted by key.
+func (s *Store) Entries(vmID string) []Entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	es := make([]Entry, 0, len(s.data[vmID]))
+	for _, e := range s.data[vmID] {
+		es = append(es, e)
+	}
+	sort.Slice(es, func(i, j int) bool { return es[i].Key < es[j].Key })
+	return es
+}
+
+// DeleteVMID drops all data of vmID, as happens when its last base VM dies.
+func (s *Store) DeleteVMID(vmID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.data, vmID)
+}

@@ -1,0 +1,202 @@
+package hostsim
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"sort"
+	"time"
+)
+
+// Option sets up a Host. Node, Profile and FailurePolicy are Options themselves.
+type Option interface{ apply(*config) }
+
+type optionFunc func(*config)
+
+func (f optionFunc) apply(c *config) { f(c) }
+
+type config struct {
+	profile            Profile
+	workers            int
+	pluginName         string
+	rootID             string
+	vmID               string
+	vmConfig           []byte
+	pluginConfig       []byte
+	env                []string
+	node               Node
+	upstreams          []*upstream
+	app                *upstream
+	adminCluster       string
+	seed               uint64
+	start              time.Time
+	policy             FailurePolicy
+	backoff            time.Duration
+	deadline           time.Duration
+	logLevel           LogLevel
+	logTo              io.Writer
+	traceTo            io.Writer
+	useRemoteAddress   bool
+	xffTrustedHops     int
+	bufferLimit        int
+	allowStopIteration bool
+	foreign            map[string]ForeignFunc
+	faults             []Fault
+	realtime           bool
+}
+
+const (
+	defaultDeadline    = 10 * time.Second
+	defaultBufferLimit = 1 << 20
+	defaultBackoff     = time.Second
+)
+
+// defaultStart is a moment that is easy to recognize in a log.
+var defaultStart = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func newConfig(opts []Option) *config {
+	c := &config{
+		workers: 1, pluginName: "plugin", start: defaultStart, backoff: defaultBackoff, deadline: defaultDeadline,
+		logLevel: LogInfo, bufferLimit: defaultBufferLimit, foreign: make(map[string]ForeignFunc),
+		node: Node{ID: "node", Cluster: "cluster"},
+		app:  &upstream{name: "application", handler: http.HandlerFunc(defaultApplication)},
+	}
+	for _, o := range opts {
+		if o != nil {
+			o.apply(c)
+		}
+	}
+	sort.Strings(c.env)
+	return c
+}
+
+func defaultApplication(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain")
+	io.WriteString(w, "application")
+}
+
+// Workers is the number of worker threads, each with a VM; 1 if not given. The main
+// thread's VM comes on top.
+func Workers(n int) Option { return optionFunc(func(c *config) { c.workers = n }) }
+
+// PluginConfig is PluginConfig.configuration as the plugin reads it: JSON, mostly.
+func PluginConfig(text string) Option {
+	return optionFunc(func(c *config) { c.pluginConfig = []byte(text) })
+}
+
+// VMConfig is vm_config.configuration.
+func VMConfig(text string) Option { return optionFunc(func(c *config) { c.vmConfig = []byte(text) }) }
+
+// PluginName is PluginConfig.name; "plugin" if not given.
+func PluginName(name string) Option { return optionFunc(func(c *config) { c.pluginName = name }) }
+
+// RootID is PluginConfig.root_id.
+func RootID(id string) Option { return optionFunc(func(c *config) { c.rootID = id }) }
+
+// VMID is vm_config.vm_id.
+func VMID(id string) Option { return optionFunc(func(c *config) { c.vmID = id }) }
+
+// Env is an entry of vm_config.environment_variables.
+func Env(key, value string) Option {
+	return optionFunc(func(c *config) { c.env = append(c.env, key+"="+value) })
+}
+
+// Node says which Envoy this is: node and node.locality of its bootstrap, read as
+// the property xds.node. An Option.
+type Node struct {
+	ID, Cluster           string
+	Region, Zone, SubZone string
+	// Metadata is node.metadata; values are what JSON knows.
+	Metadata map[string]any
+}
+
+func (n Node) apply(c *config) { c.node = n }
+
+// Upstream is a cluster that handler serves, in place of any network.
+func Upstream(name string, handler http.Handler) Option {
+	return optionFunc(func(c *config) { c.upstreams = append(c.upstreams, &upstream{name: name, handler: handler}) })
+}
+
+// UpstreamURL is a cluster at a real address, such as http://127.0.0.1:8080. Each
+// call to it takes real time and no virtual time.
+func UpstreamURL(name string, u *url.URL) Option {
+	return optionFunc(func(c *config) { c.upstreams = append(c.upstreams, &upstream{name: name, url: u}) })
+}
+
+// Application is what stands behind the router. If it is not given, it answers 200
+// and the text "application"; with a nil handler there is no healthy upstream.
+func Application(handler http.Handler) Option {
+	return optionFunc(func(c *config) { c.app = &upstream{name: "application", handler: handler} })
+}
+
+// ApplicationURL is an application at a real address.
+func ApplicationURL(u *url.URL) Option {
+	return optionFunc(func(c *config) { c.app = &upstream{name: "application", url: u} })
+}
+
+// Admin makes Envoy's admin endpoint reachable as the cluster name: /runtime,
+// /runtime_modify, /ready, /healthcheck/fail, /healthcheck/ok, /stats and
+// /server_info, as far as Host.Admin describes.
+func Admin(name string) Option { return optionFunc(func(c *config) { c.adminCluster = name }) }
+
+// Seed is where all randomness of a run comes from; two runs with the same seed are
+// the same, byte for byte.
+func Seed(n uint64) Option { return optionFunc(func(c *config) { c.seed = n }) }
+
+// StartTime is what the wall clock shows when the host is built.
+func StartTime(t time.Time) Option { return optionFunc(func(c *config) { c.start = t }) }
+
+// ReloadBackoff is reload_config.backoff.base_interval, 1 s if not given. Envoy adds
+// up to half of it by chance.
+func ReloadBackoff(d time.Duration) Option { return optionFunc(func(c *config) { c.backoff = d }) }
+
+// CallDeadline limits the real time that one call into a VM may take, 10 s if not
+// given; the VM dies of it. 0 lifts the limit. Envoy has none: there, an endless loop
+// blocks the thread.
+func CallDeadline(d time.Duration) Option { return optionFunc(func(c *config) { c.deadline = d }) }
+
+// MinLogLevel is Envoy's log level for Wasm, LogInfo if not given: what the plugin
+// logs below it is dropped.
+func MinLogLevel(l LogLevel) Option { return optionFunc(func(c *config) { c.logLevel = l }) }
+
+// LogTo writes each line of the log to w as well.
+func LogTo(w io.Writer) Option { return optionFunc(func(c *config) { c.logTo = w }) }
+
+// TraceTo writes each call between host and plugin to w, from the first.
+func TraceTo(w io.Writer) Option { return optionFunc(func(c *config) { c.traceTo = w }) }
+
+// UseRemoteAddress is use_remote_address of the connection manager. With false,
+// Envoy's default, source.address is the last entry of x-forwarded-for with port 0,
+// if there is one; with true it is the peer, which is appended to x-forwarded-for.
+func UseRemoteAddress(use bool) Option {
+	return optionFunc(func(c *config) { c.useRemoteAddress = use })
+}
+
+// XFFNumTrustedHops is xff_num_trusted_hops of the connection manager.
+func XFFNumTrustedHops(n int) Option { return optionFunc(func(c *config) { c.xffTrustedHops = n }) }
+
+// BufferLimit is per_connection_buffer_limit_bytes, 1 MiB if not given: a plugin that
+// holds back more gets the client a 413, or a 500 if it is the response.
+func BufferLimit(bytes int) Option { return optionFunc(func(c *config) { c.bufferLimit = bytes }) }
+
+// AllowOnHeadersStopIteration is allow_on_headers_stop_iteration: without it, pausing
+// in a headers callback stops the body too.
+func AllowOnHeadersStopIteration(allow bool) Option {
+	return optionFunc(func(c *config) { c.allowStopIteration = allow })
+}
+
+// FailurePolicy says what becomes of requests whose VM is dead. An Option.
+type FailurePolicy int
+
+const (
+	// FailClosed answers 503 for ever. Envoy's default.
+	FailClosed FailurePolicy = iota
+	// FailOpen answers 503 to the request on which the VM dies, and leaves the
+	// plugin out of the chain from then on.
+	FailOpen
+	// FailReload is FailClosed until the next request after the backoff, which gets
+	// a new VM. Ticks stay dead until then.
+	FailReload
+)
+
+func (p FailurePolicy) apply(c *config) { c.policy = p }

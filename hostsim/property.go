@@ -1,0 +1,238 @@
+package hostsim
+
+import (
+	"net"
+
+	"strings"
+)
+
+// property is get_property: a path of NUL-separated parts into the attributes of
+// the stream (Context::getProperty, StreamActivation::FindValue).
+func (c *pluginContext) property(path []byte) (string, status) {
+	parts := splitPath(string(path))
+	if len(parts) == 0 {
+		return "", statusSerializationFailure
+	}
+	if s := c.stream; s != nil {
+		if v, ok := s.req.Properties[strings.Join(parts, ".")]; ok {
+			return v, statusOK
+		}
+	}
+	value, ok := c.attribute(parts[0])
+	for _, part := range parts[1:] {
+		if !ok {
+			break
+		}
+		value, ok = field(value, part)
+	}
+	if !ok {
+		return "", statusNotFound
+	}
+	return serialize(value)
+}
+
+// splitPath cuts at NULs. One at the end ends the last part, rather than beginning
+// an empty one.
+func splitPath(path string) []string {
+	if path == "" {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(path, "\x00"), "\x00")
+}
+
+// setProperty is set_property: the value goes under the whole path, where only a
+// path of one part finds it again.
+func (c *pluginContext) setProperty(path, value string) status {
+	s := c.stream
+	if s == nil {
+		return statusNotFound
+	}
+	if s.state == nil {
+		s.state = make(map[string]string)
+	}
+	s.state["wasm."+path] = value
+	return statusOK
+}
+
+// lookup is a value that is computed field by field.
+type lookup func(name string) (any, bool)
+
+// attribute is a top-level attribute.
+func (c *pluginContext) attribute(name string) (any, bool) {
+	h, s := c.vm.host, c.stream
+	switch name {
+	case "plugin_name":
+		return h.cfg.pluginName, true
+	case "plugin_root_id":
+		return h.cfg.rootID, true
+	case "plugin_vm_id":
+		return h.cfg.vmID, true
+	case "xds":
+		return lookup(c.xds), true
+	}
+	if s == nil {
+		return nil, false
+	}
+	switch name {
+	case "request":
+		return lookup(c.requestAttribute), true
+	case "response":
+		return lookup(c.responseAttribute), true
+	case "source":
+		return address(s.source), true
+	case "destination":
+		return address(or(s.req.Local, defaultLocal)), true
+	case "connection":
+		return lookup(func(name string) (any, bool) {
+			switch name {
+			case "id":
+				return uint64(1), true
+			case "mtls":
+				return false, true
+			case "requested_server_name":
+				return "", true
+			}
+			return nil, false
+		}), true
+	case "connection_id":
+		return uint64(1), true
+	case "upstream":
+		if s.reply.Upstream == nil {
+			return lookup(func(string) (any, bool) { return nil, false }), true
+		}
+		return address("127.0.0.1:8080"), true
+	case "metadata":
+		return metadataMessage(s.req.Metadata), true
+	case "filter_state":
+		return lookup(func(key string) (any, bool) {
+			if v, ok := s.state[key]; ok {
+				return v, true
+			}
+			v, ok := s.req.FilterState[key]
+			return v, ok
+		}), true
+	}
+	v, ok := s.state["wasm."+name]
+	return v, ok
+}
+
+// address is source, destination and upstream: the address holds the port.
+func address(addr string) lookup {
+	return func(name string) (any, bool) {
+		switch name {
+		case "address":
+			return addr, true
+		case "port":
+			_, port, err := net.SplitHostPort(addr)
+			return int64(atoi(port)), err == nil
+		}
+		return nil, false
+	}
+}
+
+func (c *pluginContext) requestAttribute(name string) (any, bool) {
+	s := c.stream
+	switch name {
+	case "time":
+		return s.host.time.Realtime().Add(s.started - s.host.time.Elapsed()), true
+	case "protocol":
+		return "HTTP/1.1", true
+	case "id":
+		return s.id, true
+	case "size":
+		return int64(len(s.req.body())), true
+	case "duration":
+		if !s.done {
+			return nil, false
+		}
+		return s.host.time.Elapsed() - s.started, true
+	}
+	m := c.views.requestHeaders
+	if m == nil {
+		return nil, false
+	}
+	path := m.Value(":path")
+	bare, query, _ := strings.Cut(path, "?")
+	switch name {
+	case "path":
+		return path, true
+	case "url_path":
+		return bare, true
+	case "query":
+		return query, true
+	case "host":
+		return m.Get(":authority")
+	case "scheme":
+		return m.Get(":scheme")
+	case "method":
+		return m.Get(":method")
+	case "referer":
+		return m.Get("referer")
+	case "useragent":
+		return m.Get("user-agent")
+	case "headers":
+		return headerMap{m}, true
+	case "total_size":
+		return int64(len(s.req.body()) + m.ByteSize()), true
+	}
+	return nil, false
+}
+
+func (c *pluginContext) responseAttribute(name string) (any, bool) {
+	s := c.stream
+	switch name {
+	case "code":
+		if s.reply.Status == 0 {
+			return nil, false
+		}
+		return int64(s.reply.Status), true
+	case "code_details":
+		if s.reply.Details == "" {
+			return nil, false
+		}
+		return s.reply.Details, true
+	case "flags":
+		return int64(0), true
+	case "size":
+		return int64(len(s.reply.Body)), true
+	case "headers":
+		if c.views.responseHeaders == nil {
+			return nil, false
+		}
+		return headerMap{c.views.responseHeaders}, true
+	case "trailers":
+		if c.views.responseTrailers == nil {
+			return nil, false
+		}
+		return headerMap{c.views.responseTrailers}, true
+	}
+	return nil, false
+}
+
+// xds is the configuration that was chosen. In a root context only the node is known.
+func (c *pluginContext) xds(name string) (any, bool) {
+	h, s := c.vm.host, c.stream
+	if name == "node" {
+		return nodeMessage(h.cfg.node), true
+	}
+	if s == nil {
+		return nil, false
+	}
+	switch name {
+	case "route_name":
+		return s.req.RouteName, true
+	case "route_metadata":
+		return metadataMessage(s.req.RouteMetadata), true
+	case "cluster_name":
+		return "application", true
+	case "virtual_host_name":
+		return "hostsim", true
+	case "filter_chain_name":
+		return "", true
+	case "listener_direction":
+		return int64(0), true
+	case "listener_metadata", "virtual_host_metadata", "cluster_metadata":
+		return metadataMessage(nil), true
+	}
+	return nil, false
+}

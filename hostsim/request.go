@@ -1,0 +1,211 @@
+package hostsim
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/healthgate/healthgate/hostsim/internal/headers"
+)
+
+// Header is a list of header fields in order, with lower-case names: the form in
+// which plugins see them.
+type Header [][2]string
+
+// Get returns the first value of name, "" if there is none.
+func (h Header) Get(name string) string {
+	for _, f := range h {
+		if strings.EqualFold(f[0], name) {
+			return f[1]
+		}
+	}
+	return ""
+}
+
+// Has reports whether there is a field called name.
+func (h Header) Has(name string) bool {
+	for _, f := range h {
+		if strings.EqualFold(f[0], name) {
+			return true
+		}
+	}
+	return false
+}
+
+// Values returns all values of name.
+func (h Header) Values(name string) []string {
+	var vs []string
+	for _, f := range h {
+		if strings.EqualFold(f[0], name) {
+			vs = append(vs, f[1])
+		}
+	}
+	return vs
+}
+
+// Request is what a client sends. The zero value is GET / of http://localhost/
+// from 127.0.0.1:40000, over HTTP/1.1.
+type Request struct {
+	Method    string // "GET" if empty
+	Scheme    string // "http" if empty
+	Authority string // the Host header; "localhost" if empty
+	Path      string // with the query; "/" if empty
+
+	// Header holds the other fields. Pseudo headers are made of the fields above.
+	Header Header
+	// Body is sent in one piece, Chunks in several; one of them may be set.
+	Body   []byte
+	Chunks [][]byte
+	// Trailer follows the body.
+	Trailer Header
+
+	// Peer is the address of the connection's other end, as "ip:port".
+	// source.address is derived from it, as UseRemoteAddress describes.
+	Peer string
+	// Local is the listener's address; "127.0.0.1:10000" if empty.
+	Local string
+
+	// FilterState is what other filters stored as strings (envoy.string), read as
+	// the property filter_state.KEY.
+	FilterState map[string]string
+	// RouteMetadata is the selected route's filter_metadata by namespace, read as
+	// xds.route_metadata.filter_metadata.NAMESPACE.KEY. Values are what JSON knows.
+	RouteMetadata map[string]map[string]any
+	// Metadata is the dynamic metadata that filters in front have set, read as
+	// metadata.filter_metadata.NAMESPACE.KEY.
+	Metadata map[string]map[string]any
+	// RouteName is the selected route's name, read as xds.route_name.
+	RouteName string
+	// Properties answers further properties, or other values for known ones, by
+	// path joined with dots: "connection.mtls". The values go to the plugin as
+	// they are.
+	Properties map[string]string
+}
+
+const (
+	defaultPeer  = "127.0.0.1:40000"
+	defaultLocal = "127.0.0.1:10000"
+)
+
+func or(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}
+
+// headerMap is the request as the first filter sees it: what the connection manager
+// has made of it by then (ConnectionManagerUtility::mutateRequestHeaders).
+func (r *Request) headerMap(h *Host, id string) (*headers.Map, string) {
+	m := headers.New(
+		headers.Field{Name: ":authority", Value: or(r.Authority, "localhost")},
+		headers.Field{Name: ":path", Value: or(r.Path, "/")},
+		headers.Field{Name: ":method", Value: or(r.Method, "GET")},
+		headers.Field{Name: ":scheme", Value: or(r.Scheme, "http")},
+	)
+	for _, f := range r.Header {
+		if !strings.HasPrefix(f[0], ":") {
+			m.Add(f[0], f[1])
+		}
+	}
+	if len(r.Trailer) > 0 || len(r.Chunks) > 1 {
+		if _, ok := m.Get("content-length"); !ok {
+			m.Set("transfer-encoding", "chunked")
+		}
+	} else if n := len(r.body()); n > 0 {
+		if _, ok := m.Get("content-length"); !ok {
+			m.Set("content-length", strconv.Itoa(n))
+		}
+	}
+	source := h.sourceAddress(m, or(r.Peer, defaultPeer))
+	if _, ok := m.Get("x-forwarded-proto"); !ok || h.cfg.useRemoteAddress {
+		m.Set("x-forwarded-proto", or(r.Scheme, "http"))
+	}
+	if _, ok := m.Get("x-request-id"); !ok || h.cfg.useRemoteAddress {
+		m.Set("x-request-id", id)
+	}
+	return m, source
+}
+
+func (r *Request) body() []byte {
+	if r.Body != nil {
+		return r.Body
+	}
+	var b []byte
+	for _, c := range r.Chunks {
+		b = append(b, c...)
+	}
+	return b
+}
+
+func (r *Request) chunks() [][]byte {
+	if len(r.Chunks) > 0 {
+		return r.Chunks
+	}
+	if len(r.Body) > 0 {
+		return [][]byte{r.Body}
+	}
+	return nil
+}
+
+// sourceAddress derives source.address from the peer and x-forwarded-for, which it
+// extends when the peer counts as the client. An address that came from the header
+// has port 0.
+func (h *Host) sourceAddress(m *headers.Map, peer string) string {
+	xff, present := m.Get("x-forwarded-for")
+	hops := h.cfg.xffTrustedHops
+	if h.cfg.useRemoteAddress {
+		ip := peer
+		if ap, err := netip.ParseAddrPort(peer); err == nil {
+			ip = ap.Addr().String()
+		}
+		source := peer
+		if hops > 0 && present {
+			if a, ok := fromRight(xff, hops-1); ok {
+				source = a
+			}
+		}
+		m.Add("x-forwarded-for", ip)
+		return source
+	}
+	if present {
+		if a, ok := fromRight(xff, hops); ok {
+			return a
+		}
+	}
+	return peer
+}
+
+// fromRight is the n-th entry of x-forwarded-for from the right, as an address with
+// port 0 (Http::Utility::getLastAddressFromXFF).
+func fromRight(xff string, n int) (string, bool) {
+	entries := strings.Split(xff, ",")
+	if n >= len(entries) {
+		return "", false
+	}
+	ip, err := netip.ParseAddr(strings.TrimSpace(entries[len(entries)-1-n]))
+	if err != nil {
+		return "", false
+	}
+	return netip.AddrPortFrom(ip, 0).String(), true
+}
+
+// Reply is what the client got, and how it came about.
+type Reply struct {
+	// Status is the HTTP status; 0 if the stream was reset before one was sent.
+	Status int
+	// Header is what was sent, without :status.
+	Header  Header
+	Body    []byte
+	Trailer Header
+	// Details is the response code details, as %RESPONSE_CODE_DETAILS% logs them:
+	// "via_upstream" for the application's own answer.
+	Details string
+	// Forwarded is whether the request went on to the application, and Upstream
+	// what the application got; nil if it got nothing, as when the stream ended
+	// before the request was whole.
+	Forwarded bool
+	Upstream  *UpstreamRequest
+	// Reset is whether the stream was cut off rather than ended.
+	Reset bool
+}

@@ -1,0 +1,400 @@
+package hostsim
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/healthgate/healthgate/hostsim/internal/headers"
+	"github.com/healthgate/healthgate/hostsim/internal/timeline"
+)
+
+// streamIdleTimeout is Envoy's default for a stream on which nothing moves.
+const streamIdleTimeout = 5 * time.Minute
+
+// Stream is one HTTP request on its way through the filter chain, which is the
+// plugin and the router (Envoy's ActiveStream and FilterManager).
+type Stream struct {
+	host   *Host
+	thread *thread
+	req    *Request
+	id     string
+	source string
+
+	filter *pluginContext // nil if the chain is without the plugin
+
+	request, response direction
+	state             map[string]string // what set_property stored, by whole path
+
+	inDecode       int         // depth of the plugin's decode callbacks
+	prepared       *localReply // waits for the decode callback to end
+	localReplied   bool        // no more decoding
+	filterFailed   bool        // wasm_fail_stream was sent
+	encoderAborted bool        // a direct reply: no more encoding through the filter
+	headersSent    bool
+	done           bool
+	idle           *timeline.Event
+	onDone         func()
+
+	started      time.Duration
+	reply        Reply
+	appRequest   struct{ body []byte }
+	responseFrom string // details of a response that is on its way
+}
+
+// direction is one half of a stream at the plugin's place in the chain.
+type direction struct {
+	headers  *headers.Map
+	trailers *headers.Map
+	buffered []byte // held back for the plugin
+	hold     hold
+	passed   bool // the headers went past the plugin
+	ended    bool // the end of the stream reached the plugin's place
+	trailing bool // trailers reached the plugin's place
+	out      bool // the end of the stream went past the plugin
+	limited  bool // what is held counts against the buffer limit
+}
+
+// hold is why a direction does not move on (FilterManager's iteration state).
+type hold int
+
+const (
+	holdNone   hold = iota
+	holdSingle      // this piece was stopped; the next goes to the plugin
+	holdAll         // nothing goes to the plugin until it continues
+)
+
+// Done reports whether the stream is over, log, done and delete included.
+func (s *Stream) Done() bool {
+	s.host.mu.Lock()
+	defer s.host.mu.Unlock()
+	return s.done
+}
+
+// Reply is what the client has got so far; all of it once Done.
+func (s *Stream) Reply() *Reply {
+	s.host.mu.Lock()
+	defer s.host.mu.Unlock()
+	r := s.reply
+	return &r
+}
+
+// begin puts the request through the chain, piece by piece.
+func (s *Stream) begin() {
+	s.touch()
+	chunks := s.req.chunks()
+	s.decodeHeaders(len(chunks) == 0 && len(s.req.Trailer) == 0)
+	for _, c := range chunks {
+		if s.stopped() {
+			return
+		}
+		s.decodeData(append([]byte(nil), c...), false)
+	}
+	switch {
+	case s.stopped():
+	case len(s.req.Trailer) > 0:
+		m := headers.New()
+		for _, f := range s.req.Trailer {
+			m.Add(f[0], f[1])
+		}
+		s.decodeTrailers(m)
+	case len(chunks) > 0:
+		// HTTP/1.1 learns of the end after the last byte, so it comes by itself.
+		s.decodeData(nil, true)
+	}
+}
+
+func (s *Stream) stopped() bool { return s.done || s.localReplied }
+
+// touch restarts the idle timer.
+func (s *Stream) touch() {
+	s.host.time.Cancel(s.idle)
+	s.idle = s.host.after(streamIdleTimeout, s.thread, func() {
+		code := http.StatusRequestTimeout
+		if s.request.ended {
+			code = http.StatusGatewayTimeout
+		}
+		s.sendLocalReply(localReply{status: code, body: "stream timeout", details: "stream_idle_timeout"})
+	})
+}
+
+// decodeHeaders brings the request's headers to the plugin.
+func (s *Stream) decodeHeaders(end bool) {
+	d := &s.request
+	d.ended = end
+	if s.filter != nil {
+		s.inDecode++
+		st := s.filter.decodeHeaders(d.headers, end)
+		s.inDecode--
+		if s.runPrepared() || s.stopped() {
+			return
+		}
+		if d.stopHeaders(st) {
+			return
+		}
+	}
+	s.forwardHeaders(end)
+}
+
+// stopHeaders applies the status of a headers callback.
+func (d *direction) stopHeaders(st headersStatus) bool {
+	switch st {
+	case headersContinue:
+		return false
+	case headersStopIteration:
+		d.hold = holdSingle
+	default:
+		d.hold = holdAll
+		d.limited = st == headersStopAllAndBuffer
+	}
+	return true
+}
+
+// decodeData brings a piece of the request's body to the plugin.
+func (s *Stream) decodeData(data []byte, end bool) {
+	s.touch()
+	d := &s.request
+	d.ended = end
+	if d.hold == holdAll {
+		d.buffered = append(d.buffered, data...)
+		s.checkBuffer()
+		return
+	}
+	s.filterDecodeData(data, end)
+}
+
+func (s *Stream) filterDecodeData(data []byte, end bool) {
+	d := &s.request
+	if s.filter == nil {
+		s.forwardData(data, end)
+		return
+	}
+	s.inDecode++
+	st := s.filter.decodeData(&data, end)
+	s.inDecode--
+	if s.runPrepared() || s.stopped() {
+		return
+	}
+	if !d.afterData(st, &data) {
+		s.checkBuffer()
+		return
+	}
+	if !d.passed {
+		s.forwardHeaders(false)
+		if s.stopped() {
+			return
+		}
+	}
+	s.forwardData(data, end)
+}
+
+// afterData applies the status of a body callback and reports whether data, which
+// then is all that was held, moves on (commonHandleAfterDataCallback).
+func (d *direction) afterData(st dataStatus, data *[]byte) bool {
+	switch st {
+	case dataContinue:
+		if d.buffered != nil {
+			*data = append(d.buffered, *data...)
+			d.buffered = nil
+		}
+		d.hold = holdNone
+		return true
+	case dataStopAndBuffer, dataStopAndWatermark:
+		d.hold = holdSingle
+		d.limited = st == dataStopAndBuffer
+		if len(*data) > 0 || d.buffered == nil {
+			d.buffered = append(d.buffered, *data...)
+		}
+	default: // the piece is gone
+		d.hold = holdSingle
+	}
+	return false
+}
+
+// checkBuffer answers 413 to a request that is too large to hold. What is held "and
+// watermark" is not limited: the client is made to wait instead.
+func (s *Stream) checkBuffer() {
+	if d := &s.request; d.limited && len(d.buffered) > s.host.cfg.bufferLimit {
+		s.sendLocalReply(localReply{status: http.StatusRequestEntityTooLarge, body: "Payload Too Large",
+			details: "request_payload_too_large"})
+	}
+}
+
+// decodeTrailers brings the request's trailers to the plugin.
+func (s *Stream) decodeTrailers(m *headers.Map) {
+	s.touch()
+	d := &s.request
+	d.trailers, d.trailing, d.ended = m, true, true
+	if d.hold != holdAll {
+		s.filterDecodeTrailers()
+	}
+}
+
+func (s *Stream) filterDecodeTrailers() {
+	d := &s.request
+	if s.filter != nil {
+		s.inDecode++
+		stop := s.filter.decodeTrailers(d.trailers)
+		s.inDecode--
+		if s.runPrepared() || s.stopped() {
+			return
+		}
+		if stop {
+			d.hold = holdSingle
+			return
+		}
+		d.hold = holdNone
+	}
+	s.releaseRequest()
+	s.forwardTrailers()
+}
+
+// releaseRequest lets go of headers and body that were held.
+func (s *Stream) releaseRequest() {
+	d := &s.request
+	if !d.passed {
+		s.forwardHeaders(false)
+	}
+	if d.buffered != nil {
+		data := d.buffered
+		d.buffered = nil
+		s.forwardData(data, false)
+	}
+}
+
+// continueDecoding resumes the request where the plugin stopped it
+// (FilterManager::commonContinue).
+func (s *Stream) continueDecoding() {
+	d := &s.request
+	if s.stopped() || d.hold == holdNone {
+		return
+	}
+	s.touch()
+	wasAll := d.hold == holdAll
+	d.hold = holdNone
+	if !d.passed {
+		s.forwardHeaders(d.ended && d.buffered == nil && !d.trailing)
+		if s.stopped() {
+			return
+		}
+	}
+	if d.buffered != nil {
+		data := d.buffered
+		d.buffered = nil
+		if end := d.ended && !d.trailing; wasAll {
+			s.filterDecodeData(data, end)
+		} else {
+			s.forwardData(data, end)
+		}
+		if s.stopped() || d.hold != holdNone {
+			return
+		}
+	}
+	if d.trailing {
+		if wasAll {
+			s.filterDecodeTrailers()
+		} else {
+			s.forwardTrailers()
+		}
+	}
+}
+
+// addRequestTrailers is decoder_callbacks_->addDecodedTrailers.
+func (s *Stream) addRequestTrailers() *headers.Map {
+	s.request.trailers = headers.New()
+	s.request.trailing = true
+	return s.request.trailers
+}
+
+func (s *Stream) addResponseTrailers() *headers.Map {
+	s.response.trailers = headers.New()
+	s.response.trailing = true
+	return s.response.trailers
+}
+
+// forwardHeaders brings the request to the router.
+func (s *Stream) forwardHeaders(end bool) {
+	s.request.passed = true
+	s.reply.Forwarded = true
+	if end {
+		s.forward()
+	}
+}
+
+func (s *Stream) forwardData(data []byte, end bool) {
+	s.appRequest.body = append(s.appRequest.body, data...)
+	if end {
+		s.forward()
+	}
+}
+
+func (s *Stream) forwardTrailers() { s.forward() }
+
+// forward sends the whole request to the application.
+func (s *Stream) forward() {
+	if s.request.out {
+		return
+	}
+	s.request.out = true
+	m := s.request.headers.Clone()
+	m.Add("x-envoy-expected-rq-timeout-ms", "15000")
+	up := s.host.app
+	call := &UpstreamRequest{Header: toHeader(m), Body: s.appRequest.body, Trailer: toHeader(s.request.trailers)}
+	s.reply.Upstream = call
+	s.host.dispatch(up, s.thread, call, &s.host.appFaults, 15*time.Second, func(r *calloutResponse) {
+		if s.stopped() {
+			return
+		}
+		if r == nil {
+			s.sendLocalReply(localReply{status: http.StatusServiceUnavailable,
+				body:    "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
+				details: "upstream_reset_before_response_started{connection_termination}"})
+			return
+		}
+		s.respond(r)
+	})
+}
+
+// respond brings the application's response to the plugin.
+func (s *Stream) respond(r *calloutResponse) {
+	s.touch()
+	if r.local {
+		s.sendLocalReply(localReply{status: r.status, body: string(r.body), details: r.details})
+		return
+	}
+	s.responseFrom = "via_upstream"
+	s.reply.Details = s.responseFrom
+	s.response.headers = r.headers
+	head := r.headers.Value(":status")
+	noBody := strings.EqualFold(s.request.headers.Value(":method"), "HEAD") || head == "204" || head == "304" ||
+		len(r.body) == 0
+	s.encodeHeaders(noBody && r.trailers.Len() == 0)
+	if noBody && r.trailers.Len() == 0 || s.done {
+		return
+	}
+	s.encodeData(append([]byte(nil), r.body...), false)
+	switch {
+	case s.done:
+	case r.trailers.Len() > 0:
+		s.encodeTrailers(r.trailers)
+	default:
+		s.encodeData(nil, true)
+	}
+}
+
+func toHeader(m *headers.Map) Header {
+	var h Header
+	for _, f := range m.Fields() {
+		h = append(h, [2]string{f.Name, f.Value})
+	}
+	return h
+}
+
+func atoi(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,217 @@
+package hostsim
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/healthgate/healthgate/hostsim/internal/headers"
+	"github.com/healthgate/healthgate/hostsim/internal/pairs"
+)
+
+// maxShown bounds how much of a string the trace shows.
+const maxShown = 256
+
+// Trace is a record of the calls between host and plugin, from when it was started.
+type Trace struct {
+	host *Host
+	mu   sync.Mutex
+	evs  []TraceEvent
+}
+
+// TraceEvent is one call.
+type TraceEvent struct {
+	Time   time.Duration // virtual time since the host's start
+	Thread string
+	// Depth is 0 for a call of the host, 1 for a host call in it, and so on.
+	Depth int
+	// Text is, for a call into the plugin,
+	//
+	//	> proxy_on_request_headers(2, 8, 1)
+	//	< proxy_on_request_headers = 0
+	//
+	// around whatever it did, and for a host call
+	//
+	//	proxy_get_property("request\x00path") = Ok "/"
+	Text string
+}
+
+// String is the event as one line, without the time.
+func (e TraceEvent) String() string {
+	return "[" + e.Thread + "] " + strings.Repeat("  ", e.Depth) + e.Text
+}
+
+// Trace starts a record. Any number may run at a time.
+func (h *Host) Trace() *Trace {
+	t := &Trace{host: h}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.traces = append(h.traces, t)
+	return t
+}
+
+// Stop ends the record.
+func (t *Trace) Stop() {
+	t.host.mu.Lock()
+	defer t.host.mu.Unlock()
+	for i, other := range t.host.traces {
+		if other == t {
+			t.host.traces = append(t.host.traces[:i], t.host.traces[i+1:]...)
+			return
+		}
+	}
+}
+
+// Events returns what was recorded.
+func (t *Trace) Events() []TraceEvent {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return append([]TraceEvent(nil), t.evs...)
+}
+
+// String is the record, one event a line.
+func (t *Trace) String() string {
+	var b strings.Builder
+	for _, e := range t.Events() {
+		b.WriteString(e.String())
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+func (h *Host) tracing() bool { return len(h.traces) > 0 || h.cfg.traceTo != nil }
+
+func (h *Host) traceLine(v *vm, depth int, text string) {
+	e := TraceEvent{h.time.Elapsed(), v.threadName(), depth, text}
+	for _, t := range h.traces {
+		t.mu.Lock()
+		t.evs = append(t.evs, e)
+		t.mu.Unlock()
+	}
+	if h.cfg.traceTo != nil {
+		fmt.Fprintf(h.cfg.traceTo, "%12.6f %s\n", e.Time.Seconds(), e)
+	}
+}
+
+// traceEnter and traceExit are around a call into the plugin. Depths count both
+// kinds of call, so that what a host call causes is below it.
+func (h *Host) traceEnter(v *vm, name string, args []uint64) {
+	shown := make([]string, len(args))
+	for i, a := range args {
+		shown[i] = strconv.FormatUint(uint64(uint32(a)), 10)
+	}
+	h.traceLine(v, v.traceDepth, "> "+name+"("+strings.Join(shown, ", ")+")")
+	v.traceDepth++
+}
+
+func (h *Host) traceExit(v *vm, name string, result uint32, returns bool, err error) {
+	v.traceDepth--
+	switch {
+	case err != nil:
+		h.traceLine(v, v.traceDepth, "< "+name+" trapped")
+	case returns:
+		h.traceLine(v, v.traceDepth, "< "+name+" = "+strconv.FormatUint(uint64(result), 10))
+	default:
+		h.traceLine(v, v.traceDepth, "< "+name)
+	}
+}
+
+// traced is a host call with its line. What it was given is read before, what it
+// gives after.
+func (hc *hostCall) traced(v *vm, stack []uint64) {
+	a := append([]uint64(nil), stack...)
+	var in []string
+	hc.eachArg(func(kind rune, i int) {
+		switch kind {
+		case 's':
+			in = append(in, shown(v, a[i], a[i+1]))
+		case 'h':
+			in = append(in, shownPairs(v, a[i], a[i+1]))
+		case 'l':
+			in = append(in, strconv.FormatInt(int64(a[i]), 10))
+		case 'u', 'm', 'b':
+			in = append(in, strconv.FormatUint(uint64(uint32(a[i])), 10))
+		}
+	})
+	v.traceDepth++
+	st := hc.fn(v, stack)
+	v.traceDepth--
+	text := hc.name + "(" + strings.Join(in, ", ") + ")"
+	if !hc.void {
+		stack[0] = uint64(st)
+		if hc.module == "env" {
+			text += " = " + st.String()
+		} else {
+			text += " = " + strconv.Itoa(int(st))
+		}
+	}
+	if st == statusOK {
+		hc.eachArg(func(kind rune, i int) {
+			switch kind {
+			case 'S', 'H':
+				p, _ := v.read32(a[i])
+				n, _ := v.read32(a[i+1])
+				if kind == 'S' {
+					text += " " + shown(v, uint64(p), uint64(n))
+				} else {
+					text += " " + shownPairs(v, uint64(p), uint64(n))
+				}
+			case 'U':
+				x, _ := v.read32(a[i])
+				text += " " + strconv.FormatUint(uint64(x), 10)
+			case 'L':
+				b, _ := v.bytes(a[i], 8)
+				text += " " + strconv.FormatUint(le64(b), 10)
+			}
+		})
+	}
+	v.host.traceLine(v, v.traceDepth, text)
+}
+
+// eachArg walks the signature with the index of each argument's first word.
+func (hc *hostCall) eachArg(f func(kind rune, i int)) {
+	i := 0
+	for _, kind := range hc.sig {
+		f(kind, i)
+		i++
+		if strings.ContainsRune("shSH", kind) {
+			i++
+		}
+	}
+}
+
+func le64(b []byte) (x uint64) {
+	for i := len(b) - 1; i >= 0; i-- {
+		x = x<<8 | uint64(b[i])
+	}
+	return x
+}
+
+func shown(v *vm, ptr, size uint64) string {
+	b, ok := v.bytes(ptr, size)
+	if !ok {
+		return "out of bounds"
+	}
+	if len(b) > maxShown {
+		return strconv.Quote(string(b[:maxShown])) + "… (" + strconv.Itoa(len(b)) + " bytes)"
+	}
+	return strconv.Quote(string(b))
+}
+
+func shownPairs(v *vm, ptr, size uint64) string {
+	b, ok := v.bytes(ptr, size)
+	if !ok {
+		return "out of bounds"
+	}
+	var fs []headers.Field
+	if fs = pairs.Decode(b); len(fs) == 0 {
+		return "{}"
+	}
+	parts := make([]string, len(fs))
+	for i, f := range fs {
+		parts[i] = f.Name + ": " + strconv.Quote(f.Value)
+	}
+	return "{" + strings.Join(parts, ", ") + "}"
+}

@@ -1,0 +1,238 @@
+package hostsim
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/healthgate/healthgate/hostsim/internal/headers"
+)
+
+// upstream is a cluster.
+type upstream struct {
+	name    string
+	handler http.Handler
+	url     *url.URL
+	latency time.Duration
+	faults  calloutFaults
+	seen    []*UpstreamRequest
+}
+
+// UpstreamRequest is a request as an upstream got it, pseudo headers included.
+type UpstreamRequest struct {
+	Time    time.Time
+	Header  Header
+	Body    []byte
+	Trailer Header
+}
+
+// Method, Path and Authority are the pseudo headers.
+func (r *UpstreamRequest) Method() string    { return r.Header.Get(":method") }
+func (r *UpstreamRequest) Path() string      { return r.Header.Get(":path") }
+func (r *UpstreamRequest) Authority() string { return r.Header.Get(":authority") }
+
+// maxUpstreamBody bounds the answer of a real upstream.
+const maxUpstreamBody = 64 << 20
+
+// serveUpstream lets the upstream answer.
+func (h *Host) serveUpstream(c *exchange, up *upstream, req *UpstreamRequest, fault CalloutFault) {
+	switch fault.Kind {
+	case CalloutNever:
+		up.saw(h, req)
+		return
+	case CalloutLost:
+		up.saw(h, req)
+		h.time.Cancel(c.timer)
+		return
+	case CalloutConnectFailure:
+		c.finishAfter(fault.Delay, localResponse(http.StatusServiceUnavailable,
+			"upstream connect error or disconnect/reset before headers. reset reason: remote connection failure, "+
+				"transport failure reason: delayed connect error: Connection refused",
+			"upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}"))
+		return
+	case CalloutReset:
+		up.saw(h, req)
+		c.finishAfter(fault.Delay, nil)
+		return
+	case CalloutTimeout:
+		up.saw(h, req)
+		if c.timer == nil {
+			c.finishAfter(fault.Delay, localResponse(http.StatusGatewayTimeout, "upstream request timeout", "response_timeout"))
+		}
+		return
+	}
+	if up.handler == nil && up.url == nil {
+		c.finishAfter(0, localResponse(http.StatusServiceUnavailable, "no healthy upstream", "no_healthy_upstream"))
+		return
+	}
+	up.saw(h, req)
+	if up.url != nil {
+		h.roundTrip(c, up, req)
+		return
+	}
+	c.finishAfter(up.latency+fault.Delay, serve(up.handler, h, req))
+}
+
+func (up *upstream) saw(h *Host, req *UpstreamRequest) {
+	h.upstreamMu.Lock()
+	defer h.upstreamMu.Unlock()
+	up.seen = append(up.seen, req)
+}
+
+// httpRequest is req for a Go handler or client.
+func (r *UpstreamRequest) httpRequest() *http.Request {
+	u, err := url.ParseRequestURI(r.Path())
+	if err != nil {
+		u = &url.URL{Path: r.Path()}
+	}
+	hr := &http.Request{
+		Method: r.Method(), URL: u, Host: r.Authority(), RequestURI: r.Path(),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: make(http.Header), Body: io.NopCloser(bytes.NewReader(r.Body)), ContentLength: int64(len(r.Body)),
+		RemoteAddr: "127.0.0.1:50000",
+	}
+	for _, f := range r.Header {
+		if !strings.HasPrefix(f[0], ":") {
+			hr.Header.Add(f[0], f[1])
+		}
+	}
+	for _, f := range r.Trailer {
+		if hr.Trailer == nil {
+			hr.Trailer = make(http.Header)
+		}
+		hr.Trailer.Add(f[0], f[1])
+	}
+	return hr
+}
+
+// serve runs a handler. One that panics with http.ErrAbortHandler resets.
+func serve(handler http.Handler, h *Host, req *UpstreamRequest) (r *calloutResponse) {
+	defer func() {
+		if p := recover(); p == http.ErrAbortHandler {
+			r = nil
+		} else if p != nil {
+			panic(p)
+		}
+	}()
+	w := &recorder{header: make(http.Header), head: req.Method() == http.MethodHead}
+	handler.ServeHTTP(w, req.httpRequest())
+	w.WriteHeader(http.StatusOK)
+	return w.response(h)
+}
+
+// recorder is a ResponseWriter that behaves as net/http's server does.
+type recorder struct {
+	header, sent http.Header
+	status       int
+	body         bytes.Buffer
+	head         bool
+}
+
+func (w *recorder) Header() http.Header { return w.header }
+
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 && status >= 200 {
+		w.status, w.sent = status, w.header.Clone()
+	}
+}
+
+func (w *recorder) Write(b []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	switch {
+	case w.status == http.StatusNoContent || w.status == http.StatusNotModified:
+		return 0, http.ErrBodyNotAllowed
+	case w.head:
+		return len(b), nil
+	case w.body.Len() == 0 && w.sent.Get("Content-Type") == "" && len(b) > 0:
+		w.sent.Set("Content-Type", http.DetectContentType(b))
+	}
+	return w.body.Write(b)
+}
+
+// response is what was recorded, with the fields a Go server adds, in a fixed order.
+func (w *recorder) response(h *Host) *calloutResponse {
+	trailers := headers.New()
+	for _, names := range w.header["Trailer"] {
+		for _, name := range strings.Split(names, ",") {
+			for _, v := range w.header.Values(textproto.TrimString(name)) {
+				trailers.Add(textproto.TrimString(name), v)
+			}
+		}
+	}
+	for name, vs := range w.header {
+		if rest, ok := strings.CutPrefix(name, http.TrailerPrefix); ok {
+			for _, v := range vs {
+				trailers.Add(rest, v)
+			}
+		}
+	}
+	if w.sent.Get("Date") == "" {
+		w.sent.Set("Date", h.time.Realtime().UTC().Format(http.TimeFormat))
+	}
+	if w.sent.Get("Content-Length") == "" && trailers.Len() == 0 && w.status != http.StatusNoContent &&
+		w.status != http.StatusNotModified && !w.head {
+		w.sent.Set("Content-Length", strconv.Itoa(w.body.Len()))
+	}
+	m := headers.New(headers.Field{Name: ":status", Value: strconv.Itoa(w.status)})
+	addSorted(m, w.sent)
+	return &calloutResponse{headers: m, body: w.body.Bytes(), trailers: trailers}
+}
+
+func addSorted(m *headers.Map, h http.Header) {
+	names := make([]string, 0, len(h))
+	for name := range h {
+		if name != "Trailer" && !strings.HasPrefix(name, http.TrailerPrefix) {
+			names = append(names, name)
+		}
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		for _, v := range h[name] {
+			m.Add(name, v)
+		}
+	}
+}
+
+// roundTrip asks a real server. In a host that runs in real time it does so beside
+// the host's thread, else on it.
+func (h *Host) roundTrip(c *exchange, up *upstream, req *UpstreamRequest) {
+	hr := req.httpRequest()
+	hr.RequestURI = ""
+	hr.URL.Scheme, hr.URL.Host = up.url.Scheme, up.url.Host
+	do := func() *calloutResponse {
+		resp, err := h.client.Do(hr)
+		if err != nil {
+			return localResponse(http.StatusServiceUnavailable, "upstream connect error or disconnect/reset before "+
+				"headers. reset reason: remote connection failure", "upstream_reset_before_response_started{remote_connection_failure}")
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(io.LimitReader(resp.Body, maxUpstreamBody))
+		if err != nil {
+			return nil
+		}
+		m := headers.New(headers.Field{Name: ":status", Value: strconv.Itoa(resp.StatusCode)})
+		addSorted(m, resp.Header)
+		if resp.ContentLength >= 0 {
+			m.Set("content-length", strconv.FormatInt(resp.ContentLength, 10))
+		}
+		trailers := headers.New()
+		addSorted(trailers, resp.Trailer)
+		return &calloutResponse{headers: m, body: body, trailers: trailers}
+	}
+	if !h.cfg.realtime {
+		c.finishAfter(0, do())
+		return
+	}
+	h.pending.Add(1)
+	go func() {
+		defer h.pending.Done()
+		r := do()
+		h.post(func() { c.finishAfter(0, r) })
+	}()
+}

@@ -1,0 +1,279 @@
+package hostsim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/healthgate/healthgate/hostsim/internal/metrics"
+)
+
+// maxDepth is how deep calls into a VM nest: a callback, in a host call of it an
+// allocation. Callbacks from after-call actions come on top.
+const maxDepth = 64
+
+// vm is one Wasm VM (WasmBase). All its methods run on the host's one thread.
+type vm struct {
+	host   *Host
+	thread *thread
+	role   string
+	mod    api.Module
+	mem    api.Memory
+	fns    exports
+	ctx    context.Context
+
+	contexts  map[uint32]*pluginContext
+	nextID    uint32
+	vmContext *pluginContext
+	root      *pluginContext
+
+	current    *pluginContext // whose callback runs; nil outside
+	effective  uint32         // set_effective_context; 0 for none
+	phase      phase
+	depth      int
+	traceDepth int
+	polls      int
+	stacks     [maxDepth][8]uint64
+
+	// stopIteration makes the running callback's result count as a pause.
+	stopIteration bool
+	afterCall     []func()
+
+	// failure is why the VM is dead; empty while it lives.
+	failure  string
+	expired  bool // the deadline ended the call
+	deadline *time.Timer
+
+	nextHTTPCall, nextGrpcCall, nextGrpcStream uint32
+	nextMetric                                 [3]uint32
+	metrics                                    map[uint32]*metrics.Stat
+	pendingDone                                bool
+}
+
+// newVM instantiates the module and runs its start functions (WasmBase::initialize).
+// The caller looks at failure.
+func newVM(h *Host, t *thread, role string) *vm {
+	v := &vm{
+		host: h, thread: t, role: role,
+		contexts:       make(map[uint32]*pluginContext),
+		nextID:         1,
+		metrics:        make(map[uint32]*metrics.Stat),
+		nextGrpcCall:   1,
+		nextGrpcStream: 2,
+		nextMetric:     [3]uint32{0, 1, 2},
+	}
+	v.vmContext = &pluginContext{vm: v}
+	v.ctx = context.WithValue(context.Background(), vmKey{}, v)
+	v.phase = phaseStart
+	// The start functions of the module itself (a Wasm start section) run in
+	// InstantiateModule, under the same watch as any call.
+	v.current = v.vmContext
+	stop := v.watch()
+	mod, err := v.instantiate()
+	stop()
+	v.current = nil
+	if err != nil {
+		v.failed("failed to instantiate", err)
+		return v
+	}
+	v.mod, v.mem = mod, mod.Memory()
+	v.fns.bind(mod)
+	for _, e := range []export{expInitialize, expStart} {
+		if v.fns[e] != nil {
+			v.call(v.vmContext, e)
+		}
+	}
+	if v.fns[expMain] != nil {
+		if n := len(v.fns[expMain].Definition().ParamTypes()); n == 2 || n == 0 {
+			v.call(v.vmContext, expMain, make([]uint64, n)...)
+		}
+	} else if v.fns[expMainVoid] != nil {
+		v.call(v.vmContext, expMainVoid)
+	}
+	v.phase = phaseRun
+	return v
+}
+
+func (v *vm) instantiate() (mod api.Module, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%v", r)
+		}
+	}()
+	cfg := wazero.NewModuleConfig().WithName("").WithStartFunctions()
+	m := v.host.module
+	return m.engine.rt.InstantiateModule(v.ctx, m.compiled, cfg)
+}
+
+// watch starts the deadline of an outermost call and returns what ends it.
+func (v *vm) watch() (stop func()) {
+	if v.depth > 0 || v.host.cfg.deadline <= 0 {
+		return func() {}
+	}
+	if v.deadline == nil {
+		v.deadline = time.AfterFunc(v.host.cfg.deadline, v.expire)
+	} else {
+		v.deadline.Reset(v.host.cfg.deadline)
+	}
+	return v.stopDeadline
+}
+
+func (v *vm) stopDeadline() { v.deadline.Stop() }
+
+// expire runs on the timer's goroutine, while the guest runs on the host's.
+func (v *vm) expire() {
+	v.host.expire(v)
+}
+
+// call runs an export in context c. It reports false if the VM is or becomes dead,
+// or has no such export. It does not run the after-call actions.
+func (v *vm) call(c *pluginContext, e export, args ...uint64) (result uint64, ok bool) {
+	fn := v.fns[e]
+	if fn == nil || v.dead() {
+		return 0, false
+	}
+	if v.depth == maxDepth {
+		v.failed(exportNames[e], errors.New("calls nest too deep"))
+		return 0, false
+	}
+	savedContext, savedEffective, savedPhase := v.current, v.effective, v.phase
+	v.current, v.effective = c, 0
+	if v.depth == 0 {
+		v.polls = 0
+		stop := v.watch()
+		defer stop()
+	}
+	stack := v.stacks[v.depth][:]
+	copy(stack, args)
+	v.depth++
+	if v.host.tracing() {
+		v.host.traceEnter(v, exportNames[e], args)
+	}
+	err := v.trapFault(e)
+	if err == nil {
+		err = v.invoke(fn, stack)
+	}
+	v.depth--
+	v.current, v.effective, v.phase = savedContext, savedEffective, savedPhase
+	returns := len(fn.Definition().ResultTypes()) > 0
+	if v.host.tracing() {
+		v.host.traceExit(v, exportNames[e], uint32(stack[0]), returns && err == nil, err)
+	}
+	if err != nil {
+		v.failed(exportNames[e], err)
+		return 0, false
+	}
+	return uint64(uint32(stack[0])), true
+}
+
+func (v *vm) invoke(fn api.Function, stack []uint64) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%v", r)
+		}
+	}()
+	return fn.CallWithStack(v.ctx, stack)
+}
+
+// failed marks the VM dead (FailState::RuntimeError) and says so in the log, as
+// Envoy does at critical level.
+func (v *vm) failed(what string, err error) {
+	if v.dead() {
+		return
+	}
+	msg := err.Error()
+	if v.timedOut() {
+		msg = fmt.Sprintf("the call took longer than %v of real time", v.host.cfg.deadline)
+	} else if exit := new(sys.ExitError); errors.As(err, &exit) {
+		msg = fmt.Sprintf("closed with exit code %d", exit.ExitCode())
+	} else if trap := trapError(""); errors.As(err, &trap) {
+		msg = string(trap)
+	}
+	msg, _, _ = strings.Cut(msg, "\nwasm stack trace:")
+	v.failure = fmt.Sprintf("Function: %s failed: %s", what, strings.TrimSpace(msg))
+	v.host.logLine(v.threadName(), LogCritical, v.failure)
+	v.host.vmFailed(v)
+}
+
+func (v *vm) timedOut() bool {
+	v.host.expireMu.Lock()
+	defer v.host.expireMu.Unlock()
+	return v.expired
+}
+
+func (v *vm) dead() bool { return v.failure != "" }
+
+func (v *vm) threadName() string {
+	if v.thread == nil || v.role != "" {
+		return v.role
+	}
+	return v.thread.name
+}
+
+// runAfterCall runs what was put off to the end of the callback
+// (DeferAfterCallActions).
+func (v *vm) runAfterCall() {
+	v.stopIteration = false
+	for len(v.afterCall) > 0 {
+		f := v.afterCall[0]
+		v.afterCall = v.afterCall[1:]
+		f()
+	}
+	v.afterCall = nil
+}
+
+// later puts f off to the end of the running callback.
+func (v *vm) later(f func()) { v.afterCall = append(v.afterCall, f) }
+
+// effectiveContext is whom a host call acts on (contextOrEffectiveContext).
+func (v *vm) effectiveContext() *pluginContext {
+	if v.effective != 0 {
+		if c := v.contexts[v.effective]; c != nil {
+			return c
+		}
+	}
+	return v.current
+}
+
+func (v *vm) newContextID() uint32 {
+	for {
+		id := v.nextID
+		v.nextID++
+		if id != 0 && v.contexts[id] == nil {
+			return id
+		}
+	}
+}
+
+// start makes the root context and runs on_vm_start (WasmBase::start).
+func (v *vm) start() bool {
+	v.root = &pluginContext{vm: v, id: v.newContextID()}
+	v.root.root = v.root
+	v.contexts[v.root.id] = v.root
+	ok := v.root.onStart()
+	return ok && !v.dead()
+}
+
+// close ends the instance. The VM's memory goes; what it shared stays.
+func (v *vm) close() {
+	if v.deadline != nil {
+		v.deadline.Stop()
+	}
+	if v.root != nil {
+		v.root.cancelCallouts()
+	}
+	v.host.time.Cancel(v.tickEvent())
+	if v.mod != nil {
+		v.mod.Close(context.Background())
+		v.mod = nil
+	}
+	if v.failure == "" {
+		v.failure = "closed"
+	}
+}

@@ -1,0 +1,233 @@
+package hostsim
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tetratelabs/wazero/sys"
+)
+
+// thread is one of Envoy's threads and the plugin's VM on it.
+type thread struct {
+	host         *Host
+	name         string
+	vm           *vm // nil if none could be set up: the plugin is left out
+	lastLoad     time.Duration
+	reloads      int
+	stalledUntil time.Duration
+}
+
+// start builds the thread's VM (getOrCreateThreadLocalPlugin).
+func (t *thread) start() {
+	t.lastLoad = t.host.time.Elapsed()
+	t.vm = t.build()
+}
+
+func (t *thread) build() *vm {
+	v := newVM(t.host, t, "")
+	if !v.dead() && v.start() && v.root.onConfigure() && !v.dead() {
+		return v
+	}
+	v.close()
+	return nil
+}
+
+// filter returns a new stream context, or nil if the chain is without the plugin
+// (PluginConfig::createContext). A dead VM is replaced first, if policy and backoff
+// allow.
+func (t *thread) filter(s *Stream) *pluginContext {
+	h := t.host
+	if t.vm == nil {
+		return nil
+	}
+	if t.vm.dead() && h.cfg.policy == FailReload {
+		t.reload()
+	}
+	c := &pluginContext{vm: t.vm, stream: s, root: t.vm.root}
+	if t.vm.dead() {
+		if h.cfg.policy == FailOpen {
+			return nil
+		}
+		return c
+	}
+	c.id = t.vm.newContextID()
+	t.vm.contexts[c.id] = c
+	return c
+}
+
+// reload is maybeReloadHandleIfNeeded: the backoff, base plus up to half of it, counts
+// from the last attempt, and the attempt counts even if it fails.
+func (t *thread) reload() {
+	h := t.host
+	backoff := h.cfg.backoff + time.Duration(h.randomBelow(uint64(max(h.cfg.backoff/2, 1))))
+	now := h.time.Elapsed()
+	if now-t.lastLoad < backoff {
+		h.metrics.Define(0, "wasm."+h.cfg.pluginName+".vm_reload_backoff").Add(1)
+		return
+	}
+	t.lastLoad = now
+	v := t.build()
+	if v == nil {
+		h.metrics.Define(0, "wasm."+h.cfg.pluginName+".vm_reload_failure").Add(1)
+		return
+	}
+	h.metrics.Define(0, "wasm."+h.cfg.pluginName+".vm_reload_success").Add(1)
+	t.vm.close()
+	t.vm = v
+	t.reloads++
+}
+
+func (h *Host) randomBelow(n uint64) uint64 { return h.random.Uint64() % n }
+
+// shutdown begins the plugin's end on this thread (WasmBase::startShutdown).
+func (t *thread) shutdown() {
+	v := t.vm
+	if v == nil || v.dead() || v.pendingDone || v.root == nil {
+		return
+	}
+	if !v.root.onDone() {
+		v.pendingDone = true
+		return
+	}
+	v.root.onDelete()
+	v.finished()
+}
+
+// finished is the end of a VM whose plugin is deleted.
+func (v *vm) finished() {
+	v.later(func() {
+		if v.thread.vm == v {
+			v.thread.vm = nil
+		}
+		v.close()
+	})
+	if v.depth == 0 {
+		v.runAfterCall()
+	}
+}
+
+// drop closes the thread's VM without a word.
+func (t *thread) drop() {
+	if t.vm != nil {
+		t.vm.close()
+		t.vm = nil
+	}
+}
+
+// closeForDeadline makes the running call return an error soon. wazero looks at the
+// module's state in loops and calls.
+func closeForDeadline(v *vm) {
+	v.mod.CloseWithExitCode(context.Background(), sys.ExitCodeDeadlineExceeded)
+}
+
+// Worker is one of Envoy's threads, to send requests on and to break.
+type Worker struct{ t *thread }
+
+// Name is the thread's name: "worker 0", "main".
+func (w *Worker) Name() string { return w.t.name }
+
+// Start begins a request and returns without waiting for its answer. All that happens
+// at this moment of virtual time has happened by then.
+func (w *Worker) Start(req *Request) *Stream {
+	h := w.t.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.start(w.t, req, nil)
+}
+
+// Do sends a request and returns the answer. If that needs virtual time, because the
+// plugin waits for a callout or the application is slow, the time passes. A stream on
+// which nothing moves is ended by Envoy after 5 minutes, so Do always returns.
+func (w *Worker) Do(req *Request) *Reply {
+	h := w.t.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.start(w.t, req, nil)
+	for !s.done && !h.closed {
+		at, ok := h.time.Next()
+		if !ok {
+			break
+		}
+		h.run(at)
+	}
+	return &s.reply
+}
+
+// Get is Do for a GET of path from a client on this machine.
+func (w *Worker) Get(path string) *Reply { return w.Do(&Request{Path: path}) }
+
+func (h *Host) start(t *thread, req *Request, onDone func()) *Stream {
+	if req == nil {
+		req = &Request{}
+	}
+	s := &Stream{host: h, thread: t, req: req, onDone: onDone, started: h.time.Elapsed()}
+	if h.closed {
+		s.done, s.reply.Reset = true, true
+		return s
+	}
+	s.id = h.requestID()
+	s.request.headers, s.source = req.headerMap(h, s.id)
+	s.filter = t.filter(s)
+	if t.stalledUntil > h.time.Elapsed() {
+		h.after(t.stalledUntil-h.time.Elapsed(), t, s.begin)
+	} else {
+		s.begin()
+	}
+	h.run(h.time.Elapsed())
+	return s
+}
+
+// requestID is a version 4 UUID from the seed.
+func (h *Host) requestID() string {
+	var b [16]byte
+	h.random.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// Stall keeps the thread busy for d of virtual time: what falls due on it meanwhile
+// happens afterwards, late.
+func (w *Worker) Stall(d time.Duration) {
+	h := w.t.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	w.t.stalledUntil = h.time.Elapsed() + d
+}
+
+// Crash kills the thread's VM, as a trap would.
+func (w *Worker) Crash() {
+	h := w.t.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if w.t.vm != nil {
+		w.t.vm.failed("crash", trapError("killed by the test"))
+	}
+}
+
+// Failed reports whether the thread's VM is dead or could not be set up.
+func (w *Worker) Failed() bool {
+	h := w.t.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return w.t.vm == nil || w.t.vm.dead()
+}
+
+// Reloads is how often the thread's VM has been replaced.
+func (w *Worker) Reloads() int {
+	h := w.t.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return w.t.reloads
+}
+
+// MemoryBytes is the size of the VM's memory, 0 if there is no VM.
+func (w *Worker) MemoryBytes() int {
+	h := w.t.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if w.t.vm == nil || w.t.vm.mem == nil {
+		return 0
+	}
+	return int(w.t.vm.mem.Size())
+}
