@@ -87,6 +87,9 @@ func run(ctx context.Context, s settings) (err error) {
 
 	if s.binary == "" {
 		if s.binary, err = getEnvoy(ctx, s.version); err != nil {
+			if ctx.Err() != nil {
+				return nil // Ctrl-C while fetching
+			}
 			return err
 		}
 	}
