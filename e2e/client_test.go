@@ -1,0 +1,129 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+const (
+	check = "/my-service/healthcheck" // the endpoint with probes and maintenance of envoy/bootstrap.yaml
+	empty = "/healthz"                // its endpoint that is healthy as soon as Envoy is
+
+	trusted   = "127.0.0.1" // a source address that envoy/bootstrap.yaml trusts
+	untrusted = "127.0.0.2" // one that it does not
+
+	sorry = "Under maintenance. Remove maintenance file when complete"
+)
+
+// answer is a response as a client sees it.
+type answer struct {
+	status  int
+	body    string
+	headers http.Header
+}
+
+func (a answer) String() string { return fmt.Sprintf("%d %q %v", a.status, a.body, a.headers) }
+
+// client sends each request through a connection of its own, so that all workers get some.
+type client struct {
+	target string // an address
+	source string // the address that requests come from
+}
+
+// from returns a client of an Envoy's listener.
+func from(source string, to string) client { return client{to, source} }
+
+func (c client) dial() (net.Conn, error) {
+	d := net.Dialer{Timeout: 10 * time.Second, LocalAddr: &net.TCPAddr{IP: net.ParseIP(c.source)}}
+	return d.Dial("tcp", c.target)
+}
+
+// raw sends text and reads one response to a request of the method.
+func (c client) raw(method, text string) (answer, error) {
+	conn, err := c.dial()
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetDeadline(time.Now().Add(envoytest.Limit)); err != nil {
+		return answer{}, err
+	}
+	if _, err := io.WriteString(conn, text); err != nil {
+		return answer{}, err
+	}
+	r, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = r.Body.Close() }()
+	body, err := io.ReadAll(r.Body)
+	return answer{r.StatusCode, string(body), r.Header}, err
+}
+
+// request sends a request; headers are given as "Name: value". Nothing in it is normalized on the way.
+func (c client) request(method, path, body string, headers ...string) (answer, error) {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s %s HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n", method, path)
+	for _, h := range headers {
+		text.WriteString(h + "\r\n")
+	}
+	if body != "" {
+		fmt.Fprintf(&text, "Content-Length: %d\r\n", len(body))
+	}
+	return c.raw(method, text.String()+"\r\n"+body)
+}
+
+// get sends a GET request that must be answered.
+func (c client) get(t testing.TB, path string, headers ...string) answer {
+	t.Helper()
+	a, err := c.request("GET", path, "", headers...)
+	if err != nil {
+		t.Fatalf("GET %s from %s: %v", path, c.source, err)
+	}
+	return a
+}
+
+// gets returns a condition for Eventually: the path answers with the status and, if it is the filter's, the body.
+func (c client) gets(path string, status int, body string) func() error {
+	return func() error {
+		a, err := c.request("GET", path, "")
+		if err != nil {
+			return err
+		}
+		if a.status != status || a.body != body {
+			return fmt.Errorf("%s answers %v, not %d %q", path, a, status, body)
+		}
+		return nil
+	}
+}
+
+// is fails the test unless the answer has the status and the body.
+func (a answer) is(t testing.TB, status int, body string) {
+	t.Helper()
+	if a.status != status || a.body != body {
+		t.Errorf("answered %v, want %d %q", a, status, body)
+	}
+}
+
+// has fails the test unless the answer has the header.
+func (a answer) has(t testing.TB, name, value string) {
+	t.Helper()
+	if got := a.headers.Values(name); len(got) != 1 || got[0] != value {
+		t.Errorf("%s is %q, want %q", name, got, value)
+	}
+}
+
+// isApp fails the test unless the application answered.
+func (a answer) isApp(t testing.TB, path string) {
+	t.Helper()
+	a.is(t, 200, "app "+path)
+	a.has(t, "X-App", "yes")
+}

@@ -1,0 +1,128 @@
+package envoytest
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Config is an Envoy configuration, made from the one that operators copy: envoy/bootstrap.yaml.
+type Config struct {
+	Bootstrap Object
+	AdminPort int
+	t         testing.TB
+}
+
+// The ports of envoy/bootstrap.yaml.
+const (
+	shippedAdmin   = 9901
+	shippedIngress = 10000
+	shippedApp     = 7070
+)
+
+// Shipped returns envoy/bootstrap.yaml with nothing changed but its ports, its paths, and how often it writes the
+// access log. The disk layer is an empty one, and no one else's.
+func Shipped(t testing.TB, wasm string, appPort int) *Config {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(Root, "envoy", "bootstrap.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Config{AdminPort: ReservePort(t), t: t}
+	if err := yaml.Unmarshal(text, &c.Bootstrap); err != nil {
+		t.Fatalf("envoy/bootstrap.yaml: %v", err)
+	}
+	c.Bootstrap = Clone(c.Bootstrap) // the types of JSON instead of YAML's, and no part shared through an anchor
+	ports := map[int]int{shippedAdmin: c.AdminPort, shippedIngress: ReservePort(t), shippedApp: appPort}
+	seen := map[int]bool{}
+	movePorts(t, c.Bootstrap, ports, seen)
+	if len(seen) != len(ports) {
+		t.Fatalf("envoy/bootstrap.yaml has the ports %v, the tests know %v", seen, ports)
+	}
+	c.Listener("ingress").Plugin()["vm_config"].(Object)["code"] = Object{"local": Object{"filename": wasm}}
+	c.SetDisk(t.TempDir())
+	return c
+}
+
+// movePorts replaces every port, and refuses one it does not know: it would be a fixed one.
+func movePorts(t testing.TB, node any, ports map[int]int, seen map[int]bool) {
+	switch node := node.(type) {
+	case []any:
+		for _, child := range node {
+			movePorts(t, child, ports, seen)
+		}
+	case Object:
+		for name, child := range node {
+			if port, is := child.(float64); is && name == "port_value" {
+				moved, known := ports[int(port)]
+				if !known {
+					t.Fatalf("envoy/bootstrap.yaml: unknown port %v", port)
+				}
+				seen[int(port)] = true
+				node[name] = float64(moved)
+				continue
+			}
+			movePorts(t, child, ports, seen)
+		}
+	}
+}
+
+// Listener returns a listener by its name.
+func (c *Config) Listener(name string) *Listener {
+	c.t.Helper()
+	for _, l := range At[[]any](c.Bootstrap, "static_resources", "listeners") {
+		if l := l.(Object); l["name"] == name {
+			return &Listener{l}
+		}
+	}
+	c.t.Fatalf("no listener %q", name)
+	return nil
+}
+
+// AddListener adds a copy of the listener that envoy/bootstrap.yaml has, with a port and a name of its own. The
+// plugin has the same name, so that the lines that two plugins log can be told apart.
+func (c *Config) AddListener(name string) *Listener {
+	c.t.Helper()
+	l := &Listener{Clone(c.Listener("ingress").Object)}
+	l.Object["name"] = name
+	At[Object](l.Object, "address", "socket_address")["port_value"] = float64(ReservePort(c.t))
+	l.HCM()["stat_prefix"] = name
+	l.Plugin()["name"] = name
+	resources := At[Object](c.Bootstrap, "static_resources")
+	resources["listeners"] = append(resources["listeners"].([]any), l.Object)
+	return l
+}
+
+// AddCluster adds a cluster with one host on a loopback port.
+func (c *Config) AddCluster(name string, port int) {
+	resources := At[Object](c.Bootstrap, "static_resources")
+	resources["clusters"] = append(resources["clusters"].([]any), Object{
+		"name":            name,
+		"connect_timeout": "1s",
+		"load_assignment": Object{"cluster_name": name, "endpoints": []any{Object{"lb_endpoints": []any{Object{
+			"endpoint": Object{"address": Object{"socket_address": Object{"address": "127.0.0.1", "port_value": port}}},
+		}}}}},
+	})
+}
+
+// Disk returns the symlink_root of the disk layer.
+func (c *Config) Disk() string {
+	for _, layer := range At[[]any](c.Bootstrap, "layered_runtime", "layers") {
+		if disk, is := layer.(Object)["disk_layer"]; is {
+			return At[string](disk, "symlink_root")
+		}
+	}
+	c.t.Fatal("no disk layer")
+	return ""
+}
+
+// SetDisk moves the disk layer into a folder.
+func (c *Config) SetDisk(folder string) {
+	for _, layer := range At[[]any](c.Bootstrap, "layered_runtime", "layers") {
+		if disk, is := layer.(Object)["disk_layer"]; is {
+			disk.(Object)["symlink_root"] = filepath.Join(folder, "current")
+		}
+	}
+}

@@ -1,0 +1,97 @@
+package envoytest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Root is the repository's folder.
+var Root = func() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(file), "..", "..", "..")
+}()
+
+// binary asks scripts/get-envoy for an Envoy, as `make run` does.
+var binary = sync.OnceValues(func() (string, error) {
+	cmd := exec.Command(filepath.Join(Root, "scripts", "get-envoy"))
+	if version := os.Getenv("HEALTHGATE_ENVOY_VERSION"); version != "" {
+		cmd.Args = append(cmd.Args, version)
+	}
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("there is no Envoy to test with: %s: %w; see its output above. "+
+			"Set ENVOY to the path of one, or run `make envoy`, which gets one", strings.Join(cmd.Args, " "), err)
+	}
+	return strings.TrimSpace(string(out)), nil
+})
+
+// Binary returns the path of the Envoy under test: of version HEALTHGATE_ENVOY_VERSION, or the newest.
+func Binary(t testing.TB) string {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Wasm returns the path of the plugin under test: HEALTHGATE_WASM, or what `make filter` built.
+func Wasm(t testing.TB) string {
+	t.Helper()
+	path := os.Getenv("HEALTHGATE_WASM")
+	if path == "" {
+		path = filepath.Join(Root, "build", "healthgate.wasm")
+	}
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		t.Fatalf("there is no plugin to test: %s is missing; run `make filter`, which builds it", path)
+	}
+	return path
+}
+
+// scratch is a folder for what all tests of a package share; Main removes it.
+var scratch = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "healthgate-e2e-") })
+
+// faultyWasm builds the plugin with the faults that tests inject by the header x-healthgate-fault.
+var faultyWasm = sync.OnceValues(func() (string, error) {
+	dir, err := scratch()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "healthgate_faults.wasm")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-buildmode=c-shared", "-tags=healthgate_faults",
+		"-o", path, "./filter")
+	cmd.Dir = Root
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, out)
+	}
+	return path, nil
+})
+
+// FaultyWasm returns the path of a plugin that crashes when a request asks for it.
+func FaultyWasm(t testing.TB) string {
+	t.Helper()
+	path, err := faultyWasm()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Main runs a package's tests and removes what they shared.
+func Main(m *testing.M) int {
+	defer func() {
+		if dir, err := scratch(); err == nil {
+			_ = os.RemoveAll(dir) // a leftover in the system's temporary folder is no reason to fail
+		}
+	}()
+	return m.Run()
+}

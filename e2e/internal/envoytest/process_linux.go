@@ -1,0 +1,26 @@
+package envoytest
+
+import (
+	"os/exec"
+	"runtime"
+	"syscall"
+)
+
+// start starts the command so that it cannot outlive the tests, not even when they are killed or run into their
+// timeout, where no cleanup runs. It returns when the command has started; exited is closed when it has ended.
+func start(cmd *exec.Cmd) (exited <-chan struct{}, err error) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	done, started := make(chan struct{}), make(chan error, 1)
+	go func() {
+		// The signal comes when the thread ends that started the command, so that thread has to stay.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(done)
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // the caller reads cmd.ProcessState
+		}
+	}()
+	return done, <-started
+}

@@ -1,0 +1,85 @@
+package e2e
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+const key = "healthgate.maintenance"
+
+// testMaintenanceKey throws maintenance as an operator does, while users are served and one request runs.
+func testMaintenanceKey(t *testing.T, b *bench) {
+	startTraffic(t, b.balancer)
+	const slow = "/slow"
+	release := b.app.Hold(slow)
+	running := make(chan error, 1)
+	go func() { running <- b.stranger.gets(slow, 200, "app "+slow)() }()
+	envoytest.Eventually(t, envoytest.Limit, "a request runs", func() error {
+		if b.app.Count(slow) == 0 {
+			return errors.New("the application has not seen it")
+		}
+		return nil
+	})
+
+	b.envoy.SetRuntime(key, "true", key+".reason", "new database, until noon")
+	b.within(t, interval+timeout+slack, 503, sorry)
+	b.balancer.get(t, check).has(t, "Content-Type", "text/plain")
+	b.becomes(t, "wasmcustom.healthgate_maintenance.endpoint.my-service", 1)
+	b.balancer.get(t, empty).is(t, 200, "") // the other endpoint has no key
+	b.balancer.get(t, "/other").isApp(t, "/other")
+
+	release()
+	if err := <-running; err != nil {
+		t.Errorf("the request that ran when maintenance began: %v", err)
+	}
+	b.balancer.get(t, check).is(t, 503, sorry)
+	b.envoy.SetRuntime(key, "", key+".reason", "")
+	b.within(t, interval+timeout+slack, 200, "OK")
+}
+
+// testMaintenanceZone throws the key with the zone of this Envoy's node in it, and another zone's.
+func testMaintenanceZone(t *testing.T, b *bench) {
+	const zone = key + ".zone."
+	b.envoy.SetRuntime(zone+"local-b", "true", zone+"local-a", "1")
+	b.within(t, interval+timeout+slack, 503, sorry)
+	b.envoy.SetRuntime(zone+"local-a", "")
+	b.within(t, interval+timeout+slack, 200, "OK")
+	b.envoy.SetRuntime(zone+"local-b", "")
+}
+
+// testMaintenanceUntil sets a time instead of a truth value: maintenance ends by itself.
+func testMaintenanceUntil(t *testing.T, b *bench) {
+	until := time.Now().Add(interval + timeout + slack + time.Second)
+	b.envoy.SetRuntime(key, until.Format(time.RFC3339Nano))
+	b.within(t, interval+timeout+slack, 503, sorry)
+	envoytest.Eventually(t, envoytest.Limit, "maintenance ends", b.balancer.gets(check, 200, "OK"))
+	if now := time.Now(); now.Before(until) {
+		t.Errorf("maintenance ended %v too early", until.Sub(now))
+	} else if late := now.Sub(until); late > slack {
+		t.Errorf("maintenance ended %v too late", late)
+	}
+	b.envoy.SetRuntime(key, "")
+}
+
+// testMaintenanceUnknown sets a value that is neither a truth value, a number nor a time: it counts as on.
+func testMaintenanceUnknown(t *testing.T, b *bench) {
+	b.envoy.SetRuntime(key, "mañana")
+	b.within(t, interval+timeout+slack, 503, sorry)
+	b.envoy.SetRuntime(key, "")
+	b.within(t, interval+timeout+slack, 200, "OK")
+}
+
+// testMaintenanceRoute sets the runtime key that the maintenance route waits for: the very next check sees it.
+func testMaintenanceRoute(t *testing.T, b *bench) {
+	startTraffic(t, b.balancer)
+	const key = "healthgate.route_maintenance"
+	for range 20 {
+		b.envoy.SetRuntime(key, "100")
+		b.balancer.get(t, check).is(t, 503, sorry)
+		b.envoy.SetRuntime(key, "")
+		b.balancer.get(t, check).is(t, 200, "OK")
+	}
+}

@@ -1,0 +1,127 @@
+package e2e
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+// testMetrics compares what was asked and what was counted, under the names of Envoy and with Prometheus's labels.
+func testMetrics(t *testing.T, b *bench) {
+	before := b.envoy.Stats("wasmcustom.healthgate_")
+	for range 7 {
+		b.balancer.get(t, check).is(t, 200, "OK")
+	}
+	for range 3 {
+		b.stranger.get(t, check, "X-Expected: yes").isApp(t, check)
+	}
+	after := b.envoy.Stats("wasmcustom.healthgate_")
+	checks := "wasmcustom.healthgate_checks.endpoint.my-service.verdict."
+	for name, want := range map[string]int{
+		checks + "healthy": 7, checks + "untrusted": 3, checks + "maintenance": 0, checks + "draining": 0,
+		checks + "unhealthy": 0, checks + "unknown": 0, checks + "passed": 0,
+		"wasmcustom.healthgate_checks.endpoint.middleware.verdict.healthy": 0,
+	} {
+		if value, is := after[name]; !is || value-before[name] != want {
+			t.Errorf("%s grew by %d (present: %v), want %d", name, value-before[name], is, want)
+		}
+	}
+	for name, want := range map[string]int{
+		"healthgate_draining": 0, "healthgate_maintenance.endpoint.my-service": 0, "healthgate_maintenance.endpoint.middleware": 0,
+		"healthgate_probe_up.probe.inbound": 1, "healthgate_probe_up.probe.outbound": 1, "healthgate_probe_up.probe.stats": 1,
+		"healthgate_leader_changes": 1, "healthgate_runtime_values_unrecognized": 1,
+	} {
+		if value, is := after["wasmcustom."+name]; !is || value != want {
+			t.Errorf("%s is %d (present: %v), want %d", name, value, is, want)
+		}
+	}
+	if after["wasmcustom.healthgate_callout_failures.callout.probe_outbound"] == 0 {
+		t.Error("the callout that timed out was not counted")
+	}
+	if age, is := after["wasmcustom.healthgate_snapshot_age_ms"]; !is || age > 3000 {
+		t.Errorf("the snapshot's age is %d ms (present: %v)", age, is)
+	}
+
+	page := b.envoy.Get("/stats/prometheus")
+	for _, sample := range []string{
+		fmt.Sprintf(`healthgate_checks{endpoint="my-service",verdict="healthy"} %d`, after[checks+"healthy"]),
+		fmt.Sprintf(`healthgate_checks{endpoint="my-service",verdict="untrusted"} %d`, after[checks+"untrusted"]),
+		`healthgate_maintenance{endpoint="my-service"} 0`,
+		`healthgate_probe_up{probe="inbound"} 1`,
+		`healthgate_callout_failures{callout="admin_runtime"} 0`,
+		`healthgate_draining{} 0`,
+		`healthgate_leader_changes{} 1`,
+	} {
+		if !strings.Contains(page, "\n"+sample+"\n") {
+			t.Errorf("Prometheus does not get %s", sample)
+		}
+	}
+}
+
+// testLog: each change of state that the parts before made was logged once, whatever the number of workers.
+func testLog(t *testing.T, b *bench) {
+	ups := func(causes ...string) []string {
+		out := []string{"healthy: status 200"}
+		for _, cause := range causes {
+			out = append(out, "unhealthy: "+cause, "healthy: status 200")
+		}
+		return out
+	}
+	const timedOut = "timed out after 500ms, counts as 503"
+	for subject, want := range map[string][]string{
+		`probe "inbound"`:  ups("status 500", "*"),
+		`probe "outbound"`: ups("status 500", timedOut, "*"),
+		`probe "stats"`:    ups("status 500", "status 404", "*"),
+		`maintenance: endpoint "my-service"`: {
+			`on: key "healthgate.maintenance" = "true", reason "new database, until noon"`, "off",
+			`on: key "healthgate.maintenance.zone.local-a" = "1"`, "off",
+			`on: key "healthgate.maintenance" = "20*"`, "off",
+			`on: key "healthgate.maintenance" = "mañana"`, "off",
+		},
+		"runtime":  {`key "healthgate.maintenance" = "mañana" is neither *`},
+		"draining": {"on", "off"},
+		"leader":   {"this VM probes and polls now"},
+	} {
+		if got := logged(b.envoy.Log, subject); !slices.EqualFunc(got, want, like) {
+			t.Errorf("%s: logged %q\nwant %q", subject, got, want)
+		}
+	}
+}
+
+// logged returns what the plugin logged about a subject.
+func logged(log *envoytest.Log, subject string) []string {
+	var out []string
+	for _, line := range log.Lines("healthgate: " + subject + ": ") {
+		_, text, _ := strings.Cut(line, "healthgate: "+subject+": ")
+		out = append(out, text)
+	}
+	return out
+}
+
+// like reports whether a text is as wanted; an asterisk stands for any text.
+func like(text, want string) bool {
+	pattern := strings.ReplaceAll(regexp.QuoteMeta(want), `\*`, ".*")
+	return regexp.MustCompile("^" + pattern + "$").MatchString(text)
+}
+
+// testAccessLog: what the filter answered is not in the access log, what reached the application is.
+func testAccessLog(t *testing.T, b *bench) {
+	const last = "/the-last-one"
+	b.balancer.get(t, last).isApp(t, last)
+	envoytest.Eventually(t, envoytest.Limit, "access log written", func() error { return b.envoy.AccessLog.Has(last) })
+	for _, path := range []string{check, empty} {
+		lines := b.envoy.AccessLog.Lines(" " + path + " ")
+		lines = append(lines, b.envoy.AccessLog.Lines(" "+path+"?a=%20b&")...)
+		if seen := b.app.Count(path); seen == 0 || len(lines) != seen {
+			t.Errorf("the access log has %d lines for %s, the application saw %d requests:\n%s",
+				len(lines), path, seen, strings.Join(lines, "\n"))
+		}
+	}
+	if lines := b.envoy.AccessLog.Lines("healthgate_"); len(lines) > 0 {
+		t.Errorf("health checks in the access log: %q", lines)
+	}
+}

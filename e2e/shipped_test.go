@@ -1,0 +1,103 @@
+package e2e
+
+import (
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/e2e/internal/app"
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+// bench is an Envoy with its application and the clients that most tests need.
+type bench struct {
+	app      *app.App
+	envoy    *envoytest.Envoy
+	balancer client // a trusted source
+	stranger client // an untrusted one
+}
+
+// The nodes of the application, as envoy/bootstrap.yaml probes them.
+var nodes = []string{"inbound", "outbound", "stats"}
+
+func alive(node string) string { return "/" + node + "/isalive" }
+
+// Intervals and timeouts of envoy/bootstrap.yaml, and what a loaded machine may add.
+const (
+	interval = time.Second
+	timeout  = 500 * time.Millisecond
+	slack    = 1500 * time.Millisecond
+)
+
+// TestShipped runs envoy/bootstrap.yaml, as operators copy it.
+func TestShipped(t *testing.T) {
+	t.Parallel()
+	for _, workers := range []int{2, 4} {
+		t.Run(strconv.Itoa(workers)+" workers", func(t *testing.T) {
+			t.Parallel()
+			testShipped(t, workers)
+		})
+	}
+}
+
+// testShipped runs its parts one after the other, on one Envoy. Each part leaves everything healthy.
+func testShipped(t *testing.T, workers int) {
+	a := app.Start(t)
+	config := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
+	address := config.Listener("ingress").Address()
+	b := &bench{app: a, balancer: from(trusted, address), stranger: from(untrusted, address)}
+	b.envoy = envoytest.Start(t, config, workers)
+	b.settle(t)
+	for _, part := range []struct {
+		name string
+		run  func(*testing.T, *bench)
+	}{
+		{"healthy", testHealthy},
+		{"nodes", testNodes},
+		{"gone", testGone},
+		{"maintenance by a key", testMaintenanceKey},
+		{"maintenance of a zone", testMaintenanceZone},
+		{"maintenance until a time", testMaintenanceUntil},
+		{"maintenance by a value that is none", testMaintenanceUnknown},
+		{"maintenance by route", testMaintenanceRoute},
+		{"draining", testDraining},
+		{"paths", testPaths},
+		{"untrusted", testUntrusted},
+		{"metrics", testMetrics},
+		{"log", testLog},
+		{"access log", testAccessLog},
+	} {
+		if !t.Run(part.name, func(t *testing.T) { part.run(t, b) }) {
+			return // the next part would only repeat what is wrong
+		}
+	}
+	// Counted over everything above: no health check of a trusted source reached the application.
+	for _, path := range []string{check, empty} {
+		for _, r := range a.Seen(path) {
+			if r.Headers.Get("X-Expected") == "" {
+				t.Errorf("the application saw a health check: %+v", r)
+			}
+		}
+	}
+}
+
+// settle waits until the check is healthy.
+func (b *bench) settle(t testing.TB) time.Duration {
+	t.Helper()
+	return envoytest.Eventually(t, envoytest.Limit, "healthy", b.balancer.gets(check, 200, "OK"))
+}
+
+// within waits for the answer of the check, no longer than it may take.
+func (b *bench) within(t testing.TB, limit time.Duration, status int, body string) {
+	t.Helper()
+	what := fmt.Sprintf("check answered %d %s", status, body)
+	took := envoytest.Eventually(t, limit, what, b.balancer.gets(check, status, body))
+	t.Logf("%s after %v", what, took.Round(time.Millisecond))
+}
+
+// becomes waits until a gauge has the value. The gauge follows the answer at once, but not before it.
+func (b *bench) becomes(t testing.TB, gauge string, value int) {
+	t.Helper()
+	envoytest.Eventually(t, envoytest.Limit, gauge, func() error { return b.envoy.Stat(gauge, value) })
+}
