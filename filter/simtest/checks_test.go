@@ -1,0 +1,213 @@
+package simtest
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/hostsim"
+)
+
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	s := newReady(t, watchdog, hostsim.Workers(2))
+	for _, tt := range []struct {
+		name, method, path string
+		status             int
+		contentType, body  string
+	}{
+		{"all alive", "GET", check, 200, "text/plain", "OK"},
+		{"HEAD", "HEAD", check, 200, "text/plain", ""},
+		{"HAProxy's default method", "OPTIONS", check, 200, "text/plain", "OK"},
+		{"a query", "GET", check + "?x=1", 200, "text/plain", "OK"},
+		{"an empty reply", "GET", "/healthz", 200, "text/html", ""},
+	} {
+		r := s.Worker(0).Do(&hostsim.Request{Method: tt.method, Path: tt.path, Peer: balancer})
+		if r.Status != tt.status || string(r.Body) != tt.body || r.Forwarded || r.Header.Get("content-type") != tt.contentType {
+			t.Errorf("%s: got %d %q, forwarded %v, %v", tt.name, r.Status, r.Body, r.Forwarded, r.Header)
+		}
+	}
+}
+
+func TestPasses(t *testing.T) {
+	t.Parallel()
+	s := newReady(t, watchdog)
+	for _, tt := range []struct {
+		name, path, peer string
+		header           hostsim.Header
+	}{
+		{name: "another path", path: "/shop"},
+		{name: "two slashes", path: "//my-service/healthcheck"},
+		{name: "another case", path: "/my-service/Healthcheck"},
+		{name: "percent-encoded", path: "/my-service/%68ealthcheck"},
+		{name: "a trailing slash", path: check + "/"},
+		{name: "a path parameter", path: check + ";a=b"},
+		{name: "an untrusted source", path: check, peer: "192.0.2.1:40000"},
+		{name: "an untrusted source that forges X-Forwarded-For", path: check, peer: "192.0.2.1:40000",
+			header: hostsim.Header{{"x-forwarded-for", "10.9.9.9"}}},
+		{name: "a trusted source behind X-Forwarded-For", path: check, peer: balancer,
+			header: hostsim.Header{{"x-forwarded-for", "10.9.9.9"}}},
+	} {
+		if tt.peer == "" {
+			tt.peer = balancer
+		}
+		r := s.Worker(0).Do(&hostsim.Request{Path: tt.path, Peer: tt.peer, Header: tt.header})
+		if !r.Forwarded || r.Upstream == nil || r.Upstream.Path() != tt.path || r.Details != "via_upstream" {
+			t.Errorf("%s: got %d %q, details %q", tt.name, r.Status, r.Body, r.Details)
+		}
+	}
+}
+
+func TestPeers(t *testing.T) {
+	t.Parallel()
+	with := func(trusted string) string {
+		return `{"endpoints": [{"name": "e", "paths": ["/hc"], "trusted": ` + trusted + `}]}`
+	}
+	for _, tt := range []struct {
+		name, trusted, peer string
+		forwardedFor        string
+		filterState         map[string]string
+		answered            bool
+	}{
+		{"IPv4", `{"cidrs": ["10.0.0.0/8"]}`, "10.1.2.3:1", "", nil, true},
+		{"IPv6", `{"cidrs": ["fd00::/8"]}`, "[fd00::1]:1", "", nil, true},
+		{"IPv4-mapped", `{"cidrs": ["10.0.0.0/8"]}`, "[::ffff:10.1.2.3]:1", "", nil, true},
+		{"a provider", `{"providers": ["gcp"]}`, "35.191.0.7:1", "", nil, true},
+		{"forwarded, on purpose", `{"cidrs": ["10.0.0.0/8"], "peer": "forwarded"}`, "192.0.2.1:1", "10.9.9.9", nil, true},
+		{"forwarded, untrusted", `{"cidrs": ["10.0.0.0/8"], "peer": "forwarded"}`, "10.1.2.3:1", "192.0.2.1", nil, false},
+		{"filter state", `{"cidrs": ["10.0.0.0/8"], "peer": {"filter_state": "lb"}}`, "192.0.2.1:1", "",
+			map[string]string{"lb": "10.9.9.9"}, true},
+		{"no filter state", `{"cidrs": ["10.0.0.0/8"], "peer": {"filter_state": "lb"}}`, "10.1.2.3:1", "", nil, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSim(t, with(tt.trusted))
+			request := &hostsim.Request{Path: "/hc", Peer: tt.peer, FilterState: tt.filterState}
+			if tt.forwardedFor != "" {
+				request.Header = hostsim.Header{{"x-forwarded-for", tt.forwardedFor}}
+			}
+			if r := s.Worker(0).Do(request); r.Forwarded == tt.answered {
+				t.Errorf("got %d, forwarded %v", r.Status, r.Forwarded)
+			}
+		})
+	}
+}
+
+func TestUntrustedReply(t *testing.T) {
+	t.Parallel()
+	s := newSim(t, `{"endpoints": [{"name": "e", "paths": ["/hc"], "trusted": {"cidrs": ["10.0.0.0/8"]},
+		"untrusted": {"action": "reply", "status": 404, "body": "no", "headers": {"X-Why": "you"}}}]}`)
+	r := s.Worker(0).Do(&hostsim.Request{Path: "/hc", Peer: "192.0.2.1:1"})
+	if r.Status != 404 || string(r.Body) != "no" || r.Header.Get("x-why") != "you" || r.Details != "healthgate_untrusted" {
+		t.Errorf("got %d %q %v %q", r.Status, r.Body, r.Header, r.Details)
+	}
+}
+
+func TestProbes(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		fault  *hostsim.CalloutFault
+		status int // of the node outbound
+		want   int
+		log    string
+	}{
+		{name: "an error", status: 500, want: 500, log: `status 500`},
+		{name: "its own 504", status: 504, want: 504, log: `status 504`},
+		{name: "a redirect is no success, and no reply", status: 302, want: 503, log: `status 302`},
+		{name: "refused", fault: &hostsim.CalloutFault{Kind: hostsim.CalloutConnectFailure}, want: 503, log: `status 503`},
+		{name: "failed at once", fault: &hostsim.CalloutFault{Kind: hostsim.CalloutInlineFailure}, want: 503,
+			log: `could not be sent through cluster "app", counts as 503`},
+		{name: "reset", fault: &hostsim.CalloutFault{Kind: hostsim.CalloutReset}, want: 503, log: `no response, counts as 503`},
+		{name: "hanging", fault: &hostsim.CalloutFault{Kind: hostsim.CalloutNever}, want: 503,
+			log: `timed out after 500ms, counts as 503`},
+		{name: "never answered, not even by Envoy", fault: &hostsim.CalloutFault{Kind: hostsim.CalloutLost}, want: 503,
+			log: `was never answered, counts as 503`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newReady(t, watchdog, hostsim.Workers(2))
+			s.wantHealthy()
+			seen := len(s.stateLog())
+			s.set("/outbound/isalive", tt.status)
+			if tt.fault != nil {
+				s.FaultAllCallouts("app", tt.fault)
+			}
+			s.Advance(3 * time.Second) // interval, timeout, and the second after which silence counts as a loss
+			s.want(check, tt.want, "FAILED", "healthgate_unhealthy")
+			want := `warning probe "outbound": unhealthy: ` + tt.log
+			if log := strings.Join(s.stateLog()[seen:], "\n"); strings.Count(log, want) != 1 {
+				t.Errorf("log:\n%s\nwant once: %s", log, want)
+			}
+			s.set("/outbound/isalive", 200)
+			s.FaultAllCallouts("app", nil)
+			s.Advance(3 * time.Second)
+			s.wantHealthy()
+		})
+	}
+}
+
+func TestPolicies(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		policy string
+		down   int // how many of the three nodes
+		status int
+	}{
+		{`"all"`, 0, 200}, {`"all"`, 1, 500}, {`"any"`, 2, 200}, {`"any"`, 3, 500},
+		{`{"at_least": 2}`, 1, 200}, {`{"at_least": 2}`, 2, 500},
+	} {
+		s := newSim(t, strings.Replace(watchdog, `"all"`, tt.policy, 1))
+		for _, node := range []string{"/inbound/isalive", "/outbound/isalive", "/stats/isalive"}[:tt.down] {
+			s.set(node, 500)
+		}
+		s.Advance(settle)
+		if r := s.ask(0, check); r.Status != tt.status {
+			t.Errorf("%s with %d down: got %d, want %d", tt.policy, tt.down, r.Status, tt.status)
+		}
+	}
+}
+
+func TestThresholds(t *testing.T) {
+	t.Parallel()
+	s := newReady(t, strings.Replace(watchdog, `"/inbound/isalive"}`,
+		`"/inbound/isalive", "unhealthy_threshold": 3, "healthy_threshold": 2}`, 1))
+	status := func() (out []int) {
+		for range 4 {
+			s.Advance(time.Second)
+			out = append(out, s.ask(0, check).Status)
+		}
+		return out
+	}
+	s.set("/inbound/isalive", 500)
+	if got := status(); got[0] != 200 || got[1] != 200 || got[2] != 500 || got[3] != 500 {
+		t.Errorf("failing: got %v, want 200 twice, then 500", got)
+	}
+	s.set("/inbound/isalive", 200)
+	if got := status(); got[0] != 500 || got[1] != 200 {
+		t.Errorf("well again: got %v, want 500 once, then 200", got)
+	}
+}
+
+func TestUnknownUntilEveryProbeWasSeen(t *testing.T) {
+	t.Parallel()
+	s := newSim(t, watchdog, hostsim.Workers(2))
+	s.wantUnknown()
+	s.want("/healthz", 200, "", "healthgate_healthy") // nothing that it could wait for
+	s.SetLatency("app", 400*time.Millisecond)
+	s.Advance(settle)
+	s.wantUnknown()
+	s.Advance(400 * time.Millisecond)
+	s.wantHealthy()
+}
+
+func TestHealthyPass(t *testing.T) {
+	t.Parallel()
+	s := newReady(t, strings.Replace(watchdog, `{"body": "OK", "content_type": "text/plain"}`, `{"action": "pass"}`, 1),
+		hostsim.Application(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(299) })))
+	if r := s.ask(0, check); r.Status != 299 || !r.Forwarded {
+		t.Errorf("got %d, forwarded %v", r.Status, r.Forwarded)
+	}
+	s.wantMetric("healthgate_checks.endpoint.my-service.verdict.passed", 1)
+}

@@ -1,0 +1,221 @@
+package simtest
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/hostsim"
+)
+
+func TestRuntimeKeys(t *testing.T) {
+	t.Parallel()
+	s := newReady(t, watchdog, hostsim.Workers(2))
+	s.wantHealthy()
+	seen := len(s.stateLog())
+
+	s.Admin().SetRuntime("maintenance", "true")
+	s.Admin().SetRuntime("maintenance.reason", "disk \"swap\"\n")
+	s.Advance(time.Second)
+	s.wantMaintenance()
+	s.want("/healthz", 200, "", "healthgate_healthy") // an endpoint of its own
+	if r := s.ask(0, "/shop"); !r.Forwarded {
+		t.Error("other traffic was stopped")
+	}
+	s.wantMetric("healthgate_maintenance.endpoint.my-service", 1)
+	s.wantMetric("healthgate_maintenance.endpoint.middleware", 0)
+
+	s.Admin().SetRuntime("maintenance", "off")
+	s.Advance(time.Second)
+	s.wantHealthy()
+	s.wantMetric("healthgate_maintenance.endpoint.my-service", 0)
+	s.wantLog(seen,
+		`warning maintenance: endpoint "my-service": on: key "maintenance" = "true", reason "disk \"swap\"\n"`,
+		`info maintenance: endpoint "my-service": off`)
+}
+
+func TestPlaceholders(t *testing.T) {
+	t.Parallel()
+	keys := `["m.{node_id}", "m.{cluster}", "m.{region}", "m.{zone}"]`
+	config := strings.Replace(watchdog, `["maintenance", "maintenance.zone.{zone}"]`, keys, 1)
+	for _, key := range []string{"m.node-1", "m.shop", "m.north", "m.north-a"} {
+		s := newReady(t, config)
+		s.Admin().SetRuntime(key, "1")
+		s.Advance(time.Second)
+		s.wantMaintenance()
+	}
+}
+
+func TestKeyWithoutItsPlaceIsIgnored(t *testing.T) {
+	t.Parallel()
+	s := newReady(t, watchdog, hostsim.Node{ID: "node-1"})
+	s.Admin().SetRuntime("maintenance.zone.", "true")
+	s.Advance(time.Second)
+	s.wantHealthy()
+	if !strings.Contains(s.LogText(), `config: endpoints[0].maintenance.keys[1]: "maintenance.zone.{zone}" is ignored`) {
+		t.Errorf("log:\n%s", s.LogText())
+	}
+}
+
+func TestMaintenanceUntil(t *testing.T) {
+	t.Parallel()
+	s := newReady(t, watchdog)
+	until := s.Now().Add(5 * time.Second)
+	s.Admin().SetRuntime("maintenance", until.Format(time.RFC3339Nano))
+	s.Advance(time.Second)
+	s.wantMaintenance()
+	// The end needs no leader and no admin: the check itself looks at the clock.
+	s.FaultAllCallouts("envoy_admin", &hostsim.CalloutFault{Kind: hostsim.CalloutConnectFailure})
+	s.Advance(until.Sub(s.Now()) - time.Millisecond)
+	s.wantMaintenance()
+	s.Advance(time.Millisecond)
+	s.wantHealthy()
+	s.Advance(time.Second)
+	if log := strings.Join(s.stateLog(), "\n"); !strings.Contains(log, `maintenance: endpoint "my-service": off`) {
+		t.Errorf("log:\n%s", log)
+	}
+}
+
+func TestUnrecognizedValueIsOn(t *testing.T) {
+	t.Parallel()
+	s := newReady(t, watchdog)
+	s.Admin().SetRuntime("maintenance", "tomorrow")
+	s.Advance(5 * time.Second)
+	s.wantMaintenance()
+	s.wantMetric("healthgate_runtime_values_unrecognized", 1) // once, not at each poll
+	if n := strings.Count(s.LogText(), `key "maintenance" = "tomorrow" is neither`); n != 1 {
+		t.Errorf("logged %d times:\n%s", n, s.LogText())
+	}
+}
+
+func TestRouteMetadata(t *testing.T) {
+	t.Parallel()
+	s := newReady(t, watchdog)
+	for _, tt := range []struct {
+		value any
+		on    bool
+	}{{true, true}, {false, false}, {1.0, true}, {0.0, false}, {"yes", true}, {"no", false}} {
+		r := s.Worker(0).Do(&hostsim.Request{Path: check, Peer: balancer,
+			RouteMetadata: map[string]map[string]any{"healthgate": {"maintenance": tt.value}}})
+		if (r.Status == 503) != tt.on {
+			t.Errorf("%v: got %d", tt.value, r.Status)
+		}
+	}
+	s.wantHealthy() // it was for those requests alone
+}
+
+func TestDraining(t *testing.T) {
+	t.Parallel()
+	s := newReady(t, watchdog, hostsim.Workers(2))
+	seen := len(s.stateLog())
+	s.Admin().SetDraining(true)
+	s.Advance(time.Second)
+	s.want(check, 503, "DRAINING", "healthgate_draining")
+	s.want("/healthz", 503, "DRAINING", "healthgate_draining")
+	s.wantMetric("healthgate_draining", 1)
+	s.Admin().SetRuntime("maintenance", "on")
+	s.Advance(time.Second)
+	s.wantMaintenance() // comes before draining
+	s.Admin().SetRuntime("maintenance", "")
+	s.Admin().SetDraining(false)
+	s.Advance(time.Second)
+	s.wantHealthy()
+	s.wantMetric("healthgate_draining", 0)
+	s.wantLog(seen, `warning draining: on`,
+		`warning maintenance: endpoint "my-service": on: key "maintenance" = "on"`,
+		`info maintenance: endpoint "my-service": off`, `info draining: off`)
+}
+
+func TestRestartDuringMaintenanceShowsNoHealthySecond(t *testing.T) {
+	t.Parallel()
+	s := newSim(t, watchdog, hostsim.Workers(4))
+	s.Admin().SetRuntime("maintenance", "true")
+	for range 200 {
+		for i := range s.Workers() {
+			if r := s.ask(i, check); r.Status == 200 {
+				t.Fatalf("%v: worker %d answered 200", s.Elapsed(), i)
+			}
+		}
+		s.Advance(10 * time.Millisecond)
+	}
+	s.wantMaintenance()
+}
+
+// brokenAdmin are ways in which admin can fail.
+var brokenAdmin = map[string]struct {
+	handler http.Handler
+	fault   *hostsim.CalloutFault
+	log     string
+}{
+	"refused":  {fault: &hostsim.CalloutFault{Kind: hostsim.CalloutConnectFailure}, log: `status 503`},
+	"hanging":  {fault: &hostsim.CalloutFault{Kind: hostsim.CalloutNever}, log: `timed out after 500ms`},
+	"refusing": {handler: http.NotFoundHandler(), log: `status 404`},
+	"not JSON": {handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }),
+		log: `not the JSON of /runtime?format=json`},
+}
+
+func (s *sim) breakAdmin(name string) {
+	s.Admin().SetHandler(brokenAdmin[name].handler)
+	s.FaultAllCallouts("envoy_admin", brokenAdmin[name].fault)
+}
+
+func TestRuntimeUnreadable(t *testing.T) {
+	t.Parallel()
+	for name, broken := range brokenAdmin {
+		for _, onStale := range []string{"keep", "fail"} {
+			t.Run(name+"/"+onStale, func(t *testing.T) {
+				t.Parallel()
+				s := newReady(t, strings.Replace(watchdog, `"envoy_admin"}`, `"envoy_admin", "on_stale": "`+onStale+`"}`, 1))
+				s.wantHealthy()
+				seen := len(s.stateLog())
+				s.breakAdmin(name)
+				s.Advance(9 * time.Second)
+				s.wantHealthy() // max_age is 10 s
+				s.Advance(3 * time.Second)
+				if onStale == "keep" {
+					s.wantHealthy()
+				} else {
+					s.wantUnknown()
+				}
+				s.Admin().SetHandler(nil)
+				s.FaultAllCallouts("envoy_admin", nil)
+				s.Advance(2 * time.Second)
+				s.wantHealthy()
+				s.wantLog(seen, `warning runtime: cannot be read through cluster "envoy_admin": `+broken.log, `info runtime: read again`)
+				if n, _ := s.Metric("healthgate_callout_failures.callout.admin_runtime"); n < 10 {
+					t.Errorf("%d callout failures were counted", n)
+				}
+			})
+		}
+	}
+}
+
+func TestMaintenanceOutlivesAnUnreadableRuntime(t *testing.T) {
+	t.Parallel()
+	for _, onStale := range []string{"keep", "fail"} {
+		s := newReady(t, strings.Replace(watchdog, `"envoy_admin"}`, `"envoy_admin", "on_stale": "`+onStale+`"}`, 1))
+		s.Admin().SetRuntime("maintenance", "true")
+		s.Advance(time.Second)
+		s.breakAdmin("refused")
+		s.Advance(time.Minute)
+		s.wantMaintenance()
+	}
+}
+
+func TestRuntimeNeverRead(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		onStale string
+		status  int
+	}{{"keep", 200}, {"fail", 503}} {
+		s := newSim(t, strings.Replace(watchdog, `"envoy_admin"}`, `"envoy_admin", "on_stale": "`+tt.onStale+`"}`, 1))
+		s.breakAdmin("refused")
+		s.Advance(9 * time.Second)
+		s.wantUnknown() // probes are seen, runtime is not
+		s.Advance(2 * time.Second)
+		if r := s.ask(0, check); r.Status != tt.status {
+			t.Errorf("on_stale %s after max_age: got %d, want %d", tt.onStale, r.Status, tt.status)
+		}
+	}
+}
