@@ -77,23 +77,29 @@ func (c *checks) OnHttpRequestHeaders(int, bool) sdk.Action {
 	return sdk.ActionPause
 }
 
-// OnHttpResponseHeaders puts the content-type back that Envoy removes from a local reply without a body
-// (Http::Utility::prepareLocalReply). The reply comes by here right after the request's callback, on the same thread;
-// its details tell it from another stream's response all the same.
+// OnHttpResponseHeaders puts back what Envoy takes from a local reply without a body (Http::Utility::prepareLocalReply):
+// its content-type and its length, without which the answer to HEAD is chunked. The reply comes by here right after the
+// request's callback, on the same thread; its details tell it from another stream's response all the same.
 func (c *checks) OnHttpResponseHeaders(int, bool) sdk.Action {
 	reply := c.bare
 	if reply == nil {
 		return sdk.ActionContinue
 	}
 	c.bare = nil
-	if value, err := sdk.GetProperty("response", "code_details"); err == nil && strings.HasPrefix(string(value), "healthgate_") {
-		for _, h := range reply.Headers {
-			if h[0] == "content-type" {
-				_ = sdk.ReplaceHttpResponseHeader(h[0], h[1]) // the reply stands without it
-			}
-		}
+	if value, err := sdk.GetProperty("response", "code_details"); err != nil || !strings.HasPrefix(string(value), "healthgate_") {
+		return sdk.ActionContinue
+	}
+	if len(reply.Headers) > 0 && reply.Headers[0][0] == "content-type" {
+		setResponseHeader("content-type", reply.Headers[0][1])
+	}
+	if reply.Status != 204 && reply.Status != 304 { // these have no content-length (RFC 9110, section 8.6)
+		setResponseHeader("content-length", "0")
 	}
 	return sdk.ActionContinue
+}
+
+func setResponseHeader(name, value string) {
+	_ = sdk.ReplaceHttpResponseHeader(name, value) // the reply stands without it
 }
 
 func (c *checks) decide(e *config.Endpoint) verdict.Answer {

@@ -22,10 +22,14 @@ func TestAnswers(t *testing.T) {
 		{"HAProxy's default method", "OPTIONS", check, 200, "text/plain", "OK"},
 		{"a query", "GET", check + "?x=1", 200, "text/plain", "OK"},
 		{"an empty reply", "GET", "/healthz", 200, "text/html", ""},
+		{"HEAD of an empty reply", "HEAD", "/healthz", 200, "text/html", ""},
 	} {
 		r := s.Worker(0).Do(&hostsim.Request{Method: tt.method, Path: tt.path, Peer: balancer})
 		if r.Status != tt.status || string(r.Body) != tt.body || r.Forwarded || r.Header.Get("content-type") != tt.contentType {
 			t.Errorf("%s: got %d %q, forwarded %v, %v", tt.name, r.Status, r.Body, r.Forwarded, r.Header)
+		}
+		if want := map[bool]string{true: "0", false: "2"}[tt.path == "/healthz"]; r.Header.Get("content-length") != want {
+			t.Errorf("%s: got content-length %q, want %s", tt.name, r.Header.Get("content-length"), want)
 		}
 	}
 }
