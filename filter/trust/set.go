@@ -40,8 +40,12 @@ func NewSet(cidrs []netip.Prefix) *Set {
 	for _, c := range cidrs {
 		ranges = append(ranges, addrRange{c.Addr(), lastAddr(c)})
 	}
-	sort.Slice(ranges, func(i, j int) bool { return ranges[i].first.Less(ranges[j].first) })
-	// CIDRs nest or are disjoint, so a range that starts inside the one before also ends there.
+	sort.Slice(ranges, func(i, j int) bool {
+		order := ranges[i].first.Compare(ranges[j].first)
+		return order < 0 || order == 0 && ranges[j].last.Less(ranges[i].last)
+	})
+	// CIDRs nest or are disjoint, and of those with one start the widest comes first, so a range that starts inside the
+	// one before also ends there.
 	merged := ranges[:0]
 	for _, r := range ranges {
 		if n := len(merged); n > 0 && r.first.Compare(merged[n-1].last) <= 0 {
