@@ -3,6 +3,7 @@
 package maintenance
 
 import (
+	"math"
 	"strings"
 	"time"
 
@@ -32,16 +33,29 @@ func ParseSwitch(value string) (s Switch, known bool) {
 		return Switch{}, true
 	}
 	// "nan" and "inf" are numbers to the parser, not to an operator.
-	if c := value[0]; '0' <= c && c <= '9' || c == '.' || c == '+' || c == '-' {
+	digits := strings.TrimLeft(value, "+-.")
+	if digits != "" && '0' <= digits[0] && digits[0] <= '9' {
 		if f, err := fastfloat.Parse(strings.TrimPrefix(value, "+")); err == nil && f >= 0 {
 			return Switch{On: f > 0}, true
 		}
 	}
 	// RFC 3339 wants a capital T and Z, and its section 5.6 lets applications accept small ones.
 	if t, err := time.Parse(time.RFC3339, strings.ToUpper(value)); err == nil {
-		return Switch{On: true, Until: t.UnixNano()}, true
+		return Switch{On: true, Until: until(t)}, true
 	}
 	return Switch{On: true}, false
+}
+
+// until is the time in Unix nanoseconds, clamped to what Switch.Until can tell: "9999-12-31T23:59:59Z" does not fit into
+// 64 bits, and 0 would mean no end.
+func until(t time.Time) int64 {
+	switch s := t.Unix(); {
+	case s > math.MaxInt64/int64(time.Second)-1:
+		return math.MaxInt64
+	case s < 0 || t.UnixNano() == 0:
+		return 1
+	}
+	return t.UnixNano()
 }
 
 // ParseMetadata reads the route metadata value healthgate.maintenance as Envoy hands it over: a boolean is one byte,

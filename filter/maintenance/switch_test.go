@@ -1,0 +1,149 @@
+package maintenance
+
+import (
+	"encoding/binary"
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParseSwitch(t *testing.T) {
+	t.Parallel()
+	at := func(s string) int64 {
+		u, err := time.Parse(time.RFC3339Nano, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.UnixNano()
+	}
+	on, off := Switch{On: true}, Switch{}
+	for _, test := range []struct {
+		value string
+		want  Switch
+		known bool
+	}{
+		{"true", on, true}, {"yes", on, true}, {"on", on, true},
+		{"TRUE", on, true}, {"Yes", on, true}, {" on\n", on, true},
+		{"false", off, true}, {"no", off, true}, {"off", off, true}, {"OFF", off, true}, {" False\t", off, true},
+		{"", off, true}, {"  \n", off, true},
+		{"0", off, true}, {"0.0", off, true}, {"00", off, true}, {"-0", off, true}, {"0e5", off, true},
+		{"1", on, true}, {"100", on, true}, {"1e3", on, true}, {"1E3", on, true}, {"0.5", on, true}, {"+1", on, true},
+		{"12345678901234567890123", on, true},
+		// Whoever typed anything else wanted maintenance.
+		{"-1", on, false}, {"-0.5", on, false}, {"nan", on, false}, {"inf", on, false}, {"+inf", on, false},
+		{"-inf", on, false}, {"+nan", on, false}, {"Infinity", on, false}, {"0x10", on, false}, {"0x0", on, false},
+		{"1_000", on, false}, {"1e", on, false}, {".", on, false}, {"+", on, false}, {"-", on, false},
+		{"++1", on, false}, {"100%", on, false}, {"ture", on, false}, {"t", on, false}, {"enabled", on, false},
+		{"none", on, false}, {"null", on, false}, {"tomorrow", on, false}, {"\x00", on, false},
+		{"2026-11-21", on, false}, {"2026-11-21 05:00:00Z", on, false}, {"2026-11-21T05:00:00", on, false},
+		{"2026-13-01T00:00:00Z", on, false}, {"2026-11-21T05:00Z", on, false},
+		// RFC 3339.
+		{"2026-11-21T05:00:00Z", Switch{true, at("2026-11-21T05:00:00Z")}, true},
+		{"2026-11-21t05:00:00z", Switch{true, at("2026-11-21T05:00:00Z")}, true},
+		{"2026-11-21T05:00:00.25Z", Switch{true, at("2026-11-21T05:00:00.25Z")}, true},
+		{"2026-11-21T05:00:00+02:00", Switch{true, at("2026-11-21T03:00:00Z")}, true},
+		{" 2026-11-21T05:00:00-02:00 ", Switch{true, at("2026-11-21T07:00:00Z")}, true},
+		// Times that 64 bits of nanoseconds cannot tell, and the one that would read as "no end".
+		{"9999-12-31T23:59:59Z", Switch{true, math.MaxInt64}, true},
+		{"2263-01-01T00:00:00Z", Switch{true, math.MaxInt64}, true},
+		{"1970-01-01T00:00:00Z", Switch{true, 1}, true},
+		{"0001-01-01T00:00:00Z", Switch{true, 1}, true},
+		{"1600-01-01T00:00:00Z", Switch{true, 1}, true},
+	} {
+		if got, known := ParseSwitch(test.value); got != test.want || known != test.known {
+			t.Errorf("ParseSwitch(%q) = %+v, %t, want %+v, %t", test.value, got, known, test.want, test.known)
+		}
+	}
+}
+
+func TestActive(t *testing.T) {
+	t.Parallel()
+	const now = int64(1_800_000_000_000_000_000) // 2027-01-15
+	for _, test := range []struct {
+		name   string
+		s      Switch
+		active bool
+	}{
+		{"off", Switch{}, false},
+		{"off, whatever its end", Switch{Until: now + 1}, false},
+		{"on without an end", Switch{On: true}, true},
+		{"on until the next nanosecond", Switch{On: true, Until: now + 1}, true},
+		{"on until now", Switch{On: true, Until: now}, false},
+		{"on until a moment ago", Switch{On: true, Until: now - 1}, false},
+	} {
+		if got := test.s.Active(func() int64 { return now }); got != test.active {
+			t.Errorf("%s: active is %t", test.name, got)
+		}
+	}
+	for value, active := range map[string]bool{
+		"9999-12-31T23:59:59Z": true, "2027-01-16T00:00:00Z": true,
+		"2027-01-14T00:00:00Z": false, "1970-01-01T00:00:00Z": false, "0001-01-01T00:00:00Z": false,
+	} {
+		s, _ := ParseSwitch(value)
+		if got := s.Active(func() int64 { return now }); got != active {
+			t.Errorf("%s: active is %t", value, got)
+		}
+	}
+}
+
+// An end must not cost a clock reading where there is none.
+func TestActiveAsksTheTimeOnlyForAnEnd(t *testing.T) {
+	t.Parallel()
+	wall := func() int64 { t.Error("the clock was read"); return 0 }
+	Switch{}.Active(wall)
+	Switch{On: true}.Active(wall)
+}
+
+func TestParseMetadata(t *testing.T) {
+	t.Parallel()
+	number := func(f float64) string {
+		return string(binary.LittleEndian.AppendUint64(nil, math.Float64bits(f)))
+	}
+	for _, test := range []struct {
+		name, value string
+		on          bool
+	}{
+		{"absent", "", false}, {"false", "\x00", false}, {"true", "\x01", true},
+		{"number 0", number(0), false}, {"number 1", number(1), true}, {"number 100", number(100), true},
+		{"number 0.5", number(0.5), true},
+		{"text true", "true", true}, {"text on", "on", true}, {"text 1", "1", true}, {"text 100", "100", true},
+		{"text false", "false", false}, {"text off", "off", false}, {"text no", "no", false}, {"text 0", "0", false},
+		{"text of another kind", "please", true},
+	} {
+		if got := ParseMetadata([]byte(test.value)); got != test.on {
+			t.Errorf("%s: %t, want %t", test.name, got, test.on)
+		}
+	}
+}
+
+func FuzzParseSwitch(f *testing.F) {
+	for _, s := range []string{"", "true", "off", "100", "-1", "+inf", "0x10", "9999-12-31T23:59:59Z", "\xff", "1e-400", "."} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		s, known := ParseSwitch(value)
+		if !known && s != (Switch{On: true}) {
+			t.Errorf("%q is not known, yet %+v: it must be on without an end", value, s)
+		}
+		if !s.On && s.Until != 0 {
+			t.Errorf("%q is off with an end", value)
+		}
+		if s.Until < 0 {
+			t.Errorf("%q ends before 1970: %+v", value, s)
+		}
+		if again, k := ParseSwitch(" " + strings.ToUpper(value) + "\n"); isASCII(value) && (again != s || k != known) {
+			t.Errorf("%q: case or space around it changes %+v to %+v", value, s, again)
+		}
+		ParseMetadata([]byte(value))
+	})
+}
+
+func isASCII(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
