@@ -232,7 +232,7 @@ func TestGrpc(t *testing.T) {
 				log(2)
 				done(2)
 				delete(2)
-				grpc_initial(1 6 4)
+				grpc_initial(1 6 6)
 				grpc_initial get_header_map_value 4 "content-type" = 0 "application/grpc"
 				grpc_receive(1 6 3)
 				grpc_receive get_buffer_bytes 5 0 100 = 0 "one"

@@ -484,7 +484,7 @@ func TestProperties(t *testing.T) {
 				request_headers get_property "request\x00nothing" = 1
 				request_headers get_property "nothing" = 1
 				response_headers get_property "request\x00path" = 1
-				response_headers get_property "response\x00code" = 1`,
+				response_headers get_property "response\x00code" = 0 "\xc8\x00\x00\x00\x00\x00\x00\x00"`,
 		}, {
 			name: "metadata, filter state and the node",
 			script: `

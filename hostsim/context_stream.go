@@ -220,8 +220,8 @@ func (c *pluginContext) closeStream(t streamType) status {
 		return statusBadArgument
 	}
 	if s := c.stream; s != nil && (t == streamRequest || t == streamResponse) {
-		if s.reply.Details == "" {
-			s.reply.Details = "wasm_close_stream"
+		if !s.detailed {
+			s.setDetails("wasm_close_stream")
 		}
 		c.vm.later(s.reset)
 	}

@@ -227,10 +227,12 @@ func (s *Stream) sendLocalReply(r localReply) {
 		return
 	}
 	s.localReplied = true
-	s.reply.Details = r.details
+	s.setDetails(r.details)
 	switch {
 	case s.response.headers == nil && s.inDecode > 0:
-		s.prepared = &r
+		if s.prepared == nil { // a second one changes the details, not the reply
+			s.prepared = &r
+		}
 	case s.response.headers == nil:
 		s.encodeLocalReply(r)
 	case !s.headersSent:
@@ -268,6 +270,7 @@ func (s *Stream) encodeLocalReply(r localReply) {
 // prepareLocalReply builds the headers and reports whether they are all there is
 // (Http::Utility::prepareLocalReply).
 func (s *Stream) prepareLocalReply(r *localReply) (end bool) {
+	s.code = r.status
 	m := headers.New(headers.Field{Name: ":status", Value: strconv.Itoa(r.status)})
 	for _, f := range r.headers {
 		m.Add(f.Name, f.Value)

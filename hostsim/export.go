@@ -79,7 +79,12 @@ func (e *exports) bind(m api.Module) {
 	} else {
 		e[expMain], e[expMainVoid] = nil, nil
 	}
-	if e[expMalloc] == nil {
-		e[expMalloc] = e[expMemoryAllocate]
+}
+
+// allocator is malloc or, failing that, proxy_on_memory_allocate.
+func (e *exports) allocator() export {
+	if e[expMalloc] != nil {
+		return expMalloc
 	}
+	return expMemoryAllocate
 }

@@ -40,7 +40,7 @@ func (v *vm) alloc(size int) (ptr uint64, b []byte, ok bool) {
 		return 0, nil, false
 	}
 	v.phase = phaseAlloc
-	p, ok := v.call(v.vmContext, expMalloc, uint64(size))
+	p, ok := v.call(v.vmContext, v.fns.allocator(), uint64(size))
 	v.phase = phaseRun
 	if !ok || p == 0 {
 		return 0, nil, false

@@ -182,15 +182,12 @@ func (c *pluginContext) responseAttribute(name string) (any, bool) {
 	s := c.stream
 	switch name {
 	case "code":
-		if s.reply.Status == 0 {
+		if s.code == 0 {
 			return nil, false
 		}
-		return int64(s.reply.Status), true
+		return int64(s.code), true
 	case "code_details":
-		if s.reply.Details == "" {
-			return nil, false
-		}
-		return s.reply.Details, true
+		return s.reply.Details, s.detailed
 	case "flags":
 		return int64(0), true
 	case "size":

@@ -3,7 +3,6 @@ package hostsim
 import (
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/healthgate/healthgate/hostsim/internal/headers"
@@ -12,6 +11,10 @@ import (
 
 // streamIdleTimeout is Envoy's default for a stream on which nothing moves.
 const streamIdleTimeout = 5 * time.Minute
+
+// routeTimeout is Envoy's default for a route: from the end of the request to that of
+// the response.
+const routeTimeout = 15 * time.Second
 
 // Stream is one HTTP request on its way through the filter chain, which is the
 // plugin and the router (Envoy's ActiveStream and FilterManager).
@@ -37,10 +40,11 @@ type Stream struct {
 	idle           *timeline.Event
 	onDone         func()
 
-	started      time.Duration
-	reply        Reply
-	appRequest   struct{ body []byte }
-	responseFrom string // details of a response that is on its way
+	started    time.Duration
+	reply      Reply
+	appRequest struct{ body []byte }
+	code       int  // of the response, once there is one
+	detailed   bool // whether the reply has details, were they empty
 }
 
 // direction is one half of a stream at the plugin's place in the chain.
@@ -340,9 +344,18 @@ func (s *Stream) forward() {
 	m := s.request.headers.Clone()
 	m.Add("x-envoy-expected-rq-timeout-ms", "15000")
 	up := s.host.app
+	if n, ok := m.Get("content-length"); ok && atoi(n) > len(s.appRequest.body) {
+		// The plugin took from the body and left its length: the application waits for
+		// the rest, until Envoy gives up.
+		s.host.after(routeTimeout, s.thread, func() {
+			s.sendLocalReply(localReply{status: http.StatusGatewayTimeout, body: "upstream request timeout",
+				details: "response_timeout"})
+		})
+		return
+	}
 	call := &UpstreamRequest{Header: toHeader(m), Body: s.appRequest.body, Trailer: toHeader(s.request.trailers)}
 	s.reply.Upstream = call
-	s.host.dispatch(up, s.thread, call, &s.host.appFaults, 15*time.Second, func(r *calloutResponse) {
+	s.host.dispatch(up, s.thread, call, &s.host.appFaults, routeTimeout, func(r *calloutResponse) {
 		if s.stopped() {
 			return
 		}
@@ -363,12 +376,10 @@ func (s *Stream) respond(r *calloutResponse) {
 		s.sendLocalReply(localReply{status: r.status, body: string(r.body), details: r.details})
 		return
 	}
-	s.responseFrom = "via_upstream"
-	s.reply.Details = s.responseFrom
+	s.setDetails("via_upstream")
 	s.response.headers = r.headers
-	head := r.headers.Value(":status")
-	noBody := strings.EqualFold(s.request.headers.Value(":method"), "HEAD") || head == "204" || head == "304" ||
-		len(r.body) == 0
+	s.code = atoi(r.headers.Value(":status"))
+	noBody := s.isHead() || s.code == http.StatusNoContent || s.code == http.StatusNotModified || len(r.body) == 0
 	s.encodeHeaders(noBody && r.trailers.Len() == 0)
 	if noBody && r.trailers.Len() == 0 || s.done {
 		return
@@ -381,6 +392,10 @@ func (s *Stream) respond(r *calloutResponse) {
 	default:
 		s.encodeData(nil, true)
 	}
+}
+
+func (s *Stream) setDetails(details string) {
+	s.reply.Details, s.detailed = details, true
 }
 
 func toHeader(m *headers.Map) Header {

@@ -59,7 +59,7 @@ func TestStreams(t *testing.T) {
 				request_body(2 2 0)
 				request_body(2 2 0)
 				request_trailers(2 1)
-				response_headers(2 4 0)
+				response_headers(2 6 0)
 				response_body(2 4 0)
 				response_trailers(2 1)
 				log(2)

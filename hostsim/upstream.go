@@ -37,6 +37,12 @@ func (r *UpstreamRequest) Method() string    { return r.Header.Get(":method") }
 func (r *UpstreamRequest) Path() string      { return r.Header.Get(":path") }
 func (r *UpstreamRequest) Authority() string { return r.Header.Get(":authority") }
 
+// What Envoy says when a connection is refused.
+const (
+	connectError   = "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure"
+	connectDetails = "upstream_reset_before_response_started{remote_connection_failure}"
+)
+
 // maxUpstreamBody bounds the answer of a real upstream.
 const maxUpstreamBody = 64 << 20
 
@@ -52,9 +58,7 @@ func (h *Host) serveUpstream(c *exchange, up *upstream, req *UpstreamRequest, fa
 		return
 	case CalloutConnectFailure:
 		c.finishAfter(fault.Delay, localResponse(http.StatusServiceUnavailable,
-			"upstream connect error or disconnect/reset before headers. reset reason: remote connection failure, "+
-				"transport failure reason: delayed connect error: Connection refused",
-			"upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}"))
+			connectError, connectDetails))
 		return
 	case CalloutReset:
 		up.saw(h, req)
@@ -132,6 +136,8 @@ type recorder struct {
 	status       int
 	body         bytes.Buffer
 	head         bool
+	headBytes    int // what a HEAD would have got
+	sniffed      string
 }
 
 func (w *recorder) Header() http.Header { return w.header }
@@ -148,9 +154,10 @@ func (w *recorder) Write(b []byte) (int, error) {
 	case w.status == http.StatusNoContent || w.status == http.StatusNotModified:
 		return 0, http.ErrBodyNotAllowed
 	case w.head:
+		w.headBytes += len(b)
 		return len(b), nil
 	case w.body.Len() == 0 && w.sent.Get("Content-Type") == "" && len(b) > 0:
-		w.sent.Set("Content-Type", http.DetectContentType(b))
+		w.sniffed = http.DetectContentType(b)
 	}
 	return w.body.Write(b)
 }
@@ -172,22 +179,30 @@ func (w *recorder) response(h *Host) *calloutResponse {
 			}
 		}
 	}
-	if w.sent.Get("Date") == "" {
-		w.sent.Set("Date", h.time.Realtime().UTC().Format(http.TimeFormat))
-	}
-	if w.sent.Get("Content-Length") == "" && trailers.Len() == 0 && w.status != http.StatusNoContent &&
-		w.status != http.StatusNotModified && !w.head {
-		w.sent.Set("Content-Length", strconv.Itoa(w.body.Len()))
-	}
 	m := headers.New(headers.Field{Name: ":status", Value: strconv.Itoa(w.status)})
 	addSorted(m, w.sent)
+	if _, ok := m.Get("date"); !ok {
+		m.Add("date", h.time.Realtime().UTC().Format(http.TimeFormat))
+	}
+	_, sized := m.Get("content-length")
+	chunked := trailers.Len() > 0
+	if !sized && !chunked && w.status != http.StatusNoContent && w.status != http.StatusNotModified &&
+		!(w.head && w.headBytes == 0) {
+		m.Add("content-length", strconv.Itoa(w.body.Len()+w.headBytes))
+	}
+	if w.sniffed != "" {
+		m.Add("content-type", w.sniffed)
+	}
+	if chunked {
+		m.Add("transfer-encoding", "chunked")
+	}
 	return &calloutResponse{headers: m, body: w.body.Bytes(), trailers: trailers}
 }
 
 func addSorted(m *headers.Map, h http.Header) {
 	names := make([]string, 0, len(h))
 	for name := range h {
-		if name != "Trailer" && !strings.HasPrefix(name, http.TrailerPrefix) {
+		if !strings.HasPrefix(name, http.TrailerPrefix) {
 			names = append(names, name)
 		}
 	}
@@ -208,8 +223,7 @@ func (h *Host) roundTrip(c *exchange, up *upstream, req *UpstreamRequest) {
 	do := func() *calloutResponse {
 		resp, err := h.client.Do(hr)
 		if err != nil {
-			return localResponse(http.StatusServiceUnavailable, "upstream connect error or disconnect/reset before "+
-				"headers. reset reason: remote connection failure", "upstream_reset_before_response_started{remote_connection_failure}")
+			return localResponse(http.StatusServiceUnavailable, connectError, connectDetails)
 		}
 		defer resp.Body.Close()
 		body, err := io.ReadAll(io.LimitReader(resp.Body, maxUpstreamBody))

@@ -90,20 +90,11 @@ func (m *Map) Add(name, value string) {
 	m.insert(Field{name, value})
 }
 
-// Set removes every value of name and adds value (HeaderMapImpl::setCopy).
+// Set removes every value of name and adds value, behind the rest
+// (HeaderMapImpl::setCopy).
 func (m *Map) Set(name, value string) {
 	name = lower(name)
-	for i := range m.fields {
-		if m.fields[i].Name != name {
-			continue
-		}
-		if inline[name] {
-			m.fields[i].Value = value
-			return
-		}
-		m.Remove(name)
-		break
-	}
+	m.Remove(name)
 	m.insert(Field{name, value})
 }
 

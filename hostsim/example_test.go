@@ -1,0 +1,123 @@
+package hostsim_test
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/healthgate/healthgate/hostsim"
+)
+
+// The examples run the plugin of testdata/script, which does what its configuration
+// says; pluginWasm stands for your own.
+func pluginWasm() []byte {
+	wasm, err := script020()
+	if err != nil {
+		panic(err)
+	}
+	return wasm
+}
+
+func Example() {
+	host, err := hostsim.New(pluginWasm(),
+		hostsim.PluginConfig(`request_headers send_local_response 403 "denied" "go away" "" -1`),
+		hostsim.Workers(2),
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer host.Close()
+
+	reply := host.Worker(1).Do(&hostsim.Request{Path: "/secret", Peer: "192.0.2.7:4711"})
+	fmt.Println(reply.Status, string(reply.Body), reply.Details, reply.Forwarded)
+	// Output: 403 go away denied false
+}
+
+func ExampleHost_Advance() {
+	host, err := hostsim.New(pluginWasm(),
+		hostsim.PluginConfig("configure set_tick_period_milliseconds 1000\n"+
+			`tick http_call "backend" ":path=/alive\n:method=GET\n:authority=b" "" "" 500`),
+		hostsim.Upstream("backend", http.NotFoundHandler()),
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer host.Close()
+
+	host.Advance(3 * time.Second)
+	// The main thread ticks as well as the worker.
+	fmt.Println(len(host.UpstreamRequests("backend")), "probes")
+	// Output: 6 probes
+}
+
+func ExampleHost_FaultCallouts() {
+	host, err := hostsim.New(pluginWasm(),
+		hostsim.PluginConfig(`request_headers http_call "backend" ":path=/\n:method=GET\n:authority=b" "" "" 500`+"\n"+
+			`http_call_response get_header_map_value 6 ":status"`),
+		hostsim.Upstream("backend", http.NotFoundHandler()),
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer host.Close()
+
+	host.FaultCallouts("backend", hostsim.CalloutFault{Kind: hostsim.CalloutTimeout})
+	host.Worker(0).Get("/")
+	host.Advance(time.Second)
+	logs := host.Logs()
+	fmt.Println(logs[len(logs)-1])
+	// Output: [03:04:05.500][worker 0][info] http_call_response get_header_map_value 6 ":status" = 0 "504"
+}
+
+func ExampleTrapAt() {
+	host, err := hostsim.New(pluginWasm(), hostsim.FailReload, hostsim.TrapAt("proxy_on_request_headers", 1))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer host.Close()
+
+	fmt.Println(host.Worker(0).Get("/").Status)
+	host.Advance(2 * time.Second) // the backoff
+	fmt.Println(host.Worker(0).Get("/").Status)
+	// Output:
+	// 503
+	// 200
+}
+
+func ExampleHost_Trace() {
+	host, err := hostsim.New(pluginWasm())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer host.Close()
+
+	trace := host.Trace()
+	host.Worker(0).Get("/")
+	for _, e := range trace.Events() {
+		if e.Depth == 0 {
+			fmt.Println(e)
+		}
+	}
+	// Output:
+	// [worker 0] > proxy_on_context_create(2, 1)
+	// [worker 0] < proxy_on_context_create
+	// [worker 0] > proxy_on_request_headers(2, 6, 1)
+	// [worker 0] < proxy_on_request_headers = 0
+	// [worker 0] > proxy_on_response_headers(2, 5, 0)
+	// [worker 0] < proxy_on_response_headers = 0
+	// [worker 0] > proxy_on_response_body(2, 11, 0)
+	// [worker 0] < proxy_on_response_body = 0
+	// [worker 0] > proxy_on_response_body(2, 0, 1)
+	// [worker 0] < proxy_on_response_body = 0
+	// [worker 0] > proxy_on_log(2)
+	// [worker 0] < proxy_on_log
+	// [worker 0] > proxy_on_done(2)
+	// [worker 0] < proxy_on_done = 1
+	// [worker 0] > proxy_on_delete(2)
+	// [worker 0] < proxy_on_delete
+}
