@@ -76,6 +76,16 @@ func (o *object) take(name string) *fastjson.Value {
 	return v
 }
 
+// has reports whether the field is there, and forgets one that is null.
+func (o *object) has(name string) bool {
+	v := o.fields[name]
+	if v != nil && v.Type() == fastjson.TypeNull {
+		delete(o.fields, name)
+		return false
+	}
+	return v != nil
+}
+
 // need is take for a field that must be there.
 func (o *object) need(name string) *fastjson.Value {
 	v := o.take(name)

@@ -49,7 +49,7 @@ func (r *endpointReader) endpoint(v *fastjson.Value, place string) {
 		Maintenance: r.maintenance(o),
 		Probes:      r.policy(o),
 	}
-	if o.fields["methods"] != nil {
+	if o.has("methods") {
 		e.Methods = o.strings("methods", r.token)
 	}
 	o.list("headers", func(v *fastjson.Value, place string) { e.Headers = append(e.Headers, r.header(v, place)) })
@@ -82,7 +82,7 @@ func (r *endpointReader) header(v *fastjson.Value, place string) HeaderMatcher {
 	m := HeaderMatcher{Name: strings.ToLower(name), IgnoreCase: o.boolean("ignore_case")}
 	given := 0
 	for kind, field := range []string{Exact: "exact", Prefix: "prefix", Suffix: "suffix", Contains: "contains"} {
-		if o.fields[field] == nil {
+		if !o.has(field) {
 			continue
 		}
 		given++
@@ -91,7 +91,7 @@ func (r *endpointReader) header(v *fastjson.Value, place string) HeaderMatcher {
 			r.fail(o.at(field), "must not be empty")
 		}
 	}
-	if o.fields["present_match"] != nil {
+	if o.has("present_match") {
 		given++
 		if m.Kind = Absent; o.boolean("present_match") {
 			m.Kind = Present
