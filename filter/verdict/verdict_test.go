@@ -1,0 +1,106 @@
+package verdict
+
+import (
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/maintenance"
+	"github.com/healthgate/healthgate/filter/snapshot"
+)
+
+type clock struct{ mono, wall int64 }
+
+func (c clock) Monotonic() int64 { return c.mono }
+func (c clock) Wall() int64      { return c.wall }
+
+const now = int64(time.Hour)
+
+func ago(d time.Duration) int64 { return now - int64(d) }
+
+// world is a healthy endpoint with one key and two probes; each case breaks something of it.
+type world struct {
+	c     *config.Config
+	e     *config.Endpoint
+	r     *snapshot.Record
+	route bool
+}
+
+func newWorld() *world {
+	e := config.Endpoint{
+		Healthy: config.Reply{Status: 200}, Unhealthy: config.Reply{Status: 503, ProbeStatus: true},
+		Unknown: config.Reply{Status: 521}, Untrusted: config.Reply{Status: 403},
+		Maintenance: config.Maintenance{Keys: []int{0}, Reply: config.Reply{Status: 520}},
+		Probes:      config.Policy{Names: []int{0, 1}, Need: 2},
+	}
+	c := &config.Config{Endpoints: []config.Endpoint{e}, Admin: &config.Admin{MaxAge: 5 * time.Second}}
+	r := snapshot.New(1, 2, ago(time.Minute))
+	r.WrittenAt, r.RuntimeAt = ago(time.Second), ago(time.Second)
+	for i := range r.Probes {
+		r.Probes[i] = snapshot.Probe{Seen: true, Healthy: true, Status: 200}
+	}
+	return &world{c: c, e: &c.Endpoints[0], r: r}
+}
+
+func (w *world) bare()           { w.e.Probes, w.e.Maintenance.Keys = config.Policy{}, nil }
+func (w *world) sick(status int) { w.r.Probes[1] = snapshot.Probe{Seen: true, Status: uint32(status)} }
+func (w *world) on()             { w.r.Keys[0].Switch = maintenance.Switch{On: true} }
+
+func TestDecide(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		change func(w *world)
+		kind   Kind
+		status uint32
+	}{
+		{"all is well", func(*world) {}, Healthy, 200},
+		{"pass", func(w *world) { w.e.Healthy = config.Reply{Pass: true} }, Passed, 0},
+		{"key before draining, stale and sick", func(w *world) { w.on(); w.r.Draining = true; w.r.WrittenAt = 0; w.sick(500) }, Maintenance, 520},
+		{"route without a record", func(w *world) { w.route = true; w.r = nil }, Maintenance, 520},
+		{"key until later", func(w *world) { w.r.Keys[0].Switch = maintenance.Switch{On: true, Until: 1001} }, Maintenance, 520},
+		{"key until now", func(w *world) { w.r.Keys[0].Switch = maintenance.Switch{On: true, Until: 1000} }, Healthy, 200},
+		{"another endpoint's key", func(w *world) { w.on(); w.e.Maintenance.Keys = nil }, Healthy, 200},
+		{"draining before stale and sick", func(w *world) { w.r.Draining = true; w.r.WrittenAt = 0; w.sick(500) }, Draining, 503},
+		{"draining without probes and keys", func(w *world) { w.bare(); w.r.Draining = true }, Draining, 503},
+		{"no record", func(w *world) { w.r = nil }, Unknown, 521},
+		{"no record, without probes and keys", func(w *world) { w.bare(); w.r = nil }, Healthy, 200},
+		{"stale, without probes and keys", func(w *world) { w.bare(); w.r.WrittenAt = 0 }, Healthy, 200},
+		{"at the record's limit", func(w *world) { w.r.WrittenAt = ago(snapshot.MaxAge) }, Healthy, 200},
+		{"beyond it, before sick", func(w *world) { w.r.WrittenAt = ago(snapshot.MaxAge) - 1; w.sick(500) }, Unknown, 521},
+		{"a probe not seen, the other sick", func(w *world) { w.sick(500); w.r.Probes[0].Seen = false }, Unknown, 521},
+		{"a probe not seen, any", func(w *world) { w.e.Probes.Need = 1; w.r.Probes[0].Seen = false }, Unknown, 521},
+		{"runtime not read yet", func(w *world) { w.r.RuntimeAt, w.r.StartedAt = 0, ago(5*time.Second) }, Unknown, 521},
+		{"runtime not read yet, no keys", func(w *world) { w.e.Maintenance.Keys = nil; w.r.RuntimeAt, w.r.StartedAt = 0, now }, Healthy, 200},
+		{"never read within max_age, keep", func(w *world) { w.r.RuntimeAt, w.r.StartedAt = 0, ago(6*time.Second) }, Healthy, 200},
+		{"never read within max_age, fail", func(w *world) {
+			w.r.RuntimeAt, w.r.StartedAt, w.c.Admin.FailOnStale = 0, ago(6*time.Second), true
+		}, Unknown, 521},
+		{"reading at max_age, fail", func(w *world) { w.r.RuntimeAt, w.c.Admin.FailOnStale = ago(5*time.Second), true }, Healthy, 200},
+		{"reading too old, fail", func(w *world) { w.r.RuntimeAt, w.c.Admin.FailOnStale = ago(5*time.Second)-1, true }, Unknown, 521},
+		{"reading too old, keep", func(w *world) { w.r.RuntimeAt = ago(time.Minute) }, Healthy, 200},
+		{"reading too old, keep, on", func(w *world) { w.r.RuntimeAt = ago(time.Minute); w.on() }, Maintenance, 520},
+		{"all: one sick", func(w *world) { w.sick(500) }, Unhealthy, 500},
+		{"any: one sick", func(w *world) { w.e.Probes.Need = 1; w.sick(500) }, Healthy, 200},
+		{"any: both sick, the first one's status", func(w *world) {
+			w.e.Probes.Need = 1
+			w.sick(500)
+			w.r.Probes[0] = snapshot.Probe{Seen: true, Status: 502}
+		}, Unhealthy, 502},
+		{"probe status 404", func(w *world) { w.sick(404) }, Unhealthy, 404},
+		{"probe status 400", func(w *world) { w.sick(400) }, Unhealthy, 400},
+		{"a redirect is no success", func(w *world) { w.sick(399) }, Unhealthy, 503},
+		{"an unexpected 204 is no success", func(w *world) { w.sick(204) }, Unhealthy, 503},
+		{"fixed status", func(w *world) { w.sick(500); w.e.Unhealthy.ProbeStatus = false }, Unhealthy, 503},
+	} {
+		w := newWorld()
+		test.change(w)
+		got := Decide(w.c, w.e, w.r, w.route, clock{now, 1000})
+		if got.Kind != test.kind || got.Status != test.status {
+			t.Errorf("%s: %v %d, want %v %d", test.name, got.Kind, got.Status, test.kind, test.status)
+		}
+	}
+	if got := Refuse(newWorld().e); got.Kind != Untrusted || got.Status != 403 {
+		t.Errorf("untrusted: %v %d", got.Kind, got.Status)
+	}
+}
