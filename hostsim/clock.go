@@ -73,6 +73,11 @@ func (h *Host) post(f func()) {
 	h.inboxMu.Lock()
 	h.inbox = append(h.inbox, f)
 	h.inboxMu.Unlock()
+	h.poke()
+}
+
+// poke wakes Serve: there may be something to do sooner than it thought.
+func (h *Host) poke() {
 	select {
 	case h.wake <- struct{}{}:
 	default:

@@ -52,6 +52,7 @@ type Host struct {
 	foreignData []byte
 	ids         uint64
 	wake        chan struct{} // real time: there is something to do
+	began       time.Time     // real time: when the virtual one was 0
 	pending     sync.WaitGroup
 	inboxMu     sync.Mutex
 	inbox       []func()
