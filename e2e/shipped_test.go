@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"strconv"
 	"testing"
 	"time"
@@ -9,14 +8,6 @@ import (
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
-
-// bench is an Envoy with its application and the clients that most tests need.
-type bench struct {
-	app      *app.App
-	envoy    *envoytest.Envoy
-	balancer client // a trusted source
-	stranger client // an untrusted one
-}
 
 // The nodes of the application, as envoy/bootstrap.yaml probes them.
 var nodes = []string{"inbound", "outbound", "stats"}
@@ -44,10 +35,7 @@ func TestShipped(t *testing.T) {
 // testShipped runs its parts one after the other, on one Envoy. Each part leaves everything healthy.
 func testShipped(t *testing.T, workers int) {
 	a := app.Start(t)
-	config := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
-	address := config.Listener("ingress").Address()
-	b := &bench{app: a, balancer: from(trusted, address), stranger: from(untrusted, address)}
-	b.envoy = envoytest.Start(t, config, workers)
+	b := start(t, a, envoytest.Shipped(t, envoytest.Wasm(t), a.Port), workers)
 	b.settle(t)
 	for _, part := range []struct {
 		name string
@@ -80,24 +68,4 @@ func testShipped(t *testing.T, workers int) {
 			}
 		}
 	}
-}
-
-// settle waits until the check is healthy.
-func (b *bench) settle(t testing.TB) time.Duration {
-	t.Helper()
-	return envoytest.Eventually(t, envoytest.Limit, "healthy", b.balancer.gets(check, 200, "OK"))
-}
-
-// within waits for the answer of the check, no longer than it may take.
-func (b *bench) within(t testing.TB, limit time.Duration, status int, body string) {
-	t.Helper()
-	what := fmt.Sprintf("check answered %d %s", status, body)
-	took := envoytest.Eventually(t, limit, what, b.balancer.gets(check, status, body))
-	t.Logf("%s after %v", what, took.Round(time.Millisecond))
-}
-
-// becomes waits until a gauge has the value. The gauge follows the answer at once, but not before it.
-func (b *bench) becomes(t testing.TB, gauge string, value int) {
-	t.Helper()
-	envoytest.Eventually(t, envoytest.Limit, gauge, func() error { return b.envoy.Stat(gauge, value) })
 }

@@ -18,6 +18,7 @@ type App struct {
 	Port int
 
 	t       testing.TB
+	handler http.Handler // nil: answer as told
 	mu      sync.Mutex
 	server  *http.Server // nil while the application is gone
 	seen    map[string][]Request
@@ -40,9 +41,12 @@ type reply struct {
 }
 
 // Start starts an application; it ends with the test.
-func Start(t testing.TB) *App {
+func Start(t testing.TB) *App { return Serve(t, nil) }
+
+// Serve starts an application that lets a handler answer, to count for it and to make it vanish.
+func Serve(t testing.TB, handler http.Handler) *App {
 	t.Helper()
-	a := &App{Port: envoytest.ReservePort(t), t: t, seen: map[string][]Request{}, replies: map[string]reply{}}
+	a := &App{Port: envoytest.ReservePort(t), t: t, handler: handler, seen: map[string][]Request{}, replies: map[string]reply{}}
 	a.Return()
 	t.Cleanup(a.Vanish)
 	return a
@@ -102,6 +106,10 @@ func (a *App) serve(w http.ResponseWriter, r *http.Request) {
 	a.seen[path] = append(a.seen[path], Request{now, r.Method, r.RequestURI, r.Host, r.Header.Clone(), string(body)})
 	answer, told := a.replies[path]
 	a.mu.Unlock()
+	if a.handler != nil {
+		a.handler.ServeHTTP(w, r)
+		return
+	}
 	if !told {
 		answer.status = http.StatusOK
 	}

@@ -82,14 +82,14 @@ func (c *Config) Listener(name string) *Listener {
 }
 
 // AddListener adds a copy of the listener that envoy/bootstrap.yaml has, with a port and a name of its own. The
-// plugin has the same name, so that the lines that two plugins log can be told apart.
+// plugin has the same name, and so has its root_id, with which Envoy marks the lines that a plugin logs.
 func (c *Config) AddListener(name string) *Listener {
 	c.t.Helper()
 	l := &Listener{Clone(c.Listener("ingress").Object)}
 	l.Object["name"] = name
 	At[Object](l.Object, "address", "socket_address")["port_value"] = float64(ReservePort(c.t))
 	l.HCM()["stat_prefix"] = name
-	l.Plugin()["name"] = name
+	l.Plugin()["name"], l.Plugin()["root_id"] = name, name
 	resources := At[Object](c.Bootstrap, "static_resources")
 	resources["listeners"] = append(resources["listeners"].([]any), l.Object)
 	return l

@@ -57,13 +57,15 @@ func (l *Listener) Plugin() Object { return At[Object](l.Wasm(), "config") }
 
 // Settings returns a copy of healthgate's own configuration.
 func (l *Listener) Settings() Object {
-	return Parse(At[string](l.Plugin(), "configuration", "value"))
+	return Clone(At[Object](l.Plugin(), "configuration", "value"))
 }
 
 // SetSettings replaces healthgate's own configuration.
-func (l *Listener) SetSettings(settings Object) { l.SetSettingsText(Text(settings)) }
+func (l *Listener) SetSettings(settings Object) {
+	l.Plugin()["configuration"] = Any("google.protobuf.Struct", Object{"value": settings})
+}
 
-// SetSettingsText replaces healthgate's own configuration by a text that may be wrong.
+// SetSettingsText replaces healthgate's own configuration by a text, which may be wrong.
 func (l *Listener) SetSettingsText(text string) {
 	l.Plugin()["configuration"] = Any("google.protobuf.StringValue", Object{"value": text})
 }

@@ -1,0 +1,50 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/e2e/internal/app"
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+// bench is an Envoy with its application, and two clients of one of its listeners.
+type bench struct {
+	app      *app.App
+	envoy    *envoytest.Envoy
+	balancer client // a trusted source
+	stranger client // an untrusted one
+}
+
+// start starts an Envoy in front of an application. The clients are those of the shipped listener.
+func start(t testing.TB, a *app.App, config *envoytest.Config, workers int) *bench {
+	t.Helper()
+	b := &bench{app: a, envoy: envoytest.Start(t, config, workers)}
+	return b.at(config.Listener("ingress"))
+}
+
+// at returns the same bench with the clients of another listener.
+func (b *bench) at(l *envoytest.Listener) *bench {
+	return &bench{b.app, b.envoy, from(trusted, l.Address()), from(untrusted, l.Address())}
+}
+
+// settle waits until the check is healthy.
+func (b *bench) settle(t testing.TB) time.Duration {
+	t.Helper()
+	return envoytest.Eventually(t, envoytest.Limit, "healthy", b.balancer.gets(check, 200, "OK"))
+}
+
+// within waits for the answer of the check, no longer than it may take.
+func (b *bench) within(t testing.TB, limit time.Duration, status int, body string) {
+	t.Helper()
+	what := fmt.Sprintf("check answered %d %s", status, body)
+	took := envoytest.Eventually(t, limit, what, b.balancer.gets(check, status, body))
+	t.Logf("%s after %v", what, took.Round(time.Millisecond))
+}
+
+// becomes waits until a gauge has the value. The gauge follows the answer at once, but not before it.
+func (b *bench) becomes(t testing.TB, gauge string, value int) {
+	t.Helper()
+	envoytest.Eventually(t, envoytest.Limit, gauge, func() error { return b.envoy.Stat(gauge, value) })
+}

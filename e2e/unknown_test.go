@@ -1,0 +1,128 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http/httputil"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/e2e/internal/app"
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+// TestUnknown: what has not been seen, or can't be read, is not healthy.
+func TestUnknown(t *testing.T) {
+	t.Parallel()
+	a := app.Start(t)
+	config := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
+
+	// The filter reaches admin through a relay that can be cut, while the test goes there directly.
+	admin := &url.URL{Scheme: "http", Host: envoytest.Loopback(config.AdminPort)}
+	relay := app.Serve(t, httputil.NewSingleHostReverseProxy(admin))
+	relay.Vanish()
+	config.AddCluster("relay", relay.Port)
+	for _, onStale := range []string{"keep", "fail"} {
+		config.AddListener(onStale).Change(func(s envoytest.Object) {
+			s["admin"] = envoytest.Parse(`{"cluster": "relay", "interval": "500ms", "timeout": "250ms", "max_age": "2s", "on_stale": "` + onStale + `"}`)
+			// One endpoint's key is set in the course of the test, the other's never is.
+			envoytest.At[envoytest.Object](s, "endpoints", 1)["maintenance"] = envoytest.Parse(`{"keys": ["never.set"]}`)
+		})
+	}
+	config.AddListener("slow").Change(func(s envoytest.Object) {
+		last := envoytest.At[envoytest.Object](s, "probes", 2)
+		last["path"], last["timeout"] = "/slow/isalive", "30s"
+	})
+	release := a.Hold("/slow/isalive")
+
+	b := &bench{app: a, envoy: envoytest.Launch(t, config, 2)}
+	slow := b.at(config.Listener("slow"))
+	keeps, fails := b.at(config.Listener("keep")), b.at(config.Listener("fail"))
+	first := watch(t, slow.balancer, check)
+	unread := watch(t, keeps.balancer, check)
+	b.envoy.WaitReady()
+
+	t.Run("first round", func(t *testing.T) { testFirstRound(t, slow, first, release) })
+	t.Run("never read", func(t *testing.T) {
+		testNeverRead(t, keeps, fails, unread)
+		relay.Return()
+		fails.within(t, 2*interval+slack, 200, "OK")
+	})
+	t.Run("no longer read", func(t *testing.T) { testNoLongerRead(t, keeps, fails, relay) })
+}
+
+// testFirstRound: as long as one probe has not been answered once, no check is healthy.
+func testFirstRound(t *testing.T, b *bench, w *watcher, release func()) {
+	envoytest.Eventually(t, envoytest.Limit, "all but one probe are answered", func() error {
+		for _, subject := range []string{`probe "inbound"`, `probe "outbound"`} {
+			if err := b.envoy.Log.Has("wasm log slow ", subject+": healthy"); err != nil {
+				return err
+			}
+		}
+		if b.app.Count("/slow/isalive") == 0 {
+			return fmt.Errorf("the last probe has not come")
+		}
+		return nil
+	})
+	for range 20 {
+		b.balancer.get(t, check).is(t, 503, "UNKNOWN")
+	}
+	answers := w.stop()
+	if len(answers) != 1 || answers["503 UNKNOWN"] == 0 {
+		t.Errorf("before the first round was complete, checks were answered %v", answers)
+	}
+	release()
+	b.within(t, slack, 200, "OK")
+}
+
+// testNeverRead: while runtime has not been read once nothing is known, until max_age; then on_stale decides.
+func testNeverRead(t *testing.T, keeps, fails *bench, w *watcher) {
+	keeps.within(t, envoytest.Limit, 200, "OK")
+	if answers := w.stop(); answers["503 UNKNOWN"] == 0 {
+		t.Errorf("before max_age, checks were answered %v", answers)
+	}
+	for range 20 {
+		fails.balancer.get(t, check).is(t, 503, "UNKNOWN")
+		keeps.balancer.get(t, check).is(t, 200, "OK")
+	}
+}
+
+// testNoLongerRead: when admin can't be reached any more the last reading counts, until max_age; then on_stale decides.
+func testNoLongerRead(t *testing.T, keeps, fails *bench, relay *app.App) {
+	e := keeps.envoy
+	e.SetRuntime(key, "on")
+	keeps.within(t, interval+timeout+slack, 503, sorry)
+	fails.within(t, interval+timeout+slack, 503, sorry)
+	relay.Vanish()
+	// This key has not changed, so only on_stale tells the answers apart.
+	cut := time.Now()
+	envoytest.Eventually(t, envoytest.Limit, "runtime is stale", fails.balancer.gets(empty, 503, "UNKNOWN"))
+	if age := time.Since(cut); age < time.Second {
+		t.Errorf("runtime was stale %v after the last reading, max_age is 2s", age)
+	}
+	e.SetRuntime(key, "")
+	for range 20 {
+		keeps.balancer.get(t, empty).is(t, 200, "")
+		// What was switched on stays on: no one is known to have switched it off.
+		keeps.balancer.get(t, check).is(t, 503, sorry)
+		fails.balancer.get(t, check).is(t, 503, sorry)
+	}
+	if lines := e.Log.Lines("wasm log", "runtime: cannot be read through cluster", `"relay"`); len(lines) != 2 {
+		t.Errorf("admin was cut twice, the log has %q", lines)
+	}
+	envoytest.Eventually(t, envoytest.Limit, "failures are counted", func() error {
+		if e.Stats("callout_failures.callout.admin_runtime")["wasmcustom.healthgate_callout_failures.callout.admin_runtime"] < 4 {
+			return fmt.Errorf("%v", e.Stats("callout_failures"))
+		}
+		return nil
+	})
+	relay.Return()
+	keeps.within(t, 2*interval+slack, 200, "OK")
+	fails.within(t, 2*interval+slack, 200, "OK")
+	envoytest.Eventually(t, envoytest.Limit, "the end is logged", func() error {
+		if lines := e.Log.Lines("wasm log", "runtime: read again"); len(lines) != 2 {
+			return fmt.Errorf("%q", lines)
+		}
+		return nil
+	})
+}
