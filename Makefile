@@ -21,16 +21,23 @@ FILTER_SOURCES := $(shell find filter -type f ! -name '*_test.go') go.mod go.sum
 
 export HEALTHGATE_ENVOY_VERSION
 
-.PHONY: help filter run envoy test lint test-unit test-e2e test-matrix fuzz clean check-go check-race
+.PHONY: help filter filter-tinygo run envoy test lint test-unit test-e2e test-matrix fuzz clean check-go check-race
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 filter: build/healthgate.wasm ## build the plugin, build/healthgate.wasm
 
 build/healthgate.wasm: $(FILTER_SOURCES) | check-go
 	@echo "building $@"
-	@GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags="-s -w" -buildmode=c-shared -o $@ ./filter
+	@GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags="-s -w" -buildmode=c-shared -o build/unlinked.wasm ./filter
+	@$(GO) run ./filter/link build/unlinked.wasm $@
+
+filter-tinygo: build/healthgate-tinygo.wasm ## build the plugin with TinyGo ($TINYGO or the PATH), build/healthgate-tinygo.wasm
+
+build/healthgate-tinygo.wasm: $(FILTER_SOURCES) scripts/build-tinygo | check-go
+	@echo "building $@"
+	@scripts/build-tinygo $@
 
 run: filter ## run Envoy with the plugin and a demo application, and say what to try
 	@echo "building the demo"

@@ -1,6 +1,4 @@
-// Command filter is the healthgate plugin, to be compiled to WebAssembly:
-//
-//	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o build/healthgate.wasm ./filter
+// Command filter is the healthgate plugin, to be compiled to WebAssembly by "make filter".
 //
 // The files here are glue between the host and the packages beside them, which hold the decisions.
 package main
@@ -14,4 +12,8 @@ func init() { sdk.SetVMContext(&vm{}) }
 type vm struct{ sdk.DefaultVMContext }
 
 // NewPluginContext makes the root context of one configuration. A VM has several when several filters share it.
-func (*vm) NewPluginContext(uint32) sdk.PluginContext { return &plugin{} }
+func (*vm) NewPluginContext(id uint32) sdk.PluginContext {
+	p := &plugin{}
+	routes.add(id, p)
+	return p
+}

@@ -50,6 +50,9 @@ func TestSourcesSuitTinyGo(t *testing.T) {
 	files := token.NewFileSet()
 	seen := 0
 	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if path == "link" { // a step of the build, not a part of the plugin
+			return fs.SkipDir
+		}
 		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 			return err
 		}
