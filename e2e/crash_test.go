@@ -1,0 +1,159 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/e2e/internal/app"
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+// What the plugin obeys when it is built for tests.
+const (
+	crash       = "X-Healthgate-Fault: crash"
+	crashLeader = "X-Healthgate-Fault: crash-leader"
+)
+
+// takeover is how long probes may pause when the VM that sends them has died.
+const takeover = 5 * time.Second
+
+// TestLeaderCrashes kills the VM that probes, again and again: another one takes over, and goes on where it stopped.
+func TestLeaderCrashes(t *testing.T) {
+	t.Parallel()
+	a := app.Start(t)
+	config := envoytest.Shipped(t, envoytest.FaultyWasm(t), a.Port)
+	const threshold = 4
+	config.Listener("ingress").Change(func(s envoytest.Object) {
+		last := envoytest.At[envoytest.Object](s, "probes", 2)
+		last["unhealthy_threshold"], last["healthy_threshold"] = threshold, threshold
+	})
+	b := start(t, a, config, 4)
+	b.settle(t)
+	startTraffic(t, b.balancer)
+
+	t.Run("threshold goes on", func(t *testing.T) {
+		counted := alive("stats")
+		before := a.Count(counted)
+		a.Answer(counted, http.StatusInternalServerError)
+		envoytest.Eventually(t, envoytest.Limit, "half of the threshold", func() error {
+			if n := a.Count(counted) - before; n < threshold/2 {
+				return fmt.Errorf("%d failures", n)
+			}
+			return nil
+		})
+		w := watch(t, b.balancer, check)
+		killLeader(t, b)
+		b.within(t, envoytest.Limit, 500, "FAILED")
+		// The result of a probe that was under way at the crash is lost.
+		if n := a.Count(counted) - before; n < threshold || n > threshold+1 {
+			t.Errorf("unhealthy after %d failures, the threshold is %d", n, threshold)
+		}
+		answers := w.stop()
+		delete(answers, "200 OK")
+		delete(answers, "500 FAILED")
+		delete(answers, "503 ") // the worker whose VM crashed, until it is loaded again
+		if len(answers) > 0 {
+			t.Errorf("meanwhile checks were answered %v", answers)
+		}
+		a.Answer(counted, http.StatusOK)
+		b.within(t, envoytest.Limit, 200, "OK")
+	})
+
+	t.Run("probes go on", func(t *testing.T) {
+		for range 3 {
+			pause := killLeader(t, b)
+			t.Logf("the longest pause of a probe: %v", pause.Round(time.Millisecond))
+			if pause > takeover {
+				t.Errorf("probes paused for %v, want at most %v", pause, takeover)
+			}
+		}
+		b.settle(t)
+		for _, node := range []string{"inbound", "outbound"} {
+			if got := logged(b.envoy.Log, fmt.Sprintf("probe %q", node)); len(got) != 1 {
+				t.Errorf("probe %s changed its state: %q", node, got)
+			}
+		}
+	})
+}
+
+// killLeader crashes the leading VM. It waits for each probe of the next leader and returns the longest pause.
+func killLeader(t testing.TB, b *bench) time.Duration {
+	t.Helper()
+	crashes := len(b.envoy.Log.Lines("crash of the leader asked for"))
+	leaders := len(logged(b.envoy.Log, "leader"))
+	last := map[string]app.Request{}
+	// A worker whose VM is gone can't pass the order on; another one can.
+	envoytest.Eventually(t, envoytest.Limit, "order to crash", b.orders(crashLeader))
+	envoytest.Eventually(t, envoytest.Limit, "the leader crashes", func() error {
+		for _, node := range nodes {
+			if len(b.envoy.Log.Lines("crash of the leader asked for")) == crashes {
+				seen := b.app.Seen(alive(node))
+				last[node] = seen[len(seen)-1]
+			}
+		}
+		if len(b.envoy.Log.Lines("crash of the leader asked for")) == crashes {
+			return fmt.Errorf("it has not crashed")
+		}
+		return nil
+	})
+	var pause time.Duration
+	for _, node := range nodes {
+		envoytest.Eventually(t, envoytest.Limit, "the next leader probes", func() error {
+			if len(logged(b.envoy.Log, "leader")) == leaders {
+				return fmt.Errorf("no next leader")
+			}
+			seen := b.app.Seen(alive(node))
+			if !seen[len(seen)-1].At.After(last[node].At) {
+				return fmt.Errorf("%s has not been probed", node)
+			}
+			return nil
+		})
+		seen := b.app.Seen(alive(node))
+		for i := 1; i < len(seen); i++ {
+			if !seen[i].At.Before(last[node].At) {
+				pause = max(pause, seen[i].At.Sub(seen[i-1].At))
+			}
+		}
+	}
+	return pause
+}
+
+// orders returns a condition: a working VM has obeyed a fault header.
+func (b *bench) orders(fault string) func() error {
+	return func() error {
+		a, err := b.balancer.request("GET", check, "", fault)
+		if err == nil && a.body == "" {
+			err = fmt.Errorf("answered %v", a)
+		}
+		return err
+	}
+}
+
+// TestFailurePolicies crashes every worker's VM behind the gate. Under FAIL_CLOSED, checks are never answered again,
+// and ordinary traffic goes on all the same: it never enters a VM.
+func TestFailurePolicies(t *testing.T) {
+	t.Parallel()
+	a := app.Start(t)
+	config := envoytest.Shipped(t, envoytest.FaultyWasm(t), a.Port)
+	config.Listener("ingress").Plugin()["failure_policy"] = "FAIL_CLOSED"
+	b := start(t, a, config, 2)
+	b.settle(t)
+	startTraffic(t, b.balancer)
+	envoytest.Eventually(t, envoytest.Limit, "every worker's VM has crashed", func() error {
+		b.balancer.get(t, check, crash).is(t, 503, "")
+		for range 40 {
+			if err := b.balancer.gets(check, 503, "")(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for range 40 {
+		b.balancer.get(t, "/other").isApp(t, "/other")
+	}
+	if n := a.Count(check); n > 0 {
+		t.Errorf("the application saw %d health checks", n)
+	}
+}

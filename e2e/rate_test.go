@@ -1,0 +1,102 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/e2e/internal/app"
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+// window is how long probes are counted.
+const window = 30 * time.Second
+
+// TestProbeRate: each probe comes once per interval, whatever the number of workers and of checks.
+func TestProbeRate(t *testing.T) {
+	t.Parallel()
+	a := app.Start(t)
+	b := start(t, a, envoytest.Shipped(t, envoytest.Wasm(t), a.Port), 4)
+	b.settle(t)
+	startTraffic(t, b.balancer)
+	w := watch(t, b.balancer, check)
+	from := time.Now()
+	countProbes(t, a, from)
+	if answers := w.stop(); len(answers) != 1 || answers["200 OK"] == 0 {
+		t.Errorf("meanwhile checks were answered %v", answers)
+	}
+	if err := b.envoy.Stat("wasmcustom.healthgate_leader_changes", 1); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestProbeRateWhileWorkersCrash: the VMs of workers crash and are loaded again, and neither the rate of the probes
+// nor ordinary traffic notices.
+func TestProbeRateWhileWorkersCrash(t *testing.T) {
+	t.Parallel()
+	a := app.Start(t)
+	b := start(t, a, envoytest.Shipped(t, envoytest.FaultyWasm(t), a.Port), 4)
+	b.settle(t)
+	startTraffic(t, b.balancer)
+	from := time.Now()
+	crashes := 0
+	pace := time.NewTicker(2 * time.Second)
+	defer pace.Stop()
+	for time.Since(from) < window {
+		// Whichever worker gets the connection: its VM crashes, or it is still gone from the crash before.
+		b.balancer.get(t, check, crash).is(t, 503, "")
+		crashes++
+		<-pace.C
+	}
+	countProbes(t, a, from)
+
+	// Every worker is whole again, and the load balancer sees that.
+	envoytest.Eventually(t, envoytest.Limit, "all workers answer", func() error {
+		for range 40 {
+			if err := b.balancer.gets(check, 200, "OK")(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	reloads := b.envoy.Stats("vm_reload_success")["wasm.healthgate.vm_reload_success"]
+	if reloads < 4 {
+		t.Errorf("%d crashes were asked for, Envoy loaded %d VMs again", crashes, reloads)
+	}
+	t.Logf("%d crashes asked for, %d VMs loaded again", crashes, reloads)
+	for _, node := range nodes {
+		if got := logged(b.envoy.Log, fmt.Sprintf("probe %q", node)); len(got) != 1 {
+			t.Errorf("probe %s changed its state: %q", node, got)
+		}
+	}
+}
+
+// countProbes waits until the window after from is over, and counts what the application saw in it.
+func countProbes(t *testing.T, a *app.App, from time.Time) {
+	t.Helper()
+	until := from.Add(window)
+	const want, tolerance = int(window / interval), int(window / interval / 10)
+	for _, node := range nodes {
+		path := alive(node)
+		envoytest.Eventually(t, window+envoytest.Limit, "probes after the window", func() error {
+			if seen := a.Seen(path); len(seen) == 0 || seen[len(seen)-1].At.Before(until) {
+				return fmt.Errorf("%s has not been probed since %v", node, until)
+			}
+			return nil
+		})
+		n, longest, last := 0, time.Duration(0), time.Time{}
+		for _, r := range a.Seen(path) {
+			if r.At.Before(from) || !r.At.Before(until) {
+				continue
+			}
+			if n++; !last.IsZero() {
+				longest = max(longest, r.At.Sub(last))
+			}
+			last = r.At
+		}
+		t.Logf("%s: %d probes in %v, the longest pause %v", node, n, window, longest.Round(time.Millisecond))
+		if n < want-tolerance || n > want+tolerance {
+			t.Errorf("%s was probed %d times in %v, want %d±%d", node, n, window, want, tolerance)
+		}
+	}
+}
