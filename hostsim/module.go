@@ -10,6 +10,8 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/healthgate/healthgate/hostsim/internal/wasmbin"
 )
 
 // abiVersion is the ABI that a module says it was built for, by the name of an
@@ -144,6 +146,10 @@ func engineFor(p Profile, abi abiVersion) (*engine, error) {
 func (m *module) compile(code []byte, p Profile) error {
 	if len(code) < 8 || string(code[:4]) != "\x00asm" {
 		return errors.New("not a Wasm file: it does not start with \\0asm")
+	}
+	code, err := wasmbin.Check(code)
+	if err != nil {
+		return fmt.Errorf("failed to load Wasm bytecode: %w", err)
 	}
 	// Which ABI a module needs is known once it is compiled, so try the common one
 	// first. The code cache makes a second round cheap.
