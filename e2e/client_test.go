@@ -53,6 +53,11 @@ func (c client) raw(method, text string) (answer, error) {
 		return answer{}, err
 	}
 	defer func() { _ = conn.Close() }()
+	return exchange(conn, method, text)
+}
+
+// exchange sends text through a connection and reads one response to a request of the method.
+func exchange(conn net.Conn, method, text string) (answer, error) {
 	if err := conn.SetDeadline(time.Now().Add(envoytest.Limit)); err != nil {
 		return answer{}, err
 	}
@@ -70,6 +75,10 @@ func (c client) raw(method, text string) (answer, error) {
 
 // request sends a request; headers are given as "Name: value". Nothing in it is normalized on the way.
 func (c client) request(method, path, body string, headers ...string) (answer, error) {
+	return c.raw(method, requestText(method, path, body, headers...))
+}
+
+func requestText(method, path, body string, headers ...string) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s %s HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n", method, path)
 	for _, h := range headers {
@@ -78,7 +87,7 @@ func (c client) request(method, path, body string, headers ...string) (answer, e
 	if body != "" {
 		fmt.Fprintf(&text, "Content-Length: %d\r\n", len(body))
 	}
-	return c.raw(method, text.String()+"\r\n"+body)
+	return text.String() + "\r\n" + body
 }
 
 // get sends a GET request that must be answered.

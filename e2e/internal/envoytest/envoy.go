@@ -23,6 +23,7 @@ type Envoy struct {
 	t      testing.TB
 	cmd    *exec.Cmd
 	exited <-chan struct{}
+	killed bool
 }
 
 // compiling bounds how many Envoys compile the plugin at once: more would only slow each other down.
@@ -61,11 +62,25 @@ func Launch(t testing.TB, c *Config, workers int) *Envoy {
 	e.exited = exited
 	t.Cleanup(func() {
 		e.Stop()
+		e.judge()
 		if t.Failed() {
 			t.Logf("the end of Envoy's log:\n%s", e.Log.Tail(60))
 		}
 	})
 	return e
+}
+
+// judge fails the test if the plugin, or Envoy, crashed without having been told to.
+func (e *Envoy) judge() {
+	e.t.Helper()
+	if len(e.Log.Lines("asked for by x-healthgate-fault")) == 0 {
+		for _, line := range e.Log.Lines("Function: ", " failed: ") {
+			e.t.Errorf("the plugin crashed: %s", line)
+		}
+	}
+	if !e.killed && !e.cmd.ProcessState.Success() {
+		e.t.Errorf("Envoy ended with %v", e.cmd.ProcessState)
+	}
 }
 
 // WaitReady waits until the Envoy is live. It ends the test if the Envoy ends instead.
@@ -94,22 +109,14 @@ func (e *Envoy) Stop() {
 	select {
 	case <-e.exited:
 	case <-time.After(Limit):
+		e.t.Errorf("Envoy does not end")
 		e.Kill()
 	}
 }
 
 // Kill ends the Envoy as a crash would.
 func (e *Envoy) Kill() {
+	e.killed = true
 	_ = e.cmd.Process.Kill() // fails when it has ended by itself
 	<-e.exited
-}
-
-// Exited reports whether the Envoy has ended.
-func (e *Envoy) Exited() bool {
-	select {
-	case <-e.exited:
-		return true
-	default:
-		return false
-	}
 }

@@ -1,0 +1,106 @@
+package conformance
+
+import (
+	"strings"
+
+	"github.com/healthgate/healthgate/hostsim"
+)
+
+// Case is a plugin's configuration and what is done to it.
+type Case struct {
+	Name string
+	// Script is what the guest in hostsim/testdata/script does, without its "trace" line, which every case has. In it,
+	// {case} is the case's own name for clusters and metrics, which all cases of an Envoy share.
+	Script string
+	// Filter is a configuration of healthgate's own filter, which then takes the script's place.
+	Filter string
+	// ABI021 takes the guest for the newer ABI.
+	ABI021 bool
+
+	VMConfig  string
+	Policy    hostsim.FailurePolicy
+	AllowStop bool // allow_on_headers_stop_iteration
+	Remote    bool // use_remote_address
+	Hops      int  // xff_num_trusted_hops
+	Limit     int  // per_connection_buffer_limit_bytes
+	// Silent are the upstreams that never answer: "application" or "backend".
+	Silent []string
+	// Alone is a case that changes what all cases of an Envoy share.
+	Alone bool
+
+	Steps []Step
+}
+
+// Step is one thing that is done.
+type Step struct {
+	Request *Request
+	Async   bool   // begin the request, and do the next step at once
+	Await   string // wait for a line of the plugin's log that contains this
+	Post    string // an admin action, such as /healthcheck/fail
+	Until   *Request // send this again and again until the answer has the status; only the last answer counts
+	Status  int
+}
+
+// Request is what a client sends.
+type Request struct {
+	Method, Path, Authority string
+	Header                  [][2]string
+	Body                    string
+	Chunks                  []string // in place of Body, in pieces; the next is sent when the plugin has seen the last
+	Trailer                 [][2]string
+	// Leave cuts the connection when the plugin's log has this text.
+	Leave string
+}
+
+func or(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}
+
+func (r *Request) method() string    { return or(r.Method, "GET") }
+func (r *Request) path() string      { return or(r.Path, "/") }
+func (r *Request) authority() string { return or(r.Authority, "localhost") }
+
+// slug is the case's name as Envoy's names go.
+func (c *Case) slug() string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(c.Name) {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			b.WriteRune(r)
+		} else if !strings.HasSuffix(b.String(), "_") {
+			b.WriteByte('_')
+		}
+	}
+	return strings.Trim(b.String(), "_")
+}
+
+// config is the plugin's configuration.
+func (c *Case) config() string {
+	text := c.Filter
+	if text == "" {
+		text = "trace\n" + c.Script
+	}
+	return strings.ReplaceAll(text, "{case}", c.slug())
+}
+
+func (c *Case) silent(upstream string) bool {
+	for _, s := range c.Silent {
+		if s == upstream {
+			return true
+		}
+	}
+	return false
+}
+
+// streams is how many requests the case sends at least.
+func (c *Case) streams() int {
+	n := 0
+	for _, s := range c.Steps {
+		if s.Request != nil || s.Until != nil {
+			n++
+		}
+	}
+	return n
+}

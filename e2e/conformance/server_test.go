@@ -1,0 +1,114 @@
+package conformance
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// server is an upstream for Envoy.
+type server struct {
+	port   int
+	silent bool
+
+	mu    sync.Mutex
+	conns map[net.Conn]bool
+	seen  []*message
+}
+
+// startServer serves until the test ends.
+func startServer(t testing.TB, silent bool) *server {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{port: listener.Addr().(*net.TCPAddr).Port, silent: silent, conns: map[net.Conn]bool{}}
+	var serving sync.WaitGroup
+	serving.Add(1)
+	go func() {
+		defer serving.Done()
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			s.mu.Lock()
+			s.conns[conn] = true
+			s.mu.Unlock()
+			serving.Add(1)
+			go func() {
+				defer serving.Done()
+				s.serve(conn)
+			}()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = listener.Close()
+		s.mu.Lock()
+		for conn := range s.conns {
+			_ = conn.Close()
+		}
+		s.mu.Unlock()
+		serving.Wait()
+	})
+	return s
+}
+
+func (s *server) serve(conn net.Conn) {
+	defer func() { _ = conn.Close() }()
+	r := bufio.NewReader(conn)
+	for {
+		m, err := readMessage(r, false, func(*message) bool { return false })
+		if err != nil || m.cut {
+			return
+		}
+		s.mu.Lock()
+		s.seen = append(s.seen, m)
+		s.mu.Unlock()
+		if s.silent {
+			continue
+		}
+		method, path := requestLine(m)
+		a := answer(method, path, m.body)
+		if a.abort {
+			return
+		}
+		if _, err := conn.Write([]byte(a.text(method))); err != nil || a.cut {
+			return
+		}
+	}
+}
+
+func requestLine(m *message) (method, path string) {
+	words := strings.Split(m.start, " ")
+	return words[0], words[1]
+}
+
+// text is the answer on the wire.
+func (r *reply) text(method string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "HTTP/1.1 %d Status\r\n", r.status)
+	writeFields(&b, r.fields(method))
+	switch {
+	case bodiless(method, r.status):
+	case r.cut:
+		b.WriteString(r.body[:len(r.body)/2])
+	case len(r.trailer) > 0:
+		writeChunk(&b, r.body)
+		b.WriteString("0\r\n")
+		writeFields(&b, r.trailer)
+	default:
+		b.WriteString(r.body)
+	}
+	return b.String()
+}
+
+func (s *server) requests() []*message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]*message(nil), s.seen...)
+}

@@ -1,0 +1,95 @@
+package conformance
+
+import (
+	"net/http"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// reply is what an upstream answers.
+type reply struct {
+	status  int
+	header  [][2]string
+	body    string
+	trailer [][2]string
+	abort   bool // close the connection in place of an answer
+	cut     bool // close it in the midst of the body
+}
+
+// answer is how each upstream behaves. The path of the request says so.
+func answer(method, path, body string) reply {
+	path, _, _ = strings.Cut(path, "?")
+	text := [][2]string{{"content-type", "text/plain"}}
+	r := reply{status: 200, header: text, body: "application"}
+	word, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	switch word {
+	case "status":
+		r.status, _ = strconv.Atoi(rest)
+		r.body = "status " + rest
+	case "echo":
+		r.body = method + " " + path + " " + body
+	case "fields":
+		r.header = [][2]string{{"content-type", "text/html"}, {"empty", ""}, {"set-cookie", "a=1"}, {"set-cookie", "b=2"},
+			{"x", "1"}, {"x", "2"}}
+	case "empty":
+		r.body = ""
+	case "none":
+		r.status, r.body, r.header = 204, "", nil
+	case "trailers":
+		r.trailer = [][2]string{{"checksum", "c0ffee"}, {"x-end", "yes"}}
+	case "big":
+		n, _ := strconv.Atoi(rest)
+		r.body = strings.Repeat("x", n)
+	case "reset":
+		r.abort = true
+	case "cut":
+		r.cut = true
+	}
+	return r
+}
+
+// bodiless is whether a response has no body, whatever its fields say.
+func bodiless(method string, status int) bool {
+	return method == http.MethodHead || status == 204 || status == 304
+}
+
+// fields is the head in the order in which hostsim's upstreams send it.
+func (r *reply) fields(method string) [][2]string {
+	fields := append([][2]string{{"date", "Thu, 01 Jan 1970 00:00:00 GMT"}}, r.header...)
+	switch {
+	case len(r.trailer) > 0:
+		fields = append(fields, [2]string{"transfer-encoding", "chunked"})
+	case !bodiless(method, r.status):
+		fields = append(fields, [2]string{"content-length", strconv.Itoa(len(r.body))})
+	}
+	sort.SliceStable(fields, func(i, j int) bool { return fields[i][0] < fields[j][0] })
+	return fields
+}
+
+// handler is an upstream for hostsim.
+func handler(w http.ResponseWriter, r *http.Request) {
+	body := new(strings.Builder)
+	buf := make([]byte, 4096)
+	for {
+		n, err := r.Body.Read(buf)
+		body.Write(buf[:n])
+		if err != nil {
+			break
+		}
+	}
+	a := answer(r.Method, r.RequestURI, body.String())
+	if a.abort || a.cut {
+		panic(http.ErrAbortHandler)
+	}
+	for _, f := range a.header {
+		w.Header().Add(f[0], f[1])
+	}
+	for _, f := range a.trailer {
+		w.Header().Add(http.TrailerPrefix+f[0], f[1])
+	}
+	w.WriteHeader(a.status)
+	if !bodiless(r.Method, a.status) {
+		_, _ = w.Write([]byte(a.body)) // into memory
+	}
+}
