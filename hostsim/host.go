@@ -84,7 +84,7 @@ func New(wasm []byte, opts ...Option) (*Host, error) {
 	if cfg.workers < 0 {
 		return nil, fmt.Errorf("hostsim: %d workers", cfg.workers)
 	}
-	m, err := loadModule(wasm, cfg.profile)
+	m, err := loadModule(wasm, variant{cfg.profile, cfg.deadline > 0})
 	if err != nil {
 		return nil, &LoadError{Message: err.Error()}
 	}

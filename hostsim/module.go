@@ -30,7 +30,7 @@ const maxMemoryPages = 16384
 // maxIdleModules bounds the compiled modules that are kept though no host uses them.
 const maxIdleModules = 16
 
-// engine is a wazero runtime with the host calls of one profile and ABI version.
+// engine is a wazero runtime with the host calls of one variant and ABI version.
 // One serves all hosts of a process: the VMs in it share code, nothing else.
 type engine struct {
 	once   sync.Once
@@ -40,8 +40,16 @@ type engine struct {
 }
 
 type engineKey struct {
+	variant
+	abi abiVersion
+}
+
+// variant is what makes one module compile, or link, in several ways.
+type variant struct {
 	profile Profile
-	abi     abiVersion
+	// bounded is whether a call can be ended from outside. The checks that this puts
+	// into the code, and what wazero does around each call, cost time.
+	bounded bool
 }
 
 // module is a compiled plugin in an engine.
@@ -56,8 +64,8 @@ type module struct {
 }
 
 type moduleKey struct {
-	profile Profile
-	sum     [sha256.Size]byte
+	variant
+	sum [sha256.Size]byte
 }
 
 // cache is process-wide: compiling a plugin takes seconds, so it is done once.
@@ -70,8 +78,8 @@ var cache = struct {
 }{engines: make(map[engineKey]*engine), modules: make(map[moduleKey]*module)}
 
 // loadModule returns the compiled module of code. Every caller must release it.
-func loadModule(code []byte, p Profile) (*module, error) {
-	key := moduleKey{p, sha256.Sum256(code)}
+func loadModule(code []byte, v variant) (*module, error) {
+	key := moduleKey{v, sha256.Sum256(code)}
 	cache.Lock()
 	if cache.code == nil {
 		cache.code = wazero.NewCompilationCache()
@@ -89,7 +97,7 @@ func loadModule(code []byte, p Profile) (*module, error) {
 		}
 	}
 	cache.Unlock()
-	m.once.Do(func() { m.err = m.compile(code, p) })
+	m.once.Do(func() { m.err = m.compile(code, v) })
 	if m.err != nil {
 		m.release()
 		return nil, m.err
@@ -118,13 +126,13 @@ func (m *module) release() {
 	}
 }
 
-// engineFor returns the engine for a profile and ABI version.
-func engineFor(p Profile, abi abiVersion) (*engine, error) {
+// engineFor returns the engine for a variant and ABI version.
+func engineFor(v variant, abi abiVersion) (*engine, error) {
 	cache.Lock()
-	e := cache.engines[engineKey{p, abi}]
+	e := cache.engines[engineKey{v, abi}]
 	if e == nil {
 		e = &engine{}
-		cache.engines[engineKey{p, abi}] = e
+		cache.engines[engineKey{v, abi}] = e
 	}
 	code := cache.code
 	cache.Unlock()
@@ -133,17 +141,16 @@ func engineFor(p Profile, abi abiVersion) (*engine, error) {
 		cfg := wazero.NewRuntimeConfig().
 			WithCompilationCache(code).
 			WithMemoryLimitPages(maxMemoryPages).
-			// Lets a call that takes too long be ended from outside.
-			WithCloseOnContextDone(true)
+			WithCloseOnContextDone(v.bounded)
 		e.rt = wazero.NewRuntimeWithConfig(ctx, cfg)
-		e.linked, e.err = instantiateHostModules(ctx, e.rt, p, abi)
+		e.linked, e.err = instantiateHostModules(ctx, e.rt, v.profile, abi)
 	})
 	return e, e.err
 }
 
 // compile checks code as Envoy does before it starts a VM, in the same order
 // (WasmBase::load, V8::link, WasmBase::getFunctions).
-func (m *module) compile(code []byte, p Profile) error {
+func (m *module) compile(code []byte, v variant) error {
 	if len(code) < 8 || string(code[:4]) != "\x00asm" {
 		return errors.New("not a Wasm file: it does not start with \\0asm")
 	}
@@ -154,7 +161,7 @@ func (m *module) compile(code []byte, p Profile) error {
 	// Which ABI a module needs is known once it is compiled, so try the common one
 	// first. The code cache makes a second round cheap.
 	for _, abi := range []abiVersion{abi020, abi021} {
-		e, err := engineFor(p, abi)
+		e, err := engineFor(v, abi)
 		if err != nil {
 			return err
 		}
@@ -168,7 +175,7 @@ func (m *module) compile(code []byte, p Profile) error {
 			continue
 		}
 		if err == nil {
-			err = e.check(c, p)
+			err = e.check(c, v.profile)
 		}
 		if err != nil {
 			c.Close(context.Background())
