@@ -65,7 +65,7 @@ func proxyLog(v *vm, a []uint64) status {
 	if !ok {
 		return statusInvalidMemoryAccess
 	}
-	v.log(v.effectiveContext(), LogLevel(a[0]), msg)
+	v.log(LogLevel(a[0]), msg)
 	return statusOK
 }
 

@@ -212,7 +212,7 @@ func (c *pluginContext) buffer(t bufferType) (data []byte, change *[]byte, ok bo
 		}
 		return nil, nil, false
 	case bufferCallData:
-		return h.foreignData, nil, true
+		return nil, nil, true
 	case bufferNetworkDownstreamData, bufferNetworkUpstreamData:
 		return nil, nil, true
 	}

@@ -28,7 +28,6 @@ const (
 	expGrpcReceiveInitialMetadata
 	expGrpcReceiveTrailingMetadata
 	expQueueReady
-	expForeignFunction
 	expDone
 	expLog
 	expDelete
@@ -48,7 +47,7 @@ var exportNames = [exportCount]string{
 	"proxy_on_response_headers", "proxy_on_response_body", "proxy_on_response_trailers",
 	"proxy_on_http_call_response", "proxy_on_grpc_receive", "proxy_on_grpc_close",
 	"proxy_on_grpc_receive_initial_metadata", "proxy_on_grpc_receive_trailing_metadata",
-	"proxy_on_queue_ready", "proxy_on_foreign_function", "proxy_on_done", "proxy_on_log", "proxy_on_delete",
+	"proxy_on_queue_ready", "proxy_on_done", "proxy_on_log", "proxy_on_delete",
 }
 
 // exportTypes is what Envoy expects of those that a module exports

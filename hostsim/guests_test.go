@@ -100,6 +100,9 @@ func TestRefused(t *testing.T) {
 			code: i32const(0)}).bytes(), nil, "Failed to start base Wasm"},
 		"endless loop": {tiny(abi020, wasmFunc{name: "_initialize", code: []byte{0x03, 0x40, 0x0c, 0, 0x0b}}).bytes(),
 			[]hostsim.Option{hostsim.CallDeadline(50 * time.Millisecond)}, "took longer than 50ms"},
+		"endless start section": {(&wasmModule{pages: 1, start: 2, funcs: append(tiny(abi020).funcs,
+			wasmFunc{code: []byte{0x03, 0x40, 0x0c, 0, 0x0b}})}).bytes(),
+			[]hostsim.Option{hostsim.CallDeadline(50 * time.Millisecond)}, "took longer than 50ms"},
 		"endless recursion": {tiny(abi020, wasmFunc{name: "_initialize", code: []byte{0x10, 2}}).bytes(), nil, "stack overflow"},
 		"no workers at all": {good, []hostsim.Option{hostsim.Workers(-1)}, "-1 workers"},
 	} {

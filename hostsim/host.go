@@ -48,14 +48,13 @@ type Host struct {
 	traces []*Trace
 	faults []*Fault
 
-	expireMu    sync.Mutex
-	foreignData []byte
-	ids         uint64
-	wake        chan struct{} // real time: there is something to do
-	began       time.Time     // real time: when the virtual one was 0
-	pending     sync.WaitGroup
-	inboxMu     sync.Mutex
-	inbox       []func()
+	expireMu sync.Mutex
+	ids      uint64
+	wake     chan struct{} // real time: there is something to do
+	began    time.Time     // real time: when the virtual one was 0
+	pending  sync.WaitGroup
+	inboxMu  sync.Mutex
+	inbox    []func()
 }
 
 // LoadError is why a plugin could not be set up: what Envoy would refuse the
@@ -204,9 +203,6 @@ func (h *Host) close() {
 func (h *Host) threads() []*thread {
 	return append([]*thread{h.main}, h.workers...)
 }
-
-// vmFailed is called when a VM dies in a call.
-func (h *Host) vmFailed(*vm) {}
 
 // expire ends the call that v is in, from another goroutine.
 func (h *Host) expire(v *vm) {

@@ -43,7 +43,7 @@ func (e LogEntry) String() string {
 }
 
 // log writes what the plugin says.
-func (v *vm) log(_ *pluginContext, level LogLevel, msg string) {
+func (v *vm) log(level LogLevel, msg string) {
 	v.host.logLine(v.threadName(), level, msg)
 }
 

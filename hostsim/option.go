@@ -40,6 +40,7 @@ type config struct {
 	xffTrustedHops     int
 	bufferLimit        int
 	allowStopIteration bool
+	trailers           bool
 	foreign            map[string]ForeignFunc
 	faults             []Fault
 	realtime           bool
@@ -184,6 +185,10 @@ func BufferLimit(bytes int) Option { return optionFunc(func(c *config) { c.buffe
 func AllowOnHeadersStopIteration(allow bool) Option {
 	return optionFunc(func(c *config) { c.allowStopIteration = allow })
 }
+
+// EnableTrailers is enable_trailers of the HTTP/1.1 codec, on both sides: without it,
+// Envoy drops trailers.
+func EnableTrailers(enable bool) Option { return optionFunc(func(c *config) { c.trailers = enable }) }
 
 // FailurePolicy says what becomes of requests whose VM is dead. An Option.
 type FailurePolicy int

@@ -88,7 +88,11 @@ func (s *Stream) Reply() *Reply {
 func (s *Stream) begin() {
 	s.touch()
 	chunks := s.req.chunks()
-	s.decodeHeaders(len(chunks) == 0 && len(s.req.Trailer) == 0)
+	trailer := s.req.Trailer
+	if !s.host.cfg.trailers {
+		trailer = nil
+	}
+	s.decodeHeaders(len(chunks) == 0 && len(trailer) == 0)
 	for _, c := range chunks {
 		if s.stopped() {
 			return
@@ -97,9 +101,9 @@ func (s *Stream) begin() {
 	}
 	switch {
 	case s.stopped():
-	case len(s.req.Trailer) > 0:
+	case len(trailer) > 0:
 		m := headers.New()
-		for _, f := range s.req.Trailer {
+		for _, f := range trailer {
 			m.Add(f[0], f[1])
 		}
 		s.decodeTrailers(m)
@@ -379,16 +383,20 @@ func (s *Stream) respond(r *calloutResponse) {
 	s.setDetails("via_upstream")
 	s.response.headers = r.headers
 	s.code = atoi(r.headers.Value(":status"))
+	trailers := r.trailers
+	if !s.host.cfg.trailers {
+		trailers = nil
+	}
 	noBody := s.isHead() || s.code == http.StatusNoContent || s.code == http.StatusNotModified || len(r.body) == 0
-	s.encodeHeaders(noBody && r.trailers.Len() == 0)
-	if noBody && r.trailers.Len() == 0 || s.done {
+	s.encodeHeaders(noBody && trailers.Len() == 0)
+	if noBody && trailers.Len() == 0 || s.done {
 		return
 	}
 	s.encodeData(append([]byte(nil), r.body...), false)
 	switch {
 	case s.done:
-	case r.trailers.Len() > 0:
-		s.encodeTrailers(r.trailers)
+	case trailers.Len() > 0:
+		s.encodeTrailers(trailers)
 	default:
 		s.encodeData(nil, true)
 	}

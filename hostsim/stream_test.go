@@ -45,7 +45,7 @@ func TestStreams(t *testing.T) {
 		}, {
 			name:   "with a body, and trailers both ways",
 			script: "trace",
-			opts: []hostsim.Option{hostsim.Application(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			opts: []hostsim.Option{hostsim.EnableTrailers(true), hostsim.Application(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				b, _ := io.ReadAll(r.Body)
 				w.Header().Set("Trailer", "T")
 				w.Write(b)

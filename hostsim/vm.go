@@ -71,18 +71,17 @@ func newVM(h *Host, t *thread, role string) *vm {
 	v.vmContext = &pluginContext{vm: v}
 	v.ctx = context.WithValue(context.Background(), vmKey{}, v)
 	v.phase = phaseStart
-	// The start functions of the module itself (a Wasm start section) run in
-	// InstantiateModule, under the same watch as any call.
 	v.current = v.vmContext
-	stop := v.watch()
 	mod, err := v.instantiate()
-	stop()
 	v.current = nil
 	if err != nil {
-		v.failed("failed to instantiate", err)
+		v.failed("start", err)
 		return v
 	}
-	v.mod, v.mem = mod, mod.Memory()
+	h.expireMu.Lock()
+	v.mod = mod
+	h.expireMu.Unlock()
+	v.mem = mod.Memory()
 	v.fns.bind(mod)
 	for _, e := range []export{expInitialize, expStart} {
 		if v.fns[e] != nil {
@@ -107,8 +106,22 @@ func (v *vm) instantiate() (mod api.Module, err error) {
 		}
 	}()
 	cfg := wazero.NewModuleConfig().WithName("").WithStartFunctions()
-	m := v.host.module
-	return m.engine.rt.InstantiateModule(v.ctx, m.compiled, cfg)
+	m, ctx := v.host.module, v.ctx
+	// A start section runs in here, before there is a module to close, so this one
+	// call has its deadline in the context, which costs more.
+	if d := v.host.cfg.deadline; d > 0 {
+		c, cancel := context.WithTimeout(ctx, d)
+		defer cancel()
+		ctx = c
+		defer func() {
+			if err != nil && c.Err() != nil {
+				v.host.expireMu.Lock()
+				v.expired = true
+				v.host.expireMu.Unlock()
+			}
+		}()
+	}
+	return m.engine.rt.InstantiateModule(ctx, m.compiled, cfg)
 }
 
 // watch starts the deadline of an outermost call and returns what ends it.
@@ -198,7 +211,6 @@ func (v *vm) failed(what string, err error) {
 	msg, _, _ = strings.Cut(msg, "\nwasm stack trace:")
 	v.failure = fmt.Sprintf("Function: %s failed: %s", what, strings.TrimSpace(msg))
 	v.host.logLine(v.threadName(), LogCritical, v.failure)
-	v.host.vmFailed(v)
 }
 
 func (v *vm) timedOut() bool {
@@ -269,9 +281,12 @@ func (v *vm) close() {
 		v.root.cancelCallouts()
 	}
 	v.host.time.Cancel(v.tickEvent())
-	if v.mod != nil {
-		v.mod.Close(context.Background())
-		v.mod = nil
+	v.host.expireMu.Lock()
+	mod := v.mod
+	v.mod = nil
+	v.host.expireMu.Unlock()
+	if mod != nil {
+		mod.Close(context.Background())
 	}
 	if v.failure == "" {
 		v.failure = "closed"

@@ -164,7 +164,7 @@ func wasiFdWrite(v *vm, a []uint64) status {
 		if text[written-1] == '\n' {
 			text = text[:written-1]
 		}
-		v.log(v.effectiveContext(), level, string(text))
+		v.log(level, string(text))
 	}
 	if !v.write32(a[3], uint32(written)) {
 		return wasiFault

@@ -8,6 +8,7 @@ type wasmModule struct {
 	imports []wasmImport
 	funcs   []wasmFunc
 	pages   uint64
+	start   int // a function to run at once, unless 0
 }
 
 type wasmImport struct {
@@ -72,6 +73,9 @@ func (m *wasmModule) bytes() []byte {
 	b = section(b, 3, vec(len(m.funcs), funcs))
 	b = section(b, 5, append([]byte{1, 0}, leb(nil, m.pages)...))
 	b = section(b, 7, vec(exports, exps))
+	if m.start > 0 {
+		b = section(b, 8, leb(nil, uint64(m.start)))
+	}
 	return section(b, 10, vec(len(m.funcs), code))
 }
 
