@@ -48,33 +48,38 @@ var details = [verdict.Kinds]string{
 // requestHeaders is match.Request on the current stream.
 type requestHeaders struct{}
 
-func (requestHeaders) Header(name string) (string, bool) {
-	value, err := sdk.GetHttpRequestHeader(name)
-	return value, err == nil
-}
+func (requestHeaders) Header(name string) (string, bool) { return host.RequestHeader(name) }
 
 // OnHttpRequestHeaders answers a health check, and lets everything else pass.
 func (c *checks) OnHttpRequestHeaders(int, bool) sdk.Action {
-	path, err := sdk.GetHttpRequestHeader(":path")
-	if err != nil {
-		return sdk.ActionContinue // CONNECT has no path
-	}
 	injectRequestFault()
+	if host.Scratch(c.answer) {
+		return sdk.ActionPause
+	}
+	return sdk.ActionContinue
+}
+
+// answer sends the local reply; false if there is none to send.
+func (c *checks) answer() bool {
+	path, ok := host.RequestHeader(":path")
+	if !ok {
+		return false // CONNECT has no path
+	}
 	p := c.plugin
 	i := p.table.Find(path, requestHeaders{})
 	if i < 0 {
-		return sdk.ActionContinue
+		return false
 	}
 	a := c.decide(&p.config.Endpoints[i])
 	p.metrics.checks[i][a.Kind].Increment()
 	if a.Reply.Pass {
-		return sdk.ActionContinue
+		return false
 	}
 	if a.Reply.Body == "" {
 		c.bare = a.Reply
 	}
 	host.SendLocalResponse(a.Status, details[a.Kind], a.Reply.Body, c.headers[i][a.Kind])
-	return sdk.ActionPause
+	return true
 }
 
 // OnHttpResponseHeaders puts back what Envoy takes from a local reply without a body (Http::Utility::prepareLocalReply):
@@ -86,7 +91,7 @@ func (c *checks) OnHttpResponseHeaders(int, bool) sdk.Action {
 		return sdk.ActionContinue
 	}
 	c.bare = nil
-	if value, err := sdk.GetProperty("response", "code_details"); err != nil || !strings.HasPrefix(string(value), "healthgate_") {
+	if value, ok := host.Property("response\x00code_details"); !ok || !strings.HasPrefix(value, "healthgate_") {
 		return sdk.ActionContinue
 	}
 	if len(reply.Headers) > 0 && reply.Headers[0][0] == "content-type" {
@@ -108,22 +113,20 @@ func (c *checks) decide(e *config.Endpoint) verdict.Answer {
 		return verdict.Refuse(e)
 	}
 	p.view.refresh()
-	return verdict.Decide(p.config, e, p.view.record, e.Maintenance.RouteMetadata && routeInMaintenance(), p.clock)
+	return verdict.Decide(p.config, e, p.view.record, e.Maintenance.RouteMetadata && routeInMaintenance(), &p.ticked)
 }
 
 // trusted reports whether the request's peer is one of the load balancer's addresses.
 func trusted(t *config.Trusted) bool {
-	var value []byte
-	var err error
+	property := "source\x00address"
 	if t.Peer == config.PeerFilterState {
-		value, err = sdk.GetProperty("filter_state", t.FilterState)
-	} else {
-		value, err = sdk.GetProperty("source", "address")
+		property = "filter_state\x00" + t.FilterState
 	}
-	if err != nil {
+	value, ok := host.Property(property)
+	if !ok {
 		return false
 	}
-	addr, connection, ok := trust.ParsePeer(string(value))
+	addr, connection, ok := trust.ParsePeer(value)
 	if !ok || t.Peer == config.PeerConnection && !connection {
 		return false
 	}
@@ -132,6 +135,6 @@ func trusted(t *config.Trusted) bool {
 
 // routeInMaintenance reads the metadata of the route that Envoy chose for the request.
 func routeInMaintenance() bool {
-	value, err := sdk.GetProperty("xds", "route_metadata", "filter_metadata", "healthgate", "maintenance")
-	return err == nil && maintenance.ParseMetadata(value)
+	value, ok := host.Property("xds\x00route_metadata\x00filter_metadata\x00healthgate\x00maintenance")
+	return ok && maintenance.ParseMetadata([]byte(value))
 }

@@ -48,7 +48,6 @@ func startEmulator(t *testing.T) *emulator {
 	if e.StartVM() != types.OnVMStartStatusOK || e.StartPlugin() != types.OnPluginStartStatusOK {
 		t.Fatalf("the plugin did not start: %q", e.GetCriticalLogs())
 	}
-	e.Tick() // seeds the lease
 	return e
 }
 

@@ -19,9 +19,10 @@ func (p *plugin) OnTick() {
 		}
 		p.write()
 	}
+	p.ticked.at = p.clock.Monotonic()
 	p.view.refresh()
 	if p.view.record != nil {
-		age := p.clock.Monotonic() - p.view.record.WrittenAt
+		age := p.ticked.at - p.view.record.WrittenAt
 		p.metrics.snapshotAge.Set(uint64(max(age, 0) / int64(time.Millisecond)))
 	}
 }
@@ -30,11 +31,11 @@ func (p *plugin) OnTick() {
 func (p *plugin) elect() {
 	now := p.clock.Monotonic()
 	stored, cas, err := sdk.GetSharedData(p.leaseKey)
+	if err != nil {
+		cas = lease.Absent
+	}
 	switch lease.Next(stored, err == nil, p.owner, now) {
 	case lease.Lead:
-	case lease.Seed:
-		// An absent key can't be compared: two VMs that seed at once write the same, and only one swaps later.
-		_ = sdk.SetSharedData(p.leaseKey, lease.Free(), 0) // what went wrong shows as a key still absent
 	case lease.Swap:
 		if sdk.SetSharedData(p.leaseKey, lease.Value(p.owner, now), cas) != nil {
 			p.follow()

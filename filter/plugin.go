@@ -22,6 +22,7 @@ type plugin struct {
 	config  *config.Config
 	table   *match.Table
 	clock   host.Clock
+	ticked  tickClock
 	metrics metrics
 	checks  checks // the one HTTP context of all streams
 	view    view
@@ -50,6 +51,7 @@ func (p *plugin) OnPluginStart(int) sdk.OnPluginStartStatus {
 	p.metrics = defineMetrics(c)
 	p.view = newView(c, store+"snapshot")
 	p.checks = newChecks(p)
+	p.ticked.at = p.clock.Monotonic()
 	if len(c.Probes) > 0 || c.Admin != nil {
 		p.tickEvery(firstPeriod)
 	}
@@ -99,3 +101,12 @@ func (p *plugin) OnPluginDone() bool {
 	}
 	return true
 }
+
+// tickClock is the clock of health checks. Its monotonic time is that of this VM's last tick, which saves each check a
+// host call: it serves to tell whether a record is older than seconds, and a VM that ticks no more has crashed.
+type tickClock struct {
+	host.Clock
+	at int64
+}
+
+func (c *tickClock) Monotonic() int64 { return c.at }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/host"
+	"github.com/healthgate/healthgate/filter/lease"
 	"github.com/healthgate/healthgate/filter/sdk"
 	"github.com/healthgate/healthgate/filter/snapshot"
 )
@@ -21,8 +23,8 @@ func newView(c *config.Config, key string) view {
 
 // refresh decodes the stored record, if it is another one than the last.
 func (v *view) refresh() {
-	stored, cas, err := sdk.GetSharedData(v.key)
-	if err != nil {
+	stored, cas, ok := host.SharedData(v.key)
+	if !ok {
 		v.record = nil
 		return
 	}
@@ -50,7 +52,9 @@ func (v *view) take() *snapshot.Record {
 // this must be its first write.
 func (v *view) store(r *snapshot.Record, owner uint64) bool {
 	stored, cas, err := sdk.GetSharedData(v.key)
-	if err == nil && r.Writer == owner && snapshot.Writer(stored) != owner {
+	if err != nil {
+		cas = lease.Absent
+	} else if r.Writer == owner && snapshot.Writer(stored) != owner {
 		return false
 	}
 	r.Writer = owner

@@ -195,17 +195,16 @@ func (r *endpointReader) maintenance(endpoint *object) Maintenance {
 func (r *endpointReader) expand(key, place string) (expanded, empty string) {
 	var out strings.Builder
 	for rest := key; rest != ""; {
-		open := strings.IndexByte(rest, '{')
-		if open < 0 {
+		open, shut := strings.IndexByte(rest, '{'), strings.IndexByte(rest, '}')
+		if open < 0 && shut < 0 {
 			out.WriteString(rest)
 			break
 		}
-		out.WriteString(rest[:open])
-		shut := strings.IndexByte(rest, '}')
-		if shut < open {
+		if open < 0 || shut < open {
 			r.fail(place, quote(key)+" has a brace without its partner")
 			return "", ""
 		}
+		out.WriteString(rest[:open])
 		name, value := rest[open+1:shut], ""
 		switch name {
 		case "node_id":

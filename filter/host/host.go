@@ -1,5 +1,6 @@
 // Package host declares the host calls that the plugin needs and its SDK does not offer: a monotonic clock that all
-// VMs of the process share, random numbers, and a local reply with response code details.
+// VMs of the process share, random numbers, and a local reply with response code details; and those that decide how
+// much a health check costs, without the SDK's copies.
 package host
 
 // Clock reads the host's clocks. It implements verdict.Clock.

@@ -5,6 +5,7 @@ package host
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"strings"
 	"time"
 
 	"github.com/healthgate/healthgate/filter/sdk"
@@ -25,6 +26,27 @@ func Random() uint64 {
 	var b [8]byte
 	rand.Read(b[:])
 	return binary.LittleEndian.Uint64(b[:]) | 1
+}
+
+// Scratch calls f.
+func Scratch(f func() bool) bool { return f() }
+
+// RequestHeader returns a request header, its values joined with commas.
+func RequestHeader(name string) (string, bool) {
+	value, err := sdk.GetHttpRequestHeader(name)
+	return value, err == nil
+}
+
+// Property returns an attribute of Envoy; the parts of its path are separated by zero bytes.
+func Property(path string) (string, bool) {
+	value, err := sdk.GetProperty(strings.Split(path, "\x00")...)
+	return string(value), err == nil
+}
+
+// SharedData returns a value of shared data with its CAS number.
+func SharedData(key string) (value []byte, cas uint32, ok bool) {
+	value, cas, err := sdk.GetSharedData(key)
+	return value, cas, err == nil
 }
 
 // SendLocalResponse replies to the current stream; the details are lost, for no SDK carries them.

@@ -6,6 +6,7 @@ package lease
 
 import (
 	"encoding/binary"
+	"math"
 	"time"
 )
 
@@ -23,14 +24,18 @@ type Step uint8
 const (
 	Follow Step = iota // another owner's lease holds
 	Lead               // our own lease holds and needs no renewal yet
-	Seed               // nothing is stored: write Value without a CAS number, then come again on the next tick
 	Swap               // compare-and-swap Value; we lead if it succeeds, else follow
 )
+
+// Absent is the CAS number to swap with when nothing is stored. Envoy compares numbers only with a stored value, so it
+// creates one with any; but if another VM was faster, this number, which is never given out, does not match. (Number 0
+// would overwrite: SharedData::set in proxy-wasm-cpp-host.)
+const Absent = math.MaxUint32
 
 // Next decides from the stored value; found is false when nothing is stored.
 func Next(stored []byte, found bool, owner uint64, now int64) Step {
 	if !found {
-		return Seed
+		return Swap
 	}
 	holder, expires := decode(stored)
 	switch {
@@ -46,7 +51,7 @@ func Next(stored []byte, found bool, owner uint64, now int64) Step {
 // Value is the stored form of a lease that owner takes or renews at now.
 func Value(owner uint64, now int64) []byte { return encode(owner, now+int64(TTL)) }
 
-// Free is the stored form of a lease that no one holds: what Seed writes, and a leader that leaves.
+// Free is the stored form of a lease that no one holds: what a leader that leaves writes.
 func Free() []byte { return encode(0, 0) }
 
 const size = 16

@@ -39,10 +39,10 @@ const (
 
 func (v *vm) read(s *store, now int64) {
 	switch Next(s.value, s.value != nil, v.owner, now) {
-	case Seed:
-		s.set(Free(), 0)
 	case Swap:
-		v.pending, v.cas, v.readAt = true, s.cas, now
+		if v.pending, v.cas, v.readAt = true, s.cas, now; s.value == nil {
+			v.cas = Absent
+		}
 	case Follow:
 		v.leads = false
 	}
@@ -134,7 +134,7 @@ func TestNext(t *testing.T) {
 		stored []byte
 		want   Step
 	}{
-		{"nothing", nil, Seed}, {"free", Free(), Swap}, {"another version's", []byte("x"), Swap},
+		{"nothing", nil, Swap}, {"free", Free(), Swap}, {"another version's", []byte("x"), Swap},
 		{"mine, fresh", Value(1, now), Lead}, {"mine, to renew", Value(1, now-int64(Renewal)), Swap},
 		{"mine, expired", Value(1, now-2*int64(TTL)), Swap},
 		{"another's", Value(2, now), Follow}, {"another's, about to end", Value(2, now-int64(TTL)+1), Follow},

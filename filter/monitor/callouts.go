@@ -68,7 +68,8 @@ func (m *Monitor) Answered(c Callout, number uint32, status uint32, body func() 
 	case m.isReady(c):
 		m.readyAnswered(c, status, body)
 	default:
-		m.probed(int(c), status, "status "+strconv.Itoa(int(status)), elapsed)
+		success := m.config.Probes[c].Expects(status)
+		m.probed(int(c), success, status, "status "+strconv.Itoa(int(status)), elapsed)
 	}
 }
 
@@ -87,16 +88,15 @@ func (m *Monitor) failed(c Callout, why string) {
 	case m.isReady(c): // what was last known of draining stands; the poll of runtime reports the trouble
 	default:
 		elapsed := time.Duration(m.clock.Monotonic() - m.flights[c].began)
-		m.probed(int(c), noResponse, why+", counts as "+strconv.Itoa(noResponse), elapsed)
+		m.probed(int(c), false, noResponse, why+", counts as "+strconv.Itoa(noResponse), elapsed)
 	}
 }
 
 // probed applies one result to a probe's state. As in Envoy's active health checking the first result decides at
 // once; after it, only as many contradicting results in a row as the threshold says.
-func (m *Monitor) probed(i int, status uint32, what string, elapsed time.Duration) {
+func (m *Monitor) probed(i int, success bool, status uint32, what string, elapsed time.Duration) {
 	c, p := &m.config.Probes[i], &m.Record.Probes[i]
 	before := *p
-	success := c.Expects(status)
 	p.LatencyMs = uint32(elapsed / time.Millisecond)
 	flip := !p.Seen
 	if p.Seen && success != p.Healthy {

@@ -1,0 +1,82 @@
+//go:build wasm
+
+package host
+
+import "unsafe"
+
+// The getters below hand the host's answers out in a buffer that is used again and again. The host allocates what it
+// returns through the module's proxy_on_memory_allocate; filter/link makes that allocate, below. While Scratch runs,
+// allocate takes from the buffer, so that a health check leaves no garbage.
+
+var scratch struct {
+	buffer [8 << 10]byte // a check's own needs are a few hundred bytes
+	used   uint32
+	active bool
+}
+
+// Scratch calls f. Whatever the host returns to f is gone when Scratch returns: f must copy what is to stay.
+func Scratch(f func() bool) bool {
+	scratch.active, scratch.used = true, 0
+	done := f()
+	scratch.active = false
+	return done
+}
+
+func allocate(size uint32) unsafe.Pointer {
+	if free := uint32(len(scratch.buffer)) - scratch.used; scratch.active && size <= free {
+		p := unsafe.Pointer(&scratch.buffer[scratch.used])
+		scratch.used += min((size+7)&^7, free)
+		return p
+	}
+	return unsafe.Pointer(unsafe.SliceData(make([]byte, size)))
+}
+
+//go:wasmimport env proxy_get_header_map_value
+func proxyGetHeaderMapValue(mapType uint32, key unsafe.Pointer, keySize uint32, value, size unsafe.Pointer) uint32
+
+//go:wasmimport env proxy_get_property
+func proxyGetProperty(path unsafe.Pointer, pathSize uint32, value, size unsafe.Pointer) uint32
+
+//go:wasmimport env proxy_get_shared_data
+func proxyGetSharedData(key unsafe.Pointer, keySize uint32, value, size, cas unsafe.Pointer) uint32
+
+// result is where the host writes where its answer is.
+var result struct {
+	value unsafe.Pointer
+	size  uint32
+	cas   uint32
+}
+
+const (
+	statusOK          = 0
+	httpRequestHeader = 0 // of proxy-wasm's map types
+)
+
+func pointer(s string) unsafe.Pointer { return unsafe.Pointer(unsafe.StringData(s)) }
+
+// RequestHeader returns a request header, its values joined with commas.
+func RequestHeader(name string) (string, bool) {
+	if proxyGetHeaderMapValue(httpRequestHeader, pointer(name), uint32(len(name)),
+		unsafe.Pointer(&result.value), unsafe.Pointer(&result.size)) != statusOK {
+		return "", false
+	}
+	return unsafe.String((*byte)(result.value), result.size), true
+}
+
+// Property returns an attribute of Envoy; the parts of its path are separated by zero bytes.
+func Property(path string) (string, bool) {
+	if proxyGetProperty(pointer(path), uint32(len(path)),
+		unsafe.Pointer(&result.value), unsafe.Pointer(&result.size)) != statusOK {
+		return "", false
+	}
+	return unsafe.String((*byte)(result.value), result.size), true
+}
+
+// SharedData returns a value of shared data with its CAS number.
+func SharedData(key string) (value []byte, cas uint32, ok bool) {
+	if proxyGetSharedData(pointer(key), uint32(len(key)),
+		unsafe.Pointer(&result.value), unsafe.Pointer(&result.size), unsafe.Pointer(&result.cas)) != statusOK {
+		return nil, 0, false
+	}
+	return unsafe.Slice((*byte)(result.value), result.size), result.cas, true
+}
