@@ -1,0 +1,45 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/healthgate/healthgate/e2e/internal/app"
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+// TestNeighbours: two plugins with one vm_id, as all of them have in Istio, share VMs and shared data. Their
+// configurations have the same names for different things, and neither sees the other's.
+func TestNeighbours(t *testing.T) {
+	t.Parallel()
+	mine, other := app.Start(t), app.Start(t)
+	config := envoytest.Shipped(t, envoytest.Wasm(t), mine.Port)
+	config.AddCluster("other", other.Port)
+	neighbour := config.AddListener("neighbour")
+	neighbour.Change(func(s envoytest.Object) {
+		for i := range nodes {
+			envoytest.At[envoytest.Object](s, "probes", i)["cluster"] = "other"
+		}
+		envoytest.At[envoytest.Object](s, "endpoints", 0, "maintenance")["keys"] = []any{"neighbour.maintenance"}
+	})
+	b := start(t, mine, config, 2)
+	next := b.at(neighbour)
+	b.settle(t)
+	next.settle(t)
+
+	w := watch(t, b.balancer, check)
+	other.Answer(alive("stats"), 500)
+	next.within(t, interval+timeout+slack, 500, "FAILED")
+	b.envoy.SetRuntime("neighbour.maintenance", "true")
+	next.within(t, interval+timeout+slack, 503, sorry)
+	w.saw(t, "200 OK")
+	other.Answer(alive("stats"), 200)
+	b.envoy.SetRuntime("neighbour.maintenance", "")
+	next.within(t, 2*interval+timeout+slack, 200, "OK")
+
+	w = watch(t, next.balancer, check)
+	mine.Answer(alive("inbound"), 404)
+	b.within(t, interval+timeout+slack, 404, "FAILED")
+	b.envoy.SetRuntime(key, "true")
+	b.within(t, interval+timeout+slack, 503, sorry)
+	w.saw(t, "200 OK")
+}

@@ -1,0 +1,91 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/healthgate/healthgate/e2e/internal/app"
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+// TestUpdate changes the configuration of a running Envoy, as a control plane does: its listener comes from a file.
+func TestUpdate(t *testing.T) {
+	t.Parallel()
+	a := app.Start(t)
+	config := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
+	l := config.Listener("ingress")
+	file := filepath.Join(t.TempDir(), "listeners.json")
+	publish(t, file, l)
+	config.Bootstrap["dynamic_resources"] = envoytest.Object{
+		"lds_config": envoytest.Object{"path_config_source": envoytest.Object{"path": file}},
+	}
+	delete(envoytest.At[envoytest.Object](config.Bootstrap, "static_resources"), "listeners")
+	b := (&bench{app: a, envoy: envoytest.Start(t, config, 2)}).at(l)
+	b.settle(t)
+
+	t.Run("reply", func(t *testing.T) {
+		w := watch(t, b.balancer, check)
+		reply(l, "FINE")
+		publish(t, file, l)
+		b.within(t, envoytest.Limit, 200, "FINE")
+		// The probes are the same, so what was known of them is still known.
+		w.saw(t, "200 OK", "200 FINE")
+	})
+
+	t.Run("mistake", func(t *testing.T) {
+		w := watch(t, b.balancer, check)
+		bad := &envoytest.Listener{Object: envoytest.Clone(l.Object)}
+		bad.Change(func(s envoytest.Object) {
+			envoytest.At[envoytest.Object](s, "endpoints", 0, "trusted")["cidrs"] = []any{"10.0.0.0/33"}
+		})
+		publish(t, file, bad)
+		envoytest.Eventually(t, envoytest.Limit, "refusal", func() error {
+			return b.envoy.Stat("listener_manager.lds.update_rejected", 1)
+		})
+		if err := b.envoy.Log.Has(`healthgate: config: endpoints[0].trusted.cidrs[0]: "10.0.0.0/33" is not a CIDR`); err != nil {
+			t.Error(err)
+		}
+		for range 20 {
+			b.balancer.get(t, check).is(t, 200, "FINE")
+		}
+		w.saw(t, "200 FINE")
+	})
+
+	t.Run("probes", func(t *testing.T) {
+		a.Answer("/new/isalive", 500)
+		w := watch(t, b.balancer, check)
+		l.Change(func(s envoytest.Object) {
+			s["probes"] = append(s["probes"].([]any), envoytest.Parse(`{"name": "new", "cluster": "app", "path": "/new/isalive"}`))
+			policy := envoytest.At[envoytest.Object](s, "endpoints", 0, "probes")
+			policy["names"] = append(policy["names"].([]any), "new")
+		})
+		publish(t, file, l)
+		b.within(t, envoytest.Limit, 500, "FAILED")
+		// Until the new probe has been answered once, nothing is known.
+		w.saw(t, "200 FINE", "503 UNKNOWN", "500 FAILED")
+		a.Answer("/new/isalive", 200)
+		b.within(t, interval+timeout+slack, 200, "FINE")
+	})
+
+	if n := a.Count(check); n > 0 {
+		t.Errorf("the application saw %d health checks", n)
+	}
+}
+
+// reply changes the body of the healthy reply.
+func reply(l *envoytest.Listener, body string) {
+	l.Change(func(s envoytest.Object) { envoytest.At[envoytest.Object](s, "endpoints", 0, "healthy")["body"] = body })
+}
+
+// publish moves a new list of one listener onto the file that Envoy watches.
+func publish(t testing.TB, file string, l *envoytest.Listener) {
+	t.Helper()
+	list := envoytest.Object{"resources": []any{envoytest.Any("envoy.config.listener.v3.Listener", l.Object)}}
+	if err := os.WriteFile(file+".new", []byte(envoytest.Text(list)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
+}
