@@ -21,7 +21,7 @@ FILTER_SOURCES := $(shell find filter -type f ! -name '*_test.go') go.mod go.sum
 
 export HEALTHGATE_ENVOY_VERSION
 
-.PHONY: help filter filter-tinygo run envoy test lint test-unit test-e2e test-matrix fuzz clean check-go check-race
+.PHONY: help filter filter-tinygo run sim envoy test lint test-unit test-e2e test-matrix fuzz clean check-go check-race
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,17 @@ run: filter ## run Envoy with the plugin and a demo application, and say what to
 	@echo "building the demo"
 	@$(GO) build -o build/demo ./envoy/cmd/demo
 	@build/demo $(ARGS)
+
+sim: filter ## the filter without Envoy: on hostsim, with the demo application and an admin endpoint
+	@$(GO) build -o build/demo ./envoy/cmd/demo
+	@$(GO) build -o build/hostsim ./hostsim/cmd/hostsim
+	@build/demo -app-only & app=$$!; trap 'kill $$app 2>/dev/null; wait $$app' EXIT; trap 'exit 0' INT TERM; \
+	while [ ! -s build/healthgate.json ] && kill -0 $$app 2>/dev/null; do sleep 0.1; done; \
+	echo "try: curl -i http://127.0.0.1:10000/my-service/healthcheck"; \
+	echo "     curl -X POST 'http://127.0.0.1:9901/runtime_modify?healthgate.maintenance=true'"; \
+	build/hostsim serve --wasm build/healthgate.wasm --config build/healthgate.json --failure-policy reload \
+		--workers 2 --node-id healthgate-1 --zone local-a \
+		--app http://127.0.0.1:7070 --upstream app=http://127.0.0.1:7070
 
 envoy: ## get an Envoy and print its path
 	@scripts/get-envoy $(HEALTHGATE_ENVOY_VERSION)

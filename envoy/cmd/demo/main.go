@@ -25,6 +25,7 @@ type settings struct {
 	envoy.Options
 	binary, version, state, logLevel string
 	workers                          int
+	appOnly                          bool
 }
 
 func main() {
@@ -37,6 +38,7 @@ func main() {
 	flag.StringVar(&s.Wasm, "wasm", "build/healthgate.wasm", "path of the plugin")
 	flag.StringVar(&s.state, "state", "build", "folder for Envoy's configuration and the disk runtime layer, which is kept")
 	flag.IntVar(&s.workers, "workers", 2, "Envoy's workers")
+	flag.BoolVar(&s.appOnly, "app-only", false, "run no Envoy, only the application, and write the plugin's configuration to STATE/healthgate.json")
 	flag.StringVar(&s.logLevel, "log-level", "warning", "Envoy's log level; the plugin's own is always info")
 	flag.Usage = func() {
 		fmt.Fprintf(flag.CommandLine.Output(), "Runs Envoy with healthgate, and an application behind it, until Ctrl-C.\n"+
@@ -60,6 +62,9 @@ func run(ctx context.Context, s settings) (err error) {
 	out := &lines{w: os.Stdout}
 	say := out.logger("demo ")
 
+	if s.appOnly {
+		return runApp(ctx, s, out)
+	}
 	if _, err := os.Stat(s.Wasm); err != nil {
 		return fmt.Errorf("there is no plugin at %s: run `make filter` first", s.Wasm)
 	}
@@ -73,17 +78,11 @@ func run(ctx context.Context, s settings) (err error) {
 		}
 		l.Close() // only a try: Envoy will listen there
 	}
-	l, err := listen("app-port", s.AppPort)
+	app, err := startApp(s, out)
 	if err != nil {
 		return err
 	}
-	app := &http.Server{
-		Handler:           demoapp.New(out.logger("app  "), "inbound", "outbound", "stats"),
-		ReadHeaderTimeout: 10 * time.Second,
-	}
-	go func() { _ = app.Serve(l) }()
 	defer app.Close()
-	say("application on 127.0.0.1:%d", s.AppPort)
 
 	if s.binary == "" {
 		if s.binary, err = getEnvoy(ctx, s.version); err != nil {
@@ -136,6 +135,40 @@ func run(ctx context.Context, s settings) (err error) {
 	case <-p.Done():
 		return errors.New("Envoy ended by itself, see its log above")
 	}
+}
+
+func startApp(s settings, out *lines) (*http.Server, error) {
+	l, err := listen("app-port", s.AppPort)
+	if err != nil {
+		return nil, err
+	}
+	app := &http.Server{
+		Handler:           demoapp.New(out.logger("app  "), "inbound", "outbound", "stats"),
+		ReadHeaderTimeout: 10 * time.Second,
+	}
+	go func() { _ = app.Serve(l) }()
+	out.logger("demo ")("application on 127.0.0.1:%d", s.AppPort)
+	return app, nil
+}
+
+// runApp is for a host other than Envoy, such as hostsim.
+func runApp(ctx context.Context, s settings, out *lines) error {
+	config, err := envoy.PluginConfig()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(s.state, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(s.state, "healthgate.json"), config, 0o644); err != nil {
+		return err
+	}
+	app, err := startApp(s, out)
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return app.Close()
 }
 
 func listen(flag string, port int) (net.Listener, error) {
