@@ -572,8 +572,7 @@ func TestGeneralCalls(t *testing.T) {
 				request_headers log 6 "no"
 				request_headers log 1 "below the level"
 				request_headers get_current_time_nanoseconds
-				request_headers get_status
-				request_headers get_log_level`,
+				request_headers get_status`,
 			opts:  []hostsim.Option{hostsim.StartTime(time.Unix(1, 2))},
 			drive: get,
 			want: `
@@ -582,8 +581,7 @@ func TestGeneralCalls(t *testing.T) {
 				request_headers log 6 "no" = 2
 				request_headers log 1 "below the level" = 0
 				request_headers get_current_time_nanoseconds = 0 1000000002
-				request_headers get_status = 0 0 "" null
-				request_headers get_log_level = 12`,
+				request_headers get_status = 0 0 "" null`,
 		}, {
 			name: "streams that do not exist",
 			script: `
@@ -667,20 +665,6 @@ func TestAllocationRefused(t *testing.T) {
 			request_headers get_header_map_value 0 ":path" = 6
 			request_headers get_header_map_value 0 ":method" = 0 "GET"`,
 	}})
-}
-
-func TestABI021(t *testing.T) {
-	t.Parallel()
-	wasm, err := script021()
-	if err != nil {
-		t.Fatal(err)
-	}
-	host, err := hostsim.New(wasm, hostsim.PluginConfig("configure get_log_level"), hostsim.MinLogLevel(hostsim.LogDebug))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer host.Close()
-	wantLines(t, logged(host, "worker 0"), "configure get_log_level = 0 1")
 }
 
 var echo = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

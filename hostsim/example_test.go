@@ -11,7 +11,7 @@ import (
 // The examples run the plugin of testdata/script, which does what its configuration
 // says; pluginWasm stands for your own.
 func pluginWasm() []byte {
-	wasm, err := script020()
+	wasm, err := scriptWasm()
 	if err != nil {
 		panic(err)
 	}

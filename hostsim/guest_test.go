@@ -11,34 +11,27 @@ import (
 	"github.com/healthgate/healthgate/hostsim"
 )
 
-// script021 and script020 build testdata/script, once per process, for the two ABI
-// versions.
-var (
-	script020 = sync.OnceValues(func() ([]byte, error) { return buildGuest("script") })
-	script021 = sync.OnceValues(func() ([]byte, error) { return buildGuest("script", "-tags=abi021") })
-)
-
-func buildGuest(name string, flags ...string) ([]byte, error) {
+// scriptWasm builds testdata/script, once per process.
+var scriptWasm = sync.OnceValues(func() ([]byte, error) {
 	dir, err := os.MkdirTemp("", "hostsim")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	out := filepath.Join(dir, name+".wasm")
-	args := append([]string{"build", "-buildmode=c-shared", "-o", out}, flags...)
-	cmd := exec.Command("go", append(args, "./testdata/"+name)...)
+	out := filepath.Join(dir, "script.wasm")
+	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-o", out, "./testdata/script")
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(out)
-}
+})
 
 // script is the plugin that does what its configuration says.
 func script(t testing.TB) []byte {
 	t.Helper()
-	wasm, err := script020()
+	wasm, err := scriptWasm()
 	if err != nil {
 		t.Fatal(err)
 	}

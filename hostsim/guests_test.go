@@ -60,6 +60,39 @@ func TestOtherGuests(t *testing.T) {
 	}
 }
 
+// TestLogLevel is the one host call that ABI 0.2.1 has and 0.2.0 has not.
+func TestLogLevel(t *testing.T) {
+	t.Parallel()
+	// on_vm_start lets it write to address 8, and starts if LogDebug is there.
+	m := tiny(abi021, wasmFunc{name: "proxy_on_vm_start", params: types(2), results: types(1),
+		code: []byte{0x41, 8, 0x10, 0, 0x1a, 0x41, 8, 0x2d, 0, 0, 0x41, byte(hostsim.LogDebug), 0x46}})
+	m.imports = []wasmImport{{"env", "proxy_get_log_level", types(1), types(1)}}
+	for level, ok := range map[hostsim.LogLevel]bool{hostsim.LogDebug: true, hostsim.LogError: false} {
+		host, err := hostsim.New(m.bytes(), hostsim.MinLogLevel(level))
+		if (err == nil) != ok {
+			t.Errorf("%v: %v", level, err)
+		}
+		if err == nil {
+			host.Close()
+		}
+	}
+}
+
+// TestLogWhileStarting is a guest that logs from its start function, where that is allowed.
+func TestLogWhileStarting(t *testing.T) {
+	t.Parallel()
+	m := tiny(abi020, wasmFunc{name: "_initialize", code: []byte{0x41, 2, 0x41, 0, 0x41, 0, 0x10, 0, 0x1a}})
+	m.imports = []wasmImport{logImport}
+	host, err := hostsim.New(m.bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	if logs := host.Logs(); len(logs) != 4 || logs[0].Thread != "base" || logs[3].Thread != "worker 0" {
+		t.Errorf("%v", logs)
+	}
+}
+
 // TestRefused are modules that no Envoy loads, and what hostsim says of them.
 func TestRefused(t *testing.T) {
 	t.Parallel()

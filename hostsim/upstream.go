@@ -37,11 +37,15 @@ func (r *UpstreamRequest) Method() string    { return r.Header.Get(":method") }
 func (r *UpstreamRequest) Path() string      { return r.Header.Get(":path") }
 func (r *UpstreamRequest) Authority() string { return r.Header.Get(":authority") }
 
-// What Envoy says when a connection is refused.
-const (
-	connectError   = "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure"
-	connectDetails = "upstream_reset_before_response_started{remote_connection_failure}"
-)
+// connectFailure is what Envoy answers when a connection is refused. Older ones say
+// why.
+func (h *Host) connectFailure() *calloutResponse {
+	text := "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure"
+	if h.cfg.profile == Envoy136 {
+		text += ", transport failure reason: delayed connect error: Connection refused"
+	}
+	return localResponse(http.StatusServiceUnavailable, text, "upstream_reset_before_response_started{remote_connection_failure}")
+}
 
 // maxUpstreamBody bounds the answer of a real upstream.
 const maxUpstreamBody = 64 << 20
@@ -57,8 +61,7 @@ func (h *Host) serveUpstream(c *exchange, up *upstream, req *UpstreamRequest, fa
 		h.time.Cancel(c.timer)
 		return
 	case CalloutConnectFailure:
-		c.finishAfter(fault.Delay, localResponse(http.StatusServiceUnavailable,
-			connectError, connectDetails))
+		c.finishAfter(fault.Delay, h.connectFailure())
 		return
 	case CalloutReset:
 		up.saw(h, req)
@@ -223,7 +226,7 @@ func (h *Host) roundTrip(c *exchange, up *upstream, req *UpstreamRequest) {
 	do := func() *calloutResponse {
 		resp, err := h.client.Do(hr)
 		if err != nil {
-			return localResponse(http.StatusServiceUnavailable, connectError, connectDetails)
+			return h.connectFailure()
 		}
 		defer resp.Body.Close()
 		body, err := io.ReadAll(io.LimitReader(resp.Body, maxUpstreamBody))

@@ -110,9 +110,6 @@ func (l *line) call() (status uint32, text string) {
 	switch l.op {
 	case "log":
 		return proxyLog(l.u(0), p1, n1), ""
-	case "get_log_level":
-		status = getLogLevel(n.ptr())
-		return status, number()
 	case "get_status":
 		status = proxyGetStatus(n.ptr(), s.ptr(), s.size())
 		return status, number() + quoted()
