@@ -21,7 +21,7 @@ FILTER_SOURCES := $(shell find filter -type f ! -name '*_test.go') go.mod go.sum
 
 export HEALTHGATE_ENVOY_VERSION
 
-.PHONY: help filter filter-tinygo run sim envoy test lint test-unit test-e2e test-matrix fuzz clean check-go check-race
+.PHONY: help filter filter-tinygo run sim envoy test lint test-unit test-e2e test-matrix conformance fuzz clean check-go check-race
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,12 +75,17 @@ test-unit: filter check-race ## all tests that need no Envoy, with the race dete
 	$(GO) test $(RACE) $$($(GO) list ./... | grep -v /e2e)
 
 test-e2e: filter check-race ## the tests on a real Envoy (the newest, or HEALTHGATE_ENVOY_VERSION)
-	$(GO) test $(RACE) -count=1 -timeout 30m -v ./e2e/...
+	$(GO) test $(RACE) -count=1 -timeout 30m -v $$($(GO) list ./e2e/... | grep -v /conformance)
 
 test-matrix: filter ## the tests on a real Envoy, for each older version
 	@for version in $(MATRIX); do \
 		echo "== Envoy $$version"; \
 		$(MAKE) test-e2e HEALTHGATE_ENVOY_VERSION=$$version || exit 1; \
+	done
+
+conformance: filter ## run each conformance case on hostsim and on two real Envoys, and compare
+	@for version in 1.40.0 1.36.4; do \
+		HEALTHGATE_ENVOY_VERSION=$$version $(GO) test -count=1 -timeout 10m -v -run TestConformance ./e2e/conformance || exit 1; \
 	done
 
 fuzz: check-go ## fuzz each fuzz test for FUZZTIME (30s)

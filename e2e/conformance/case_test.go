@@ -34,9 +34,9 @@ type Case struct {
 // Step is one thing that is done.
 type Step struct {
 	Request *Request
-	Async   bool   // begin the request, and do the next step at once
-	Await   string // wait for a line of the plugin's log that contains this
-	Post    string // an admin action, such as /healthcheck/fail
+	Async   bool     // begin the request, and do the next step at once
+	Await   string   // wait for a line of the plugin's log that contains this
+	Post    string   // an admin action, such as /healthcheck/fail
 	Until   *Request // send this again and again until the answer has the status; only the last answer counts
 	Status  int
 }
@@ -48,8 +48,6 @@ type Request struct {
 	Body                    string
 	Chunks                  []string // in place of Body, in pieces; the next is sent when the plugin has seen the last
 	Trailer                 [][2]string
-	// Leave cuts the connection when the plugin's log has this text.
-	Leave string
 }
 
 func or(s, fallback string) string {

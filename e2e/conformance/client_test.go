@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// exchange sends a request over a connection of its own and reads the answer. wait waits for the n-th body callback,
-// or for a text in the plugin's log.
+// exchange sends a request over a connection of its own and reads the answer. wait waits until the plugin's log
+// has n lines with a text.
 func exchange(address string, r *Request, wait func(text string, n int)) (*message, error) {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
@@ -18,16 +18,12 @@ func exchange(address string, r *Request, wait func(text string, n int)) (*messa
 	defer func() { _ = conn.Close() }()
 	pieces := r.pieces()
 	for i, piece := range pieces {
-		if i > 1 {
-			wait("request_body(", i-1)
+		if i > 0 {
+			wait("request_body(", i)
 		}
 		if _, err := conn.Write([]byte(piece)); err != nil {
 			return &message{cut: true}, nil
 		}
-	}
-	if r.Leave != "" {
-		wait(r.Leave, 1)
-		return &message{start: "left"}, nil
 	}
 	m, err := readMessage(bufio.NewReader(conn), true, func(m *message) bool {
 		return bodiless(r.method(), statusOf(m))
@@ -63,25 +59,14 @@ func (r *Request) pieces() []string {
 	if !chunked {
 		return []string{b.String() + r.Body}
 	}
-	var out []string
-	chunks := r.Chunks
-	if len(chunks) == 0 {
-		chunks = []string{r.Body}
-	}
-	out = append(out, "")
-	for i, chunk := range chunks {
+	var pieces []string
+	for _, chunk := range r.Chunks {
 		writeChunk(&b, chunk)
-		if i == len(chunks)-1 && len(chunks) == 1 {
-			b.WriteString("0\r\n")
-			writeFields(&b, r.Trailer)
-		}
-		out = append(out, b.String())
+		pieces = append(pieces, b.String())
 		b.Reset()
 	}
-	if len(chunks) > 1 {
-		b.WriteString("0\r\n")
-		writeFields(&b, r.Trailer)
-		out = append(out, b.String())
-	}
-	return out[1:]
+	writeChunk(&b, r.Body)
+	b.WriteString("0\r\n")
+	writeFields(&b, r.Trailer)
+	return append(pieces, b.String())
 }

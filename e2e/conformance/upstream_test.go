@@ -56,14 +56,15 @@ func bodiless(method string, status int) bool {
 
 // fields is the head in the order in which hostsim's upstreams send it.
 func (r *reply) fields(method string) [][2]string {
-	fields := append([][2]string{{"date", "Thu, 01 Jan 1970 00:00:00 GMT"}}, r.header...)
+	fields := append([][2]string(nil), r.header...)
+	sort.SliceStable(fields, func(i, j int) bool { return fields[i][0] < fields[j][0] })
+	fields = append(fields, [2]string{"date", "Thu, 01 Jan 1970 00:00:00 GMT"})
 	switch {
 	case len(r.trailer) > 0:
 		fields = append(fields, [2]string{"transfer-encoding", "chunked"})
 	case !bodiless(method, r.status):
 		fields = append(fields, [2]string{"content-length", strconv.Itoa(len(r.body))})
 	}
-	sort.SliceStable(fields, func(i, j int) bool { return fields[i][0] < fields[j][0] })
 	return fields
 }
 

@@ -1,0 +1,117 @@
+package conformance
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/hostsim"
+)
+
+type object = envoytest.Object
+
+// node is the Envoy's, on both sides.
+var nodeOption = hostsim.Node{ID: "node-1", Cluster: "cluster-1", Region: "region-1", Zone: "zone-1", SubZone: "sub-1",
+	Metadata: map[string]any{"role": "edge"}}
+
+var nodeConfig = object{"id": "node-1", "cluster": "cluster-1",
+	"locality": object{"region": "region-1", "zone": "zone-1", "sub_zone": "sub-1"}, "metadata": object{"role": "edge"}}
+
+// bootstrap is an Envoy with a listener, a plugin in VMs of its own and two upstreams for each case. The listeners
+// are discovered from a file, so that Envoy refuses one whose plugin does not start, and not all.
+func bootstrap(t testing.TB, runs []*run, wasm func(*Case) string) *envoytest.Config {
+	t.Helper()
+	admin := envoytest.ReservePort(t)
+	clusters := []any{
+		cluster("envoy_admin", admin), cluster("refused", envoytest.ReservePort(t)), cluster("empty", 0),
+	}
+	var listeners []any
+	for _, r := range runs {
+		slug := r.c.slug()
+		clusters = append(clusters, cluster("application-"+slug, r.app.port), cluster(slug+"-backend", r.backend.port))
+		listeners = append(listeners, listener(r, wasm(r.c)))
+	}
+	file := filepath.Join(t.TempDir(), "listeners.json")
+	text := envoytest.Text(object{"version_info": "1", "resources": listeners})
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return &envoytest.Config{AdminPort: admin, Bootstrap: object{
+		"node":  nodeConfig,
+		"admin": object{"address": address(admin)},
+		"layered_runtime": object{"layers": []any{
+			object{"name": "admin", "admin_layer": object{}},
+		}},
+		"dynamic_resources": object{"lds_config": object{"path_config_source": object{"path": file}, "resource_api_version": "V3"}},
+		"static_resources":  object{"clusters": clusters},
+	}}
+}
+
+func address(port int) object {
+	return object{"socket_address": object{"address": "127.0.0.1", "port_value": port}}
+}
+
+// cluster is one with a host at a port, or with none.
+func cluster(name string, port int) object {
+	endpoints := []any{}
+	if port != 0 {
+		endpoints = append(endpoints, object{"lb_endpoints": []any{object{"endpoint": object{"address": address(port)}}}})
+	}
+	return object{
+		"name": name, "connect_timeout": "5s",
+		"load_assignment": object{"cluster_name": name, "endpoints": endpoints},
+		"typed_extension_protocol_options": object{
+			"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": envoytest.Any(
+				"envoy.extensions.upstreams.http.v3.HttpProtocolOptions", object{
+					"explicit_http_config": object{"http_protocol_options": object{"enable_trailers": true}},
+				}),
+		},
+	}
+}
+
+func listener(r *run, wasm string) object {
+	c, slug := r.c, r.c.slug()
+	plugin := object{
+		"name": slug, "failure_policy": policies[c.Policy],
+		"allow_on_headers_stop_iteration": c.AllowStop,
+		"configuration":                   envoytest.Any("google.protobuf.StringValue", object{"value": c.config()}),
+		"vm_config": object{
+			"vm_id": slug, "runtime": "envoy.wasm.runtime.v8", "code": object{"local": object{"filename": wasm}},
+		},
+	}
+	if c.VMConfig != "" {
+		plugin["vm_config"].(object)["configuration"] = envoytest.Any("google.protobuf.StringValue", object{"value": c.VMConfig})
+	}
+	hcm := envoytest.Any("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", object{
+		"stat_prefix":           slug,
+		"use_remote_address":    c.Remote,
+		"xff_num_trusted_hops":  c.Hops,
+		"http_protocol_options": object{"enable_trailers": true},
+		"access_log": []any{object{"name": "envoy.access_loggers.stdout", "typed_config": envoytest.Any(
+			"envoy.extensions.access_loggers.stream.v3.StdoutAccessLog", object{"log_format": object{
+				"text_format_source": object{"inline_string": slug + "|%RESPONSE_CODE%|%RESPONSE_CODE_DETAILS%\n"},
+			}})}},
+		"route_config": object{"name": slug, "virtual_hosts": []any{object{
+			"name": "hostsim", "domains": []any{"*"}, "routes": []any{object{
+				"match": object{"prefix": "/"}, "route": object{"cluster": "application-" + slug},
+			}},
+		}}},
+		"http_filters": []any{
+			object{"name": slug, "typed_config": envoytest.Any("envoy.extensions.filters.http.wasm.v3.Wasm", object{"config": plugin})},
+			object{"name": "router", "typed_config": envoytest.Any("envoy.extensions.filters.http.router.v3.Router", nil)},
+		},
+	})
+	l := envoytest.Any("envoy.config.listener.v3.Listener", object{
+		"name": slug, "address": address(r.port),
+		"filter_chains": []any{object{"filters": []any{object{"name": "http", "typed_config": hcm}}}},
+	})
+	if c.Limit > 0 {
+		l["per_connection_buffer_limit_bytes"] = c.Limit
+	}
+	return l
+}
+
+var policies = map[hostsim.FailurePolicy]string{
+	hostsim.FailClosed: "FAIL_CLOSED", hostsim.FailOpen: "FAIL_OPEN", hostsim.FailReload: "FAIL_RELOAD",
+}

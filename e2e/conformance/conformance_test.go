@@ -1,0 +1,114 @@
+package conformance
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/hostsim"
+)
+
+func TestMain(m *testing.M) { os.Exit(envoytest.Main(m)) }
+
+// atOnce is how many cases one Envoy runs at a time. They share nothing but its threads.
+const atOnce = 8
+
+// patient is how long a case waits for Envoy to show what hostsim did. One that is not the same waits it out.
+const patient = 3 * time.Second
+
+func TestConformance(t *testing.T) {
+	version := envoyVersion(t)
+	profile := profileOf(version)
+	var together []*run
+	var batches [][]*run
+	for _, c := range corpus() {
+		r := newRun(t, c, expected(t, c, profile))
+		if c.Alone {
+			batches = append(batches, []*run{r})
+		} else {
+			together = append(together, r)
+		}
+	}
+	batches = append([][]*run{together}, batches...)
+	for _, runs := range batches {
+		playAll(t, runs)
+	}
+	report(t, version, profile, slices.Concat(batches...))
+}
+
+func expected(t *testing.T, c *Case, profile hostsim.Profile) []string {
+	t.Helper()
+	wasm, err := os.ReadFile(module(t, c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return simulate(t, c, wasm, profile).lines(c.slug())
+}
+
+// playAll runs cases on one Envoy.
+func playAll(t *testing.T, runs []*run) {
+	t.Helper()
+	if len(runs) == 0 {
+		return
+	}
+	config := bootstrap(t, runs, func(c *Case) string { return module(t, c) })
+	j := &journal{envoy: envoytest.Start(t, config, 1)}
+	slots := make(chan struct{}, atOnce)
+	var playing sync.WaitGroup
+	for _, r := range runs {
+		r.journal = j
+		slots <- struct{}{}
+		playing.Add(1)
+		go func() {
+			defer playing.Done()
+			r.play(t, patient)
+			<-slots
+		}()
+	}
+	playing.Wait()
+}
+
+// report compares, once more after all cases are over, so that what came late counts too.
+func report(t *testing.T, version string, profile hostsim.Profile, runs []*run) {
+	t.Helper()
+	same, listed := 0, 0
+	for _, r := range runs {
+		got := r.result().lines(r.c.slug())
+		if slices.Equal(got, r.want) {
+			same++
+			continue
+		}
+		if known(r.c, got, r.want) {
+			listed++
+			continue
+		}
+		t.Errorf("%s\n%s", r.c.Name, diff(r.want, got))
+	}
+	t.Logf("Envoy %s, hostsim %s: %d cases compared, %d identical, %d with listed differences, %d different",
+		version, profile, len(runs), same, listed, len(runs)-same-listed)
+}
+
+// envoyVersion is what the binary says it is.
+func envoyVersion(t *testing.T) string {
+	t.Helper()
+	out := binaryVersion(t)
+	parts := strings.Split(out, "/")
+	if len(parts) < 2 {
+		t.Fatalf("envoy --version says %q", out)
+	}
+	return parts[1]
+}
+
+// profileOf is hostsim's profile for a version.
+func profileOf(version string) hostsim.Profile {
+	minor, _ := strconv.Atoi(strings.Split(version+".0", ".")[1])
+	if minor >= 40 {
+		return hostsim.Envoy140
+	}
+	return hostsim.Envoy136
+}

@@ -1,0 +1,4 @@
+package conformance
+
+// known reports whether all that differs is listed.
+func known(*Case, []string, []string) bool { return false }

@@ -1,0 +1,145 @@
+package conformance
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+// run is a case on Envoy.
+type run struct {
+	c            *Case
+	want         []string // what hostsim showed
+	port         int
+	app, backend *server
+	journal      *journal
+
+	mu      sync.Mutex
+	replies []*clientReply
+}
+
+func newRun(t testing.TB, c *Case, want []string) *run {
+	t.Helper()
+	return &run{c: c, want: want, port: envoytest.ReservePort(t),
+		app: startServer(t, c.silent("application")), backend: startServer(t, c.silent("backend"))}
+}
+
+// play does the case's steps and waits until Envoy has shown what hostsim did, or long enough to say it will not.
+func (r *run) play(t testing.TB, limit time.Duration) {
+	r.journal.update()
+	if !r.result().refused {
+		var async sync.WaitGroup
+		for _, step := range r.c.Steps {
+			r.step(t, step, &async)
+		}
+		async.Wait()
+	}
+	r.wait(limit, func() bool { return slices.Equal(r.result().lines(r.c.slug()), r.want) })
+}
+
+// wait reports whether the condition came to hold.
+func (r *run) wait(limit time.Duration, condition func() bool) bool {
+	poll := time.NewTicker(fresh)
+	defer poll.Stop()
+	for end := time.Now().Add(limit); !condition(); <-poll.C {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *run) step(t testing.TB, step Step, async *sync.WaitGroup) {
+	slug := r.c.slug()
+	switch {
+	case step.Request != nil:
+		reply := &clientReply{}
+		r.replies = append(r.replies, reply)
+		if !step.Async {
+			r.exchange(t, step.Request, reply)
+			r.logged(len(r.replies))
+			return
+		}
+		before := r.journal.count(slug, "request_headers(")
+		async.Add(1)
+		go func() {
+			defer async.Done()
+			r.exchange(t, step.Request, reply)
+		}()
+		r.wait(envoytest.Limit, func() bool { return r.journal.count(slug, "request_headers(") > before })
+	case step.Until != nil:
+		reply := &clientReply{}
+		if !r.wait(envoytest.Limit, func() bool {
+			r.exchange(t, step.Until, reply)
+			return reply.status == step.Status
+		}) {
+			t.Errorf("%s: no answer %d came, the last was %d", r.c.Name, step.Status, reply.status)
+		}
+		r.replies = append(r.replies, reply)
+	case step.Await != "":
+		if !r.wait(envoytest.Limit, func() bool { return r.journal.count(slug, step.Await) > 0 }) {
+			t.Errorf("%s: the log never had %q", r.c.Name, step.Await)
+		}
+	case step.Post != "":
+		r.journal.envoy.Post(step.Post)
+	}
+}
+
+// logged waits until so many streams are over: what a stream does last, it does after the client has its answer.
+func (r *run) logged(streams int) {
+	r.wait(time.Second, func() bool { return len(r.result().details) >= streams })
+}
+
+func (r *run) exchange(t testing.TB, request *Request, reply *clientReply) {
+	before := r.journal.count(r.c.slug(), "request_body(")
+	m, err := exchange(envoytest.Loopback(r.port), request, func(text string, n int) {
+		r.wait(time.Second, func() bool { return r.journal.count(r.c.slug(), text)-before >= n })
+	})
+	if err != nil {
+		t.Errorf("%s: %v", r.c.Name, err)
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	*reply = clientReply{statusOf(m), m.header, m.body, m.trailer, m.cut}
+}
+
+// result is what the case has shown so far.
+func (r *run) result() *result {
+	out := &result{app: r.seen(r.app), backend: r.seen(r.backend)}
+	r.journal.fill(out, r.c.slug())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, reply := range r.replies {
+		out.replies = append(out.replies, *reply)
+	}
+	return out
+}
+
+func (r *run) seen(s *server) []seen {
+	var out []seen
+	for _, m := range s.requests() {
+		method, path := requestLine(m)
+		host, _ := m.get("host")
+		u := seen{line: method + " " + path + " " + host, body: m.body, trailer: m.trailer}
+		for _, f := range m.header {
+			if f[0] != "host" {
+				u.header = append(u.header, f)
+			}
+		}
+		out = append(out, u)
+	}
+	return out
+}
+
+func metric(name string, value uint64) string { return fmt.Sprintf("%s: %d", name, value) }
+
+// details is an entry of the access log.
+func details(status int, details string) string {
+	return fmt.Sprintf("%d %s", status, strings.TrimSpace(or(details, "-")))
+}

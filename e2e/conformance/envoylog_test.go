@@ -1,0 +1,117 @@
+package conformance
+
+import (
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+// journal is what an Envoy that runs many cases has written, sorted by case.
+type journal struct {
+	envoy *envoytest.Envoy
+
+	mu      sync.Mutex
+	read    time.Time
+	log     map[string][]logLine
+	access  map[string][]string
+	metrics map[string][]string
+	refused map[string]bool
+}
+
+// fresh is how old the journal may be that a condition looks at: to read it costs more the longer it is.
+const fresh = 25 * time.Millisecond
+
+var (
+	anyLine    = regexp.MustCompile(`^\[\d{4}-[^\]]*\]\[(\d+)\]\[(\w+)\]\[(\w+)\] \[[^\]]*\] ?(.*)$`)
+	pluginLine = regexp.MustCompile(`^wasm log (\w+)(?: \w+)?: ?(.*)$`)
+	refusal    = regexp.MustCompile(`^(\w+): Unable to create Wasm`)
+)
+
+func (j *journal) update() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if time.Since(j.read) < fresh {
+		return
+	}
+	j.log, j.refused = readLog(j.envoy.Log.Lines())
+	j.access = map[string][]string{}
+	for _, line := range j.envoy.AccessLog.Lines() {
+		parts := strings.SplitN(line, "|", 3)
+		if len(parts) == 3 {
+			j.access[parts[0]] = append(j.access[parts[0]], parts[1]+" "+parts[2])
+		}
+	}
+	j.metrics = map[string][]string{}
+	for name, value := range j.envoy.Stats("wasmcustom.") {
+		name := strings.TrimPrefix(name, "wasmcustom.")
+		slug, _, _ := strings.Cut(name, ".")
+		j.metrics[slug] = append(j.metrics[slug], metric(name, uint64(value)))
+	}
+	j.read = time.Now()
+}
+
+// readLog sorts Envoy's log by plugin. A message may have several lines.
+func readLog(lines []string) (log map[string][]logLine, refused map[string]bool) {
+	log, refused = map[string][]logLine{}, map[string]bool{}
+	mainThread := ""
+	var last *logLine
+	for _, line := range lines {
+		m := anyLine.FindStringSubmatch(line)
+		if m == nil {
+			if last != nil {
+				last.message += "\n" + line
+			} else if r := refusal.FindStringSubmatch(line); r != nil {
+				refused[r[1]] = true
+			}
+			continue
+		}
+		if mainThread == "" {
+			mainThread = m[1]
+		}
+		last = nil
+		p := pluginLine.FindStringSubmatch(m[4])
+		if m[3] != "wasm" || p == nil {
+			continue
+		}
+		thread := "worker"
+		if m[1] == mainThread {
+			thread = "main"
+		}
+		log[p[1]] = append(log[p[1]], logLine{thread, m[2], p[2]})
+		last = &log[p[1]][len(log[p[1]])-1]
+	}
+	for _, of := range log {
+		for i := range of {
+			of[i].message = trimEnds(of[i].message)
+		}
+	}
+	return log, refused
+}
+
+// fill sets what the journal knows of a case.
+func (j *journal) fill(r *result, slug string) {
+	j.update()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	r.log = append([]logLine(nil), j.log[slug]...)
+	r.details = append([]string(nil), j.access[slug]...)
+	r.metrics = append([]string(nil), j.metrics[slug]...)
+	r.refused = j.refused[slug]
+}
+
+// count is how many messages of the case have the text.
+func (j *journal) count(slug, text string) int {
+	j.update()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	n := 0
+	for _, l := range j.log[slug] {
+		if strings.Contains(l.message, text) {
+			n++
+		}
+	}
+	return n
+}

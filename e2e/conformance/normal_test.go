@@ -1,0 +1,33 @@
+package conformance
+
+import (
+	"regexp"
+	"strings"
+)
+
+// rules replace what differs from run to run, clocks, ids and ports, on either side.
+var rules = []struct {
+	pattern *regexp.Regexp
+	with    string
+}{
+	{regexp.MustCompile(`127\.0\.0\.1:[1-9][0-9]*`), "127.0.0.1:PORT"},
+	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "UUID"},
+	{regexp.MustCompile(`[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT`), "DATE"},
+	{regexp.MustCompile(`(x-envoy-upstream-service-time)([:=]) ?\d+`), "$1${2}MS"},
+	{regexp.MustCompile(`(x-envoy-upstream-service-time" = 0) "\d+"`), `$1 "MS"`},
+	{regexp.MustCompile(`(get_current_time_nanoseconds = 0) \d{19}$`), "$1 NANOSECONDS"},
+	{regexp.MustCompile(`0x[0-9a-f]+`), "0xADDRESS"},
+	{regexp.MustCompile(`(application)-CASE`), "$1"},
+	// Numbers that count over a whole Envoy, which runs many cases.
+	{regexp.MustCompile(`(get_shared_data .* = 0 ".*"(?: null)?) \d+$`), "$1 CAS"},
+	{regexp.MustCompile(`((?:register|resolve)_shared_queue .* = 0) \d+$`), "$1 QUEUE"},
+	{regexp.MustCompile(`(queue_ready\(\d+) \d+\)$`), "$1 QUEUE)"},
+}
+
+func normal(line, slug string) string {
+	line = strings.ReplaceAll(line, slug, "CASE")
+	for _, r := range rules {
+		line = r.pattern.ReplaceAllString(line, r.with)
+	}
+	return line
+}

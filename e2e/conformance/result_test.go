@@ -1,0 +1,116 @@
+package conformance
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// result is what a run of a case showed.
+type result struct {
+	refused bool // the configuration was
+	replies []clientReply
+	details []string // the access log: status, response code details and flags
+	app     []seen
+	backend []seen
+	log     []logLine
+	metrics []string // "name: value"
+}
+
+// clientReply is what the client got.
+type clientReply struct {
+	status  int
+	header  [][2]string
+	body    string
+	trailer [][2]string
+	reset   bool
+}
+
+// seen is a request as an upstream saw it.
+type seen struct {
+	line    string
+	header  [][2]string
+	body    string
+	trailer [][2]string
+}
+
+// logLine is one message of the plugin's.
+type logLine struct {
+	thread  string // "main" or "worker"
+	level   string
+	message string
+}
+
+// lines is the result as text, to be compared line by line.
+func (r *result) lines(slug string) []string {
+	var out []string
+	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	if r.refused {
+		add("the configuration is refused")
+	}
+	for i, c := range r.replies {
+		what := fmt.Sprintf("reply %d", i+1)
+		add("%s: %d", what, c.status)
+		fields(add, what, c.header)
+		add("%s body: %s", what, clip(c.body))
+		for _, f := range c.trailer {
+			add("%s trailer: %s: %s", what, f[0], f[1])
+		}
+		if c.reset {
+			add("%s is cut off", what)
+		}
+	}
+	for i, d := range r.details {
+		add("access log %d: %s", i+1, d)
+	}
+	upstream(add, "application", r.app)
+	upstream(add, "backend", r.backend)
+	for _, thread := range []string{"main", "worker"} {
+		for _, l := range r.log {
+			if l.thread == thread {
+				add("%s log: [%s] %s", thread, l.level, l.message)
+			}
+		}
+	}
+	sort.Strings(r.metrics)
+	for _, m := range r.metrics {
+		add("metric: %s", m)
+	}
+	for i, line := range out {
+		out[i] = normal(line, slug)
+	}
+	return out
+}
+
+func upstream(add func(string, ...any), name string, requests []seen) {
+	for i, r := range requests {
+		what := fmt.Sprintf("%s %d", name, i+1)
+		add("%s: %s", what, r.line)
+		fields(add, what, r.header)
+		add("%s body: %s", what, clip(r.body))
+		for _, f := range r.trailer {
+			add("%s trailer: %s: %s", what, f[0], f[1])
+		}
+	}
+}
+
+// framing says how a message is cut into bytes on one connection: it is no part of what went through the filter chain.
+var framing = map[string]bool{"transfer-encoding": true, "connection": true}
+
+func fields(add func(string, ...any), what string, header [][2]string) {
+	for _, f := range header {
+		if !framing[f[0]] {
+			add("%s: %s: %s", what, f[0], f[1])
+		}
+	}
+}
+
+// clip shortens a body that is long.
+func clip(body string) string {
+	if len(body) <= 400 {
+		return fmt.Sprintf("%q", body)
+	}
+	return fmt.Sprintf("%q… (%d bytes)", body[:100], len(body))
+}
+
+func trimEnds(s string) string { return strings.Trim(s, "\n") }

@@ -1,0 +1,165 @@
+package conformance
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/hostsim"
+)
+
+// patience is how much virtual time a wait may take.
+const patience = 30 * time.Second
+
+// simulate runs a case on hostsim.
+func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *result {
+	t.Helper()
+	r := &result{}
+	slug := c.slug()
+	opts := []hostsim.Option{
+		profile, c.Policy, hostsim.PluginName(slug), hostsim.VMID(slug), hostsim.VMConfig(c.VMConfig),
+		hostsim.PluginConfig(c.config()), hostsim.UseRemoteAddress(c.Remote), hostsim.XFFNumTrustedHops(c.Hops),
+		hostsim.AllowOnHeadersStopIteration(c.AllowStop),
+		hostsim.Upstream(slug+"-backend", http.HandlerFunc(handler)), hostsim.Application(http.HandlerFunc(handler)),
+		hostsim.Upstream("refused", http.HandlerFunc(handler)), hostsim.Upstream("empty", nil),
+		hostsim.Admin("envoy_admin"), nodeOption,
+	}
+	if c.Limit > 0 {
+		opts = append(opts, hostsim.BufferLimit(c.Limit))
+	}
+	record := &recording{}
+	opts = append(opts, hostsim.TraceTo(record))
+	host, err := hostsim.New(wasm, opts...)
+	traces.add(c.Name, record)
+	var load *hostsim.LoadError
+	if errors.As(err, &load) {
+		r.refused = true
+		r.log = simLog(load.Logs)
+		return r
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = host.Close() }() // it never fails
+	host.FaultAllCallouts("refused", &hostsim.CalloutFault{Kind: hostsim.CalloutConnectFailure})
+	for name, upstream := range map[string]string{"application": "application", "backend": slug + "-backend"} {
+		if c.silent(name) {
+			host.FaultAllCallouts(upstream, &hostsim.CalloutFault{Kind: hostsim.CalloutNever})
+		}
+	}
+	s := &simulation{t, c, host, nil}
+	for _, step := range c.Steps {
+		s.step(step)
+	}
+	for _, stream := range s.streams {
+		s.until(stream.Done)
+	}
+	host.Advance(settle)
+	for _, stream := range s.streams {
+		reply := stream.Reply()
+		r.replies = append(r.replies, clientReply{reply.Status, reply.Header, string(reply.Body), reply.Trailer, reply.Reset})
+		r.details = append(r.details, details(reply.Status, reply.Details))
+	}
+	r.app = simSeen(host.UpstreamRequests("application"))
+	r.backend = simSeen(host.UpstreamRequests(slug + "-backend"))
+	r.log = simLog(host.Logs())
+	for _, m := range host.Metrics() {
+		if m.Samples == nil && strings.HasPrefix(m.Name, slug) {
+			r.metrics = append(r.metrics, metric(m.Name, m.Value))
+		}
+	}
+	return r
+}
+
+// settle is virtual time at the end of a case, for what is under way.
+const settle = 300 * time.Millisecond
+
+type simulation struct {
+	t       testing.TB
+	c       *Case
+	host    *hostsim.Host
+	streams []*hostsim.Stream
+}
+
+func (s *simulation) step(step Step) {
+	s.t.Helper()
+	switch {
+	case step.Request != nil:
+		stream := s.host.Worker(0).Start(simRequest(step.Request))
+		s.streams = append(s.streams, stream)
+		if !step.Async {
+			s.until(stream.Done)
+		}
+	case step.Until != nil:
+		var stream *hostsim.Stream
+		s.until(func() bool {
+			stream = s.host.Worker(0).Start(simRequest(step.Until))
+			s.until(stream.Done)
+			return stream.Reply().Status == step.Status
+		})
+		s.streams = append(s.streams, stream)
+	case step.Await != "":
+		s.until(func() bool { return strings.Contains(s.host.LogText(), step.Await) })
+	case step.Post != "":
+		s.post(step.Post)
+	}
+}
+
+// until lets time pass in small steps until the condition holds.
+func (s *simulation) until(condition func() bool) {
+	s.t.Helper()
+	for end := s.host.Elapsed() + patience; !condition(); s.host.Advance(10 * time.Millisecond) {
+		if s.host.Elapsed() > end {
+			s.t.Errorf("hostsim: what the case waits for did not come:\n%s", s.host.LogText())
+			return
+		}
+	}
+}
+
+func simRequest(r *Request) *hostsim.Request {
+	out := &hostsim.Request{Method: r.method(), Path: r.path(), Authority: r.authority(), Header: r.Header, Trailer: r.Trailer}
+	for _, chunk := range r.Chunks {
+		out.Chunks = append(out.Chunks, []byte(chunk))
+	}
+	if r.Body != "" {
+		out.Body = []byte(r.Body)
+	}
+	return out
+}
+
+func simSeen(requests []*hostsim.UpstreamRequest) []seen {
+	var out []seen
+	for _, u := range requests {
+		s := seen{line: u.Method() + " " + u.Path() + " " + u.Authority(), body: string(u.Body), trailer: u.Trailer}
+		for _, f := range u.Header {
+			if !strings.HasPrefix(f[0], ":") {
+				s.header = append(s.header, f)
+			}
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func simLog(entries []hostsim.LogEntry) []logLine {
+	var out []logLine
+	for _, e := range entries {
+		thread := "main"
+		if strings.HasPrefix(e.Thread, "worker") {
+			thread = "worker"
+		}
+		if strings.HasPrefix(e.Message, "Function: ") {
+			continue // Envoy says it without the plugin's name, see ofPlugin
+		}
+		out = append(out, logLine{thread, e.Level.String(), trimEnds(e.Message)})
+	}
+	return out
+}
+
+// post is an admin action.
+func (s *simulation) post(action string) {
+	s.host.Admin().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", action, nil))
+}
