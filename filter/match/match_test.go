@@ -1,0 +1,229 @@
+package match
+
+import (
+	"testing"
+
+	"github.com/healthgate/healthgate/filter/config"
+)
+
+// request is a request by its headers.
+type request map[string]string
+
+func (r request) Header(name string) (string, bool) {
+	value, ok := r[name]
+	return value, ok
+}
+
+// get is a plain GET with more headers, in pairs.
+func get(headers ...string) request {
+	r := request{":method": "GET", ":authority": "localhost"}
+	for i := 0; i < len(headers); i += 2 {
+		r[headers[i]] = headers[i+1]
+	}
+	return r
+}
+
+// matches reports whether the request for the endpoint's own path is the endpoint's.
+func matches(e config.Endpoint, r Request) bool {
+	e.Paths = []string{"/hc"}
+	return NewTable([]config.Endpoint{e}).Find("/hc", r) == 0
+}
+
+func TestPaths(t *testing.T) {
+	t.Parallel()
+	table := NewTable([]config.Endpoint{{Paths: []string{"/my-service/healthcheck", "/live"}}, {Paths: []string{"/"}},
+		{Paths: []string{"/a%20b", "/dir/", "/x;y", "/a//b", "/a/../b"}}})
+	for _, test := range []struct {
+		path string
+		want int
+	}{
+		{"/my-service/healthcheck", 0},
+		{"/live", 0},
+		{"/", 1},
+		{"/a%20b", 2},
+		{"/dir/", 2},
+		{"/x;y", 2},
+		{"/a//b", 2},
+		{"/a/../b", 2},
+
+		{"/live?", 0},
+		{"/live?verbose", 0},
+		{"/live?a=1?b=2", 0},
+		{"/live?/../etc", 0},
+		{"/?", 1},
+
+		{"", -1},
+		{"?", -1},
+		{"?/live", -1},
+		{"*", -1},
+		{"live", -1},
+		{"//live", -1},
+		{"/live/", -1},
+		{"/live/x", -1},
+		{"/liv", -1},
+		{"/lived", -1},
+		{"/live;v=1", -1},
+		{"/live;v=1?a", -1},
+		{"/live#top", -1},
+		{"/live%3Fa", -1},
+		{"/live ", -1},
+		{" /live", -1},
+		{"/live\x00", -1},
+		{"/live&a", -1},
+		{"/LIVE", -1},
+		{"/Live", -1},
+		{"/l%69ve", -1},
+		{"/a b", -1},
+		{"/a+b", -1},
+		{"/a%20B", -1},
+		{"/dir", -1},
+		{"/x", -1},
+		{"/x%3by", -1},
+		{"/a/b", -1},
+		{"/b", -1},
+		{"/./live", -1},
+		{"/my-service/../live", -1},
+		{"/my-service%2Fhealthcheck", -1},
+		{`\live`, -1},
+		{"http://localhost/live", -1},
+	} {
+		if got := table.Find(test.path, get()); got != test.want {
+			t.Errorf("%q: %d, want %d", test.path, got, test.want)
+		}
+	}
+	if got := NewTable(nil).Find("/", get()); got != -1 {
+		t.Errorf("no endpoints: %d", got)
+	}
+}
+
+func TestMethods(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name    string
+		methods []string
+		request request
+		want    bool
+	}{
+		{"any", nil, get(), true},
+		{"any, even none", nil, request{}, true},
+		{"an empty list is any", []string{}, get(":method", "PURGE"), true},
+		{"the first", []string{"GET", "HEAD"}, get(), true},
+		{"the second", []string{"GET", "HEAD"}, get(":method", "HEAD"), true},
+		{"another", []string{"GET", "HEAD"}, get(":method", "POST"), false},
+		{"methods have a case", []string{"GET"}, get(":method", "get"), false},
+		{"no part of one", []string{"GET"}, get(":method", "GE"), false},
+		{"not longer", []string{"GET"}, get(":method", "GETS"), false},
+		{"empty", []string{"GET"}, get(":method", ""), false},
+		{"missing", []string{"GET"}, request{}, false},
+	} {
+		if got := matches(config.Endpoint{Methods: test.methods}, test.request); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
+	}
+}
+
+func TestHosts(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		host, authority string
+		want            bool
+	}{
+		{"a.example", "a.example", true},
+		{"a.example", "a.example:80", true},
+		{"a.example", "a.example:", true},
+		{"a.example", "A.Example", true},
+		{"a.example", "A.EXAMPLE:8080", true},
+		{"a.example", "b.example", false},
+		{"a.example", "x.a.example", false},
+		{"a.example", "a.example.evil", false},
+		{"a.example", "a.example.", false},
+		{"a.example", "", false},
+		{"a.example", ":80", false},
+		{"a.example", "a.example:80:80", false},
+		{"a.example", "user@a.example", false},
+		{"a.example:8080", "a.example:8080", true},
+		{"a.example:8080", "A.example:8080", true},
+		{"a.example:8080", "a.example", false},
+		{"a.example:8080", "a.example:80", false},
+		{"10.0.0.1", "10.0.0.1", true},
+		{"10.0.0.1", "10.0.0.1:7070", true},
+		{"10.0.0.1", "10.0.0.11", false},
+		{"[fd00::1]", "[fd00::1]", true},
+		{"[fd00::1]", "[fd00::1]:80", true},
+		{"[fd00::1]", "[FD00::1]:80", true},
+		{"[fd00::1]", "[fd00::2]", false},
+		{"[fd00::1]", "fd00::1", false},
+		{"[fd00::1]:80", "[fd00::1]:80", true},
+		{"[fd00::1]:80", "[fd00::1]", false},
+		{"fd00::1", "fd00::1", true},
+		{"fd00:", "fd00::1", false}, // the end of a bare address is no port
+		{"fd00", "fd00::1", false},
+		{"[fd00:", "[fd00::1]", false},
+	} {
+		e := config.Endpoint{Hosts: []string{"other.example", test.host}}
+		if got := matches(e, get(":authority", test.authority)); got != test.want {
+			t.Errorf("host %q, authority %q: %v", test.host, test.authority, got)
+		}
+	}
+	if !matches(config.Endpoint{}, request{":method": "GET"}) {
+		t.Error("without hosts a request without an authority does not match")
+	}
+	if matches(config.Endpoint{Hosts: []string{"a"}}, request{":method": "GET"}) {
+		t.Error("a request without an authority matches a host")
+	}
+}
+
+func TestEverythingMustMatch(t *testing.T) {
+	t.Parallel()
+	e := config.Endpoint{Methods: []string{"GET"}, Hosts: []string{"a"},
+		Headers: []config.HeaderMatcher{{Name: "x", Kind: config.Exact, Value: "1"}}}
+	for _, test := range []struct {
+		name    string
+		request request
+		want    bool
+	}{
+		{"all of it", get(":authority", "a", "x", "1"), true},
+		{"another method", get(":method", "POST", ":authority", "a", "x", "1"), false},
+		{"another host", get(":authority", "b", "x", "1"), false},
+		{"another header", get(":authority", "a", "x", "2"), false},
+	} {
+		if got := matches(e, test.request); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
+	}
+}
+
+func TestFirstEndpointWins(t *testing.T) {
+	t.Parallel()
+	header := func(value string) []config.HeaderMatcher {
+		return []config.HeaderMatcher{{Name: "user-agent", Kind: config.Prefix, Value: value}}
+	}
+	table := NewTable([]config.Endpoint{
+		{Paths: []string{"/other"}},
+		{Paths: []string{"/hc", "/live"}, Headers: header("ELB")},
+		{Paths: []string{"/hc"}, Methods: []string{"HEAD"}},
+		{Paths: []string{"/hc"}, Headers: header("ELB-Health")}, // never: the endpoint above it takes all of these
+		{Paths: []string{"/hc"}, Hosts: []string{"lb"}},
+		{Paths: []string{"/live", "/hc"}, Headers: header("Google")},
+	})
+	for _, test := range []struct {
+		path    string
+		request request
+		want    int
+	}{
+		{"/hc", get("user-agent", "ELB-HealthChecker/2.0"), 1},
+		{"/hc", get("user-agent", "ELB-HealthChecker/2.0", ":method", "HEAD", ":authority", "lb"), 1},
+		{"/hc", get(":method", "HEAD", ":authority", "lb"), 2},
+		{"/hc", get(":authority", "lb"), 4},
+		{"/hc", get("user-agent", "GoogleHC/1.0"), 5},
+		{"/hc?x", get("user-agent", "GoogleHC/1.0"), 5},
+		{"/hc", get("user-agent", "curl"), -1},
+		{"/live", get("user-agent", "GoogleHC/1.0", ":authority", "lb"), 5},
+		{"/live", get(":authority", "lb", ":method", "HEAD"), -1},
+		{"/other", get("user-agent", "ELB-HealthChecker/2.0"), 0},
+	} {
+		if got := table.Find(test.path, test.request); got != test.want {
+			t.Errorf("%s %v: %d, want %d", test.path, test.request, got, test.want)
+		}
+	}
+}
