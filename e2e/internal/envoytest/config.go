@@ -13,6 +13,7 @@ type Config struct {
 	Bootstrap Object
 	AdminPort int
 	t         testing.TB
+	mayCrash  bool // tests crash this plugin on purpose
 }
 
 // The ports of envoy/bootstrap.yaml.
@@ -30,7 +31,7 @@ func Shipped(t testing.TB, wasm string, appPort int) *Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Config{AdminPort: ReservePort(t), t: t}
+	c := &Config{AdminPort: ReservePort(t), t: t, mayCrash: filepath.Base(wasm) == faultyName}
 	if err := yaml.Unmarshal(text, &c.Bootstrap); err != nil {
 		t.Fatalf("envoy/bootstrap.yaml: %v", err)
 	}

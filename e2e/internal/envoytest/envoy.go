@@ -70,11 +70,16 @@ func Launch(t testing.TB, c *Config, workers int) *Envoy {
 	return e
 }
 
+// Crashed marks the line that Envoy logs when a plugin's VM crashes in a callback, as in
+// "Function: proxy_on_tick failed: Uncaught RuntimeError: unreachable". What the plugin says itself is no good mark:
+// in older Envoys, Go fails while it prints a panic.
+const Crashed = " failed: Uncaught RuntimeError"
+
 // judge fails the test if the plugin, or Envoy, crashed without having been told to.
 func (e *Envoy) judge() {
 	e.t.Helper()
-	if len(e.Log.Lines("asked for by x-healthgate-fault")) == 0 {
-		for _, line := range e.Log.Lines("Function: ", " failed: ") {
+	if !e.Config.mayCrash {
+		for _, line := range e.Log.Lines(Crashed) {
 			e.t.Errorf("the plugin crashed: %s", line)
 		}
 	}

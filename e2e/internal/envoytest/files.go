@@ -59,13 +59,15 @@ func Wasm(t testing.TB) string {
 // scratch is a folder for what all tests of a package share; Main removes it.
 var scratch = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "healthgate-e2e-") })
 
+const faultyName = "healthgate_faults.wasm"
+
 // faultyWasm builds the plugin with the faults that tests inject by the header x-healthgate-fault.
 var faultyWasm = sync.OnceValues(func() (string, error) {
 	dir, err := scratch()
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "healthgate_faults.wasm")
+	path := filepath.Join(dir, faultyName)
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-buildmode=c-shared", "-tags=healthgate_faults",
 		"-o", path, "./filter")
 	cmd.Dir = Root
