@@ -347,6 +347,9 @@ func (s *Stream) forward() {
 	s.request.out = true
 	m := s.request.headers.Clone()
 	m.Add("x-envoy-expected-rq-timeout-ms", "15000")
+	if _, sized := m.Get("content-length"); !sized && len(s.appRequest.body) == 0 && mayHaveBody(m.Value(":method")) {
+		m.Add("content-length", "0")
+	}
 	up := s.host.app
 	if n, ok := m.Get("content-length"); ok && atoi(n) > len(s.appRequest.body) {
 		// The plugin took from the body and left its length: the application waits for
@@ -371,6 +374,16 @@ func (s *Stream) forward() {
 		}
 		s.respond(r)
 	})
+}
+
+// mayHaveBody is whether the HTTP/1.1 codec says "no body" of a request without one
+// (HeaderUtility::requestShouldHaveNoBody).
+func mayHaveBody(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodDelete, http.MethodTrace, http.MethodConnect:
+		return false
+	}
+	return true
 }
 
 // respond brings the application's response to the plugin.
