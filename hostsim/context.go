@@ -54,9 +54,6 @@ func (c *pluginContext) rootContext() *pluginContext {
 	return c
 }
 
-// isRoot reports a plugin's root context.
-func (c *pluginContext) isRoot() bool { return c.root == c && c.id != 0 }
-
 // callback runs one export and the after-call actions.
 func (c *pluginContext) callback(e export, args ...uint64) (uint64, bool) {
 	if c.vm.fns[e] == nil || c.vm.dead() {

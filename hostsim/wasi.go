@@ -4,25 +4,35 @@ import "time"
 
 // WASI error numbers (wasi-libc, wasi/api.h).
 const (
-	wasiOK         status = 0
-	wasiBadF       status = 8
-	wasiFault      status = 21
-	wasiInval      status = 28
-	wasiNoEnt      status = 44
-	wasiNoSys      status = 52
-	wasiNotDir     status = 20
-	wasiNotSup     status = 58
-	maxRandom             = 64 << 10 // PROXY_WASM_HOST_WASI_RANDOM_GET_MAX_SIZE_BYTES
-	freePolls             = 64
-	pollTime              = time.Millisecond
-	maxIOVecs             = 1 << 16
-	maxLogBytes           = 1 << 20
-	wordSize              = 4
-	fdstatBytes           = 24
-	rightsWrite           = 64
-	clockRealtm           = 0
-	clockMono             = 1
-	stdout, stderr        = 1, 2
+	wasiOK     status = 0
+	wasiBadF   status = 8
+	wasiNotDir status = 20
+	wasiFault  status = 21
+	wasiInval  status = 28
+	wasiNoEnt  status = 44
+	wasiNoSys  status = 52
+	wasiNotSup status = 58
+)
+
+// WASI's own numbers and sizes.
+const (
+	stdout, stderr           = 1, 2
+	clockRealtime, clockMono = 0, 1
+	rightsWrite              = 64
+	wordSize, fdstatBytes    = 4, 24
+	maxRandom                = 64 << 10 // PROXY_WASM_HOST_WASI_RANDOM_GET_MAX_SIZE_BYTES
+)
+
+// Bounds on what a guest can make the host build of one fd_write; Envoy has none.
+const (
+	maxIOVecs   = 1 << 16
+	maxLogBytes = 1 << 20
+)
+
+// A guest's sleep: see wasiPoll.
+const (
+	freePolls = 64
+	pollTime  = time.Millisecond
 )
 
 // wasiCalls is Envoy's WASI (proxy-wasm-cpp-host src/exports.cc, wasi_unstable_*):
@@ -217,7 +227,7 @@ func wasiEnvironGet(v *vm, a []uint64) status {
 func wasiClockTime(v *vm, a []uint64) status {
 	var now int64
 	switch uint32(a[0]) {
-	case clockRealtm:
+	case clockRealtime:
 		now = v.host.time.Realtime().UnixNano()
 	case clockMono:
 		now = v.host.time.Monotonic()

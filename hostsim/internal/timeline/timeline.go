@@ -129,9 +129,6 @@ func (t *Timeline) MoveTo(at time.Duration) {
 	}
 }
 
-// Pending is the number of events that wait.
-func (t *Timeline) Pending() int { return len(t.events) }
-
 type eventHeap []*Event
 
 func (h eventHeap) Len() int { return len(h) }
