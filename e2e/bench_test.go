@@ -48,3 +48,14 @@ func (b *bench) becomes(t testing.TB, gauge string, value int) {
 	t.Helper()
 	envoytest.Eventually(t, envoytest.Limit, gauge, func() error { return b.envoy.Stat(gauge, value) })
 }
+
+// steadily returns an error unless the check is answered the same a number of times, through as many connections, so
+// that every worker is very likely among them.
+func (b *bench) steadily(times, status int, body string) error {
+	for range times {
+		if err := b.balancer.gets(check, status, body)(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -135,12 +135,7 @@ func TestFailurePolicies(t *testing.T) {
 	startTraffic(t, b.balancer)
 	envoytest.Eventually(t, envoytest.Limit, "every worker's VM has crashed", func() error {
 		b.balancer.get(t, check, crash).is(t, 503, "")
-		for range 40 {
-			if err := b.balancer.gets(check, 503, "")(); err != nil {
-				return err
-			}
-		}
-		return nil
+		return b.steadily(40, 503, "")
 	})
 	for range 40 {
 		b.balancer.get(t, "/other").isApp(t, "/other")

@@ -86,7 +86,15 @@ func testLog(t *testing.T, b *bench) {
 		"draining": {"on", "off"},
 		"leader":   {"this VM probes and polls now"},
 	} {
-		if got := logged(b.envoy.Log, subject); !slices.EqualFunc(got, want, like) {
+		var got []string
+		// The lines come through a pipe, so the last ones may come a little late.
+		envoytest.Eventually(t, envoytest.Limit, subject, func() error {
+			if got = logged(b.envoy.Log, subject); len(got) < len(want) {
+				return fmt.Errorf("logged %q, want %q", got, want)
+			}
+			return nil
+		})
+		if !slices.EqualFunc(got, want, like) {
 			t.Errorf("%s: logged %q\nwant %q", subject, got, want)
 		}
 	}

@@ -49,12 +49,7 @@ func TestProbeRateWhileWorkersCrash(t *testing.T) {
 
 	// Every worker is whole again, and the load balancer sees that.
 	envoytest.Eventually(t, envoytest.Limit, "all workers answer", func() error {
-		for range 40 {
-			if err := b.balancer.gets(check, 200, "OK")(); err != nil {
-				return err
-			}
-		}
-		return nil
+		return b.steadily(40, 200, "OK")
 	})
 	reloads := b.envoy.Stats("vm_reload_success")["wasm.healthgate.vm_reload_success"]
 	if reloads < 3 {

@@ -22,8 +22,8 @@ func startTraffic(t testing.TB, c client) {
 		pace := time.NewTicker(20 * time.Millisecond)
 		defer pace.Stop()
 		for ctx.Err() == nil && trouble == nil {
-			if a, err := c.request("GET", path, ""); err != nil || a.status != 200 || a.body != "app "+path {
-				trouble = fmt.Errorf("request %d for %s: %v, %v", sent, path, a, err)
+			if err := c.gets(path, 200, "app "+path)(); err != nil {
+				trouble = fmt.Errorf("request %d: %w", sent, err)
 			}
 			sent++
 			<-pace.C
