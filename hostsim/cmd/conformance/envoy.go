@@ -19,6 +19,7 @@ import (
 const (
 	startTimeout = 60 * time.Second
 	replyTimeout = 20 * time.Second
+	maxTries     = 5
 )
 
 // envoy is a real one, started anew for every case, and the upstreams it talks to.
@@ -65,8 +66,18 @@ func (e *envoy) close() {
 	}
 }
 
-// play starts an Envoy with the case's configuration and sends its request.
+// play starts an Envoy with the case's configuration and sends its request. The port
+// may be taken by the time Envoy is there to listen; then another is tried.
 func (e *envoy) play(c testCase) (outcome, error) {
+	for try := 1; ; try++ {
+		o, err := e.playOnce(c)
+		if err == nil || try == maxTries || !strings.Contains(err.Error(), "Address already in use") {
+			return o, err
+		}
+	}
+}
+
+func (e *envoy) playOnce(c testCase) (outcome, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return outcome{}, err
@@ -86,13 +97,20 @@ func (e *envoy) play(c testCase) (outcome, error) {
 	if err := cmd.Start(); err != nil {
 		return outcome{}, err
 	}
-	defer func() {
-		cmd.Process.Kill()
+	exited := make(chan struct{})
+	go func() {
 		cmd.Wait()
 		w.Close()
+		close(exited)
+	}()
+	defer func() {
+		cmd.Process.Kill()
+		<-exited
 	}()
 	select {
 	case <-log.ready:
+	case <-exited:
+		return outcome{}, errors.New("envoy gave up:\n" + log.tail())
 	case <-time.After(startTimeout):
 		return outcome{}, errors.New("envoy did not start:\n" + log.tail())
 	}
