@@ -21,7 +21,7 @@ FILTER_SOURCES := $(shell find filter -type f ! -name '*_test.go') go.mod go.sum
 
 export HEALTHGATE_ENVOY_VERSION
 
-.PHONY: help filter filter-tinygo run sim envoy test lint test-unit test-e2e test-matrix conformance fuzz clean check-go check-race
+.PHONY: help filter filter-tinygo run sim envoy test lint test-unit test-e2e test-tinygo test-matrix conformance fuzz clean check-go check-race
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,12 @@ test-unit: filter check-race ## all tests that need no Envoy, with the race dete
 
 test-e2e: filter check-race ## the tests on a real Envoy (the newest, or HEALTHGATE_ENVOY_VERSION)
 	$(GO) test $(RACE) -count=1 -timeout 30m -v $$($(GO) list ./e2e/... | grep -v /conformance)
+
+test-tinygo: filter-tinygo ## the tests that load a .wasm, on the small build
+	@TAGS=healthgate_faults scripts/build-tinygo build/healthgate-tinygo-faults.wasm
+	HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm \
+	HEALTHGATE_FAULTY_WASM=$(CURDIR)/build/healthgate-tinygo-faults.wasm \
+		$(GO) test -count=1 -timeout 30m ./filter/link ./filter/simtest $$($(GO) list ./e2e/... | grep -v /conformance)
 
 test-matrix: filter ## the tests on a real Envoy, for each older version
 	@for version in $(MATRIX); do \

@@ -61,8 +61,12 @@ var scratch = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "
 
 const faultyName = "healthgate_faults.wasm"
 
-// faultyWasm builds the plugin with the faults that tests inject by the header x-healthgate-fault.
+// faultyWasm returns HEALTHGATE_FAULTY_WASM, or builds the plugin with the faults that tests inject by the header
+// x-healthgate-fault.
 var faultyWasm = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv("HEALTHGATE_FAULTY_WASM"); path != "" {
+		return path, nil
+	}
 	dir, err := scratch()
 	if err != nil {
 		return "", err
