@@ -63,6 +63,7 @@ test: lint test-unit test-e2e ## vet, linter, unit tests and the tests on a real
 lint: $(LINTER) ## go vet and golangci-lint
 	$(GO) vet ./...
 	GOOS=wasip1 GOARCH=wasm $(GO) vet ./filter/...
+	$(GO) vet -tags retired_sdk ./filter
 	$(LINTER) run ./...
 	GOOS=wasip1 GOARCH=wasm $(LINTER) run ./filter/...
 
@@ -73,6 +74,7 @@ $(LINTER): | check-go
 
 test-unit: filter check-race ## all tests that need no Envoy, with the race detector
 	$(GO) test $(RACE) $$($(GO) list ./... | grep -v /e2e)
+	$(GO) test $(RACE) -tags retired_sdk ./filter
 
 test-e2e: filter check-race ## the tests on a real Envoy (the newest, or HEALTHGATE_ENVOY_VERSION)
 	$(GO) test $(RACE) -count=1 -timeout 30m -v $$($(GO) list ./e2e/... | grep -v /conformance)
