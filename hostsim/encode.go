@@ -149,6 +149,7 @@ func (s *Stream) sendHeaders(end bool) {
 	}
 	m.Set("server", "envoy")
 	m.Remove("transfer-encoding")
+	m.Remove("connection")
 	s.reply.Status = atoi(m.Value(":status"))
 	for _, f := range m.Fields() {
 		if !strings.HasPrefix(f.Name, ":") {
@@ -172,7 +173,9 @@ func (s *Stream) sendHeaders(end bool) {
 func (s *Stream) isHead() bool { return s.req.Method == http.MethodHead }
 
 func (s *Stream) sendData(data []byte, end bool) {
-	s.reply.Body = append(s.reply.Body, data...)
+	if s.reply.Status != http.StatusNoContent && s.reply.Status != http.StatusNotModified {
+		s.reply.Body = append(s.reply.Body, data...)
+	}
 	if end {
 		s.finish()
 	}

@@ -121,6 +121,9 @@ func (r *Request) headerMap(h *Host, id string) (*headers.Map, string) {
 	if _, ok := m.Get("x-forwarded-proto"); !ok || h.cfg.useRemoteAddress {
 		m.Set("x-forwarded-proto", or(r.Scheme, "http"))
 	}
+	if proto := m.Value("x-forwarded-proto"); proto == "http" || proto == "https" {
+		m.Set(":scheme", proto)
+	}
 	if _, ok := m.Get("x-request-id"); !ok || h.cfg.useRemoteAddress {
 		m.Set("x-request-id", id)
 	}
