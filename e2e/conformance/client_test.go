@@ -2,20 +2,30 @@ package conformance
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // exchange sends a request over a connection of its own and reads the answer. wait waits until the plugin's log
 // has n lines with a text.
-func exchange(address string, r *Request, wait func(text string, n int)) (*message, error) {
+func exchange(address string, r *Request, wait func(text string, n int)) (m *message, err error) {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = conn.Close() }()
+	defer func() {
+		if m == nil || m.start != noAnswer {
+			_ = conn.Close()
+		}
+	}()
+	if err := conn.SetReadDeadline(time.Now().Add(answerLimit)); err != nil {
+		return nil, err
+	}
 	pieces := r.pieces()
 	for i, piece := range pieces {
 		if i > 0 {
@@ -25,14 +35,24 @@ func exchange(address string, r *Request, wait func(text string, n int)) (*messa
 			return &message{cut: true}, nil
 		}
 	}
-	m, err := readMessage(bufio.NewReader(conn), true, func(m *message) bool {
+	m, err = readMessage(bufio.NewReader(conn), true, func(m *message) bool {
 		return bodiless(r.method(), statusOf(m))
 	})
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return &message{start: noAnswer}, nil
+	}
 	if err != nil {
 		return &message{cut: true}, nil
 	}
 	return m, nil
 }
+
+// noAnswer stands for an answer that never comes, as after a pause that nothing ends. The connection stays open then,
+// so that the stream does not end either.
+const noAnswer = "none"
+
+// answerLimit is how long to wait for an answer. Only a case in which none comes takes so long.
+const answerLimit = 4 * time.Second
 
 func statusOf(m *message) int {
 	words := strings.Split(m.start, " ")

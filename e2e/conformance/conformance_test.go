@@ -1,7 +1,9 @@
 package conformance
 
 import (
+	"flag"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +14,9 @@ import (
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 	"github.com/healthgate/healthgate/hostsim"
 )
+
+// cases chooses some, to look at one that differs.
+var cases = flag.String("cases", "", "run only the cases whose names match this regular expression")
 
 func TestMain(m *testing.M) { os.Exit(envoytest.Main(m)) }
 
@@ -24,9 +29,13 @@ const patient = 3 * time.Second
 func TestConformance(t *testing.T) {
 	version := envoyVersion(t)
 	profile := profileOf(version)
+	chosen := regexp.MustCompile(*cases)
 	var together []*run
 	var batches [][]*run
 	for _, c := range corpus() {
+		if !chosen.MatchString(c.Name) {
+			continue
+		}
 		r := newRun(t, c, expected(t, c, profile))
 		if c.Alone {
 			batches = append(batches, []*run{r})
@@ -57,7 +66,8 @@ func playAll(t *testing.T, runs []*run) {
 		return
 	}
 	config := bootstrap(t, runs, func(c *Case) string { return module(t, c) })
-	j := &journal{envoy: envoytest.Start(t, config, 1)}
+	j := &journal{envoy: envoytest.Launch(t, config, 1)}
+	j.ready(t)
 	slots := make(chan struct{}, atOnce)
 	var playing sync.WaitGroup
 	for _, r := range runs {
@@ -66,11 +76,14 @@ func playAll(t *testing.T, runs []*run) {
 		playing.Add(1)
 		go func() {
 			defer playing.Done()
+			defer func() { <-slots }()
 			r.play(t, patient)
-			<-slots
 		}()
 	}
 	playing.Wait()
+	if j.gone() {
+		t.Fatalf("Envoy ended in the midst of the cases; the end of its log:\n%s", j.envoy.Log.Tail(300))
+	}
 }
 
 // report compares, once more after all cases are over, so that what came late counts too.

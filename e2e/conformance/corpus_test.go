@@ -4,7 +4,8 @@ import "slices"
 
 // corpus is all cases.
 func corpus() []*Case {
-	return slices.Concat(headerCases, bodyCases, sharedCases, metricCases)
+	return slices.Concat(headerCases, bodyCases, sharedCases, metricCases, flowCases, replyCases, calloutCases,
+		propertyCases, rootCases, trapCases)
 }
 
 // get and post are the steps of most cases.

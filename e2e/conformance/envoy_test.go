@@ -3,7 +3,6 @@ package conformance
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -47,7 +46,7 @@ func (r *run) wait(limit time.Duration, condition func() bool) bool {
 	poll := time.NewTicker(fresh)
 	defer poll.Stop()
 	for end := time.Now().Add(limit); !condition(); <-poll.C {
-		if time.Now().After(end) {
+		if time.Now().After(end) || r.journal.gone() {
 			return false
 		}
 	}
@@ -141,5 +140,5 @@ func metric(name string, value uint64) string { return fmt.Sprintf("%s: %d", nam
 
 // details is an entry of the access log.
 func details(status int, details string) string {
-	return fmt.Sprintf("%d %s", status, strings.TrimSpace(or(details, "-")))
+	return fmt.Sprintf("%d %s", status, details)
 }

@@ -1,9 +1,14 @@
 package conformance
 
 import (
+	"bufio"
+	"errors"
+	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
@@ -19,6 +24,14 @@ type journal struct {
 	access  map[string][]string
 	metrics map[string][]string
 	refused map[string]bool
+	dead    bool
+}
+
+// gone reports whether the Envoy has ended.
+func (j *journal) gone() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.dead
 }
 
 // fresh is how old the journal may be that a condition looks at: to read it costs more the longer it is.
@@ -41,14 +54,14 @@ func (j *journal) update() {
 	for _, line := range j.envoy.AccessLog.Lines() {
 		parts := strings.SplitN(line, "|", 3)
 		if len(parts) == 3 {
-			j.access[parts[0]] = append(j.access[parts[0]], parts[1]+" "+parts[2])
+			j.access[parts[0]] = append(j.access[parts[0]], parts[1]+" "+strings.TrimPrefix(parts[2], "-"))
 		}
 	}
 	j.metrics = map[string][]string{}
-	for name, value := range j.envoy.Stats("wasmcustom.") {
-		name := strings.TrimPrefix(name, "wasmcustom.")
+	for _, line := range j.stats() {
+		name := strings.TrimPrefix(line, "wasmcustom.")
 		slug, _, _ := strings.Cut(name, ".")
-		j.metrics[slug] = append(j.metrics[slug], metric(name, uint64(value)))
+		j.metrics[slug] = append(j.metrics[slug], name)
 	}
 	j.read = time.Now()
 }
@@ -114,4 +127,42 @@ func (j *journal) count(slug, text string) int {
 		}
 	}
 	return n
+}
+
+// stats are the counters and gauges of all plugins, as "name: value". None come from an Envoy that has ended.
+func (j *journal) stats() []string {
+	r, err := http.Get("http://" + envoytest.Loopback(j.envoy.Config.AdminPort) + "/stats?filter=wasmcustom")
+	j.dead = err != nil
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = r.Body.Close() }()
+	var out []string
+	for lines := bufio.NewScanner(r.Body); lines.Scan(); {
+		if _, value, _ := strings.Cut(lines.Text(), ": "); isNumber(value) { // histograms are none
+			out = append(out, lines.Text())
+		}
+	}
+	return out
+}
+
+func isNumber(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 64)
+	return err == nil
+}
+
+// ready waits for an Envoy that sets up a plugin for each of hundreds of listeners.
+func (j *journal) ready(t testing.TB) {
+	t.Helper()
+	envoytest.Eventually(t, 4*envoytest.Limit, "Envoy ready", func() error {
+		r, err := http.Get("http://" + envoytest.Loopback(j.envoy.Config.AdminPort) + "/ready")
+		if err != nil {
+			return err
+		}
+		_ = r.Body.Close() // nothing in it counts
+		if r.StatusCode != http.StatusOK {
+			return errors.New(r.Status)
+		}
+		return nil
+	})
 }
