@@ -1,0 +1,92 @@
+package monitor
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/snapshot"
+)
+
+const (
+	start = int64(time.Hour)
+	ms    = int64(time.Millisecond)
+)
+
+// full is a configuration with one probe "p", an admin section and two keys, "k" and "z", of endpoint "e"; endpoint
+// "f" has only "z".
+func full() *config.Config {
+	c := probes()
+	c.Keys = []string{"k", "z"}
+	c.Admin = &config.Admin{Cluster: "a", Interval: time.Second, Timeout: 500 * time.Millisecond}
+	c.Endpoints = []config.Endpoint{
+		{Name: "e", Maintenance: config.Maintenance{Keys: []int{0, 1}}},
+		{Name: "f", Maintenance: config.Maintenance{Keys: []int{1}}},
+	}
+	return c
+}
+
+// The callouts of full.
+const (
+	probeCallout Callout = iota
+	runtimeCallout
+	readyCallout
+)
+
+// rig is a monitor with its world, and the callouts under way.
+type rig struct {
+	*world
+	*Monitor
+	flying map[Callout]uint32
+}
+
+func newRig(c *config.Config, record *snapshot.Record) *rig {
+	w := &world{now: start}
+	return &rig{w, New(c, record, w, w), map[Callout]uint32{}}
+}
+
+// due notes the callouts that begin now, and says which.
+func (r *rig) due() (begun []Callout) {
+	for _, s := range r.Due() {
+		r.flying[s.Callout] = s.Number
+		begun = append(begun, s.Callout)
+	}
+	return begun
+}
+
+// answer moves to the callout's next turn and answers it.
+func (r *rig) answer(t *testing.T, c Callout, status uint32, body string) {
+	t.Helper()
+	r.now += int64(time.Second)
+	r.answerNow(t, c, status, body)
+}
+
+func (r *rig) answerNow(t *testing.T, c Callout, status uint32, body string) {
+	t.Helper()
+	r.due()
+	number, flying := r.flying[c]
+	if !flying {
+		t.Fatalf("callout %d is not under way", c)
+	}
+	for other, n := range r.flying { // the others are of no interest: they end without a trace
+		delete(r.flying, other)
+		if other != c {
+			r.land(other, n)
+		}
+	}
+	r.Answered(c, number, status, func() []byte { return []byte(body) })
+}
+
+func entry(key, value string) string { return `"` + key + `":{"final_value":"` + value + `"}` }
+
+func document(entries ...string) string { return `{"entries":{` + strings.Join(entries, ",") + `}}` }
+
+// said compares what was logged since the last call.
+func (r *rig) said(t *testing.T, when string, want ...string) {
+	t.Helper()
+	if got := strings.Join(r.log, "\n"); got != strings.Join(want, "\n") {
+		t.Errorf("%s: log\n%s\nwant\n%s", when, got, strings.Join(want, "\n"))
+	}
+	r.log = nil
+}
