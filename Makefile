@@ -80,9 +80,9 @@ test-e2e: filter check-race ## the tests on a real Envoy (the newest, or HEALTHG
 	$(GO) test $(RACE) -count=1 -timeout 30m -v $$($(GO) list ./e2e/... | grep -v /conformance)
 
 test-tinygo: filter-tinygo ## the tests that load a .wasm, on the small build
-	@TAGS=healthgate_faults scripts/build-tinygo build/healthgate-tinygo-faults.wasm
+	@TAGS=healthgate_faults scripts/build-tinygo build/tinygo/healthgate_faults.wasm
 	HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm \
-	HEALTHGATE_FAULTY_WASM=$(CURDIR)/build/healthgate-tinygo-faults.wasm \
+	HEALTHGATE_FAULTY_WASM=$(CURDIR)/build/tinygo/healthgate_faults.wasm \
 		$(GO) test -count=1 -timeout 30m ./filter/link ./filter/simtest $$($(GO) list ./e2e/... | grep -v /conformance)
 
 test-matrix: filter ## the tests on a real Envoy, for each older version
