@@ -1,8 +1,6 @@
 package hostsim
 
 import (
-	"math"
-
 	"github.com/healthgate/healthgate/hostsim/internal/headers"
 	"github.com/healthgate/healthgate/hostsim/internal/pairs"
 )
@@ -283,9 +281,6 @@ func proxySetBufferBytes(v *vm, a []uint64) status {
 	}
 	return statusOK
 }
-
-// noGrpcStatus is what SDKs pass for "none".
-const noGrpcStatus = math.MaxUint32
 
 func proxySendLocalResponse(v *vm, a []uint64) status {
 	details, ok := v.str(a[1], a[2])

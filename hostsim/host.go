@@ -49,7 +49,6 @@ type Host struct {
 	faults []*Fault
 
 	expireMu sync.Mutex
-	ids      uint64
 	wake     chan struct{} // real time: there is something to do
 	began    time.Time     // real time: when the virtual one was 0
 	pending  sync.WaitGroup
@@ -240,7 +239,9 @@ type SharedDatum = shareddata.Entry
 func (h *Host) SharedData() []SharedDatum { return h.shared.Entries(h.cfg.vmID) }
 
 // SetSharedData writes to the shared data as another plugin of the same vm_id would.
-func (h *Host) SetSharedData(key, value string) { h.shared.Set(h.cfg.vmID, key, value, 0) }
+func (h *Host) SetSharedData(key, value string) {
+	_ = h.shared.Set(h.cfg.vmID, key, value, 0) // CAS 0 always succeeds
+}
 
 // Enqueue puts a message on a shared queue of the plugin's vm_id, as another plugin
 // would. It reports whether there is such a queue.
@@ -251,7 +252,7 @@ func (h *Host) Enqueue(queue, value string) bool {
 	if err != nil {
 		return false
 	}
-	h.queues.Enqueue(token, value)
+	_ = h.queues.Enqueue(token, value) // the queue is there
 	h.run(h.time.Elapsed())
 	return true
 }

@@ -1,6 +1,7 @@
 package hostsim_test
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"testing"
@@ -312,8 +313,8 @@ func TestLifecycle(t *testing.T) {
 	t.Run("a refused configuration", func(t *testing.T) {
 		t.Parallel()
 		_, err := hostsim.New(script(t), hostsim.PluginConfig("configure say \"bad\"\nconfigure return 0"))
-		le, ok := err.(*hostsim.LoadError)
-		if !ok || le.Message != "Failed to configure base Wasm plugin" || len(le.Logs) != 1 || le.Logs[0].Message != "bad" {
+		var le *hostsim.LoadError
+		if !errors.As(err, &le) || le.Message != "Failed to configure base Wasm plugin" || len(le.Logs) != 1 || le.Logs[0].Message != "bad" {
 			t.Errorf("err = %v", err)
 		}
 	})

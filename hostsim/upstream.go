@@ -120,14 +120,19 @@ func (r *UpstreamRequest) httpRequest() *http.Request {
 
 // serve runs a handler. One that panics with http.ErrAbortHandler resets.
 func serve(handler http.Handler, h *Host, req *UpstreamRequest) (r *calloutResponse) {
+	w := &recorder{header: make(http.Header), head: req.Method() == http.MethodHead}
 	defer func() {
-		if p := recover(); p == http.ErrAbortHandler {
-			r = nil
+		if p := recover(); p == any(http.ErrAbortHandler) {
+			// Before the headers, the router answers in the upstream's place.
+			if r = nil; w.status == 0 {
+				r = localResponse(http.StatusServiceUnavailable, "upstream connect error or disconnect/reset before "+
+					"headers. reset reason: connection termination",
+					"upstream_reset_before_response_started{connection_termination}")
+			}
 		} else if p != nil {
 			panic(p)
 		}
 	}()
-	w := &recorder{header: make(http.Header), head: req.Method() == http.MethodHead}
 	handler.ServeHTTP(w, req.httpRequest())
 	w.WriteHeader(http.StatusOK)
 	return w.response(h)

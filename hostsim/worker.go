@@ -118,7 +118,7 @@ func (t *thread) drop() {
 // closeForDeadline makes the running call return an error soon. wazero looks at the
 // module's state in loops and calls.
 func closeForDeadline(v *vm) {
-	v.mod.CloseWithExitCode(context.Background(), sys.ExitCodeDeadlineExceeded)
+	_ = v.mod.CloseWithExitCode(context.Background(), sys.ExitCodeDeadlineExceeded)
 }
 
 // Worker is one of Envoy's threads, to send requests on and to break.

@@ -56,7 +56,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case args[0] == "serve":
 		err = serve(ctx, args[1:], stdout, stderr)
 	case args[0] == "run":
-		err = runScenarios(args[1:], stdout, stderr)
+		err = runScenarios(args[1:], stdout)
 	case args[0] == "help", args[0] == "-h", args[0] == "--help":
 		fmt.Fprint(stdout, usage)
 		return exitOK

@@ -34,11 +34,11 @@ func (s *server) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 		r.Status = http.StatusOK
 	}
 	w.WriteHeader(r.Status)
-	io.WriteString(w, r.Body)
+	_, _ = io.WriteString(w, r.Body) // a client that left is no concern of the scenario's
 }
 
 // runScenarios plays files one by one.
-func runScenarios(paths []string, stdout, stderr io.Writer) error {
+func runScenarios(paths []string, stdout io.Writer) error {
 	if len(paths) == 0 || strings.HasPrefix(paths[0], "-") {
 		return usageError{errors.New("run needs the name of a scenario; see hostsim --help")}
 	}

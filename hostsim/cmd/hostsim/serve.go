@@ -226,5 +226,5 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Content-Type"] = nil // or net/http would guess one
 	}
 	w.WriteHeader(reply.Status)
-	w.Write(reply.Body)
+	_, _ = w.Write(reply.Body) // a client that left is no concern of the host's
 }
