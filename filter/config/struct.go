@@ -103,7 +103,7 @@ func valueValue(a *fastjson.Arena, b []byte, depth int) (*fastjson.Value, error)
 		case 2:
 			v = a.NewNumberFloat64(math.Float64frombits(bits))
 		case 3:
-			v = a.NewStringBytes(bytes)
+			v, err = stringValue(a, bytes)
 		case 4:
 			if v = a.NewFalse(); bits != 0 {
 				v = a.NewTrue()
@@ -118,6 +118,25 @@ func valueValue(a *fastjson.Arena, b []byte, depth int) (*fastjson.Value, error)
 		return err
 	})
 	return v, err
+}
+
+// stringValue makes a string. fastjson's Arena escapes control characters as Go does, "\v" and "\x00", which its reader
+// does not take back; texts that need an escape are written as JSON here.
+func stringValue(a *fastjson.Arena, text []byte) (*fastjson.Value, error) {
+	plain := true
+	quoted := []byte{'"'}
+	for _, c := range text {
+		if c < ' ' || c == '"' || c == '\\' {
+			plain = false
+			quoted = append(quoted, '\\', 'u', '0', '0', "0123456789abcdef"[c>>4], "0123456789abcdef"[c&15])
+		} else {
+			quoted = append(quoted, c)
+		}
+	}
+	if plain {
+		return a.NewStringBytes(text), nil
+	}
+	return fastjson.ParseBytes(append(quoted, '"'))
 }
 
 func listValue(a *fastjson.Arena, b []byte, depth int) (*fastjson.Value, error) {
