@@ -102,15 +102,3 @@ func TestDefaults(t *testing.T) {
 		}
 	}
 }
-
-func FuzzParse(f *testing.F) {
-	f.Add([]byte(good))
-	f.Add([]byte(probe(`"path":"/"`)))
-	f.Add([]byte(admin(`"interval":"1s"`)))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		c, err := Parse(text, Node{Zone: "z"})
-		if err == nil && (len(c.Endpoints) == 0 || c.Endpoints[0].Trusted.Set == nil || len(c.Endpoints[0].Paths) == 0) {
-			t.Errorf("accepted, but not usable: %+v", c)
-		}
-	})
-}

@@ -1,0 +1,73 @@
+package config_test
+
+import (
+	"testing"
+
+	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/match"
+	"github.com/healthgate/healthgate/filter/snapshot"
+	"github.com/healthgate/healthgate/filter/verdict"
+)
+
+// request has no header but a method, so that some matchers hold.
+type request struct{}
+
+func (request) Header(name string) (string, bool) { return "GET", name == ":method" }
+
+type clock int64
+
+func (c clock) Monotonic() int64 { return int64(c) }
+func (c clock) Wall() int64      { return int64(c) }
+
+// An accepted configuration is usable: nothing that it refers to is missing.
+func FuzzParse(f *testing.F) {
+	for _, text := range []string{
+		`{"endpoints":[{"name":"a","paths":["/hc"],"trusted":{"cidrs":["10.0.0.0/8"]}}]}`,
+		`{"endpoints":[{"name":"a","paths":["/hc"],"trusted":{"providers":["gcp"]},"probes":{"names":["p"],"policy":"any"}}],` +
+			`"probes":[{"name":"p","cluster":"c","path":"/"}]}`,
+		`{"endpoints":[{"name":"a","paths":["/hc"],"hosts":["a"],"headers":[{"name":"x","suffix":"y"}],"trusted":{"cidrs":["::1"]},` +
+			`"healthy":{"action":"pass"},"maintenance":{"keys":["k","k.{zone}","{region}"],"route_metadata":true},` +
+			`"probes":{"names":["q","p"],"policy":{"at_least":2}}}],"admin":{"cluster":"c","on_stale":"fail"},` +
+			`"probes":[{"name":"p","cluster":"c","path":"/"},{"name":"q","cluster":"c","path":"/","expected_statuses":[{"start":200}]}]}`,
+		"\n\x11\n\tendpoints\x12\x04\x32\x02\n\x00",
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := config.Parse(text, config.Node{Zone: "z"})
+		if err != nil {
+			return
+		}
+		if len(c.Endpoints) == 0 {
+			t.Fatal("no endpoint")
+		}
+		table := match.NewTable(c.Endpoints)
+		record := snapshot.New(len(c.Keys), len(c.Probes), 1)
+		record.WrittenAt, record.RuntimeAt = 1, 1
+		seen := snapshot.New(len(c.Keys), len(c.Probes), 1)
+		seen.WrittenAt, seen.RuntimeAt = 1, 1
+		for i := range seen.Probes {
+			seen.Probes[i].Seen = true
+		}
+		for i := range c.Endpoints {
+			e := &c.Endpoints[i]
+			if e.Name == "" || len(e.Paths) == 0 || e.Trusted.Set == nil || e.Probes.Need > len(e.Probes.Names) {
+				t.Errorf("not usable: %+v", e)
+			}
+			for _, path := range e.Paths {
+				if found := table.Find(path, request{}); found > i {
+					t.Errorf("%q: endpoint %d comes before %d", path, found, i)
+				}
+			}
+			verdict.Refuse(e)
+			for _, r := range []*snapshot.Record{nil, record, seen} {
+				for _, route := range []bool{false, true} {
+					a := verdict.Decide(c, e, r, route, clock(2))
+					if a.Reply == nil || a.Kind != verdict.Passed && (a.Status < 200 || a.Status > 599) {
+						t.Errorf("%v: %+v", a.Kind, a)
+					}
+				}
+			}
+		}
+	})
+}
