@@ -122,10 +122,10 @@ func TestStructDepth(t *testing.T) {
 	object, list := []byte{}, field(6, nil) // an object, a value
 	for depth := 1; depth <= 1000; depth++ {
 		// object has depth levels, and list one level less.
-		if _, err := parseStruct(object); (err == nil) != (depth <= maxDepth) {
+		if _, err := parseStruct(object); (err == nil) != (depth <= 32) {
 			t.Errorf("%d objects: %v", depth, err)
 		}
-		if _, err := parseStruct(field(1, field(2, list))); (err == nil) != (depth+1 <= maxDepth) {
+		if _, err := parseStruct(field(1, field(2, list))); (err == nil) != (depth+1 <= 32) {
 			t.Errorf("an object and %d lists: %v", depth, err)
 		}
 		object = field(1, field(2, field(5, object)))

@@ -166,3 +166,22 @@ func TestNewRecord(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// After a gap nothing is caught up: one callout each, and the next an interval later.
+func TestGap(t *testing.T) {
+	t.Parallel()
+	r := newRig(full(), nil)
+	r.idle()
+	r.now += int64(time.Hour) + 300*ms
+	gap := r.now
+	r.idle()
+	if r.Record.PolledAt != gap || r.Record.Probes[0].StartedAt != gap {
+		t.Errorf("began at %d and %d, not at %d", r.Record.PolledAt, r.Record.Probes[0].StartedAt, gap)
+	}
+	if r.now = gap + 1000*ms - 1; len(r.due()) != 0 {
+		t.Error("something was caught up")
+	}
+	if r.now++; len(r.due()) != 3 {
+		t.Error("the next ones are not due")
+	}
+}

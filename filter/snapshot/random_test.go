@@ -102,3 +102,18 @@ func TestNew(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// Another stored form needs another version: builds of the plugin share a store while one replaces the other.
+func TestStoredForm(t *testing.T) {
+	t.Parallel()
+	r := &Record{Writer: 2, StartedAt: 3, WrittenAt: 4, Draining: true, RuntimeAt: 5, PolledAt: 6,
+		Keys:   []Key{{maintenance.Switch{On: true, Until: 7}, "v", "re"}},
+		Probes: []Probe{{Seen: true, Healthy: true, Status: 8, Streak: 9, LatencyMs: 10, StartedAt: 11, ChangedAt: 12}}}
+	const want = "\x01\x01" + "\x02\x00\x00\x00\x00\x00\x00\x00" + "\x03\x00\x00\x00\x00\x00\x00\x00" +
+		"\x04\x00\x00\x00\x00\x00\x00\x00" + "\x05\x00\x00\x00\x00\x00\x00\x00" + "\x06\x00\x00\x00\x00\x00\x00\x00" +
+		"\x01\x07\x00\x00\x00\x00\x00\x00\x00" + "\x01\x00v" + "\x02\x00re" +
+		"\x03\x08\x00\x00\x00\x09\x00\x00\x00\x0a\x00\x00\x00" + "\x0b\x00\x00\x00\x00\x00\x00\x00" + "\x0c\x00\x00\x00\x00\x00\x00\x00"
+	if got := string(r.Append(nil)); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -131,3 +131,12 @@ func TestKey(t *testing.T) {
 		t.Errorf("key %d", got)
 	}
 }
+
+func TestProbesWithoutARecord(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.e.Maintenance.Keys = nil
+	if got := Decide(w.c, w.e, nil, false, clock{now, 0}); got.Kind != Unknown {
+		t.Errorf("%v", got.Kind)
+	}
+}
