@@ -46,12 +46,11 @@ func proxyHTTPCall(v *vm, a []uint64) status {
 	name, ok := v.str(a[0], a[1])
 	head, ok2 := v.bytes(a[2], a[3])
 	body, ok3 := v.str(a[4], a[5])
-	trail, ok4 := v.bytes(a[6], a[7])
+	_, ok4 := v.bytes(a[6], a[7])
 	if !ok || !ok2 || !ok3 || !ok4 {
 		return statusInvalidMemoryAccess
 	}
 	m := headers.New(pairs.Decode(head)...)
-	trailers := headers.New(pairs.Decode(trail)...)
 	if !v.write32(a[9], 0) {
 		return statusInvalidMemoryAccess
 	}
@@ -78,7 +77,11 @@ func proxyHTTPCall(v *vm, a []uint64) status {
 	if timeout > 0 {
 		m.Set("x-envoy-expected-rq-timeout-ms", strconv.Itoa(int(timeout)))
 	}
-	req := &UpstreamRequest{Header: toHeader(m), Body: []byte(body), Trailer: toHeader(trailers)}
+	if _, sized := m.Get("content-length"); !sized && mayHaveBody(m.Value(":method")) {
+		m.Add("content-length", "0")
+	}
+	// Trailers get lost: Envoy's asynchronous client has no way to send any.
+	req := &UpstreamRequest{Header: toHeader(m), Body: []byte(body)}
 	call := &httpCallout{id: id}
 	if root.calls == nil {
 		root.calls = make(map[uint32]*httpCallout)

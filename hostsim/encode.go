@@ -57,7 +57,8 @@ func (s *Stream) filterEncodeData(data []byte, end bool) {
 	}
 	s.sendData(data, end && !d.trailing)
 	if end && d.trailing {
-		s.filterEncodeTrailers()
+		// The plugin made them itself, so it is not asked about them.
+		s.sendTrailers()
 	}
 }
 
@@ -141,9 +142,15 @@ func (s *Stream) continueEncoding() {
 // sendHeaders is the way out to the client: what the connection manager and the
 // HTTP/1.1 codec add (ActiveStream::encodeHeaders, StreamEncoderImpl).
 func (s *Stream) sendHeaders(end bool) {
+	m := s.response.headers
+	if _, ok := m.Get(":status"); !ok {
+		// checkRequiredResponseHeaders
+		s.sendLocalReply(localReply{status: http.StatusBadGateway, body: "missing required header: :status",
+			details: "filter_removed_required_response_headers{missing_required_header:_:status}"})
+		return
+	}
 	s.response.passed = true
 	s.headersSent = true
-	m := s.response.headers
 	if _, ok := m.Get("date"); !ok {
 		m.Add("date", s.host.time.Realtime().UTC().Format(http.TimeFormat))
 	}

@@ -138,7 +138,7 @@ func (c *pluginContext) requestAttribute(name string) (any, bool) {
 	case "protocol":
 		return "HTTP/1.1", true
 	case "id":
-		return s.id, true
+		return s.id, c.views.requestHeaders != nil
 	case "size":
 		return int64(len(s.req.body())), true
 	case "duration":
@@ -190,6 +190,12 @@ func (c *pluginContext) responseAttribute(name string) (any, bool) {
 		return s.reply.Details, s.detailed
 	case "flags":
 		return int64(0), true
+	case "grpc_status":
+		// Derived from the HTTP status where there is none (Grpc::Common::getGrpcStatus).
+		if c.stream.code == 0 {
+			return nil, false
+		}
+		return httpToGrpcStatus(c.stream.code), true
 	case "size":
 		return int64(len(s.reply.Body)), true
 	case "headers":
@@ -232,4 +238,21 @@ func (c *pluginContext) xds(name string) (any, bool) {
 		return metadataMessage(nil), true
 	}
 	return nil, false
+}
+
+// httpToGrpcStatus is what gRPC makes of an HTTP status (Grpc::Utility::httpToGrpcStatus).
+func httpToGrpcStatus(code int) int64 {
+	switch code {
+	case 400:
+		return 13 // Internal
+	case 401:
+		return 16 // Unauthenticated
+	case 403:
+		return 7 // PermissionDenied
+	case 404:
+		return 12 // Unimplemented
+	case 429, 502, 503, 504:
+		return 14 // Unavailable
+	}
+	return 2 // Unknown
 }

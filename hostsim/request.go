@@ -108,11 +108,9 @@ func (r *Request) headerMap(h *Host, id string) (*headers.Map, string) {
 			m.Add(f[0], f[1])
 		}
 	}
-	if len(r.Trailer) > 0 || len(r.Chunks) > 1 {
-		if _, ok := m.Get("content-length"); !ok {
-			m.Set("transfer-encoding", "chunked")
-		}
-	} else if n := len(r.body()); n > 0 {
+	// transfer-encoding is gone by then, so a
+	// body in chunks has neither field.
+	if n := len(r.body()); n > 0 && len(r.Trailer) == 0 && len(r.Chunks) < 2 {
 		if _, ok := m.Get("content-length"); !ok {
 			m.Set("content-length", strconv.Itoa(n))
 		}

@@ -42,9 +42,12 @@ type Stream struct {
 
 	started    time.Duration
 	reply      Reply
-	appRequest struct{ body []byte }
-	code       int  // of the response, once there is one
-	detailed   bool // whether the reply has details, were they empty
+	appRequest struct {
+		body     []byte
+		bodiless bool // the headers were all
+	}
+	code     int  // of the response, once there is one
+	detailed bool // whether the reply has details, were they empty
 }
 
 // direction is one half of a stream at the plugin's place in the chain.
@@ -57,6 +60,7 @@ type direction struct {
 	ended    bool // the end of the stream reached the plugin's place
 	trailing bool // trailers reached the plugin's place
 	out      bool // the end of the stream went past the plugin
+	early    bool // continued before the headers callback could pause
 	limited  bool // what is held counts against the buffer limit
 }
 
@@ -137,6 +141,9 @@ func (s *Stream) decodeHeaders(end bool) {
 		s.inDecode--
 		if s.runPrepared() || s.stopped() {
 			return
+		}
+		if d.early {
+			st = headersContinue // whatever the callback returned
 		}
 		if d.stopHeaders(st) {
 			return
@@ -275,6 +282,9 @@ func (s *Stream) releaseRequest() {
 // (FilterManager::commonContinue).
 func (s *Stream) continueDecoding() {
 	d := &s.request
+	if s.inDecode > 0 && !d.passed {
+		d.early = true
+	}
 	if s.stopped() || d.hold == holdNone {
 		return
 	}
@@ -324,7 +334,21 @@ func (s *Stream) addResponseTrailers() *headers.Map {
 // forwardHeaders brings the request to the router.
 func (s *Stream) forwardHeaders(end bool) {
 	s.request.passed = true
+	m := s.request.headers
+	switch _, proto := m.Get("x-forwarded-proto"); {
+	case !proto || m.Value(":path") == "":
+		// No route is looked up without these two (RouteMatcher::route).
+		s.sendLocalReply(localReply{status: http.StatusNotFound, details: "route_not_found"})
+		return
+	case m.Value(":method") == "":
+		s.sendLocalReply(localReply{status: http.StatusServiceUnavailable, body: "missing required header: :method",
+			details: "filter_removed_required_request_headers{missing_required_header:_:method}"})
+		return
+	}
 	s.reply.Forwarded = true
+	// The router writes it into the map that the plugin sees again in the access log.
+	m.Set("x-envoy-expected-rq-timeout-ms", "15000")
+	s.appRequest.bodiless = end
 	if end {
 		s.forward()
 	}
@@ -346,8 +370,7 @@ func (s *Stream) forward() {
 	}
 	s.request.out = true
 	m := s.request.headers.Clone()
-	m.Add("x-envoy-expected-rq-timeout-ms", "15000")
-	if _, sized := m.Get("content-length"); !sized && len(s.appRequest.body) == 0 && mayHaveBody(m.Value(":method")) {
+	if _, sized := m.Get("content-length"); !sized && s.appRequest.bodiless && mayHaveBody(m.Value(":method")) {
 		m.Add("content-length", "0")
 	}
 	up := s.host.app
@@ -361,6 +384,9 @@ func (s *Stream) forward() {
 		return
 	}
 	call := &UpstreamRequest{Header: toHeader(m), Body: s.appRequest.body, Trailer: toHeader(s.request.trailers)}
+	if _, sized := m.Get("content-length"); sized {
+		call.Trailer = nil // HTTP/1.1 has trailers behind chunks only
+	}
 	s.reply.Upstream = call
 	s.host.dispatch(up, s.thread, call, &s.host.appFaults, routeTimeout, func(r *calloutResponse) {
 		if s.stopped() {

@@ -56,7 +56,7 @@ func TestStreams(t *testing.T) {
 				Trailer: hostsim.Header{{"rt", "v"}}},
 			want: `
 				context_create(2 1)
-				request_headers(2 7 0)
+				request_headers(2 6 0)
 				request_body(2 2 0)
 				request_body(2 2 0)
 				request_trailers(2 1)
@@ -172,7 +172,7 @@ func TestStreams(t *testing.T) {
 			req:  &hostsim.Request{Method: "POST", Chunks: [][]byte{[]byte("ab"), []byte("cd")}},
 			want: `
 				context_create(2 1)
-				request_headers(2 7 0)
+				request_headers(2 6 0)
 				request_headers http_call "backend" ":path=/\n:method=GET\n:authority=b" "" "" 1000 = 0 4
 				http_call_response(1 4 5 6 0)
 				http_call_response set_effective_context $stream = 0
@@ -195,7 +195,7 @@ func TestStreams(t *testing.T) {
 			req:  &hostsim.Request{Method: "POST", Chunks: [][]byte{[]byte("ab"), []byte("cd")}},
 			want: `
 				context_create(2 1)
-				request_headers(2 7 0)
+				request_headers(2 6 0)
 				request_body(2 2 0)
 				request_body get_buffer_bytes 0 0 100 = 0 "ab"
 				request_body(2 4 0)

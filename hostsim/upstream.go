@@ -3,9 +3,11 @@ package hostsim
 import (
 	"bytes"
 	"io"
+	"maps"
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -180,9 +182,9 @@ func (w *recorder) response(h *Host) *calloutResponse {
 			}
 		}
 	}
-	for name, vs := range w.header {
+	for _, name := range slices.Sorted(maps.Keys(w.header)) {
 		if rest, ok := strings.CutPrefix(name, http.TrailerPrefix); ok {
-			for _, v := range vs {
+			for _, v := range w.header[name] {
 				trailers.Add(rest, v)
 			}
 		}

@@ -79,6 +79,11 @@ func (m *Map) Values(name string) []string {
 // behind the other pseudo headers, before the first ordinary one.
 func (m *Map) Add(name, value string) {
 	name = lower(name)
+	if name == "host" && len(m.fields) > 0 && m.fields[0].Name[0] == ':' {
+		if _, request := m.Get(":authority"); request {
+			name = ":authority" // one header under two names, in Envoy
+		}
+	}
 	if inline[name] {
 		for i := range m.fields {
 			if m.fields[i].Name == name {
@@ -189,7 +194,7 @@ func lowerSlow(s string) string {
 // the caller's affair.
 var inline = map[string]bool{
 	":authority": true, ":method": true, ":path": true, ":protocol": true, ":scheme": true, ":status": true,
-	"accept": true, "client-trace-id": true, "connection": true, "content-length": true, "content-type": true,
+	"accept": true, "cache-control": true, "client-trace-id": true, "connection": true, "content-length": true, "content-type": true,
 	"envoy-protocol": true, "expect": true, "grpc-message": true, "grpc-status": true, "grpc-timeout": true,
 	"keep-alive": true, "proxy-connection": true, "proxy-status": true, "server": true, "te": true,
 	"date": true, "transfer-encoding": true, "upgrade": true, "user-agent": true, "via": true,
