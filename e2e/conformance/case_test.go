@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/healthgate/healthgate/hostsim"
@@ -27,6 +28,9 @@ type Case struct {
 	Silent []string
 	// Alone is a case that changes what all cases of an Envoy share.
 	Alone bool
+
+	// Unordered is for what happens at once: then the order of lines does not count.
+	Unordered bool
 
 	Steps []Step
 }
@@ -101,4 +105,13 @@ func (c *Case) streams() int {
 		}
 	}
 	return n
+}
+
+// lines is a result of the case as it is compared.
+func (c *Case) lines(r *result) []string {
+	lines := r.lines(c.slug())
+	if c.Unordered {
+		slices.Sort(lines)
+	}
+	return lines
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -21,7 +22,9 @@ func exchange(address string, r *Request, wait func(text string, n int)) (m *mes
 	defer func() {
 		if m == nil || m.start != noAnswer {
 			_ = conn.Close()
+			return
 		}
+		stuck.Store(conn, true)
 	}()
 	if err := conn.SetReadDeadline(time.Now().Add(answerLimit)); err != nil {
 		return nil, err
@@ -51,6 +54,9 @@ func exchange(address string, r *Request, wait func(text string, n int)) (m *mes
 // so that the stream does not end either.
 const noAnswer = "none"
 
+// stuck holds the connections on which no answer came.
+var stuck sync.Map
+
 // answerLimit is how long to wait for an answer. Only a case in which none comes takes so long.
 const answerLimit = 4 * time.Second
 
@@ -68,16 +74,16 @@ func (r *Request) pieces() []string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nhost: %s\r\n", r.method(), r.path(), r.authority())
 	fields := append([][2]string(nil), r.Header...)
-	chunked := len(r.Chunks) > 0 || len(r.Trailer) > 0
+	chunked := len(r.Chunks) > 1 || len(r.Trailer) > 0
 	switch {
 	case chunked:
 		fields = append(fields, [2]string{"transfer-encoding", "chunked"})
-	case r.Body != "":
-		fields = append(fields, [2]string{"content-length", strconv.Itoa(len(r.Body))})
+	case r.content() != "":
+		fields = append(fields, [2]string{"content-length", strconv.Itoa(len(r.content()))})
 	}
 	writeFields(&b, fields)
 	if !chunked {
-		return []string{b.String() + r.Body}
+		return []string{b.String() + r.content()}
 	}
 	var pieces []string
 	for _, chunk := range r.Chunks {
@@ -90,3 +96,6 @@ func (r *Request) pieces() []string {
 	writeFields(&b, r.Trailer)
 	return append(pieces, b.String())
 }
+
+// content is the body in one piece.
+func (r *Request) content() string { return r.Body + strings.Join(r.Chunks, "") }

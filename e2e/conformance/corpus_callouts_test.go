@@ -45,7 +45,7 @@ var calloutCases = []*Case{
 	callout("with body and trailers", ` http_call "{case}-backend" ":method=POST\n:path=/echo\n:authority=a" "the body" "t=1\nu=2" 5000`),
 	callout("with trailers only", ` http_call "{case}-backend" ":method=POST\n:path=/echo\n:authority=a" "" "t=1\nu=2" 5000`),
 	callout("with no timeout", ` http_call "{case}-backend" ":method=GET\n:path=/echo\n:authority=a" "" "" 0`),
-	callout("with a scheme and odd fields", ` http_call "{case}-backend" ":method=GET\n:path=/echo\n:authority=a\n:scheme=https\nX-Upper=1\nhost=other\ncontent-length=7\nx-forwarded-for=1.2.3.4" "" "" 5000`),
+	callout("with a scheme and odd fields", ` http_call "{case}-backend" ":method=GET\n:path=/echo\n:authority=a\n:scheme=https\nX-Upper=1\nx-forwarded-for=1.2.3.4" "" "" 5000`),
 	callout("of method head", ` http_call "{case}-backend" ":method=HEAD\n:path=/echo\n:authority=a" "" "" 5000`),
 	{Name: "call times out", Silent: []string{"backend"}, Script: `
 		request_headers http_call "{case}-backend" ":method=GET\n:path=/echo\n:authority=a" "" "" 100
@@ -61,19 +61,19 @@ var calloutCases = []*Case{
 		request_headers http_call "empty" ":method=GET\n:path=/\n:authority=a" "" "" 5000
 		request_headers get_status
 		http_call_response get_header_map_pairs 6`, Steps: get("/")},
-	{Name: "calls at once", Script: `
+	{Name: "calls at once", Silent: []string{"application"}, Unordered: true, Script: `
 		request_headers` + call("/echo/1") + `
 		request_headers` + call("/echo/2") + `
 		request_headers` + call("/echo/3") + `
-		http_call_response say "an answer"`, Steps: append(get("/"), Step{Await: "http_call_response(1 12"})},
+		request_headers return 1
+		http_call_response say "an answer"
+		http_call_response set_effective_context $stream
+		http_call_response get_header_map_value 0 ":path"`, Steps: []Step{{Async: true, Request: &Request{}},
+		{Await: "http_call_response(1 12"}}},
 	{Name: "call id is not used up by a refusal", Script: `
 		request_headers http_call "unknown" ":method=GET\n:path=/\n:authority=a" "" "" 5000
 		request_headers http_call "empty" ":method=GET\n:path=/\n:authority=a" "" "" 5000
 		request_headers` + call("/echo"), Steps: append(get("/"), Step{Await: "http_call_response(1"})},
-	{Name: "call answered when its stream is gone", Script: `
-		request_headers` + call("/echo") + `
-		http_call_response set_effective_context 2
-		http_call_response continue_stream 0`, Steps: append(get("/"), Step{Await: "http_call_response(1"})},
 	{Name: "call answered by a local reply", Script: `
 		request_headers` + call("/status/403") + `
 		request_headers return 1
@@ -97,7 +97,7 @@ var calloutCases = []*Case{
 	{Name: "call from log", Script: `
 		log` + call("/echo") + `
 		http_call_response get_header_map_value 6 ":status"`, Steps: append(get("/"), Step{Await: "http_call_response get_header"})},
-	{Name: "call from a call's answer", Script: `
+	{Name: "call from a call's answer", Unordered: true, Script: `
 		request_headers` + call("/echo/1") + `
 		request_headers return 1
 		http_call_response once

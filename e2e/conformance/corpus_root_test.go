@@ -19,7 +19,7 @@ var rootCases = []*Case{
 		request_headers get_header_map_pairs 0
 		request_headers define_metric 0 "{case}.c" >m
 		request_headers increment_metric $m 1`, Steps: get("/echo")},
-	{Name: "time", Script: `
+	{Name: "the clock", Script: `
 		request_headers get_current_time_nanoseconds`, Steps: get("/")},
 	{Name: "status", Script: `
 		configure get_status

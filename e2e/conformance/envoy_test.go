@@ -38,7 +38,7 @@ func (r *run) play(t testing.TB, limit time.Duration) {
 		}
 		async.Wait()
 	}
-	r.wait(limit, func() bool { return slices.Equal(r.result().lines(r.c.slug()), r.want) })
+	r.wait(limit, func() bool { return slices.Equal(r.c.lines(r.result()), r.want) })
 }
 
 // wait reports whether the condition came to hold.

@@ -40,7 +40,7 @@ const fresh = 25 * time.Millisecond
 var (
 	anyLine    = regexp.MustCompile(`^\[\d{4}-[^\]]*\]\[(\d+)\]\[(\w+)\]\[(\w+)\] \[[^\]]*\] ?(.*)$`)
 	pluginLine = regexp.MustCompile(`^wasm log (\w+)(?: \w+)?: ?(.*)$`)
-	refusal    = regexp.MustCompile(`^(\w+): Unable to create Wasm`)
+	refusal    = regexp.MustCompile(`(\w+): Unable to create Wasm`)
 )
 
 func (j *journal) update() {
@@ -72,12 +72,13 @@ func readLog(lines []string) (log map[string][]logLine, refused map[string]bool)
 	mainThread := ""
 	var last *logLine
 	for _, line := range lines {
+		if r := refusal.FindStringSubmatch(line); r != nil {
+			refused[r[1]] = true
+		}
 		m := anyLine.FindStringSubmatch(line)
 		if m == nil {
 			if last != nil {
 				last.message += "\n" + line
-			} else if r := refusal.FindStringSubmatch(line); r != nil {
-				refused[r[1]] = true
 			}
 			continue
 		}

@@ -50,6 +50,9 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 			host.FaultAllCallouts(upstream, &hostsim.CalloutFault{Kind: hostsim.CalloutNever})
 		}
 	}
+	if c.Policy == hostsim.FailReload {
+		host.Advance(2 * time.Second) // on Envoy, the back-off is over long before the first request
+	}
 	s := &simulation{t, c, host, nil}
 	for _, step := range c.Steps {
 		s.step(step)
@@ -61,13 +64,15 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 	for _, stream := range s.streams {
 		reply := stream.Reply()
 		r.replies = append(r.replies, clientReply{reply.Status, reply.Header, string(reply.Body), reply.Trailer, reply.Reset})
-		r.details = append(r.details, details(reply.Status, reply.Details))
+		if stream.Done() {
+			r.details = append(r.details, details(reply.Status, reply.Details))
+		}
 	}
 	r.app = simSeen(host.UpstreamRequests("application"))
 	r.backend = simSeen(host.UpstreamRequests(slug + "-backend"))
 	r.log = simLog(host.Logs())
 	for _, m := range host.Metrics() {
-		if m.Samples == nil && strings.HasPrefix(m.Name, slug) {
+		if m.Samples == nil && !strings.HasSuffix(m.Name, ".h") && strings.HasPrefix(m.Name, slug) {
 			r.metrics = append(r.metrics, metric(m.Name, m.Value))
 		}
 	}

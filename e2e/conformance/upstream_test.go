@@ -80,7 +80,7 @@ func handler(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	a := answer(r.Method, r.RequestURI, body.String())
-	if a.abort || a.cut {
+	if a.abort {
 		panic(http.ErrAbortHandler)
 	}
 	for _, f := range a.header {
@@ -92,5 +92,8 @@ func handler(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(a.status)
 	if !bodiless(r.Method, a.status) {
 		_, _ = w.Write([]byte(a.body)) // into memory
+	}
+	if a.cut {
+		panic(http.ErrAbortHandler)
 	}
 }
