@@ -96,17 +96,6 @@ func (c *Case) silent(upstream string) bool {
 	return false
 }
 
-// streams is how many requests the case sends at least.
-func (c *Case) streams() int {
-	n := 0
-	for _, s := range c.Steps {
-		if s.Request != nil || s.Until != nil {
-			n++
-		}
-	}
-	return n
-}
-
 // lines is a result of the case as it is compared.
 func (c *Case) lines(r *result) []string {
 	lines := r.lines(c.slug())

@@ -36,9 +36,9 @@ func readMessage(r *bufio.Reader, response bool, bodiless func(m *message) bool)
 		return nil, err
 	}
 	m := &message{start: start}
-	if m.header, err = readFields(r); err != nil {
-		m.cut = true
-		return m, nil
+	m.header, err = readFields(r)
+	if m.cut = err != nil; m.cut {
+		return m, nil //nolint:nilerr // a message that was cut off is a result to compare
 	}
 	length, sized := m.get("content-length")
 	encoding, _ := m.get("transfer-encoding")
