@@ -1,11 +1,24 @@
 package conformance
 
-import "slices"
+// group is the cases about one subject.
+type group struct {
+	name  string
+	cases []*Case
+}
+
+var groups = []group{
+	{"headers", headerCases}, {"bodies", bodyCases}, {"shared", sharedCases}, {"metrics", metricCases}, {"flow", flowCases},
+	{"replies", replyCases}, {"callouts", calloutCases}, {"properties", propertyCases}, {"root", rootCases},
+	{"traps", trapCases}, {"filter", filterCases},
+}
 
 // corpus is all cases.
 func corpus() []*Case {
-	return slices.Concat(headerCases, bodyCases, sharedCases, metricCases, flowCases, replyCases, calloutCases,
-		propertyCases, rootCases, trapCases)
+	var all []*Case
+	for _, g := range groups {
+		all = append(all, g.cases...)
+	}
+	return all
 }
 
 // get and post are the steps of most cases.

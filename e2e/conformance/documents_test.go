@@ -1,0 +1,95 @@
+package conformance
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/hostsim"
+)
+
+var update = flag.Bool("update", false, "write hostsim's CONFORMANCE.md and DIFFERENCES.md anew")
+
+// TestDocuments holds hostsim's documents to what the corpus covers and to the list of differences.
+func TestDocuments(t *testing.T) {
+	for _, c := range corpus() {
+		expected(t, c, hostsim.Envoy140)
+	}
+	document(t, "CONFORMANCE.md", coverage())
+	document(t, "DIFFERENCES.md", listing())
+}
+
+func document(t *testing.T, name, want string) {
+	t.Helper()
+	file := filepath.Join(envoytest.Root, "hostsim", name)
+	if *update {
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(file)
+	if err != nil || string(got) != want {
+		t.Errorf("hostsim/%s is not what the cases say (%v): make conformance-table writes it anew", name, err)
+	}
+}
+
+// coverage counts, for each call between host and plugin, the cases whose trace on hostsim has it.
+func coverage() string {
+	calls := map[string]bool{}
+	for _, r := range traces.of {
+		for call := range r.calls {
+			calls[call] = true
+		}
+	}
+	var b strings.Builder
+	b.WriteString("# What the conformance cases cover\n\n" +
+		"Each case runs on hostsim and on a real Envoy, and must show the same. This table says in how many cases, by\n" +
+		"subject, a call between host and plugin happens. It is written by `make conformance-table` from hostsim's own\n" +
+		"trace of each case.\n\n| call |")
+	for _, g := range groups {
+		fmt.Fprintf(&b, " %s |", g.name)
+	}
+	b.WriteString(" all |\n|---|" + strings.Repeat("--:|", len(groups)+1) + "\n| cases |")
+	for _, g := range groups {
+		fmt.Fprintf(&b, " %d |", len(g.cases))
+	}
+	fmt.Fprintf(&b, " %d |\n", len(corpus()))
+	for _, call := range slices.Sorted(maps.Keys(calls)) {
+		fmt.Fprintf(&b, "| `%s` |", call)
+		all := 0
+		for _, g := range groups {
+			n := 0
+			for _, c := range g.cases {
+				if r := traces.of[c.Name]; r != nil && r.calls[call] > 0 {
+					n++
+				}
+			}
+			all += n
+			fmt.Fprintf(&b, " %d |", n)
+		}
+		fmt.Fprintf(&b, " %d |\n", all)
+	}
+	return b.String()
+}
+
+// listing is the differences that are allowed.
+func listing() string {
+	var b strings.Builder
+	b.WriteString("# Where hostsim is not Envoy\n\n" +
+		"All that the conformance cases found and that hostsim does not imitate, with the reason. No other difference passes\n" +
+		"`make conformance`. This list is written by `make conformance-table` from the one that the comparison uses.\n")
+	for _, d := range differences {
+		fmt.Fprintf(&b, "\n- **%s** %s Cases: %s.\n", d.what, d.reason, strings.Join(d.cases, "; "))
+	}
+	b.WriteString("\nThe clock, ids, ports, the numbers of shared data and queues (which count over a whole Envoy), and how a message is\n" +
+		"cut into bytes on a connection (`transfer-encoding`, `connection`) are not compared. Histograms are not either.\n" +
+		"A local reply sent from `on_log`, `on_done` or in the midst of a response body ends the process of a real Envoy, so no\n" +
+		"case does that.\n")
+	return b.String()
+}
