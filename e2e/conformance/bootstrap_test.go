@@ -37,7 +37,9 @@ func bootstrap(t testing.TB, runs []*run, wasm func(*Case) string) *envoytest.Co
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return &envoytest.Config{AdminPort: admin, Bootstrap: object{
+	config := crashing(t)
+	config.AdminPort = admin
+	config.Bootstrap = object{
 		"node":  nodeConfig,
 		"admin": object{"address": address(admin)},
 		"layered_runtime": object{"layers": []any{
@@ -45,7 +47,15 @@ func bootstrap(t testing.TB, runs []*run, wasm func(*Case) string) *envoytest.Co
 		}},
 		"dynamic_resources": object{"lds_config": object{"path_config_source": object{"path": file}, "resource_api_version": "V3"}},
 		"static_resources":  object{"clusters": clusters},
-	}}
+	}
+	return config
+}
+
+// crashing is a configuration whose plugins may crash, as many cases make them. The harness allows it to the build of
+// the plugin that it knows by this name.
+func crashing(t testing.TB) *envoytest.Config {
+	t.Helper()
+	return envoytest.Shipped(t, "healthgate_faults.wasm", 0)
 }
 
 func address(port int) object {
