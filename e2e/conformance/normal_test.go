@@ -15,6 +15,8 @@ var rules = []struct {
 	{regexp.MustCompile(`[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT`), "DATE"},
 	{regexp.MustCompile(`(x-envoy-upstream-service-time)([:=]) ?\d+`), "$1${2}MS"},
 	{regexp.MustCompile(`(x-envoy-upstream-service-time" = 0) "\d+"`), `$1 "MS"`},
+	// That time is in the size, too, with as many digits as it has.
+	{regexp.MustCompile(`(get_header_map_size [26] = 0) \d{3}$`), "$1 BYTES"},
 	{regexp.MustCompile(`(get_current_time_nanoseconds = 0) \d{19}$`), "$1 NANOSECONDS"},
 	{regexp.MustCompile(`0x[0-9a-f]+`), "0xADDRESS"},
 	{regexp.MustCompile(`(application)-CASE`), "$1"},
