@@ -99,6 +99,9 @@ conformance: filter ## run each conformance case on hostsim and on two real Envo
 conformance-table: filter ## write what the conformance cases cover, and where hostsim is not Envoy, anew
 	$(GO) test -count=1 -run TestDocuments ./e2e/conformance -update
 
+bench: filter ## health checks on hostsim beside the SDK's emulator, and what a new host takes
+	$(GO) test -run '^$$' -bench . -count 5 ./filter/simtest
+
 fuzz: check-go ## fuzz each fuzz test for FUZZTIME (30s)
 	@scripts/fuzz $(FUZZTIME)
 
