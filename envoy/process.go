@@ -60,9 +60,6 @@ func Start(c Command) (*Process, error) {
 // Done is closed when Envoy has ended, whoever ended it.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// PID is Envoy's process id.
-func (p *Process) PID() int { return p.cmd.Process.Pid }
-
 // Ready waits until Envoy serves requests.
 func (p *Process) Ready(ctx context.Context) error {
 	for {
