@@ -16,6 +16,9 @@ MATRIX := 1.36.4 1.37.0 1.38.2 1.39.3
 LINTER_VERSION := v2.15.0
 LINTER := .tools/golangci-lint-$(LINTER_VERSION)/golangci-lint
 
+# Packages under e2e/ that have a target of their own: they need more than Go and an Envoy, or longer.
+OWN_TARGET := /e2e/(conformance|lb|watch|bench|soak)(/|$$)
+
 # Everything that can change the plugin; its tests can't.
 FILTER_SOURCES := $(shell find filter -type f ! -name '*_test.go') go.mod go.sum
 
@@ -77,13 +80,13 @@ test-unit: filter check-race ## all tests that need no Envoy, with the race dete
 	$(GO) test $(RACE) -tags retired_sdk ./filter
 
 test-e2e: filter check-race ## the tests on a real Envoy (the newest, or HEALTHGATE_ENVOY_VERSION)
-	$(GO) test $(RACE) -count=1 -timeout 30m -v $$($(GO) list ./e2e/... | grep -v /conformance)
+	$(GO) test $(RACE) -count=1 -timeout 30m -v $$($(GO) list ./e2e/... | grep -vE '$(OWN_TARGET)')
 
 test-tinygo: filter-tinygo ## the tests that load a .wasm, on the small build
 	@TAGS=healthgate_faults scripts/build-tinygo build/tinygo/healthgate_faults.wasm
 	HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm \
 	HEALTHGATE_FAULTY_WASM=$(CURDIR)/build/tinygo/healthgate_faults.wasm \
-		$(GO) test -count=1 -timeout 30m ./filter/link ./filter/simtest $$($(GO) list ./e2e/... | grep -v /conformance)
+		$(GO) test -count=1 -timeout 30m ./filter/link ./filter/simtest $$($(GO) list ./e2e/... | grep -vE '$(OWN_TARGET)')
 
 test-matrix: filter ## the tests on a real Envoy, for each older version
 	@for version in $(MATRIX); do \
