@@ -17,7 +17,7 @@ LINTER_VERSION := v2.15.0
 LINTER := .tools/golangci-lint-$(LINTER_VERSION)/golangci-lint
 
 # Packages under e2e/ that have a target of their own: they need more than Go and an Envoy, or longer.
-OWN_TARGET := /e2e/(conformance|lb|watch|bench|soak)(/|$$)
+OWN_TARGET := /e2e/(conformance|lb|watch|soak)(/|$$)
 
 # Everything that can change the plugin; its tests can't.
 FILTER_SOURCES := $(shell find filter -type f ! -name '*_test.go') go.mod go.sum
