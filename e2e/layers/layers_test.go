@@ -1,0 +1,144 @@
+package layers
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/e2e/internal/app"
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+func TestMain(m *testing.M) { os.Exit(envoytest.Main(m)) }
+
+const (
+	workers = 4
+	rounds  = 3
+	// The polling interval and timeout of envoy/bootstrap.yaml, and what a busy machine may add.
+	limit = 1500*time.Millisecond + 3*time.Second
+)
+
+// TestEachWay throws maintenance and clears it again through each way, one after the other, in one Envoy that has all
+// of them as layers, while checks and users come. What the log of the test shows at its end is how long each took.
+func TestEachWay(t *testing.T) {
+	t.Parallel()
+	application := app.Start(t)
+	config := envoytest.Shipped(t, envoytest.Wasm(t), application.Port)
+	var e *envoytest.Envoy
+	admin := func(_ *testing.T, key, value string) { e.SetRuntime(key, value) }
+
+	mounted := &configMap{mount: t.TempDir()}
+	mounted.set(t, "", "")
+	file := rtdsFile{filepath.Join(t.TempDir(), "rtds.json"), "from_file"}
+	file.set(t, "", "")
+	server := startRTDS(t, "from_server")
+	insertLayers(config,
+		envoytest.Object{"name": "configmap", "disk_layer": envoytest.Object{"symlink_root": mounted.root()}},
+		rtdsLayer(file.layer, envoytest.Object{
+			"resource_api_version": "V3",
+			"path_config_source":   envoytest.Object{"path": file.path},
+		}),
+		rtdsLayer(server.layer, server.config(config)),
+	)
+	ways := []way{
+		{"admin layer", polled, "true", admin},
+		{"disk layer", polled, "true", diskLayer(config.Disk())},
+		{"ConfigMap", polled, "true", mounted.set},
+		{"RTDS, a file", polled, "true", file.set},
+		{"RTDS, a server", polled, "true", server.set},
+		{"runtime_fraction, admin layer", routed, "100", admin},
+		{"runtime_fraction, RTDS server", routed, "100", server.set},
+	}
+	diskLayer(config.Disk())(t, "healthgate.unused", "0") // the layer is there from the start
+
+	e = envoytest.Start(t, config, workers)
+	url := "http://" + config.Listener("ingress").Address()
+	envoytest.Eventually(t, envoytest.Limit, "healthy", func() error { return answers(url+check, fine) })
+	users := startLoad(t, url+"/shop", 4, 10*time.Millisecond)
+	checks := startLoad(t, url+check, 2*workers, 4*time.Millisecond)
+
+	var table strings.Builder
+	fmt.Fprintf(&table, "%-32s %14s %14s %14s %14s\n", "", "first 503", "last 200", "first 200", "last 503")
+	for _, w := range ways {
+		for round := range rounds {
+			// The filter polls once a second. Each round is thrown at another point between two polls.
+			quiet := 250*time.Millisecond + time.Second*time.Duration(round)/rounds
+			on := w.toggle(t, checks, quiet, w.on, fine, sorry)
+			off := w.toggle(t, checks, quiet, "", sorry, fine)
+			fmt.Fprintf(&table, "%-32s %14v %14v %14v %14v\n", w.name, on.first, on.last, off.first, off.last)
+		}
+	}
+	t.Logf("since the change was made:\n%s", &table)
+
+	users.stop()
+	seen, err := users.answers()
+	if err != nil {
+		t.Errorf("a user's request failed: %v", err)
+	}
+	if n := seen["200 app /shop"].times; len(seen) != 1 || n == 0 {
+		t.Errorf("users were answered %v", seen)
+	}
+	if _, err := checks.answers(); err != nil {
+		t.Errorf("a check failed: %v", err)
+	}
+}
+
+// took is when, after a change, the new answer came for the first time, and the old one for the last.
+type took struct{ first, last time.Duration }
+
+// toggle sets the way's key and waits until no worker has given the old answer for a while.
+func (w way) toggle(t *testing.T, checks *load, quiet time.Duration, value, before, after string) took {
+	t.Helper()
+	checks.reset()
+	start := time.Now()
+	w.set(t, w.key, value)
+	var seen map[string]sighting
+	// So many checks in a row, of as many connections, reach every worker but for one case in a million.
+	const enough = 12 * workers
+	envoytest.Eventually(t, envoytest.Limit, fmt.Sprintf("%s: all workers answer %s", w.name, after), func() error {
+		seen, _ = checks.answers()
+		if old := seen[before].last; seen[after].times < enough || time.Since(old) < quiet || time.Since(seen[after].first) < quiet {
+			return fmt.Errorf("checks are answered %v", seen)
+		}
+		return nil
+	})
+	for answer := range seen {
+		if answer != before && answer != after {
+			t.Errorf("%s: between %q and %q checks were answered %q", w.name, before, after, answer)
+		}
+	}
+	first := seen[after].first.Sub(start)
+	if first > limit {
+		t.Errorf("%s: the first %s came after %v, the limit is %v", w.name, after, first, limit)
+	}
+	var last time.Duration
+	if s := seen[before]; s.times > 0 {
+		last = s.last.Sub(start)
+	}
+	return took{first.Round(time.Millisecond), last.Round(time.Millisecond)}
+}
+
+// insertLayers puts runtime layers below the admin layer, which is the last.
+func insertLayers(c *envoytest.Config, layers ...envoytest.Object) {
+	runtime := envoytest.At[envoytest.Object](c.Bootstrap, "layered_runtime")
+	all := runtime["layers"].([]any)
+	below, admin := all[:len(all)-1], all[len(all)-1]
+	var out []any
+	out = append(out, below...)
+	for _, l := range layers {
+		out = append(out, l)
+	}
+	runtime["layers"] = append(out, admin)
+}
+
+// answers returns an error unless the URL gives the answer: a condition for Eventually.
+func answers(url, want string) error {
+	got, err := get(url)
+	if err == nil && got != want {
+		err = fmt.Errorf("%s answers %s", url, got)
+	}
+	return err
+}
