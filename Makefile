@@ -24,7 +24,7 @@ FILTER_SOURCES := $(shell find filter -type f ! -name '*_test.go') go.mod go.sum
 
 export HEALTHGATE_ENVOY_VERSION
 
-.PHONY: help filter filter-tinygo run sim envoy test lint test-unit test-e2e test-tinygo test-matrix conformance conformance-table fuzz clean check-go check-race
+.PHONY: help filter filter-tinygo run sim envoy test lint test-unit test-e2e test-lb test-tinygo test-matrix conformance conformance-table fuzz clean check-go check-race
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +87,9 @@ test-tinygo: filter-tinygo ## the tests that load a .wasm, on the small build
 	HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm \
 	HEALTHGATE_FAULTY_WASM=$(CURDIR)/build/tinygo/healthgate_faults.wasm \
 		$(GO) test -count=1 -timeout 30m ./filter/link ./filter/simtest $$($(GO) list ./e2e/... | grep -vE '$(OWN_TARGET)')
+
+test-lb: filter check-race ## two Envoys behind a real HAProxy, under load (Debian: apt-get install haproxy)
+	$(GO) test $(RACE) -count=1 -timeout 10m -v ./e2e/lb
 
 test-matrix: filter ## the tests on a real Envoy, for each older version
 	@for version in $(MATRIX); do \

@@ -1,0 +1,120 @@
+package lb
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+// haproxy is a running HAProxy with the configuration that operators copy, envoy/haproxy.cfg.
+type haproxy struct {
+	port   int
+	socket string
+}
+
+func startHAProxy(t *testing.T, envoys ...*node) *haproxy {
+	t.Helper()
+	binary, err := exec.LookPath("haproxy")
+	if err != nil {
+		t.Fatal("HAProxy is missing; install it (Debian, Ubuntu: apt-get install haproxy)")
+	}
+	text, err := os.ReadFile(filepath.Join(envoytest.Root, "envoy", "haproxy.cfg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A socket's path must be short, and t.TempDir's need not be.
+	dir, err := os.MkdirTemp("", "hg-lb-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	h := &haproxy{envoytest.ReservePort(t), filepath.Join(dir, "haproxy.sock")}
+	config := string(text)
+	for old, value := range map[string]string{
+		"stats socket haproxy.sock": "stats socket " + h.socket,
+		"127.0.0.1:8080":            envoytest.Loopback(h.port),
+		"127.0.0.1:10000":           envoys[0].address,
+		"127.0.0.1:10001":           envoys[1].address,
+		"inter 2s":                  "inter 250ms", // the test need not be patient
+	} {
+		if strings.Count(config, old) != 1 {
+			t.Fatalf("envoy/haproxy.cfg has not one %q", old)
+		}
+		config = strings.Replace(config, old, value, 1)
+	}
+	file := filepath.Join(dir, "haproxy.cfg")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log := &envoytest.Log{}
+	cmd := exec.Command(binary, "-f", file, "-db")
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM) // fails when it has ended by itself
+		_ = cmd.Wait()                          // HAProxy ends with 143
+		if t.Failed() {
+			t.Logf("HAProxy's log:\n%s", log.Tail(60))
+		}
+	})
+	return h
+}
+
+// states returns what HAProxy thinks of each server, "UP" or "DOWN" (HAProxy's management guide, 9.1, "status").
+func (h *haproxy) states() (map[string]string, error) {
+	conn, err := net.Dial("unix", h.socket)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetDeadline(time.Now().Add(envoytest.Limit)); err != nil {
+		return nil, err
+	}
+	if _, err := io.WriteString(conn, "show stat\n"); err != nil {
+		return nil, err
+	}
+	rows, err := csv.NewReader(conn).ReadAll()
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 {
+		return nil, io.ErrUnexpectedEOF
+	}
+	column := map[string]int{}
+	for i, name := range rows[0] {
+		column[name] = i
+	}
+	out := map[string]string{}
+	for _, row := range rows[1:] {
+		if row[0] == "app" && row[column["svname"]] != "BACKEND" {
+			out[row[column["svname"]]] = row[column["status"]]
+		}
+	}
+	return out, nil
+}
+
+// waits until HAProxy thinks so of its servers, in the order of the configuration, and says how long that took.
+func (h *haproxy) waits(t *testing.T, first, second string) {
+	t.Helper()
+	want := map[string]string{"envoy1": first, "envoy2": second}
+	took := envoytest.Eventually(t, envoytest.Limit, fmt.Sprintf("HAProxy says %v", want), func() error {
+		got, err := h.states()
+		if err == nil && fmt.Sprint(got) != fmt.Sprint(want) {
+			err = fmt.Errorf("HAProxy says %v", got)
+		}
+		return err
+	})
+	t.Logf("HAProxy says %v after %v", want, took.Round(time.Millisecond))
+}

@@ -1,0 +1,151 @@
+package lb
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/healthgate/healthgate/e2e/internal/app"
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+func TestMain(m *testing.M) { os.Exit(envoytest.Main(m)) }
+
+// node is an Envoy and the application behind it.
+type node struct {
+	app     *app.App
+	config  *envoytest.Config
+	envoy   *envoytest.Envoy
+	address string
+}
+
+func startNode(t *testing.T) *node {
+	t.Helper()
+	a := app.Start(t)
+	c := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
+	return &node{a, c, envoytest.Start(t, c, 2), c.Listener("ingress").Address()}
+}
+
+// maintenance throws or clears maintenance on disk, where it outlives a restart of Envoy.
+func (n *node) maintenance(t *testing.T, on string) {
+	t.Helper()
+	out, err := exec.Command(filepath.Join(envoytest.Root, "envoy", "disk-layer"),
+		n.config.Disk(), "set", "healthgate.maintenance", on).CombinedOutput()
+	if err != nil {
+		t.Fatalf("disk-layer: %v\n%s", err, out)
+	}
+}
+
+// idle waits until no request runs any more.
+func (n *node) idle(t *testing.T) {
+	t.Helper()
+	envoytest.Eventually(t, envoytest.Limit, "no request runs", func() error {
+		return n.envoy.Stat("http.ingress.downstream_rq_active", 0)
+	})
+}
+
+// restart ends the Envoy and starts it again: an upgrade.
+func (n *node) restart(t *testing.T) {
+	t.Helper()
+	n.envoy.Stop()
+	n.envoy = envoytest.Start(t, n.config, 2)
+}
+
+func (n *node) visits() int { return n.app.Count("/shop") }
+
+// site is two nodes behind an HAProxy, and users who come all the time.
+func site(t *testing.T) (a, b *node, h *haproxy, u *users) {
+	a, b = startNode(t), startNode(t)
+	h = startHAProxy(t, a, b)
+	h.waits(t, "UP", "UP")
+	return a, b, h, startUsers(t, 16, h)
+}
+
+// TestMaintenance takes one node out and back. Users do not notice, not even the one whose request runs on it.
+func TestMaintenance(t *testing.T) {
+	t.Parallel()
+	a, b, h, u := site(t)
+	u.more(t, 200)
+	if a.visits() == 0 || b.visits() == 0 {
+		t.Fatalf("before maintenance the nodes saw %d and %d requests", a.visits(), b.visits())
+	}
+
+	const slow = "/slow"
+	releaseA, releaseB := a.app.Hold(slow), b.app.Hold(slow)
+	running := make(chan error, 2)
+	for range 2 { // one for each node, by turns
+		go func() {
+			r, err := http.Get("http://" + envoytest.Loopback(h.port) + slow)
+			if err == nil {
+				err = r.Body.Close()
+				if r.StatusCode != http.StatusOK {
+					err = errors.Join(err, fmt.Errorf("answered %s", r.Status))
+				}
+			}
+			running <- err
+		}()
+	}
+	envoytest.Eventually(t, envoytest.Limit, "slow requests run", func() error {
+		if got := a.app.Count(slow) + b.app.Count(slow); got != 2 {
+			return fmt.Errorf("%d of 2", got)
+		}
+		return nil
+	})
+
+	a.maintenance(t, "true")
+	h.waits(t, "DOWN", "UP")
+	u.more(t, 50) // those that HAProxy had already sent
+	before, other := a.visits(), b.visits()
+	u.more(t, 300)
+	if got := a.visits() - before; got != 0 {
+		t.Errorf("a node in maintenance got %d more requests", got)
+	}
+	if b.visits() == other {
+		t.Error("no node got the requests")
+	}
+	releaseA()
+	releaseB()
+	for range 2 {
+		if err := <-running; err != nil {
+			t.Errorf("a request that ran when maintenance began: %v", err)
+		}
+	}
+
+	a.maintenance(t, "false")
+	h.waits(t, "UP", "UP")
+	before = a.visits()
+	u.more(t, 200)
+	if a.visits() == before {
+		t.Error("the node that came back gets no requests")
+	}
+	u.noneFailed(t)
+}
+
+// TestRollingPass takes both nodes out, one after the other, and restarts each while it is out.
+func TestRollingPass(t *testing.T) {
+	t.Parallel()
+	a, b, h, u := site(t)
+	for _, turn := range []struct {
+		node       *node
+		one, other string
+	}{{a, "DOWN", "UP"}, {b, "UP", "DOWN"}} {
+		u.more(t, 100)
+		turn.node.maintenance(t, "true")
+		h.waits(t, turn.one, turn.other)
+		turn.node.idle(t)
+		turn.node.restart(t)
+		before := turn.node.visits()
+		u.more(t, 300)
+		if got := turn.node.visits() - before; got != 0 {
+			t.Errorf("a node that was restarted during maintenance got %d requests", got)
+		}
+		turn.node.maintenance(t, "false")
+		h.waits(t, "UP", "UP")
+	}
+	u.more(t, 200)
+	u.noneFailed(t)
+}
