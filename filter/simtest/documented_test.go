@@ -1,0 +1,103 @@
+package simtest
+
+import (
+	"bufio"
+	"encoding/json"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/healthgate/healthgate/hostsim"
+)
+
+// fenced finds a fenced block of docs/load-balancers.md: its language and what is in it.
+var fenced = regexp.MustCompile("(?ms)^```(http|yaml)\n(.*?)^```$")
+
+// TestDocumentedLoadBalancers plays each check of docs/load-balancers.md against the settings that stand below it there.
+func TestDocumentedLoadBalancers(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/load-balancers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Where the check comes from: an address of the block's trusted list.
+	peers := map[string]string{
+		"alb": "10.0.4.9", "gcp": "35.191.12.1", "azure": "168.63.129.16", "haproxy": "192.0.2.10",
+		"kubelet": "10.128.3.4", "envoy": "192.0.2.5",
+	}
+	above, tested := "", 0
+	for _, block := range fenced.FindAllStringSubmatch(string(text), -1) {
+		if block[1] == "http" {
+			above = block[2]
+			continue
+		}
+		check := above
+		settings, name := endpointIn(t, block[2])
+		peer := net.JoinHostPort(peers[name], "40000")
+		tested++
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newReady(t, settings)
+			worker := s.Host.Worker(0)
+			if r := worker.Do(request(t, check, peer)); r.Forwarded || r.Status != 200 {
+				t.Errorf("the check was answered %d, forwarded %v, want the filter's 200", r.Status, r.Forwarded)
+			}
+			stranger := request(t, check, "198.51.100.7:40000")
+			if r := worker.Do(stranger); !r.Forwarded {
+				t.Errorf("a check from a source that is not trusted was answered %d", r.Status)
+			}
+			// Azure's users never come from the address of its probes.
+			if r := worker.Do(user(peer)); !r.Forwarded && name != "azure" {
+				t.Errorf("a user's request from the load balancer's address was answered %d", r.Status)
+			}
+		})
+	}
+	if tested != len(peers) {
+		t.Errorf("the document has settings for %d load balancers, the test knows %d", tested, len(peers))
+	}
+}
+
+// endpointIn returns a YAML configuration as JSON, and the name of its one endpoint.
+func endpointIn(t *testing.T, text string) (settings, name string) {
+	t.Helper()
+	var document struct {
+		Endpoints []map[string]any `yaml:"endpoints" json:"endpoints"`
+	}
+	if err := yaml.Unmarshal([]byte(text), &document); err != nil || len(document.Endpoints) != 1 {
+		t.Fatalf("%v in\n%s", err, text)
+	}
+	out, err := json.Marshal(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out), document.Endpoints[0]["name"].(string)
+}
+
+// request reads a request as it stands in the document.
+func request(t *testing.T, text, peer string) *hostsim.Request {
+	t.Helper()
+	raw := strings.ReplaceAll(strings.TrimSpace(text), "\n", "\r\n") + "\r\n\r\n"
+	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(raw)))
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, text)
+	}
+	out := &hostsim.Request{Method: r.Method, Path: r.RequestURI, Authority: r.Host, Peer: peer}
+	for name, values := range r.Header {
+		for _, value := range values {
+			out.Header = append(out.Header, [2]string{strings.ToLower(name), value})
+		}
+	}
+	return out
+}
+
+// user is a request for the path of the checks that a load balancer of layer 7 forwards for a user.
+func user(peer string) *hostsim.Request {
+	return &hostsim.Request{Path: "/healthz", Authority: "shop.example", Peer: peer, Header: hostsim.Header{
+		{"user-agent", "Mozilla/5.0"}, {"x-forwarded-for", "203.0.113.5"},
+	}}
+}
