@@ -105,7 +105,12 @@ conformance: filter ## run each conformance case on hostsim and on two real Envo
 conformance-table: filter ## write what the conformance cases cover, and where hostsim is not Envoy, anew
 	$(GO) test -count=1 -run TestDocuments ./e2e/conformance -update
 
-bench: filter ## health checks on hostsim beside the SDK's emulator, and what a new host takes
+# make bench SECTIONS=checks QUICK=1 measures these sections alone, and only to see that all works.
+bench: filter ## measure the filter beside what else answers health checks (SECTIONS, ROUNDS, QUICK=1); needs wrk
+	@$(GO) build -o build/bench/bench ./e2e/bench/cmd/bench
+	@build/bench/bench -sections '$(SECTIONS)' $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(QUICK),-quick)
+
+bench-hostsim: filter ## health checks on hostsim beside the SDK's emulator, and what a new host takes
 	$(GO) test -run '^$$' -bench . -count 5 ./filter/simtest
 
 fuzz: check-go ## fuzz each fuzz test for FUZZTIME (30s)

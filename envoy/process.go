@@ -60,6 +60,9 @@ func Start(c Command) (*Process, error) {
 // Done is closed when Envoy has ended, whoever ended it.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
+// PID returns the process's id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Ready waits until Envoy serves requests.
 func (p *Process) Ready(ctx context.Context) error {
 	for {

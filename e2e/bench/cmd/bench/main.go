@@ -1,0 +1,165 @@
+// Command bench measures healthgate beside what else could answer a load balancer's health checks. See ../../README.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/healthgate/healthgate/e2e/bench/internal/bench"
+	"github.com/healthgate/healthgate/e2e/bench/internal/report"
+	"github.com/healthgate/healthgate/e2e/bench/internal/system"
+	"github.com/healthgate/healthgate/e2e/bench/internal/wrk"
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+func main() {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	switch {
+	case errors.Is(err, errUsage):
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+var errUsage = errors.New("usage")
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	var (
+		list   = flags.String("sections", "", "what to measure, as in checks,traffic (default all)")
+		rounds = flags.Int("rounds", 7, "how often each case is measured")
+		quick  = flags.Bool("quick", false, "see that all works: the figures are worth nothing")
+		seed   = flags.Uint64("seed", uint64(time.Now().UnixNano()), "of the order of the cases")
+	)
+	flags.Usage = func() {
+		fmt.Fprintf(stderr, "usage: bench [flags]\n\nMeasures, and writes build/bench/report.json, report.md and report.svg.\n\nSections:\n")
+		for _, s := range sections {
+			fmt.Fprintf(stderr, "  %-10s %s\n", s.ID, s.Summary)
+		}
+		fmt.Fprintf(stderr, "\nFlags:\n")
+		flags.PrintDefaults()
+	}
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		return errUsage
+	}
+	chosen, err := selected(*list)
+	if err != nil || flags.NArg() > 0 || *rounds < 1 {
+		fmt.Fprintln(stderr, "bench: wrong arguments:", err)
+		flags.Usage()
+		return errUsage
+	}
+	output := filepath.Join(envoytest.Root, "build", "bench")
+
+	env, err := environment(ctx, stderr)
+	if err != nil {
+		return err
+	}
+	env.Quick, env.Rounds = *quick, *rounds
+	if env.Quick {
+		env.Rounds = 2
+	}
+	env.Rand = rand.New(rand.NewPCG(*seed, 0))
+	env.Logf("seed %d", *seed)
+	for _, s := range chosen {
+		if err := measure(ctx, env, s, output); err != nil {
+			return fmt.Errorf("section %s: %w", s.ID, err)
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(output, "report.md"))
+	if err == nil {
+		_, err = stdout.Write(text)
+	}
+	return err
+}
+
+func environment(ctx context.Context, stderr io.Writer) (*bench.Env, error) {
+	env := &bench.Env{
+		Root: envoytest.Root,
+		Logf: func(format string, args ...any) {
+			fmt.Fprintf(stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
+		},
+	}
+	var err error
+	if env.Wrk, err = wrk.Find(); err != nil {
+		return nil, err
+	}
+	get := exec.CommandContext(ctx, filepath.Join(env.Root, "scripts", "get-envoy"))
+	if version := os.Getenv("HEALTHGATE_ENVOY_VERSION"); version != "" {
+		get.Args = append(get.Args, version)
+	}
+	get.Stderr = stderr
+	path, err := get.Output()
+	if err != nil {
+		return nil, fmt.Errorf("there is no Envoy, see above: %w", err)
+	}
+	env.Envoy = strings.TrimSpace(string(path))
+	env.Used("Envoy", bench.EnvoyVersion(ctx, env.Envoy))
+	env.Used("wrk", wrk.Version(ctx, env.Wrk))
+	env.Used("Go", bench.GoVersion(ctx))
+	return env, nil
+}
+
+// measure runs a section, and writes the report anew: what was measured is not lost when a later section fails.
+func measure(ctx context.Context, env *bench.Env, s bench.Section, output string) error {
+	env.Logf("section %s: %s", s.ID, s.Summary)
+	var err error
+	if env.Dir, err = os.MkdirTemp("", "healthgate-bench-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(env.Dir)
+	tables, err := s.Measure(ctx, env)
+	if err != nil {
+		return err
+	}
+	now, commit := time.Now().UTC().Truncate(time.Second), system.Commit(env.Root)
+	for i := range tables {
+		t := &tables[i]
+		t.Section, t.Measured, t.Commit, t.Quick = s.ID, now, commit, env.Quick
+	}
+	if err := os.MkdirAll(output, 0o755); err != nil {
+		return err
+	}
+	path := filepath.Join(output, "report.json")
+	old, err := report.Read(path)
+	if err != nil {
+		return err
+	}
+	latest := report.Report{Machine: system.Machine(), Versions: env.Versions(), Tables: tables}
+	return write(output, report.Merge(old, latest, ids()))
+}
+
+func write(output string, r report.Report) error {
+	text, err := r.JSON()
+	if err != nil {
+		return err
+	}
+	for name, content := range map[string]string{
+		"report.json": string(text),
+		"report.md":   r.Markdown(2),
+		"report.svg":  r.SVG(),
+	} {
+		if err := os.WriteFile(filepath.Join(output, name), []byte(content), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}

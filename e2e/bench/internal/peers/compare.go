@@ -1,0 +1,106 @@
+package peers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/healthgate/healthgate/e2e/bench/internal/bench"
+	"github.com/healthgate/healthgate/e2e/bench/internal/report"
+	"github.com/healthgate/healthgate/e2e/bench/internal/stats"
+	"github.com/healthgate/healthgate/e2e/bench/internal/wrk"
+)
+
+// connections is how many requests are under way at a time: enough to keep one worker busy.
+const connections = 8
+
+// Case is a peer, and what is asked of it.
+type Case struct {
+	*Peer
+	Path string
+	Base string // the name of the case that this one is compared with
+}
+
+// Sample is what one round found of one case.
+type Sample struct {
+	PerSecond float64       // requests
+	CPU       time.Duration // of the server, a request
+}
+
+// Compare loads the cases one after the other, in rounds, and returns a table of them with its columns.
+func Compare(ctx context.Context, env *bench.Env, cases []Case) (report.Table, error) {
+	var measured []Case
+	for _, c := range cases {
+		if c.Missing == "" {
+			measured = append(measured, c)
+		}
+	}
+	duration := 2 * time.Second
+	if env.Quick {
+		duration = time.Second
+	}
+	env.Logf("warming up")
+	for _, c := range measured {
+		if _, err := load(ctx, env, c, time.Second); err != nil {
+			return report.Table{}, fmt.Errorf("%s: %w", c.Name, err)
+		}
+	}
+	samples := map[string][]Sample{}
+	last := -1
+	for round, i := range stats.Interleave(env.Rand, env.Rounds, len(measured)) {
+		if round != last {
+			env.Logf("round %d of %d", round+1, env.Rounds)
+			last = round
+		}
+		s, err := load(ctx, env, measured[i], duration)
+		if err != nil {
+			return report.Table{}, fmt.Errorf("%s: %w", measured[i].Name, err)
+		}
+		samples[measured[i].Name] = append(samples[measured[i].Name], s)
+	}
+	return tabulate(cases, samples), nil
+}
+
+func load(ctx context.Context, env *bench.Env, c Case, duration time.Duration) (Sample, error) {
+	before, err := c.CPU()
+	if err != nil {
+		return Sample{}, err
+	}
+	r, err := wrk.Run(ctx, env.Wrk, wrk.Load{URL: c.URL + c.Path, Connections: connections, Duration: duration})
+	if err != nil {
+		return Sample{}, err
+	}
+	after, err := c.CPU()
+	return Sample{r.PerSecond, (after - before) / time.Duration(r.Requests)}, err
+}
+
+// tabulate makes the table of what was found. A ratio compares medians.
+func tabulate(cases []Case, samples map[string][]Sample) report.Table {
+	t := report.Table{
+		Columns: []report.Column{
+			{ID: "rps", Title: "requests/s"},
+			{ID: "rps_ratio", Title: "ratio", Decimals: 2},
+			{ID: "cpu", Title: "CPU, µs/request", Decimals: 1},
+			{ID: "cpu_ratio", Title: "ratio", Decimals: 2},
+		},
+		Chart: "rps",
+	}
+	figures := map[string]map[string]report.Cell{}
+	for name, of := range samples {
+		var perSecond, cpu []float64
+		for _, s := range of {
+			perSecond = append(perSecond, s.PerSecond)
+			cpu = append(cpu, float64(s.CPU)/float64(time.Microsecond))
+		}
+		figures[name] = map[string]report.Cell{"rps": report.Sampled(perSecond), "cpu": report.Sampled(cpu)}
+	}
+	for _, c := range cases {
+		row := report.Row{Name: c.Name, Ours: c.Ours, Missing: c.Missing, Cells: figures[c.Name]}
+		if base, is := figures[c.Base]; is && row.Cells != nil {
+			row.Cells["rps_ratio"] = report.Cell{Value: row.Cells["rps"].Value / base["rps"].Value}
+			row.Cells["cpu_ratio"] = report.Cell{Value: row.Cells["cpu"].Value / base["cpu"].Value}
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
