@@ -136,6 +136,14 @@ func TestRefused(t *testing.T) {
 		"endless start section": {(&wasmModule{pages: 1, start: 2, funcs: append(tiny(abi020).funcs,
 			wasmFunc{code: []byte{0x03, 0x40, 0x0c, 0, 0x0b}})}).bytes(),
 			[]hostsim.Option{hostsim.CallDeadline(50 * time.Millisecond)}, "took longer than 50ms"},
+		// The second calls itself twice, 200 deep.
+		"recursion without a loop": {tiny(abi020,
+			wasmFunc{name: "_initialize", code: []byte{0x41, 0xc8, 1, 0x10, 3}},
+			wasmFunc{params: types(1), code: []byte{0x20, 0, 0x45, 0x04, 0x40, 0x0f, 0x0b,
+				0x20, 0, 0x41, 1, 0x6b, 0x10, 3, 0x20, 0, 0x41, 1, 0x6b, 0x10, 3}}).bytes(),
+			[]hostsim.Option{hostsim.CallDeadline(50 * time.Millisecond)}, "took longer than 50ms"},
+		"start with a result": {(&wasmModule{pages: 1, start: 2, funcs: append(tiny(abi020).funcs,
+			wasmFunc{results: types(1), code: i32const(0)})}).bytes(), nil, "the start function"},
 		"endless recursion": {tiny(abi020, wasmFunc{name: "_initialize", code: []byte{0x10, 2}}).bytes(), nil, "stack overflow"},
 		"no workers at all": {good, []hostsim.Option{hostsim.Workers(-1)}, "-1 workers"},
 	} {
@@ -190,11 +198,20 @@ func TestBadAllocators(t *testing.T) {
 }
 
 // TestLoopIsEnded is an endless loop in a callback: the deadline kills the VM, not the
-// host.
+// host. Meanwhile the garbage collector, which stops every goroutine, does not make the
+// whole process wait.
 func TestLoopIsEnded(t *testing.T) {
 	t.Parallel()
 	host := newHost(t, "request_headers loop", hostsim.CallDeadline(200*time.Millisecond), hostsim.FailReload)
 	host.Advance(2 * time.Second)
+	collected := make(chan struct{})
+	go func() {
+		defer close(collected)
+		for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
+			runtime.GC()
+		}
+	}()
+	defer func() { <-collected }()
 	for range 2 {
 		if r := host.Worker(0).Get("/"); r.Status != 503 || r.Details != "wasm_fail_stream" {
 			t.Errorf("%+v", r)

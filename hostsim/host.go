@@ -48,7 +48,7 @@ type Host struct {
 	traces []*Trace
 	faults []*Fault
 
-	expireMu sync.Mutex
+	watchdog watchdog
 	wake     chan struct{} // real time: there is something to do
 	began    time.Time     // real time: when the virtual one was 0
 	pending  sync.WaitGroup
@@ -82,7 +82,7 @@ func New(wasm []byte, opts ...Option) (*Host, error) {
 	if cfg.workers < 0 {
 		return nil, fmt.Errorf("hostsim: %d workers", cfg.workers)
 	}
-	m, err := loadModule(wasm, variant{cfg.profile, cfg.deadline > 0})
+	m, err := loadModule(wasm, cfg.profile)
 	if err != nil {
 		return nil, &LoadError{Message: err.Error()}
 	}
@@ -93,6 +93,7 @@ func New(wasm []byte, opts ...Option) (*Host, error) {
 		upstreams: make(map[string]*upstream), app: cfg.app, wake: make(chan struct{}, 1),
 		client: newClient(),
 	}
+	h.watchdog.limit = cfg.deadline
 	for _, up := range cfg.upstreams {
 		h.upstreams[up.name] = up
 	}
@@ -194,6 +195,7 @@ func (h *Host) close() {
 	for _, t := range h.threads() {
 		t.drop()
 	}
+	h.watchdog.close()
 	h.shared.DeleteVMID(h.cfg.vmID)
 	h.module.release()
 }
@@ -201,16 +203,6 @@ func (h *Host) close() {
 // threads are all threads, in the order in which things happen on them.
 func (h *Host) threads() []*thread {
 	return append([]*thread{h.main}, h.workers...)
-}
-
-// expire ends the call that v is in, from another goroutine.
-func (h *Host) expire(v *vm) {
-	h.expireMu.Lock()
-	defer h.expireMu.Unlock()
-	v.expired = true
-	if v.mod != nil {
-		closeForDeadline(v)
-	}
 }
 
 // Worker returns a worker thread. It panics if there is none of that number.

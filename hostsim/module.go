@@ -30,7 +30,7 @@ const maxMemoryPages = 16384
 // maxIdleModules bounds the compiled modules that are kept though no host uses them.
 const maxIdleModules = 16
 
-// engine is a wazero runtime with the host calls of one variant and ABI version.
+// engine is a wazero runtime with the host calls of one profile and ABI version.
 // One serves all hosts of a process: the VMs in it share code, nothing else.
 type engine struct {
 	once   sync.Once
@@ -40,16 +40,8 @@ type engine struct {
 }
 
 type engineKey struct {
-	variant
-	abi abiVersion
-}
-
-// variant is what makes one module compile, or link, in several ways.
-type variant struct {
 	profile Profile
-	// bounded is whether a call can be ended from outside. The checks that this puts
-	// into the code, and what wazero does around each call, cost time.
-	bounded bool
+	abi     abiVersion
 }
 
 // module is a compiled plugin in an engine.
@@ -64,8 +56,8 @@ type module struct {
 }
 
 type moduleKey struct {
-	variant
-	sum [sha256.Size]byte
+	profile Profile
+	sum     [sha256.Size]byte
 }
 
 // cache is process-wide: compiling a plugin takes seconds, so it is done once.
@@ -78,8 +70,8 @@ var cache = struct {
 }{engines: make(map[engineKey]*engine), modules: make(map[moduleKey]*module)}
 
 // loadModule returns the compiled module of code. Every caller must release it.
-func loadModule(code []byte, v variant) (*module, error) {
-	key := moduleKey{v, sha256.Sum256(code)}
+func loadModule(code []byte, p Profile) (*module, error) {
+	key := moduleKey{p, sha256.Sum256(code)}
 	cache.Lock()
 	if cache.code == nil {
 		cache.code = wazero.NewCompilationCache()
@@ -97,7 +89,7 @@ func loadModule(code []byte, v variant) (*module, error) {
 		}
 	}
 	cache.Unlock()
-	m.once.Do(func() { m.err = m.compile(code, v) })
+	m.once.Do(func() { m.err = m.compile(code, p) })
 	if m.err != nil {
 		m.release()
 		return nil, m.err
@@ -126,13 +118,13 @@ func (m *module) release() {
 	}
 }
 
-// engineFor returns the engine for a variant and ABI version.
-func engineFor(v variant, abi abiVersion) (*engine, error) {
+// engineFor returns the engine for a profile and ABI version.
+func engineFor(p Profile, abi abiVersion) (*engine, error) {
 	cache.Lock()
-	e := cache.engines[engineKey{v, abi}]
+	e := cache.engines[engineKey{p, abi}]
 	if e == nil {
 		e = &engine{}
-		cache.engines[engineKey{v, abi}] = e
+		cache.engines[engineKey{p, abi}] = e
 	}
 	code := cache.code
 	cache.Unlock()
@@ -140,28 +132,30 @@ func engineFor(v variant, abi abiVersion) (*engine, error) {
 		ctx := context.Background()
 		cfg := wazero.NewRuntimeConfig().
 			WithCompilationCache(code).
-			WithMemoryLimitPages(maxMemoryPages).
-			WithCloseOnContextDone(v.bounded)
+			WithMemoryLimitPages(maxMemoryPages)
 		e.rt = wazero.NewRuntimeWithConfig(ctx, cfg)
-		e.linked, e.err = instantiateHostModules(ctx, e.rt, v.profile, abi)
+		e.linked, e.err = instantiateHostModules(ctx, e.rt, p, abi)
 	})
 	return e, e.err
 }
 
 // compile checks code as Envoy does before it starts a VM, in the same order
 // (WasmBase::load, V8::link, WasmBase::getFunctions).
-func (m *module) compile(code []byte, v variant) error {
+func (m *module) compile(code []byte, p Profile) error {
 	if len(code) < 8 || string(code[:4]) != "\x00asm" {
 		return errors.New("not a Wasm file: it does not start with \\0asm")
 	}
 	code, err := wasmbin.Check(code)
+	if err == nil {
+		code, err = wasmbin.Bound(code)
+	}
 	if err != nil {
 		return fmt.Errorf("failed to load Wasm bytecode: %w", err)
 	}
 	// Which ABI a module needs is known once it is compiled, so try the common one
 	// first. The code cache makes a second round cheap.
 	for _, abi := range []abiVersion{abi020, abi021} {
-		e, err := engineFor(v, abi)
+		e, err := engineFor(p, abi)
 		if err != nil {
 			return err
 		}
@@ -175,7 +169,7 @@ func (m *module) compile(code []byte, v variant) error {
 			continue
 		}
 		if err == nil {
-			err = e.check(c, v.profile)
+			err = e.check(c, p)
 		}
 		if err != nil {
 			c.Close(context.Background())
@@ -236,6 +230,9 @@ func (e *engine) check(c wazero.CompiledModule, p Profile) error {
 		return errors.New(`the module exports no memory called "memory"`)
 	}
 	fns := c.ExportedFunctions()
+	if start := fns[wasmbin.Start]; start != nil && len(start.ParamTypes())+len(start.ResultTypes()) > 0 {
+		return errors.New("failed to load Wasm bytecode: the start function takes or returns something")
+	}
 	for name, def := range fns {
 		want, ok := exportTypes[name]
 		if !ok {

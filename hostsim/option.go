@@ -152,8 +152,8 @@ func StartTime(t time.Time) Option { return optionFunc(func(c *config) { c.start
 func ReloadBackoff(d time.Duration) Option { return optionFunc(func(c *config) { c.backoff = d }) }
 
 // CallDeadline limits the real time that one call into a VM may take, 10 s if not
-// given; the VM dies of it. 0 lifts the limit, and makes calls faster. Envoy has none:
-// there, an endless loop blocks the thread.
+// given; the VM dies of it, up to a quarter of the limit late. 0 lifts the limit. Envoy
+// has none: there, an endless loop blocks the thread.
 func CallDeadline(d time.Duration) Option { return optionFunc(func(c *config) { c.deadline = d }) }
 
 // MinLogLevel is Envoy's log level for Wasm, LogInfo if not given: what the plugin

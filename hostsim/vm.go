@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/healthgate/healthgate/hostsim/internal/metrics"
+	"github.com/healthgate/healthgate/hostsim/internal/wasmbin"
 )
 
 // maxDepth is how deep calls into a VM nest: a callback, in a host call of it an
@@ -46,9 +45,9 @@ type vm struct {
 	afterCall     []func()
 
 	// failure is why the VM is dead; empty while it lives.
-	failure  string
-	expired  bool // the deadline ended the call
-	deadline *time.Timer
+	failure string
+	// interrupt makes the running call trap soon.
+	interrupt api.MutableGlobal
 
 	nextHTTPCall, nextGrpcCall, nextGrpcStream uint32
 	nextMetric                                 [3]uint32
@@ -78,11 +77,12 @@ func newVM(h *Host, t *thread, role string) *vm {
 		v.failed("start", err)
 		return v
 	}
-	h.expireMu.Lock()
-	v.mod = mod
-	h.expireMu.Unlock()
-	v.mem = mod.Memory()
+	v.mod, v.mem = mod, mod.Memory()
+	v.interrupt = mod.ExportedGlobal(wasmbin.Interrupt).(api.MutableGlobal)
 	v.fns.bind(mod)
+	if start := mod.ExportedFunction(wasmbin.Start); start != nil {
+		v.callFunction(v.vmContext, start, "start")
+	}
 	for _, e := range []export{expInitialize, expStart} {
 		if v.fns[e] != nil {
 			v.call(v.vmContext, e)
@@ -106,42 +106,7 @@ func (v *vm) instantiate() (mod api.Module, err error) {
 		}
 	}()
 	cfg := wazero.NewModuleConfig().WithName("").WithStartFunctions()
-	m, ctx := v.host.module, v.ctx
-	// A start section runs in here, before there is a module to close, so this one
-	// call has its deadline in the context, which costs more.
-	if d := v.host.cfg.deadline; d > 0 {
-		c, cancel := context.WithTimeout(ctx, d)
-		defer cancel()
-		ctx = c
-		defer func() {
-			if err != nil && c.Err() != nil {
-				v.host.expireMu.Lock()
-				v.expired = true
-				v.host.expireMu.Unlock()
-			}
-		}()
-	}
-	return m.engine.rt.InstantiateModule(ctx, m.compiled, cfg)
-}
-
-// watch starts the deadline of an outermost call and returns what ends it.
-func (v *vm) watch() (stop func()) {
-	if v.depth > 0 || v.host.cfg.deadline <= 0 {
-		return func() {}
-	}
-	if v.deadline == nil {
-		v.deadline = time.AfterFunc(v.host.cfg.deadline, v.expire)
-	} else {
-		v.deadline.Reset(v.host.cfg.deadline)
-	}
-	return v.stopDeadline
-}
-
-func (v *vm) stopDeadline() { v.deadline.Stop() }
-
-// expire runs on the timer's goroutine, while the guest runs on the host's.
-func (v *vm) expire() {
-	v.host.expire(v)
+	return v.host.module.engine.rt.InstantiateModule(v.ctx, v.host.module.compiled, cfg)
 }
 
 // call runs an export in context c. It reports false if the VM is or becomes dead,
@@ -151,38 +116,61 @@ func (v *vm) call(c *pluginContext, e export, args ...uint64) (result uint64, ok
 	if fn == nil || v.dead() {
 		return 0, false
 	}
+	if err := v.trapFault(e); err != nil {
+		v.trapped(exportNames[e], args, err)
+		return 0, false
+	}
+	return v.callFunction(c, fn, exportNames[e], args...)
+}
+
+// callFunction is call for any function.
+func (v *vm) callFunction(c *pluginContext, fn api.Function, name string, args ...uint64) (result uint64, ok bool) {
 	if v.depth == maxDepth {
-		v.failed(exportNames[e], errors.New("calls nest too deep"))
+		v.failed(name, errors.New("calls nest too deep"))
 		return 0, false
 	}
 	savedContext, savedEffective, savedPhase := v.current, v.effective, v.phase
 	v.current, v.effective = c, 0
+	dog := &v.host.watchdog
 	if v.depth == 0 {
 		v.polls = 0
-		stop := v.watch()
-		defer stop()
+		dog.begin(v)
 	}
 	stack := v.stacks[v.depth][:]
 	copy(stack, args)
 	v.depth++
-	if v.host.tracing() {
-		v.host.traceEnter(v, exportNames[e], args)
+	tracing := v.host.tracing()
+	if tracing {
+		v.host.traceEnter(v, name, args)
 	}
-	err := v.trapFault(e)
-	if err == nil {
-		err = v.invoke(fn, stack)
-	}
+	err := v.invoke(fn, stack)
 	v.depth--
+	late := err != nil && dog.struck()
+	if v.depth == 0 && !dog.end() {
+		late = true
+	}
+	if late {
+		err = trapError(fmt.Sprintf("the call took longer than %v of real time", dog.limit))
+	}
 	v.current, v.effective, v.phase = savedContext, savedEffective, savedPhase
-	returns := len(fn.Definition().ResultTypes()) > 0
-	if v.host.tracing() {
-		v.host.traceExit(v, exportNames[e], uint32(stack[0]), returns && err == nil, err)
+	if tracing {
+		returns := len(fn.Definition().ResultTypes()) > 0
+		v.host.traceExit(v, name, uint32(stack[0]), returns && err == nil, err)
 	}
 	if err != nil {
-		v.failed(exportNames[e], err)
+		v.failed(name, err)
 		return 0, false
 	}
 	return uint64(uint32(stack[0])), true
+}
+
+// trapped is a call that a fault ends before it begins.
+func (v *vm) trapped(name string, args []uint64, err error) {
+	if v.host.tracing() {
+		v.host.traceEnter(v, name, args)
+		v.host.traceExit(v, name, 0, false, err)
+	}
+	v.failed(name, err)
 }
 
 func (v *vm) invoke(fn api.Function, stack []uint64) (err error) {
@@ -201,22 +189,12 @@ func (v *vm) failed(what string, err error) {
 		return
 	}
 	msg := err.Error()
-	if v.timedOut() {
-		msg = fmt.Sprintf("the call took longer than %v of real time", v.host.cfg.deadline)
-	} else if exit := new(sys.ExitError); errors.As(err, &exit) {
-		msg = fmt.Sprintf("closed with exit code %d", exit.ExitCode())
-	} else if trap := trapError(""); errors.As(err, &trap) {
+	if trap := trapError(""); errors.As(err, &trap) {
 		msg = string(trap)
 	}
 	msg, _, _ = strings.Cut(msg, "\nwasm stack trace:")
 	v.failure = fmt.Sprintf("Function: %s failed: %s", what, strings.TrimSpace(msg))
 	v.host.logLine(v.threadName(), LogCritical, v.failure)
-}
-
-func (v *vm) timedOut() bool {
-	v.host.expireMu.Lock()
-	defer v.host.expireMu.Unlock()
-	return v.expired
 }
 
 func (v *vm) dead() bool { return v.failure != "" }
@@ -274,19 +252,13 @@ func (v *vm) start() bool {
 
 // close ends the instance. The VM's memory goes; what it shared stays.
 func (v *vm) close() {
-	if v.deadline != nil {
-		v.deadline.Stop()
-	}
 	if v.root != nil {
 		v.root.cancelCallouts()
 	}
 	v.host.time.Cancel(v.tickEvent())
-	v.host.expireMu.Lock()
-	mod := v.mod
-	v.mod = nil
-	v.host.expireMu.Unlock()
-	if mod != nil {
-		mod.Close(context.Background())
+	if v.mod != nil {
+		v.mod.Close(context.Background())
+		v.mod = nil
 	}
 	if v.failure == "" {
 		v.failure = "closed"

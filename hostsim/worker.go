@@ -1,11 +1,8 @@
 package hostsim
 
 import (
-	"context"
-	"fmt"
+	"encoding/hex"
 	"time"
-
-	"github.com/tetratelabs/wazero/sys"
 )
 
 // thread is one of Envoy's threads and the plugin's VM on it.
@@ -115,12 +112,6 @@ func (t *thread) drop() {
 	}
 }
 
-// closeForDeadline makes the running call return an error soon. wazero looks at the
-// module's state in loops and calls.
-func closeForDeadline(v *vm) {
-	_ = v.mod.CloseWithExitCode(context.Background(), sys.ExitCodeDeadlineExceeded)
-}
-
 // Worker is one of Envoy's threads, to send requests on and to break.
 type Worker struct{ t *thread }
 
@@ -183,7 +174,13 @@ func (h *Host) requestID() string {
 	var b [16]byte
 	h.random.Read(b[:])
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	var text [36]byte
+	hex.Encode(text[:], b[:4])
+	for i, group := range [][]byte{b[4:6], b[6:8], b[8:10], b[10:]} {
+		text[8+5*i] = '-'
+		hex.Encode(text[9+5*i:], group)
+	}
+	return string(text[:])
 }
 
 // Stall keeps the thread busy for d of virtual time: what falls due on it meanwhile

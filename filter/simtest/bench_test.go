@@ -15,32 +15,27 @@ import (
 const alwaysHealthy = `{"endpoints": [{"name": "e", "paths": ["/hc"], "trusted": {"cidrs": ["10.0.0.0/8"]},
 	"healthy": {"body": "OK", "content_type": "text/plain"}}]}`
 
-// BenchmarkCheck sends health checks through one worker: of hostsim, with and without its limit on each call, and of
-// the SDK's emulator on the same module. The names stand in the order in which they are to be compared.
+// BenchmarkCheck sends health checks through one worker: of hostsim, as it comes, and of the SDK's emulator on the same
+// module.
 func BenchmarkCheck(b *testing.B) {
 	// The emulator calls exports that the linked module leaves out, without asking whether they are there.
 	wasm, err := os.ReadFile("../../build/unlinked.wasm")
 	if err != nil {
 		b.Fatalf("%v: run `make filter` first", err)
 	}
-	for _, bb := range []struct {
-		name string
-		opts []hostsim.Option
-	}{{"hostsim", []hostsim.Option{hostsim.CallDeadline(0)}}, {"hostsim-with-deadline", nil}} {
-		b.Run(bb.name, func(b *testing.B) {
-			host, err := hostsim.New(wasm, append(bb.opts, hostsim.PluginConfig(alwaysHealthy))...)
-			if err != nil {
-				b.Fatal(err)
+	b.Run("hostsim", func(b *testing.B) {
+		host, err := hostsim.New(wasm, hostsim.PluginConfig(alwaysHealthy))
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer host.Close()
+		request := &hostsim.Request{Path: "/hc", Peer: balancer}
+		for b.Loop() {
+			if r := host.Worker(0).Do(request); r.Status != 200 {
+				b.Fatalf("got %d", r.Status)
 			}
-			defer host.Close()
-			request := &hostsim.Request{Path: "/hc", Peer: balancer}
-			for b.Loop() {
-				if r := host.Worker(0).Do(request); r.Status != 200 {
-					b.Fatalf("got %d", r.Status)
-				}
-			}
-		})
-	}
+		}
+	})
 	b.Run("proxytest", func(b *testing.B) {
 		vm, err := proxytest.NewWasmVMContext(wasm)
 		if err != nil {

@@ -200,6 +200,10 @@ func (r *reader) table() {
 func (r *reader) importEntry() {
 	r.name()
 	r.name()
+	r.importType()
+}
+
+func (r *reader) importType() {
 	switch r.byte() {
 	case 0:
 		r.leb()
