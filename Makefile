@@ -113,6 +113,10 @@ bench: filter ## measure the filter beside what else answers health checks (SECT
 bench-hostsim: filter ## health checks on hostsim beside the SDK's emulator, and what a new host takes
 	$(GO) test -run '^$$' -bench . -count 5 ./filter/simtest
 
+.PHONY: examples
+examples: check-go ## write envoy/bootstrap.yaml and envoy/examples anew, from their healthgate.yaml
+	$(GO) test ./envoy/cmd/healthgate -run TestExamples -update
+
 fuzz: check-go ## fuzz each fuzz test for FUZZTIME (30s)
 	@scripts/fuzz $(FUZZTIME)
 

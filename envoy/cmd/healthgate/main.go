@@ -1,0 +1,60 @@
+// Command healthgate makes what Envoy and Istio need from one healthgate.yaml, takes instances into and out of
+// maintenance, and shows their state.
+//
+// Exit codes: 0, done; 1, something did not come about: an Envoy that could not be reached, a change that did not
+// arrive; 2, wrong input, and nothing was changed.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	root := newRoot()
+	err := root.ExecuteContext(ctx)
+	stop()
+	os.Exit(report(root, err))
+}
+
+// failure is an error that is not the caller's mistake: exit code 1.
+type failure struct{ error }
+
+func (f failure) Unwrap() error { return f.error }
+
+// report prints an error and returns the exit code.
+func report(root *cobra.Command, err error) int {
+	if err == nil {
+		return 0
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(root.ErrOrStderr(), "healthgate:", text)
+	}
+	if errors.As(err, new(failure)) {
+		return 1
+	}
+	return 2
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "healthgate",
+		Short: "Health checks answered at the proxy: configure, take out of rotation, watch",
+		Long: `Makes what Envoy and Istio need from one healthgate.yaml, takes instances into and out of maintenance, and shows
+their state.
+
+Exit codes: 0, done; 1, something did not come about (an Envoy that could not be reached, a change that did not
+arrive); 2, wrong input, and nothing was changed.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.AddCommand(newRender())
+	return root
+}

@@ -1,0 +1,198 @@
+// Package document reads healthgate.yaml: the plugin's configuration as an operator writes it, in YAML with comments.
+// What it means is decided by the plugin's own reader, package filter/config; this package adds where in the file a
+// mistake stands.
+package document
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/healthgate/healthgate/filter/config"
+	"go.yaml.in/yaml/v3"
+)
+
+// Document is a healthgate.yaml that the plugin accepts.
+type Document struct {
+	File   string
+	Config *config.Config // placeholders in keys stand as they are written, "{zone}"
+	root   *yaml.Node     // of kind mapping, without aliases
+	json   []byte
+	nodes  int // how many resolve has seen
+}
+
+// Problem is a remark on a place of a file.
+type Problem struct {
+	File         string
+	Line, Column int    // from 1; 0 when the remark is about the whole file
+	Place        string // as filter/config names it, "endpoints[0].paths"
+	What         string
+}
+
+func (p *Problem) Error() string {
+	var out strings.Builder
+	out.WriteString(p.File)
+	if p.Line > 0 {
+		fmt.Fprintf(&out, ":%d:%d", p.Line, p.Column)
+	}
+	out.WriteString(": ")
+	if p.Place != "" {
+		out.WriteString(p.Place + ": ")
+	}
+	out.WriteString(p.What)
+	return out.String()
+}
+
+// standIns keep the placeholders of keys as they are.
+var standIns = config.Node{ID: "{node_id}", Cluster: "{cluster}", Region: "{region}", Zone: "{zone}"}
+
+// Read reads a file, or standard input when its name is "-". A refused document's error is a *Problem.
+func Read(file string) (*Document, error) {
+	if file == "-" {
+		text, err := io.ReadAll(os.Stdin)
+		if err != nil {
+			return nil, err
+		}
+		return Parse("standard input", text)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(file, text)
+}
+
+// Parse is Read for a text at hand; the name stands in messages.
+func Parse(name string, text []byte) (*Document, error) {
+	d := &Document{File: name}
+	if err := d.load(text); err != nil {
+		return nil, err
+	}
+	var err error
+	if d.json, err = d.toJSON(); err != nil {
+		return nil, err
+	}
+	if d.Config, err = config.Parse(d.json, standIns); err != nil {
+		var refused *config.Error
+		if !errors.As(err, &refused) {
+			return nil, err
+		}
+		return nil, d.Problem(refused.Place, refused.What)
+	}
+	return d, nil
+}
+
+// Problem returns a remark on a place of this document, with its line.
+func (d *Document) Problem(place, what string) *Problem {
+	n := d.Node(place)
+	return &Problem{File: d.File, Line: n.Line, Column: n.Column, Place: place, What: what}
+}
+
+// JSON returns the configuration as the JSON object that the YAML stands for.
+func (d *Document) JSON() []byte { return d.json }
+
+// yamlLine is how the YAML parser names a line.
+var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+
+func (d *Document) load(text []byte) error {
+	reader := yaml.NewDecoder(bytes.NewReader(text))
+	var document yaml.Node
+	if err := reader.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
+		p := &Problem{File: d.File, What: "not YAML: " + yamlLine.ReplaceAllString(err.Error(), "")}
+		if m := yamlLine.FindStringSubmatch(err.Error()); m != nil && m[1] != "" {
+			p.Line, _ = strconv.Atoi(m[1])
+			p.Column = 1
+		}
+		return p
+	}
+	var second yaml.Node
+	if err := reader.Decode(&second); err == nil {
+		return &Problem{File: d.File, Line: second.Line, Column: 1,
+			What: "a second document begins here; a configuration is one document, so remove one of them"}
+	}
+	if document.Kind != yaml.DocumentNode || document.Content[0].Tag == "!!null" {
+		return &Problem{File: d.File, What: "is empty; write at least one endpoint, see: healthgate render --help"}
+	}
+	root, err := d.resolve(document.Content[0], 0)
+	if err != nil {
+		return err
+	}
+	d.root = root // what stands above it, in document.HeadComment, is about the file
+	return nil
+}
+
+// Bounds on what aliases may unfold to. A configuration needs a depth of 7, and has at most 100,000 CIDRs.
+const (
+	maxDepth = 32
+	maxNodes = 500_000
+)
+
+// resolve returns the node with its aliases unfolded and without anchors.
+func (d *Document) resolve(n *yaml.Node, depth int) (*yaml.Node, error) {
+	if d.nodes++; depth > maxDepth || d.nodes > maxNodes {
+		return nil, &Problem{File: d.File, Line: n.Line, Column: n.Column, What: "is nested too deeply, or too large"}
+	}
+	if n.Kind == yaml.AliasNode {
+		return d.resolve(n.Alias, depth+1)
+	}
+	out := *n
+	out.Anchor = ""
+	out.Content = nil
+	for i, child := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 && child.Tag == "!!merge" {
+			return nil, &Problem{File: d.File, Line: child.Line, Column: child.Column,
+				What: "merge keys (<<) are not part of YAML 1.2; write the fields out"}
+		}
+		resolved, err := d.resolve(child, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		out.Content = append(out.Content, resolved)
+	}
+	return &out, nil
+}
+
+// Node returns what stands at a place: for a field its name, for an element of a list its value. Where nothing
+// stands it is what surrounds the place.
+func (d *Document) Node(place string) *yaml.Node {
+	n, found := d.root, d.root
+	for rest := place; rest != ""; {
+		rest = strings.TrimPrefix(rest, ".")
+		var next *yaml.Node
+		switch n.Kind {
+		case yaml.SequenceNode:
+			end := strings.IndexByte(rest, ']')
+			if end < 0 {
+				return found
+			}
+			i, err := strconv.Atoi(strings.TrimPrefix(rest[:end], "["))
+			if err != nil || i >= len(n.Content) {
+				return found
+			}
+			next, rest = n.Content[i], rest[end+1:]
+			found = next
+		case yaml.MappingNode:
+			// A name may hold dots, so the longest that fits is meant; of two equal ones the second is too many.
+			length := 0
+			for i := 0; i+1 < len(n.Content); i += 2 {
+				name := n.Content[i].Value
+				after, fits := strings.CutPrefix(rest, name)
+				if !fits || len(name) < length || after != "" && after[0] != '.' && after[0] != '[' {
+					continue
+				}
+				length, found, next = len(name), n.Content[i], n.Content[i+1]
+			}
+			rest = rest[length:]
+		}
+		if next == nil {
+			return found
+		}
+		n = next
+	}
+	return found
+}

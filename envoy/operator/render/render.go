@@ -1,0 +1,214 @@
+// Package render writes, from one healthgate.yaml, what an operator gives to Envoy or to Istio: the filter with its
+// gate, the maintenance routes, the way to admin, the runtime layers and the labels of metrics.
+package render
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"text/template"
+
+	"github.com/healthgate/healthgate/envoy/operator/document"
+	"github.com/healthgate/healthgate/filter/config"
+)
+
+//go:embed templates/*.tmpl
+var files embed.FS
+
+var templates = func() *template.Template {
+	t := template.New("")
+	t.Funcs(template.FuncMap{
+		"yaml":    document.Quote,
+		"indent":  func(n int, text string) string { return indent(strings.Repeat(" ", n), text) },
+		"item":    item,
+		"comment": func(text string) string { return indent("# ", text) },
+		"include": func(name string, data any) (string, error) { return execute(t, name, data) },
+	})
+	return template.Must(t.ParseFS(files, "templates/*.tmpl"))
+}()
+
+func execute(t *template.Template, name string, data any) (string, error) {
+	var out bytes.Buffer
+	err := t.ExecuteTemplate(&out, name, data)
+	return strings.Trim(out.String(), "\n"), err
+}
+
+// indent puts the prefix before each line. An empty line stays without blanks.
+func indent(prefix, text string) string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	for i, line := range lines {
+		if lines[i] = prefix + line; strings.TrimSpace(line) == "" {
+			lines[i] = strings.TrimRight(prefix, " ")
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// item makes a YAML mapping an element of a list. Comments above it stay above it.
+func item(n int, text string) string {
+	lines := strings.Split(text, "\n")
+	margin, first := strings.Repeat(" ", n), true
+	for i, line := range lines {
+		switch {
+		case first && strings.HasPrefix(line, "#"):
+			lines[i] = margin + line
+		case first:
+			lines[i], first = margin+"- "+line, false
+		default:
+			lines[i] = indent(margin+"  ", line)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Common are the options of every form.
+type Common struct {
+	Command    string // how it was rendered, for the file's head
+	Wasm       string // the plugin: a path, or a URL where the form takes one
+	WasmSHA256 string // of what a URL brings, 64 hexadecimal digits
+	RuntimeDir string // symlink_root of the disk runtime layer; empty: no such layer
+	// RouteKey is the runtime key of maintenance by route, a percentage. {endpoint} stands for an endpoint's name.
+	RouteKey string
+}
+
+// OptionError is a mistake in an option, told by the name of its flag.
+type OptionError struct{ Flag, What string }
+
+func (e *OptionError) Error() string { return "--" + e.Flag + ": " + e.What }
+
+// entry is a key with its value.
+type entry struct{ Key, Value string }
+
+// gate is what gate.tmpl takes.
+type gate struct {
+	Paths  []string
+	Code   string // Envoy's AsyncDataSource, as YAML
+	Config string // the plugin's configuration, as YAML
+}
+
+// route is what route.tmpl takes.
+type route struct {
+	Name, Path, Key string
+	Action          string // Envoy's RouteAction, as YAML
+}
+
+// paths returns every path of an endpoint, each once.
+func paths(c *config.Config) []string {
+	var out []string
+	for _, e := range c.Endpoints {
+		for _, p := range e.Paths {
+			if !slices.Contains(out, p) {
+				out = append(out, p)
+			}
+		}
+	}
+	return out
+}
+
+// peers returns the filter state keys from which endpoints read the peer.
+func peers(c *config.Config) []string {
+	var out []string
+	for _, e := range c.Endpoints {
+		if key := e.Trusted.FilterState; key != "" && !slices.Contains(out, key) {
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
+// routes returns a maintenance route for each path of an endpoint that asks for one.
+func routes(d *document.Document, key, action string) ([]route, error) {
+	var out []route
+	for _, e := range d.Config.Endpoints {
+		if !e.Maintenance.RouteMetadata {
+			continue
+		}
+		for i, path := range e.Paths {
+			r := route{
+				Name: "maintenance-" + e.Name, Path: path, Action: action,
+				Key: strings.ReplaceAll(key, "{endpoint}", e.Name),
+			}
+			if i > 0 {
+				r.Name += "-" + strconv.Itoa(i+1)
+			}
+			if slices.Contains(d.Config.Keys, r.Key) {
+				return nil, &OptionError{"route-key", fmt.Sprintf("%q is one of the maintenance keys of %s, too. "+
+					"A route's key is a percentage and theirs a truth value, so choose another", r.Key, d.File)}
+			}
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+// keys returns the runtime keys that an operator may set, with what switches them on. Those with placeholders are left
+// out: their names are known on each Envoy only.
+func keys(c *config.Config, routes []route) []entry {
+	var out []entry
+	for _, key := range c.Keys {
+		if !strings.Contains(key, "{") {
+			out = append(out, entry{key, "true"})
+		}
+	}
+	for _, r := range routes {
+		if e := (entry{r.Key, "100"}); !slices.Contains(out, e) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// cluster is a static cluster with one address.
+type cluster struct {
+	Comment, Name, Type, Address string
+	HTTP2                        bool
+}
+
+// parseCluster reads NAME=HOST:PORT or NAME=unix:///PATH.
+func parseCluster(s string) (cluster, error) {
+	name, address, ok := strings.Cut(s, "=")
+	if !ok || name == "" {
+		return cluster{}, &OptionError{"cluster", fmt.Sprintf("%q is not NAME=HOST:PORT", s)}
+	}
+	return newCluster("cluster", name, address)
+}
+
+func newCluster(flag, name, address string) (cluster, error) {
+	yaml, static, err := Address(address)
+	if err != nil {
+		return cluster{}, &OptionError{flag, err.Error()}
+	}
+	c := cluster{Name: name, Address: yaml}
+	if !static {
+		c.Type = "STRICT_DNS"
+	}
+	return c, nil
+}
+
+// Address returns Envoy's Address for HOST:PORT or unix:///PATH, as YAML. static is false when the host is a name.
+func Address(s string) (yaml string, static bool, err error) {
+	if path, is := strings.CutPrefix(s, "unix://"); is {
+		if !strings.HasPrefix(path, "/") {
+			return "", false, fmt.Errorf("%q: a Unix socket is written unix:///PATH", s)
+		}
+		return "{pipe: {path: " + document.Quote(path) + "}}", true, nil
+	}
+	i := strings.LastIndexByte(s, ':')
+	port, portErr := strconv.ParseUint(s[i+1:], 10, 16)
+	if i <= 0 || portErr != nil || port == 0 {
+		return "", false, fmt.Errorf("%q is not HOST:PORT or unix:///PATH", s)
+	}
+	host := strings.TrimSuffix(strings.TrimPrefix(s[:i], "["), "]")
+	ip, notIP := netip.ParseAddr(host)
+	if notIP != nil && strings.ContainsAny(host, ":/@ ") {
+		return "", false, fmt.Errorf("%q: %q is neither an IP address nor a host name", s, host)
+	}
+	if notIP == nil && !ip.Is4() {
+		host = `"` + ip.String() + `"`
+	}
+	return fmt.Sprintf("{socket_address: {address: %s, port_value: %d}}", host, port), notIP == nil, nil
+}
