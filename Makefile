@@ -36,6 +36,14 @@ build/healthgate.wasm: $(FILTER_SOURCES) | check-go
 	@GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags="-s -w" -buildmode=c-shared -o build/unlinked.wasm ./filter
 	@$(GO) run ./filter/link build/unlinked.wasm $@
 
+.PHONY: filter-faults
+filter-faults: build/healthgate_faults.wasm ## build the plugin that crashes on demand, for tests, build/healthgate_faults.wasm
+
+build/healthgate_faults.wasm: $(FILTER_SOURCES) | check-go
+	@echo "building $@"
+	@GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags="-s -w" -buildmode=c-shared -tags=healthgate_faults -o build/unlinked_faults.wasm ./filter
+	@$(GO) run ./filter/link build/unlinked_faults.wasm $@
+
 filter-tinygo: build/healthgate-tinygo.wasm ## build the plugin with TinyGo ($TINYGO or the PATH), build/healthgate-tinygo.wasm
 
 build/healthgate-tinygo.wasm: $(FILTER_SOURCES) scripts/build-tinygo | check-go
@@ -75,11 +83,12 @@ $(LINTER): | check-go
 	@echo "building golangci-lint $(LINTER_VERSION): once, about two minutes"
 	@GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTER_VERSION)
 
-test-unit: filter check-race ## all tests that need no Envoy, with the race detector
+test-unit: filter filter-faults check-race ## all tests that need no Envoy, with the race detector
 	$(GO) test $(RACE) $$($(GO) list ./... | grep -v /e2e)
 	$(GO) test $(RACE) -tags retired_sdk ./filter
+	$(GO) test -run 'Alloc|Memory' ./filter/simtest -checks 1000000
 
-test-e2e: filter check-race ## the tests on a real Envoy (the newest, or HEALTHGATE_ENVOY_VERSION)
+test-e2e: filter filter-faults check-race ## the tests on a real Envoy (the newest, or HEALTHGATE_ENVOY_VERSION)
 	$(GO) test $(RACE) -count=1 -timeout 30m -v $$($(GO) list ./e2e/... | grep -vE '$(OWN_TARGET)')
 
 test-tinygo: filter-tinygo ## the tests that load a .wasm, on the small build

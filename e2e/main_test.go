@@ -4,8 +4,6 @@ import (
 	"flag"
 	"os"
 	"testing"
-
-	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
 
 func TestMain(m *testing.M) {
@@ -14,5 +12,5 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "16"); err != nil {
 		panic(err)
 	}
-	os.Exit(envoytest.Main(m))
+	os.Exit(m.Run())
 }

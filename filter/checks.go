@@ -15,6 +15,7 @@ import (
 type checks struct {
 	sdk.DefaultHttpContext
 	plugin  *plugin
+	peers   []string                // by endpoint: the property that holds the peer's address
 	headers [][verdict.Kinds][]byte // by endpoint: the reply's headers, encoded once
 	bare    *config.Reply           // the reply just sent, if it is one whose content-type Envoy drops
 }
@@ -23,6 +24,11 @@ func newChecks(p *plugin) checks {
 	c := checks{plugin: p}
 	for i := range p.config.Endpoints {
 		e := &p.config.Endpoints[i]
+		peer := "source\x00address"
+		if e.Trusted.Peer == config.PeerFilterState {
+			peer = "filter_state\x00" + e.Trusted.FilterState
+		}
+		c.peers = append(c.peers, peer)
 		c.headers = append(c.headers, [verdict.Kinds][]byte{
 			verdict.Untrusted:   host.EncodeHeaders(e.Untrusted.Headers),
 			verdict.Maintenance: host.EncodeHeaders(e.Maintenance.Reply.Headers),
@@ -53,7 +59,10 @@ func (requestHeaders) Header(name string) (string, bool) { return host.RequestHe
 // OnHttpRequestHeaders answers a health check, and lets everything else pass.
 func (c *checks) OnHttpRequestHeaders(int, bool) sdk.Action {
 	injectRequestFault()
-	if host.Scratch(c.answer) {
+	host.OpenScratch()
+	answered := c.answer()
+	host.CloseScratch()
+	if answered {
 		return sdk.ActionPause
 	}
 	return sdk.ActionContinue
@@ -70,8 +79,8 @@ func (c *checks) answer() bool {
 	if i < 0 {
 		return false
 	}
-	a := c.decide(&p.config.Endpoints[i])
-	p.metrics.checks[i][a.Kind].Increment()
+	a := c.decide(i)
+	host.Increment(p.metrics.checks[i][a.Kind])
 	if a.Reply.Pass {
 		return false
 	}
@@ -91,7 +100,11 @@ func (c *checks) OnHttpResponseHeaders(int, bool) sdk.Action {
 		return sdk.ActionContinue
 	}
 	c.bare = nil
-	if value, ok := host.Property("response\x00code_details"); !ok || !strings.HasPrefix(value, "healthgate_") {
+	host.OpenScratch()
+	value, ok := host.Property("response\x00code_details")
+	own := ok && strings.HasPrefix(value, "healthgate_")
+	host.CloseScratch()
+	if !own {
 		return sdk.ActionContinue
 	}
 	if len(reply.Headers) > 0 && reply.Headers[0][0] == "content-type" {
@@ -107,21 +120,18 @@ func setResponseHeader(name, value string) {
 	_ = sdk.ReplaceHttpResponseHeader(name, value) // the reply stands without it
 }
 
-func (c *checks) decide(e *config.Endpoint) verdict.Answer {
+func (c *checks) decide(endpoint int) verdict.Answer {
 	p := c.plugin
-	if !trusted(&e.Trusted) {
+	e := &p.config.Endpoints[endpoint]
+	if !trusted(&e.Trusted, c.peers[endpoint]) {
 		return verdict.Refuse(e)
 	}
 	p.view.refresh()
 	return verdict.Decide(p.config, e, p.view.record, e.Maintenance.RouteMetadata && routeInMaintenance(), &p.ticked)
 }
 
-// trusted reports whether the request's peer is one of the load balancer's addresses.
-func trusted(t *config.Trusted) bool {
-	property := "source\x00address"
-	if t.Peer == config.PeerFilterState {
-		property = "filter_state\x00" + t.FilterState
-	}
+// trusted reports whether the request's peer, whose address a property holds, is one of the load balancer's.
+func trusted(t *config.Trusted, property string) bool {
 	value, ok := host.Property(property)
 	if !ok {
 		return false
@@ -136,5 +146,5 @@ func trusted(t *config.Trusted) bool {
 // routeInMaintenance reads the metadata of the route that Envoy chose for the request.
 func routeInMaintenance() bool {
 	value, ok := host.Property("xds\x00route_metadata\x00filter_metadata\x00healthgate\x00maintenance")
-	return ok && maintenance.ParseMetadata([]byte(value))
+	return ok && maintenance.ParseMetadata(value)
 }

@@ -18,8 +18,6 @@ import (
 // cases chooses some, to look at one that differs.
 var cases = flag.String("cases", "", "run only the cases whose names match this regular expression")
 
-func TestMain(m *testing.M) { os.Exit(envoytest.Main(m)) }
-
 // atOnce is how many cases one Envoy runs at a time. They share nothing but its threads.
 const atOnce = 8
 

@@ -28,8 +28,11 @@ func Random() uint64 {
 	return binary.LittleEndian.Uint64(b[:]) | 1
 }
 
-// Scratch calls f.
-func Scratch(f func() bool) bool { return f() }
+// OpenScratch does nothing.
+func OpenScratch() {}
+
+// CloseScratch does nothing.
+func CloseScratch() {}
 
 // RequestHeader returns a request header, its values joined with commas.
 func RequestHeader(name string) (string, bool) {
@@ -48,6 +51,9 @@ func SharedData(key string) (value []byte, cas uint32, ok bool) {
 	value, cas, err := sdk.GetSharedData(key)
 	return value, cas, err == nil
 }
+
+// Increment adds one to a counter.
+func Increment(metric sdk.Metric) { metric.Increment() }
 
 // SendLocalResponse replies to the current stream; the details are lost, for no SDK carries them.
 func SendLocalResponse(status uint32, _, body string, headers []byte) {

@@ -2,7 +2,11 @@
 
 package host
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/healthgate/healthgate/filter/sdk"
+)
 
 // clock_time_get of WASI preview 1. Envoy answers id 0 from the system clock and id 1 from the process's steady clock
 // (proxy-wasm-cpp-host, exports.cc, wasi_unstable_clock_time_get).
@@ -17,10 +21,14 @@ func randomGet(buffer unsafe.Pointer, size uint32) uint32
 func proxySendLocalResponse(status uint32, details unsafe.Pointer, detailsSize uint32, body unsafe.Pointer,
 	bodySize uint32, headers unsafe.Pointer, headersSize uint32, grpcStatus int32) uint32
 
+//go:wasmimport env proxy_increment_metric
+func proxyIncrementMetric(id uint32, offset int64) uint32
+
+var instant int64 // static, because a variable whose address the host gets is allocated
+
 func now(clock uint32) int64 {
-	var t int64
-	clockTimeGet(clock, 1, unsafe.Pointer(&t))
-	return t
+	clockTimeGet(clock, 1, unsafe.Pointer(&instant))
+	return instant
 }
 
 // Wall returns nanoseconds since 1970 in UTC.
@@ -34,6 +42,13 @@ func Random() uint64 {
 	var n uint64
 	randomGet(unsafe.Pointer(&n), 8)
 	return n | 1
+}
+
+// Increment adds one to a counter.
+func Increment(metric sdk.Metric) {
+	if proxyIncrementMetric(uint32(metric), 1) != statusOK {
+		panic("a counter is gone") // as in the SDK: no host does this
+	}
 }
 
 // SendLocalResponse replies to the current stream. headers are encoded by EncodeHeaders; details become Envoy's

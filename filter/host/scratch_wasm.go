@@ -5,7 +5,7 @@ package host
 import "unsafe"
 
 // The getters below hand the host's answers out in a buffer that is used again and again. The host allocates what it
-// returns through the module's proxy_on_memory_allocate; filter/link makes that allocate, below. While Scratch runs,
+// returns through the module's proxy_on_memory_allocate; filter/link makes that allocate, below. While scratch is open,
 // allocate takes from the buffer, so that a health check leaves no garbage.
 
 var scratch struct {
@@ -14,13 +14,12 @@ var scratch struct {
 	active bool
 }
 
-// Scratch calls f. Whatever the host returns to f is gone when Scratch returns: f must copy what is to stay.
-func Scratch(f func() bool) bool {
-	scratch.active, scratch.used = true, 0
-	done := f()
-	scratch.active = false
-	return done
-}
+// OpenScratch is called before a callback's first host call, and CloseScratch after its last. What the host returns in
+// between is gone by the next OpenScratch.
+func OpenScratch() { scratch.active, scratch.used = true, 0 }
+
+// CloseScratch makes what the host returns live on the heap again.
+func CloseScratch() { scratch.active = false }
 
 func allocate(size uint32) unsafe.Pointer {
 	if free := uint32(len(scratch.buffer)) - scratch.used; scratch.active && size <= free {

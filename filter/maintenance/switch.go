@@ -17,9 +17,14 @@ type Switch struct {
 	Until int64
 }
 
-// Active reports whether the switch is on at a wall-clock time in Unix nanoseconds.
-func (s Switch) Active(wall func() int64) bool {
-	return s.On && (s.Until == 0 || wall() < s.Until)
+// Clock gives the wall-clock time.
+type Clock interface {
+	Wall() int64 // nanoseconds since 1970 in UTC
+}
+
+// Active reports whether the switch is on now. The clock is read only for a switch that has an end.
+func (s Switch) Active(clock Clock) bool {
+	return s.On && (s.Until == 0 || clock.Wall() < s.Until)
 }
 
 // ParseSwitch reads a runtime key's value: true, yes, on or a number above 0 is on; false, no, off, 0 or nothing is
@@ -60,13 +65,13 @@ func until(t time.Time) int64 {
 
 // ParseMetadata reads the route metadata value healthgate.maintenance as Envoy hands it over: a boolean is one byte,
 // a number is an IEEE 754 double in 8 bytes, a string is its text.
-func ParseMetadata(value []byte) bool {
-	if strings.Trim(string(value), "\x00") == "" {
+func ParseMetadata(value string) bool {
+	if strings.Trim(value, "\x00") == "" {
 		return false // absent, false, 0.0, or an empty string
 	}
 	if len(value) == 1 && value[0] == 1 {
 		return true
 	}
-	s, _ := ParseSwitch(string(value))
+	s, _ := ParseSwitch(value)
 	return s.On
 }

@@ -2,6 +2,7 @@
 package match
 
 import (
+	"sort"
 	"strings"
 
 	"github.com/healthgate/healthgate/filter/config"
@@ -16,17 +17,24 @@ type Request interface {
 // Table finds endpoints by path.
 type Table struct {
 	endpoints []config.Endpoint
-	byPath    map[string][]int
+	routes    []route // sorted; a look-up in TinyGo's maps allocates
+}
+
+// route is one path of one endpoint.
+type route struct {
+	path     string
+	endpoint int
 }
 
 // NewTable makes the table of a configuration's endpoints.
 func NewTable(endpoints []config.Endpoint) *Table {
-	t := &Table{endpoints: endpoints, byPath: map[string][]int{}}
+	t := &Table{endpoints: endpoints}
 	for i := range endpoints {
 		for _, path := range endpoints[i].Paths {
-			t.byPath[path] = append(t.byPath[path], i)
+			t.routes = append(t.routes, route{path, i})
 		}
 	}
+	sort.SliceStable(t.routes, func(i, j int) bool { return t.routes[i].path < t.routes[j].path })
 	return t
 }
 
@@ -37,12 +45,28 @@ func (t *Table) Find(path string, r Request) int {
 	if i := strings.IndexByte(path, '?'); i >= 0 {
 		path = path[:i]
 	}
-	for _, i := range t.byPath[path] {
-		if accepts(&t.endpoints[i], r) {
-			return i
+	for _, route := range t.routes[t.first(path):] {
+		if route.path != path {
+			break
+		}
+		if accepts(&t.endpoints[route.endpoint], r) {
+			return route.endpoint
 		}
 	}
 	return -1
+}
+
+// first returns the index of the first route whose path is not less than the given one.
+func (t *Table) first(path string) int {
+	from, to := 0, len(t.routes)
+	for from < to {
+		if i := (from + to) / 2; t.routes[i].path < path {
+			from = i + 1
+		} else {
+			to = i
+		}
+	}
+	return from
 }
 
 func accepts(e *config.Endpoint, r Request) bool {

@@ -183,7 +183,7 @@ func (m *Monitor) noticeMaintenance() {
 
 // maintenanceLine says which key puts the endpoint under maintenance, and why; "" when none does.
 func (m *Monitor) maintenanceLine(endpoint int) string {
-	k := verdict.Key(&m.config.Endpoints[endpoint], m.Record, m.clock.Wall)
+	k := verdict.Key(&m.config.Endpoints[endpoint], m.Record, m.clock)
 	if k < 0 {
 		return ""
 	}

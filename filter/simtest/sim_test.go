@@ -80,6 +80,13 @@ func newSim(t *testing.T, config string, opts ...hostsim.Option) *sim {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newSimOf(t, wasm, config, opts...)
+}
+
+// newSimOf is newSim for another build of the filter.
+func newSimOf(t *testing.T, wasm []byte, config string, opts ...hostsim.Option) *sim {
+	t.Helper()
+	var err error
 	s := &sim{t: t, status: map[string]int{}}
 	s.Host, err = hostsim.New(wasm, append([]hostsim.Option{
 		hostsim.PluginConfig(config), hostsim.PluginName("healthgate"), hostsim.VMID("healthgate"),

@@ -59,7 +59,15 @@ func NewSet(cidrs []netip.Prefix) *Set {
 // Contains reports whether the address is in the set.
 func (s *Set) Contains(addr netip.Addr) bool {
 	addr = addr.Unmap()
-	after := sort.Search(len(s.ranges), func(i int) bool { return addr.Less(s.ranges[i].first) })
+	// sort.Search would do, but TinyGo allocates what its closure refers to.
+	from, after := 0, len(s.ranges)
+	for from < after {
+		if i := (from + after) / 2; addr.Less(s.ranges[i].first) {
+			after = i
+		} else {
+			from = i + 1
+		}
+	}
 	return after > 0 && addr.Compare(s.ranges[after-1].last) <= 0
 }
 

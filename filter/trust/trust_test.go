@@ -56,6 +56,11 @@ func FuzzParsePeer(f *testing.F) {
 	everyone := NewSet([]netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")})
 	f.Fuzz(func(t *testing.T, s string) {
 		addr, connection, ok := ParsePeer(s)
+		if ap, err := netip.ParseAddrPort(s); err == nil && (!ok || addr != plain(ap.Addr()) || connection != (ap.Port() != 0)) {
+			t.Errorf("%q: %v, connection %t, ok %t; net/netip says %v", s, addr, connection, ok, ap)
+		} else if _, bare := netip.ParseAddr(s); err != nil && (connection || ok != (bare == nil)) {
+			t.Errorf("%q: connection %t, ok %t; to net/netip it is no address with a port: %v", s, connection, ok, err)
+		}
 		if !ok {
 			if connection {
 				t.Error("a connection without an address")

@@ -93,6 +93,14 @@ func TestReplies(t *testing.T) {
 	}
 }
 
+// noWall is a clock that must not be asked for the wall-clock time.
+type noWall struct {
+	clock
+	t *testing.T
+}
+
+func (c noWall) Wall() int64 { c.t.Error("the wall clock was asked"); return 0 }
+
 func TestKey(t *testing.T) {
 	t.Parallel()
 	on, off, until := maintenance.Switch{On: true}, maintenance.Switch{}, maintenance.Switch{On: true, Until: 1000}
@@ -116,7 +124,7 @@ func TestKey(t *testing.T) {
 		for i, s := range test.switches {
 			r.Keys[i].Switch = s
 		}
-		if got := Key(e, r, func() int64 { return test.wall }); got != test.want {
+		if got := Key(e, r, clock{wall: test.wall}); got != test.want {
 			t.Errorf("%s: %d, want %d", test.name, got, test.want)
 		}
 		if got := Key(e, nil, nil); got != -1 {
@@ -127,7 +135,7 @@ func TestKey(t *testing.T) {
 	e := &config.Endpoint{Maintenance: config.Maintenance{Keys: []int{0, 1}}}
 	r := snapshot.New(2, 0, 0)
 	r.Keys[1].Switch = on
-	if got := Key(e, r, func() int64 { t.Error("the wall clock was asked"); return 0 }); got != 1 {
+	if got := Key(e, r, noWall{t: t}); got != 1 {
 		t.Errorf("key %d", got)
 	}
 }

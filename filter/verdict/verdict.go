@@ -3,6 +3,7 @@ package verdict
 
 import (
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/maintenance"
 	"github.com/healthgate/healthgate/filter/snapshot"
 )
 
@@ -30,8 +31,8 @@ func (k Kind) String() string {
 
 // Clock gives the time in nanoseconds.
 type Clock interface {
+	maintenance.Clock
 	Monotonic() int64 // of the process
-	Wall() int64      // since 1970 in UTC
 }
 
 // Answer is what to do with a trusted check.
@@ -50,7 +51,7 @@ func Refuse(e *config.Endpoint) Answer { return answer(Untrusted, &e.Untrusted) 
 // Decide returns the answer to a check from a trusted source. record is nil while there is none; maintenanceRoute
 // says that the request's route is marked for maintenance.
 func Decide(c *config.Config, e *config.Endpoint, record *snapshot.Record, maintenanceRoute bool, clock Clock) Answer {
-	if maintenanceRoute || Key(e, record, clock.Wall) >= 0 {
+	if maintenanceRoute || Key(e, record, clock) >= 0 {
 		return answer(Maintenance, &e.Maintenance.Reply)
 	}
 	if record != nil && record.Draining {
@@ -84,13 +85,13 @@ func healthy(e *config.Endpoint) Answer {
 }
 
 // Key returns the endpoint's first runtime key, as an index into the configuration's keys, that switches maintenance
-// on; -1 if none does. wall is asked only when a key has an end.
-func Key(e *config.Endpoint, record *snapshot.Record, wall func() int64) int {
+// on; -1 if none does. The clock is read only for a key that has an end.
+func Key(e *config.Endpoint, record *snapshot.Record, clock maintenance.Clock) int {
 	if record == nil {
 		return -1
 	}
 	for _, k := range e.Maintenance.Keys {
-		if record.Keys[k].Switch.Active(wall) {
+		if record.Keys[k].Switch.Active(clock) {
 			return k
 		}
 	}

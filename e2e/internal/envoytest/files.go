@@ -56,48 +56,18 @@ func Wasm(t testing.TB) string {
 	return path
 }
 
-// scratch is a folder for what all tests of a package share; Main removes it.
-var scratch = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "healthgate-e2e-") })
-
 const faultyName = "healthgate_faults.wasm"
 
-// faultyWasm returns HEALTHGATE_FAULTY_WASM, or builds the plugin with the faults that tests inject by the header
-// x-healthgate-fault.
-var faultyWasm = sync.OnceValues(func() (string, error) {
-	if path := os.Getenv("HEALTHGATE_FAULTY_WASM"); path != "" {
-		return path, nil
-	}
-	dir, err := scratch()
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, faultyName)
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-buildmode=c-shared", "-tags=healthgate_faults",
-		"-o", path, "./filter")
-	cmd.Dir = Root
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, out)
-	}
-	return path, nil
-})
-
-// FaultyWasm returns the path of a plugin that crashes when a request asks for it.
+// FaultyWasm returns the path of a plugin that crashes when a request asks for it: HEALTHGATE_FAULTY_WASM, or what
+// `make filter-faults` built.
 func FaultyWasm(t testing.TB) string {
 	t.Helper()
-	path, err := faultyWasm()
-	if err != nil {
-		t.Fatal(err)
+	path := os.Getenv("HEALTHGATE_FAULTY_WASM")
+	if path == "" {
+		path = filepath.Join(Root, "build", faultyName)
+	}
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		t.Fatalf("there is no plugin that crashes: %s is missing; run `make filter-faults`, which builds it", path)
 	}
 	return path
-}
-
-// Main runs a package's tests and removes what they shared.
-func Main(m *testing.M) int {
-	defer func() {
-		if dir, err := scratch(); err == nil {
-			_ = os.RemoveAll(dir) // a leftover in the system's temporary folder is no reason to fail
-		}
-	}()
-	return m.Run()
 }
