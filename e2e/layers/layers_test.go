@@ -2,7 +2,6 @@ package layers
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,8 +10,6 @@ import (
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
-
-func TestMain(m *testing.M) { os.Exit(envoytest.Main(m)) }
 
 const (
 	workers = 4
