@@ -6,11 +6,13 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/bench/internal/bench"
 	"github.com/healthgate/healthgate/e2e/bench/internal/checks"
+	"github.com/healthgate/healthgate/e2e/bench/internal/traffic"
 )
 
 // sections are all there are, in the order of the report.
 var sections = []bench.Section{
 	checks.Section,
+	traffic.Section,
 }
 
 // selected returns the sections that a list such as "checks,traffic" names; all for an empty one.

@@ -5,7 +5,6 @@ package bench
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -58,40 +57,47 @@ type Artifact struct {
 }
 
 // Healthgate returns the plugin that `make filter` built.
-func (e *Env) Healthgate() Artifact { return e.built("build/healthgate.wasm", "run make filter") }
-
-func (e *Env) built(path, remedy string) Artifact {
-	path = filepath.Join(e.Root, path)
+func (e *Env) Healthgate() Artifact {
+	path := filepath.Join(e.Root, "build", "healthgate.wasm")
 	if _, err := os.Stat(path); err != nil {
-		return Artifact{Missing: fmt.Sprintf("%v; %s", err, remedy)}
+		return Artifact{Missing: "run make filter: " + err.Error()}
 	}
 	return Artifact{Path: path}
 }
 
-// TinyGo builds the plugin with TinyGo.
+// TinyGo returns the plugin built with TinyGo.
 func (e *Env) TinyGo(ctx context.Context) Artifact {
-	return e.Build(ctx, "healthgate-tinygo.wasm", "scripts/build-tinygo")
+	a := e.run(ctx, "build/healthgate-tinygo.wasm", "make", "--no-print-directory", "filter-tinygo")
+	if a.Missing == "" {
+		words := strings.Fields(FirstLine(ctx, cmp.Or(os.Getenv("TINYGO"), "tinygo"), "version"))
+		e.Used("TinyGo", words[min(2, len(words)-1)])
+	}
+	return a
 }
 
 // Build runs a script of the repository that takes the path of what it builds as its last argument.
 func (e *Env) Build(ctx context.Context, name string, script ...string) Artifact {
-	output := filepath.Join(e.Root, "build", "bench", name)
-	if err := os.MkdirAll(filepath.Dir(output), 0o755); err != nil {
+	output := filepath.Join("build", "bench", name)
+	if err := os.MkdirAll(filepath.Join(e.Root, filepath.Dir(output)), 0o755); err != nil {
 		return Artifact{Missing: err.Error()}
 	}
-	e.Logf("building %s", name)
-	cmd := exec.CommandContext(ctx, script[0], append(script[1:], output)...)
+	return e.run(ctx, output, append(script, output)...)
+}
+
+// run runs a command in the repository's folder, which builds the file output in it.
+func (e *Env) run(ctx context.Context, output string, command ...string) Artifact {
+	e.Logf("building %s", output)
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Dir = e.Root
 	if out, err := cmd.CombinedOutput(); err != nil {
-		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-		return Artifact{Missing: cmp.Or(lines[len(lines)-1], err.Error())}
+		return Artifact{Missing: cmp.Or(LastLine(out), err.Error())}
 	}
-	return Artifact{Path: output}
+	return Artifact{Path: filepath.Join(e.Root, output)}
 }
 
 // EnvoyVersion returns the version that an Envoy says it is, "1.40.0".
 func EnvoyVersion(ctx context.Context, path string) string {
-	if m := envoyVersion.FindStringSubmatch(firstLine(ctx, path, "--version")); m != nil {
+	if m := envoyVersion.FindStringSubmatch(FirstLine(ctx, path, "--version")); m != nil {
 		return m[1]
 	}
 	return ""
@@ -102,12 +108,23 @@ var envoyVersion = regexp.MustCompile(`version: [^/]*/([^/]+)/`)
 
 // GoVersion returns the version of the Go that builds the plugin, "1.26.1".
 func GoVersion(ctx context.Context) string {
-	return strings.TrimPrefix(firstLine(ctx, "go", "env", "GOVERSION"), "go")
+	return strings.TrimPrefix(FirstLine(ctx, "go", "env", "GOVERSION"), "go")
 }
 
-// firstLine returns the first line that is not empty of what a command says of itself; nothing if it fails.
-func firstLine(ctx context.Context, command string, args ...string) string {
+// FirstLine returns the first line, of those that are not empty, of what a command prints; nothing if it fails.
+func FirstLine(ctx context.Context, command string, args ...string) string {
 	out, _ := exec.CommandContext(ctx, command, args...).Output()
 	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	return line
+}
+
+// LastLine returns the last line that is not empty and not make's own: where a command that failed says why.
+func LastLine(output []byte) string {
+	last := ""
+	for line := range strings.Lines(string(output)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "make") {
+			last = line
+		}
+	}
+	return last
 }

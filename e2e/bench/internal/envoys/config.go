@@ -24,8 +24,8 @@ type Config struct {
 	AdminPort int
 
 	dir      string
-	ingress  Object // the listener that envoy/bootstrap.yaml has
-	reserved []int  // sockets
+	ingress  Object   // the listener that envoy/bootstrap.yaml has
+	releases []func() // of the ports
 }
 
 // New returns a bootstrap without listeners, for an application on a loopback port. Files go into dir.

@@ -48,7 +48,7 @@ func (f *Fleet) startEnvoy(ctx context.Context, env *bench.Env, appPort int) err
 		ours     bool
 		built    bench.Artifact
 	}{
-		{"Rust SDK filter", "rust", false, rust(ctx, env)},
+		{"Rust SDK filter", "rust", false, Rust(ctx, env)},
 		{"healthgate", "healthgate", true, env.Healthgate()},
 		{"healthgate, TinyGo", "tinygo", true, env.TinyGo(ctx)},
 	} {

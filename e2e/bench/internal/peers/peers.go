@@ -72,6 +72,9 @@ func Start(ctx context.Context, env *bench.Env) (_ *Fleet, err error) {
 	if err := f.startEnvoy(ctx, env, app.Port); err != nil {
 		return nil, err
 	}
+	if err := f.startPython(ctx, env, app.Port); err != nil {
+		return nil, err
+	}
 	for _, p := range f.Peers {
 		if p.Missing != "" {
 			env.Logf("%s: not measured: %s", p.Name, p.Missing)
