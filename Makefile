@@ -24,7 +24,7 @@ FILTER_SOURCES := $(shell find filter -type f ! -name '*_test.go') go.mod go.sum
 
 export HEALTHGATE_ENVOY_VERSION
 
-.PHONY: help filter filter-tinygo run sim envoy test lint test-unit test-e2e test-lb test-tinygo test-matrix conformance conformance-table fuzz clean check-go check-race
+.PHONY: help filter filter-tinygo run sim envoy test lint test-unit test-e2e test-lb test-tinygo test-matrix conformance conformance-table guests fuzz clean check-go check-race
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -125,6 +125,9 @@ bench-hostsim: filter ## health checks on hostsim beside the SDK's emulator, and
 .PHONY: examples
 examples: check-go ## write envoy/bootstrap.yaml and envoy/examples anew, from their healthgate.yaml
 	$(GO) test ./envoy/cmd/healthgate -run TestExamples -update
+
+guests: check-go ## build the plugins of other SDKs in hostsim/testdata/guests anew, from their published sources
+	@scripts/build-guests
 
 fuzz: check-go ## fuzz each fuzz test for FUZZTIME (30s)
 	@scripts/fuzz $(FUZZTIME)

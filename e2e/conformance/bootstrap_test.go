@@ -29,7 +29,7 @@ func bootstrap(t testing.TB, runs []*run, wasm func(*Case) string) *envoytest.Co
 	var listeners []any
 	for _, r := range runs {
 		slug := r.c.slug()
-		clusters = append(clusters, cluster("application-"+slug, r.app.port), cluster(slug+"-backend", r.backend.port))
+		clusters = append(clusters, cluster("application-"+slug, r.app.port), cluster(r.c.backend(), r.backend.port))
 		listeners = append(listeners, listener(r, wasm(r.c)))
 	}
 	file := filepath.Join(t.TempDir(), "listeners.json")
@@ -83,7 +83,7 @@ func cluster(name string, port int) object {
 func listener(r *run, wasm string) object {
 	c, slug := r.c, r.c.slug()
 	plugin := object{
-		"name": slug, "failure_policy": policies[c.Policy],
+		"name": slug, "root_id": c.RootID, "failure_policy": policies[c.Policy],
 		"allow_on_headers_stop_iteration": c.AllowStop,
 		"configuration":                   envoytest.Any("google.protobuf.StringValue", object{"value": c.config()}),
 		"vm_config": object{

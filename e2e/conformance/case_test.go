@@ -15,10 +15,14 @@ type Case struct {
 	Script string
 	// Filter is a configuration of healthgate's own filter, which then takes the script's place.
 	Filter string
+	// Guest is a plugin of hostsim/testdata/guests in the script's place, made with an SDK for another language, and
+	// Config is its configuration.
+	Guest, Config string
 	// ABI021 takes the guest for the newer ABI.
 	ABI021 bool
 
 	VMConfig  string
+	RootID    string
 	Policy    hostsim.FailurePolicy
 	AllowStop bool // allow_on_headers_stop_iteration
 	Remote    bool // use_remote_address
@@ -26,11 +30,20 @@ type Case struct {
 	Limit     int  // per_connection_buffer_limit_bytes
 	// Silent are the upstreams that never answer: "application" or "backend".
 	Silent []string
+	// Backend is the name of the cluster that the plugin calls, "{case}-backend" if empty. Other names are shared by the
+	// cases of an Envoy.
+	Backend string
+	// Metrics is what the names of the plugin's metrics start with, "{case}." if empty. Other metrics are shared by the
+	// cases of an Envoy.
+	Metrics string
 	// Alone is a case that changes what all cases of an Envoy share.
 	Alone bool
 
 	// Unordered is for what happens at once: then the order of lines does not count.
 	Unordered bool
+	// Repeats is for what goes on and on, on whichever thread: then a request to an upstream and a line of the log count
+	// once however often they come, and the thread of a line does not count.
+	Repeats bool
 
 	Steps []Step
 }
@@ -80,12 +93,23 @@ func (c *Case) slug() string {
 
 // config is the plugin's configuration.
 func (c *Case) config() string {
-	text := c.Filter
-	if text == "" {
-		text = "trace\n" + c.Script
+	text := "trace\n" + c.Script
+	switch {
+	case c.Filter != "":
+		text = c.Filter
+	case c.Guest != "":
+		text = c.Config
 	}
-	return strings.ReplaceAll(text, "{case}", c.slug())
+	return c.named(text)
 }
+
+// named puts the case's own name into a text.
+func (c *Case) named(text string) string { return strings.ReplaceAll(text, "{case}", c.slug()) }
+
+func (c *Case) backend() string { return c.named(or(c.Backend, "{case}-backend")) }
+
+// metrics is what the names of the plugin's metrics start with.
+func (c *Case) metrics() string { return c.named(or(c.Metrics, "{case}.")) }
 
 func (c *Case) silent(upstream string) bool {
 	for _, s := range c.Silent {
@@ -98,6 +122,9 @@ func (c *Case) silent(upstream string) bool {
 
 // lines is a result of the case as it is compared.
 func (c *Case) lines(r *result) []string {
+	if c.Repeats {
+		r.once()
+	}
 	lines := r.lines(c.slug())
 	if c.Unordered {
 		slices.Sort(lines)

@@ -85,7 +85,7 @@ func (r *run) step(t testing.TB, step Step, async *sync.WaitGroup) {
 			t.Errorf("%s: the log never had %q", r.c.Name, step.Await)
 		}
 	case step.Post != "":
-		r.journal.envoy.Post(step.Post)
+		r.journal.envoy.Post(r.c.named(step.Post))
 	}
 }
 
@@ -111,7 +111,7 @@ func (r *run) exchange(t testing.TB, request *Request, reply *clientReply) {
 // result is what the case has shown so far.
 func (r *run) result() *result {
 	out := &result{app: r.seen(r.app), backend: r.seen(r.backend)}
-	r.journal.fill(out, r.c.slug())
+	r.journal.fill(out, r.c)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, reply := range r.replies {

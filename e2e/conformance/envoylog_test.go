@@ -22,7 +22,7 @@ type journal struct {
 	read    time.Time
 	log     map[string][]logLine
 	access  map[string][]string
-	metrics map[string][]string
+	metrics []string
 	refused map[string]bool
 	dead    bool
 }
@@ -57,11 +57,9 @@ func (j *journal) update() {
 			j.access[parts[0]] = append(j.access[parts[0]], parts[1]+" "+strings.TrimPrefix(parts[2], "-"))
 		}
 	}
-	j.metrics = map[string][]string{}
+	j.metrics = nil
 	for _, line := range j.stats() {
-		name := strings.TrimPrefix(line, "wasmcustom.")
-		slug, _, _ := strings.Cut(name, ".")
-		j.metrics[slug] = append(j.metrics[slug], name)
+		j.metrics = append(j.metrics, strings.TrimPrefix(line, "wasmcustom."))
 	}
 	j.read = time.Now()
 }
@@ -106,13 +104,19 @@ func readLog(lines []string) (log map[string][]logLine, refused map[string]bool)
 }
 
 // fill sets what the journal knows of a case.
-func (j *journal) fill(r *result, slug string) {
+func (j *journal) fill(r *result, c *Case) {
+	slug := c.slug()
 	j.update()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	r.log = append([]logLine(nil), j.log[slug]...)
 	r.details = append([]string(nil), j.access[slug]...)
-	r.metrics = append([]string(nil), j.metrics[slug]...)
+	r.metrics = nil
+	for _, line := range j.metrics {
+		if strings.HasPrefix(line, c.metrics()) {
+			r.metrics = append(r.metrics, line)
+		}
+	}
 	r.refused = j.refused[slug]
 }
 

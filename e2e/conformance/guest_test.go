@@ -33,8 +33,11 @@ func buildGuest(name string, flags ...string) (string, error) {
 // module is the path of the plugin that a case runs.
 func module(t testing.TB, c *Case) string {
 	t.Helper()
-	if c.Filter != "" {
+	switch {
+	case c.Filter != "":
 		return envoytest.Wasm(t)
+	case c.Guest != "":
+		return filepath.Join(envoytest.Root, "hostsim", "testdata", "guests", c.Guest+".wasm")
 	}
 	build := guest020
 	if c.ABI021 {

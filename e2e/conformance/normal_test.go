@@ -20,6 +20,8 @@ var rules = []struct {
 	{regexp.MustCompile(`(get_current_time_nanoseconds = 0) \d{19}$`), "$1 NANOSECONDS"},
 	{regexp.MustCompile(`0x[0-9a-f]+`), "0xADDRESS"},
 	{regexp.MustCompile(`(application)-CASE`), "$1"},
+	{regexp.MustCompile(`(It's) \d{19}: random value: \d+`), "$1 NANOSECONDS: random value: N"},
+	{regexp.MustCompile(`It's \d{4}-.* UTC, your lucky number is \d+`), "It's NOW, your lucky number is N"},
 	// Numbers that count over a whole Envoy, which runs many cases.
 	{regexp.MustCompile(`(get_shared_data .* = 0 ".*"(?: null)?) \d+$`), "$1 CAS"},
 	{regexp.MustCompile(`((?:register|resolve)_shared_queue .* = 0) \d+$`), "$1 QUEUE"},
@@ -27,7 +29,9 @@ var rules = []struct {
 }
 
 func normal(line, slug string) string {
-	line = strings.ReplaceAll(line, slug, "CASE")
+	if slug != "" {
+		line = strings.ReplaceAll(line, slug, "CASE")
+	}
 	for _, r := range rules {
 		line = r.pattern.ReplaceAllString(line, r.with)
 	}

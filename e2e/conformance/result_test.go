@@ -82,6 +82,27 @@ func (r *result) lines(slug string) []string {
 	return out
 }
 
+// once leaves the first of what comes again and again, and forgets the threads.
+func (r *result) once() {
+	r.app, r.backend = distinct(r.app), distinct(r.backend)
+	for i := range r.log {
+		r.log[i].thread = "worker"
+	}
+	r.log = distinct(r.log)
+}
+
+// distinct drops what would be a line a second time.
+func distinct[T any](all []T) (kept []T) {
+	seen := map[string]bool{}
+	for _, one := range all {
+		if text := normal(fmt.Sprint(one), ""); !seen[text] {
+			seen[text] = true
+			kept = append(kept, one)
+		}
+	}
+	return kept
+}
+
 func upstream(add func(string, ...any), name string, requests []seen) {
 	for i, r := range requests {
 		what := fmt.Sprintf("%s %d", name, i+1)

@@ -23,7 +23,7 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 		profile, c.Policy, hostsim.PluginName(slug), hostsim.VMID(slug), hostsim.VMConfig(c.VMConfig),
 		hostsim.PluginConfig(c.config()), hostsim.UseRemoteAddress(c.Remote), hostsim.XFFNumTrustedHops(c.Hops),
 		hostsim.AllowOnHeadersStopIteration(c.AllowStop),
-		hostsim.Upstream(slug+"-backend", http.HandlerFunc(handler)), hostsim.Application(http.HandlerFunc(handler)),
+		hostsim.RootID(c.RootID), hostsim.Upstream(c.backend(), http.HandlerFunc(handler)), hostsim.Application(http.HandlerFunc(handler)),
 		hostsim.Upstream("refused", http.HandlerFunc(handler)), hostsim.Upstream("empty", nil),
 		hostsim.Admin("envoy_admin"), nodeOption, hostsim.EnableTrailers(true),
 	}
@@ -45,7 +45,7 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 	}
 	defer func() { _ = host.Close() }() // it never fails
 	host.FaultAllCallouts("refused", &hostsim.CalloutFault{Kind: hostsim.CalloutConnectFailure})
-	for name, upstream := range map[string]string{"application": "application", "backend": slug + "-backend"} {
+	for name, upstream := range map[string]string{"application": "application", "backend": c.backend()} {
 		if c.silent(name) {
 			host.FaultAllCallouts(upstream, &hostsim.CalloutFault{Kind: hostsim.CalloutNever})
 		}
@@ -69,10 +69,10 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 		}
 	}
 	r.app = simSeen(host.UpstreamRequests("application"))
-	r.backend = simSeen(host.UpstreamRequests(slug + "-backend"))
+	r.backend = simSeen(host.UpstreamRequests(c.backend()))
 	r.log = simLog(host.Logs())
 	for _, m := range host.Metrics() {
-		if m.Samples == nil && !strings.HasSuffix(m.Name, ".h") && strings.HasPrefix(m.Name, slug) {
+		if m.Samples == nil && !strings.HasSuffix(m.Name, ".h") && strings.HasPrefix(m.Name, c.metrics()) {
 			r.metrics = append(r.metrics, metric(m.Name, m.Value))
 		}
 	}
@@ -109,7 +109,7 @@ func (s *simulation) step(step Step) {
 	case step.Await != "":
 		s.until(func() bool { return strings.Contains(s.host.LogText(), step.Await) })
 	case step.Post != "":
-		s.post(step.Post)
+		s.post(s.c.named(step.Post))
 	}
 }
 

@@ -32,6 +32,10 @@ func answer(method, path, body string) reply {
 	case "fields":
 		r.header = [][2]string{{"content-type", "text/html"}, {"empty", ""}, {"set-cookie", "a=1"}, {"set-cookie", "b=2"},
 			{"x", "1"}, {"x", "2"}}
+	case "bytes":
+		r.body = "\x02"
+	case "secret":
+		r.body = "a secret"
 	case "empty":
 		r.body = ""
 	case "none":
