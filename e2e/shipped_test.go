@@ -55,13 +55,14 @@ func testShipped(t *testing.T, workers int) {
 		{"metrics", testMetrics},
 		{"log", testLog},
 		{"access log", testAccessLog},
+		{"status", testStatus},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.run(t, b) }) {
 			return // the next part would only repeat what is wrong
 		}
 	}
 	// Counted over everything above: no health check of a trusted source reached the application.
-	for _, path := range []string{check, empty} {
+	for _, path := range []string{check, empty, statusPath} {
 		for _, r := range a.Seen(path) {
 			if r.Headers.Get("X-Expected") == "" {
 				t.Errorf("the application saw a health check: %+v", r)

@@ -16,7 +16,7 @@ func TestPluginConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Endpoints) != 2 || len(c.Probes) != 3 || len(c.Keys) != 2 || len(c.Warnings) != 0 {
+	if len(c.Endpoints) != 3 || len(c.Probes) != 3 || len(c.Keys) != 2 || len(c.Warnings) != 0 {
 		t.Errorf("the shipped configuration has %d endpoints, %d probes, keys %q, warnings %q",
 			len(c.Endpoints), len(c.Probes), c.Keys, c.Warnings)
 	}

@@ -49,6 +49,7 @@ var details = [verdict.Kinds]string{
 	verdict.Unknown:     "healthgate_unknown",
 	verdict.Unhealthy:   "healthgate_unhealthy",
 	verdict.Healthy:     "healthgate_healthy",
+	verdict.Shown:       "healthgate_shown",
 }
 
 // requestHeaders is match.Request on the current stream.
@@ -81,6 +82,10 @@ func (c *checks) answer() bool {
 	}
 	a := c.decide(i)
 	host.Increment(p.metrics.checks[i][a.Kind])
+	if a.Kind == verdict.Shown {
+		p.showStatus()
+		return true
+	}
 	if a.Reply.Pass {
 		return false
 	}
@@ -127,6 +132,9 @@ func (c *checks) decide(endpoint int) verdict.Answer {
 		return verdict.Refuse(e)
 	}
 	p.view.refresh()
+	if e.Kind == config.KindStatus {
+		return verdict.Answer{Kind: verdict.Shown}
+	}
 	return verdict.Decide(p.config, e, p.view.record, e.Maintenance.RouteMetadata && routeInMaintenance(), &p.ticked)
 }
 

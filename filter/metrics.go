@@ -10,8 +10,9 @@ import (
 // metrics are the plugin's handles on Envoy's process-wide statistics. Tags stand in the names as ".tag.value"; the
 // bootstrap's stats_tags turn them into labels.
 type metrics struct {
-	checks          [][verdict.Kinds]sdk.Metric // by endpoint
-	maintenance     []sdk.Metric                // by endpoint
+	config          *config.Config
+	checks          [][verdict.Kinds]sdk.Metric // by endpoint; those of its kind
+	maintenance     []sdk.Metric                // by endpoint; only of kind health_check
 	probeUp         []sdk.Metric                // by probe
 	calloutFailures []sdk.Metric                // by callout
 	draining        sdk.Metric
@@ -23,6 +24,7 @@ type metrics struct {
 
 func defineMetrics(c *config.Config) metrics {
 	m := metrics{
+		config:         c,
 		draining:       sdk.DefineGauge("healthgate_draining"),
 		snapshotAge:    sdk.DefineGauge("healthgate_snapshot_age_ms"),
 		snapshotWrites: sdk.DefineCounter("healthgate_snapshot_writes"),
@@ -32,11 +34,18 @@ func defineMetrics(c *config.Config) metrics {
 	for i := range c.Endpoints {
 		tag := ".endpoint." + c.Endpoints[i].Name
 		var kinds [verdict.Kinds]sdk.Metric
+		var maintenance sdk.Metric
+		isStatus := c.Endpoints[i].Kind == config.KindStatus
 		for k := range kinds {
-			kinds[k] = sdk.DefineCounter("healthgate_checks" + tag + ".verdict." + verdict.Kind(k).String())
+			if kind := verdict.Kind(k); kind == verdict.Untrusted || (kind == verdict.Shown) == isStatus {
+				kinds[k] = sdk.DefineCounter("healthgate_checks" + tag + ".verdict." + kind.String())
+			}
+		}
+		if !isStatus {
+			maintenance = sdk.DefineGauge("healthgate_maintenance" + tag)
 		}
 		m.checks = append(m.checks, kinds)
-		m.maintenance = append(m.maintenance, sdk.DefineGauge("healthgate_maintenance"+tag))
+		m.maintenance = append(m.maintenance, maintenance)
 	}
 	for i := range c.Probes {
 		m.probeUp = append(m.probeUp, sdk.DefineGauge("healthgate_probe_up.probe."+c.Probes[i].Name))
@@ -51,7 +60,9 @@ func defineMetrics(c *config.Config) metrics {
 // that lags behind would set them back.
 func (m *metrics) publish(from *monitor.Monitor) {
 	for i, gauge := range m.maintenance {
-		gauge.Set(number(from.Maintenance(i)))
+		if m.config.Endpoints[i].Kind == config.KindHealthCheck {
+			gauge.Set(number(from.Maintenance(i)))
+		}
 	}
 	for i, gauge := range m.probeUp {
 		gauge.Set(number(from.Record.Probes[i].Healthy))

@@ -20,6 +20,7 @@ type plugin struct {
 	sdk.DefaultPluginContext
 
 	config  *config.Config
+	node    config.Node
 	table   *match.Table
 	clock   host.Clock
 	ticked  tickClock
@@ -37,7 +38,8 @@ type plugin struct {
 // --mode validate: nothing here may write shared data.
 func (p *plugin) OnPluginStart(int) sdk.OnPluginStartStatus {
 	text, _ := sdk.GetPluginConfiguration() // no configuration is an error of Parse's
-	c, err := config.Parse(text, node())
+	p.node = node()
+	c, err := config.Parse(text, p.node)
 	if err != nil {
 		sdk.LogCritical(prefix + "config: " + err.Error())
 		return sdk.OnPluginStartStatusFailed

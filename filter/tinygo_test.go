@@ -21,7 +21,7 @@ import (
 // the standard Go module and multiply the TinyGo one.
 var allowedImports = map[string]bool{
 	"bytes": true, "encoding/binary": true, "errors": true, "hash/fnv": true, "math": true, "net/netip": true,
-	"sort": true, "strconv": true, "strings": true, "time": true, "unsafe": true,
+	"sort": true, "strconv": true, "strings": true, "time": true, "unicode/utf8": true, "unsafe": true,
 	"github.com/valyala/fastjson":           true,
 	"github.com/valyala/fastjson/fastfloat": true,
 }

@@ -31,22 +31,34 @@ type Config struct {
 	Fingerprint uint64
 }
 
-// Endpoint is one health check URL set and what it answers.
+// Endpoint is one set of URLs and what it answers.
 type Endpoint struct {
 	Name    string
+	Kind    EndpointKind
 	Paths   []string // exact, compared byte for byte with the request's path without its query
 	Methods []string // empty: any
 	Hosts   []string // lower case; empty: any
 	Headers []HeaderMatcher
 
-	Trusted     Trusted
-	Untrusted   Reply
+	Trusted   Trusted
+	Untrusted Reply
+
+	// Only of an endpoint of kind KindHealthCheck.
 	Healthy     Reply
 	Unhealthy   Reply
 	Maintenance Maintenance
 	Probes      Policy
 	Unknown     Reply
 }
+
+// EndpointKind is what an endpoint is for.
+type EndpointKind uint8
+
+// The kinds of endpoints.
+const (
+	KindHealthCheck EndpointKind = iota // answers a load balancer's checks
+	KindStatus                          // shows operators the state of everything, see package status
+)
 
 // HeaderMatcher demands something of one request header. Exactly one of its kinds is set, as in Envoy's HeaderMatcher
 // with its StringMatcher.

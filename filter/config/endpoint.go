@@ -26,6 +26,7 @@ func (r *endpointReader) endpoint(v *fastjson.Value, place string) {
 	o := r.object(v, place)
 	e := Endpoint{
 		Name:    o.name(),
+		Kind:    KindHealthCheck,
 		Paths:   o.strings("paths", func(s, place string) { r.requestPath(s, place, false) }),
 		Methods: []string{"GET", "HEAD", "OPTIONS"},
 		Hosts:   o.strings("hosts", r.host),
@@ -34,20 +35,16 @@ func (r *endpointReader) endpoint(v *fastjson.Value, place string) {
 			field: "untrusted", mayPass: true, passByDefault: true,
 			defaults: Reply{Status: 403}, contentType: "text/plain",
 		}),
-		Healthy: r.reply(o, replyRules{
-			field: "healthy", mayPass: true,
-			defaults: Reply{Status: 200}, contentType: "text/html",
-		}),
-		Unhealthy: r.reply(o, replyRules{
-			field: "unhealthy", mayUseProbe: true,
-			defaults: Reply{ProbeStatus: true, Status: 503, Body: "FAILED"}, contentType: "text/plain",
-		}),
-		Unknown: r.reply(o, replyRules{
-			field:    "unknown",
-			defaults: Reply{Status: 503, Body: "UNKNOWN"}, contentType: "text/plain",
-		}),
-		Maintenance: r.maintenance(o),
-		Probes:      r.policy(o),
+	}
+	if o.oneOf("kind", "health_check", "status") == "status" {
+		e.Kind, e.Methods = KindStatus, []string{"GET", "HEAD"}
+		for _, field := range []string{"healthy", "unhealthy", "unknown", "maintenance", "probes"} {
+			if o.has(field) {
+				r.fail(o.at(field), `is not for an endpoint of kind "status"`)
+			}
+		}
+	} else {
+		r.healthCheck(o, &e)
 	}
 	if o.has("methods") {
 		e.Methods = o.strings("methods", r.token)
@@ -66,6 +63,24 @@ func (r *endpointReader) endpoint(v *fastjson.Value, place string) {
 		}
 	}
 	r.config.Endpoints = append(r.config.Endpoints, e)
+}
+
+// healthCheck reads what only an endpoint of kind "health_check" has.
+func (r *endpointReader) healthCheck(o *object, e *Endpoint) {
+	e.Healthy = r.reply(o, replyRules{
+		field: "healthy", mayPass: true,
+		defaults: Reply{Status: 200}, contentType: "text/html",
+	})
+	e.Unhealthy = r.reply(o, replyRules{
+		field: "unhealthy", mayUseProbe: true,
+		defaults: Reply{ProbeStatus: true, Status: 503, Body: "FAILED"}, contentType: "text/plain",
+	})
+	e.Unknown = r.reply(o, replyRules{
+		field:    "unknown",
+		defaults: Reply{Status: 503, Body: "UNKNOWN"}, contentType: "text/plain",
+	})
+	e.Maintenance = r.maintenance(o)
+	e.Probes = r.policy(o)
 }
 
 func (r *endpointReader) host(s, place string) {

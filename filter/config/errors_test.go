@@ -66,6 +66,10 @@ func TestRefusals(t *testing.T) {
 		{endpoint(`"maintenance":{"route_metadata":1}`), `endpoints[0].maintenance.route_metadata: is a number, must be true or false`},
 		{endpoint(`"probes":{"names":["p"]}`), `endpoints[0].probes.names[0]: "p" is not the name of a probe`},
 		{endpoint(`"probes":{}`), `endpoints[0].probes.names: is required, with at least one probe`},
+		{endpoint(`"kind":"page"`), `endpoints[0].kind: "page" is not one of health_check, status`},
+		{endpoint(`"kind":"status","unknown":{}`), `endpoints[0].unknown: is not for an endpoint of kind "status"`},
+		{endpoint(`"kind":"status","probes":{"names":["p"]}`), `endpoints[0].probes: is not for an endpoint of kind "status"`},
+		{`{"endpoints":[{"name":"a","kind":"status","paths":["/"]}]}`, `endpoints[0].trusted: is required`},
 		{probe(`"path":"p"`), `probes[0].path: "p" does not start with a slash`},
 		{probe(`"path":"/","interval":"1"`), `probes[0].interval: "1" is not a duration such as "500ms", "1s" or "1.5m"`},
 		{probe(`"path":"/","interval":"99ms"`), `probes[0].interval: "99ms" is not between 100ms and 1h0m0s`},
@@ -100,5 +104,32 @@ func TestDefaults(t *testing.T) {
 			e.Maintenance.Reply.Status != 503 || e.Maintenance.Reply.Body != "Under maintenance. Remove maintenance file when complete" {
 			t.Errorf("%s: %+v", text, e)
 		}
+	}
+}
+
+func TestStatusEndpoint(t *testing.T) {
+	t.Parallel()
+	plain, err := Parse([]byte(good), Node{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, methods := range map[string]string{
+		endpoint(`"kind":"status"`):                                  "GET HEAD",
+		endpoint(`"kind":"status","methods":["GET"],"unknown":null`): "GET",
+	} {
+		c, err := Parse([]byte(text), Node{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := &c.Endpoints[0]
+		if e.Kind != KindStatus || strings.Join(e.Methods, " ") != methods || !e.Untrusted.Pass || e.Trusted.Set == nil {
+			t.Errorf("%s: %+v", text, e)
+		}
+		if c.Fingerprint != plain.Fingerprint {
+			t.Error("a status endpoint changes what the shared record is made of")
+		}
+	}
+	if plain.Endpoints[0].Kind != KindHealthCheck {
+		t.Error("an endpoint without a kind is not for health checks")
 	}
 }

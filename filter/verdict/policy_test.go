@@ -88,8 +88,8 @@ func TestReplies(t *testing.T) {
 	if got := DrainingReply; got.Status != 503 || len(got.Headers) != 1 || got.Headers[0] != [2]string{"content-type", "text/plain"} {
 		t.Errorf("draining: %+v", got)
 	}
-	if Passed.String() != "passed" || Kinds != 7 {
-		t.Errorf("%v is the last of %d kinds", Passed, Kinds)
+	if Shown.String() != "shown" || Kinds != 8 {
+		t.Errorf("%v is the last of %d kinds", Shown, Kinds)
 	}
 }
 

@@ -19,14 +19,15 @@ const (
 	Unhealthy
 	Healthy
 	Passed // healthy, and the application's own endpoint answers
+	Shown  // not a check: the state was shown, by an endpoint of kind status
 )
 
 // Kinds is the number of outcomes.
-const Kinds = int(Passed) + 1
+const Kinds = int(Shown) + 1
 
 // String is the outcome's name in metrics and response code details.
 func (k Kind) String() string {
-	return [Kinds]string{"untrusted", "maintenance", "draining", "unknown", "unhealthy", "healthy", "passed"}[k]
+	return [Kinds]string{"untrusted", "maintenance", "draining", "unknown", "unhealthy", "healthy", "passed", "shown"}[k]
 }
 
 // Clock gives the time in nanoseconds.

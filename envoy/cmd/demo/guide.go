@@ -17,6 +17,7 @@ Ready. In another terminal, in this folder:
 
   a health check          curl -i ENVOY/my-service/healthcheck
   the other endpoint      curl -i ENVOY/healthz
+  the state of it all     open ENVOY/healthgate/status, or curl ENVOY/healthgate/status
   anything else           curl -i ENVOY/shop
 
   fail a node             curl -X POST 'APP/demo/node/inbound?status=500'

@@ -1,0 +1,203 @@
+package status
+
+import "strconv"
+
+// HTMLType is the media type of HTML.
+const HTMLType = "text/html; charset=utf-8"
+
+// HTML returns the document as one page that needs no other resource and no script. It reloads itself.
+func (d *Document) HTML() []byte {
+	h := htmlWriter{now: d.Time}
+	h.raw(`<!doctype html><html lang="en"><head><meta charset="utf-8">` +
+		`<meta name="viewport" content="width=device-width,initial-scale=1"><meta http-equiv="refresh" content="5"><title>`)
+	h.text(d.Level.String() + " · " + d.Node)
+	h.raw(`</title><style>` + style + `</style></head><body><main><header class="` + d.Level.String() + `"><h1><b>` +
+		[...]string{"Healthy", "Needs a look", "Failing"}[d.Level] + `</b> `)
+	h.text(d.Node)
+	h.raw(`</h1>`)
+	h.paragraph(d.Output)
+	h.raw(`</header>`)
+	if len(d.Endpoints) > 0 {
+		h.raw(`<h2>Health checks</h2><div class="cards">`)
+		for i := range d.Endpoints {
+			h.endpoint(&d.Endpoints[i])
+		}
+		h.raw(`</div>`)
+	}
+	if len(d.Probes) > 0 {
+		h.raw(`<h2>Probes</h2><div class="wide"><table><thead><tr><th>Probe<th>State<th>For<th>Last status<th>Latency<th>Last asked</tr></thead><tbody>`)
+		for i := range d.Probes {
+			h.probe(&d.Probes[i])
+		}
+		h.raw(`</tbody></table></div>`)
+	}
+	if len(d.System) > 0 {
+		h.raw(`<h2>Envoy</h2><div class="wide"><table><tbody>`)
+		for i := range d.System {
+			h.system(&d.System[i])
+		}
+		h.raw(`</tbody></table></div>`)
+	}
+	h.raw(`<footer>`)
+	for _, note := range d.Notes {
+		h.paragraph("Note: " + note + ".")
+	}
+	h.raw(`<p>As of `)
+	h.time(d.Time, timestamp(d.Time))
+	h.raw(`, reloaded every 5 seconds. Answered by healthgate.</p></footer></main></body></html>` + "\n")
+	return h.b
+}
+
+func (h *htmlWriter) endpoint(c *Check) {
+	h.raw(`<section class="` + c.Level.String() + `"><h3>`)
+	h.text(c.Component)
+	h.raw(`</h3><p class="state">`)
+	h.text(c.Value[1 : len(c.Value)-1])
+	if c.HTTPStatus != 0 {
+		h.raw(` <span>checks get ` + strconv.Itoa(int(c.HTTPStatus)) + `</span>`)
+	}
+	h.raw(`</p><p class="dim">`)
+	for i, path := range c.Paths {
+		if i > 0 {
+			h.raw(`<br>`)
+		}
+		h.text(path)
+	}
+	h.raw(`</p>`)
+	m := c.Maintenance
+	if m == nil {
+		h.paragraph(c.Output)
+		h.raw(`</section>`)
+		return
+	}
+	h.raw(`<dl>`)
+	if m.Reason != "" {
+		h.raw(`<dt>Reason<dd>`)
+		h.text(m.Reason)
+	}
+	h.raw(`<dt>Key<dd>`)
+	h.text(m.Key + " = " + m.Value)
+	if m.Until != 0 {
+		h.raw(`<dt>Ends<dd>in `)
+		h.time(m.Until, age(m.Until-h.now))
+	}
+	h.raw(`</dl></section>`)
+}
+
+func (h *htmlWriter) probe(c *Check) {
+	h.raw(`<tr class="` + c.Level.String() + `"><th scope="row">`)
+	h.text(c.Component)
+	h.raw(`<td class="state">`)
+	switch c.Level {
+	case Pass:
+		h.raw(`healthy`)
+	case Warn:
+		h.text(c.Output)
+	case Fail:
+		h.raw(`unhealthy`)
+	}
+	h.raw(`<td>`)
+	if c.Since != 0 {
+		h.time(c.Since, age(h.now-c.Since))
+	}
+	h.raw(`<td>`)
+	if c.HTTPStatus != 0 {
+		h.raw(strconv.Itoa(int(c.HTTPStatus)))
+	}
+	h.raw(`<td>`)
+	if c.Value != "" {
+		h.text(c.Value + " " + c.Unit)
+	}
+	h.raw(`<td>`)
+	h.ago(c.Time)
+	h.raw(`</tr>`)
+}
+
+// system writes a line for each of what docs/status.md calls the system's checks.
+func (h *htmlWriter) system(c *Check) {
+	h.raw(`<tr class="` + c.Level.String() + `"><th scope="row">`)
+	switch c.Component {
+	case "envoy":
+		h.raw(`Draining`)
+	case "runtime":
+		h.raw(`Runtime keys read`)
+	case "snapshot":
+		h.raw(`Shared record written`)
+	}
+	h.raw(`<td class="state">`)
+	switch {
+	case c.Output != "":
+		h.text(c.Output)
+	case c.Component == "envoy":
+		h.raw(`no`)
+	default:
+		h.ago(c.Time)
+	}
+	h.raw(`</tr>`)
+}
+
+// htmlWriter writes text with HTML's own characters escaped.
+type htmlWriter struct {
+	b   []byte
+	now int64
+}
+
+func (h *htmlWriter) raw(s string) { h.b = append(h.b, s...) }
+
+func (h *htmlWriter) text(s string) { h.b = appendEscaped(h.b, s, htmlEscape) }
+
+func (h *htmlWriter) paragraph(s string) {
+	if s != "" {
+		h.raw(`<p>`)
+		h.text(s)
+		h.raw(`</p>`)
+	}
+}
+
+func (h *htmlWriter) ago(t int64) {
+	if t != 0 {
+		h.time(t, age(h.now-t)+" ago")
+	}
+}
+
+// time writes a time as a text, and itself for whoever points at it.
+func (h *htmlWriter) time(t int64, text string) {
+	stamp := timestamp(t)
+	h.raw(`<time datetime="` + stamp + `" title="` + stamp + `">` + text + `</time>`)
+}
+
+// htmlEscape makes a character harmless in HTML's text and quoted attributes. Control characters, and those that turn
+// the direction of the text around them, would let a reason disturb the page.
+func htmlEscape(c rune) string {
+	switch {
+	case c == '&':
+		return "&amp;"
+	case c == '<':
+		return "&lt;"
+	case c == '>':
+		return "&gt;"
+	case c == '"':
+		return "&#34;"
+	case c == '\'':
+		return "&#39;"
+	case c < ' ' && c != '\n' && c != '\t' || 0x7f <= c && c < 0xa0,
+		0x202a <= c && c <= 0x202e, 0x2066 <= c && c <= 0x2069:
+		return "\uFFFD"
+	}
+	return ""
+}
+
+// style is the page's CSS: the browser's light or dark colors, and a color and a sign for each level.
+const style = `:root{color-scheme:light dark;--bg:#f5f6f8;--card:#fff;--fg:#1c2128;--dim:#5d6876;--line:#dde1e6;--pass:#1a7f37;--warn:#9a6700;--fail:#c4212d}` +
+	`@media(prefers-color-scheme:dark){:root{--bg:#0e1217;--card:#171c23;--fg:#e6edf3;--dim:#929ca8;--line:#2d343d;--pass:#46c35f;--warn:#dba72e;--fail:#ff6b62}}` +
+	`.pass{--c:var(--pass);--s:"✓"}.warn{--c:var(--warn);--s:"!"}.fail{--c:var(--fail);--s:"✕"}` +
+	`*{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--fg);font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}` +
+	`main{max-width:60rem;margin:auto;padding:1.5rem 1rem}p{margin:.3rem 0}` +
+	`header,section,.wide{background:var(--card);border:1px solid var(--line);border-radius:.6rem;padding:1rem 1.2rem}` +
+	`header{background:var(--c);border-color:var(--c);color:var(--card)}h1{margin:0;font-size:1.6rem;font-weight:400}h1:before{content:var(--s);margin-right:.6rem;font-weight:700}h1 b{margin-right:.5rem}` +
+	`h2{margin:1.6rem 0 .6rem;font-size:1rem;color:var(--dim);font-weight:600}` +
+	`.cards{display:grid;gap:.8rem;grid-template-columns:repeat(auto-fill,minmax(17rem,1fr))}section{border-top:.3rem solid var(--c)}` +
+	`h3{margin:0;font-size:1.15rem}.state{color:var(--c);font-weight:600}.state:before{content:var(--s);margin-right:.5rem}.state span,.dim,footer{color:var(--dim);font-weight:400}.dim{font:.9rem/1.5 ui-monospace,monospace}` +
+	`dl{display:grid;grid-template-columns:auto 1fr;gap:.1rem .8rem;margin:.6rem 0 0}dt{color:var(--dim)}dd{margin:0}` +
+	`.wide{overflow-x:auto;padding:.3rem 1.2rem}table{width:100%;border-collapse:collapse}th,td{padding:.5rem 1rem .5rem 0;text-align:left}tr+tr>*,tbody>tr>*{border-top:1px solid var(--line)}table>tbody:first-child>tr:first-child>*{border:0}thead th{color:var(--dim);font-weight:400;font-size:.9rem}tbody th{font-weight:600}` +
+	`footer{margin-top:1.5rem;font-size:.9rem}`

@@ -1,0 +1,286 @@
+// Package status makes the document of a status endpoint: what each health check would get at this moment and why, each
+// probe, draining, and how old all of that is. It is written as JSON for programs and as a page for people.
+//
+// The document follows "Health Check Response Format for HTTP APIs" (draft-inadarei-api-health-check-06); docs/status.md
+// describes it for those who read it.
+package status
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/snapshot"
+	"github.com/healthgate/healthgate/filter/verdict"
+)
+
+// Level is the draft's status (section 3.1).
+type Level uint8
+
+// The levels, from good to bad.
+const (
+	Pass Level = iota
+	Warn
+	Fail
+)
+
+// String is the level's name in the document.
+func (l Level) String() string { return [...]string{"pass", "warn", "fail"}[l] }
+
+// Document is the state of one configuration. All times are Unix nanoseconds, 0 for not known.
+type Document struct {
+	Level     Level
+	Node      string // Envoy's node id
+	Time      int64  // when the document was made
+	Output    string // which checks are why Level is not Pass
+	Notes     []string
+	Endpoints []Check // one for each endpoint of kind health_check
+	Probes    []Check // one for each probe
+	System    []Check // draining, runtime and the shared record
+}
+
+// Check is one entry of the draft's "checks" (section 4), whose name there is Component:Measurement.
+type Check struct {
+	Component, Measurement string
+	Level                  Level
+	Value                  string // observedValue, as a JSON text; "" when nothing was observed
+	Unit                   string // observedUnit
+	Time                   int64  // when Value was recorded
+	Since                  int64  // since when a probe has been as it is
+	HTTPStatus             uint32 // what a health check gets, or what a probe got last; 0 when there is none
+	Paths                  []string
+	Output                 string       // why Level is not Pass
+	Maintenance            *Maintenance // nil unless a runtime key puts the endpoint under maintenance
+}
+
+// Maintenance is what an operator said in a runtime key.
+type Maintenance struct {
+	Key, Value, Reason string
+	Until              int64 // 0: no end
+}
+
+// HTTPStatus is the status of the document's response: the draft demands 4xx or 5xx for fail, 2xx or 3xx for all else.
+func (d *Document) HTTPStatus() uint32 {
+	if d.Level == Fail {
+		return 503
+	}
+	return 200
+}
+
+// describer has what a document is made from.
+type describer struct {
+	config    *config.Config
+	record    *snapshot.Record // nil while there is none
+	clock     verdict.Clock
+	now, wall int64 // the monotonic and the wall clock
+}
+
+// Describe makes the document from the configuration and the shared record, which is nil while there is none. The whole
+// fails if one of the endpoints' health checks does, and passes if everything does.
+func Describe(c *config.Config, node config.Node, record *snapshot.Record, clock verdict.Clock) *Document {
+	d := describer{config: c, record: record, clock: clock, now: clock.Monotonic(), wall: clock.Wall()}
+	doc := &Document{Node: node.ID, Time: d.wall}
+	byRoute := false
+	for i := range c.Endpoints {
+		if e := &c.Endpoints[i]; e.Kind == config.KindHealthCheck {
+			doc.Endpoints = append(doc.Endpoints, d.endpoint(e))
+			byRoute = byRoute || e.Maintenance.RouteMetadata
+		}
+	}
+	for i := range c.Probes {
+		doc.Probes = append(doc.Probes, d.probe(i))
+	}
+	if c.Admin != nil {
+		doc.System = append(doc.System, d.draining(), d.runtime())
+	}
+	if c.Admin != nil || len(c.Probes) > 0 {
+		doc.System = append(doc.System, d.snapshot())
+	}
+	if byRoute {
+		doc.Notes = append(doc.Notes, "maintenance by route is decided for each check and does not show here")
+	}
+	doc.judge()
+	return doc
+}
+
+// judge sets the level of the whole, and says why.
+func (d *Document) judge() {
+	for i := range d.Endpoints {
+		d.Level = max(d.Level, d.Endpoints[i].Level)
+	}
+	lists := [][]Check{d.Endpoints}
+	if d.Level != Fail {
+		// What is wrong here fails no health check: a probe that no endpoint needs, or one of several.
+		lists = append(lists, d.Probes, d.System)
+	}
+	var why []string
+	for _, checks := range lists {
+		for i := range checks {
+			if c := &checks[i]; c.Level != Pass {
+				d.Level = max(d.Level, Warn)
+				why = append(why, c.Component+": "+c.Output)
+			}
+		}
+	}
+	d.Output = strings.Join(why, "; ")
+}
+
+// toWall turns a time of the monotonic clock into one of the wall clock.
+func (d *describer) toWall(t int64) int64 {
+	if t == 0 {
+		return 0
+	}
+	return d.wall - (d.now - t)
+}
+
+func (d *describer) stale() bool { return d.record == nil || d.record.Stale(d.now) }
+
+func (d *describer) recordTime() int64 {
+	if d.record == nil {
+		return 0
+	}
+	return d.toWall(d.record.WrittenAt)
+}
+
+func (d *describer) endpoint(e *config.Endpoint) Check {
+	a := verdict.Decide(d.config, e, d.record, false, d.clock)
+	c := Check{
+		Component: e.Name, Measurement: "verdict", Value: `"` + a.Kind.String() + `"`, Time: d.recordTime(),
+		HTTPStatus: a.Status, Paths: e.Paths,
+	}
+	switch a.Kind {
+	case verdict.Maintenance:
+		c.Maintenance, c.Output = d.maintenance(e)
+	case verdict.Draining:
+		c.Output = "Envoy is draining"
+	case verdict.Unknown:
+		c.Output = d.unknown(e)
+	case verdict.Unhealthy:
+		c.Output = d.unhealthy(e)
+	default: // healthy
+		return c
+	}
+	c.Level = Fail
+	if a.Status < 400 {
+		c.Level = Warn // something is wrong, and the configuration tells load balancers otherwise
+	}
+	return c
+}
+
+func (d *describer) maintenance(e *config.Endpoint) (*Maintenance, string) {
+	i := verdict.Key(e, d.record, d.clock)
+	if i < 0 {
+		return nil, "" // it ended between two looks at the clock
+	}
+	k := &d.record.Keys[i]
+	m := &Maintenance{Key: d.config.Keys[i], Value: k.Value, Reason: k.Reason, Until: k.Switch.Until}
+	output := "under maintenance by key " + strconv.Quote(m.Key)
+	if m.Reason != "" {
+		output += ": " + m.Reason
+	}
+	return m, output
+}
+
+func (d *describer) unknown(e *config.Endpoint) string {
+	if d.record == nil {
+		return "there is no shared record yet"
+	}
+	if d.stale() {
+		return "the shared record is " + age(d.now-d.record.WrittenAt) + " old"
+	}
+	var unseen []string
+	for _, i := range e.Probes.Names {
+		if !d.record.Probes[i].Seen {
+			unseen = append(unseen, d.config.Probes[i].Name)
+		}
+	}
+	if len(unseen) > 0 {
+		return "no result yet of " + strings.Join(unseen, ", ")
+	}
+	return d.runtime().Output
+}
+
+func (d *describer) unhealthy(e *config.Endpoint) string {
+	var failing []string
+	for _, i := range e.Probes.Names {
+		if p := &d.record.Probes[i]; !p.Healthy {
+			failing = append(failing, d.config.Probes[i].Name+" ("+strconv.Itoa(int(p.Status))+")")
+		}
+	}
+	n := len(e.Probes.Names)
+	return strings.Join(failing, ", ") + " failing; " + strconv.Itoa(n-len(failing)) + " of " + strconv.Itoa(n) +
+		" healthy, " + strconv.Itoa(e.Probes.Need) + " needed"
+}
+
+func (d *describer) probe(i int) Check {
+	c := Check{Component: d.config.Probes[i].Name, Measurement: "responseTime", Level: Warn, Output: "no result yet"}
+	if d.record == nil || !d.record.Probes[i].Seen {
+		return c
+	}
+	p := &d.record.Probes[i]
+	c.Value, c.Unit = strconv.Itoa(int(p.LatencyMs)), "ms"
+	c.Time, c.Since, c.HTTPStatus = d.toWall(p.StartedAt), d.toWall(p.ChangedAt), p.Status
+	switch {
+	case d.stale() && p.Healthy:
+		c.Output = "was healthy, but no one has looked since"
+	case d.stale():
+		c.Output = "was unhealthy, and no one has looked since"
+	case p.Healthy:
+		c.Level, c.Output = Pass, ""
+	default:
+		c.Level, c.Output = Fail, "status "+strconv.Itoa(int(p.Status))
+	}
+	return c
+}
+
+func (d *describer) draining() Check {
+	c := Check{Component: "envoy", Measurement: "draining", Time: d.recordTime()}
+	switch {
+	case d.record != nil && d.record.Draining:
+		c.Level, c.Value, c.Output = Fail, "true", "Envoy is draining"
+	case d.stale() || d.record.RuntimeAt == 0:
+		c.Level, c.Output = Warn, "not known"
+	default:
+		c.Value = "false"
+	}
+	return c
+}
+
+// runtime judges the last reading of runtime as verdict.Decide does.
+func (d *describer) runtime() Check {
+	c := Check{Component: "runtime", Measurement: "age"}
+	a := d.config.Admin
+	if d.record == nil || d.record.RuntimeAt == 0 {
+		c.Level, c.Output = Warn, "not read yet through cluster "+strconv.Quote(a.Cluster)
+		return c
+	}
+	c.read(d, d.record.RuntimeAt)
+	if old := d.now - d.record.RuntimeAt; old > int64(a.MaxAge) {
+		c.Level, c.Output = Warn, "last read "+age(old)+" ago through cluster "+strconv.Quote(a.Cluster)
+		if a.FailOnStale {
+			c.Level = Fail
+		} else {
+			c.Output += "; the last values are kept"
+		}
+	}
+	return c
+}
+
+func (d *describer) snapshot() Check {
+	c := Check{Component: "snapshot", Measurement: "age"}
+	if d.record == nil {
+		c.Level, c.Output = Warn, "there is no shared record yet"
+		return c
+	}
+	c.read(d, d.record.WrittenAt)
+	if d.stale() {
+		c.Level, c.Output = Fail, "not written for "+age(d.now-d.record.WrittenAt)+": no VM leads"
+	}
+	return c
+}
+
+// read makes the check's value the age of what was read at a time of the monotonic clock.
+func (c *Check) read(d *describer, at int64) {
+	c.Value, c.Unit, c.Time = strconv.FormatInt(max(d.now-at, 0)/int64(time.Millisecond), 10), "ms", d.toWall(at)
+}

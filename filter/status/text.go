@@ -1,0 +1,49 @@
+package status
+
+import (
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// age writes a length of time in nanoseconds as people say it, in its two largest units.
+func age(ns int64) string {
+	s := ns / int64(time.Second)
+	number := func(n int64, unit string) string { return strconv.FormatInt(n, 10) + " " + unit }
+	switch {
+	case s < 1:
+		return number(max(ns, 0)/int64(time.Millisecond), "ms")
+	case s < 60:
+		return number(s, "s")
+	case s < 3600:
+		return number(s/60, "min") + " " + number(s%60, "s")
+	case s < 24*3600:
+		return number(s/3600, "h") + " " + number(s/60%60, "min")
+	}
+	return number(s/(24*3600), "d") + " " + number(s/3600%24, "h")
+}
+
+// timestamp writes Unix nanoseconds as an RFC 3339 time in UTC. It does without time.Format, which would add 5 kB to a
+// TinyGo build.
+func timestamp(ns int64) string {
+	year, month, day := time.Unix(0, ns).UTC().Date()
+	hour, minute, second := time.Unix(0, ns).UTC().Clock()
+	b := append([]byte(nil), strconv.Itoa(year)...)
+	for i, n := range [...]int{int(month), day, hour, minute, second} {
+		b = append(b, "--T::"[i], byte('0'+n/10), byte('0'+n%10))
+	}
+	return string(append(b, 'Z'))
+}
+
+// appendEscaped appends s with some characters replaced: those that replace knows, and by U+FFFD what is not UTF-8. The
+// texts of runtime keys are cut at a number of bytes, so they may end within a character.
+func appendEscaped(b []byte, s string, replace func(c rune) string) []byte {
+	for _, c := range s { // what is not UTF-8 comes as U+FFFD
+		if r := replace(c); r != "" {
+			b = append(b, r...)
+		} else {
+			b = utf8.AppendRune(b, c)
+		}
+	}
+	return b
+}
