@@ -4,12 +4,13 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/healthgate/healthgate/filter/host"
 	"github.com/healthgate/healthgate/filter/lease"
 	"github.com/healthgate/healthgate/filter/monitor"
 	"github.com/healthgate/healthgate/filter/sdk"
 )
 
-// OnTick holds the election and, in the VM that leads, does what is due.
+// OnTick holds the election and, in the VM that leads, does what is due. A VM that follows allocates nothing in it.
 func (p *plugin) OnTick() {
 	injectTickFault(p)
 	p.elect()
@@ -20,21 +21,26 @@ func (p *plugin) OnTick() {
 		p.write()
 	}
 	p.ticked.at = p.clock.Monotonic()
+	host.OpenScratch()
 	p.view.refresh()
+	host.CloseScratch()
 	if p.view.record != nil {
 		age := p.ticked.at - p.view.record.WrittenAt
-		p.metrics.snapshotAge.Set(uint64(max(age, 0) / int64(time.Millisecond)))
+		host.Set(p.metrics.snapshotAge, uint64(max(age, 0)/int64(time.Millisecond)))
 	}
 }
 
 // elect takes, renews or loses the lease.
 func (p *plugin) elect() {
 	now := p.clock.Monotonic()
-	stored, cas, err := sdk.GetSharedData(p.leaseKey)
-	if err != nil {
+	host.OpenScratch()
+	stored, cas, found := host.SharedData(p.leaseKey)
+	next := lease.Next(stored, found, p.owner, now)
+	host.CloseScratch()
+	if !found {
 		cas = lease.Absent
 	}
-	switch lease.Next(stored, err == nil, p.owner, now) {
+	switch next {
 	case lease.Lead:
 	case lease.Swap:
 		if sdk.SetSharedData(p.leaseKey, lease.Value(p.owner, now), cas) != nil {

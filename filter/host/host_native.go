@@ -55,6 +55,9 @@ func SharedData(key string) (value []byte, cas uint32, ok bool) {
 // Increment adds one to a counter.
 func Increment(metric sdk.Metric) { metric.Increment() }
 
+// Set sets a gauge.
+func Set(metric sdk.Metric, value uint64) { metric.Set(value) }
+
 // SendLocalResponse replies to the current stream; the details are lost, for no SDK carries them.
 func SendLocalResponse(status uint32, _, body string, headers []byte) {
 	if err := sdk.SendHttpResponse(status, decodeHeaders(headers), []byte(body)); err != nil {

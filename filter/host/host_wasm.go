@@ -26,6 +26,9 @@ func proxyIncrementMetric(id uint32, offset int64) uint32
 
 var instant int64 // static, because a variable whose address the host gets is allocated
 
+//go:wasmimport env proxy_record_metric
+func proxyRecordMetric(id uint32, value uint64) uint32
+
 func now(clock uint32) int64 {
 	clockTimeGet(clock, 1, unsafe.Pointer(&instant))
 	return instant
@@ -45,9 +48,15 @@ func Random() uint64 {
 }
 
 // Increment adds one to a counter.
-func Increment(metric sdk.Metric) {
-	if proxyIncrementMetric(uint32(metric), 1) != statusOK {
-		panic("a counter is gone") // as in the SDK: no host does this
+func Increment(metric sdk.Metric) { known(proxyIncrementMetric(uint32(metric), 1)) }
+
+// Set sets a gauge.
+func Set(metric sdk.Metric, value uint64) { known(proxyRecordMetric(uint32(metric), value)) }
+
+// known panics as the SDK does: no host forgets a metric.
+func known(status uint32) {
+	if status != statusOK {
+		panic("the host does not know the metric")
 	}
 }
 
