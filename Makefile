@@ -114,10 +114,14 @@ conformance: filter ## run each conformance case on hostsim and on two real Envo
 conformance-table: filter ## write what the conformance cases cover, and where hostsim is not Envoy, anew
 	$(GO) test -count=1 -run TestDocuments ./e2e/conformance -update
 
+.PHONY: bench bench-publish bench-hostsim
 # make bench SECTIONS=checks QUICK=1 measures these sections alone, and only to see that all works.
 bench: filter ## measure the filter beside what else answers health checks (SECTIONS, ROUNDS, QUICK=1); needs wrk
 	@$(GO) build -o build/bench/bench ./e2e/bench/cmd/bench
 	@build/bench/bench -sections '$(SECTIONS)' $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(QUICK),-quick)
+
+bench-publish: ## put the figures of the last make bench into the documents
+	@$(GO) run ./e2e/bench/cmd/bench -publish
 
 bench-hostsim: filter ## health checks on hostsim beside the SDK's emulator, and what a new host takes
 	$(GO) test -run '^$$' -bench . -count 5 ./filter/simtest

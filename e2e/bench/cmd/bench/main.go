@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/bench/internal/bench"
+	"github.com/healthgate/healthgate/e2e/bench/internal/published"
 	"github.com/healthgate/healthgate/e2e/bench/internal/report"
 	"github.com/healthgate/healthgate/e2e/bench/internal/system"
 	"github.com/healthgate/healthgate/e2e/bench/internal/wrk"
@@ -42,10 +43,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	var (
-		list   = flags.String("sections", "", "what to measure, as in checks,traffic (default all)")
-		rounds = flags.Int("rounds", 7, "how often each case is measured")
-		quick  = flags.Bool("quick", false, "see that all works: the figures are worth nothing")
-		seed   = flags.Uint64("seed", uint64(time.Now().UnixNano()), "of the order of the cases")
+		list    = flags.String("sections", "", "what to measure, as in checks,traffic (default all)")
+		rounds  = flags.Int("rounds", 7, "how often each case is measured")
+		quick   = flags.Bool("quick", false, "see that all works: the figures are worth nothing")
+		publish = flags.Bool("publish", false, "measure nothing: put the last report into the documents")
+		seed    = flags.Uint64("seed", uint64(time.Now().UnixNano()), "of the order of the cases")
 	)
 	flags.Usage = func() {
 		fmt.Fprintf(stderr, "usage: bench [flags]\n\nMeasures, and writes build/bench/report.json, report.md and report.svg.\n\nSections:\n")
@@ -68,6 +70,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return errUsage
 	}
 	output := filepath.Join(envoytest.Root, "build", "bench")
+
+	if *publish {
+		r, err := report.Read(filepath.Join(output, "report.json"))
+		if err != nil {
+			return err
+		}
+		return published.Publish(envoytest.Root, r, ids())
+	}
 
 	env, err := environment(ctx, stderr)
 	if err != nil {

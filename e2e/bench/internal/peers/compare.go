@@ -95,7 +95,7 @@ func tabulate(cases []Case, samples map[string][]Sample) report.Table {
 		figures[name] = map[string]report.Cell{"rps": report.Sampled(perSecond), "cpu": report.Sampled(cpu)}
 	}
 	for _, c := range cases {
-		row := report.Row{Name: c.Name, Ours: c.Ours, Missing: c.Missing, Cells: figures[c.Name]}
+		row := report.Row{Name: c.Name, Ours: c.Ours, Brief: c.Brief, Missing: c.Missing, Cells: figures[c.Name]}
 		if base, is := figures[c.Base]; is && row.Cells != nil {
 			row.Cells["rps_ratio"] = report.Cell{Value: row.Cells["rps"].Value / base["rps"].Value}
 			row.Cells["cpu_ratio"] = report.Cell{Value: row.Cells["cpu"].Value / base["cpu"].Value}

@@ -37,12 +37,12 @@ func (f *Fleet) startEnvoy(ctx context.Context, env *bench.Env, appPort int) err
 		p.CPU = func() (time.Duration, error) { return f.envoy.CPU() }
 	}
 	native := bench.Artifact{}
-	peer(Peer{Name: NoFilter}, native)
-	peer(Peer{Name: HealthCheckFilter, Checks: true}, native, healthCheck())
+	peer(Peer{Name: NoFilter, Brief: true}, native)
+	peer(Peer{Name: HealthCheckFilter, Brief: true, Checks: true}, native, healthCheck())
 	peer(Peer{Name: HealthCheckFilter + ", gate", Checks: true}, native, config.Gated(healthCheck()))
-	peer(Peer{Name: directResponse, Checks: true, Answers: "OK"}, native)
-	peer(Peer{Name: "Lua filter", Checks: true, Answers: "OK", knowsSource: true, route: true}, native, lua(env.Root))
-	wasm := Peer{Checks: true, Answers: "OK", knowsSource: true, runtimeKey: true, route: true}
+	peer(Peer{Name: directResponse, Brief: true, Checks: true, Answers: "OK"}, native)
+	peer(Peer{Name: "Lua filter", Brief: true, Checks: true, Answers: "OK", knowsSource: true, route: true}, native, lua(env.Root))
+	wasm := Peer{Brief: true, Checks: true, Answers: "OK", knowsSource: true, runtimeKey: true, route: true}
 	for _, m := range []struct {
 		name, id string
 		ours     bool

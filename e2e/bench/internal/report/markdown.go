@@ -24,6 +24,24 @@ func (r Report) Markdown(level int) string {
 	return b.String()
 }
 
+// Brief returns the short form: of each table the rows that are marked for it, with its title in the corner.
+func (r Report) Brief() string {
+	var b strings.Builder
+	for _, t := range r.Tables {
+		all := t.Rows
+		t.Rows = nil
+		for _, row := range all {
+			if row.Brief {
+				t.Rows = append(t.Rows, row)
+			}
+		}
+		if len(t.Rows) > 0 {
+			b.WriteString(t.markdown(t.Title) + "\n")
+		}
+	}
+	return b.String() + r.Circumstances() + "\n"
+}
+
 // Circumstances returns the machine and the versions, as a paragraph.
 func (r Report) Circumstances() string {
 	var versions []string
@@ -37,9 +55,11 @@ func (r Report) Circumstances() string {
 
 // Markdown returns the table alone. A figure from several samples is the median, with half the distance between the
 // quartiles behind it.
-func (t Table) Markdown() string {
+func (t Table) Markdown() string { return t.markdown("") }
+
+func (t Table) markdown(corner string) string {
 	var b strings.Builder
-	b.WriteString("| |")
+	b.WriteString(strings.TrimSpace("| "+corner) + " |")
 	rule := "|---|"
 	for _, c := range t.Columns {
 		fmt.Fprintf(&b, " %s |", c.Title)

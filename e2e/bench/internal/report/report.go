@@ -59,7 +59,8 @@ type Row struct {
 	Name    string          `json:"name"`
 	Cells   map[string]Cell `json:"cells,omitempty"`   // by the column's ID; one that is not there was not to be measured
 	Missing string          `json:"missing,omitempty"` // why nothing of it was measured
-	Ours    bool            `json:"ours,omitempty"`    // it is healthgate: the picture sets it off
+	Ours    bool            `json:"ours,omitempty"`    // it is healthgate: tables and picture set it off
+	Brief   bool            `json:"brief,omitempty"`   // the short form of the table has it
 }
 
 // Cell is a figure.

@@ -53,6 +53,22 @@ Measured 2026-01-02 at commit abc.
 	}
 }
 
+func TestBrief(t *testing.T) {
+	t.Parallel()
+	r := example()
+	r.Tables[0].Rows[1].Brief = true
+	r.Tables = append(r.Tables, table("other", "has no brief row"))
+	const want = `| checks | requests/s | ratio |
+|---|---:|---:|
+| **a <b> & c** | 1,234,567 | |
+
+Measured on 2 × Some CPU with 8 GB of memory, Some OS, Linux 6.1; Envoy 1.40.0, wrk 4.1.0.
+`
+	if got := r.Brief(); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
 func TestNumber(t *testing.T) {
 	t.Parallel()
 	for want, c := range map[string]struct {

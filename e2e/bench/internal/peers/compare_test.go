@@ -1,0 +1,52 @@
+package peers
+
+import (
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/e2e/bench/internal/report"
+)
+
+func TestTabulate(t *testing.T) {
+	t.Parallel()
+	cases := []Case{
+		{Peer: &Peer{Name: "base"}, Base: "base"},
+		{Peer: &Peer{Name: "ours", Ours: true, Brief: true}, Base: "base"},
+		{Peer: &Peer{Name: "none", Missing: "no compiler"}, Base: "base"},
+		{Peer: &Peer{Name: "alone"}, Base: "none"},
+	}
+	samples := map[string][]Sample{
+		"base":  {{1000, 30 * time.Microsecond}, {3000, 10 * time.Microsecond}, {2000, 20 * time.Microsecond}},
+		"ours":  {{1500, 30 * time.Microsecond}, {1500, 30 * time.Microsecond}},
+		"alone": {{100, time.Millisecond}},
+	}
+	table := tabulate(cases, samples)
+	for i, want := range []struct {
+		name  string
+		cells map[string]float64
+	}{
+		{"base", map[string]float64{"rps": 2000, "rps_ratio": 1, "cpu": 20, "cpu_ratio": 1}},
+		{"ours", map[string]float64{"rps": 1500, "rps_ratio": 0.75, "cpu": 30, "cpu_ratio": 1.5}},
+		{"none", nil},
+		{"alone", map[string]float64{"rps": 100, "cpu": 1000}}, // what it is compared with was not measured
+	} {
+		row := table.Rows[i]
+		if row.Name != want.name || len(row.Cells) != len(want.cells) {
+			t.Fatalf("row %d is %+v, want %s with %v", i, row, want.name, want.cells)
+		}
+		for id, value := range want.cells {
+			if row.Cells[id].Value != value {
+				t.Errorf("%s: %s is %v, want %v", row.Name, id, row.Cells[id].Value, value)
+			}
+		}
+	}
+	if base := table.Rows[0].Cells["rps"]; base != (report.Cell{Value: 2000, Spread: 0.25, Samples: 3}) {
+		t.Errorf("base: %+v", base)
+	}
+	if row := table.Rows[1]; !row.Ours || !row.Brief {
+		t.Errorf("ours: %+v", row)
+	}
+	if row := table.Rows[2]; row.Missing != "no compiler" {
+		t.Errorf("none: %+v", row)
+	}
+}
