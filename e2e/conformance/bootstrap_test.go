@@ -83,11 +83,11 @@ func cluster(name string, port int) object {
 func listener(r *run, wasm string) object {
 	c, slug := r.c, r.c.slug()
 	plugin := object{
-		"name": slug, "root_id": c.RootID, "failure_policy": policies[c.Policy],
+		"name": slug, "root_id": c.rootID(), "failure_policy": policies[c.Policy],
 		"allow_on_headers_stop_iteration": c.AllowStop,
 		"configuration":                   envoytest.Any("google.protobuf.StringValue", object{"value": c.config()}),
 		"vm_config": object{
-			"vm_id": slug, "runtime": "envoy.wasm.runtime.v8", "code": object{"local": object{"filename": wasm}},
+			"vm_id": c.vmID(), "runtime": "envoy.wasm.runtime.v8", "code": object{"local": object{"filename": wasm}},
 		},
 	}
 	if c.VMConfig != "" {
@@ -100,11 +100,12 @@ func listener(r *run, wasm string) object {
 		"http_protocol_options": object{"enable_trailers": true},
 		"access_log": []any{object{"name": "envoy.access_loggers.stdout", "typed_config": envoytest.Any(
 			"envoy.extensions.access_loggers.stream.v3.StdoutAccessLog", object{"log_format": object{
-				"text_format_source": object{"inline_string": slug + "|%RESPONSE_CODE%|%RESPONSE_CODE_DETAILS%\n"},
+				"text_format_source": object{"inline_string": slug + "|%REQ(" + waiting + ")%|%RESPONSE_CODE%|%RESPONSE_CODE_DETAILS%\n"},
 			}})}},
 		"route_config": object{"name": slug, "virtual_hosts": []any{object{
 			"name": "hostsim", "domains": []any{"*"}, "routes": []any{object{
 				"match": object{"prefix": "/"}, "route": object{"cluster": "application-" + slug},
+				"metadata": object{"filter_metadata": c.RouteMetadata},
 			}},
 		}}},
 		"http_filters": []any{

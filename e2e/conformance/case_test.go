@@ -1,8 +1,11 @@
 package conformance
 
 import (
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/healthgate/healthgate/hostsim"
 )
@@ -20,6 +23,9 @@ type Case struct {
 	Guest, Config string
 	// ABI021 takes the guest for the newer ABI.
 	ABI021 bool
+
+	// RouteMetadata is that of the route which all requests take.
+	RouteMetadata map[string]map[string]any
 
 	VMConfig  string
 	RootID    string
@@ -53,10 +59,31 @@ type Step struct {
 	Request *Request
 	Async   bool     // begin the request, and do the next step at once
 	Await   string   // wait for a line of the plugin's log that contains this
-	Post    string   // an admin action, such as /healthcheck/fail
-	Until   *Request // send this again and again until the answer has the status; only the last answer counts
+	Post    string   // an admin action, such as /healthcheck/fail; {in 5s} is that time, as in RFC 3339
+	Turn    string   // what the upstreams answer with Status from now on: a path without its query
+	Until   *Request // send this again and again until the answer has Status; it is waited for, and not compared
 	Status  int
 }
+
+// waiting marks the requests of Until, so that what becomes of them is not compared.
+const waiting = "x-waiting"
+
+// untilRequest is what Until sends.
+func (s *Step) untilRequest() *Request {
+	r := *s.Until
+	r.Header = append([][2]string{{waiting, "1"}}, r.Header...)
+	return &r
+}
+
+// action is what Post asks of the admin endpoint when the clock shows now.
+func (c *Case) action(s *Step, now time.Time) string {
+	return c.named(inTime.ReplaceAllStringFunc(s.Post, func(in string) string {
+		d, _ := time.ParseDuration(inTime.FindStringSubmatch(in)[1]) // nothing else matches
+		return url.QueryEscape(now.Add(d).UTC().Format(time.RFC3339))
+	}))
+}
+
+var inTime = regexp.MustCompile(`\{in (\d+s)\}`)
 
 // Request is what a client sends.
 type Request struct {
@@ -105,6 +132,22 @@ func (c *Case) config() string {
 
 // named puts the case's own name into a text.
 func (c *Case) named(text string) string { return strings.ReplaceAll(text, "{case}", c.slug()) }
+
+// vmID is the VM's. The cases of the filter share one VM, as plugins in Istio do, unless they are alone.
+func (c *Case) vmID() string {
+	if c.Filter != "" && !c.Alone {
+		return "healthgate"
+	}
+	return c.slug()
+}
+
+// rootID tells the plugins of a shared VM apart in Envoy's log, which has no more of a root context.
+func (c *Case) rootID() string {
+	if c.Filter != "" && !c.Alone {
+		return c.slug()
+	}
+	return c.RootID
+}
 
 func (c *Case) backend() string { return c.named(or(c.Backend, "{case}-backend")) }
 

@@ -9,7 +9,7 @@ type group struct {
 var groups = []group{
 	{"headers", headerCases}, {"bodies", bodyCases}, {"shared", sharedCases}, {"metrics", metricCases}, {"flow", flowCases},
 	{"replies", replyCases}, {"callouts", calloutCases}, {"properties", propertyCases}, {"root", rootCases},
-	{"traps", trapCases}, {"filter", filterCases}, {"guests", guestCases},
+	{"traps", trapCases}, {"filter", append(filterCases, filterStateCases...)}, {"guests", guestCases},
 }
 
 // corpus is all cases.

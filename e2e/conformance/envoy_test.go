@@ -16,6 +16,7 @@ type run struct {
 	want         []string // what hostsim showed
 	port         int
 	app, backend *server
+	turns        *turns
 	journal      *journal
 
 	mu      sync.Mutex
@@ -24,8 +25,9 @@ type run struct {
 
 func newRun(t testing.TB, c *Case, want []string) *run {
 	t.Helper()
-	return &run{c: c, want: want, port: envoytest.ReservePort(t),
-		app: startServer(t, c.silent("application")), backend: startServer(t, c.silent("backend"))}
+	turns := newTurns()
+	return &run{c: c, want: want, port: envoytest.ReservePort(t), turns: turns,
+		app: startServer(t, c.silent("application"), turns), backend: startServer(t, c.silent("backend"), turns)}
 }
 
 // play does the case's steps and waits until Envoy has shown what hostsim did, or long enough to say it will not.
@@ -74,18 +76,19 @@ func (r *run) step(t testing.TB, step Step, async *sync.WaitGroup) {
 	case step.Until != nil:
 		reply := &clientReply{}
 		if !r.wait(envoytest.Limit, func() bool {
-			r.exchange(t, step.Until, reply)
+			r.exchange(t, step.untilRequest(), reply)
 			return reply.status == step.Status
 		}) {
 			t.Errorf("%s: no answer %d came, the last was %d", r.c.Name, step.Status, reply.status)
 		}
-		r.replies = append(r.replies, reply)
 	case step.Await != "":
 		if !r.wait(envoytest.Limit, func() bool { return r.journal.count(slug, step.Await) > 0 }) {
 			t.Errorf("%s: the log never had %q", r.c.Name, step.Await)
 		}
 	case step.Post != "":
-		r.journal.envoy.Post(r.c.named(step.Post))
+		r.journal.envoy.Post(r.c.action(&step, time.Now()))
+	case step.Turn != "":
+		r.turns.set(step.Turn, step.Status)
 	}
 }
 
@@ -123,6 +126,9 @@ func (r *run) result() *result {
 func (r *run) seen(s *server) []seen {
 	var out []seen
 	for _, m := range s.requests() {
+		if _, ok := m.get(waiting); ok {
+			continue
+		}
 		method, path := requestLine(m)
 		host, _ := m.get("host")
 		u := seen{line: method + " " + path + " " + host, body: m.body, trailer: m.trailer}

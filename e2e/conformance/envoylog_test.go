@@ -39,7 +39,7 @@ const fresh = 25 * time.Millisecond
 
 var (
 	anyLine    = regexp.MustCompile(`^\[\d{4}-[^\]]*\]\[(\d+)\]\[(\w+)\]\[(\w+)\] \[[^\]]*\] ?(.*)$`)
-	pluginLine = regexp.MustCompile(`^wasm log (\w+)(?: \w+)?: ?(.*)$`)
+	pluginLine = regexp.MustCompile(`^wasm log (\w+)(?: \w+){0,2}: ?(.*)$`)
 	refusal    = regexp.MustCompile(`(\w+): Unable to create Wasm`)
 )
 
@@ -52,9 +52,9 @@ func (j *journal) update() {
 	j.log, j.refused = readLog(j.envoy.Log.Lines())
 	j.access = map[string][]string{}
 	for _, line := range j.envoy.AccessLog.Lines() {
-		parts := strings.SplitN(line, "|", 3)
-		if len(parts) == 3 {
-			j.access[parts[0]] = append(j.access[parts[0]], parts[1]+" "+strings.TrimPrefix(parts[2], "-"))
+		parts := strings.SplitN(line, "|", 4)
+		if len(parts) == 4 && parts[1] == "-" {
+			j.access[parts[0]] = append(j.access[parts[0]], parts[2]+" "+strings.TrimPrefix(parts[3], "-"))
 		}
 	}
 	j.metrics = nil

@@ -20,6 +20,7 @@ var rules = []struct {
 	{regexp.MustCompile(`(get_current_time_nanoseconds = 0) \d{19}$`), "$1 NANOSECONDS"},
 	{regexp.MustCompile(`0x[0-9a-f]+`), "0xADDRESS"},
 	{regexp.MustCompile(`(application)-CASE`), "$1"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "TIME"},
 	{regexp.MustCompile(`(It's) \d{19}: random value: \d+`), "$1 NANOSECONDS: random value: N"},
 	{regexp.MustCompile(`It's \d{4}-.* UTC, your lucky number is \d+`), "It's NOW, your lucky number is N"},
 	// Numbers that count over a whole Envoy, which runs many cases.

@@ -1,7 +1,9 @@
 package conformance
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -82,9 +84,10 @@ func (r *result) lines(slug string) []string {
 	return out
 }
 
-// once leaves the first of what comes again and again, and forgets the threads.
+// once leaves the first of what comes again and again, and forgets the threads and which probe came first.
 func (r *result) once() {
 	r.app, r.backend = distinct(r.app), distinct(r.backend)
+	slices.SortFunc(r.backend, func(a, b seen) int { return cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
 	for i := range r.log {
 		r.log[i].thread = "worker"
 	}

@@ -13,6 +13,7 @@ import (
 type server struct {
 	port   int
 	silent bool
+	turns  *turns
 
 	mu    sync.Mutex
 	conns map[net.Conn]bool
@@ -20,13 +21,13 @@ type server struct {
 }
 
 // startServer serves until the test ends.
-func startServer(t testing.TB, silent bool) *server {
+func startServer(t testing.TB, silent bool, turns *turns) *server {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{port: listener.Addr().(*net.TCPAddr).Port, silent: silent, conns: map[net.Conn]bool{}}
+	s := &server{port: listener.Addr().(*net.TCPAddr).Port, silent: silent, turns: turns, conns: map[net.Conn]bool{}}
 	var serving sync.WaitGroup
 	serving.Add(1)
 	go func() {
@@ -73,7 +74,7 @@ func (s *server) serve(conn net.Conn) {
 			continue
 		}
 		method, path := requestLine(m)
-		a := answer(method, path, m.body)
+		a := s.turns.answer(method, path, m.body)
 		if a.abort {
 			return
 		}

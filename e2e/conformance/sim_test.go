@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"errors"
-	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -18,13 +17,13 @@ const patience = 10 * time.Second
 func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *result {
 	t.Helper()
 	r := &result{}
-	slug := c.slug()
+	slug, turns := c.slug(), newTurns()
 	opts := []hostsim.Option{
-		profile, c.Policy, hostsim.PluginName(slug), hostsim.VMID(slug), hostsim.VMConfig(c.VMConfig),
+		profile, c.Policy, hostsim.PluginName(slug), hostsim.VMID(c.vmID()), hostsim.VMConfig(c.VMConfig),
 		hostsim.PluginConfig(c.config()), hostsim.UseRemoteAddress(c.Remote), hostsim.XFFNumTrustedHops(c.Hops),
 		hostsim.AllowOnHeadersStopIteration(c.AllowStop),
-		hostsim.RootID(c.RootID), hostsim.Upstream(c.backend(), http.HandlerFunc(handler)), hostsim.Application(http.HandlerFunc(handler)),
-		hostsim.Upstream("refused", http.HandlerFunc(handler)), hostsim.Upstream("empty", nil),
+		hostsim.RootID(c.rootID()), hostsim.Upstream(c.backend(), turns), hostsim.Application(turns),
+		hostsim.Upstream("refused", turns), hostsim.Upstream("empty", nil),
 		hostsim.Admin("envoy_admin"), nodeOption, hostsim.EnableTrailers(true),
 	}
 	if c.Limit > 0 {
@@ -53,7 +52,7 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 	if c.Policy == hostsim.FailReload {
 		host.Advance(2 * time.Second) // on Envoy, the back-off is over long before the first request
 	}
-	s := &simulation{t, c, host, nil}
+	s := &simulation{t, c, host, turns, nil}
 	for _, step := range c.Steps {
 		s.step(step)
 	}
@@ -86,6 +85,7 @@ type simulation struct {
 	t       testing.TB
 	c       *Case
 	host    *hostsim.Host
+	turns   *turns
 	streams []*hostsim.Stream
 }
 
@@ -93,23 +93,23 @@ func (s *simulation) step(step Step) {
 	s.t.Helper()
 	switch {
 	case step.Request != nil:
-		stream := s.host.Worker(0).Start(simRequest(step.Request))
+		stream := s.host.Worker(0).Start(s.request(step.Request))
 		s.streams = append(s.streams, stream)
 		if !step.Async {
 			s.until(stream.Done)
 		}
 	case step.Until != nil:
-		var stream *hostsim.Stream
 		s.until(func() bool {
-			stream = s.host.Worker(0).Start(simRequest(step.Until))
+			stream := s.host.Worker(0).Start(s.request(step.untilRequest()))
 			s.until(stream.Done)
 			return stream.Reply().Status == step.Status
 		})
-		s.streams = append(s.streams, stream)
 	case step.Await != "":
 		s.until(func() bool { return strings.Contains(s.host.LogText(), step.Await) })
 	case step.Post != "":
-		s.post(s.c.named(step.Post))
+		s.post(s.c.action(&step, s.host.Now()))
+	case step.Turn != "":
+		s.turns.set(step.Turn, step.Status)
 	}
 }
 
@@ -123,8 +123,8 @@ func (s *simulation) until(condition func() bool) {
 	}
 }
 
-func simRequest(r *Request) *hostsim.Request {
-	out := &hostsim.Request{Method: r.method(), Path: r.path(), Authority: r.authority(), Header: r.Header, Trailer: r.Trailer}
+func (s *simulation) request(r *Request) *hostsim.Request {
+	out := &hostsim.Request{RouteMetadata: s.c.RouteMetadata, Method: r.method(), Path: r.path(), Authority: r.authority(), Header: r.Header, Trailer: r.Trailer}
 	for _, chunk := range r.Chunks {
 		out.Chunks = append(out.Chunks, []byte(chunk))
 	}
@@ -137,6 +137,9 @@ func simRequest(r *Request) *hostsim.Request {
 func simSeen(requests []*hostsim.UpstreamRequest) []seen {
 	var out []seen
 	for _, u := range requests {
+		if u.Header.Has(waiting) {
+			continue
+		}
 		s := seen{line: u.Method() + " " + u.Path() + " " + u.Authority(), body: string(u.Body), trailer: u.Trailer}
 		for _, f := range u.Header {
 			if !strings.HasPrefix(f[0], ":") {

@@ -5,6 +5,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // reply is what an upstream answers.
@@ -15,6 +16,32 @@ type reply struct {
 	trailer [][2]string
 	abort   bool // close the connection in place of an answer
 	cut     bool // close it in the midst of the body
+}
+
+// turns are the statuses that a case has told its upstreams to answer with, by path.
+type turns struct {
+	mu     sync.Mutex
+	status map[string]int
+}
+
+func newTurns() *turns { return &turns{status: map[string]int{}} }
+
+func (t *turns) set(path string, status int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.status[path] = status
+}
+
+// answer is that of an upstream which may have been told a status.
+func (t *turns) answer(method, path, body string) reply {
+	r := answer(method, path, body)
+	path, _, _ = strings.Cut(path, "?")
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if status := t.status[path]; status != 0 {
+		r.status = status
+	}
+	return r
 }
 
 // answer is how each upstream behaves. The path of the request says so.
@@ -72,8 +99,8 @@ func (r *reply) fields(method string) [][2]string {
 	return fields
 }
 
-// handler is an upstream for hostsim.
-func handler(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP is an upstream for hostsim.
+func (t *turns) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := new(strings.Builder)
 	buf := make([]byte, 4096)
 	for {
@@ -83,7 +110,7 @@ func handler(w http.ResponseWriter, r *http.Request) {
 			break
 		}
 	}
-	a := answer(r.Method, r.RequestURI, body.String())
+	a := t.answer(r.Method, r.RequestURI, body.String())
 	if a.abort {
 		panic(http.ErrAbortHandler)
 	}
