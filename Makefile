@@ -127,7 +127,8 @@ bench-hostsim: filter ## health checks on hostsim beside the SDK's emulator, and
 	$(GO) test -run '^$$' -bench . -count 5 ./filter/simtest
 
 .PHONY: examples
-examples: check-go ## write envoy/bootstrap.yaml and envoy/examples anew, from their healthgate.yaml
+examples: check-go ## write envoy/bootstrap.yaml, envoy/examples and the JSON Schema anew
+	$(GO) test ./envoy/operator/schema -run TestShippedSchema -update
 	$(GO) test ./envoy/cmd/healthgate -run TestExamples -update
 
 guests: check-go ## build the plugins of other SDKs in hostsim/testdata/guests anew, from their published sources

@@ -29,6 +29,9 @@ type failure struct{ error }
 
 func (f failure) Unwrap() error { return f.error }
 
+// errSilent is an error that was told already.
+var errSilent = errors.New("")
+
 // report prints an error and returns the exit code.
 func report(root *cobra.Command, err error) int {
 	if err == nil {
@@ -55,6 +58,6 @@ arrive); 2, wrong input, and nothing was changed.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newRender())
+	root.AddCommand(newValidate(), newRender(), newSchema())
 	return root
 }

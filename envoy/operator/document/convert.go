@@ -3,8 +3,8 @@ package document
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"regexp"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -149,5 +149,10 @@ func Quote(s string) string {
 	}
 	var out bytes.Buffer
 	writeString(&out, s)
-	return strings.ReplaceAll(out.String(), "\u007f", `\x7f`)
+	return unprintable.ReplaceAllStringFunc(out.String(), func(c string) string {
+		return fmt.Sprintf(`\u%04x`, []rune(c)[0])
+	})
 }
+
+// unprintable are characters that JSON may hold as they are and YAML may not.
+var unprintable = regexp.MustCompile("[\u007f-\u009f\ufeff\ufffe\uffff]")

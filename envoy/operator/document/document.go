@@ -89,7 +89,7 @@ func Parse(name string, text []byte) (*Document, error) {
 
 // Problem returns a remark on a place of this document, with its line.
 func (d *Document) Problem(place, what string) *Problem {
-	n := d.Node(place)
+	n, _ := d.find(place)
 	return &Problem{File: d.File, Line: n.Line, Column: n.Column, Place: place, What: what}
 }
 
@@ -99,6 +99,9 @@ func (d *Document) JSON() []byte { return d.json }
 // yamlLine is how the YAML parser names a line.
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 
+// fromZero are the messages that count lines from 0: the parser's, as opposed to the scanner's.
+var fromZero = regexp.MustCompile(`did not find expected (<document start>|node content|key|'-' indicator|',' or '[]}]')$`)
+
 func (d *Document) load(text []byte) error {
 	reader := yaml.NewDecoder(bytes.NewReader(text))
 	var document yaml.Node
@@ -107,6 +110,9 @@ func (d *Document) load(text []byte) error {
 		if m := yamlLine.FindStringSubmatch(err.Error()); m != nil && m[1] != "" {
 			p.Line, _ = strconv.Atoi(m[1])
 			p.Column = 1
+			if fromZero.MatchString(err.Error()) {
+				p.Line++
+			}
 		}
 		return p
 	}
@@ -157,42 +163,61 @@ func (d *Document) resolve(n *yaml.Node, depth int) (*yaml.Node, error) {
 	return &out, nil
 }
 
-// Node returns what stands at a place: for a field its name, for an element of a list its value. Where nothing
-// stands it is what surrounds the place.
-func (d *Document) Node(place string) *yaml.Node {
-	n, found := d.root, d.root
+// Has reports whether something stands at a place, other than null.
+func (d *Document) Has(place string) bool {
+	_, value := d.find(place)
+	return value != nil && value.Tag != "!!null"
+}
+
+// Strings returns the elements of a list of strings, and none where there is no list.
+func (d *Document) Strings(place string) []string {
+	_, list := d.find(place)
+	if list == nil || list.Kind != yaml.SequenceNode {
+		return nil
+	}
+	var out []string
+	for _, n := range list.Content {
+		out = append(out, n.Value)
+	}
+	return out
+}
+
+// find returns where a place is, for a field its name, for an element of a list its value, and its value. Where nothing
+// stands, at is what surrounds the place, and value is nil.
+func (d *Document) find(place string) (at, value *yaml.Node) {
+	at, value = d.root, d.root
 	for rest := place; rest != ""; {
 		rest = strings.TrimPrefix(rest, ".")
 		var next *yaml.Node
-		switch n.Kind {
+		switch value.Kind {
 		case yaml.SequenceNode:
 			end := strings.IndexByte(rest, ']')
 			if end < 0 {
-				return found
+				return at, nil
 			}
 			i, err := strconv.Atoi(strings.TrimPrefix(rest[:end], "["))
-			if err != nil || i >= len(n.Content) {
-				return found
+			if err != nil || i >= len(value.Content) {
+				return at, nil
 			}
-			next, rest = n.Content[i], rest[end+1:]
-			found = next
+			next, rest = value.Content[i], rest[end+1:]
+			at = next
 		case yaml.MappingNode:
 			// A name may hold dots, so the longest that fits is meant; of two equal ones the second is too many.
 			length := 0
-			for i := 0; i+1 < len(n.Content); i += 2 {
-				name := n.Content[i].Value
+			for i := 0; i+1 < len(value.Content); i += 2 {
+				name := value.Content[i].Value
 				after, fits := strings.CutPrefix(rest, name)
 				if !fits || len(name) < length || after != "" && after[0] != '.' && after[0] != '[' {
 					continue
 				}
-				length, found, next = len(name), n.Content[i], n.Content[i+1]
+				length, at, next = len(name), value.Content[i], value.Content[i+1]
 			}
 			rest = rest[length:]
 		}
 		if next == nil {
-			return found
+			return at, nil
 		}
-		n = next
+		value = next
 	}
-	return found
+	return at, value
 }

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const minimal = `endpoints:
+- name: a
+  paths: [/hc]
+  trusted: {cidrs: [10.0.0.0/8]}
+  maintenance: {route_metadata: true}
+  probes: {names: [p]}
+probes:
+- {name: p, cluster: app, path: /alive}
+admin: {cluster: adm}
+`
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "healthgate.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// Wrong input is told with its place and the remedy, exits with 2, and writes nothing.
+func TestWrongInput(t *testing.T) {
+	t.Parallel()
+	file := write(t, minimal)
+	bad := write(t, strings.Replace(minimal, "10.0.0.0/8", "10.0.0.1/8", 1))
+	sidecar := "--selector app=a --wasm /p.wasm "
+	for _, test := range []struct{ command, want string }{
+		{"rendr", `unknown command "rendr"`},
+		{"validate", "requires at least 1 arg"},
+		{"validate " + bad, bad + `:4:21: endpoints[0].trusted.cidrs[0]: "10.0.0.1/8" is not a CIDR`},
+		{"validate " + file + ".yml", "no such file or directory"},
+		{"schema x", "unknown command"},
+		{"render envoy", "accepts 1 arg(s), received 0"},
+		{"render envoy " + bad, bad + `:4:21: endpoints[0].trusted.cidrs[0]`},
+		{"render envoy " + file + " --lissen a", "unknown flag: --lissen"},
+		{"render envoy " + file + " --listen localhost:80", `--listen: "localhost:80": Envoy listens on an IP address`},
+		{"render envoy " + file + " --listen 127.0.0.1", `--listen: "127.0.0.1" is not HOST:PORT`},
+		{"render envoy " + file + " --listen 127.0.0.1:0", `--listen: "127.0.0.1:0" is not HOST:PORT`},
+		{"render envoy " + file + " --admin unix://run/a", `--admin: "unix://run/a": a Unix socket is written unix:///PATH`},
+		{"render envoy " + file + " --admin a:1", `--admin: "a:1": Envoy listens on an IP address or a Unix socket`},
+		{"render envoy " + file + " --cluster app", `--cluster: "app" is not NAME=HOST:PORT`},
+		{"render envoy " + file + " --cluster app=a/b:1", `--cluster: "a/b:1": "a/b" is neither an IP address nor a host name`},
+		{"render envoy " + file + " --cluster app=a:1 --cluster app=a:2", `--cluster: "app" is given twice`},
+		{"render envoy " + file + " --cluster other=a:1", `:8:13: probes[0].cluster: there is no address for "app": give --cluster app=HOST:PORT`},
+		{"render envoy " + file + " --cluster app=a:1 --cluster adm=a:1", `:9:9: admin.cluster: "adm" is Envoy's own admin here`},
+		{"render envoy " + file + " --rtds-file a --rtds-server a:1", "--rtds-server: cannot go with --rtds-file"},
+		{"render envoy " + file + " -o /nonexistent/a.yaml", "no such file or directory"},
+		{"render istio-envoyfilter " + file, "--selector: is needed"},
+		{"render istio-envoyfilter " + file + " --selector app", `--selector: "app" is not KEY=VALUE`},
+		{"render istio-envoyfilter " + file + " --workload pod", `--workload: "pod" is neither sidecar nor gateway`},
+		{"render istio-envoyfilter " + file + " --port 80 --cluster app=127.0.0.1:1 --selector a=b --name A", `--name: "A" is no name in Kubernetes`},
+		{"render istio-envoyfilter " + file + " " + sidecar + "--port 70000", "--port: 70000 is not a port"},
+		{"render istio-envoyfilter " + file + " " + sidecar + "--runtime-dir run", `--runtime-dir: "run": a path in the proxy's container`},
+		{"render istio-envoyfilter " + file + " " + sidecar + "--port 80", `:8:13: probes[0].cluster: Istio has no cluster "app": give --cluster`},
+		{"render istio-envoyfilter " + file + " " + sidecar + "--cluster app=127.0.0.1:80", `:5:17: endpoints[0].maintenance.route_metadata: a maintenance route must know where to send`},
+		{"render istio-envoyfilter " + file + " " + sidecar + "--workload gateway --cluster app=a:80", "give --route-cluster CLUSTER"},
+		{"render istio-envoyfilter " + file + " " + sidecar + "--port 80 --cluster prometheus_stats=a:80", `--cluster: "prometheus_stats" is there already`},
+		{"render istio-envoyfilter " + file + " " + sidecar + "--cluster app=a:80 --admin-port 0 --port 80", `--admin-port: "127.0.0.1:0" is not HOST:PORT`},
+		{"render istio-envoyfilter " + file + " --selector a=b --cluster app=a:80 --port 80 --wasm oci://a/b", "oci:// is for istio-wasmplugin"},
+		{"render istio-envoyfilter " + file + " --selector a=b --cluster app=a:80 --port 80 --wasm https://a/b", "give --wasm-cluster and --wasm-sha256"},
+		{"render istio-wasmplugin " + file + " --selector a=b", "--wasm: is needed"},
+		{"render istio-wasmplugin " + file + " --selector a=b --wasm build/a.wasm", `--wasm: "build/a.wasm": a path in the proxy's container starts with a slash`},
+		{"render istio-wasmplugin " + file + " --selector a=b --wasm oci://a/b --wasm-sha256 x", "--wasm-sha256: is not 64 lower-case hexadecimal digits"},
+	} {
+		stdout, stderr, code := call(t, strings.Fields(test.command)...)
+		wantCode := 2
+		if strings.Contains(test.command, " -o ") {
+			wantCode = 1 // not the input's fault
+		}
+		if code != wantCode || stdout != "" || !strings.Contains(stderr, test.want) {
+			t.Errorf("healthgate %s: exit code %d, %q\n got %s\nwant … %s", test.command, code, stdout, stderr, test.want)
+		}
+	}
+}
+
+func TestWarningsDoNotFailUnlessStrict(t *testing.T) {
+	t.Parallel()
+	file := write(t, strings.Replace(minimal, "10.0.0.0/8", "0.0.0.0/0", 1))
+	for _, test := range []struct {
+		args []string
+		code int
+	}{{[]string{"validate", file}, 0}, {[]string{"validate", "--strict", file}, 1}} {
+		stdout, stderr, code := call(t, test.args...)
+		if code != test.code || stdout != file+": valid: 1 endpoint, 1 probe, 0 maintenance keys\n" ||
+			!strings.HasPrefix(stderr, "warning: "+file+":4:21: endpoints[0].trusted.cidrs[0]: 0.0.0.0/0 is everyone") {
+			t.Errorf("%q: exit code %d\n%s%s", test.args, code, stdout, stderr)
+		}
+	}
+}
+
+// A file is written as a whole or not at all.
+func TestOutput(t *testing.T) {
+	t.Parallel()
+	file, out := write(t, minimal), filepath.Join(t.TempDir(), "envoy.yaml")
+	want, _, _ := call(t, "render", "envoy", file)
+	if _, stderr, code := call(t, "render", "envoy", file, "-o", out); code != 0 {
+		t.Fatal(stderr)
+	}
+	got, err := os.ReadFile(out)
+	if err != nil || string(got) != want {
+		t.Errorf("%v, the file differs from standard output", err)
+	}
+	if _, _, code := call(t, "render", "envoy", file, "-o", out, "--listen", "x"); code != 2 {
+		t.Errorf("exit code %d", code)
+	}
+	if after, err := os.ReadFile(out); err != nil || string(after) != string(got) {
+		t.Errorf("a refused rendering touched the file: %v", err)
+	}
+	if left, err := os.ReadDir(filepath.Dir(out)); err != nil || len(left) != 1 {
+		t.Errorf("%v, %v", left, err)
+	}
+}

@@ -1,0 +1,170 @@
+package document
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+const good = `# about the file
+
+# about the endpoints
+endpoints:
+- name: a  # its name
+  paths: [/hc]
+  trusted:
+    cidrs:
+    - 10.0.0.0/8
+  healthy: {headers: {x.y: "1"}}
+`
+
+// Each mistake is told with its line and column, in the plugin's own words.
+func TestMistakesHaveLines(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, text, want string }{
+		{"a value of a list", strings.Replace(good, "10.0.0.0/8", "10.0.0.0/33", 1),
+			`f.yaml:9:7: endpoints[0].trusted.cidrs[0]: "10.0.0.0/33" is not a CIDR`},
+		{"an unknown field", strings.Replace(good, "  paths", "  path: x\n  paths", 1),
+			"f.yaml:6:3: endpoints[0].path: unknown field"},
+		{"a missing field, at what surrounds it", strings.Replace(good, "  paths: [/hc]\n", "", 1),
+			"f.yaml:5:3: endpoints[0].paths: is required, with at least one path"},
+		{"a field given twice, at the second", good + "  paths: [/x]\n",
+			"f.yaml:11:3: endpoints[0].paths: is given twice"},
+		{"a name with dots", strings.Replace(good, `"1"`, `""`, 1),
+			"f.yaml:10:23: endpoints[0].healthy.headers.x.y: must not be empty"},
+		{"an alias, where it stands", strings.Replace(good, "name: a", "name: &n 7", 1),
+			"f.yaml:5:3: endpoints[0].name: is a number, must be a string"},
+		{"the root", "- a\n", "f.yaml:1:1: is an array, must be an object"},
+		{"no YAML", "endpoints:\n- name: [a\n", "f.yaml:2:1: not YAML: did not find expected ',' or ']'"},
+		{"no YAML in a block", "a: b\nb: c\n- d\n", "f.yaml:3:1: not YAML: did not find expected key"},
+		{"a tab", "a:\n\tb: c\n", "f.yaml:2:1: not YAML: found character that cannot start any token"},
+		{"nothing", "# only a comment\n", "f.yaml: is empty; write at least one endpoint, see: healthgate render --help"},
+		{"null", "null\n", "f.yaml: is empty; write at least one endpoint, see: healthgate render --help"},
+		{"two documents", good + "---\n" + good, "f.yaml:11:1: a second document begins here; a configuration is one document, so remove one of them"},
+		{"a merge key", "a: &a {b: c}\nd:\n  <<: *a\n", "f.yaml:3:3: merge keys (<<) are not part of YAML 1.2; write the fields out"},
+		{"infinity", "admin: {cluster: .inf}\n", "f.yaml:1:18: .inf is not a JSON number"},
+		{"binary", "admin: {cluster: !!binary aGk=}\n", "f.yaml:1:18: binary values have no place here; write text"},
+		{"an unknown alias", "a: *b\n", "f.yaml: not YAML: unknown anchor 'b' referenced"},
+		{"a bomb", bomb(), "f.yaml:1:5: is nested too deeply, or too large"},
+	} {
+		_, err := Parse("f.yaml", []byte(test.text))
+		if err == nil || err.Error() != test.want {
+			t.Errorf("%s:\n got %v\nwant %s", test.name, err, test.want)
+		}
+	}
+}
+
+// bomb unfolds to ten million values.
+func bomb() string {
+	out := "x0: &x0 a\n"
+	for i := range 8 {
+		from, to := string(rune('0'+i)), string(rune('1'+i))
+		out += "x" + to + ": &x" + to + " [" + strings.Repeat("*x"+from+", ", 9) + "*x" + from + "]\n"
+	}
+	return out
+}
+
+func TestRead(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "healthgate.yaml")
+	if err := os.WriteFile(file, []byte(good), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := Read(file)
+	if err != nil || len(d.Config.Endpoints) != 1 || d.File != file {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	if _, err := Read(file + ".missing"); err == nil || !strings.Contains(err.Error(), "no such file") {
+		t.Error(err)
+	}
+}
+
+func TestPlaceholdersStay(t *testing.T) {
+	t.Parallel()
+	d, err := Parse("f.yaml", []byte(good+"  maintenance: {keys: ['a.{zone}.{region}.{cluster}.{node_id}']}\nadmin: {cluster: c}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"a.{zone}.{region}.{cluster}.{node_id}"}; !reflect.DeepEqual(d.Config.Keys, want) || len(d.Config.Warnings) > 0 {
+		t.Errorf("%q, %q", d.Config.Keys, d.Config.Warnings)
+	}
+}
+
+// What is written means the same to a reader of YAML 1.1, such as Kubernetes, and keeps its comments.
+func TestYAMLForEveryReader(t *testing.T) {
+	t.Parallel()
+	bodies := []string{"yes", "No", "on", "OFF", "y", "12:30:45", "1:20.5", "2026-12-01", "2026-12-01T06:00:00Z", "~x", "a: b", "# a", "a\n\n b \nc", " ", "0x", "é"}
+	text := &strings.Builder{}
+	text.WriteString("probes:\n- &p {name: p, cluster: c, path: /, healthy_threshold: 0x1F}\nendpoints:\n")
+	for i, body := range bodies {
+		quoted, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		value := string(quoted)
+		if i < 9 {
+			value = body // plain: in YAML 1.2 it is a string as it stands
+		}
+		text.WriteString("- name: e" + string(rune('a'+i)) + " # comment " + string(rune('a'+i)) + "\n" +
+			"  paths: [/" + string(rune('a'+i)) + "]\n  trusted: {cidrs: [10.0.0.0/8]}\n  healthy: {body: " + value + "}\n")
+	}
+	d, err := Parse("f.yaml", []byte(text.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, body := range bodies {
+		if got := d.Config.Endpoints[i].Healthy.Body; got != body {
+			t.Errorf("body %q was read as %q", body, got)
+		}
+	}
+	out, err := d.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`body: "yes"`, `body: "No"`, `body: "on"`, `body: "12:30:45"`, `body: "2026-12-01"`, "healthy_threshold: 31", "# comment a"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("there is no %s in\n%s", want, out)
+		}
+	}
+	again, err := Parse("g.yaml", []byte(out))
+	if err != nil || string(again.JSON()) != string(d.JSON()) {
+		t.Errorf("it means something else then: %v\n%s\n%s", err, again.JSON(), d.JSON())
+	}
+}
+
+func TestAccess(t *testing.T) {
+	t.Parallel()
+	d, err := Parse("f.yaml", []byte(good+"  methods: null\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := d.Strings("endpoints[0].trusted.cidrs"); !reflect.DeepEqual(got, []string{"10.0.0.0/8"}) {
+		t.Errorf("%q", got)
+	}
+	for place, want := range map[string]bool{
+		"endpoints[0].trusted": true, "endpoints[0].methods": false, "endpoints[1]": false, "admin": false, "endpoints[0].healthy.headers.x.y": true,
+	} {
+		if d.Has(place) != want || len(d.Strings("endpoints[0].name")) != 0 {
+			t.Errorf("%s is there: %v", place, !want)
+		}
+	}
+}
+
+// Whatever text is quoted, every reader gets it back, inside a flow mapping, too.
+func FuzzQuote(f *testing.F) {
+	for _, s := range []string{"", "a", "/my-service/healthcheck?", "yes", "inbound|80||", "a: b", "{zone}", "\x7f\u0085\u2028", "null", "1e3", "-", "..", "a\"b\\"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		s = strings.ToValidUTF8(s, "?")
+		var got map[string]any
+		if err := yaml.Unmarshal([]byte("{exact: "+Quote(s)+"}"), &got); err != nil || got["exact"] != s {
+			t.Errorf("%q: %s is read as %v, %v", s, Quote(s), got, err)
+		}
+	})
+}

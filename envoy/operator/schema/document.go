@@ -1,0 +1,207 @@
+package schema
+
+import (
+	"strings"
+
+	"github.com/healthgate/healthgate/filter/trust"
+)
+
+// What the reader takes for names, paths and the like, as ECMA 262 regular expressions.
+const (
+	name         = `^[A-Za-z0-9_.-]{1,64}$`
+	token        = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"   // RFC 9110, section 5.6.2
+	fieldValue   = `^[^\x00-\x08\x0a-\x1f\x7f]*$`    // RFC 9110, section 5.5
+	someValue    = `^[^\x00-\x08\x0a-\x1f\x7f]+$`    // the same, not empty
+	path         = `^/[!"$->@-~]*$`                  // no query
+	pathAndQuery = `^/[!"$-~]*$`                     //
+	host         = `^[^*/ \x00-\x08\x0a-\x1f\x7f]+$` //
+	key          = `^([^{}]|\{(node_id|cluster|region|zone)\})+$`
+	duration     = `^[-+]?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$`
+	cidr         = `^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$`
+)
+
+var notEmpty = node{"type": "string", "minLength": 1}
+
+// document is the whole configuration.
+func document() node {
+	return object(
+		need("endpoints", with(atLeastOne(list(endpoint())), "maxItems", 64), "The health check URLs, and what each answers."),
+		may("probes", with(list(probe()), "maxItems", 64), "What is asked of the application, by one VM for all workers."),
+		may("admin", admin(), "How runtime keys and draining are read from Envoy's admin. Required with maintenance.keys."),
+	)
+}
+
+func endpoint() node {
+	return object(
+		need("name", text(name), "In metrics and log lines: letters, digits, '_', '-' and '.'."),
+		need("paths", atLeastOne(set(text(path))), "Exact, byte for byte, without the query."),
+		may("methods", otherwise(set(text(token)), []string{"GET", "HEAD", "OPTIONS"}), "[] means any method."),
+		may("hosts", otherwise(set(text(host)), []string{}), "None means any; without a port they match every port."),
+		may("headers", list(header()), "All of them must match."),
+		need("trusted", trusted(), "Whose checks are answered."),
+		may("untrusted", untrusted(), "What anyone else gets: the application (pass), or a reply."),
+		may("healthy", healthy(), "The reply when all is well. `action: pass` lets the application's own endpoint answer."),
+		may("unhealthy", unhealthy(), "The reply when the probes' policy does not hold."),
+		may("maintenance", maintenance(), "What switches maintenance, and the reply then."),
+		may("probes", policy(), "How many of which probes must be healthy."),
+		may("unknown", replyOf(reply{status: whole(200, 599), statusDefault: 503, body: "UNKNOWN", contentType: "text/plain"}),
+			"The reply when the state is not known yet, or too old."),
+	)
+}
+
+func header() node {
+	value := []string{"exact", "prefix", "suffix", "contains", "present_match"}
+	out := object(
+		need("name", text(token), "The name of a request header; case does not matter."),
+		may("exact", text(""), ""),
+		may("prefix", notEmpty, ""),
+		may("suffix", notEmpty, ""),
+		may("contains", notEmpty, ""),
+		may("present_match", boolean(), "true: the header is there, whatever its value; false: it is not."),
+		may("ignore_case", otherwise(boolean(), false), ""),
+	)
+	var exactlyOne []node
+	for _, v := range value {
+		exactlyOne = append(exactlyOne, node{"required": []string{v}, "properties": node{v: node{"not": node{"type": "null"}}}})
+	}
+	out["oneOf"] = exactlyOne
+	return out
+}
+
+func trusted() node {
+	out := object(
+		may("cidrs", list(text(cidr)), "Networks, 10.0.0.0/8, or single addresses."),
+		may("providers", set(oneOf(trust.Providers()...)), "The ranges of cloud providers' load balancers."),
+		may("peer", node{
+			"anyOf":   []node{oneOf("connection", "forwarded"), object(need("filter_state", notEmpty, "The key of a filter state object."))},
+			"default": "connection",
+		}, "Where the address is read: of the connection, never from X-Forwarded-For (connection); Envoy's source address even "+
+			"from X-Forwarded-For (forwarded); what a set_filter_state filter stored ({filter_state: KEY})."),
+	)
+	some := func(name string) node {
+		return node{"required": []string{name}, "properties": node{name: node{"type": "array", "minItems": 1}}}
+	}
+	out["anyOf"] = []node{some("cidrs"), some("providers")}
+	return out
+}
+
+// reply describes a reply section.
+type reply struct {
+	status            node
+	statusDefault     any
+	body, contentType string // defaults
+}
+
+func (r reply) fields() []field {
+	return []field{
+		may("status", otherwise(r.status, r.statusDefault), "HTTP status."),
+		may("body", otherwise(text(""), r.body), ""),
+		may("content_type", otherwise(text(fieldValue), r.contentType), "Empty for none."),
+		may("headers", node{
+			"type": "object", "additionalProperties": text(someValue),
+			"propertyNames": node{"pattern": token, "not": node{"pattern": anyCase("content-type", "content-length", "transfer-encoding",
+				"connection", "upgrade", "te", "trailer", "keep-alive")}},
+		}, "More headers; those that Envoy sets are not allowed."),
+	}
+}
+
+// anyCase matches the words whatever their case; JSON Schema's expressions have no flag for it.
+func anyCase(words ...string) string {
+	var out strings.Builder
+	for _, c := range strings.Join(words, "|") {
+		if 'a' <= c && c <= 'z' {
+			out.WriteString("[" + strings.ToUpper(string(c)) + string(c) + "]")
+		} else {
+			out.WriteRune(c)
+		}
+	}
+	return "^(" + out.String() + ")$"
+}
+
+// bodiless adds that a reply without a body (204, 205, 304) has none; one that has a body by default must say so.
+func (r reply) bodiless(out node) node {
+	then := node{"properties": node{"body": node{"enum": []any{"", nil}}}}
+	if r.body != "" {
+		then = node{"properties": node{"body": node{"const": ""}}, "required": []string{"body"}}
+	}
+	out["if"] = node{"properties": node{"status": node{"enum": []int{204, 205, 304}}}, "required": []string{"status"}}
+	out["then"] = then
+	return out
+}
+
+func replyOf(r reply, more ...field) node { return r.bodiless(object(append(more, r.fields()...)...)) }
+
+func untrusted() node {
+	r := reply{status: whole(200, 599), statusDefault: 403, contentType: "text/plain"}
+	return node{"anyOf": []node{
+		object(may("action", otherwise(oneOf("pass"), "pass"), "On to the application.")),
+		replyOf(r, need("action", oneOf("reply"), "")),
+	}}
+}
+
+func healthy() node {
+	r := reply{status: whole(200, 599), statusDefault: 200, contentType: "text/html"}
+	return node{"anyOf": []node{
+		replyOf(r, may("action", otherwise(oneOf("reply"), "reply"), "")),
+		object(need("action", oneOf("pass"), "On to the application.")),
+	}}
+}
+
+func unhealthy() node {
+	return replyOf(reply{
+		status:        node{"anyOf": []node{whole(200, 599), oneOf("probe")}},
+		statusDefault: "probe", body: "FAILED", contentType: "text/plain",
+	})
+}
+
+func maintenance() node {
+	return replyOf(reply{
+		status: whole(200, 599), statusDefault: 503,
+		body: "Under maintenance. Remove maintenance file when complete", contentType: "text/plain",
+	},
+		may("keys", set(text(key)), "Runtime keys, any of which switches maintenance on. {node_id}, {cluster}, {region} and {zone} are the Envoy's own."),
+		may("route_metadata", otherwise(boolean(), false), "A route with the metadata healthgate: {maintenance: true} switches it on, too."),
+	)
+}
+
+func policy() node {
+	return object(
+		need("names", atLeastOne(set(notEmpty)), "Names of probes."),
+		may("policy", node{
+			"anyOf":   []node{oneOf("all", "any"), object(need("at_least", whole(1, 64), "How many must be healthy."))},
+			"default": "all",
+		}, "all, any, or {at_least: N}."),
+	)
+}
+
+func schedule(fields ...field) []field {
+	return append(fields,
+		may("interval", otherwise(text(duration), "1s"), "From 100ms to 1h."),
+		may("timeout", otherwise(text(duration), "500ms"), "From 10ms to 1m."),
+	)
+}
+
+func probe() node {
+	threshold := otherwise(whole(1, 1000), 1)
+	return object(schedule(
+		need("name", text(name), "In metrics, in log lines, and under endpoints[].probes."),
+		need("cluster", notEmpty, "The Envoy cluster that is asked."),
+		need("path", text(pathAndQuery), "May have a query."),
+		may("host", otherwise(text(fieldValue), "localhost"), "The Host header."),
+		may("method", otherwise(text(token), "GET"), ""),
+		may("unhealthy_threshold", threshold, "Failures in a row until the probe is unhealthy."),
+		may("healthy_threshold", threshold, "Successes in a row until it is healthy again."),
+		may("expected_statuses", list(object(
+			may("start", otherwise(whole(100, 599), 100), "The first status of the range."),
+			may("end", otherwise(whole(101, 600), 600), "The first status after it."),
+		)), "Half-open ranges; 200 alone when there is none."),
+	)...)
+}
+
+func admin() node {
+	return object(schedule(
+		need("cluster", notEmpty, "The Envoy cluster that reaches Envoy's own admin."),
+		may("max_age", otherwise(text(duration), "10s"), "How long the last reading of runtime stays good: interval to 24h."),
+		may("on_stale", otherwise(oneOf("keep", "fail"), "keep"), "After max_age: keep the last reading, or answer `unknown`."),
+	)...)
+}
