@@ -18,9 +18,11 @@ func admin(fields string) string {
 	return strings.Replace(good, `{`, `{"admin":{"cluster":"c",`+fields+`},`, 1)
 }
 
-func TestRefusals(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct{ text, want string }{
+type refusal struct{ text, want string }
+
+// refusals holds a document for every kind of mistake.
+func refusals() []refusal {
+	return []refusal{
 		{``, `there is none; give the plugin a JSON configuration with at least one endpoint`},
 		{strings.Repeat(" ", MaxBytes+1), `1048577 bytes are more than 1048576`},
 		{`[]`, `is an array, must be an object`},
@@ -82,7 +84,12 @@ func TestRefusals(t *testing.T) {
 		{strings.Replace(admin(`"interval":"1s"`), `"name"`, `"maintenance":{"keys":["k{zone"]},"name"`, 1), `endpoints[0].maintenance.keys[0]: "k{zone" has a brace without its partner`},
 		{strings.Replace(good, `"10.0.0.0/8"`, strings.Repeat(`"::1",`, MaxCIDRs)+`"::1"`, 1), `endpoints[0].trusted.cidrs[100000]: there are more than 100000 CIDRs`},
 		{`{"endpoints":[` + strings.Repeat(good[14:len(good)-2]+`,`, 2) + `{}]}`, `endpoints[1].name: "a" is the name of another endpoint`},
-	} {
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	for _, test := range refusals() {
 		_, err := Parse([]byte(test.text), Node{})
 		if err == nil || err.Error() != test.want {
 			t.Errorf("%.80s:\n got %v\nwant %s", test.text, err, test.want)

@@ -115,7 +115,7 @@ func TestShipped(t *testing.T) {
 		}
 		line = p.Line
 	}
-	if len(found) != 6 {
+	if len(found) != 7 {
 		t.Errorf("%v", found)
 	}
 }

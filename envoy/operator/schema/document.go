@@ -32,7 +32,9 @@ func document() node {
 }
 
 func endpoint() node {
-	return object(
+	out := object(
+		may("kind", otherwise(oneOf("health_check", "status"), "health_check"),
+			"What it is for: a load balancer's checks, or operators, whom it shows the state of everything."),
 		need("name", text(name), "In metrics and log lines: letters, digits, '_', '-' and '.'."),
 		need("paths", atLeastOne(set(text(path))), "Exact, byte for byte, without the query."),
 		may("methods", otherwise(set(text(token)), []string{"GET", "HEAD", "OPTIONS"}), "[] means any method."),
@@ -47,6 +49,13 @@ func endpoint() node {
 		may("unknown", replyOf(reply{status: whole(200, 599), statusDefault: 503, body: "UNKNOWN", contentType: "text/plain"}),
 			"The reply when the state is not known yet, or too old."),
 	)
+	none := node{}
+	for _, name := range []string{"healthy", "unhealthy", "maintenance", "probes", "unknown"} {
+		none[name] = node{"type": "null"}
+	}
+	out["if"] = node{"properties": node{"kind": node{"const": "status"}}, "required": []string{"kind"}}
+	out["then"] = node{"properties": none}
+	return out
 }
 
 func header() node {

@@ -86,6 +86,8 @@ const full = `{
   }, {
     "name": "b", "paths": ["/b"], "trusted": {"providers": ["azure"], "peer": {"filter_state": "k"}},
     "untrusted": {"action": "pass"}, "healthy": {"action": "pass"}, "probes": {"policy": "any", "names": ["p", "q"]}
+  }, {
+    "name": "c", "kind": "status", "paths": ["/c"], "trusted": {"cidrs": ["::1"]}, "untrusted": null, "healthy": null
   }],
   "probes": [{
     "name": "p", "cluster": "app", "path": "/alive?x=1", "host": "localhost", "method": "GET", "interval": "1s", "timeout": "500ms",
@@ -99,7 +101,7 @@ var values = []string{
 	`null`, `true`, `false`, `0`, `1`, `2`, `1.5`, `2e2`, `-1`, `64`, `65`, `99`, `100`, `101`, `199`, `200`, `204`, `304`, `599`, `600`,
 	`601`, `1000`, `1001`, `""`, `"a"`, `"p"`, `"a b"`, `"/"`, `"/a?b"`, `"/a#b"`, `"/ü"`, `"ü"`, `"a\tb"`, `"a\nb"`, `"*.a"`, `"a/b"`,
 	`"{zone}"`, `"{zon}"`, `"a{"`, `"}{"`, `"1s"`, `"1"`, `"0"`, `"1.s"`, `".5s"`, `"."`, `"1h2m"`, `"1 s"`, `"99ms"`, `"2h"`, `"-1s"`,
-	`"probe"`, `"pass"`, `"reply"`, `"connection"`, `"forwarded"`, `"all"`, `"any"`, `"keep"`, `"fail"`, `"gcp"`, `"10.0.0.0/8"`,
+	`"probe"`, `"status"`, `"health_check"`, `"pass"`, `"reply"`, `"connection"`, `"forwarded"`, `"all"`, `"any"`, `"keep"`, `"fail"`, `"gcp"`, `"10.0.0.0/8"`,
 	`"10.0.0.0/33"`, `"::1"`, `"fe80::1%eth0"`, `"10.0.0.0/8 "`, `"GET"`, `"G(T"`, `[]`, `[null]`, `[""]`, `["a","a"]`, `["/a","/a"]`, `["GET"]`,
 	`["gcp"]`, `["::1"]`, `["::1","::1"]`, `["gcp","gcp"]`, `["/a"]`, `[1]`, `[{}]`, `{}`, `{"a":"b"}`, `{"a":""}`, `{"a":null}`, `{"a b":"c"}`,
 	`{"Content-Type":"a"}`, `{"te":"a"}`, `{"filter_state":"k"}`, `{"filter_state":""}`, `{"filter_state":null}`, `{"at_least":1}`,
