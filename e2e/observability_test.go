@@ -20,11 +20,11 @@ func testMetrics(t *testing.T, b *bench) {
 		b.stranger.get(t, check, "X-Expected: yes").isApp(t, check)
 	}
 	after := b.envoy.Stats("wasmcustom.healthgate_")
-	checks := "wasmcustom.healthgate_checks.endpoint.my-service.verdict."
+	checks := "wasmcustom.healthgate_checks_total.endpoint.my-service.verdict."
 	for name, want := range map[string]int{
 		checks + "healthy": 7, checks + "untrusted": 3, checks + "maintenance": 0, checks + "draining": 0,
 		checks + "unhealthy": 0, checks + "unknown": 0, checks + "passed": 0,
-		"wasmcustom.healthgate_checks.endpoint.middleware.verdict.healthy": 0,
+		"wasmcustom.healthgate_checks_total.endpoint.middleware.verdict.healthy": 0,
 	} {
 		if value, is := after[name]; !is || value-before[name] != want {
 			t.Errorf("%s grew by %d (present: %v), want %d", name, value-before[name], is, want)
@@ -33,28 +33,29 @@ func testMetrics(t *testing.T, b *bench) {
 	for name, want := range map[string]int{
 		"healthgate_draining": 0, "healthgate_maintenance.endpoint.my-service": 0, "healthgate_maintenance.endpoint.middleware": 0,
 		"healthgate_probe_up.probe.inbound": 1, "healthgate_probe_up.probe.outbound": 1, "healthgate_probe_up.probe.stats": 1,
-		"healthgate_leader_changes": 1, "healthgate_runtime_values_unrecognized": 1,
+		"healthgate_leader_changes_total": 1, "healthgate_runtime_values_unrecognized_total": 1,
 	} {
 		if value, is := after["wasmcustom."+name]; !is || value != want {
 			t.Errorf("%s is %d (present: %v), want %d", name, value, is, want)
 		}
 	}
-	if after["wasmcustom.healthgate_callout_failures.callout.probe_outbound"] == 0 {
+	if after["wasmcustom.healthgate_callout_failures_total.callout.probe_outbound"] == 0 {
 		t.Error("the callout that timed out was not counted")
 	}
-	if age, is := after["wasmcustom.healthgate_snapshot_age_ms"]; !is || age > 3000 {
-		t.Errorf("the snapshot's age is %d ms (present: %v)", age, is)
+	if age, is := after["wasmcustom.healthgate_snapshot_age_seconds"]; !is || age > 3 {
+		t.Errorf("the snapshot is %d s old (present: %v)", age, is)
 	}
 
 	page := b.envoy.Get("/stats/prometheus")
 	for _, sample := range []string{
-		fmt.Sprintf(`healthgate_checks{endpoint="my-service",verdict="healthy"} %d`, after[checks+"healthy"]),
-		fmt.Sprintf(`healthgate_checks{endpoint="my-service",verdict="untrusted"} %d`, after[checks+"untrusted"]),
+		fmt.Sprintf(`healthgate_checks_total{endpoint="my-service",verdict="healthy"} %d`, after[checks+"healthy"]),
+		fmt.Sprintf(`healthgate_checks_total{endpoint="my-service",verdict="untrusted"} %d`, after[checks+"untrusted"]),
 		`healthgate_maintenance{endpoint="my-service"} 0`,
 		`healthgate_probe_up{probe="inbound"} 1`,
-		`healthgate_callout_failures{callout="admin_runtime"} 0`,
+		`healthgate_callout_failures_total{callout="admin_runtime"} 0`,
 		`healthgate_draining{} 0`,
-		`healthgate_leader_changes{} 1`,
+		`envoy_wasm_vm_reload_success{plugin="healthgate"} 0`,
+		`healthgate_leader_changes_total{} 1`,
 	} {
 		if !strings.Contains(page, "\n"+sample+"\n") {
 			t.Errorf("Prometheus does not get %s", sample)

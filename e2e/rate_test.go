@@ -23,7 +23,7 @@ func TestProbeRate(t *testing.T) {
 	from := time.Now()
 	countProbes(t, a, from)
 	w.saw(t, "200 OK")
-	if err := b.envoy.Stat("wasmcustom.healthgate_leader_changes", 1); err != nil {
+	if err := b.envoy.Stat("wasmcustom.healthgate_leader_changes_total", 1); err != nil {
 		t.Error(err)
 	}
 }

@@ -110,7 +110,7 @@ func testNoLongerRead(t *testing.T, keeps, fails *bench, relay *app.App) {
 		t.Errorf("admin was cut twice, the log has %q", lines)
 	}
 	envoytest.Eventually(t, envoytest.Limit, "failures are counted", func() error {
-		if e.Stats("callout_failures.callout.admin_runtime")["wasmcustom.healthgate_callout_failures.callout.admin_runtime"] < 4 {
+		if e.Stats("callout_failures_total.callout.admin_runtime")["wasmcustom.healthgate_callout_failures_total.callout.admin_runtime"] < 4 {
 			return fmt.Errorf("%v", e.Stats("callout_failures"))
 		}
 		return nil

@@ -127,7 +127,7 @@ func TestEmulatorDecisions(t *testing.T) {
 			e.wantReply("/my-service/healthcheck?x=1", tt.status, tt.body)
 			e.wantReply("/empty", map[bool]uint32{false: 200, true: 503}[tt.name == "draining"],
 				map[bool]string{true: "DRAINING"}[tt.name == "draining"])
-			name := "healthgate_checks.endpoint.my-service.verdict." + tt.name
+			name := "healthgate_checks_total.endpoint.my-service.verdict." + tt.name
 			if n, err := e.GetCounterMetric(name); n != 1 || err != nil {
 				t.Errorf("%s = %d (%v), want 1", name, n, err)
 			}

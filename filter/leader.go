@@ -26,7 +26,7 @@ func (p *plugin) OnTick() {
 	host.CloseScratch()
 	if p.view.record != nil {
 		age := p.ticked.at - p.view.record.WrittenAt
-		host.Set(p.metrics.snapshotAge, uint64(max(age, 0)/int64(time.Millisecond)))
+		host.Set(p.metrics.snapshotAge, uint64(max(age, 0)/int64(time.Second)))
 	}
 }
 

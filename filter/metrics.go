@@ -26,10 +26,10 @@ func defineMetrics(c *config.Config) metrics {
 	m := metrics{
 		config:         c,
 		draining:       sdk.DefineGauge("healthgate_draining"),
-		snapshotAge:    sdk.DefineGauge("healthgate_snapshot_age_ms"),
-		snapshotWrites: sdk.DefineCounter("healthgate_snapshot_writes"),
-		leaderChanges:  sdk.DefineCounter("healthgate_leader_changes"),
-		unrecognized:   sdk.DefineCounter("healthgate_runtime_values_unrecognized"),
+		snapshotAge:    sdk.DefineGauge("healthgate_snapshot_age_seconds"),
+		snapshotWrites: sdk.DefineCounter("healthgate_snapshot_writes_total"),
+		leaderChanges:  sdk.DefineCounter("healthgate_leader_changes_total"),
+		unrecognized:   sdk.DefineCounter("healthgate_runtime_values_unrecognized_total"),
 	}
 	for i := range c.Endpoints {
 		tag := ".endpoint." + c.Endpoints[i].Name
@@ -38,7 +38,7 @@ func defineMetrics(c *config.Config) metrics {
 		isStatus := c.Endpoints[i].Kind == config.KindStatus
 		for k := range kinds {
 			if kind := verdict.Kind(k); kind == verdict.Untrusted || (kind == verdict.Shown) == isStatus {
-				kinds[k] = sdk.DefineCounter("healthgate_checks" + tag + ".verdict." + kind.String())
+				kinds[k] = sdk.DefineCounter("healthgate_checks_total" + tag + ".verdict." + kind.String())
 			}
 		}
 		if !isStatus {
@@ -51,7 +51,7 @@ func defineMetrics(c *config.Config) metrics {
 		m.probeUp = append(m.probeUp, sdk.DefineGauge("healthgate_probe_up.probe."+c.Probes[i].Name))
 	}
 	for _, name := range monitor.CalloutNames(c) {
-		m.calloutFailures = append(m.calloutFailures, sdk.DefineCounter("healthgate_callout_failures.callout."+name))
+		m.calloutFailures = append(m.calloutFailures, sdk.DefineCounter("healthgate_callout_failures_total.callout."+name))
 	}
 	return m
 }

@@ -105,7 +105,7 @@ var filterStateCases = []*Case{
 		Filter: probed(allProbes, ""),
 		Steps: steps(until(200), admin("/healthcheck/fail"), until(503), admin("/healthcheck/ok"), until(200),
 			admin("/healthcheck/fail"), until(503), get("/echo"))},
-	{Name: "filter metrics", Alone: true, Repeats: true, Unordered: true, Metrics: "healthgate_checks.endpoint.counted.",
+	{Name: "filter metrics", Alone: true, Repeats: true, Unordered: true, Metrics: "healthgate_checks_total.endpoint.counted.",
 		Filter: `{"endpoints": [
 			{"name": "counted", "paths": ["/check", "/also"], "trusted": {"cidrs": ["127.0.0.1/32"]}, "probes": {"names": ["in"]}},
 			{"name": "refused", "paths": ["/refused"], "trusted": {"cidrs": ["10.0.0.0/8"]}, "untrusted": {"action": "reply", "status": 403}}],

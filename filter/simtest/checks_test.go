@@ -213,5 +213,5 @@ func TestHealthyPass(t *testing.T) {
 	if r := s.ask(0, check); r.Status != 299 || !r.Forwarded {
 		t.Errorf("got %d, forwarded %v", r.Status, r.Forwarded)
 	}
-	s.wantMetric("healthgate_checks.endpoint.my-service.verdict.passed", 1)
+	s.wantMetric("healthgate_checks_total.endpoint.my-service.verdict.passed", 1)
 }

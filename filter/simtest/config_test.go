@@ -54,7 +54,7 @@ func TestCountsByVerdict(t *testing.T) {
 	s.Advance(time.Second)
 	s.ask(0, check)
 	for verdict, want := range map[string]uint64{"healthy": 2, "untrusted": 1, "unhealthy": 1, "maintenance": 0, "unknown": 0} {
-		s.wantMetric("healthgate_checks.endpoint.my-service.verdict."+verdict, want)
+		s.wantMetric("healthgate_checks_total.endpoint.my-service.verdict."+verdict, want)
 	}
 	s.wantMetric("healthgate_probe_up.probe.inbound", 0)
 	s.wantMetric("healthgate_probe_up.probe.outbound", 1)

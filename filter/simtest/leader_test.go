@@ -59,7 +59,7 @@ func TestProbesOncePerIntervalWhateverTheNumberOfWorkers(t *testing.T) {
 		before := s.counts()
 		s.Advance(60 * time.Second)
 		s.wantRate(before, 60, 1)
-		s.wantMetric("healthgate_leader_changes", 1)
+		s.wantMetric("healthgate_leader_changes_total", 1)
 	}
 }
 
@@ -103,7 +103,7 @@ func TestCrashedLeaderIsReplaced(t *testing.T) {
 		s.Advance(time.Second)
 	}
 	s.wantRate(before, int((s.Elapsed()-died)/time.Second), 2)
-	s.wantMetric("healthgate_leader_changes", 2)
+	s.wantMetric("healthgate_leader_changes_total", 2)
 }
 
 func TestCrashedWorkerIsReloadedByAnyRequest(t *testing.T) {
@@ -130,7 +130,7 @@ func TestStalledLeaderStepsDown(t *testing.T) {
 		t.Error("the stalled thread leads")
 	}
 	s.wantRate(before, 30, 3)
-	s.wantMetric("healthgate_leader_changes", 2)
+	s.wantMetric("healthgate_leader_changes_total", 2)
 	s.wantHealthy()
 }
 
@@ -176,7 +176,7 @@ func TestWallClockMovesNothing(t *testing.T) {
 		s.Advance(20 * time.Second)
 		s.wantHealthy()
 		s.wantRate(before, 20, 1)
-		s.wantMetric("healthgate_leader_changes", 1)
+		s.wantMetric("healthgate_leader_changes_total", 1)
 	}
 }
 
@@ -208,8 +208,8 @@ func TestSnapshotAge(t *testing.T) {
 	s := newReady(t, watchdog)
 	for range 20 {
 		s.Advance(333 * time.Millisecond)
-		if age, _ := s.Metric("healthgate_snapshot_age_ms"); age > 1000 {
-			t.Errorf("%v: the record is %d ms old", s.Elapsed(), age)
+		if age, _ := s.Metric("healthgate_snapshot_age_seconds"); age > 1 {
+			t.Errorf("%v: the record is %d s old", s.Elapsed(), age)
 		}
 	}
 }
@@ -226,7 +226,7 @@ func TestAnHour(t *testing.T) {
 	s.Advance(20 * time.Minute)
 	s.wantHealthy()
 	s.wantRate(before, 3600, 36)
-	s.wantMetric("healthgate_leader_changes", 1)
+	s.wantMetric("healthgate_leader_changes_total", 1)
 	s.wantLog(seen)
 	if grown := leader.MemoryBytes() - memory; grown > 512<<10 {
 		t.Errorf("the leader's memory grew by %d bytes in 20 minutes", grown)

@@ -83,7 +83,7 @@ func TestUnrecognizedValueIsOn(t *testing.T) {
 	s.Admin().SetRuntime("maintenance", "tomorrow")
 	s.Advance(5 * time.Second)
 	s.wantMaintenance()
-	s.wantMetric("healthgate_runtime_values_unrecognized", 1) // once, not at each poll
+	s.wantMetric("healthgate_runtime_values_unrecognized_total", 1) // once, not at each poll
 	if n := strings.Count(s.LogText(), `key "maintenance" = "tomorrow" is neither`); n != 1 {
 		t.Errorf("logged %d times:\n%s", n, s.LogText())
 	}
@@ -183,7 +183,7 @@ func TestRuntimeUnreadable(t *testing.T) {
 				s.Advance(2 * time.Second)
 				s.wantHealthy()
 				s.wantLog(seen, `warning runtime: cannot be read through cluster "envoy_admin": `+broken.log, `info runtime: read again`)
-				if n, _ := s.Metric("healthgate_callout_failures.callout.admin_runtime"); n < 10 {
+				if n, _ := s.Metric("healthgate_callout_failures_total.callout.admin_runtime"); n < 10 {
 					t.Errorf("%d callout failures were counted", n)
 				}
 			})

@@ -159,11 +159,11 @@ func TestStatusIsForTheTrusted(t *testing.T) {
 				t.Errorf("%s: %d forwarded %v, details %q: %s", peer, r.Status, r.Forwarded, r.Details, r.Body)
 			}
 		}
-		s.wantMetric("healthgate_checks.endpoint.state.verdict.untrusted", 3)
+		s.wantMetric("healthgate_checks_total.endpoint.state.verdict.untrusted", 3)
 		s.look(0)
-		s.wantMetric("healthgate_checks.endpoint.state.verdict.shown", 1)
-		for _, name := range []string{"healthgate_maintenance.endpoint.state", "healthgate_checks.endpoint.state.verdict.healthy",
-			"healthgate_checks.endpoint.my-service.verdict.shown"} {
+		s.wantMetric("healthgate_checks_total.endpoint.state.verdict.shown", 1)
+		for _, name := range []string{"healthgate_maintenance.endpoint.state", "healthgate_checks_total.endpoint.state.verdict.healthy",
+			"healthgate_checks_total.endpoint.my-service.verdict.shown"} {
 			if _, is := s.Metric(name); is {
 				t.Errorf("there is a metric %s, which means nothing", name)
 			}
