@@ -44,7 +44,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	var (
 		list    = flags.String("sections", "", "what to measure, as in checks,traffic (default all)")
-		rounds  = flags.Int("rounds", 7, "how often each case is measured")
+		rounds  = flags.Int("rounds", 11, "how often each case is measured")
 		quick   = flags.Bool("quick", false, "see that all works: the figures are worth nothing")
 		publish = flags.Bool("publish", false, "measure nothing: put the last report into the documents")
 		seed    = flags.Uint64("seed", uint64(time.Now().UnixNano()), "of the order of the cases")

@@ -35,13 +35,11 @@ func Compare(ctx context.Context, env *bench.Env, cases []Case) (report.Table, e
 			measured = append(measured, c)
 		}
 	}
-	duration := 2 * time.Second
-	if env.Quick {
-		duration = time.Second
-	}
+	// Short rounds, and many: what disturbs the machine for some seconds then disturbs all cases alike.
+	const duration = time.Second
 	env.Logf("warming up")
 	for _, c := range measured {
-		if _, err := load(ctx, env, c, time.Second); err != nil {
+		if _, err := load(ctx, env, c, duration); err != nil {
 			return report.Table{}, fmt.Errorf("%s: %w", c.Name, err)
 		}
 	}
