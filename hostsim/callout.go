@@ -34,10 +34,15 @@ type calloutResponse struct {
 	headers, trailers *headers.Map
 	body              []byte
 
+	// cut is set for an answer whose body ends too early.
+	cut bool
+
 	// local is set for an answer that Envoy gave itself (no connection, timeout).
 	local   bool
 	status  int
 	details string
+	// transportFailure is why no connection came about.
+	transportFailure string
 }
 
 // proxyHTTPCall starts a call from the root (Context::httpCall).
@@ -94,13 +99,13 @@ func proxyHTTPCall(v *vm, a []uint64) status {
 	return statusOK
 }
 
-// onHTTPCallResponse delivers a response; nil is a reset, which the plugin sees as
+// onHTTPCallResponse delivers a response; nil, or one that is cut, is a reset, which the plugin sees as
 // no headers at all.
 func (c *pluginContext) onHTTPCallResponse(call *httpCallout, r *calloutResponse) {
 	if c.calls[call.id] != call {
 		return
 	}
-	if r == nil {
+	if r == nil || r.cut {
 		c.statusCode, c.statusText = uint32(statusBrokenConnection), "reset"
 		c.vm.later(func() {
 			c.statusText = ""

@@ -173,48 +173,40 @@ func proxyGetHeaderMapSize(v *vm, a []uint64) status {
 	return v.out32(a[1], uint32(m.ByteSize()))
 }
 
-// buffer is a buffer as the plugin may read it (Context::getBuffer); change is nil
-// for those that cannot be written.
-func (c *pluginContext) buffer(t bufferType) (data []byte, change *[]byte, ok bool) {
-	h := c.vm.host
-	views := &c.views
+// buffer is a buffer as the plugin may read it (Context::getBuffer).
+func (c *pluginContext) buffer(t bufferType) (b view, ok bool) {
+	h, views := c.vm.host, &c.views
 	switch t {
 	case bufferHTTPRequestBody:
+		b.change = views.requestBody
 		if views.bufferingRequest && c.stream != nil {
-			return c.stream.request.buffered, &c.stream.request.buffered, true
+			b.change = &c.stream.request.buffered
 		}
-		if views.requestBody == nil {
-			return nil, nil, true
-		}
-		return *views.requestBody, views.requestBody, true
 	case bufferHTTPResponseBody:
+		b.change = views.responseBody
 		if views.bufferingResponse && c.stream != nil {
-			return c.stream.response.buffered, &c.stream.response.buffered, true
+			b.change = &c.stream.response.buffered
 		}
-		if views.responseBody == nil {
-			return nil, nil, true
-		}
-		return *views.responseBody, views.responseBody, true
 	case bufferHTTPCallResponseBody:
-		if r := c.rootContext().response; r != nil {
-			return r.body, nil, true
+		r := c.rootContext().response
+		if r == nil {
+			return view{}, false
 		}
-		return nil, nil, false
+		b.data = r.body
 	case bufferGrpcReceive:
-		return c.rootContext().grpcView.message, nil, true
+		b.data = c.rootContext().grpcView.message
 	case bufferVMConfiguration:
-		return h.cfg.vmConfig, nil, true
+		b.data = h.cfg.vmConfig
 	case bufferPluginConfiguration:
-		if c.configuring {
-			return h.cfg.pluginConfig, nil, true
+		if !c.configuring {
+			return view{}, false
 		}
-		return nil, nil, false
+		b.data = h.cfg.pluginConfig
 	case bufferCallData:
-		return nil, nil, true
-	case bufferNetworkDownstreamData, bufferNetworkUpstreamData:
-		return nil, nil, true
+		return c.lastBuffer, true
 	}
-	return nil, nil, false
+	c.lastBuffer = b
+	return b, true
 }
 
 // proxyGetBufferBytes reads what there is of [start, start+max).
@@ -222,10 +214,11 @@ func proxyGetBufferBytes(v *vm, a []uint64) status {
 	if uint32(a[0]) > uint32(bufferTypeMax) {
 		return statusBadArgument
 	}
-	data, _, ok := v.effectiveContext().buffer(bufferType(a[0]))
+	b, ok := v.effectiveContext().buffer(bufferType(a[0]))
 	if !ok {
 		return statusNotFound
 	}
+	data := b.bytes()
 	start, length := uint64(uint32(a[1])), uint64(uint32(a[2]))
 	size := uint64(len(data))
 	if start >= size {
@@ -241,11 +234,11 @@ func proxyGetBufferStatus(v *vm, a []uint64) status {
 	if uint32(a[0]) > uint32(bufferTypeMax) {
 		return statusBadArgument
 	}
-	data, _, ok := v.effectiveContext().buffer(bufferType(a[0]))
+	b, ok := v.effectiveContext().buffer(bufferType(a[0]))
 	if !ok {
 		return statusNotFound
 	}
-	if st := v.out32(a[1], uint32(len(data))); st != statusOK {
+	if st := v.out32(a[1], uint32(len(b.bytes()))); st != statusOK {
 		return st
 	}
 	return v.out32(a[2], 0)
@@ -257,7 +250,7 @@ func proxySetBufferBytes(v *vm, a []uint64) status {
 	if uint32(a[0]) > uint32(bufferTypeMax) {
 		return statusBadArgument
 	}
-	_, change, ok := v.effectiveContext().buffer(bufferType(a[0]))
+	b, ok := v.effectiveContext().buffer(bufferType(a[0]))
 	if !ok {
 		return statusNotFound
 	}
@@ -265,6 +258,7 @@ func proxySetBufferBytes(v *vm, a []uint64) status {
 	if !ok {
 		return statusInvalidMemoryAccess
 	}
+	change := b.change
 	if change == nil {
 		return statusBadArgument
 	}

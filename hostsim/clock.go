@@ -48,7 +48,7 @@ func (h *Host) after(d time.Duration, t *thread, fn func()) *timeline.Event {
 
 // run makes everything happen that falls due until then.
 func (h *Host) run(until time.Duration) {
-	for !h.closed {
+	for h.runs() {
 		h.drainInbox()
 		e, ok := h.time.Pop(until)
 		if !ok {
@@ -57,6 +57,9 @@ func (h *Host) run(until time.Duration) {
 		h.runEvent(e)
 	}
 }
+
+// runs reports whether anything can still happen.
+func (h *Host) runs() bool { return !h.closed && h.crashed == "" }
 
 // runEvent runs an event, or puts it off if its thread is stalled.
 func (h *Host) runEvent(e *timeline.Event) {

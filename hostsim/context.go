@@ -18,6 +18,10 @@ type pluginContext struct {
 	// configuration be read (temp_plugin_).
 	configuring bool
 
+	// lastBuffer is what the plugin looked at last: Envoy has one place for all buffers,
+	// and hands it out, as it is, for the call data.
+	lastBuffer view
+
 	// Of a stream.
 	stream    *Stream
 	destroyed bool
@@ -44,6 +48,20 @@ type streamViews struct {
 	bufferingResponse                 bool
 	endOfStream                       bool
 	accessLog                         bool
+}
+
+// view is a buffer as a plugin reads it. change is nil for one that cannot be written,
+// and else where it lives.
+type view struct {
+	data   []byte
+	change *[]byte
+}
+
+func (b view) bytes() []byte {
+	if b.change != nil {
+		return *b.change
+	}
+	return b.data
 }
 
 // rootContext is the plugin's root, whatever context this is.

@@ -127,8 +127,8 @@ func (c *pluginContext) decodeData(data *[]byte, end bool) dataStatus {
 		*data = nil
 	}
 	c.views.requestBody, c.views.endOfStream = data, end
-	body, _, _ := c.buffer(bufferHTTPRequestBody)
-	st := c.onData(expRequestBody, len(body), end)
+	body, _ := c.buffer(bufferHTTPRequestBody)
+	st := c.onData(expRequestBody, len(body.bytes()), end)
 	c.views.bufferingRequest = st == dataStopAndBuffer
 	if st == dataContinue {
 		c.views.requestBody = nil
@@ -171,8 +171,8 @@ func (c *pluginContext) encodeData(data *[]byte, end bool) dataStatus {
 		*data = nil
 	}
 	c.views.responseBody, c.views.endOfStream = data, end
-	body, _, _ := c.buffer(bufferHTTPResponseBody)
-	st := c.onData(expResponseBody, len(body), end)
+	body, _ := c.buffer(bufferHTTPResponseBody)
+	st := c.onData(expResponseBody, len(body.bytes()), end)
 	c.views.bufferingResponse = st == dataStopAndBuffer
 	if st == dataContinue {
 		c.views.responseBody = nil
@@ -219,7 +219,10 @@ func (c *pluginContext) closeStream(t streamType) status {
 	if t > streamTypeMax {
 		return statusBadArgument
 	}
-	if s := c.stream; s != nil && (t == streamRequest || t == streamResponse) {
+	if t > streamResponse || c.misplaced("proxy_close_stream") {
+		return statusOK
+	}
+	if s := c.stream; s != nil {
 		if !s.detailed {
 			s.setDetails("wasm_close_stream")
 		}
@@ -231,7 +234,7 @@ func (c *pluginContext) closeStream(t streamType) status {
 // sendLocalResponse answers the stream, once the running call is over.
 func (c *pluginContext) sendLocalResponse(r localReply) {
 	s := c.stream
-	if s == nil {
+	if s == nil || c.misplaced("proxy_send_local_response") {
 		return
 	}
 	r.details = strings.Map(func(c rune) rune {

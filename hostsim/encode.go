@@ -154,10 +154,11 @@ func (s *Stream) sendHeaders(end bool) {
 	if _, ok := m.Get("date"); !ok {
 		m.Add("date", s.host.time.Realtime().UTC().Format(http.TimeFormat))
 	}
-	m.Set("server", "envoy")
+	m.Overwrite("server", "envoy")
 	m.Remove("transfer-encoding")
 	m.Remove("connection")
 	s.reply.Status = atoi(m.Value(":status"))
+	s.setCode(s.reply.Status)
 	for _, f := range m.Fields() {
 		if !strings.HasPrefix(f.Name, ":") {
 			s.reply.Header = append(s.reply.Header, [2]string{f.Name, f.Value})
@@ -280,7 +281,7 @@ func (s *Stream) encodeLocalReply(r localReply) {
 // prepareLocalReply builds the headers and reports whether they are all there is
 // (Http::Utility::prepareLocalReply).
 func (s *Stream) prepareLocalReply(r *localReply) (end bool) {
-	s.code = r.status
+	s.setCode(r.status)
 	m := headers.New(headers.Field{Name: ":status", Value: strconv.Itoa(r.status)})
 	for _, f := range r.headers {
 		m.Add(f.Name, f.Value)

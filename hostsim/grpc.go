@@ -213,7 +213,7 @@ func (c *grpcCallout) answer(r *calloutResponse) {
 	if c.root.grpc[c.id] != c {
 		return
 	}
-	if r == nil {
+	if r == nil || r.cut {
 		c.close(grpcUnavailable, "reset")
 		return
 	}

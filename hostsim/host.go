@@ -28,6 +28,8 @@ type Host struct {
 	time   *timeline.Timeline
 	random *rand.ChaCha8
 	closed bool
+	// crashed is why the process is gone; empty while it runs.
+	crashed string
 
 	shared  shareddata.Store
 	queues  sharedqueue.Queues

@@ -38,6 +38,7 @@ type config struct {
 	traceTo            io.Writer
 	useRemoteAddress   bool
 	xffTrustedHops     int
+	address            string
 	bufferLimit        int
 	allowStopIteration bool
 	trailers           bool
@@ -59,8 +60,9 @@ func newConfig(opts []Option) *config {
 	c := &config{
 		workers: 1, pluginName: "plugin", start: defaultStart, backoff: defaultBackoff, deadline: defaultDeadline,
 		logLevel: LogInfo, bufferLimit: defaultBufferLimit, foreign: make(map[string]ForeignFunc),
-		node: Node{ID: "node", Cluster: "cluster"},
-		app:  &upstream{name: "application", handler: http.HandlerFunc(defaultApplication)},
+		address: "192.0.2.1",
+		node:    Node{ID: "node", Cluster: "cluster"},
+		app:     &upstream{name: "application", handler: http.HandlerFunc(defaultApplication)},
 	}
 	for _, o := range opts {
 		if o != nil {
@@ -175,6 +177,11 @@ func UseRemoteAddress(use bool) Option {
 
 // XFFNumTrustedHops is xff_num_trusted_hops of the connection manager.
 func XFFNumTrustedHops(n int) Option { return optionFunc(func(c *config) { c.xffTrustedHops = n }) }
+
+// Address is the machine's own address, "192.0.2.1" if not given. Envoy takes that of the
+// first interface that is not loopback, and writes it to x-forwarded-for in place of a
+// peer on loopback.
+func Address(ip string) Option { return optionFunc(func(c *config) { c.address = ip }) }
 
 // BufferLimit is per_connection_buffer_limit_bytes, 1 MiB if not given: a plugin that
 // holds back more gets the client a 413, or a 500 if it is the response.

@@ -97,10 +97,7 @@ func (c *pluginContext) attribute(name string) (any, bool) {
 	case "connection_id":
 		return uint64(1), true
 	case "upstream":
-		if s.reply.Upstream == nil {
-			return lookup(func(string) (any, bool) { return nil, false }), true
-		}
-		return address("127.0.0.1:8080"), true
+		return lookup(c.upstreamAttribute), true
 	case "metadata":
 		return metadataMessage(s.req.Metadata), true
 	case "filter_state":
@@ -130,6 +127,21 @@ func address(addr string) lookup {
 	}
 }
 
+// upstreamAttribute is there once the router has chosen a host.
+func (c *pluginContext) upstreamAttribute(name string) (any, bool) {
+	s := c.stream
+	if s.reply.Upstream == nil {
+		return nil, false
+	}
+	switch name {
+	case "local_address":
+		return defaultUpstreamLocal, true
+	case "transport_failure_reason":
+		return s.transportFailure, true
+	}
+	return address(defaultUpstream)(name)
+}
+
 func (c *pluginContext) requestAttribute(name string) (any, bool) {
 	s := c.stream
 	switch name {
@@ -141,6 +153,8 @@ func (c *pluginContext) requestAttribute(name string) (any, bool) {
 		return s.id, c.views.requestHeaders != nil
 	case "size":
 		return int64(len(s.req.body())), true
+	case "total_size":
+		return int64(len(s.req.body()) + c.views.requestHeaders.ByteSize()), true
 	case "duration":
 		if !s.done {
 			return nil, false
@@ -172,8 +186,6 @@ func (c *pluginContext) requestAttribute(name string) (any, bool) {
 		return m.Get("user-agent")
 	case "headers":
 		return headerMap{m}, true
-	case "total_size":
-		return int64(len(s.req.body()) + m.ByteSize()), true
 	}
 	return nil, false
 }
@@ -198,6 +210,8 @@ func (c *pluginContext) responseAttribute(name string) (any, bool) {
 		return httpToGrpcStatus(c.stream.code), true
 	case "size":
 		return int64(len(s.reply.Body)), true
+	case "total_size":
+		return int64(len(s.reply.Body) + c.views.responseHeaders.ByteSize() + c.views.responseTrailers.ByteSize()), true
 	case "headers":
 		if c.views.responseHeaders == nil {
 			return nil, false
@@ -232,6 +246,9 @@ func (c *pluginContext) xds(name string) (any, bool) {
 		return "hostsim", true
 	case "filter_chain_name":
 		return "", true
+	case "upstream_host_metadata":
+		// There once a host is chosen, but what Envoy has there it cannot serialize.
+		return unserializable{}, s.reply.Upstream != nil
 	case "listener_direction":
 		return int64(0), true
 	case "listener_metadata", "virtual_host_metadata", "cluster_metadata":

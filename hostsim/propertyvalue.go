@@ -22,6 +22,9 @@ type message struct {
 	bytes  string
 }
 
+// unserializable is an attribute that is there and that no plugin can have.
+type unserializable struct{}
+
 // field is one step down a path.
 func field(value any, name string) (any, bool) {
 	switch v := value.(type) {

@@ -82,9 +82,12 @@ type Request struct {
 	Properties map[string]string
 }
 
+// The addresses of a request that says nothing of them, and of the application.
 const (
-	defaultPeer  = "127.0.0.1:40000"
-	defaultLocal = "127.0.0.1:10000"
+	defaultPeer          = "127.0.0.1:40000"
+	defaultLocal         = "127.0.0.1:10000"
+	defaultUpstream      = "127.0.0.1:8080"
+	defaultUpstreamLocal = "127.0.0.1:50000"
 )
 
 func or(s, fallback string) string {
@@ -116,16 +119,52 @@ func (r *Request) headerMap(h *Host, id string) (*headers.Map, string) {
 		}
 	}
 	source := h.sourceAddress(m, or(r.Peer, defaultPeer))
-	if _, ok := m.Get("x-forwarded-proto"); !ok || h.cfg.useRemoteAddress {
-		m.Set("x-forwarded-proto", or(r.Scheme, "http"))
+	if _, ok := m.Get("x-forwarded-proto"); !ok || h.cfg.useRemoteAddress && h.cfg.xffTrustedHops == 0 {
+		m.Overwrite("x-forwarded-proto", or(r.Scheme, "http"))
+	}
+	h.cleanInternalHeaders(m)
+	if h.cfg.useRemoteAddress {
+		m.Overwrite("x-envoy-external-address", ipOf(source))
 	}
 	if proto := m.Value("x-forwarded-proto"); proto == "http" || proto == "https" {
-		m.Set(":scheme", proto)
+		m.Overwrite(":scheme", proto)
 	}
 	if _, ok := m.Get("x-request-id"); !ok || h.cfg.useRemoteAddress {
-		m.Set("x-request-id", id)
+		m.Overwrite("x-request-id", id)
 	}
 	return m, source
+}
+
+// edgeHeaders are those that a request from outside cannot bring along, externalHeaders
+// those that no request can, since none counts as internal unless
+// internal_address_config says so (ConnectionManagerUtility::cleanInternalHeaders).
+var (
+	edgeHeaders = []string{"x-envoy-decorator-operation", "x-envoy-downstream-service-cluster",
+		"x-envoy-downstream-service-node", "x-envoy-original-path"}
+	externalHeaders = []string{"x-envoy-retriable-status-codes", "x-envoy-retriable-header-names", "x-envoy-retry-on",
+		"x-envoy-retry-grpc-on", "x-envoy-max-retries", "x-envoy-upstream-alt-stat-name", "x-envoy-upstream-rq-timeout-ms",
+		"x-envoy-upstream-rq-per-try-timeout-ms", "x-envoy-upstream-rq-timeout-alt-response",
+		"x-envoy-expected-rq-timeout-ms", "x-envoy-force-trace", "x-envoy-ip-tags", "x-envoy-original-url",
+		"x-envoy-hedge-on-per-try-timeout"}
+)
+
+func (h *Host) cleanInternalHeaders(m *headers.Map) {
+	if h.cfg.useRemoteAddress {
+		for _, name := range edgeHeaders {
+			m.Remove(name)
+		}
+	}
+	for _, name := range externalHeaders {
+		m.Remove(name)
+	}
+}
+
+// ipOf is an address without its port.
+func ipOf(addr string) string {
+	if ap, err := netip.ParseAddrPort(addr); err == nil {
+		return ap.Addr().String()
+	}
+	return addr
 }
 
 func (r *Request) body() []byte {
@@ -156,9 +195,9 @@ func (h *Host) sourceAddress(m *headers.Map, peer string) string {
 	xff, present := m.Get("x-forwarded-for")
 	hops := h.cfg.xffTrustedHops
 	if h.cfg.useRemoteAddress {
-		ip := peer
-		if ap, err := netip.ParseAddrPort(peer); err == nil {
-			ip = ap.Addr().String()
+		ip := ipOf(peer)
+		if a, err := netip.ParseAddr(ip); err == nil && a.IsLoopback() {
+			ip = h.cfg.address // so that who comes next does not take it for itself
 		}
 		source := peer
 		if hops > 0 && present {
@@ -207,6 +246,9 @@ type Reply struct {
 	// before the request was whole.
 	Forwarded bool
 	Upstream  *UpstreamRequest
+	// Code is the status as %RESPONSE_CODE% logs it. It differs from Status for an answer
+	// that never got to the client.
+	Code int
 	// Reset is whether the stream was cut off rather than ended.
 	Reset bool
 }

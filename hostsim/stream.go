@@ -46,8 +46,10 @@ type Stream struct {
 		body     []byte
 		bodiless bool // the headers were all
 	}
-	code     int  // of the response, once there is one
-	detailed bool // whether the reply has details, were they empty
+	code int // of the response, once there is one
+	// transportFailure is why the application could not be reached.
+	transportFailure string
+	detailed         bool // whether the reply has details, were they empty
 }
 
 // direction is one half of a stream at the plugin's place in the chain.
@@ -143,13 +145,29 @@ func (s *Stream) decodeHeaders(end bool) {
 			return
 		}
 		if d.early {
-			st = headersContinue // whatever the callback returned
+			twice := st == headersContinue
+			s.forwardHeaders(end)
+			if twice {
+				s.forwardAgain()
+			}
+			return
 		}
 		if d.stopHeaders(st) {
 			return
 		}
 	}
 	s.forwardHeaders(end)
+}
+
+// forwardAgain is what comes of continuing in the headers callback and then returning
+// that the request may continue: Envoy goes on twice, and the application gets the
+// request twice. Its second answer is on nobody's way.
+func (s *Stream) forwardAgain() {
+	if s.stopped() || s.reply.Upstream == nil {
+		return
+	}
+	again := *s.reply.Upstream
+	s.host.dispatch(s.host.app, s.thread, &again, &s.host.appFaults, routeTimeout, func(*calloutResponse) {})
 }
 
 // stopHeaders applies the status of a headers callback.
@@ -416,17 +434,18 @@ func mayHaveBody(method string) bool {
 func (s *Stream) respond(r *calloutResponse) {
 	s.touch()
 	if r.local {
+		s.transportFailure = r.transportFailure
 		s.sendLocalReply(localReply{status: r.status, body: string(r.body), details: r.details})
 		return
 	}
 	s.setDetails("via_upstream")
 	s.response.headers = r.headers
-	s.code = atoi(r.headers.Value(":status"))
+	s.setCode(atoi(r.headers.Value(":status")))
 	trailers := r.trailers
 	if !s.host.cfg.trailers {
 		trailers = nil
 	}
-	noBody := s.isHead() || s.code == http.StatusNoContent || s.code == http.StatusNotModified || len(r.body) == 0
+	noBody := s.isHead() || s.code == http.StatusNoContent || s.code == http.StatusNotModified || len(r.body) == 0 && !r.cut
 	s.encodeHeaders(noBody && trailers.Len() == 0)
 	if noBody && trailers.Len() == 0 || s.done {
 		return
@@ -434,12 +453,17 @@ func (s *Stream) respond(r *calloutResponse) {
 	s.encodeData(append([]byte(nil), r.body...), false)
 	switch {
 	case s.done:
+	case r.cut:
+		s.setDetails("upstream_reset_after_response_started{protocol_error}")
+		s.reset()
 	case trailers.Len() > 0:
 		s.encodeTrailers(trailers)
 	default:
 		s.encodeData(nil, true)
 	}
 }
+
+func (s *Stream) setCode(code int) { s.code, s.reply.Code = code, code }
 
 func (s *Stream) setDetails(details string) {
 	s.reply.Details, s.detailed = details, true

@@ -43,10 +43,13 @@ func (r *UpstreamRequest) Authority() string { return r.Header.Get(":authority")
 // why.
 func (h *Host) connectFailure() *calloutResponse {
 	text := "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure"
+	const reason = "delayed connect error: Connection refused"
 	if h.cfg.profile == Envoy136 {
-		text += ", transport failure reason: delayed connect error: Connection refused"
+		text += ", transport failure reason: " + reason
 	}
-	return localResponse(http.StatusServiceUnavailable, text, "upstream_reset_before_response_started{remote_connection_failure}")
+	r := localResponse(http.StatusServiceUnavailable, text, "upstream_reset_before_response_started{remote_connection_failure}")
+	r.transportFailure = reason
+	return r
 }
 
 // maxUpstreamBody bounds the answer of a real upstream.
@@ -120,17 +123,21 @@ func (r *UpstreamRequest) httpRequest() *http.Request {
 	return hr
 }
 
-// serve runs a handler. One that panics with http.ErrAbortHandler resets.
+// serve runs a handler. One that panics with http.ErrAbortHandler resets the connection:
+// the client has by then what was flushed.
 func serve(handler http.Handler, h *Host, req *UpstreamRequest) (r *calloutResponse) {
-	w := &recorder{header: make(http.Header), head: req.Method() == http.MethodHead}
+	w := &recorder{flushed: -1, header: make(http.Header), head: req.Method() == http.MethodHead}
 	defer func() {
 		if p := recover(); p == any(http.ErrAbortHandler) {
-			// Before the headers, the router answers in the upstream's place.
-			if r = nil; w.status == 0 {
+			if w.flushed < 0 {
+				// Before the headers, the router answers in the upstream's place.
 				r = localResponse(http.StatusServiceUnavailable, "upstream connect error or disconnect/reset before "+
 					"headers. reset reason: connection termination",
 					"upstream_reset_before_response_started{connection_termination}")
+				return
 			}
+			r = w.response(h)
+			r.body, r.cut = r.body[:w.flushed], true
 		} else if p != nil {
 			panic(p)
 		}
@@ -148,6 +155,13 @@ type recorder struct {
 	head         bool
 	headBytes    int // what a HEAD would have got
 	sniffed      string
+	flushed      int // bytes of the body, -1 while the headers are not
+}
+
+// Flush sends what there is. After it, the length of the body is no longer known.
+func (w *recorder) Flush() {
+	w.WriteHeader(http.StatusOK)
+	w.flushed = w.body.Len()
 }
 
 func (w *recorder) Header() http.Header { return w.header }
@@ -195,7 +209,7 @@ func (w *recorder) response(h *Host) *calloutResponse {
 		m.Add("date", h.time.Realtime().UTC().Format(http.TimeFormat))
 	}
 	_, sized := m.Get("content-length")
-	chunked := trailers.Len() > 0
+	chunked := trailers.Len() > 0 || w.flushed >= 0 && !sized
 	if !sized && !chunked && w.status != http.StatusNoContent && w.status != http.StatusNotModified &&
 		!(w.head && w.headBytes == 0) {
 		m.Add("content-length", strconv.Itoa(w.body.Len()+w.headBytes))
@@ -237,9 +251,6 @@ func (h *Host) roundTrip(c *exchange, up *upstream, req *UpstreamRequest) {
 		}
 		defer resp.Body.Close()
 		body, err := io.ReadAll(io.LimitReader(resp.Body, maxUpstreamBody))
-		if err != nil {
-			return nil
-		}
 		m := headers.New(headers.Field{Name: ":status", Value: strconv.Itoa(resp.StatusCode)})
 		addSorted(m, resp.Header)
 		if resp.ContentLength >= 0 {
@@ -247,7 +258,7 @@ func (h *Host) roundTrip(c *exchange, up *upstream, req *UpstreamRequest) {
 		}
 		trailers := headers.New()
 		addSorted(trailers, resp.Trailer)
-		return &calloutResponse{headers: m, body: body, trailers: trailers}
+		return &calloutResponse{headers: m, body: body, trailers: trailers, cut: err != nil}
 	}
 	if !h.cfg.realtime {
 		c.finishAfter(0, do())

@@ -135,7 +135,7 @@ func (w *Worker) Do(req *Request) *Reply {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.start(w.t, req, nil)
-	for !s.done && !h.closed {
+	for !s.done && h.runs() {
 		at, ok := h.time.Next()
 		if !ok {
 			break
@@ -153,7 +153,7 @@ func (h *Host) start(t *thread, req *Request, onDone func()) *Stream {
 		req = &Request{}
 	}
 	s := &Stream{host: h, thread: t, req: req, onDone: onDone, started: h.time.Elapsed()}
-	if h.closed {
+	if !h.runs() {
 		s.done, s.reply.Reset = true, true
 		return s
 	}

@@ -45,6 +45,9 @@ type Case struct {
 	// Alone is a case that changes what all cases of an Envoy share.
 	Alone bool
 
+	// Fatal is a case whose plugin ends Envoy's process.
+	Fatal bool
+
 	// Unordered is for what happens at once: then the order of lines does not count.
 	Unordered bool
 	// Repeats is for what goes on and on, on whichever thread: then a request to an upstream and a line of the log count

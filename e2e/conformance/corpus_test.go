@@ -8,8 +8,8 @@ type group struct {
 
 var groups = []group{
 	{"headers", headerCases}, {"bodies", bodyCases}, {"shared", sharedCases}, {"metrics", metricCases}, {"flow", flowCases},
-	{"replies", replyCases}, {"callouts", calloutCases}, {"properties", propertyCases}, {"root", rootCases},
-	{"traps", trapCases}, {"filter", append(filterCases, filterStateCases...)}, {"guests", guestCases},
+	{"replies", replyCases}, {"crashes", crashCases}, {"callouts", calloutCases}, {"properties", propertyCases},
+	{"root", rootCases}, {"traps", trapCases}, {"filter", append(filterCases, filterStateCases...)}, {"guests", guestCases},
 }
 
 // corpus is all cases.

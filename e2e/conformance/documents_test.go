@@ -77,19 +77,3 @@ func coverage() string {
 	}
 	return b.String()
 }
-
-// listing is the differences that are allowed.
-func listing() string {
-	var b strings.Builder
-	b.WriteString("# Where hostsim is not Envoy\n\n" +
-		"All that the conformance cases found and that hostsim does not imitate, with the reason. No other difference passes\n" +
-		"`make conformance`. This list is written by `make conformance-table` from the one that the comparison uses.\n")
-	for _, d := range differences {
-		fmt.Fprintf(&b, "\n- **%s** %s Cases: %s.\n", d.what, d.reason, strings.Join(d.cases, "; "))
-	}
-	b.WriteString("\nThe clock, ids, ports, the numbers of shared data and queues (which count over a whole Envoy), and how a message is\n" +
-		"cut into bytes on a connection (`transfer-encoding`, `connection`) are not compared. Histograms are not either.\n" +
-		"A local reply sent from `on_log`, `on_done` or in the midst of a response body ends the process of a real Envoy, so no\n" +
-		"case does that.\n")
-	return b.String()
-}

@@ -113,7 +113,7 @@ func (r *run) exchange(t testing.TB, request *Request, reply *clientReply) {
 
 // result is what the case has shown so far.
 func (r *run) result() *result {
-	out := &result{app: r.seen(r.app), backend: r.seen(r.backend)}
+	out := &result{crashed: r.journal.gone(), app: r.seen(r.app), backend: r.seen(r.backend)}
 	r.journal.fill(out, r.c)
 	r.mu.Lock()
 	defer r.mu.Unlock()

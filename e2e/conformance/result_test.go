@@ -11,6 +11,7 @@ import (
 // result is what a run of a case showed.
 type result struct {
 	refused bool // the configuration was
+	crashed bool // the process has ended by itself, and nothing else counts
 	replies []clientReply
 	details []string // the access log: status, response code details and flags
 	app     []seen
@@ -47,6 +48,9 @@ type logLine struct {
 func (r *result) lines(slug string) []string {
 	var out []string
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	if r.crashed {
+		return []string{"the process ends"}
+	}
 	if r.refused {
 		add("the configuration is refused")
 	}

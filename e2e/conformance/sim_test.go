@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"errors"
+	"net"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -21,7 +22,7 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 	opts := []hostsim.Option{
 		profile, c.Policy, hostsim.PluginName(slug), hostsim.VMID(c.vmID()), hostsim.VMConfig(c.VMConfig),
 		hostsim.PluginConfig(c.config()), hostsim.UseRemoteAddress(c.Remote), hostsim.XFFNumTrustedHops(c.Hops),
-		hostsim.AllowOnHeadersStopIteration(c.AllowStop),
+		hostsim.AllowOnHeadersStopIteration(c.AllowStop), hostsim.Address(machineAddress(t)),
 		hostsim.RootID(c.rootID()), hostsim.Upstream(c.backend(), turns), hostsim.Application(turns),
 		hostsim.Upstream("refused", turns), hostsim.Upstream("empty", nil),
 		hostsim.Admin("envoy_admin"), nodeOption, hostsim.EnableTrailers(true),
@@ -64,9 +65,10 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 		reply := stream.Reply()
 		r.replies = append(r.replies, clientReply{reply.Status, reply.Header, string(reply.Body), reply.Trailer, reply.Reset})
 		if stream.Done() {
-			r.details = append(r.details, details(reply.Status, reply.Details))
+			r.details = append(r.details, details(reply.Code, reply.Details))
 		}
 	}
+	r.crashed = host.Crashed() != ""
 	r.app = simSeen(host.UpstreamRequests("application"))
 	r.backend = simSeen(host.UpstreamRequests(c.backend()))
 	r.log = simLog(host.Logs())
@@ -76,6 +78,21 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 		}
 	}
 	return r
+}
+
+// machineAddress is what Envoy takes for its own address: that of the first interface that is not loopback.
+func machineAddress(t testing.TB) string {
+	t.Helper()
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addresses {
+		if ip, ok := a.(*net.IPNet); ok && ip.IP.To4() != nil && !ip.IP.IsLoopback() {
+			return ip.IP.String()
+		}
+	}
+	return "127.0.0.1"
 }
 
 // settle is virtual time at the end of a case, for what is under way.

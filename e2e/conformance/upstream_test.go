@@ -88,12 +88,15 @@ func bodiless(method string, status int) bool {
 // fields is the head in the order in which hostsim's upstreams send it.
 func (r *reply) fields(method string) [][2]string {
 	fields := append([][2]string(nil), r.header...)
+	if r.cut { // its handler sets the length itself
+		fields = append(fields, [2]string{"content-length", strconv.Itoa(len(r.body))})
+	}
 	sort.SliceStable(fields, func(i, j int) bool { return fields[i][0] < fields[j][0] })
 	fields = append(fields, [2]string{"date", "Thu, 01 Jan 1970 00:00:00 GMT"})
 	switch {
 	case len(r.trailer) > 0:
 		fields = append(fields, [2]string{"transfer-encoding", "chunked"})
-	case !bodiless(method, r.status):
+	case !r.cut && !bodiless(method, r.status):
 		fields = append(fields, [2]string{"content-length", strconv.Itoa(len(r.body))})
 	}
 	return fields
@@ -120,11 +123,16 @@ func (t *turns) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for _, f := range a.trailer {
 		w.Header().Add(http.TrailerPrefix+f[0], f[1])
 	}
-	w.WriteHeader(a.status)
-	if !bodiless(r.Method, a.status) {
-		_, _ = w.Write([]byte(a.body)) // into memory
-	}
 	if a.cut {
+		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+	}
+	w.WriteHeader(a.status)
+	switch {
+	case a.cut:
+		_, _ = w.Write([]byte(a.body[:len(a.body)/2])) // into memory
+		w.(http.Flusher).Flush()
 		panic(http.ErrAbortHandler)
+	case !bodiless(r.Method, a.status):
+		_, _ = w.Write([]byte(a.body))
 	}
 }

@@ -94,6 +94,7 @@ steps:
   request: {path: /}
   expect: {status: 503}
 `,
+		"crash.yaml":     "wasm: script.wasm\nconfig: 'log close_stream 0'\nsteps: [{request: {}}]\n",
 		"refused.yaml":   "wasm: script.wasm\nconfig: 'configure return 0'\nload_error: Failed to configure\n",
 		"bad.yaml":       strings.Replace(goodScenario, "status: 403, body: \"no\"", "status: 200, body: \"yes\"", 1),
 		"not.yaml":       "wasm: script.wasm\nnonsense: 1\n",
@@ -121,6 +122,7 @@ steps:
 		{"accepted.yaml", exitFailed, "should have been refused"},
 		{"metric.yaml", exitFailed, "metric none is 0, want 1"},
 		{"metric.yaml", exitFailed, `nothing logged with "never" in it`},
+		{"crash.yaml", exitFailed, "step 1: an Envoy would have crashed: proxy_close_stream in proxy_on_log"},
 		{"not.yaml", exitUsage, "field nonsense not found"},
 		{"nowasm.yaml", exitUsage, "wasm is missing"},
 		{"missing.yaml", exitUsage, "none.wasm"},

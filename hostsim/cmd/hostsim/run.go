@@ -186,6 +186,9 @@ func (p *player) worker(i int) (*hostsim.Worker, error) {
 
 // checkRest looks at metrics, and at what was logged in this step.
 func (p *player) checkRest(st *step) (problems []string) {
+	if why := p.host.Crashed(); why != "" {
+		problems = append(problems, "an Envoy would have crashed: "+why)
+	}
 	for name, want := range st.Metrics {
 		if got, _ := p.host.Metric(name); got != want {
 			problems = append(problems, fmt.Sprintf("metric %s is %d, want %d", name, got, want))

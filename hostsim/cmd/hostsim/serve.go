@@ -182,6 +182,9 @@ func listenAndServe(ctx context.Context, host *hostsim.Host, addr, adminAddr str
 		}
 	}()
 	host.Serve(ctx)
+	if why := host.Crashed(); why != "" {
+		return errors.New("an Envoy would have crashed: " + why)
+	}
 	select {
 	case err := <-failed:
 		return err
@@ -214,7 +217,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	worker := f.host.Worker(int(f.next.Add(1)-1) % f.host.Workers())
 	reply := worker.ServeRequest(r.Context(), req)
-	if reply.Reset {
+	if reply.Reset && reply.Status == 0 {
 		panic(http.ErrAbortHandler)
 	}
 	for _, h := range reply.Header {
@@ -227,4 +230,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(reply.Status)
 	_, _ = w.Write(reply.Body) // a client that left is no concern of the host's
+	if reply.Reset {
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
 }

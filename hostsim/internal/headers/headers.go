@@ -103,6 +103,18 @@ func (m *Map) Set(name, value string) {
 	m.insert(Field{name, value})
 }
 
+// Overwrite gives an inline header its value, in its place if it is there
+// (HeaderMapImpl::setServer and its like).
+func (m *Map) Overwrite(name, value string) {
+	for i := range m.fields {
+		if m.fields[i].Name == name {
+			m.fields[i].Value = value
+			return
+		}
+	}
+	m.insert(Field{name, value})
+}
+
 // Remove deletes every value of name.
 func (m *Map) Remove(name string) {
 	name = lower(name)

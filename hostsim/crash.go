@@ -1,0 +1,48 @@
+package hostsim
+
+// Crashed is why Envoy's process would have ended, "" while it would not. A host whose
+// process is gone does nothing any more: no callback runs, no time passes, requests are
+// reset.
+//
+// A plugin that traps only loses its VM. But there are calls that Envoy does not expect
+// where they are made, and does not survive: a local reply or close_stream in on_log
+// makes it log the stream again and again until its stack is full; in on_done and
+// on_delete it uses a stream that is already gone. Seen with Envoy 1.36.4 and 1.40.0.
+func (h *Host) Crashed() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.crashed
+}
+
+// crash ends the process, once the running call is over.
+func (v *vm) crash(why string) {
+	v.later(func() {
+		h := v.host
+		if h.crashed != "" {
+			return
+		}
+		h.crashed = why
+		h.logLine(v.threadName(), LogCritical, "Caught Segmentation fault: "+why)
+		for _, t := range h.threads() {
+			if t.vm != nil && t.vm.failure == "" {
+				t.vm.failure = "the process has ended"
+			}
+		}
+	})
+}
+
+// misplaced ends the process if the stream is past the point where Envoy survives the
+// call.
+func (c *pluginContext) misplaced(call string) bool {
+	switch {
+	case c.stream == nil:
+		return false
+	case c.views.accessLog:
+		c.vm.crash(call + " in proxy_on_log")
+	case c.destroyed:
+		c.vm.crash(call + " in proxy_on_done or proxy_on_delete")
+	default:
+		return false
+	}
+	return true
+}
