@@ -100,6 +100,15 @@ test-tinygo: filter-tinygo ## the tests that load a .wasm, on the small build
 test-lb: filter check-race ## two Envoys behind a real HAProxy, under load (Debian: apt-get install haproxy)
 	$(GO) test $(RACE) -count=1 -timeout 10m -v ./e2e/lb
 
+# Apart from make test: it needs Go 1.26, and builds Istio.
+.PHONY: test-istio lint-istio
+test-istio: filter check-race lint-istio ## the rendered manifests through a control plane of Istio (Go 1.26; builds it once, minutes)
+	@scripts/get-istio >/dev/null
+	cd e2e/istio && $(GO) test $(RACE) -count=1 -timeout 20m -v ./...
+
+lint-istio: $(LINTER)
+	cd e2e/istio && $(GO) vet ./... && $(CURDIR)/$(LINTER) run ./...
+
 test-matrix: filter ## the tests on a real Envoy, for each older version
 	@for version in $(MATRIX); do \
 		echo "== Envoy $$version"; \

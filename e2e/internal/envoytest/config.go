@@ -12,6 +12,7 @@ import (
 type Config struct {
 	Bootstrap Object
 	AdminPort int
+	Args      []string // more arguments of the command line
 	t         testing.TB
 	mayCrash  bool // tests crash this plugin on purpose
 }

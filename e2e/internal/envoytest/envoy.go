@@ -47,13 +47,15 @@ func Launch(t testing.TB, c *Config, workers int) *Envoy {
 		t.Fatal(err)
 	}
 	e := &Envoy{Config: c, Log: &Log{}, AccessLog: &Log{}, t: t}
-	e.cmd = exec.Command(Binary(t), "-c", file,
+	args := []string{
+		"-c", file,
 		"--disable-hot-restart",
 		"--concurrency", strconv.Itoa(workers),
 		// A stopped Envoy waits this long for its connections.
 		"--drain-time-s", "1",
 		"--file-flush-interval-msec", "50",
-	)
+	}
+	e.cmd = exec.Command(Binary(t), append(args, c.Args...)...)
 	e.cmd.Stdout, e.cmd.Stderr = e.AccessLog, e.Log
 	exited, err := start(e.cmd)
 	if err != nil {
@@ -91,7 +93,7 @@ func (e *Envoy) judge() {
 // WaitReady waits until the Envoy is live. It ends the test if the Envoy ends instead.
 func (e *Envoy) WaitReady() {
 	e.t.Helper()
-	Eventually(e.t, Limit, "Envoy ready", func() error {
+	Eventually(e.t, StartLimit, "Envoy ready", func() error {
 		select {
 		case <-e.exited:
 			e.t.Fatalf("Envoy ended instead of starting: %v\n%s", e.cmd.ProcessState, e.Log.Tail(20))

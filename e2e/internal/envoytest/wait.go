@@ -9,6 +9,10 @@ import (
 // fail a test, and a test that passes never waits for it.
 const Limit = 30 * time.Second
 
+// StartLimit is how long an Envoy may take until it is ready. It compiles the plugin first, which takes all of a
+// processor for seconds; on a loaded machine much longer.
+const StartLimit = 4 * Limit
+
 // pollPeriod is how often a condition is looked at.
 const pollPeriod = 10 * time.Millisecond
 

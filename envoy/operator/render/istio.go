@@ -226,7 +226,9 @@ func (o *IstioOptions) routes(d *document.Document, i *istio) error {
 			}
 		}
 	}
-	if o.Port > 0 {
+	// A gateway's routes are found by the port of its service, its listeners by the container's, which this is. So
+	// there the route is in each of the gateway's ports; it does nothing where no request has its path.
+	if o.Port > 0 && !o.Gateway {
 		i.RouteMatch = fmt.Sprintf("{portNumber: %d}", o.Port)
 	}
 	return nil

@@ -1,0 +1,137 @@
+// Package lab runs Istio without Kubernetes' machinery: a control plane, built from Istio's module, that takes its
+// configuration from an API server of package kube and serves Envoys on loopback.
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/e2e/istio/internal/kube"
+)
+
+// Istiod is a running control plane.
+type Istiod struct {
+	Kube *kube.Server
+	Log  *envoytest.Log
+
+	xdsPort int
+}
+
+var home = sync.OnceValues(func() (string, error) {
+	cmd := exec.Command(filepath.Join(envoytest.Root, "scripts", "get-istio"))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("there is no Istio to test with: %s: %w; see its output above", cmd, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+})
+
+// File returns the path of one of the files that scripts/get-istio provides.
+func File(t testing.TB, name string) string {
+	t.Helper()
+	dir, err := home()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, name)
+}
+
+// mesh turns off what a vanilla Envoy can't do (Istio's own extensions) and what needs a certificate authority.
+const mesh = `
+rootNamespace: istio-system
+configSources: [{address: "k8s://"}]
+ingressControllerMode: "OFF"
+enableAutoMtls: false
+enablePrometheusMerge: false
+enableTracing: false
+defaultProviders: {}
+extensionProviders: []
+`
+
+const withoutTLS = `
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: default, namespace: istio-system}
+spec: {mtls: {mode: DISABLE}}
+`
+
+var environment = []string{
+	"POD_NAMESPACE=istio-system", "POD_NAME=istiod", "CLUSTER_ID=Kubernetes",
+	"PILOT_ENABLE_METADATA_EXCHANGE=false", "PILOT_ENABLE_ALPN_FILTER=false", // filters that only Istio's Envoy has
+	"ENABLE_CA_SERVER=false", "PILOT_CERT_PROVIDER=none", "INJECT_ENABLED=false",
+	"ENABLE_LEADER_ELECTION=false", "PILOT_ENABLE_GATEWAY_API=false", "PILOT_ENABLE_IP_AUTOALLOCATE=false",
+	"KUBERNETES_ENABLE_WATCHLIST=false", "KUBE_FEATURE_WatchListClient=false", // package kube lists, then watches
+	"PILOT_DEBOUNCE_AFTER=10ms",
+}
+
+// StartIstiod starts a control plane whose mesh holds nothing yet, and waits until it is ready. It ends with the test.
+func StartIstiod(t testing.TB) *Istiod {
+	t.Helper()
+	i := &Istiod{
+		Kube:    kube.Start(t, File(t, "crds.yaml"), "default", "istio-system", "kube-system"),
+		Log:     &envoytest.Log{},
+		xdsPort: envoytest.ReservePort(t),
+	}
+	i.Kube.Apply([]byte(withoutTLS))
+	httpPort := envoytest.ReservePort(t)
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	cmd := exec.Command(File(t, "pilot-discovery"), "discovery",
+		"--registries=Kubernetes", "--kubeconfig="+i.Kube.Kubeconfig(),
+		"--meshConfig="+write("mesh.yaml", mesh), "--networksConfig="+write("networks.yaml", "networks: {}\n"),
+		"--grpcAddr="+envoytest.Loopback(i.xdsPort), "--secureGRPCAddr=", "--httpsAddr=",
+		"--httpAddr="+envoytest.Loopback(httpPort), "--monitoringAddr="+envoytest.Loopback(envoytest.ReservePort(t)),
+		"--ctrlz_port=0")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), environment...)
+	cmd.Stdout, cmd.Stderr = i.Log, i.Log
+	exited, err := envoytest.StartProcess(cmd)
+	if err != nil {
+		t.Fatalf("start istiod: %v", err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt) // fails when it has ended by itself
+		select {
+		case <-exited:
+		case <-time.After(envoytest.Limit):
+			_ = cmd.Process.Kill()
+			<-exited
+		}
+		if t.Failed() {
+			t.Logf("the end of istiod's log:\n%s", i.Log.Tail(40))
+		}
+	})
+	envoytest.Eventually(t, envoytest.Limit, "istiod ready", func() error {
+		select {
+		case <-exited:
+			t.Fatalf("istiod ended instead of starting: %v\n%s", cmd.ProcessState, i.Log.Tail(20))
+		default:
+		}
+		response, err := http.Get("http://" + envoytest.Loopback(httpPort) + "/ready")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = response.Body.Close() }()
+		if response.StatusCode != http.StatusOK {
+			return errors.New(response.Status)
+		}
+		return nil
+	})
+	return i
+}

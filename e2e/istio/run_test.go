@@ -1,0 +1,45 @@
+package istio
+
+import (
+	"bytes"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+// run runs a command that must succeed, and returns what it writes to its standard output.
+func run(t testing.TB, name string, args ...string) []byte {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	var out, trouble bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &trouble
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s %s: %v\n%s%s", name, strings.Join(args, " "), err, &out, &trouble)
+	}
+	return out.Bytes()
+}
+
+var command = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(envoytest.Root, "build", "istio", "healthgate")
+	cmd := exec.Command("go", "build", "-o", path, "./envoy/cmd/healthgate")
+	cmd.Dir = envoytest.Root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%s: %w\n%s", cmd, err, out)
+	}
+	return path, nil
+})
+
+// healthgate runs the operator's command.
+func healthgate(t testing.TB, args ...string) []byte {
+	t.Helper()
+	path, err := command()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run(t, path, args...)
+}
