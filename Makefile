@@ -96,6 +96,19 @@ test-tinygo: filter-tinygo ## the tests that load a .wasm, on the small build
 	HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm \
 	HEALTHGATE_FAULTY_WASM=$(CURDIR)/build/tinygo/healthgate_faults.wasm \
 		$(GO) test -count=1 -timeout 30m ./filter/link ./filter/simtest $$($(GO) list ./e2e/... | grep -vE '$(OWN_TARGET)')
+	HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm \
+		$(GO) test -count=1 -timeout 10m -v -run TestConformance ./e2e/conformance -cases '^filter '
+
+# make soak CHECKS=200000 IDLE=10s BUILDS=healthgate only shows that all works.
+.PHONY: soak
+CHECKS ?= 10000000
+IDLE ?= 20m
+BUILDS ?= healthgate healthgate-tinygo
+soak: $(BUILDS:%=build/%.wasm) ## an hour on a real Envoy, 10 million checks on each build: memory must stay flat; needs wrk and TinyGo
+	@for build in $(BUILDS); do \
+		HEALTHGATE_WASM=$(CURDIR)/build/$$build.wasm \
+		$(GO) test -count=1 -v -timeout 6h ./e2e/soak -checks $(CHECKS) -idle $(IDLE) || exit 1; \
+	done
 
 test-lb: filter check-race ## two Envoys behind a real HAProxy, under load (Debian: apt-get install haproxy)
 	$(GO) test $(RACE) -count=1 -timeout 10m -v ./e2e/lb

@@ -110,6 +110,9 @@ func (e *Envoy) WaitReady() {
 	})
 }
 
+// PID returns the process's id.
+func (e *Envoy) PID() int { return e.cmd.Process.Pid }
+
 // Stop asks the Envoy to end and waits until it has.
 func (e *Envoy) Stop() {
 	_ = e.cmd.Process.Signal(syscall.SIGTERM) // fails when it has ended by itself
