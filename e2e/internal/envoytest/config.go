@@ -48,6 +48,17 @@ func Shipped(t testing.TB, wasm string, appPort int) *Config {
 	return c
 }
 
+// FromYAML returns a configuration that is used as it stands. Its admin listens on a port of 127.0.0.1.
+func FromYAML(t testing.TB, text string, adminPort int) *Config {
+	t.Helper()
+	c := &Config{AdminPort: adminPort, t: t}
+	if err := yaml.Unmarshal([]byte(text), &c.Bootstrap); err != nil {
+		t.Fatal(err)
+	}
+	c.Bootstrap = Clone(c.Bootstrap)
+	return c
+}
+
 // movePorts replaces every port, and refuses one it does not know: it would be a fixed one.
 func movePorts(t testing.TB, node any, ports map[int]int, seen map[int]bool) {
 	switch node := node.(type) {

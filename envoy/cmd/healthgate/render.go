@@ -20,8 +20,7 @@ func newRender() *cobra.Command {
 		Long: `Writes, from one healthgate.yaml, the filter with its gate, the maintenance routes, the way to Envoy's admin, the
 runtime layers and the labels of metrics. Nothing is written when the file has a mistake.`,
 	}
-	cmd.AddCommand(newRenderEnvoy(), newRenderIstio("istio-envoyfilter"), newRenderIstio("istio-wasmplugin"))
-	return cmd
+	return group(cmd, newRenderEnvoy(), newRenderIstio("istio-envoyfilter"), newRenderIstio("istio-wasmplugin"))
 }
 
 func newRenderEnvoy() *cobra.Command {

@@ -35,6 +35,8 @@ func TestWrongInput(t *testing.T) {
 	sidecar := "--selector app=a --wasm /p.wasm "
 	for _, test := range []struct{ command, want string }{
 		{"rendr", `unknown command "rendr"`},
+		{"render envoi", `unknown command "envoi" for "healthgate render"`},
+		{"maintenance toggle", `unknown command "toggle" for "healthgate maintenance"`},
 		{"validate", "requires at least 1 arg"},
 		{"validate " + bad, bad + `:4:21: endpoints[0].trusted.cidrs[0]: "10.0.0.1/8" is not a CIDR`},
 		{"validate " + file + ".yml", "no such file or directory"},
@@ -70,6 +72,26 @@ func TestWrongInput(t *testing.T) {
 		{"render istio-wasmplugin " + file + " --selector a=b", "--wasm: is needed"},
 		{"render istio-wasmplugin " + file + " --selector a=b --wasm build/a.wasm", `--wasm: "build/a.wasm": a path in the proxy's container starts with a slash`},
 		{"render istio-wasmplugin " + file + " --selector a=b --wasm oci://a/b --wasm-sha256 x", "--wasm-sha256: is not 64 lower-case hexadecimal digits"},
+		{"maintenance on", "say which Envoy: --admin ADDRESS, --runtime-dir DIR or --rtds-file FILE"},
+		{"maintenance status", "say which Envoy: --admin ADDRESS"},
+		{"maintenance on a b --admin a:1", "accepts at most 1 arg(s), received 2"},
+		{"maintenance on k.{zone} --admin a:1", `KEY: "k.{zone}": write what the placeholder stands for`},
+		{"maintenance off k/l --admin a:1", `KEY: "k/l" has characters other than`},
+		{"maintenance on k.reason --admin a:1", `KEY: "k.reason" is where a reason is kept`},
+		{"maintenance on --admin localhost", `--admin: "localhost" is not http://HOST:PORT, HOST:PORT or unix:///PATH`},
+		{"maintenance on --admin http://a:1/runtime", `--admin: "http://a:1/runtime" is not`},
+		{"maintenance on --admin unix://a", `--admin: "unix://a": a Unix socket is written unix:///PATH`},
+		{"maintenance on --admin a:1 --for 30", `missing unit in duration "30"`},
+		{"maintenance on --admin a:1 --for 0s", "--for: 0s is less than a second"},
+		{"maintenance on --admin a:1 --until 2020-01-01T00:00:00Z", "--until: 2020-01-01T00:00:00Z has passed"},
+		{"maintenance on --admin a:1 --until noon", `--until: "noon" is not a time such as`},
+		{"maintenance on --admin a:1 --for 1m --until 06:00", "[for until] were all set"},
+		{"maintenance on --admin a:1 --route --for 1m", "--for, --until: a route's key is a percentage"},
+		{"maintenance on --admin a:1 --reason #4", "--reason: starts with #"},
+		{"maintenance on --admin a:1 --wait 0s", "--wait: 0s is not a time to wait"},
+		{"maintenance on --runtime-dir " + filepath.Dir(file), "--runtime-dir: " + filepath.Dir(file) + " is not a symbolic link"},
+		{"maintenance on --rtds-file " + file, "--rtds-file: " + file + ": has no resource of type"},
+		{"maintenance on --rtds-file a.yaml --runtime-dir b", "--runtime-dir and --rtds-file are two places for one key"},
 	} {
 		stdout, stderr, code := call(t, strings.Fields(test.command)...)
 		wantCode := 2

@@ -1,0 +1,168 @@
+// Package operator tests the healthgate command as an operator runs it: built, in a process of its own, against real
+// Envoys whose configuration it rendered.
+package operator
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/healthgate/healthgate/e2e/internal/app"
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := built(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(dir))
+	}
+	os.Exit(code)
+}
+
+// built builds the command, once.
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "healthgate-operator-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "healthgate")
+	cmd := exec.Command("go", "build", "-o", path, "./envoy/cmd/healthgate")
+	cmd.Dir = envoytest.Root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// result is what a run of the command leaves.
+type result struct {
+	command        string
+	stdout, stderr string
+	code           int
+}
+
+// command returns the command with its arguments, in the repository's folder, not started yet.
+func command(t testing.TB, args ...string) *exec.Cmd {
+	t.Helper()
+	path, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), path, args...)
+	cmd.Dir = envoytest.Root
+	return cmd
+}
+
+func run(t testing.TB, args ...string) result {
+	t.Helper()
+	cmd := command(t, args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return result{strings.Join(args, " "), stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+// is fails the test unless the command exited so and said all of this.
+func (r result) is(t testing.TB, code int, said ...string) {
+	t.Helper()
+	for _, text := range said {
+		if !strings.Contains(r.stdout+r.stderr, text) {
+			t.Errorf("healthgate %s does not say %q", r.command, text)
+		}
+	}
+	if r.code != code {
+		t.Errorf("healthgate %s: exit code %d, want %d", r.command, r.code, code)
+	}
+	if t.Failed() {
+		t.Fatalf("healthgate %s said:\n%s%s", r.command, r.stdout, r.stderr)
+	}
+}
+
+const check = "/my-service/healthcheck"
+
+// instance is an Envoy whose configuration the command rendered from envoy/healthgate.yaml.
+type instance struct {
+	app                          *app.App
+	envoy                        *envoytest.Envoy
+	listen, admin                string
+	folder                       string
+	runtimeDir, rtdsFile, config string
+}
+
+// render renders the configuration of an Envoy, with more flags.
+func render(t testing.TB, flags ...string) *instance {
+	t.Helper()
+	i := &instance{app: app.Start(t), listen: envoytest.Loopback(envoytest.ReservePort(t)), folder: t.TempDir()}
+	i.runtimeDir = filepath.Join(i.folder, "runtime", "current")
+	i.rtdsFile = filepath.Join(i.folder, "rtds.yaml")
+	i.config = filepath.Join(i.folder, "envoy.yaml")
+	if err := os.Mkdir(filepath.Dir(i.runtimeDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	run(t, append([]string{"render", "envoy", "envoy/healthgate.yaml", "--listen", i.listen,
+		"--cluster", "app=" + envoytest.Loopback(i.app.Port), "--wasm", envoytest.Wasm(t), "--runtime-dir", i.runtimeDir,
+		"-o", i.config}, flags...)...).is(t, 0)
+	return i
+}
+
+// start starts an Envoy with an admin address on TCP.
+func start(t testing.TB, flags ...string) *instance {
+	t.Helper()
+	port := envoytest.ReservePort(t)
+	i := render(t, append(flags, "--admin", envoytest.Loopback(port))...)
+	i.admin = envoytest.Loopback(port)
+	text, err := os.ReadFile(i.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.envoy = envoytest.Start(t, envoytest.FromYAML(t, string(text), port), 2)
+	i.eventually(t, 200, "OK")
+	return i
+}
+
+// get sends a health check on a connection of its own.
+func (i *instance) get() (int, string, error) {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: envoytest.Limit}
+	r, err := client.Get("http://" + i.listen + check)
+	if err != nil {
+		return 0, "", err
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	return r.StatusCode, string(body), err
+}
+
+func (i *instance) answers(status int, body string) func() error {
+	return func() error {
+		if gotStatus, gotBody, err := i.get(); err != nil || gotStatus != status || gotBody != body {
+			return fmt.Errorf("%d %q, %w", gotStatus, gotBody, err)
+		}
+		return nil
+	}
+}
+
+// is fails the test unless each worker answers so.
+func (i *instance) is(t testing.TB, status int, body string) {
+	t.Helper()
+	for range 20 {
+		if err := i.answers(status, body)(); err != nil {
+			t.Fatalf("want %d %q, got %v", status, body, err)
+		}
+	}
+}
+
+func (i *instance) eventually(t testing.TB, status int, body string) {
+	t.Helper()
+	envoytest.Eventually(t, envoytest.Limit, fmt.Sprintf("%d %q", status, body), i.answers(status, body))
+}

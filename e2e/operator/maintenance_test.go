@@ -1,0 +1,230 @@
+package operator
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+const (
+	key   = "healthgate.maintenance"
+	sorry = "Under maintenance. Remove maintenance file when complete"
+)
+
+// rtds is what an RTDS file starts as: Envoy needs one to start.
+const rtds = `# kept
+resources:
+- "@type": type.googleapis.com/envoy.service.runtime.v3.Runtime
+  name: healthgate
+  layer: {unrelated: 7}
+`
+
+// TestMaintenance goes through every way to switch one Envoy, one after the other; each leaves it in rotation.
+func TestMaintenance(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "rtds.yaml")
+	if err := os.WriteFile(file, []byte(rtds), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	i := start(t, "--rtds-file", file)
+	i.rtdsFile = file
+	for _, part := range []struct {
+		name string
+		run  func(*testing.T, *instance)
+	}{
+		{"admin", testAdmin},
+		{"ends by itself", testFor},
+		{"disk", testDisk},
+		{"RTDS file", testRTDS},
+		{"route", testRoute},
+		{"two layers", testTwoLayers},
+		{"a key that nothing reads", testUnreadKey},
+		{"zone", testZone},
+		{"dry run", testDryRun},
+		{"an Envoy that is not there", testUnreachable},
+		{"interrupted", testInterrupted},
+	} {
+		if !t.Run(part.name, func(t *testing.T) { part.run(t, i) }) {
+			return
+		}
+		i.eventually(t, 200, "OK")
+	}
+}
+
+// When the command returns, no worker answers otherwise: it waits for the plugin, not only for runtime. A second is how
+// old the shared record may be, and half a second how seldom a VM looks at the clock.
+func testAdmin(t *testing.T, i *instance) {
+	const reason = "disk swap & more: 100% + 1, rack=4"
+	run(t, "maintenance", "on", "--admin", "http://"+i.admin+"/", "--reason", reason).
+		is(t, 0, "http://"+i.admin, "on", reason, "admin", "my-service")
+	i.is(t, 503, sorry)
+	if line := `key "` + key + `" = "true", reason "` + reason + `"`; !strings.Contains(i.envoy.Log.Tail(1000), line) {
+		t.Errorf("the log has no line with %s", line)
+	}
+	run(t, "maintenance", "status", "--admin", i.admin).is(t, 0, "on", reason)
+	// A reason does not outlive the maintenance it was given for.
+	run(t, "maintenance", "on", "--admin", i.admin).is(t, 0)
+	if out := run(t, "maintenance", "status", "--admin", i.admin); strings.Contains(out.stdout, reason) {
+		t.Errorf("the reason is still there:\n%s", out.stdout)
+	}
+	run(t, "maintenance", "off", "--admin", i.admin).is(t, 0, "off")
+	i.is(t, 200, "OK")
+	run(t, "maintenance", "off", "--admin", i.admin).is(t, 0, "off") // off already
+}
+
+func testFor(t *testing.T, i *instance) {
+	begin := time.Now()
+	out := run(t, "maintenance", "on", "--admin", i.admin, "--for", "4s")
+	out.is(t, 0, "on", time.Now().UTC().Format("2006-01-02T"))
+	i.is(t, 503, sorry)
+	i.eventually(t, 200, "OK")
+	if took := time.Since(begin); took < 4*time.Second {
+		t.Errorf("it ended after %s", took)
+	}
+	run(t, "maintenance", "status", "--admin", i.admin).is(t, 0, "off") // its time has passed
+	run(t, "maintenance", "off", "--admin", i.admin).is(t, 0)
+}
+
+func testDisk(t *testing.T, i *instance) {
+	if _, err := os.Lstat(i.runtimeDir); err == nil {
+		t.Fatal("there is a disk layer already")
+	}
+	run(t, "maintenance", "on", "--runtime-dir", i.runtimeDir, "--admin", i.admin, "--reason", "new disk").
+		is(t, 0, "on", "new disk", "disk", "my-service")
+	i.is(t, 503, sorry)
+	left, err := os.ReadDir(filepath.Dir(i.runtimeDir))
+	if err != nil || len(left) != 2 {
+		t.Errorf("beside the link there is more than its folder: %v, %v", left, err)
+	}
+	// The shell script sees the same layer.
+	run(t, "maintenance", "off", "--runtime-dir", i.runtimeDir, "--admin", i.admin).is(t, 0, "off")
+	i.is(t, 200, "OK")
+	run(t, "maintenance", "on", "--runtime-dir", i.runtimeDir).is(t, 0, "written to", "no --admin was given")
+	i.eventually(t, 503, sorry)
+	run(t, "maintenance", "off", "--runtime-dir", i.runtimeDir).is(t, 0)
+}
+
+func testRTDS(t *testing.T, i *instance) {
+	run(t, "maintenance", "on", "--rtds-file", i.rtdsFile, "--admin", i.admin, "--for", "1h", "--reason", "pushed").
+		is(t, 0, "on", "pushed", "rtds")
+	i.is(t, 503, sorry)
+	run(t, "maintenance", "off", "--rtds-file", i.rtdsFile, "--admin", i.admin).is(t, 0, "off")
+	i.is(t, 200, "OK")
+	text, err := os.ReadFile(i.rtdsFile)
+	if err != nil || !strings.Contains(string(text), "unrelated: 7") || !strings.Contains(string(text), "# kept") || strings.Contains(string(text), key) {
+		t.Errorf("what else stood in the file is gone: %v\n%s", err, text)
+	}
+}
+
+// The route is chosen for each request, so the change holds from the next one on.
+func testRoute(t *testing.T, i *instance) {
+	run(t, "maintenance", "on", "--route", "--admin", i.admin).is(t, 0, "healthgate.route_maintenance", "on")
+	i.is(t, 503, sorry)
+	run(t, "maintenance", "off", "--route", "--admin", i.admin).is(t, 0, "off")
+	i.is(t, 200, "OK")
+}
+
+func testTwoLayers(t *testing.T, i *instance) {
+	run(t, "maintenance", "on", "--runtime-dir", i.runtimeDir, "--admin", i.admin).is(t, 0)
+	run(t, "maintenance", "off", "--admin", i.admin, "--wait", "1s").
+		is(t, 1, `the layer "disk" says "true": take it back there, or say --override here`)
+	i.is(t, 503, sorry)
+	run(t, "maintenance", "off", "--override", "--admin", i.admin).is(t, 0, "off", "admin")
+	i.is(t, 200, "OK")
+	run(t, "maintenance", "off", "--runtime-dir", i.runtimeDir, "--admin", i.admin).is(t, 0)
+	run(t, "maintenance", "off", "--admin", i.admin).is(t, 0)
+}
+
+func testUnreadKey(t *testing.T, i *instance) {
+	run(t, "maintenance", "on", "healthgate.maintenence", "--admin", i.admin, "--wait", "2s").
+		is(t, 1, "the key is set, but no endpoint went into maintenance: is it one of maintenance.keys")
+	run(t, "maintenance", "off", "healthgate.maintenence", "--admin", i.admin).is(t, 0)
+}
+
+// Another key that stays on is told: the instance is not back.
+func testZone(t *testing.T, i *instance) {
+	const zone = key + ".zone.local-a"
+	run(t, "maintenance", "on", zone, "--admin", i.admin).is(t, 0)
+	run(t, "maintenance", "on", "--admin", i.admin).is(t, 0)
+	run(t, "maintenance", "off", "--admin", i.admin, "--wait", "2s").is(t, 1, "the key is off, and still in maintenance: my-service")
+	run(t, "maintenance", "off", zone, "--admin", i.admin).is(t, 0)
+}
+
+func testDryRun(t *testing.T, i *instance) {
+	before := envoytest.Parse(i.envoy.Get("/runtime?format=json"))
+	run(t, "maintenance", "on", "--dry-run", "--admin", i.admin, "--reason", "a b").
+		is(t, 0, "POST /runtime_modify?healthgate.maintenance=true&healthgate.maintenance.reason=a%20b to "+i.admin)
+	folder := filepath.Join(i.folder, "new", "current")
+	run(t, "maintenance", "on", "--dry-run", "--runtime-dir", folder, "--admin", i.admin).
+		is(t, 0, "write healthgate.maintenance=true to "+folder, "take healthgate.maintenance.reason out of")
+	if _, err := os.Stat(filepath.Dir(folder)); err == nil {
+		t.Error("the folder was made")
+	}
+	if after := envoytest.Parse(i.envoy.Get("/runtime?format=json")); !reflect.DeepEqual(after, before) {
+		t.Errorf("runtime has changed: %v", after)
+	}
+}
+
+// The others are switched all the same, and the exit code says that one was not.
+func testUnreachable(t *testing.T, i *instance) {
+	gone := envoytest.Loopback(envoytest.ReservePort(t))
+	run(t, "maintenance", "on", "--admin", gone, "--admin", i.admin, "--wait", "5s").
+		is(t, 1, "error: "+gone+": ", "connection refused", "my-service")
+	i.is(t, 503, sorry)
+	run(t, "maintenance", "status", "--admin", gone).is(t, 1, "error: "+gone)
+	run(t, "maintenance", "off", "--admin", i.admin).is(t, 0)
+	run(t, "maintenance", "on", "--admin", i.listen, "--wait", "1s").is(t, 1, "error: "+i.listen) // not an admin address
+}
+
+// Ctrl-C while it waits ends it at once, with nothing left behind.
+func testInterrupted(t *testing.T, i *instance) {
+	folder := filepath.Join(i.folder, "other", "current")
+	cmd := command(t, "maintenance", "on", "--runtime-dir", folder, "--admin", i.admin, "--wait", "10m")
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	envoytest.Eventually(t, envoytest.Limit, "the key is written", func() error {
+		_, err := os.Stat(filepath.Join(folder, key))
+		return err
+	})
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() != 1 || !strings.Contains(out.String(), "interrupted: what was written stays") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	if left, err := os.ReadDir(filepath.Dir(folder)); err != nil || len(left) != 2 {
+		t.Errorf("%v, %v", left, err)
+	}
+}
+
+// TestUnixSocket reaches admin through a Unix socket, as the filter does.
+func TestUnixSocket(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "hg") // a socket's path has at most 107 bytes
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	socket := "unix://" + filepath.Join(dir, "admin")
+	i := render(t, "--admin", socket)
+	text, err := os.ReadFile(i.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.envoy = envoytest.Launch(t, envoytest.FromYAML(t, string(text), 0), 2)
+	i.eventually(t, 200, "OK")
+	run(t, "maintenance", "on", "--admin", socket).is(t, 0, "on", "my-service")
+	i.is(t, 503, sorry)
+	run(t, "maintenance", "off", "--admin", socket).is(t, 0, "off")
+	i.is(t, 200, "OK")
+	run(t, "maintenance", "status", "--admin", socket+".gone").is(t, 1, "no such file or directory")
+}

@@ -1,0 +1,39 @@
+// Package layer changes runtime layers that are files, so that Envoy notices: a disk layer, whose symbolic link has to
+// be replaced, and an RTDS file, which has to be replaced as a whole.
+package layer
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Change is what is done to keys. An empty value takes a key out.
+type Change []Pair
+
+// Pair is a runtime key and its value.
+type Pair struct{ Key, Value string }
+
+// Pairs returns the change as key, value, key, value….
+func (c Change) Pairs() []string {
+	var out []string
+	for _, p := range c {
+		out = append(out, p.Key, p.Value)
+	}
+	return out
+}
+
+// CheckKey refuses what can't be a file's name, and placeholders that were not filled in.
+func CheckKey(key string) error {
+	if strings.ContainsAny(key, "{}") {
+		return fmt.Errorf("%q: write what the placeholder stands for on that Envoy, as in healthgate.maintenance.zone.eu-1a", key)
+	}
+	for _, c := range key {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '.' && c != '_' && c != '-' {
+			return fmt.Errorf("%q has characters other than letters, digits, '_', '-' and '.'", key)
+		}
+	}
+	if strings.Trim(key, ".") == "" {
+		return fmt.Errorf("%q is no key", key)
+	}
+	return nil
+}

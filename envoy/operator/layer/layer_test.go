@@ -1,0 +1,222 @@
+package layer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// keys reads a disk layer as Envoy does: through its link.
+func keys(t *testing.T, root string) map[string]string {
+	t.Helper()
+	entries, err := os.ReadDir(root + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, e := range entries {
+		text, err := os.ReadFile(filepath.Join(root, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[e.Name()] = strings.TrimSpace(string(text))
+	}
+	return out
+}
+
+func same(a, b map[string]string) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
+
+func TestDisk(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join(t.TempDir(), "runtime", "current")
+	for _, step := range []struct {
+		change Change
+		want   map[string]string
+	}{
+		{Change{{"k", "true"}, {"k.reason", "disk swap"}}, map[string]string{"k": "true", "k.reason": "disk swap"}}, // the first makes it
+		{Change{{"other", "1"}}, map[string]string{"k": "true", "k.reason": "disk swap", "other": "1"}},
+		{Change{{"k", ""}, {"k.reason", ""}, {"absent", ""}}, map[string]string{"other": "1"}},
+	} {
+		before, _ := os.Readlink(root)
+		if err := Disk(t.Context(), root, step.change); err != nil {
+			t.Fatal(err)
+		}
+		if got := keys(t, root); !same(got, step.want) {
+			t.Errorf("%v: %v, want %v", step.change, got, step.want)
+		}
+		if after, err := os.Readlink(root); err != nil || after == before {
+			t.Errorf("the link was not replaced, so Envoy would not notice: %q, %q, %v", before, after, err)
+		}
+		if left, err := os.ReadDir(filepath.Dir(root)); err != nil || len(left) != 2 {
+			t.Errorf("beside the link there is more than its folder: %v, %v", left, err)
+		}
+	}
+	info, err := os.Stat(filepath.Join(root, "other"))
+	if err != nil || info.Mode().Perm() != 0o644 {
+		t.Errorf("an Envoy of another user can't read it: %v, %v", info.Mode(), err)
+	}
+}
+
+// The command and the shell script change one layer at once, and no change is lost.
+func TestDiskBesideTheScript(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join(t.TempDir(), "current")
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			if err := Disk(t.Context(), root, Change{{fmt.Sprintf("go%d", i), "1"}}); err != nil {
+				t.Error(err)
+			}
+		})
+		wg.Go(func() {
+			if out, err := exec.Command("../../disk-layer", root, "set", fmt.Sprintf("sh%d", i), "1").CombinedOutput(); err != nil {
+				t.Errorf("%v %s", err, out)
+			}
+		})
+	}
+	wg.Wait()
+	if got := keys(t, root); len(got) != 8 {
+		t.Errorf("%v", got)
+	}
+}
+
+// An operator's own folder behind the link is copied from, never removed.
+func TestDiskKeepsAFolderThatIsNotItsOwn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "mine", "nested"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "mine", "nested", "k"), []byte("7"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	root := filepath.Join(dir, "current")
+	if err := os.Symlink("mine", root); err != nil {
+		t.Fatal(err)
+	}
+	if err := Disk(t.Context(), root, Change{{"a", "1"}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"mine/nested/k", "current/nested/k", "current/a"} {
+		if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestDiskRefuses(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for root, want := range map[string]string{
+		dir:                           "is not a symbolic link",
+		filepath.Join(dir, "..data"):  "the kubelet replaces; change it with kubectl patch configmap",
+		"/proc/1/environ/runtime/cur": "not a directory",
+	} {
+		if err := Disk(t.Context(), root, Change{{"k", "1"}}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want … %s", root, err, want)
+		}
+	}
+	root := filepath.Join(dir, "locked", "current")
+	if err := os.MkdirAll(filepath.Join(dir, "locked", ".lock"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := Disk(ctx, root, Change{{"k", "1"}}); err == nil || !strings.Contains(err.Error(), "context canceled") {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(filepath.Dir(root)); err != nil || len(left) != 1 {
+		t.Errorf("something else than the lock is left: %v, %v", left, err)
+	}
+}
+
+func TestRTDS(t *testing.T) {
+	t.Parallel()
+	const head = `"@type": type.googleapis.com/envoy.service.runtime.v3.Runtime`
+	for _, test := range []struct {
+		name, before string
+		change       Change
+		want         string
+	}{
+		{"a new file", "", Change{{"k", "true"}, {"k.reason", ""}},
+			"resources:\n- " + head + "\n  name: healthgate\n  layer:\n    k: true\n"},
+		{"comments and other keys stay", "# why\nresources:\n- " + head + "\n  name: x\n  layer:\n    a: 1 # one\n    k: true\n",
+			Change{{"k", ""}, {"b", "2026-12-01T06:00:00Z"}},
+			"# why\nresources:\n- " + head + "\n  name: x\n  layer:\n    a: 1 # one\n    b: \"2026-12-01T06:00:00Z\"\n"},
+		{"the one of its name", "resources:\n- {" + head + ", name: x, layer: {}}\n- {" + head + ", name: healthgate}\n", Change{{"k", "100"}},
+			"resources:\n- {" + head + ", name: x, layer: {}}\n- {" + head + ", name: healthgate, layer: {k: 100}}\n"},
+		{"a value is replaced", "resources:\n- {" + head + ", name: x, layer: {k: false}}\n", Change{{"k", "true"}},
+			"resources:\n- {" + head + ", name: x, layer: {k: true}}\n"},
+	} {
+		file := filepath.Join(t.TempDir(), "rtds.yaml")
+		if test.before != "" {
+			if err := os.WriteFile(file, []byte(test.before), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := RTDS(file, test.change); err != nil {
+			t.Errorf("%s: %v", test.name, err)
+			continue
+		}
+		got, err := os.ReadFile(file)
+		if err != nil || string(got) != test.want {
+			t.Errorf("%s: %v\n got %s\nwant %s", test.name, err, got, test.want)
+		}
+		if left, err := os.ReadDir(filepath.Dir(file)); err != nil || len(left) != 1 {
+			t.Errorf("%s: %v, %v", test.name, left, err)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "rtds.json")
+	if err := RTDS(file, Change{{"k", "true"}}); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || !json.Valid(text) || !strings.Contains(string(text), `"k": true`) {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
+func TestRTDSRefuses(t *testing.T) {
+	t.Parallel()
+	const runtime = `{"@type": type.googleapis.com/envoy.service.runtime.v3.Runtime, name: `
+	for text, want := range map[string]string{
+		"":                          "is not a DiscoveryResponse",
+		"[":                         "is not a DiscoveryResponse",
+		"resources: []":             "has no resource of type",
+		"- a":                       "has no resource of type",
+		"resources: [{'@type': x}]": "has no resource of type",
+		"resources: [" + runtime + "a}, " + runtime + "b}]": "has 2 runtime layers; name the one to change \"healthgate\"",
+		"resources: [" + runtime + "a, layer: 7}]":          "the layer in line 1 is not an object",
+	} {
+		file := filepath.Join(t.TempDir(), "rtds.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := RTDS(file, Change{{"k", "1"}}); err == nil || !strings.Contains(err.Error(), file+": "+want) {
+			t.Errorf("%s: %v, want … %s", text, err, want)
+		}
+		if after, err := os.ReadFile(file); err != nil || string(after) != text {
+			t.Errorf("%s: the file was touched: %v", text, err)
+		}
+	}
+	if err := CheckRTDS("/x/rtds.pb"); err == nil || !strings.Contains(err.Error(), "must end in .yaml, .yml or .json") {
+		t.Error(err)
+	}
+}
+
+func TestCheckKey(t *testing.T) {
+	t.Parallel()
+	for key, good := range map[string]bool{
+		"healthgate.maintenance": true, "a_b-C.9": true, "": false, "..": false, "a/b": false, "a b": false, "a&b=c": false, "k.{zone}": false, "é": false,
+	} {
+		if err := CheckKey(key); (err == nil) != good {
+			t.Errorf("%q: %v", key, err)
+		}
+	}
+}

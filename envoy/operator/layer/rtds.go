@@ -1,0 +1,164 @@
+package layer
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// runtimeType is the resource of an RTDS file, in an envoy.service.discovery.v3.DiscoveryResponse.
+const runtimeType = "type.googleapis.com/envoy.service.runtime.v3.Runtime"
+
+// RTDSName is the name of the resource in a file that is made anew; the configurations that healthgate renders ask for it.
+const RTDSName = "healthgate"
+
+// CheckRTDS refuses a file that RTDS can't change.
+func CheckRTDS(file string) error {
+	_, err := changed(file, nil)
+	return err
+}
+
+// RTDS changes the runtime keys in an RTDS file, and makes it when there is none. The file is replaced by a move, which is
+// what Envoy watches for.
+func RTDS(file string, change Change) error {
+	text, err := changed(file, change)
+	if err != nil {
+		return err
+	}
+	next, err := os.CreateTemp(filepath.Dir(file), ".rtds.*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(next.Name())
+	_, err = next.Write(text)
+	if err := errors.Join(err, next.Chmod(0o644), next.Sync(), next.Close()); err != nil {
+		return err
+	}
+	return os.Rename(next.Name(), file)
+}
+
+const emptyRTDS = `resources:
+- "@type": ` + runtimeType + `
+  name: ` + RTDSName + `
+  layer: {}
+`
+
+// changed returns the file's content with the change. Comments in YAML stay.
+func changed(file string, change Change) ([]byte, error) {
+	extension := filepath.Ext(file)
+	if extension != ".yaml" && extension != ".yml" && extension != ".json" {
+		return nil, fmt.Errorf("%s: Envoy tells the format by the name, so it must end in .yaml, .yml or .json", file)
+	}
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		text, err = []byte(emptyRTDS), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var document yaml.Node
+	if err := yaml.Unmarshal(text, &document); err != nil || len(document.Content) != 1 {
+		return nil, fmt.Errorf("%s: is not a DiscoveryResponse with a resource of type %s", file, runtimeType)
+	}
+	layer, err := findLayer(document.Content[0])
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	for _, p := range change {
+		set(layer, p)
+	}
+	if extension == ".json" {
+		var v any
+		if err := document.Decode(&v); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		out, err := json.MarshalIndent(v, "", "  ")
+		return append(out, '\n'), err
+	}
+	var out bytes.Buffer
+	encoder := yaml.NewEncoder(&out)
+	encoder.SetIndent(2)
+	encoder.CompactSeqIndent()
+	if err := encoder.Encode(&document); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), encoder.Close()
+}
+
+// findLayer returns the mapping of keys: the resource's named RTDSName, or the only one there is.
+func findLayer(root *yaml.Node) (*yaml.Node, error) {
+	var found []*yaml.Node
+	if resources := field(root, "resources"); resources != nil {
+		for _, r := range resources.Content {
+			if kind := field(r, "@type"); kind == nil || kind.Value != runtimeType {
+				continue
+			}
+			if name := field(r, "name"); name != nil && name.Value == RTDSName {
+				found = []*yaml.Node{r}
+				break
+			}
+			found = append(found, r)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, fmt.Errorf("has no resource of type %s", runtimeType)
+	case 1:
+	default:
+		return nil, fmt.Errorf("has %d runtime layers; name the one to change %q", len(found), RTDSName)
+	}
+	layer := field(found[0], "layer")
+	switch {
+	case layer == nil:
+		layer = &yaml.Node{Kind: yaml.MappingNode}
+		found[0].Content = append(found[0].Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "layer"}, layer)
+	case layer.Kind != yaml.MappingNode:
+		return nil, fmt.Errorf("the layer in line %d is not an object", layer.Line)
+	}
+	return layer, nil
+}
+
+func field(n *yaml.Node, name string) *yaml.Node {
+	if n.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == name {
+			return n.Content[i+1]
+		}
+	}
+	return nil
+}
+
+func set(layer *yaml.Node, p Pair) {
+	for i := 0; i+1 < len(layer.Content); i += 2 {
+		if layer.Content[i].Value != p.Key {
+			continue
+		}
+		if p.Value == "" {
+			layer.Content = append(layer.Content[:i], layer.Content[i+2:]...)
+		} else {
+			layer.Content[i+1] = scalar(p.Value)
+		}
+		return
+	}
+	if p.Value != "" {
+		layer.Style &^= yaml.FlowStyle
+		layer.Content = append(layer.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: p.Key}, scalar(p.Value))
+	}
+}
+
+// scalar writes numbers and truth values as such, and everything else as text.
+func scalar(value string) *yaml.Node {
+	if _, err := strconv.ParseUint(value, 10, 32); err == nil || value == "true" || value == "false" {
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: value}
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: value}
+}
