@@ -226,13 +226,7 @@ func TestGrpc(t *testing.T) {
 				request_headers grpc_stream "backend" "svc" "m" "" >s = 0 6
 				request_headers grpc_send $s "one" 0 = 0
 				request_headers grpc_send $s "three" 1 = 0
-				response_headers(2 5 0)
-				response_body(2 11 0)
-				response_body(2 0 1)
-				log(2)
-				done(2)
-				delete(2)
-				grpc_initial(1 6 6)
+				grpc_initial(1 6 5)
 				grpc_initial get_header_map_value 4 "content-type" = 0 "application/grpc"
 				grpc_receive(1 6 3)
 				grpc_receive get_buffer_bytes 5 0 100 = 0 "one"
@@ -242,7 +236,13 @@ func TestGrpc(t *testing.T) {
 				grpc_trailing get_header_map_value 5 "grpc-status" = 0 "0"
 				grpc_close(1 6 0)
 				grpc_close grpc_close $s = 0
-				grpc_close grpc_close $s = 1`,
+				grpc_close grpc_close $s = 1
+				response_headers(2 5 0)
+				response_body(2 11 0)
+				response_body(2 0 1)
+				log(2)
+				done(2)
+				delete(2)`,
 		},
 	})
 	t.Run("what the upstream gets", func(t *testing.T) {

@@ -1,7 +1,8 @@
 package hostsim
 
 import (
-	"encoding/binary"
+	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -11,8 +12,12 @@ import (
 	"github.com/healthgate/healthgate/hostsim/internal/timeline"
 )
 
-// grpcUnavailable is the status of a call that did not get through.
-const grpcUnavailable = 14
+// gRPC's status codes, as far as Envoy gives them itself.
+const (
+	grpcUnknown     = 2
+	grpcInternal    = 13
+	grpcUnavailable = 14 // the call did not get through
+)
 
 // grpcView is what of a gRPC callout the plugin can reach in its callback.
 type grpcView struct {
@@ -28,10 +33,13 @@ type grpcCallout struct {
 	request *UpstreamRequest
 	timeout time.Duration
 
-	sent                      bool
+	fault                     CalloutFault
+	began                     time.Duration
+	ended                     bool // the plugin sends no more
 	localClosed, remoteClosed bool
 	undo                      func()
 	events                    []*timeline.Event
+	stream                    *grpcStream // nil of a unary call
 }
 
 func (c *grpcCallout) unary() bool { return c.id%calloutStep == 1 }
@@ -40,6 +48,9 @@ func (c *grpcCallout) unary() bool { return c.id%calloutStep == 1 }
 func (c *grpcCallout) cancel() {
 	if c.undo != nil {
 		c.undo()
+	}
+	if c.stream != nil {
+		c.stream.abort()
 	}
 	for _, e := range c.events {
 		c.root.vm.host.time.Cancel(e)
@@ -81,7 +92,10 @@ func (v *vm) newGrpc(a []uint64, id *uint32, timeout time.Duration) (*grpcCallou
 	}
 	*id += calloutStep
 	c := &grpcCallout{root: root, id: *id, up: up, timeout: timeout}
-	if up == nil || up.handler == nil && up.url == nil {
+	if up != nil {
+		c.fault = up.faults.next()
+	}
+	if up == nil || up.handler == nil && up.url == nil || c.fault.Kind == CalloutInlineFailure {
 		// It fails at once, and yet the failure is called back, later.
 		v.later(func() { root.onGrpcClose(c, grpcUnavailable, "Cluster not available") })
 		return nil, statusInternalFailure
@@ -117,7 +131,7 @@ func proxyGrpcCall(v *vm, a []uint64) status {
 	if st != statusOK {
 		return st
 	}
-	c.frame(message)
+	c.request.Body = frame(message)
 	c.send()
 	return v.out32(a[11], c.id)
 }
@@ -127,13 +141,48 @@ func proxyGrpcStream(v *vm, a []uint64) status {
 	if st != statusOK {
 		return st
 	}
+	c.later(0, c.begin)
 	return v.out32(a[8], c.id)
 }
 
-// frame appends a message to the request.
-func (c *grpcCallout) frame(message string) {
-	c.request.Body = binary.BigEndian.AppendUint32(append(c.request.Body, 0), uint32(len(message)))
-	c.request.Body = append(c.request.Body, message...)
+// later schedules something of the call, which does not happen once it is over.
+func (c *grpcCallout) later(d time.Duration, f func()) {
+	c.events = append(c.events, c.root.vm.host.after(d, c.root.vm.thread, func() {
+		if c.root.grpc[c.id] == c && !c.remoteClosed {
+			f()
+		}
+	}))
+}
+
+// begin brings a stream to its upstream.
+func (c *grpcCallout) begin() {
+	h := c.root.vm.host
+	c.began = h.time.Elapsed()
+	c.request.Time = h.time.Realtime()
+	if c.fault.Kind != CalloutConnectFailure {
+		c.up.saw(h, c.request)
+	}
+	switch c.fault.Kind {
+	case CalloutNever, CalloutLost, CalloutTimeout: // a stream has no timeout
+	case CalloutConnectFailure:
+		c.later(c.fault.Delay, func() { c.fail(h.connectFailure()) })
+	case CalloutReset:
+		c.later(c.fault.Delay, func() { c.fail(nil) })
+	default:
+		if c.up.url != nil {
+			c.dial()
+		} else {
+			c.open(c.up.latency + c.fault.Delay)
+		}
+	}
+}
+
+// message sends one on a stream, or its end.
+func (c *grpcCallout) message(frame []byte, end bool) {
+	c.request.Body = append(c.request.Body, frame...)
+	if c.stream != nil {
+		c.stream.feed(frame, end)
+	}
 }
 
 // grpcOf is the call of a token, of either kind.
@@ -149,8 +198,7 @@ func (v *vm) grpcOf(token uint64) (*grpcCallout, status) {
 	return c, statusOK
 }
 
-// proxyGrpcSend adds a message to a stream. The upstream gets all of them once the
-// stream is half-closed.
+// proxyGrpcSend sends a message on a stream.
 func proxyGrpcSend(v *vm, a []uint64) status {
 	message, ok := v.str(a[1], a[2])
 	if !ok {
@@ -163,11 +211,10 @@ func proxyGrpcSend(v *vm, a []uint64) status {
 	if st != statusOK {
 		return st
 	}
-	if !c.sent {
-		c.frame(message)
-		if uint32(a[3]) != 0 {
-			c.send()
-		}
+	if !c.ended {
+		c.ended = uint32(a[3]) != 0
+		end := c.ended
+		c.later(0, func() { c.message(frame(message), end) })
 	}
 	return statusOK
 }
@@ -192,90 +239,112 @@ func proxyGrpcClose(v *vm, a []uint64) status {
 		c.cancel()
 	default:
 		c.localClosed = true
-		c.send()
+		if !c.ended {
+			c.ended = true
+			c.later(0, func() { c.message(nil, true) })
+		}
 	}
 	return statusOK
 }
 
-// send gives the request to the upstream, once.
+// send gives the request of a unary call to the upstream.
 func (c *grpcCallout) send() {
-	if c.sent {
-		return
-	}
-	c.sent = true
 	h := c.root.vm.host
-	c.undo = h.dispatch(c.up, c.root.vm.thread, c.request, &c.up.faults, c.timeout, c.answer)
+	c.undo = h.send(c.up, c.root.vm.thread, c.request, c.fault, c.timeout, c.answer)
 }
 
-// answer delivers what came back: of a unary call the message alone, or the failure
-// alone; of a stream everything, piece by piece.
+// answer delivers what came back of a unary call: the message alone, or the failure alone.
 func (c *grpcCallout) answer(r *calloutResponse) {
-	if c.root.grpc[c.id] != c {
+	switch {
+	case c.root.grpc[c.id] != c:
+		return
+	case r == nil || r.cut:
+		c.fail(nil)
+		return
+	case r.local:
+		c.fail(r)
 		return
 	}
-	if r == nil || r.cut {
-		c.close(grpcUnavailable, "reset")
-		return
-	}
-	status, text := grpcOutcome(r)
+	status, text := grpcOutcome(r.headers, r.trailers)
 	messages := unframe(r.body)
-	if c.unary() {
-		switch {
-		case status != 0:
-			c.close(status, text)
-		case len(messages) == 0:
-			c.close(13, "no message")
-		default:
-			delete(c.root.grpc, c.id)
-			c.root.onGrpcReceive(c, messages[0])
+	switch {
+	case status != 0:
+		c.close(status, text)
+	case len(messages) == 0:
+		c.close(grpcInternal, "")
+	default:
+		delete(c.root.grpc, c.id)
+		c.root.onGrpcReceive(c, messages[0])
+	}
+}
+
+// onInitialMetadata is the head of a stream's answer, to which the router adds how long it
+// took.
+func (c *grpcCallout) onInitialMetadata(m *headers.Map) {
+	if m.Len() > 0 {
+		h := c.root.vm.host
+		m.Set("x-envoy-upstream-service-time", strconv.FormatInt(int64((h.time.Elapsed()-c.began)/time.Millisecond), 10))
+	}
+	c.root.onGrpcMetadata(c, expGrpcReceiveInitialMetadata, m)
+}
+
+// end is the regular end of a stream (AsyncStreamImpl::onTrailers).
+func (c *grpcCallout) end(head, trailers *headers.Map) {
+	status, text := grpcOutcome(head, trailers)
+	c.root.onGrpcMetadata(c, expGrpcReceiveTrailingMetadata, trailers)
+	c.close(status, text)
+}
+
+// fail is the end of a call that was reset (AsyncStreamImpl::onReset), or that the router
+// answered in the upstream's place, with trailers only.
+func (c *grpcCallout) fail(r *calloutResponse) {
+	status, text, trailers := uint32(grpcInternal), "", headers.New()
+	if r != nil {
+		status, text = grpcStatusOf(r.status), string(r.body)
+		trailers = headers.New(headers.Field{Name: ":status", Value: "200"},
+			headers.Field{Name: "content-type", Value: "application/grpc"},
+			headers.Field{Name: "grpc-status", Value: strconv.Itoa(int(status))},
+			headers.Field{Name: "grpc-message", Value: percentEncode(text)})
+	}
+	if !c.unary() {
+		if r != nil {
+			c.root.onGrpcMetadata(c, expGrpcReceiveInitialMetadata, nil)
 		}
-		return
+		c.root.onGrpcMetadata(c, expGrpcReceiveTrailingMetadata, trailers)
 	}
-	steps := []func(){func() { c.root.onGrpcMetadata(c, expGrpcReceiveInitialMetadata, r.headers) }}
-	for _, m := range messages {
-		steps = append(steps, func() { c.root.onGrpcReceive(c, m) })
-	}
-	steps = append(steps,
-		func() { c.root.onGrpcMetadata(c, expGrpcReceiveTrailingMetadata, r.trailers) },
-		func() { c.close(status, text) })
-	for _, step := range steps {
-		c.events = append(c.events, c.root.vm.host.after(0, c.root.vm.thread, step))
-	}
+	c.close(status, text)
 }
 
 func (c *grpcCallout) close(status uint32, text string) {
+	if c.root.grpc[c.id] != c {
+		return // cancelled in a callback of its own
+	}
 	c.remoteClosed = true
 	if c.unary() || c.localClosed {
 		delete(c.root.grpc, c.id)
 	}
+	if c.stream != nil {
+		c.stream.abort()
+	}
 	c.root.onGrpcClose(c, status, text)
 }
 
-// grpcOutcome reads grpc-status from the trailers or, failing those, the headers.
-func grpcOutcome(r *calloutResponse) (uint32, string) {
-	for _, m := range []*headers.Map{r.trailers, r.headers} {
+// grpcOutcome reads grpc-status from the trailers. An HTTP status other than 200 without
+// one counts as it maps (Grpc::Utility::httpToGrpcStatus).
+func grpcOutcome(head, trailers *headers.Map) (uint32, string) {
+	for _, m := range []*headers.Map{trailers, head} {
 		if s, ok := m.Get("grpc-status"); ok {
-			return uint32(atoi(s)), m.Value("grpc-message")
+			text := m.Value("grpc-message")
+			if plain, err := url.PathUnescape(text); err == nil {
+				text = plain
+			}
+			return uint32(atoi(s)), text
 		}
 	}
-	if code := atoi(r.headers.Value(":status")); code != 200 {
-		return grpcStatusOf(code), string(r.body)
+	if code := atoi(head.Value(":status")); code != http.StatusOK && code != 0 {
+		return grpcStatusOf(code), ""
 	}
-	return 2, "missing grpc-status"
-}
-
-// unframe splits a body into messages; a piece that is no whole message is dropped.
-func unframe(b []byte) [][]byte {
-	var ms [][]byte
-	for len(b) >= 5 {
-		n := uint64(binary.BigEndian.Uint32(b[1:5]))
-		if uint64(len(b)-5) < n {
-			break
-		}
-		ms = append(ms, b[5:5+n])
-		b = b[5+n:]
-	}
-	return ms
+	return grpcUnknown, ""
 }
 
 func (c *pluginContext) onGrpcReceive(call *grpcCallout, message []byte) {

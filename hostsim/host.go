@@ -43,6 +43,7 @@ type Host struct {
 	appFaults  calloutFaults
 	upstreamMu sync.Mutex
 	client     *http.Client
+	grpcClient *http.Client // speaks HTTP/2 only
 	admin      *AdminEndpoint
 
 	logMu  sync.Mutex
@@ -93,7 +94,7 @@ func New(wasm []byte, opts ...Option) (*Host, error) {
 	h := &Host{
 		cfg: cfg, module: m, time: timeline.New(cfg.start), random: rand.NewChaCha8(seed),
 		upstreams: make(map[string]*upstream), app: cfg.app, wake: make(chan struct{}, 1),
-		client: newClient(),
+		client: newClient(false), grpcClient: newClient(true),
 	}
 	h.watchdog.limit = cfg.deadline
 	for _, up := range cfg.upstreams {
@@ -153,9 +154,15 @@ func reason(msg string, v *vm) string {
 }
 
 // newClient is a client that shows what upstreams send, unaltered.
-func newClient() *http.Client {
+func newClient(http2 bool) *http.Client {
+	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute}
+	if http2 {
+		transport.Protocols = new(http.Protocols)
+		transport.Protocols.SetHTTP2(true)
+		transport.Protocols.SetUnencryptedHTTP2(true)
+	}
 	return &http.Client{
-		Transport:     &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute},
+		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -171,6 +178,7 @@ func (h *Host) Close() error {
 	h.mu.Unlock()
 	h.pending.Wait()
 	h.client.CloseIdleConnections()
+	h.grpcClient.CloseIdleConnections()
 	return nil
 }
 

@@ -123,6 +123,13 @@ func (r *UpstreamRequest) httpRequest() *http.Request {
 	return hr
 }
 
+// resetBeforeHeaders is what Envoy answers when the connection is reset in place of an answer.
+func resetBeforeHeaders() *calloutResponse {
+	return localResponse(http.StatusServiceUnavailable, "upstream connect error or disconnect/reset before "+
+		"headers. reset reason: connection termination",
+		"upstream_reset_before_response_started{connection_termination}")
+}
+
 // serve runs a handler. One that panics with http.ErrAbortHandler resets the connection:
 // the client has by then what was flushed.
 func serve(handler http.Handler, h *Host, req *UpstreamRequest) (r *calloutResponse) {
@@ -131,9 +138,7 @@ func serve(handler http.Handler, h *Host, req *UpstreamRequest) (r *calloutRespo
 		if p := recover(); p == any(http.ErrAbortHandler) {
 			if w.flushed < 0 {
 				// Before the headers, the router answers in the upstream's place.
-				r = localResponse(http.StatusServiceUnavailable, "upstream connect error or disconnect/reset before "+
-					"headers. reset reason: connection termination",
-					"upstream_reset_before_response_started{connection_termination}")
+				r = resetBeforeHeaders()
 				return
 			}
 			r = w.response(h)
@@ -186,8 +191,8 @@ func (w *recorder) Write(b []byte) (int, error) {
 	return w.body.Write(b)
 }
 
-// response is what was recorded, with the fields a Go server adds, in a fixed order.
-func (w *recorder) response(h *Host) *calloutResponse {
+// trailers are those that the handler announced, or marked.
+func (w *recorder) trailers() *headers.Map {
 	trailers := headers.New()
 	for _, names := range w.header["Trailer"] {
 		for _, name := range strings.Split(names, ",") {
@@ -203,6 +208,12 @@ func (w *recorder) response(h *Host) *calloutResponse {
 			}
 		}
 	}
+	return trailers
+}
+
+// response is what was recorded, with the fields a Go server adds, in a fixed order.
+func (w *recorder) response(h *Host) *calloutResponse {
+	trailers := w.trailers()
 	m := headers.New(headers.Field{Name: ":status", Value: strconv.Itoa(w.status)})
 	addSorted(m, w.sent)
 	if _, ok := m.Get("date"); !ok {
@@ -244,8 +255,12 @@ func (h *Host) roundTrip(c *exchange, up *upstream, req *UpstreamRequest) {
 	hr := req.httpRequest()
 	hr.RequestURI = ""
 	hr.URL.Scheme, hr.URL.Host = up.url.Scheme, up.url.Host
+	client := h.client
+	if req.Header.Get("content-type") == "application/grpc" {
+		client = h.grpcClient
+	}
 	do := func() *calloutResponse {
-		resp, err := h.client.Do(hr)
+		resp, err := client.Do(hr)
 		if err != nil {
 			return h.connectFailure()
 		}
