@@ -195,7 +195,7 @@ func (c *grpcCallout) dial() {
 		post(func() { c.onInitialMetadata(initial) })
 		for {
 			m, err := readFrame(resp.Body)
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {
