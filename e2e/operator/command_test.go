@@ -100,8 +100,10 @@ type instance struct {
 	runtimeDir, rtdsFile, config string
 }
 
-// render renders the configuration of an Envoy, with more flags.
-func render(t testing.TB, flags ...string) *instance {
+const shipped = "envoy/healthgate.yaml"
+
+// render renders the configuration of an Envoy from a healthgate.yaml, with more flags.
+func render(t testing.TB, file string, flags ...string) *instance {
 	t.Helper()
 	i := &instance{app: app.Start(t), listen: envoytest.Loopback(envoytest.ReservePort(t)), folder: t.TempDir()}
 	i.runtimeDir = filepath.Join(i.folder, "runtime", "current")
@@ -110,17 +112,22 @@ func render(t testing.TB, flags ...string) *instance {
 	if err := os.Mkdir(filepath.Dir(i.runtimeDir), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	run(t, append([]string{"render", "envoy", "envoy/healthgate.yaml", "--listen", i.listen,
+	run(t, append([]string{"render", "envoy", file, "--listen", i.listen,
 		"--cluster", "app=" + envoytest.Loopback(i.app.Port), "--wasm", envoytest.Wasm(t), "--runtime-dir", i.runtimeDir,
 		"-o", i.config}, flags...)...).is(t, 0)
 	return i
 }
 
-// start starts an Envoy with an admin address on TCP.
+// start starts an Envoy with the shipped healthgate.yaml, and an admin address on TCP.
 func start(t testing.TB, flags ...string) *instance {
 	t.Helper()
+	return startFile(t, shipped, flags...)
+}
+
+func startFile(t testing.TB, file string, flags ...string) *instance {
+	t.Helper()
 	port := envoytest.ReservePort(t)
-	i := render(t, append(flags, "--admin", envoytest.Loopback(port))...)
+	i := render(t, file, append(flags, "--admin", envoytest.Loopback(port))...)
 	i.admin = envoytest.Loopback(port)
 	text, err := os.ReadFile(i.config)
 	if err != nil {

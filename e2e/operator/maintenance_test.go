@@ -215,7 +215,7 @@ func TestUnixSocket(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	socket := "unix://" + filepath.Join(dir, "admin")
-	i := render(t, "--admin", socket)
+	i := render(t, shipped, "--admin", socket)
 	text, err := os.ReadFile(i.config)
 	if err != nil {
 		t.Fatal(err)

@@ -70,5 +70,5 @@ Exit codes: 0, done; 1, something did not come about (an Envoy that could not be
 arrive); 2, wrong input, and nothing was changed.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-	}, newValidate(), newRender(), newSchema(), newMaintenance())
+	}, newValidate(), newRender(), newSchema(), newMaintenance(), newStatus())
 }

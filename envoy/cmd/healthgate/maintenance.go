@@ -7,7 +7,6 @@ import (
 	"io"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/operator/admin"
@@ -285,43 +284,35 @@ func (s *switching) report(cmd *cobra.Command, key string, states []maintenance.
 	if errors.Is(cmd.Context().Err(), context.Canceled) {
 		return failure{errors.New("interrupted: what was written stays, see: healthgate maintenance status")}
 	}
-	out := cmd.OutOrStdout()
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "ENVOY\t%s\tUNTIL\tREASON\tLAYER\tENDPOINTS IN MAINTENANCE\n", key)
+	rows := [][]cell{plain("ENVOY", key, "UNTIL", "REASON", "LAYER", "ENDPOINTS IN MAINTENANCE")}
 	failed := 0
 	for _, st := range states {
-		word, until := "off", "-"
+		word, until := cell{"off", green}, "-"
 		if st.On {
-			word = "on"
+			word = cell{"on", yellow}
 		}
 		if !st.Until.IsZero() {
-			until = st.Until.UTC().Format(time.RFC3339)
+			until = moment(&st.Until, time.Now())
 		}
 		if st.Problem != "" {
 			failed++
 			if st.Value == "" && !st.On && st.Layer == "" {
-				word = "?"
+				word = cell{"?", red}
 			}
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", st.Envoy, word, until, orDash(st.Reason), orDash(st.Layer), orDash(strings.Join(st.Endpoints, ", ")))
+		rows = append(rows, []cell{{text: st.Envoy}, word, {text: until}, {text: orDash(st.Reason)}, {text: orDash(st.Layer)},
+			{text: orDash(strings.Join(st.Endpoints, ", "))}})
 	}
-	if err := table.Flush(); err != nil {
+	if err := writeTable(cmd.OutOrStdout(), "", rows); err != nil {
 		return failure{err}
 	}
 	for _, st := range states {
 		if st.Problem != "" {
-			fmt.Fprintf(cmd.ErrOrStderr(), "%s %s: %s\n", paint(cmd.ErrOrStderr(), red, "error:"), st.Envoy, st.Problem)
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s %s: %s\n", paint(cmd.ErrOrStderr(), red, "error:"), printable(st.Envoy), printable(st.Problem))
 		}
 	}
 	if failed > 0 {
 		return failure{errSilent}
 	}
 	return nil
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }

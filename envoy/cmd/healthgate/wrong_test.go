@@ -92,6 +92,10 @@ func TestWrongInput(t *testing.T) {
 		{"maintenance on --runtime-dir " + filepath.Dir(file), "--runtime-dir: " + filepath.Dir(file) + " is not a symbolic link"},
 		{"maintenance on --rtds-file " + file, "--rtds-file: " + file + ": has no resource of type"},
 		{"maintenance on --rtds-file a.yaml --runtime-dir b", "--runtime-dir and --rtds-file are two places for one key"},
+		{"status", "say which Envoy: --admin ADDRESS or --status-url URL"},
+		{"status --admin a", `--admin: "a" is not http://HOST:PORT`},
+		{"status --status-url a:1/x", `--status-url: "a:1/x" is not http://HOST:PORT/PATH`},
+		{"status --admin a:1 --watch --interval 0s", "--interval: 0s is not a time to wait"},
 	} {
 		stdout, stderr, code := call(t, strings.Fields(test.command)...)
 		wantCode := 2

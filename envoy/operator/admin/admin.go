@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/healthgate/healthgate/filter/config"
 )
 
 // Client asks one Envoy.
@@ -186,22 +188,47 @@ func (c *Client) Stats(ctx context.Context, filter string) (map[string]uint64, e
 	return out, nil
 }
 
-// Node returns the id and the zone of Envoy's node.
-func (c *Client) Node(ctx context.Context) (id, zone string, err error) {
+// Node returns Envoy's node, whose values stand for the placeholders in keys.
+func (c *Client) Node(ctx context.Context) (config.Node, error) {
 	body, err := c.get(ctx, "/server_info")
 	if err != nil {
-		return "", "", err
+		return config.Node{}, err
 	}
 	var out struct {
 		Node struct {
 			ID       string `json:"id"`
+			Cluster  string `json:"cluster"`
 			Locality struct {
-				Zone string `json:"zone"`
+				Region string `json:"region"`
+				Zone   string `json:"zone"`
 			} `json:"locality"`
 		} `json:"node"`
 	}
 	if err := json.Unmarshal(body, &out); err != nil {
-		return "", "", errors.New("GET /server_info did not return JSON; is this Envoy's admin address?")
+		return config.Node{}, errors.New("GET /server_info did not return JSON; is this Envoy's admin address?")
 	}
-	return out.Node.ID, out.Node.Locality.Zone, nil
+	n := out.Node
+	return config.Node{ID: n.ID, Cluster: n.Cluster, Region: n.Locality.Region, Zone: n.Locality.Zone}, nil
+}
+
+// ConfigDump returns Envoy's whole configuration, as JSON holds it.
+func (c *Client) ConfigDump(ctx context.Context) (any, error) {
+	body, err := c.get(ctx, "/config_dump")
+	if err != nil {
+		return nil, err
+	}
+	var out any
+	if err := json.Unmarshal(body, &out); err != nil {
+		return nil, errors.New("GET /config_dump did not return JSON")
+	}
+	return out, nil
+}
+
+// Host returns the host of the address, "" for a Unix socket.
+func (c *Client) Host() string {
+	u, err := url.Parse(c.base)
+	if err != nil || strings.HasPrefix(c.Name, "unix://") {
+		return ""
+	}
+	return u.Hostname()
 }

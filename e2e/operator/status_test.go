@@ -1,0 +1,163 @@
+package operator
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+// report is what scripts read of `healthgate status --json`.
+type report struct {
+	Envoy, Node, Zone, State, Error string
+	Draining                        *bool
+	SnapshotAgeMS                   *int64 `json:"snapshot_age_ms"`
+	StatusURL                       string `json:"status_url"`
+	Endpoints                       []struct {
+		Name, Verdict, Output string
+		HTTPStatus            int `json:"http_status"`
+		Maintenance           *struct {
+			Key, Value, Reason string
+			Until              *time.Time
+		}
+	}
+	Probes []struct {
+		Name       string
+		Healthy    *bool
+		Since      *time.Time
+		LastStatus int    `json:"last_status"`
+		LatencyMS  *int64 `json:"latency_ms"`
+	}
+	Notes []string
+}
+
+func parse(t testing.TB, text string) []report {
+	t.Helper()
+	var out []report
+	if err := json.Unmarshal([]byte(text), &out); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return out
+}
+
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	i := start(t)
+	url := "http://" + i.listen + "/healthgate/status"
+	gone := envoytest.Loopback(envoytest.ReservePort(t))
+
+	run(t, "status", "--admin", i.admin).is(t, 0, i.admin, "healthgate-1", "zone local-a", "LIVE", "not draining", "record ",
+		"my-service  200 healthy", "middleware  200 healthy", "inbound", "healthy", "200", "ms")
+
+	i.app.Answer("/outbound/isalive", 500)
+	i.eventually(t, 500, "FAILED")
+	run(t, "maintenance", "on", "--admin", i.admin, "--reason", "disk <swap>", "--for", "1h").is(t, 0)
+	for _, args := range [][]string{{"--admin", i.admin}, {"--status-url", url}} {
+		run(t, append(args, "status")...).is(t, 0, "503 maintenance", key+" until 20", "disk <swap>", "unhealthy", "500")
+		out := run(t, append(args, "status", "--json")...)
+		out.is(t, 0)
+		r := parse(t, out.stdout)[0]
+		e, outbound := r.Endpoints[0], r.Probes[1]
+		if r.Node != "healthgate-1" || *r.Draining || *r.SnapshotAgeMS > 10_000 || r.StatusURL != url || len(r.Endpoints) != 2 || len(r.Probes) != 3 ||
+			e.Name != "my-service" || e.Verdict != "maintenance" || e.HTTPStatus != 503 || e.Maintenance.Key != key ||
+			e.Maintenance.Reason != "disk <swap>" || time.Until(*e.Maintenance.Until) < 59*time.Minute ||
+			outbound.Name != "outbound" || *outbound.Healthy || outbound.LastStatus != 500 || outbound.LatencyMS == nil || outbound.Since == nil {
+			t.Errorf("healthgate %s: %s", out.command, out.stdout)
+		}
+	}
+
+	// One that can't be asked does not hide the others.
+	out := run(t, "status", "--json", "--admin", gone, "--admin", i.admin)
+	out.is(t, 1)
+	if r := parse(t, out.stdout); len(r) != 2 || r[0].Error == "" || r[1].Endpoints[0].Verdict != "maintenance" {
+		t.Errorf("%s", out.stdout)
+	}
+	run(t, "status", "--admin", gone).is(t, 1, gone, "connection refused")
+	run(t, "status", "--status-url", "http://"+i.listen+"/shop").is(t, 1, "no application/health+json; is this address in the endpoint's trusted list?")
+
+	i.envoy.Post("/healthcheck/fail")
+	envoytest.Eventually(t, envoytest.Limit, "draining", func() error {
+		if r := parse(t, run(t, "status", "--json", "--admin", i.admin).stdout)[0]; r.State != "DRAINING" || r.Draining == nil || !*r.Draining {
+			return os.ErrNotExist
+		}
+		return nil
+	})
+	run(t, "maintenance", "off", "--admin", i.admin).is(t, 0)
+	run(t, "status", "--admin", i.admin).is(t, 0, "503 draining", "Envoy is draining")
+}
+
+// Without a status endpoint, admin alone tells what it knows.
+func TestStatusFromAdminAlone(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(envoytest.Root, "envoy", "healthgate.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, to := strings.Index(string(text), "# Shows operators"), strings.Index(string(text), "\nprobes:")
+	file := filepath.Join(t.TempDir(), "healthgate.yaml")
+	if err := os.WriteFile(file, []byte(string(text)[:from]+string(text)[to+1:]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	i := startFile(t, file)
+	i.app.Answer("/stats/isalive", 500)
+	i.eventually(t, 500, "FAILED")
+	const zone = key + ".zone.local-a"
+	run(t, "maintenance", "on", zone, "--admin", i.admin, "--reason", "row 7").is(t, 0)
+	out := run(t, "status", "--json", "--admin", i.admin)
+	out.is(t, 0)
+	r := parse(t, out.stdout)[0]
+	if r.StatusURL != "" || r.Zone != "local-a" || r.State != "LIVE" || len(r.Endpoints) != 2 || r.Endpoints[0].Verdict != "maintenance" ||
+		r.Endpoints[0].Maintenance.Key != zone || r.Endpoints[0].Maintenance.Value != "true" || r.Endpoints[0].Maintenance.Reason != "row 7" ||
+		r.Endpoints[1].Verdict != "" || len(r.Probes) != 3 || !*r.Probes[0].Healthy || *r.Probes[2].Healthy || r.Probes[2].Since != nil ||
+		*r.Draining || r.SnapshotAgeMS == nil {
+		t.Errorf("%s", out.stdout)
+	}
+	run(t, "status", "--admin", i.admin).is(t, 0, "my-service  maintenance  "+zone+" = true: row 7", "stats     unhealthy")
+}
+
+// --watch shows each change, outlives an Envoy that goes, and ends well at Ctrl-C.
+func TestStatusWatch(t *testing.T) {
+	t.Parallel()
+	i := start(t)
+	cmd := command(t, "status", "--watch", "--interval", "100ms", "--json", "--admin", i.admin)
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(pipe)
+	until := func(what string, holds func(report) bool) {
+		t.Helper()
+		for deadline := time.Now().Add(envoytest.Limit); lines.Scan(); {
+			if holds(parse(t, lines.Text())[0]) {
+				return
+			}
+			if time.Now().After(deadline) {
+				break
+			}
+		}
+		t.Fatalf("it never showed that %s", what)
+	}
+	until("all is well", func(r report) bool { return r.Error == "" && r.Endpoints[0].Verdict == "healthy" })
+	i.envoy.SetRuntime(key, "true")
+	until("maintenance is on", func(r report) bool { return r.Endpoints[0].Verdict == "maintenance" })
+	i.envoy.Stop()
+	until("Envoy has gone", func(r report) bool { return r.Error != "" })
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	for lines.Scan() {
+		continue
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("Ctrl-C: %v", err)
+	}
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/envoy/operator/status"
+)
+
+// What comes from an Envoy, a reason for one, can't steer the terminal, and columns stay aligned.
+func TestWriteReport(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	at := func(d time.Duration) *time.Time { t := now.Add(d); return &t }
+	yes, no, age, latency := true, false, int64(312), int64(3)
+	for _, test := range []struct {
+		report status.Report
+		want   string
+	}{
+		{status.Report{Envoy: "a:1", Error: "refused\x1b[31m"}, "a:1  refused?[31m\n\n"},
+		{status.Report{Envoy: "a:1", Node: "n", State: "LIVE"}, "a:1  n  LIVE  draining not known\n\n"},
+		{status.Report{
+			Envoy: "a:1", Node: "n-1", Zone: "z", State: "LIVE", Draining: &no, SnapshotAgeMS: &age, Notes: []string{"a note"},
+			Endpoints: []status.Endpoint{
+				{Name: "shöp", Verdict: "maintenance", HTTPStatus: 503,
+					Maintenance: &status.Maintenance{Key: "k", Value: "v", Reason: "dïsk\n\x1b[2J", Until: at(30 * time.Minute)}},
+				{Name: "b", Verdict: "unhealthy", HTTPStatus: 500, Output: "p (500) failing"},
+				{Name: "long-name", Verdict: "passed"},
+				{Name: "c"},
+			},
+			Probes: []status.Probe{
+				{Name: "p", Healthy: &no, Since: at(-time.Hour), Status: 500, LatencyMS: &latency, LastAsked: at(0)},
+				{Name: "q", Healthy: &yes},
+				{Name: "r"},
+			},
+		}, `a:1  n-1  zone z  LIVE  not draining  record 312ms old
+  ENDPOINT   CHECKS GET       WHY
+  shöp       503 maintenance  k until 2026-11-21T12:30:00Z (in 30m0s): dïsk??[2J
+  b          500 unhealthy    p (500) failing
+  long-name  passed           -
+  c          -                -
+  PROBE  STATE      SINCE                              LAST STATUS  LATENCY  LAST ASKED
+  p      unhealthy  2026-11-21T11:00:00Z (1h0m0s ago)  500          3ms      2026-11-21T12:00:00Z (now)
+  q      healthy    -                                  -            -        -
+  r      not known  -                                  -            -        -
+  note: a note
+
+`},
+	} {
+		var out strings.Builder
+		if err := writeReport(&out, &test.report, now); err != nil {
+			t.Fatal(err)
+		}
+
+		if got := out.String(); got != test.want {
+			t.Errorf("got\n%s\nwant\n%s", got, test.want)
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package status
+
+import (
+	"encoding/json"
+	"net"
+	"net/netip"
+	"strconv"
+
+	"github.com/healthgate/healthgate/filter/config"
+)
+
+// plugin is a healthgate in Envoy's configuration.
+type plugin struct {
+	config  *config.Config
+	address string // of the listener it is in, HOST:PORT; empty when that is not known
+}
+
+// findPlugins finds every healthgate in the document of /config_dump. A Wasm filter is one when the plugin's reader takes
+// its configuration.
+func findPlugins(dump any, node config.Node) []plugin {
+	var out []plugin
+	var walk func(v any, address string)
+	walk = func(v any, address string) {
+		switch v := v.(type) {
+		case []any:
+			for _, child := range v {
+				walk(child, address)
+			}
+		case map[string]any:
+			if _, isListener := v["filter_chains"]; isListener {
+				address = socketAddress(v["address"])
+			}
+			if v["@type"] == "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm" {
+				if c := parse(v, node); c != nil {
+					out = append(out, plugin{c, address})
+				}
+				return
+			}
+			for _, child := range v {
+				walk(child, address)
+			}
+		}
+	}
+	walk(dump, "")
+	return out
+}
+
+func parse(wasm map[string]any, node config.Node) *config.Config {
+	outer, _ := wasm["config"].(map[string]any)
+	configuration, _ := outer["configuration"].(map[string]any)
+	var text []byte
+	switch value := configuration["value"].(type) {
+	case string: // google.protobuf.StringValue, as Istio writes it
+		text = []byte(value)
+	case map[string]any: // google.protobuf.Struct
+		var err error
+		if text, err = json.Marshal(value); err != nil {
+			return nil
+		}
+	}
+	c, err := config.Parse(text, node)
+	if err != nil {
+		return nil
+	}
+	return c
+}
+
+func socketAddress(v any) string {
+	outer, _ := v.(map[string]any)
+	socket, _ := outer["socket_address"].(map[string]any)
+	host, _ := socket["address"].(string)
+	port, _ := socket["port_value"].(float64)
+	if host == "" || port == 0 {
+		return ""
+	}
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
+}
+
+// statusURL returns where the status endpoint is asked, and the Host header it wants. adminHost is where Envoy's admin was
+// reached: a listener on all addresses is reached there, too.
+func (p *plugin) statusURL(adminHost string) (url, host string) {
+	if p.address == "" {
+		return "", ""
+	}
+	to, port, err := net.SplitHostPort(p.address)
+	if err != nil {
+		return "", ""
+	}
+	if ip, err := netip.ParseAddr(to); err == nil && ip.IsUnspecified() && adminHost != "" {
+		to = adminHost
+	}
+	for i := range p.config.Endpoints {
+		e := &p.config.Endpoints[i]
+		if e.Kind != config.KindStatus {
+			continue
+		}
+		if len(e.Hosts) > 0 {
+			host = e.Hosts[0]
+		}
+		return "http://" + net.JoinHostPort(to, port) + e.Paths[0], host
+	}
+	return "", ""
+}
