@@ -62,7 +62,11 @@ The exit code is 1 when an Envoy could not be asked, whatever the others say.`,
 			}
 			for {
 				// Who watches waits for an Envoy that is not there.
-				if err := show(cmd, ask, asJSON, true); err != nil && !errors.Is(err, errSilent) {
+				err := show(cmd, ask, asJSON, true)
+				if errors.Is(err, context.Canceled) {
+					return nil
+				}
+				if err != nil && !errors.Is(err, errSilent) {
 					return err
 				}
 				select {
@@ -91,8 +95,8 @@ func show(cmd *cobra.Command, ask []func(context.Context) status.Report, asJSON,
 		wg.Go(func() { reports[i] = ask[i](cmd.Context()) })
 	}
 	wg.Wait()
-	if cmd.Context().Err() != nil {
-		return nil // Ctrl-C cut the answers off
+	if err := cmd.Context().Err(); err != nil { // Ctrl-C cut the answers off
+		return failure{err}
 	}
 	out := cmd.OutOrStdout()
 	var err error
