@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/bench/internal/bench"
+	"github.com/healthgate/healthgate/e2e/bench/internal/cpu"
 	"github.com/healthgate/healthgate/e2e/bench/internal/envoys"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
@@ -61,7 +62,10 @@ func (f *Fleet) startEnvoy(ctx context.Context, env *bench.Env, appPort int) err
 	if err != nil {
 		return err
 	}
-	if f.envoy, err = envoys.Start(ctx, env.Envoy, config, 1); err != nil {
+	if err := cpu.OnOne(func() (err error) {
+		f.envoy, err = envoys.Start(ctx, env.Envoy, config, 1)
+		return err
+	}); err != nil {
 		return err
 	}
 	f.stops = append(f.stops, func() {

@@ -4,12 +4,14 @@ import (
 	"os/exec"
 	"syscall"
 	"time"
+
+	"github.com/healthgate/healthgate/e2e/bench/internal/cpu"
 )
 
-// start starts a server and returns what ends it: by force, with all it forked, if it has not ended after five seconds.
+// start starts a server on the CPU of all of them and returns what ends it: by force, with all it forked, if it has not ended after five seconds.
 func start(cmd *exec.Cmd) (stop func(), err error) {
 	cmd.SysProcAttr = childAttributes()
-	if err := cmd.Start(); err != nil {
+	if err := cpu.OnOne(cmd.Start); err != nil {
 		return nil, err
 	}
 	ended := make(chan struct{})

@@ -3,6 +3,7 @@
 package wrk
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/healthgate/healthgate/e2e/bench/internal/cpu"
 )
 
 // Load says what to send.
@@ -46,16 +49,21 @@ func Version(ctx context.Context, path string) string {
 	return strings.TrimPrefix(line, "wrk ")
 }
 
-// Run sends the load from one thread. An answer that is not 2xx or 3xx, or none, is an error: a server that
+// Run sends the load from one thread, on the CPU that cpu.OnOne chooses. An answer that is not 2xx or 3xx, or none, is an error: a server that
 // fails requests must not look fast.
 func Run(ctx context.Context, path string, l Load) (Result, error) {
 	seconds := max(1, int(l.Duration.Round(time.Second)/time.Second))
 	cmd := exec.CommandContext(ctx, path, "-t1", "-c"+strconv.Itoa(l.Connections), fmt.Sprintf("-d%ds", seconds), l.URL)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return Result{}, fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, out)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cpu.OnOne(cmd.Start)
+	if err == nil {
+		err = cmd.Wait()
 	}
-	r, err := parse(string(out))
+	if err != nil {
+		return Result{}, fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, &out)
+	}
+	r, err := parse(out.String())
 	if err != nil {
 		return Result{}, fmt.Errorf("%s: %w", strings.Join(cmd.Args, " "), err)
 	}
