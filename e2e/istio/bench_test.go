@@ -123,8 +123,8 @@ func (b *bench) apply(t testing.TB, settings string) (override string) {
 	return override
 }
 
-// render runs `healthgate render` on settings.
-func (b *bench) render(t testing.TB, settings string) []byte {
+// render runs `healthgate render` on settings, with more flags.
+func (b *bench) render(t testing.TB, settings string, flags ...string) []byte {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "healthgate.yaml")
 	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
@@ -137,7 +137,7 @@ func (b *bench) render(t testing.TB, settings string) []byte {
 	if b.Kind == lab.Gateway {
 		args = append(args, "--route-cluster", "outbound|80||shop.default.svc.cluster.local")
 	}
-	return healthgate(t, args...)
+	return healthgate(t, append(args, flags...)...)
 }
 
 // within waits for the answer of the check, no longer than it may take.

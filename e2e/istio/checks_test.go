@@ -151,10 +151,16 @@ func comparable(h http.Header) map[string]string {
 	return out
 }
 
+// pluginNames are what Envoy's own metrics call the plugin. Istio makes up the name of a WasmPlugin's.
+var pluginNames = map[string]string{
+	"istio-envoyfilter": "healthgate",
+	"istio-wasmplugin":  "default.healthgate~istio-translated-wasmplugin",
+}
+
 // testMetrics compares what was asked and what was counted, with the labels of Prometheus. Istio's bootstrap keeps
 // only some of Envoy's metrics, and knows nothing of these labels.
 func testMetrics(t *testing.T, b *bench) {
-	const counter = "wasmcustom.healthgate_checks.endpoint.my-service.verdict."
+	const counter = "wasmcustom.healthgate_checks_total.endpoint.my-service.verdict."
 	before := b.envoy.Stats("wasmcustom.healthgate_")
 	for range 7 {
 		b.balancer.get(t, check, 200, "OK")
@@ -168,9 +174,10 @@ func testMetrics(t *testing.T, b *bench) {
 	}
 	page := b.envoy.Get("/stats/prometheus")
 	for _, sample := range []string{
-		fmt.Sprintf(`healthgate_checks{endpoint="my-service",verdict="healthy"} %d`, after[counter+"healthy"]),
+		fmt.Sprintf(`healthgate_checks_total{endpoint="my-service",verdict="healthy"} %d`, after[counter+"healthy"]),
 		`healthgate_maintenance{endpoint="my-service"} 0`,
 		`healthgate_probe_up{probe="inbound"} 1`,
+		fmt.Sprintf(`envoy_wasm_vm_reload_success{plugin=%q} 0`, pluginNames[b.way.form]),
 	} {
 		if !strings.Contains(page, "\n"+sample+"\n") {
 			t.Errorf("Prometheus does not get %s", sample)

@@ -53,6 +53,44 @@ func testMistake(t *testing.T, b *bench) {
 	b.within(t, envoytest.Limit, 200, "OK")
 }
 
+// testNeighbour applies the manifests of a second team to the same Envoy. Istio gives all WasmPlugins the same vm_id, so
+// their VMs share data; neither sees the other's.
+func testNeighbour(t *testing.T, b *bench) {
+	const limit = interval + timeout + slack
+	checks := watch(t, b.balancer, check)
+	b.istiod.Kube.Apply(b.render(t, `
+endpoints:
+- name: second
+  paths: [/second]
+  trusted: {cidrs: [127.0.0.1/32]}
+  healthy: {body: SECOND, content_type: text/plain}
+  maintenance: {keys: [second.maintenance], body: not the second, content_type: text/plain}
+  probes: {names: [inbound]}
+probes:
+- {name: inbound, cluster: app, path: /second/isalive, interval: 500ms, timeout: 250ms}
+admin: {cluster: prometheus_stats, interval: 500ms, timeout: 250ms}
+`, "--name", "second"))
+	second := func(status int, body string) {
+		t.Helper()
+		envoytest.Eventually(t, envoytest.StartLimit, body, b.balancer.gets("/second", status, body))
+	}
+	second(200, "SECOND")
+	b.envoy.SetRuntime("second.maintenance", "true")
+	second(503, "not the second")
+	b.envoy.SetRuntime("second.maintenance", "")
+	second(200, "SECOND")
+	b.app.Answer("/second/isalive", 500)
+	second(500, "FAILED")
+	checks.saw(t, "200 OK")
+
+	b.envoy.SetRuntime("healthgate.maintenance", "true")
+	b.within(t, limit, 503, sorry)
+	b.app.Answer("/second/isalive", 200)
+	second(200, "SECOND")
+	b.envoy.SetRuntime("healthgate.maintenance", "")
+	b.within(t, limit, 200, "OK")
+}
+
 // steadily waits until many checks in a row are answered so: each through a new connection, so that no worker is
 // likely to be left out.
 func (b *bench) steadily(t testing.TB, limit time.Duration, status int, body string) {

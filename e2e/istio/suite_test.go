@@ -36,6 +36,7 @@ func testWay(t *testing.T, w way) {
 		{"metrics", testMetrics},
 		{"live edit", testLiveEdit},
 		{"mistake", testMistake},
+		{"neighbour", testNeighbour},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.run(t, b) }) {
 			return // the next part would only repeat what is wrong

@@ -51,7 +51,7 @@ func Start(t testing.TB, definitions string, namespaces ...string) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, crd := range decode(t, text) {
+	for _, crd := range Decode(t, text) {
 		spec := crd["spec"].(Object)
 		names := spec["names"].(Object)
 		s.plurals[fmt.Sprint(spec["group"], "/", names["kind"])] = names["plural"].(string)
@@ -92,7 +92,7 @@ func (s *Server) Kubeconfig() string {
 // those that are. Other resources, such as a ConfigMap, no one here would look at: it returns them.
 func (s *Server) Apply(manifests []byte) (others []Object) {
 	s.t.Helper()
-	for _, o := range decode(s.t, manifests) {
+	for _, o := range Decode(s.t, manifests) {
 		group, version, _ := strings.Cut(fmt.Sprint(o["apiVersion"]), "/")
 		plural, known := s.plurals[group+"/"+fmt.Sprint(o["kind"])]
 		if !known {
@@ -107,7 +107,8 @@ func (s *Server) Apply(manifests []byte) (others []Object) {
 	return others
 }
 
-func decode(t testing.TB, manifests []byte) []Object {
+// Decode reads the objects of a file of manifests.
+func Decode(t testing.TB, manifests []byte) []Object {
 	t.Helper()
 	var out []Object
 	documents := yaml.NewDecoder(bytes.NewReader(manifests))
