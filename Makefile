@@ -122,6 +122,15 @@ test-istio: filter check-race lint-istio ## the rendered manifests through a con
 lint-istio: $(LINTER)
 	cd e2e/istio && $(GO) vet ./... && $(CURDIR)/$(LINTER) run ./...
 
+.PHONY: test-watch screenshot
+test-watch: filter filter-faults check-race ## a real Prometheus, its alerts, the dashboard and the status page (Debian: apt-get install prometheus chromium)
+	$(GO) test $(RACE) -count=1 -timeout 10m -v ./e2e/watch
+
+SCREENSHOTS ?= docs
+screenshot: filter ## take the pictures of the status page in docs/ anew (Debian: apt-get install chromium)
+	@$(GO) build -o build/demo ./envoy/cmd/demo
+	@scripts/screenshot '$(SCREENSHOTS)'
+
 test-matrix: filter ## the tests on a real Envoy, for each older version
 	@for version in $(MATRIX); do \
 		echo "== Envoy $$version"; \

@@ -1,0 +1,284 @@
+package watch
+
+import (
+	"encoding/json"
+	"fmt"
+	"image"
+	_ "image/png"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+// TestRules runs the alert rules' own tests, and checks that there is one for each of them.
+func TestRules(t *testing.T) {
+	t.Parallel()
+	promtool := find(t, "promtool", "prometheus")
+	for _, args := range [][]string{
+		{"check", "config", "envoy/watching/prometheus.yml"}, // and the rules that it names
+		{"test", "rules", "envoy/watching/alerts_test.yml"},
+	} {
+		if out, err := run(t, promtool, args...); err != nil {
+			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+	tests := readFile(t, "envoy", "watching", "alerts_test.yml")
+	alerts := regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(readFile(t, "envoy", "watching", "alerts.yml"), -1)
+	if len(alerts) == 0 {
+		t.Error("there are no alerts")
+	}
+	for _, a := range alerts {
+		if !regexp.MustCompile(`alertname: ` + a[1] + `\n\s+exp_alerts:`).MatchString(tests) {
+			t.Errorf("no test sees %s fire", a[1])
+		}
+		if !strings.Contains(tests, "alertname: "+a[1]+"}") {
+			t.Errorf("no test sees %s stay silent", a[1])
+		}
+	}
+}
+
+// TestDashboardSchema checks the dashboard against Grafana's types, and that this check notices mistakes.
+func TestDashboardSchema(t *testing.T) {
+	t.Parallel()
+	if out, err := run(t, "scripts/check-dashboard", "envoy/watching/dashboard.json"); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	text := readFile(t, "envoy", "watching", "dashboard.json")
+	for _, mistake := range []struct{ old, new, message string }{
+		{`"colorMode": "background"`, `"colorMode": "back"`, `'back' is not one of`},
+		{`"drawStyle": "line"`, `"drawStile": "line"`, `custom.drawStile: no such field`},
+		{`"w": 5`, `"w": "5"`, `'5' is not of type int`},
+	} {
+		file := filepath.Join(t.TempDir(), "dashboard.json")
+		if err := os.WriteFile(file, []byte(strings.Replace(text, mistake.old, mistake.new, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := run(t, "scripts/check-dashboard", file); err == nil || !strings.Contains(out, mistake.message) {
+			t.Errorf("%s instead of %s: %v\n%s", mistake.new, mistake.old, err, out)
+		}
+	}
+}
+
+// TestWatching looks at one demo in every way. Its parts come one after the other.
+func TestWatching(t *testing.T) {
+	d := startDemo(t)
+	p := startPrometheus(t, d)
+	t.Run("metrics", func(t *testing.T) { testMetrics(t, d) })
+	t.Run("alerts", func(t *testing.T) { testAlerts(t, d, p) })
+	t.Run("dashboard", func(t *testing.T) { testDashboard(t, p) })
+	t.Run("page", func(t *testing.T) { testPage(t, d) })
+}
+
+// noHelp is what promtool says of each metric of Envoy, the filter's included: Envoy writes no help text.
+const noHelp = "no help text"
+
+// testMetrics lets Prometheus's linter look at what Envoy exposes.
+func testMetrics(t *testing.T, d *demo) {
+	cmd := exec.Command(find(t, "promtool", "prometheus"), "check", "metrics")
+	cmd.Stdin = strings.NewReader(d.metrics())
+	out, _ := cmd.CombinedOutput() // fails for Envoy's own metrics
+	linted := 0
+	for line := range strings.Lines(string(out)) {
+		name, complaint, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if !ok || !strings.HasPrefix(name, "healthgate_") {
+			continue
+		}
+		linted++
+		if complaint != noHelp {
+			t.Errorf("%s: %s", name, complaint)
+		}
+	}
+	// That the linter reads them shows in the one complaint it has.
+	if defined := strings.Count(d.metrics(), "# TYPE healthgate_"); linted < defined || defined < 9 {
+		t.Errorf("promtool looked at %d of %d metrics of the filter:\n%s", linted, defined, out)
+	}
+	if strings.Contains(d.metrics(), "# HELP") {
+		t.Errorf("Envoy writes help texts now: %q need not be excused any more", noHelp)
+	}
+}
+
+// testAlerts makes trouble, and looks at what Prometheus thinks of it.
+func testAlerts(t *testing.T, d *demo, p *prometheus) {
+	var rules struct {
+		Groups []struct {
+			Rules []struct{ Name, Health, LastError string }
+		}
+	}
+	envoytest.Eventually(t, envoytest.Limit, "the rules are evaluated", func() error {
+		if err := p.api("/api/v1/rules", &rules); err != nil {
+			return err
+		}
+		for _, g := range rules.Groups {
+			for _, r := range g.Rules {
+				if r.Health != "ok" {
+					return fmt.Errorf("%+v", r)
+				}
+			}
+		}
+		return nil
+	})
+	d.post(d.nodes + "inbound?status=500")
+	envoytest.Eventually(t, envoytest.Limit, "a failing probe is noticed",
+		p.alert("HealthgateProbeFailing", "pending", map[string]string{"probe": "inbound"}))
+	d.setRuntime("healthgate.maintenance", "tomorrow")
+	envoytest.Eventually(t, envoytest.Limit, "maintenance is noticed",
+		p.alert("HealthgateMaintenanceLong", "pending", map[string]string{"endpoint": "my-service"}))
+	envoytest.Eventually(t, envoytest.Limit, "the value that is none is noticed", p.alert("HealthgateUnrecognizedValue", "firing", nil))
+
+	if status, _, err := d.do("GET", d.envoy+"/my-service/healthcheck", "x-healthgate-fault", "crash"); err != nil || status != 503 {
+		t.Fatalf("the plugin did not crash: %d %v", status, err)
+	}
+	envoytest.Eventually(t, envoytest.Limit, "the crash is noticed", func() error {
+		_, _, _ = d.get(d.envoy + "/my-service/healthcheck") // only a request loads the VM again
+		return p.alert("HealthgateVMReloads", "firing", map[string]string{"plugin": "healthgate"})()
+	})
+	for _, name := range []string{"HealthgateSnapshotStale", "HealthgateNoLeader", "HealthgateRuntimeUnreadable"} {
+		for _, state := range []string{"pending", "firing"} {
+			if p.alert(name, state, nil)() == nil {
+				t.Errorf("%s is %s, and nothing of the kind has happened", name, state)
+			}
+		}
+	}
+	d.setRuntime("healthgate.maintenance", "")
+	d.post(d.nodes + "inbound")
+}
+
+// dashboard is the part of a Grafana dashboard that these tests look at.
+type dashboard struct {
+	Panels []struct {
+		Title   string
+		Targets []struct{ Expr string }
+	}
+	Templating struct {
+		List []struct{ Name, Type, Query string }
+	}
+}
+
+// testDashboard runs each of the dashboard's queries, as Grafana would with everything chosen.
+func testDashboard(t *testing.T, p *prometheus) {
+	var d dashboard
+	if err := json.Unmarshal([]byte(readFile(t, "envoy", "watching", "dashboard.json")), &d); err != nil {
+		t.Fatal(err)
+	}
+	replace := []string{"$__rate_interval", "10s"}
+	labelValues := regexp.MustCompile(`^label_values\((\w+), (\w+)\)$`)
+	for _, v := range d.Templating.List {
+		if v.Type != "query" {
+			continue
+		}
+		m := labelValues.FindStringSubmatch(v.Query)
+		if m == nil || m[2] != v.Name {
+			t.Errorf("variable %s asks for %q", v.Name, v.Query)
+			continue
+		}
+		var values []string
+		if err := p.api("/api/v1/label/"+m[2]+"/values?match[]="+m[1], &values); err != nil || len(values) == 0 {
+			t.Errorf("variable %s has the values %q, %v", v.Name, values, err)
+		}
+		replace = append(replace, "$"+v.Name, ".+")
+	}
+	queries := 0
+	for _, panel := range d.Panels {
+		for _, target := range panel.Targets {
+			queries++
+			expr := strings.NewReplacer(replace...).Replace(target.Expr)
+			if strings.Contains(expr, "$") {
+				t.Errorf("%s: %q has a variable that the dashboard has not", panel.Title, expr)
+				continue
+			}
+			envoytest.Eventually(t, envoytest.Limit, panel.Title, func() error {
+				found, err := p.query(strings.TrimSuffix(expr, " or vector(0)"))
+				if strings.HasSuffix(expr, " or vector(0)") && err == nil {
+					return someMetric(p, expr) // that nothing is wrong is no reason for an empty answer
+				}
+				if err == nil && len(found) == 0 {
+					err = fmt.Errorf("no data for %s", expr)
+				}
+				return err
+			})
+		}
+	}
+	if queries < 10 {
+		t.Errorf("the dashboard has %d queries", queries)
+	}
+}
+
+// someMetric returns an error unless the query's metric is there, whatever its value.
+func someMetric(p *prometheus, expr string) error {
+	metric := regexp.MustCompile(`healthgate_\w+\{[^}]*\}`).FindString(expr)
+	found, err := p.query(metric)
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("no data for %s of %s", metric, expr)
+	}
+	return err
+}
+
+// testPage looks at the status page as a browser does.
+func testPage(t *testing.T, d *demo) {
+	d.setRuntime("healthgate.maintenance", "true", "healthgate.maintenance.reason", "<b>bold</b> & <script>document.title='x'</script>")
+	url := d.envoy + "/healthgate/status"
+	envoytest.Eventually(t, envoytest.Limit, "maintenance shows", func() error {
+		status, body, err := d.get(url)
+		if err == nil && !strings.Contains(body, "maintenance.reason") && !strings.Contains(body, "bold") {
+			err = fmt.Errorf("%d %s", status, body)
+		}
+		return err
+	})
+	args := []string{"--headless", "--disable-gpu", "--user-data-dir=" + t.TempDir(), "--enable-logging=stderr", "--dump-dom"}
+	if os.Getuid() == 0 {
+		args = append(args, "--no-sandbox") // which Chromium refuses to set up for root
+	}
+	cmd := exec.Command(find(t, "chromium", "chromium"), append(args, url)...)
+	var log strings.Builder
+	cmd.Stderr = &log
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, &log)
+	}
+	dom := string(out)
+	for _, part := range []string{"<b>Failing</b>", "&lt;b&gt;bold&lt;/b&gt; &amp; &lt;script&gt;", "<h3>my-service</h3>", "<title>fail · healthgate-1</title>"} {
+		if !strings.Contains(dom, part) {
+			t.Errorf("the browser's page lacks %s:\n%s", part, dom)
+		}
+	}
+	// What the browser refuses (a resource that the Content-Security-Policy forbids) and what goes wrong it says here.
+	for line := range strings.Lines(log.String()) {
+		if strings.Contains(line, "CONSOLE") {
+			t.Errorf("the browser says: %s", line)
+		}
+	}
+	d.setRuntime("healthgate.maintenance", "", "healthgate.maintenance.reason", "")
+}
+
+// TestScreenshot takes the pictures of the documentation.
+func TestScreenshot(t *testing.T) {
+	t.Parallel()
+	find(t, "chromium", "chromium")
+	dir := t.TempDir()
+	if out, err := run(t, "make", "screenshot", "SCREENSHOTS="+dir); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for name, dark := range map[string]bool{"status-light.png": false, "status-dark.png": true} {
+		file, err := os.Open(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		picture, _, err := image.Decode(file)
+		_ = file.Close()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		// The page's background, and the band that says how things are: red.
+		if r, _, _, _ := picture.At(3, 3).RGBA(); (r < 0x8000) != dark {
+			t.Errorf("%s: the background is %v", name, picture.At(3, 3))
+		}
+		if r, g, b, _ := picture.At(500, 40).RGBA(); r < 2*g || r < 2*b {
+			t.Errorf("%s: the header is %v", name, picture.At(500, 40))
+		}
+	}
+}
