@@ -24,12 +24,12 @@ func bootstrap(t testing.TB, runs []*run, wasm func(*Case) string) *envoytest.Co
 	t.Helper()
 	admin := envoytest.ReservePort(t)
 	clusters := []any{
-		cluster("envoy_admin", admin), cluster("refused", envoytest.ReservePort(t)), cluster("empty", 0),
+		cluster("envoy_admin", admin, false), cluster("refused", envoytest.ReservePort(t), false), cluster("empty", 0, false),
 	}
 	var listeners []any
 	for _, r := range runs {
 		slug := r.c.slug()
-		clusters = append(clusters, cluster("application-"+slug, r.app.port), cluster(r.c.backend(), r.backend.port))
+		clusters = append(clusters, cluster("application-"+slug, r.app.port, false), cluster(r.c.backend(), r.backend.port, r.c.Grpc))
 		listeners = append(listeners, listener(r, wasm(r.c)))
 	}
 	file := filepath.Join(t.TempDir(), "listeners.json")
@@ -62,8 +62,12 @@ func address(port int) object {
 	return object{"socket_address": object{"address": "127.0.0.1", "port_value": port}}
 }
 
-// cluster is one with a host at a port, or with none.
-func cluster(name string, port int) object {
+// cluster is one with a host at a port, or with none, which speaks HTTP/1.1 or HTTP/2.
+func cluster(name string, port int, http2 bool) object {
+	protocol := object{"http_protocol_options": object{"enable_trailers": true}}
+	if http2 {
+		protocol = object{"http2_protocol_options": object{}}
+	}
 	endpoints := []any{}
 	if port != 0 {
 		endpoints = append(endpoints, object{"lb_endpoints": []any{object{"endpoint": object{"address": address(port)}}}})
@@ -74,7 +78,7 @@ func cluster(name string, port int) object {
 		"typed_extension_protocol_options": object{
 			"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": envoytest.Any(
 				"envoy.extensions.upstreams.http.v3.HttpProtocolOptions", object{
-					"explicit_http_config": object{"http_protocol_options": object{"enable_trailers": true}},
+					"explicit_http_config": protocol,
 				}),
 		},
 	}

@@ -36,6 +36,8 @@ type Case struct {
 	Limit     int  // per_connection_buffer_limit_bytes
 	// Silent are the upstreams that never answer: "application" or "backend".
 	Silent []string
+	// Grpc makes the upstream that the plugin calls a gRPC server.
+	Grpc bool
 	// Backend is the name of the cluster that the plugin calls, "{case}-backend" if empty. Other names are shared by the
 	// cases of an Envoy.
 	Backend string

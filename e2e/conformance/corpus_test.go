@@ -8,7 +8,7 @@ type group struct {
 
 var groups = []group{
 	{"headers", headerCases}, {"bodies", bodyCases}, {"shared", sharedCases}, {"metrics", metricCases}, {"flow", flowCases},
-	{"replies", replyCases}, {"crashes", crashCases}, {"callouts", calloutCases}, {"properties", propertyCases},
+	{"replies", replyCases}, {"crashes", crashCases}, {"callouts", calloutCases}, {"grpc", grpcCases}, {"properties", propertyCases},
 	{"root", rootCases}, {"traps", trapCases}, {"filter", append(filterCases, filterStateCases...)}, {"guests", guestCases},
 }
 

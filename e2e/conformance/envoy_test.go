@@ -26,8 +26,14 @@ type run struct {
 func newRun(t testing.TB, c *Case, want []string) *run {
 	t.Helper()
 	turns := newTurns()
-	return &run{c: c, want: want, port: envoytest.ReservePort(t), turns: turns,
-		app: startServer(t, c.silent("application"), turns), backend: startServer(t, c.silent("backend"), turns)}
+	r := &run{c: c, want: want, port: envoytest.ReservePort(t), turns: turns,
+		app: startServer(t, c.silent("application"), turns)}
+	if c.Grpc {
+		r.backend = startGrpc(t)
+	} else {
+		r.backend = startServer(t, c.silent("backend"), turns)
+	}
+	return r
 }
 
 // play does the case's steps and waits until Envoy has shown what hostsim did, or long enough to say it will not.
