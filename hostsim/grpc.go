@@ -2,7 +2,6 @@ package hostsim
 
 import (
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -55,9 +54,7 @@ func (c *grpcCallout) cancel() {
 	for _, e := range c.events {
 		c.root.vm.host.time.Cancel(e)
 	}
-	if c.root.grpc[c.id] == c {
-		delete(c.root.grpc, c.id)
-	}
+	c.forget()
 }
 
 // grpcService finds the cluster in a serialized GrpcService (envoy_grpc.cluster_name)
@@ -108,7 +105,7 @@ func (v *vm) newGrpc(a []uint64, id *uint32, timeout time.Duration) (*grpcCallou
 		headers.Field{Name: "te", Value: "trailers"},
 		headers.Field{Name: "content-type", Value: "application/grpc"},
 	)
-	if timeout > 0 {
+	if c.unary() { // 0 is no limit for Envoy, and no time at all for the server
 		m.Set("grpc-timeout", strconv.FormatInt(timeout.Milliseconds(), 10)+"m")
 	}
 	for _, f := range pairs.Decode(metadata) {
@@ -269,21 +266,29 @@ func (c *grpcCallout) answer(r *calloutResponse) {
 	messages := unframe(r.body)
 	switch {
 	case status != 0:
-		c.close(status, text)
+		c.close(status, enhanced(text, viaUpstream))
 	case len(messages) == 0:
 		c.close(grpcInternal, "")
 	default:
-		delete(c.root.grpc, c.id)
 		c.root.onGrpcReceive(c, messages[0])
+		c.forget()
 	}
 }
 
-// onInitialMetadata is the head of a stream's answer, to which the router adds how long it
-// took.
-func (c *grpcCallout) onInitialMetadata(m *headers.Map) {
-	if m.Len() > 0 {
+// timed is a head of an answer, to which the router adds how long it took, if all of the
+// request was sent by then.
+func (c *grpcCallout) timed(m *headers.Map) *headers.Map {
+	if c.ended {
 		h := c.root.vm.host
 		m.Set("x-envoy-upstream-service-time", strconv.FormatInt(int64((h.time.Elapsed()-c.began)/time.Millisecond), 10))
+	}
+	return m
+}
+
+// onInitialMetadata is the head of a stream's answer; empty if there are trailers only.
+func (c *grpcCallout) onInitialMetadata(m *headers.Map) {
+	if m.Len() > 0 {
+		c.timed(m)
 	}
 	c.root.onGrpcMetadata(c, expGrpcReceiveInitialMetadata, m)
 }
@@ -292,7 +297,19 @@ func (c *grpcCallout) onInitialMetadata(m *headers.Map) {
 func (c *grpcCallout) end(head, trailers *headers.Map) {
 	status, text := grpcOutcome(head, trailers)
 	c.root.onGrpcMetadata(c, expGrpcReceiveTrailingMetadata, trailers)
-	c.close(status, text)
+	c.close(status, enhanced(text, viaUpstream))
+}
+
+// viaUpstream are the response code details of an answer that an upstream gave.
+const viaUpstream = "via_upstream"
+
+// enhanced is a status message with the response code details, as Envoy's client reports it (enhancedGrpcMessage in
+// source/common/grpc/async_client_impl.cc).
+func enhanced(text, details string) string {
+	if text == "" {
+		return details
+	}
+	return text + "{" + details + "}"
 }
 
 // fail is the end of a call that was reset (AsyncStreamImpl::onReset), or that the router
@@ -305,6 +322,7 @@ func (c *grpcCallout) fail(r *calloutResponse) {
 			headers.Field{Name: "content-type", Value: "application/grpc"},
 			headers.Field{Name: "grpc-status", Value: strconv.Itoa(int(status))},
 			headers.Field{Name: "grpc-message", Value: percentEncode(text)})
+		text = enhanced(text, r.details)
 	}
 	if !c.unary() {
 		if r != nil {
@@ -320,13 +338,20 @@ func (c *grpcCallout) close(status uint32, text string) {
 		return // cancelled in a callback of its own
 	}
 	c.remoteClosed = true
-	if c.unary() || c.localClosed {
-		delete(c.root.grpc, c.id)
-	}
 	if c.stream != nil {
 		c.stream.abort()
 	}
 	c.root.onGrpcClose(c, status, text)
+	if c.unary() || c.localClosed {
+		c.forget()
+	}
+}
+
+// forget is the end of the call's id, once its last callback is over.
+func (c *grpcCallout) forget() {
+	if c.root.grpc[c.id] == c {
+		delete(c.root.grpc, c.id)
+	}
 }
 
 // grpcOutcome reads grpc-status from the trailers. An HTTP status other than 200 without
@@ -334,11 +359,7 @@ func (c *grpcCallout) close(status uint32, text string) {
 func grpcOutcome(head, trailers *headers.Map) (uint32, string) {
 	for _, m := range []*headers.Map{trailers, head} {
 		if s, ok := m.Get("grpc-status"); ok {
-			text := m.Value("grpc-message")
-			if plain, err := url.PathUnescape(text); err == nil {
-				text = plain
-			}
-			return uint32(atoi(s)), text
+			return uint32(atoi(s)), m.Value("grpc-message") // Envoy leaves it encoded
 		}
 	}
 	if code := atoi(head.Value(":status")); code != http.StatusOK && code != 0 {

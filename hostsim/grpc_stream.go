@@ -146,7 +146,7 @@ func (s *grpcStream) settle() {
 	}
 	initial, trailers := s.out.metadata(c.root.vm.host), s.out.trailers()
 	if s.done && !s.begun && s.out.body.Len() == 0 && trailers.Len() == 0 {
-		initial, trailers = headers.New(), initial // trailers only
+		initial, trailers = headers.New(), c.timed(initial) // trailers only
 	}
 	if !s.begun {
 		s.begun = true
@@ -261,7 +261,7 @@ func unframe(b []byte) [][]byte {
 func (w *recorder) metadata(h *Host) *headers.Map {
 	m := headers.New(headers.Field{Name: ":status", Value: strconv.Itoa(w.status)})
 	addSorted(m, w.sent)
-	if _, ok := m.Get("date"); !ok {
+	if _, ok := w.sent["Date"]; !ok { // an empty list says that it wants none
 		m.Add("date", h.time.Realtime().UTC().Format(http.TimeFormat))
 	}
 	return m

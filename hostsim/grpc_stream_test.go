@@ -64,7 +64,7 @@ func TestGrpcStream(t *testing.T) {
 			grpc_receive grpc_send $s "two" 0
 			grpc_receive grpc_close $s
 			grpc_close get_status`, nil, `
-			grpc_initial(1 6 4)
+			grpc_initial(1 6 3)
 			grpc_receive(1 6 7)
 			grpc_receive get_buffer_bytes 5 0 100 = 0 "re: one"
 			grpc_receive grpc_send $s "two" 0 = 0
@@ -75,13 +75,13 @@ func TestGrpcStream(t *testing.T) {
 			grpc_receive grpc_close $s = 0
 			grpc_trailing(1 6 1)
 			grpc_close(1 6 0)
-			grpc_close get_status = 0 0 "" null`},
+			grpc_close get_status = 0 0 "via_upstream"`},
 		{"the upstream resets", `
 			grpc_receive grpc_send $s "die" 0
 			grpc_close get_status
 			grpc_close grpc_send $s "more" 0
 			grpc_close grpc_close $s`, nil, `
-			grpc_initial(1 6 4)
+			grpc_initial(1 6 3)
 			grpc_receive(1 6 7)
 			grpc_receive get_buffer_bytes 5 0 100 = 0 "re: one"
 			grpc_receive grpc_send $s "die" 0 = 0
@@ -93,7 +93,7 @@ func TestGrpcStream(t *testing.T) {
 		{"the plugin cancels", `
 			grpc_receive grpc_cancel $s
 			grpc_receive grpc_cancel $s`, nil, `
-			grpc_initial(1 6 4)
+			grpc_initial(1 6 3)
 			grpc_receive(1 6 7)
 			grpc_receive get_buffer_bytes 5 0 100 = 0 "re: one"
 			grpc_receive grpc_cancel $s = 0
@@ -107,7 +107,7 @@ func TestGrpcStream(t *testing.T) {
 			grpc_trailing(1 6 4)
 			grpc_trailing get_header_map_value 5 "grpc-status" = 0 "14"
 			grpc_close(1 6 14)
-			grpc_close get_status = 0 14 "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure"`},
+			grpc_close get_status = 0 14 "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure{upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}}"`},
 		{"reset", "", &hostsim.CalloutFault{Kind: hostsim.CalloutReset}, `
 			grpc_trailing(1 6 0)
 			grpc_close(1 6 13)`},

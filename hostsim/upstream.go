@@ -47,7 +47,8 @@ func (h *Host) connectFailure() *calloutResponse {
 	if h.cfg.profile == Envoy136 {
 		text += ", transport failure reason: " + reason
 	}
-	r := localResponse(http.StatusServiceUnavailable, text, "upstream_reset_before_response_started{remote_connection_failure}")
+	r := localResponse(http.StatusServiceUnavailable, text, "upstream_reset_before_response_started{remote_connection_failure|"+
+		strings.ReplaceAll(reason, " ", "_")+"}")
 	r.transportFailure = reason
 	return r
 }
@@ -216,7 +217,7 @@ func (w *recorder) response(h *Host) *calloutResponse {
 	trailers := w.trailers()
 	m := headers.New(headers.Field{Name: ":status", Value: strconv.Itoa(w.status)})
 	addSorted(m, w.sent)
-	if _, ok := m.Get("date"); !ok {
+	if _, ok := w.sent["Date"]; !ok { // an empty list says that it wants none
 		m.Add("date", h.time.Realtime().UTC().Format(http.TimeFormat))
 	}
 	_, sized := m.Get("content-length")

@@ -81,6 +81,9 @@ var grpcCases = grpcOn([]*Case{
 	{Name: "grpc stream", Script: waits("grpc_close", grpcStream("each", `
 		request_headers grpc_send $s "two" 0
 		request_headers grpc_send $s "" 1`))},
+	{Name: "grpc stream in turns", Script: waits("grpc_close", grpcStream("each", `
+		grpc_receive once
+		grpc_receive grpc_send $s "two" 1`))},
 	{Name: "grpc stream closed by the plugin", Script: waits("grpc_close", grpcStream("each", `
 		request_headers grpc_close $s
 		grpc_close grpc_close $s`))},

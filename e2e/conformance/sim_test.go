@@ -22,7 +22,7 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 	slug, turns := c.slug(), newTurns()
 	backend := http.Handler(turns)
 	if c.Grpc {
-		backend = newGrpcServer()
+		backend = http.HandlerFunc(serveGrpc)
 	}
 	opts := []hostsim.Option{
 		profile, c.Policy, hostsim.PluginName(slug), hostsim.VMID(c.vmID()), hostsim.VMConfig(c.VMConfig),
