@@ -58,7 +58,7 @@ func (w *watch) note(phase string) {
 	}
 	r := row{
 		phase: phase, at: time.Since(w.began), checks: w.checks(), probes: int(w.probes.Load()),
-		writes:   w.envoy.Stats("healthgate_snapshot_writes")["wasmcustom.healthgate_snapshot_writes"],
+		writes:   w.envoy.Stats("healthgate_snapshot_writes_total")["wasmcustom.healthgate_snapshot_writes_total"],
 		resident: w.resident(), allocated: allocated,
 	}
 	w.rows = append(w.rows, r)
@@ -69,7 +69,7 @@ func (w *watch) note(phase string) {
 func (w *watch) checks() int {
 	w.t.Helper()
 	n := 0
-	for name, count := range w.envoy.Stats(`healthgate_checks\.`) {
+	for name, count := range w.envoy.Stats(`healthgate_checks_total\.`) {
 		if strings.HasSuffix(name, ".verdict.healthy") {
 			n += count
 		} else if count > 0 {

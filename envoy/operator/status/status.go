@@ -86,7 +86,7 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 	if err != nil {
 		return fail(err)
 	}
-	gauges, err := envoy.Stats(ctx, `^wasmcustom\.healthgate_(maintenance|probe_up|draining|snapshot_age_ms)`)
+	gauges, err := envoy.Stats(ctx, `^wasmcustom\.healthgate_(maintenance|probe_up|draining|snapshot_age_seconds)`)
 	if err != nil {
 		return fail(err)
 	}
@@ -152,8 +152,8 @@ func (r *Report) fromGauges(gauges map[string]uint64) {
 			r.probe(probe).Healthy = &on
 		} else if name == "draining" {
 			r.Draining = &on
-		} else if name == "snapshot_age_ms" {
-			age := int64(gauges[full])
+		} else if name == "snapshot_age_seconds" {
+			age := int64(gauges[full]) * 1000
 			r.SnapshotAgeMS = &age
 		}
 	}
