@@ -43,7 +43,7 @@ func (f *Fleet) startEnvoy(ctx context.Context, env *bench.Env, appPort int) err
 	peer(Peer{Name: HealthCheckFilter + ", gate", Checks: true}, native, config.Gated(healthCheck()))
 	peer(Peer{Name: directResponse, Brief: true, Checks: true, Answers: "OK"}, native)
 	peer(Peer{Name: "Lua filter", Brief: true, Checks: true, Answers: "OK", knowsSource: true, route: true}, native, lua(env.Root))
-	wasm := Peer{Brief: true, Checks: true, Answers: "OK", knowsSource: true, runtimeKey: true, route: true}
+	wasm := Peer{Brief: true, Checks: true, Answers: "OK", knowsSource: true, runtimeKey: true, route: true, asksNodes: true}
 	for _, m := range []struct {
 		name, id string
 		ours     bool

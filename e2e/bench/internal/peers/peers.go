@@ -9,6 +9,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/bench/internal/bench"
 	"github.com/healthgate/healthgate/e2e/bench/internal/envoys"
+	"github.com/healthgate/healthgate/envoy/demoapp"
 )
 
 // The texts and paths of envoy/bootstrap.yaml.
@@ -40,11 +41,13 @@ type Peer struct {
 	knowsSource bool // answers trusted addresses alone
 	runtimeKey  bool // has maintenance by a runtime key
 	route       bool // has maintenance by the route
+	asksNodes   bool // fails with the application's nodes
 }
 
 // Fleet is all of them, running.
 type Fleet struct {
 	Peers []*Peer
+	app   *envoys.App
 	envoy *envoys.Envoy
 	stops []func()
 }
@@ -69,6 +72,7 @@ func Start(ctx context.Context, env *bench.Env) (_ *Fleet, err error) {
 	if err != nil {
 		return nil, err
 	}
+	f.app = app
 	f.stops = append(f.stops, app.Close)
 	if err := f.startEnvoy(ctx, env, app.Port); err != nil {
 		return nil, err
@@ -110,6 +114,16 @@ func (f *Fleet) prove(ctx context.Context, p *Peer) error {
 		}
 		if status == 200 && body == p.Answers {
 			return fmt.Errorf("a stranger's check was answered %d %q", status, body)
+		}
+	}
+	if p.asksNodes {
+		f.app.Set("outbound", demoapp.Node{Status: 503})
+		if err := envoys.Until(ctx, limit, check, 503, "FAILED"); err != nil {
+			return err
+		}
+		f.app.Set("outbound", demoapp.Node{Status: 200})
+		if err := envoys.Until(ctx, limit, check, 200, p.Answers); err != nil {
+			return err
 		}
 	}
 	for key, throw := range map[string]bool{"healthgate.maintenance": p.runtimeKey, "healthgate.route_maintenance": p.route} {
