@@ -349,7 +349,8 @@ func TestGeneralCalls(t *testing.T) {
 				request_headers call_foreign_function "uncompress" "x\x9cKLJ\x06\x00\x02M\x01'"
 				request_headers call_foreign_function "clear_route_cache" ""
 				request_headers call_foreign_function "set_envoy_filter_state" "\n\x01k\x12\x01v"
-				request_headers get_property "filter_state\x00k"`,
+				request_headers call_foreign_function "set_envoy_filter_state" "\n\fenvoy.string\x12\x01v"
+				request_headers get_property "filter_state\x00envoy.string"`,
 			opts: []hostsim.Option{
 				hostsim.ForeignFunction("upper", func(b []byte) ([]byte, error) { return []byte(strings.ToUpper(string(b))), nil }),
 				hostsim.ForeignFunction("broken", func([]byte) ([]byte, error) { return nil, errors.New("broken") }),
@@ -363,8 +364,9 @@ func TestGeneralCalls(t *testing.T) {
 				request_headers call_foreign_function "uncompress" "x" = 3
 				request_headers call_foreign_function "uncompress" "x\x9cKLJ\x06\x00\x02M\x01'" = 0 "abc"
 				request_headers call_foreign_function "clear_route_cache" "" = 0 "" null
-				request_headers call_foreign_function "set_envoy_filter_state" "\n\x01k\x12\x01v" = 0 "" null
-				request_headers get_property "filter_state\x00k" = 0 "v"`,
+				request_headers call_foreign_function "set_envoy_filter_state" "\n\x01k\x12\x01v" = 1
+				request_headers call_foreign_function "set_envoy_filter_state" "\n\fenvoy.string\x12\x01v" = 0 "" null
+				request_headers get_property "filter_state\x00envoy.string" = 0 "v"`,
 		},
 	})
 }

@@ -27,6 +27,10 @@ type pluginContext struct {
 	destroyed bool
 	views     streamViews
 
+	// declared are properties that declare_property was told of, and whether they are
+	// read-only. Only a root's count.
+	declared map[string]bool
+
 	// Of a root.
 	tickPeriod uint32
 	tick       *timeline.Event

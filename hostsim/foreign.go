@@ -10,9 +10,11 @@ import (
 // (proxy_call_foreign_function). An error becomes the status BadArgument.
 type ForeignFunc func(arguments []byte) (result []byte, err error)
 
-// ForeignFunction registers a function. The ones that Envoy brings and hostsim has
-// are compress and uncompress (zlib), clear_route_cache, and set_envoy_filter_state;
-// the rest of Envoy's is NotFound.
+// ForeignFunction registers a function, in place of Envoy's if it has one of that name.
+// Those that hostsim has are Envoy's (source/extensions/common/wasm/foreign.cc): compress
+// and uncompress (zlib), clear_route_cache, set_envoy_filter_state, declare_property,
+// verify_signature and sign, which Envoy 1.36 lacks. Only those for CEL expressions are
+// NotFound.
 func ForeignFunction(name string, f ForeignFunc) Option {
 	return optionFunc(func(c *config) { c.foreign[name] = f })
 }
@@ -76,23 +78,14 @@ func (v *vm) foreign(name string, args []byte) ([]byte, status) {
 		return nil, statusOK
 	case "set_envoy_filter_state":
 		return nil, v.setEnvoyFilterState(args)
+	case "declare_property":
+		return nil, v.declareProperty(args)
+	case "verify_signature":
+		return v.verifySignature(args)
+	case "sign":
+		if v.host.cfg.profile != Envoy136 { // which lacks it
+			return sign(args)
+		}
 	}
 	return nil, statusNotFound
-}
-
-// setEnvoyFilterState reads SetEnvoyFilterStateArguments: path 1, value 2, span 3.
-func (v *vm) setEnvoyFilterState(args []byte) status {
-	fields, ok := pbFields(args)
-	if !ok {
-		return statusBadArgument
-	}
-	s := v.effectiveContext().stream
-	if s == nil {
-		return statusNotFound
-	}
-	if s.state == nil {
-		s.state = make(map[string]string)
-	}
-	s.state[fields[1]] = fields[2]
-	return statusOK
 }

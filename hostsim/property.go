@@ -50,7 +50,11 @@ func (c *pluginContext) setProperty(path, value string) status {
 	if s.state == nil {
 		s.state = make(map[string]string)
 	}
-	s.state["wasm."+path] = value
+	key := "wasm." + path
+	if _, set := s.state[key]; set && c.rootContext().declared[path] {
+		return statusBadArgument // declared read-only
+	}
+	s.state[key] = value
 	return statusOK
 }
 
@@ -104,6 +108,9 @@ func (c *pluginContext) attribute(name string) (any, bool) {
 		return lookup(func(key string) (any, bool) {
 			if v, ok := s.state[key]; ok {
 				return v, true
+			}
+			if v, ok := s.filterState[key]; ok {
+				return v, v != nil
 			}
 			v, ok := s.req.FilterState[key]
 			return v, ok

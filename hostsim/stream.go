@@ -29,6 +29,7 @@ type Stream struct {
 
 	request, response direction
 	state             map[string]string // what set_property stored, by whole path
+	filterState       map[string]any    // what set_envoy_filter_state stored
 
 	inDecode       int         // depth of the plugin's decode callbacks
 	prepared       *localReply // waits for the decode callback to end
