@@ -33,7 +33,7 @@ filter: build/healthgate.wasm ## build the plugin, build/healthgate.wasm
 
 build/healthgate.wasm: $(FILTER_SOURCES) | check-go
 	@echo "building $@"
-	@GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags="-s -w" -buildmode=c-shared -o build/unlinked.wasm ./filter
+	@GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags="-s -w" -buildmode=c-shared -o build/unlinked.wasm ./filter
 	@$(GO) run ./filter/link build/unlinked.wasm $@
 
 .PHONY: filter-faults
@@ -157,10 +157,20 @@ bench-publish: ## put the figures of the last make bench into the documents
 bench-hostsim: filter ## health checks on hostsim beside the SDK's emulator, and what a new host takes
 	$(GO) test -run '^$$' -bench . -count 5 ./filter/simtest
 
+.PHONY: dist dist-check
+dist: filter ## make build/dist: the plugin, its OCI image for Istio, the examples, SHA-256 sums; the small build too with a TinyGo
+	@tinygo=; if command -v "$${TINYGO:-tinygo}" >/dev/null; then $(MAKE) filter-tinygo && tinygo=build/healthgate-tinygo.wasm; \
+	else echo "no TinyGo (install it, or set TINYGO): build/dist is without the small build"; fi && \
+	$(GO) run ./envoy/cmd/dist -tinygo "$$tinygo"
+	@echo "build/dist is ready; push an image of it: skopeo copy oci:build/dist/oci:standard docker://REGISTRY/healthgate:TAG"
+
+dist-check: ## make dist in two other folders, from nothing, and compare what comes out byte for byte
+	@scripts/dist-check
+
 .PHONY: examples
 examples: check-go ## write envoy/bootstrap.yaml, envoy/examples and the JSON Schema anew
 	$(GO) test ./envoy/operator/schema -run TestShippedSchema -update
-	$(GO) test ./envoy/cmd/healthgate -run TestExamples -update
+	$(GO) test ./envoy/cmd/healthgate -run 'TestExamples|TestCommandPage' -update
 
 guests: check-go ## build the plugins of other SDKs in hostsim/testdata/guests anew, from their published sources
 	@scripts/build-guests

@@ -34,7 +34,7 @@ layers, the labels of metrics. FILE is a healthgate.yaml, or - for standard inpu
 		Example: `  healthgate render envoy healthgate.yaml --wasm /etc/envoy/healthgate.wasm -o envoy.yaml
   healthgate render envoy healthgate.yaml --listen 0.0.0.0:443 --admin unix:///run/envoy/admin.sock \
       --cluster app=127.0.0.1:8080 --cluster stats=stats.internal:7070`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.ExactArgs(1), ValidArgsFunction: yamlFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return renderTo(cmd, args[0], output, &o.Common, func(d *document.Document) (string, error) {
 				return render.Envoy(d, o)
@@ -70,7 +70,7 @@ func newRenderIstio(form string) *cobra.Command {
 	if form == "istio-wasmplugin" {
 		kind, write = "a WasmPlugin", render.IstioWasmPlugin
 		wasm, wasmHelp = "", "the plugin's `URL`: oci://…, http(s)://…, or a path in the proxy's container"
-		example = strings.NewReplacer("istio-envoyfilter", form, " \\\n      ", " --wasm oci://registry.example/healthgate:1.0 \\\n      ").Replace(example)
+		example = strings.NewReplacer("istio-envoyfilter", form, " \\\n      ", " \\\n      --wasm oci://registry.example/hg:1 ").Replace(example)
 	}
 	cmd := &cobra.Command{
 		Use:   form + " FILE",
@@ -79,7 +79,7 @@ func newRenderIstio(form string) *cobra.Command {
 (annotation sidecar.istio.io/bootstrapOverride), and the ConfigMap that holds the runtime keys. FILE is a
 healthgate.yaml, or - for standard input.`,
 		Example: example,
-		Args:    cobra.ExactArgs(1),
+		Args:    cobra.ExactArgs(1), ValidArgsFunction: yamlFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch workload {
 			case "sidecar", "gateway":
@@ -108,8 +108,21 @@ healthgate.yaml, or - for standard input.`,
 		f.StringVar(&o.WasmCluster, "wasm-cluster", "", "`CLUSTER` through which Envoy fetches an http(s):// plugin")
 	}
 	f.StringVar(&o.WasmSHA256, "wasm-sha256", "", "`SUM` of the plugin, as sha256sum prints it")
+	must(cmd.RegisterFlagCompletionFunc("workload", cobra.FixedCompletions([]string{"sidecar", "gateway"}, cobra.ShellCompDirectiveNoFileComp)))
 	commonFlags(f, &o.Common, &output, wasm, "/etc/healthgate/runtime", wasmHelp, "where the ConfigMap of runtime keys is mounted, a `PATH`")
 	return cmd
+}
+
+// must is for what only a mistake in this package makes fail.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// yamlFiles completes the name of a healthgate.yaml.
+func yamlFiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
 }
 
 func commonFlags(f *pflag.FlagSet, o *render.Common, output *string, wasm, runtimeDir, wasmHelp, runtimeHelp string) {

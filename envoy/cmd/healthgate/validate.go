@@ -21,7 +21,7 @@ Then it warns of what the plugin accepts: an endpoint open to everyone, a peer t
 whose interval is below its timeout, a policy that can't hold, replies that a load balancer takes the wrong way round.`,
 		Example: `  healthgate validate healthgate.yaml
   healthgate validate --strict healthgate.yaml    # in CI: warnings are failures, too`,
-		Args: cobra.MinimumNArgs(1),
+		Args: cobra.MinimumNArgs(1), ValidArgsFunction: yamlFiles,
 		RunE: func(cmd *cobra.Command, files []string) error {
 			var wrong error
 			warnings := 0
