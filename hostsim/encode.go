@@ -205,9 +205,27 @@ func (s *Stream) finish() {
 		c.logStream()
 		c.destroyStream()
 	}
+	s.reply.Properties = s.stored()
 	if s.onDone != nil {
 		s.onDone()
 	}
+}
+
+// stored is what the plugin left in the stream.
+func (s *Stream) stored() map[string]string {
+	if len(s.state)+len(s.filterState) == 0 {
+		return nil
+	}
+	all := make(map[string]string)
+	for path, value := range s.state {
+		all[strings.TrimPrefix(path, "wasm.")] = value
+	}
+	for key, value := range s.filterState {
+		if text, ok := value.(string); ok {
+			all[key] = text
+		}
+	}
+	return all
 }
 
 // reset cuts the stream off.

@@ -91,7 +91,10 @@ func TestDeclareProperty(t *testing.T) {
 		request_headers set_property "late" "1"
 		request_headers set_property "late" "2"
 		request_headers get_property "late"`)
-	host.Worker(0).Get("/")
+	reply := host.Worker(0).Get("/")
+	if p := reply.Properties; len(p) != 2 || p["once"] != "1" || p["late"] != "2" {
+		t.Errorf("the plugin stored %v", p)
+	}
 	_, lines, _ := strings.Cut(logged(host, "worker 0"), "\n")
 	wantLines(t, lines, `
 		request_headers call_foreign_function "declare_property" "\n\x04late\x10\x01" = 0 "" null

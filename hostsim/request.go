@@ -246,6 +246,10 @@ type Reply struct {
 	// before the request was whole.
 	Forwarded bool
 	Upstream  *UpstreamRequest
+	// Properties is what the plugin stored with set_property, by path, the parts of which
+	// NULs separate, and with set_envoy_filter_state, by key. It is there once the stream
+	// is over.
+	Properties map[string]string
 	// Code is the status as %RESPONSE_CODE% logs it. It differs from Status for an answer
 	// that never got to the client.
 	Code int
