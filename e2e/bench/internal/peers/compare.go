@@ -59,7 +59,18 @@ func Compare(ctx context.Context, env *bench.Env, cases []Case) (report.Table, e
 	return tabulate(cases, samples), nil
 }
 
-func load(ctx context.Context, env *bench.Env, c Case, duration time.Duration) (Sample, error) {
+// load measures a case once. A time in which a request failed counts for nothing: it is measured again, but not for ever.
+func load(ctx context.Context, env *bench.Env, c Case, duration time.Duration) (s Sample, err error) {
+	for range 3 {
+		if s, err = loadOnce(ctx, env, c, duration); err == nil || ctx.Err() != nil {
+			return s, err
+		}
+		env.Logf("%s: again: %v", c.Name, err)
+	}
+	return s, err
+}
+
+func loadOnce(ctx context.Context, env *bench.Env, c Case, duration time.Duration) (Sample, error) {
 	before, err := c.CPU()
 	if err != nil {
 		return Sample{}, err

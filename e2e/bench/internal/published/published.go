@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/healthgate/healthgate/e2e/bench/internal/report"
 )
@@ -18,18 +19,25 @@ const (
 	summary  = "README.md"           // the brief ones, between the markers "benchmark"
 )
 
-// Publish writes the report into the repository. It refuses one that lacks a section or has a quick one.
-func Publish(root string, r report.Report, sections []string) error {
-	measured := map[string]bool{}
-	for _, t := range r.Tables {
+// Publish writes a report into the repository, merged into the one that is there. It refuses figures of a quick run, and
+// a report on another machine or with other versions that lacks a section of the one that is there.
+func Publish(root string, latest report.Report, sections []string) error {
+	for _, t := range latest.Tables {
 		if t.Quick {
 			return fmt.Errorf("the section %s was measured with -quick: measure it again", t.Section)
 		}
-		measured[t.Section] = true
 	}
-	for _, s := range sections {
-		if !measured[s] {
-			return fmt.Errorf("the section %s has not been measured on this machine with these versions", s)
+	if len(latest.Tables) == 0 {
+		return errors.New("nothing has been measured: run make bench")
+	}
+	old, err := report.Read(filepath.Join(root, Data))
+	if err != nil {
+		return err
+	}
+	r := report.Merge(old, latest, sections)
+	for _, t := range old.Tables {
+		if !slices.ContainsFunc(r.Tables, func(n report.Table) bool { return n.Section == t.Section }) {
+			return fmt.Errorf("the section %s stands in %s from another machine or with other versions: measure it as well", t.Section, Data)
 		}
 	}
 	files, err := Files(root, r)

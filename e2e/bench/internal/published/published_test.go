@@ -9,26 +9,9 @@ import (
 	"github.com/healthgate/healthgate/e2e/bench/internal/report"
 )
 
-func TestPublishRefuses(t *testing.T) {
-	t.Parallel()
-	sound := report.Table{Section: "a"}
-	for want, tables := range map[string][]report.Table{
-		"section b has not been measured": {sound},
-		"measured with -quick":            {sound, {Section: "b", Quick: true}},
-	} {
-		root := t.TempDir()
-		err := Publish(root, report.Report{Tables: tables}, []string{"a", "b"})
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, want %q", err, want)
-		}
-		if left, _ := os.ReadDir(root); len(left) != 0 {
-			t.Errorf("it wrote %v", left)
-		}
-	}
-}
-
-func TestPublish(t *testing.T) {
-	t.Parallel()
+// repository makes the documents with nothing between their markers.
+func repository(t *testing.T) string {
+	t.Helper()
 	root := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(root, filepath.Dir(document)), 0o755); err != nil {
 		t.Fatal(err)
@@ -41,27 +24,65 @@ func TestPublish(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r := report.Report{Tables: []report.Table{{
-		Section: "a", Title: "Title", Columns: []report.Column{{ID: "x", Title: "x"}}, Chart: "x",
-		Rows: []report.Row{{Name: "long", Cells: map[string]report.Cell{"x": {Value: 1}}}, {Name: "short", Brief: true}},
-	}}}
-	if err := Publish(root, r, []string{"a"}); err != nil {
+	return root
+}
+
+func read(t *testing.T, root, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, path))
+	if err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]map[string]bool{
-		document: {"### Title": true, "| long | 1 |": true, "| short |": true},
-		summary:  {"Title": true, "long": false, "| short |": true},
-		picture:  {"long": true},
-		Data:     {`"long"`: true},
-	} {
-		text, err := os.ReadFile(filepath.Join(root, path))
-		if err != nil {
+	return string(text)
+}
+
+func TestPublish(t *testing.T) {
+	t.Parallel()
+	root := repository(t)
+	table := report.Table{
+		Section: "a", Title: "Title", Columns: []report.Column{{ID: "x", Title: "x"}}, Chart: "x",
+		Rows: []report.Row{{Name: "long", Cells: map[string]report.Cell{"x": {Value: 1}}}, {Name: "short", Brief: true}},
+	}
+	later := table
+	later.Section, later.Title = "b", "Later"
+	for _, tables := range [][]report.Table{{table}, {later}} { // what is not measured again stays
+		if err := Publish(root, report.Report{Tables: tables}, []string{"a", "b"}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	for path, want := range map[string]map[string]bool{
+		document: {"### Title": true, "### Later": true, "| long | 1 |": true, "| short |": true},
+		summary:  {"Title": true, "Later": true, "long": false, "| short |": true},
+		picture:  {"long": true},
+		Data:     {`"Title"`: true, `"Later"`: true},
+	} {
+		text := read(t, root, path)
 		for part, is := range want {
-			if strings.Contains(string(text), part) != is {
+			if strings.Contains(text, part) != is {
 				t.Errorf("%s: contains %q: %v\n%s", path, part, !is, text)
 			}
 		}
+	}
+}
+
+func TestPublishRefuses(t *testing.T) {
+	t.Parallel()
+	root := repository(t)
+	sections := []string{"a", "b"}
+	if err := Publish(root, report.Report{Tables: []report.Table{{Section: "a"}, {Section: "b"}}}, sections); err != nil {
+		t.Fatal(err)
+	}
+	before := read(t, root, Data)
+	for want, latest := range map[string]report.Report{
+		"nothing has been measured":       {},
+		"measured with -quick":            {Tables: []report.Table{{Section: "b", Quick: true}}},
+		"the section a stands in e2e/ben": {Machine: report.Machine{CPUs: 64}, Tables: []report.Table{{Section: "b"}}},
+	} {
+		if err := Publish(root, latest, sections); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+	if read(t, root, Data) != before {
+		t.Error("it wrote something all the same")
 	}
 }

@@ -28,14 +28,14 @@ func (r Report) SVG() string {
 			longest = max(longest, row.Cells[column.ID].Value)
 		}
 		fmt.Fprintf(&body, `<text class="title" x="%d" y="%d">%s: %s</text>`+"\n",
-			margin, y+line-4, html.EscapeString(t.Title), html.EscapeString(column.Title))
+			margin, y+line-4, label(t.Title), label(column.Title))
 		y += head
 		for _, row := range t.Rows {
 			class := "peer"
 			if row.Ours {
 				class = "ours"
 			}
-			fmt.Fprintf(&body, `<text x="%d" y="%d" text-anchor="end">%s</text>`+"\n", labels-8, y+12, html.EscapeString(row.Name))
+			fmt.Fprintf(&body, `<text x="%d" y="%d" text-anchor="end">%s</text>`+"\n", labels-8, y+12, label(row.Name))
 			cell, measured := row.Cells[column.ID]
 			text, length := "not measured", 0
 			if measured && longest > 0 {
@@ -58,6 +58,9 @@ svg { background: #0d1117 } text { fill: #e6edf3 } .peer { fill: #6e7681 } .ours
 %s</svg>
 `, width, y, width, y, body.String())
 }
+
+// label returns text without Markdown's marks for code.
+func label(markdown string) string { return html.EscapeString(strings.ReplaceAll(markdown, "`", "")) }
 
 func (t Table) column(id string) (Column, bool) {
 	for _, c := range t.Columns {
