@@ -47,7 +47,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		rounds  = flags.Int("rounds", 11, "how often each case is measured")
 		quick   = flags.Bool("quick", false, "see that all works: the figures are worth nothing")
 		publish = flags.Bool("publish", false, "measure nothing: put the last report into the documents")
-		seed    = flags.Uint64("seed", uint64(time.Now().UnixNano()), "of the order of the cases")
+		seed    = flags.Uint64("seed", 0, "of the order of the cases; 0 draws one")
 	)
 	flags.Usage = func() {
 		fmt.Fprintf(stderr, "usage: bench [flags]\n\nMeasures, and writes build/bench/report.json, report.md and report.svg.\n\nSections:\n")
@@ -64,8 +64,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return errUsage
 	}
 	chosen, err := selected(*list)
-	if err != nil || flags.NArg() > 0 || *rounds < 1 {
-		fmt.Fprintln(stderr, "bench: wrong arguments:", err)
+	switch {
+	case flags.NArg() > 0:
+		err = fmt.Errorf("what is %q?", flags.Args())
+	case *rounds < 1:
+		err = fmt.Errorf("-rounds %d is too few", *rounds)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "bench:", err)
 		flags.Usage()
 		return errUsage
 	}
@@ -86,6 +92,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	env.Quick, env.Rounds = *quick, *rounds
 	if env.Quick {
 		env.Rounds = 2
+	}
+	if *seed == 0 {
+		*seed = rand.Uint64()
 	}
 	env.Rand = rand.New(rand.NewPCG(*seed, 0))
 	env.Logf("seed %d", *seed)
