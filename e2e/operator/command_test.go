@@ -81,6 +81,9 @@ func (r result) is(t testing.TB, code int, said ...string) {
 			t.Errorf("healthgate %s does not say %q", r.command, text)
 		}
 	}
+	if strings.Contains(r.stdout+r.stderr, "\x1b") {
+		t.Errorf("healthgate %s writes colours into a pipe", r.command)
+	}
 	if r.code != code {
 		t.Errorf("healthgate %s: exit code %d, want %d", r.command, r.code, code)
 	}

@@ -1,0 +1,94 @@
+package operator
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+// edited writes a healthgate.yaml that differs from the shipped one.
+func edited(t testing.TB, old, new string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(envoytest.Root, shipped))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := strings.ReplaceAll(string(text), old, new)
+	if out == string(text) {
+		t.Fatalf("%s has no %q", shipped, old)
+	}
+	file := filepath.Join(t.TempDir(), "healthgate.yaml")
+	if err := os.WriteFile(file, []byte(out), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// TestEnvoyTakesWhatIsRendered validates every kind of configuration with Envoy itself.
+func TestEnvoyTakesWhatIsRendered(t *testing.T) {
+	t.Parallel()
+	rtdsFile := filepath.Join(t.TempDir(), "rtds.json")
+	run(t, "maintenance", "on", "--rtds-file", rtdsFile).is(t, 0)
+	for _, test := range []struct {
+		name, file string
+		flags      []string
+	}{
+		{"RTDS file, made by the command", shipped, []string{"--rtds-file", rtdsFile}},
+		{"RTDS server, IPv6, host names, no disk", edited(t, "envoy_admin", `"my admin: '1'"`),
+			[]string{"--rtds-server", "rtds.example:18000", "--listen", "[::1]:10000", "--cluster", "other=app.example:80", "--runtime-dir", ""}},
+		{"Unix sockets, peers, several routes", edited(t, "trusted: {", "trusted: {peer: {filter_state: \"a peer's: key\"}, "),
+			[]string{"--admin", "unix:///tmp/an admin.sock", "--cluster", "other=unix:///tmp/app.sock", "--route-key", "route of {endpoint}"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			i := render(t, test.file, test.flags...)
+			cmd := exec.Command(envoytest.Binary(t), "-c", i.config, "--mode", "validate", "--disable-hot-restart", "--concurrency", "1")
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// TestPeerOfTheConnection: with {filter_state: KEY} the rendered listener stores the connection's address, so a check
+// with X-Forwarded-For is answered, and one that forges a trusted address is not.
+func TestPeerOfTheConnection(t *testing.T) {
+	t.Parallel()
+	i := startFile(t, edited(t, "trusted: {", "trusted: {peer: {filter_state: healthgate.peer}, "))
+	for _, test := range []struct {
+		source, forwarded string
+		status            int
+		body              string
+	}{
+		{"127.0.0.1", "203.0.113.9", 200, "OK"},
+		{"127.0.0.2", "127.0.0.1", 200, "app " + check}, // untrusted: on to the application
+	} {
+		dialer := net.Dialer{Timeout: envoytest.Limit, LocalAddr: &net.TCPAddr{IP: net.ParseIP(test.source)}}
+		connection, err := dialer.Dial("tcp", i.listen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := connection.SetDeadline(time.Now().Add(envoytest.Limit)); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(connection, "GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Forwarded-For: %s\r\n\r\n", check, test.forwarded)
+		r, err := http.ReadResponse(bufio.NewReader(connection), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := make([]byte, 100)
+		n, _ := r.Body.Read(body)
+		if r.StatusCode != test.status || !strings.HasPrefix(string(body[:n]), test.body) {
+			t.Errorf("from %s, X-Forwarded-For %s: %d %q, want %d %q", test.source, test.forwarded, r.StatusCode, body[:n], test.status, test.body)
+		}
+		connection.Close()
+	}
+}

@@ -1,0 +1,291 @@
+package render
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/healthgate/healthgate/envoy/operator/document"
+	"go.yaml.in/yaml/v3"
+)
+
+// nasty holds what templates could get wrong: characters that mean something to YAML, texts that look like something else.
+const nasty = `# about the file
+
+endpoints:
+# why
+- name: "yes"  # a name
+  paths: ["/a'b\"c", '/x{y}&*[z]', "/-:", /~, /%20!$;=@]
+  trusted: {cidrs: ["::1"], peer: {filter_state: "a: 'b'\t# c"}}
+  untrusted: {action: reply, status: 404, body: "---\n...\n\n  - a: b\n\t#c  \n \n"}
+  healthy:
+    body: |
+      line
+
+        indented: yes
+      # no comment
+    headers: {x-a: "%REQ(:PATH)%", "x-b!": '{{ .Command }}'}
+  maintenance: {keys: ["a.{zone}", k, "on"], route_metadata: true, body: off}
+  probes: {names: [p], policy: {at_least: 1}}
+- {name: on, paths: [/second], trusted: {cidrs: ["10.0.0.0/8"], peer: {filter_state: other}}, maintenance: {route_metadata: true}}
+probes:
+- {name: p, cluster: "out|80||a.b", path: "/q?a=b&c='d'", host: "h: 1", healthy_threshold: 0x10, interval: 1.5s}
+admin: {cluster: 'prometheus_stats', max_age: 20s}
+`
+
+func parse(t testing.TB, text string) *document.Document {
+	t.Helper()
+	d, err := document.Parse("f.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// decode reads the documents of a YAML stream, in the types of JSON.
+func decode(t testing.TB, text string) []map[string]any {
+	t.Helper()
+	var out []map[string]any
+	reader := yaml.NewDecoder(strings.NewReader(text))
+	for {
+		var v map[string]any
+		err := reader.Decode(&v)
+		if err == io.EOF {
+			return out
+		}
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, text)
+		}
+		asJSON, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v = nil
+		if err := json.Unmarshal(asJSON, &v); err != nil {
+			t.Fatal(err)
+		}
+		if v != nil {
+			out = append(out, v)
+		}
+	}
+}
+
+// collect returns the values of a field, wherever it stands.
+func collect(v any, name string) []any {
+	var out []any
+	switch v := v.(type) {
+	case []map[string]any:
+		for _, child := range v {
+			out = append(out, collect(child, name)...)
+		}
+	case []any:
+		for _, child := range v {
+			out = append(out, collect(child, name)...)
+		}
+	case map[string]any:
+		for field, child := range v {
+			if field == name {
+				out = append(out, child)
+			}
+			out = append(out, collect(child, name)...)
+		}
+	}
+	return out
+}
+
+var (
+	envoyOptions = EnvoyOptions{
+		Common: Common{Wasm: "/a b/x.wasm", RuntimeDir: "/run/x", RouteKey: "r.{endpoint}"}, Listen: "127.0.0.1:80", Admin: "unix:///a",
+		Clusters: []string{"app=[::1]:80", "out|80||a.b=h:7"}, Node: Node{"i", "c", "r", "z"},
+	}
+	istioOptions = IstioOptions{
+		Common: Common{Wasm: "/x.wasm", RuntimeDir: "/run/x", RouteKey: "r.{endpoint}"}, Name: "hg", Namespace: "ns", Port: 80, AdminPort: 15000,
+		Selector: []string{"app.kubernetes.io/name=yes"},
+	}
+)
+
+// Whatever an operator may write, each form holds the very configuration, every path in the gate, and the routes.
+func TestEveryFormHoldsTheConfiguration(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"", "../../healthgate.yaml", "../../examples/istio-sidecar/healthgate.yaml", "../../examples/istio-gateway/healthgate.yaml"} {
+		text := []byte(nasty)
+		if file != "" {
+			var err error
+			if text, err = os.ReadFile(file); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d := parse(t, string(text))
+		var want any
+		if err := json.Unmarshal(d.JSON(), &want); err != nil {
+			t.Fatal(err)
+		}
+		e, i := envoyOptions, istioOptions
+		for _, p := range d.Config.Probes {
+			if !slices.Contains(e.Clusters, p.Cluster+"=h:7") && p.Cluster != "app" {
+				e.Clusters = append(e.Clusters, p.Cluster+"=h:7")
+			}
+			if !strings.Contains(p.Cluster, "|") && !slices.Contains(i.Clusters, p.Cluster+"=h:7") {
+				i.Clusters = append(i.Clusters, p.Cluster+"=h:7")
+			}
+		}
+		for form, render := range map[string]func() (string, error){
+			"configuration": func() (string, error) { return Envoy(d, e) },
+			"value":         func() (string, error) { return IstioEnvoyFilter(d, i) },
+			"pluginConfig":  func() (string, error) { return IstioWasmPlugin(d, i) },
+		} {
+			out, err := render()
+			if err != nil {
+				t.Errorf("%s %s: %v", file, form, err)
+				continue
+			}
+			documents := decode(t, out)
+			held := collect(documents, form)
+			if form == "configuration" {
+				held = collect(held, "value")
+			}
+			if !slices.ContainsFunc(held, func(v any) bool { return reflect.DeepEqual(v, want) }) {
+				t.Errorf("%s %s: the configuration is another one in\n%s", file, form, out)
+			}
+			if form != "pluginConfig" {
+				checkGate(t, d, documents)
+			}
+			checkRoutes(t, d, documents)
+			if strings.Contains(out, "about the file") || file == "" && !strings.Contains(out, "# why") {
+				t.Errorf("%s %s: the wrong comments came along", file, form)
+			}
+			for line := range strings.Lines(out) {
+				if strings.TrimSpace(line) == "" && line != "\n" {
+					t.Errorf("%s %s: a line of blanks", file, form)
+				}
+			}
+		}
+	}
+}
+
+func checkGate(t *testing.T, d *document.Document, documents []map[string]any) {
+	t.Helper()
+	var exact, prefix []string
+	for _, v := range collect(documents, "value_match") {
+		m := v.(map[string]any)
+		if s, is := m["exact"].(string); is {
+			exact = append(exact, s)
+		} else {
+			prefix = append(prefix, m["prefix"].(string))
+		}
+	}
+	for _, path := range paths(d.Config) {
+		if !slices.Contains(exact, path) || !slices.Contains(prefix, path+"?") {
+			t.Errorf("the gate keeps %q out", path)
+		}
+	}
+	if len(exact) != len(paths(d.Config)) || len(prefix) != len(exact) {
+		t.Errorf("the gate lets %q and %q through", exact, prefix)
+	}
+}
+
+func checkRoutes(t *testing.T, d *document.Document, documents []map[string]any) {
+	t.Helper()
+	want := map[string]bool{}
+	for _, e := range d.Config.Endpoints {
+		for _, path := range e.Paths {
+			if e.Maintenance.RouteMetadata {
+				want["r."+e.Name+" "+path] = true
+			}
+		}
+	}
+	got := map[string]bool{}
+	for _, v := range collect(documents, "match") {
+		if m, is := v.(map[string]any); is && m["runtime_fraction"] != nil {
+			got[m["runtime_fraction"].(map[string]any)["runtime_key"].(string)+" "+m["path"].(string)] = true
+		}
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("maintenance routes %v, want %v", got, want)
+	}
+}
+
+// The peer that an endpoint reads is stored, once for each key, by every form.
+func TestPeersAreStored(t *testing.T) {
+	t.Parallel()
+	d := parse(t, nasty)
+	for name, render := range map[string]func() (string, error){
+		"envoy":             func() (string, error) { return Envoy(d, envoyOptions) },
+		"istio-envoyfilter": func() (string, error) { return IstioEnvoyFilter(d, istioOptions) },
+		"istio-wasmplugin":  func() (string, error) { return IstioWasmPlugin(d, istioOptions) },
+	} {
+		out, err := render()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var keys []string
+		for _, v := range collect(decode(t, out), "object_key") {
+			keys = append(keys, v.(string))
+		}
+		if want := []string{"a: 'b'\t# c", "other"}; !reflect.DeepEqual(keys, want) {
+			t.Errorf("%s stores %q", name, keys)
+		}
+	}
+}
+
+// A configuration with nothing but an endpoint renders to no more than it needs.
+func TestTheLeast(t *testing.T) {
+	t.Parallel()
+	d := parse(t, "endpoints: [{name: a, paths: [/a], trusted: {cidrs: ['::1']}}]")
+	o := envoyOptions
+	o.RuntimeDir, o.Clusters = "", []string{"app=127.0.0.1:1"}
+	out, err := Envoy(d, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, absent := range []string{"disk_layer", "static_layer", "rtds_layer", "runtime_fraction", "set_filter_state", "envoy_admin"} {
+		if strings.Contains(out, absent) {
+			t.Errorf("there is %s", absent)
+		}
+	}
+	i := istioOptions
+	i.Port, i.Wasm = 0, "oci://r/x:1"
+	if out, err = IstioWasmPlugin(d, i); err != nil || strings.Contains(out, "kind: EnvoyFilter") || strings.Contains(out, "ports:") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// The key of a route is not one of the plugin's: they hold different things.
+func TestRouteKeyIsItsOwn(t *testing.T) {
+	t.Parallel()
+	o := envoyOptions
+	o.RouteKey = "k"
+	if _, err := Envoy(parse(t, nasty), o); err == nil || !strings.Contains(err.Error(), `--route-key: "k" is one of the maintenance keys of f.yaml`) {
+		t.Error(err)
+	}
+}
+
+// What Istio adds to the proxy's bootstrap is JSON, and turns metric names into the same labels as the shipped bootstrap.
+func TestIstioBootstrap(t *testing.T) {
+	t.Parallel()
+	out, err := IstioEnvoyFilter(parse(t, nasty), istioOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := collect(decode(t, out), "custom_bootstrap.json")[0].(string)
+	var bootstrap map[string]any
+	if err := json.NewDecoder(bytes.NewReader([]byte(text))).Decode(&bootstrap); err != nil {
+		t.Fatal(err)
+	}
+	shipped, err := os.ReadFile("../../bootstrap.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := collect(decode(t, string(shipped)), "stats_tags")[0]
+	if got := collect(bootstrap, "stats_tags")[0]; !reflect.DeepEqual(got, want) {
+		t.Errorf("stats tags %v, want %v", got, want)
+	}
+	if got := collect(bootstrap, "symlink_root"); !reflect.DeepEqual(got, []any{"/run/x/..data"}) {
+		t.Errorf("symlink_root %v", got)
+	}
+}
