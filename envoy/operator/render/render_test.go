@@ -3,6 +3,7 @@ package render
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"reflect"
@@ -55,7 +56,7 @@ func decode(t testing.TB, text string) []map[string]any {
 	for {
 		var v map[string]any
 		err := reader.Decode(&v)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out
 		}
 		if err != nil {
