@@ -32,38 +32,37 @@ func testHealthy(t *testing.T, b *bench) {
 	}
 }
 
-// testNodes lets each node of the application fail in turn: the check follows within one interval and timeout.
+// testNodes lets each node of the application fail in turn, and one hang: the check follows.
 func testNodes(t *testing.T, b *bench) {
-	const limit = interval + timeout + slack
 	for i, node := range nodes {
 		status := 500 + i
 		b.app.Answer(alive(node), status)
-		b.within(t, limit, status, "FAILED")
+		b.becomes(t, status, "FAILED")
 		b.app.Answer(alive(node), 200)
-		b.within(t, limit, 200, "OK")
+		b.becomes(t, 200, "OK")
 	}
 	release := b.app.Hold(alive("outbound"))
-	b.within(t, limit, 503, "FAILED")
+	b.becomes(t, 503, "FAILED")
 	release()
-	b.within(t, interval+limit, 200, "OK")
+	b.becomes(t, 200, "OK")
 }
 
 // testGone takes the whole application away.
 func testGone(t *testing.T, b *bench) {
 	b.app.Vanish()
-	b.within(t, interval+timeout+slack, 503, "FAILED")
+	b.becomes(t, 503, "FAILED")
 	b.balancer.get(t, empty, 200, "") // it asks no node
 	b.app.Return()
-	b.within(t, 2*interval+timeout+slack, 200, "OK")
+	b.becomes(t, 200, "OK")
 }
 
 func testDraining(t *testing.T, b *bench) {
 	startLoad(t, b.balancer.target)
 	b.envoy.Post("/healthcheck/fail")
-	b.within(t, interval+timeout+slack, 503, "DRAINING")
+	b.becomes(t, 503, "DRAINING")
 	envoytest.Eventually(t, envoytest.Limit, "the other endpoint drains too", b.balancer.gets(empty, 503, "DRAINING"))
 	b.envoy.Post("/healthcheck/ok")
-	b.within(t, interval+timeout+slack, 200, "OK")
+	b.becomes(t, 200, "OK")
 	envoytest.Eventually(t, envoytest.Limit, "so does the other endpoint", b.balancer.gets(empty, 200, ""))
 }
 
@@ -188,32 +187,31 @@ func testMetrics(t *testing.T, b *bench) {
 // testMaintenanceKey throws maintenance through the admin layer, as an operator on one pod does.
 func testMaintenanceKey(t *testing.T, b *bench) {
 	startLoad(t, b.balancer.target)
-	const limit = interval + timeout + slack
 	for _, key := range []string{"healthgate.maintenance", "healthgate.maintenance.zone." + lab.Zone} {
 		b.envoy.SetRuntime(key, "true", key+".reason", "new database")
-		b.within(t, limit, 503, sorry)
+		b.becomes(t, 503, sorry)
 		a, err := b.balancer.send("HEAD", check)
 		if err != nil || a.status != 503 || a.body != "" || a.headers.Get("Content-Type") != "text/plain" {
 			t.Errorf("HEAD answers %v, %v", a, err)
 		}
 		b.balancer.get(t, empty, 200, "") // the other endpoint has no key
 		b.envoy.SetRuntime(key, "", key+".reason", "")
-		b.within(t, limit, 200, "OK")
+		b.becomes(t, 200, "OK")
 	}
 	b.envoy.SetRuntime("healthgate.maintenance.zone.elsewhere", "true")
 	b.envoy.SetRuntime("healthgate.maintenance", "true")
-	b.within(t, limit, 503, sorry)
+	b.becomes(t, 503, sorry)
 	b.envoy.SetRuntime("healthgate.maintenance", "")
-	b.within(t, limit, 200, "OK")
+	b.becomes(t, 200, "OK")
 	b.envoy.SetRuntime("healthgate.maintenance.zone.elsewhere", "")
 }
 
 // testMaintenanceUntil sets a time instead of a truth value: maintenance ends by itself.
 func testMaintenanceUntil(t *testing.T, b *bench) {
-	until := time.Now().Add(interval + timeout + slack + time.Second)
+	until := time.Now().Add(5 * time.Second)
 	b.envoy.SetRuntime("healthgate.maintenance", until.Format(time.RFC3339Nano))
-	b.within(t, interval+timeout+slack, 503, sorry)
-	b.within(t, envoytest.Limit, 200, "OK")
+	b.becomes(t, 503, sorry)
+	b.becomes(t, 200, "OK")
 	if now := time.Now(); now.Before(until) {
 		t.Errorf("maintenance ended %v too early", until.Sub(now))
 	}
