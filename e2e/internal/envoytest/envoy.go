@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -51,9 +52,11 @@ func Launch(t testing.TB, c *Config, workers int) *Envoy {
 		"-c", file,
 		"--disable-hot-restart",
 		"--concurrency", strconv.Itoa(workers),
-		// A stopped Envoy waits this long for its connections.
-		"--drain-time-s", "1",
 		"--file-flush-interval-msec", "50",
+	}
+	if !slices.Contains(c.Args, "--drain-time-s") {
+		// A listener that was replaced, or a stopped Envoy, waits this long for its connections.
+		args = append(args, "--drain-time-s", "1")
 	}
 	e.cmd = exec.Command(Binary(t), append(args, c.Args...)...)
 	e.cmd.Stdout, e.cmd.Stderr = e.AccessLog, e.Log

@@ -164,7 +164,12 @@ func (w *Workload) bootstrap(t testing.TB) *envoytest.Config {
 	if err != nil {
 		t.Fatalf("Istio's template of a bootstrap: %v", err)
 	}
-	config := &envoytest.Config{Bootstrap: envoytest.Parse(out.String()), AdminPort: adminPort}
+	config := &envoytest.Config{
+		Bootstrap: envoytest.Parse(out.String()), AdminPort: adminPort,
+		// As the agent starts Envoy, with the default drainDuration: so long may a request take that runs when the
+		// control plane replaces the listener.
+		Args: []string{"--drain-time-s", "45", "--drain-strategy", "immediate"},
+	}
 	delete(config.Bootstrap["admin"].(envoytest.Object), "profile_path") // in a folder of Istio's image
 	for _, c := range envoytest.At[[]any](config.Bootstrap, "static_resources", "clusters") {
 		if c := c.(envoytest.Object); c["name"] == "xds-grpc" {
