@@ -17,7 +17,7 @@ LINTER_VERSION := v2.15.0
 LINTER := .tools/golangci-lint-$(LINTER_VERSION)/golangci-lint
 
 # Packages under e2e/ that have a target of their own: they need more than Go and an Envoy, or longer.
-OWN_TARGET := /e2e/(conformance|lb|watch|soak)(/|$$)
+OWN_TARGET := /e2e/(conformance|lb|watch|soak|istio)(/|$$)
 
 # Everything that can change the plugin; its tests can't.
 FILTER_SOURCES := $(shell find filter -type f ! -name '*_test.go') go.mod go.sum
@@ -113,23 +113,10 @@ soak: $(BUILDS:%=build/%.wasm) ## an hour on a real Envoy, 10 million checks on 
 test-lb: filter check-race ## two Envoys behind a real HAProxy, under load (Debian: apt-get install haproxy)
 	$(GO) test $(RACE) -count=1 -timeout 10m -v ./e2e/lb
 
-# Apart from make test: it needs Go 1.26, and builds Istio.
-.PHONY: test-istio lint-istio
-test-istio: filter check-race lint-istio ## the rendered manifests through a control plane of Istio (Go 1.26; builds it once, minutes)
+.PHONY: test-istio
+test-istio: filter check-race ## the rendered manifests through a control plane of Istio (needs Go 1.26; builds it once, minutes)
 	@scripts/get-istio >/dev/null
-	cd e2e/istio && $(GO) test $(RACE) -count=1 -timeout 20m -v ./...
-
-lint-istio: $(LINTER)
-	cd e2e/istio && $(GO) vet ./... && $(CURDIR)/$(LINTER) run --allow-parallel-runners ./...
-
-.PHONY: test-watch screenshot
-test-watch: filter filter-faults check-race ## a real Prometheus, its alerts, the dashboard and the status page (Debian: apt-get install prometheus chromium)
-	$(GO) test $(RACE) -count=1 -timeout 10m -v ./e2e/watch
-
-SCREENSHOTS ?= docs
-screenshot: filter ## take the pictures of the status page in docs/ anew (Debian: apt-get install chromium)
-	@$(GO) build -o build/demo ./envoy/cmd/demo
-	@scripts/screenshot '$(SCREENSHOTS)'
+	$(GO) test $(RACE) -count=1 -timeout 20m -v ./e2e/istio
 
 test-matrix: filter ## the tests on a real Envoy, for each older version
 	@for version in $(MATRIX); do \
