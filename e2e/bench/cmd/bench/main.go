@@ -46,6 +46,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		list    = flags.String("sections", "", "what to measure, as in checks,traffic (default all)")
 		rounds  = flags.Int("rounds", 11, "how often each case is measured")
 		quick   = flags.Bool("quick", false, "see that all works: the figures are worth nothing")
+		lock    = flags.String("lock", "", "a file to lock (flock(2)) while measuring, so that others on this machine can keep out")
 		publish = flags.Bool("publish", false, "measure nothing: put the last report into the documents")
 		seed    = flags.Uint64("seed", 0, "of the order of the cases; 0 draws one")
 	)
@@ -89,7 +90,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	env.Quick, env.Rounds = *quick, *rounds
+	env.Quick, env.Rounds, env.Lock = *quick, *rounds, *lock
 	if env.Quick {
 		env.Rounds = 2
 	}

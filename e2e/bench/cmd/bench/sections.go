@@ -6,6 +6,10 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/bench/internal/bench"
 	"github.com/healthgate/healthgate/e2e/bench/internal/checks"
+	"github.com/healthgate/healthgate/e2e/bench/internal/footprint"
+	"github.com/healthgate/healthgate/e2e/bench/internal/latency"
+	"github.com/healthgate/healthgate/e2e/bench/internal/scale"
+	"github.com/healthgate/healthgate/e2e/bench/internal/throw"
 	"github.com/healthgate/healthgate/e2e/bench/internal/traffic"
 )
 
@@ -13,6 +17,10 @@ import (
 var sections = []bench.Section{
 	checks.Section,
 	traffic.Section,
+	latency.Section,
+	throw.Section,
+	footprint.Section,
+	scale.Section,
 }
 
 // selected returns the sections that a list such as "checks,traffic" names; all for an empty one.

@@ -61,7 +61,14 @@ func (f *Fleet) Close() {
 }
 
 // Start starts them, and proves that each does its job.
-func Start(ctx context.Context, env *bench.Env) (_ *Fleet, err error) {
+func Start(ctx context.Context, env *bench.Env) (*Fleet, error) { return startFleet(ctx, env, true) }
+
+// StartEnvoy does so with those alone that are filters or routes of Envoy.
+func StartEnvoy(ctx context.Context, env *bench.Env) (*Fleet, error) {
+	return startFleet(ctx, env, false)
+}
+
+func startFleet(ctx context.Context, env *bench.Env, python bool) (_ *Fleet, err error) {
 	f := &Fleet{}
 	defer func() {
 		if err != nil {
@@ -77,8 +84,10 @@ func Start(ctx context.Context, env *bench.Env) (_ *Fleet, err error) {
 	if err := f.startEnvoy(ctx, env, app.Port); err != nil {
 		return nil, err
 	}
-	if err := f.startPython(ctx, env, app.Port); err != nil {
-		return nil, err
+	if python {
+		if err := f.startPython(ctx, env, app.Port); err != nil {
+			return nil, err
+		}
 	}
 	for _, p := range f.Peers {
 		if p.Missing != "" {

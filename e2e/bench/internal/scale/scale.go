@@ -1,0 +1,195 @@
+// Package scale measures whether a health check, and an Envoy at idle, cost more when there is more of everything.
+package scale
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/healthgate/healthgate/e2e/bench/internal/bench"
+	"github.com/healthgate/healthgate/e2e/bench/internal/envoys"
+	"github.com/healthgate/healthgate/e2e/bench/internal/peers"
+	"github.com/healthgate/healthgate/e2e/bench/internal/report"
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+// Section is the one that `make bench SECTIONS=scale` runs.
+var Section = bench.Section{
+	ID:      "scale",
+	Summary: "a check with up to 100,000 CIDRs and 64 endpoints; probes with up to 16 workers; polls of up to 10,000 keys",
+	Measure: measure,
+}
+
+// build is one build of the filter.
+type build struct {
+	name, id string
+	bench.Artifact
+}
+
+func measure(ctx context.Context, env *bench.Env) ([]report.Table, error) {
+	app, err := envoys.StartApp()
+	if err != nil {
+		return nil, err
+	}
+	defer app.Close()
+	builds := []build{{"healthgate", "healthgate", env.Healthgate()}, {"healthgate, TinyGo", "tinygo", env.TinyGo(ctx)}}
+	checks, err := sizes(ctx, env, builds, app.Port)
+	if err != nil {
+		return nil, err
+	}
+	probes, err := workers(ctx, env, builds)
+	if err != nil {
+		return nil, err
+	}
+	polls, err := keys(ctx, env, builds, app.Port)
+	return []report.Table{checks, probes, polls}, err
+}
+
+// size is one configuration of the filter's.
+type size struct {
+	what string
+	edit func(settings envoys.Object)
+	base bool // what the ones behind it are compared with
+}
+
+// grown are what the costs of a check are measured with.
+func grown() []size {
+	out := []size{}
+	for _, n := range []int{1, 100, 10_000, 100_000} {
+		out = append(out, size{"CIDRs: " + strconv.Itoa(n), func(s envoys.Object) { trust(s, n) }, n == 1})
+	}
+	for _, n := range []int{1, 8, 64} {
+		out = append(out, size{"endpoints: " + strconv.Itoa(n), func(s envoys.Object) { endpoints(s, n) }, n == 1})
+	}
+	return out
+}
+
+// trust gives the endpoint n CIDRs, of which the last in the configuration is the one that checks come from. A hundred
+// thousand fit into the largest configuration because they are short.
+func trust(settings envoys.Object, n int) {
+	cidrs := make([]any, 0, n)
+	for i := range n - 1 {
+		cidrs = append(cidrs, fmt.Sprintf("%x::", 0x1000+i%0xe000)+strings.TrimPrefix(fmt.Sprintf("%x", i/0xe000), "0"))
+	}
+	only(settings)["trusted"] = envoys.Object{"cidrs": append(cidrs, "127.0.0.1")}
+}
+
+// endpoints makes n endpoints, of which the last is the one that is asked.
+func endpoints(settings envoys.Object, n int) {
+	asked := only(settings)
+	all := make([]any, 0, n)
+	for i := range n - 1 {
+		other := envoytest.Clone(asked)
+		other["name"], other["paths"] = fmt.Sprint("other-", i), []any{fmt.Sprint("/other/", i, "/healthcheck")}
+		all = append(all, other)
+	}
+	settings["endpoints"] = append(all, asked)
+}
+
+// only leaves no endpoint but the one that is asked, which it returns.
+func only(settings envoys.Object) envoys.Object {
+	first := envoytest.At[envoys.Object](settings, "endpoints", 0)
+	settings["endpoints"] = []any{first}
+	return first
+}
+
+// sizes measures checks of all sizes, side by side in one Envoy.
+func sizes(ctx context.Context, env *bench.Env, builds []build, appPort int) (report.Table, error) {
+	config, err := newConfig(env, appPort)
+	if err != nil {
+		return report.Table{}, err
+	}
+	defer config.Close()
+	var e *envoys.Envoy
+	var cases []peers.Case
+	for _, b := range builds {
+		base := ""
+		for _, s := range grown() {
+			name := b.name + ", " + s.what
+			if s.base {
+				base = name
+			}
+			p := &peers.Peer{Name: name, Ours: true, Missing: b.Missing, CPU: func() (time.Duration, error) { return e.CPU() }}
+			cases = append(cases, peers.Case{Peer: p, Path: peers.CheckPath, Base: base})
+			if b.Missing != "" {
+				continue
+			}
+			settings := config.Settings()
+			s.edit(settings)
+			filter := config.Wasm(fmt.Sprint(b.id, len(cases)), b.Path, settings)
+			port, err := config.Listen(fmt.Sprint(b.id, len(cases)), config.Routes(), config.Gated(filter))
+			if err != nil {
+				return report.Table{}, err
+			}
+			p.URL = "http://" + envoytest.Loopback(port)
+		}
+	}
+	if e, err = envoys.Start(ctx, env.Envoy, config, 1); err != nil {
+		return report.Table{}, err
+	}
+	defer e.Stop() //nolint:errcheck // it was measured
+	for _, c := range cases {
+		if c.Missing == "" {
+			if err := envoys.Until(ctx, time.Minute, c.URL+c.Path, 200, "OK"); err != nil {
+				return report.Table{}, fmt.Errorf("%s: %w", c.Name, err)
+			}
+		}
+	}
+	var t report.Table
+	err = env.Alone(ctx, func() (err error) {
+		t, err = peers.Compare(ctx, env, cases)
+		return err
+	})
+	t.ID, t.Title, t.Chart = "scale-checks", "Scale: health checks", ""
+	t.About = "Health checks as above. The address that the check comes from is the last CIDR in the configuration, its endpoint " +
+		"the last endpoint. All are listeners of one Envoy with one worker. Ratios are to the same with one."
+	return t, err
+}
+
+func newConfig(env *bench.Env, appPort int) (*envoys.Config, error) {
+	dir, err := os.MkdirTemp(env.Dir, "envoy-")
+	if err != nil {
+		return nil, err
+	}
+	return envoys.New(dir, appPort)
+}
+
+// shipped starts an Envoy with the shipped configuration and one build.
+func shipped(ctx context.Context, env *bench.Env, b build, appPort, workers int, edit func(*envoys.Config)) (e *envoys.Envoy, stop func(), err error) {
+	config, err := newConfig(env, appPort)
+	if err != nil {
+		return nil, nil, err
+	}
+	if edit != nil {
+		edit(config)
+	}
+	port, err := config.Listen("ingress", config.Routes(), config.Gated(config.Wasm(b.id, b.Path, config.Settings())))
+	if err == nil {
+		e, err = envoys.Start(ctx, env.Envoy, config, workers)
+	}
+	if err != nil {
+		config.Close()
+		return nil, nil, err
+	}
+	stop = func() {
+		_ = e.Stop() // it was measured
+		config.Close()
+	}
+	if err := envoys.Until(ctx, time.Minute, "http://"+envoytest.Loopback(port)+peers.CheckPath, 200, "OK"); err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return e, stop, nil
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
