@@ -159,6 +159,29 @@ func TestEmulatorRouteMetadata(t *testing.T) {
 	e.wantReply("/empty", 200, "")
 }
 
+func TestEmulatorStatus(t *testing.T) {
+	e := newEmulator(t, strings.Replace(emulatorConfig, `"endpoints": [`,
+		`"endpoints": [{"name": "state", "kind": "status", "paths": ["/state"], "trusted": {"cidrs": ["192.0.2.0/24"]}},`, 1))
+	if e.StartVM() != types.OnVMStartStatusOK || e.StartPlugin() != types.OnPluginStartStatusOK {
+		t.Fatalf("the plugin did not start: %q", e.GetCriticalLogs())
+	}
+	if r := e.check("/state", "10.1.2.3:4567"); r != nil {
+		t.Errorf("an untrusted source got %d %q", r.StatusCode, r.Data)
+	}
+	for _, tt := range []struct {
+		status uint32
+		body   string
+	}{{503, `"output":"my-service: there is no shared record yet"`}, {200, `"my-service:verdict":[{"componentId":"my-service",` +
+		`"componentType":"component","status":"pass","observedValue":"healthy"`}} {
+		r := e.check("/state", "192.0.2.7:4567")
+		if r == nil || r.StatusCode != tt.status || !strings.Contains(string(r.Data), tt.body) {
+			t.Errorf("got %+v, want %d and %s", r, tt.status, tt.body)
+		}
+		e.Tick()
+		e.answer(healthyResponses())
+	}
+}
+
 func TestEmulatorRefusesConfiguration(t *testing.T) {
 	e := newEmulator(t, strings.Replace(emulatorConfig, "10.0.0.0/8", "10.0.0.0/33", 1))
 	if e.StartPlugin() == types.OnPluginStartStatusOK {

@@ -1,11 +1,13 @@
 package config_test
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/match"
 	"github.com/healthgate/healthgate/filter/snapshot"
+	"github.com/healthgate/healthgate/filter/status"
 	"github.com/healthgate/healthgate/filter/verdict"
 )
 
@@ -29,6 +31,8 @@ func FuzzParse(f *testing.F) {
 			`"healthy":{"action":"pass"},"maintenance":{"keys":["k","k.{zone}","{region}"],"route_metadata":true},` +
 			`"probes":{"names":["q","p"],"policy":{"at_least":2}}}],"admin":{"cluster":"c","on_stale":"fail"},` +
 			`"probes":[{"name":"p","cluster":"c","path":"/"},{"name":"q","cluster":"c","path":"/","expected_statuses":[{"start":200}]}]}`,
+		`{"endpoints":[{"name":"a","kind":"status","paths":["/s"],"trusted":{"cidrs":["10.0.0.0/8"]}},` +
+			`{"name":"b","paths":["/hc"],"trusted":{"cidrs":["10.0.0.0/8"]},"maintenance":{"keys":["<k>\u0000"]}}],"admin":{"cluster":"\"<c>"}}`,
 		"\n\x11\n\tendpoints\x12\x04\x32\x02\n\x00",
 	} {
 		f.Add([]byte(text))
@@ -60,6 +64,9 @@ func FuzzParse(f *testing.F) {
 				}
 			}
 			verdict.Refuse(e)
+			if e.Kind == config.KindStatus {
+				continue
+			}
 			for _, r := range []*snapshot.Record{nil, record, seen} {
 				for _, route := range []bool{false, true} {
 					a := verdict.Decide(c, e, r, route, clock(2))
@@ -68,6 +75,13 @@ func FuzzParse(f *testing.F) {
 					}
 				}
 			}
+		}
+		for _, r := range []*snapshot.Record{nil, record, seen} {
+			doc := status.Describe(c, config.Node{ID: "n"}, r, clock(2))
+			if text := doc.JSON(); !json.Valid(text) {
+				t.Errorf("the status document is not JSON: %s", text)
+			}
+			doc.HTML()
 		}
 	})
 }
