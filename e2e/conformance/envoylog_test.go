@@ -18,13 +18,18 @@ import (
 type journal struct {
 	envoy *envoytest.Envoy
 
-	mu      sync.Mutex
-	read    time.Time
-	log     map[string][]logLine
-	access  map[string][]string
-	metrics []string
-	refused map[string]bool
-	dead    bool
+	mu    sync.Mutex
+	read  time.Time
+	asked time.Time // for the metrics
+	lines int       // of the log that are sorted already
+	log   map[string][]*logLine
+	last  *logLine // takes the lines that continue it
+	// mainThread is the number of the thread that logged first.
+	mainThread string
+	access     map[string][]string
+	metrics    []string
+	refused    map[string]bool
+	dead       bool
 }
 
 // gone reports whether the Envoy has ended.
@@ -49,7 +54,7 @@ func (j *journal) update() {
 	if time.Since(j.read) < fresh {
 		return
 	}
-	j.log, j.refused = readLog(j.envoy.Log.Lines())
+	j.readLog(j.envoy.Log.Lines())
 	j.access = map[string][]string{}
 	for _, line := range j.envoy.AccessLog.Lines() {
 		parts := strings.SplitN(line, "|", 4)
@@ -57,50 +62,48 @@ func (j *journal) update() {
 			j.access[parts[0]] = append(j.access[parts[0]], parts[2]+" "+strings.TrimPrefix(parts[3], "-"))
 		}
 	}
-	j.metrics = nil
-	for _, line := range j.stats() {
-		j.metrics = append(j.metrics, strings.TrimPrefix(line, "wasmcustom."))
+	if time.Since(j.asked) > 4*fresh {
+		j.metrics = nil
+		for _, line := range j.stats() {
+			j.metrics = append(j.metrics, strings.TrimPrefix(line, "wasmcustom."))
+		}
+		j.asked = time.Now()
 	}
 	j.read = time.Now()
 }
 
-// readLog sorts Envoy's log by plugin. A message may have several lines.
-func readLog(lines []string) (log map[string][]logLine, refused map[string]bool) {
-	log, refused = map[string][]logLine{}, map[string]bool{}
-	mainThread := ""
-	var last *logLine
-	for _, line := range lines {
+// readLog sorts what is new in Envoy's log by plugin. A message may have several lines.
+func (j *journal) readLog(lines []string) {
+	if j.log == nil {
+		j.log, j.refused = map[string][]*logLine{}, map[string]bool{}
+	}
+	for _, line := range lines[j.lines:] {
 		if r := refusal.FindStringSubmatch(line); r != nil {
-			refused[r[1]] = true
+			j.refused[r[1]] = true
 		}
 		m := anyLine.FindStringSubmatch(line)
 		if m == nil {
-			if last != nil {
-				last.message += "\n" + line
+			if j.last != nil {
+				j.last.message += "\n" + line
 			}
 			continue
 		}
-		if mainThread == "" {
-			mainThread = m[1]
+		if j.mainThread == "" {
+			j.mainThread = m[1]
 		}
-		last = nil
+		j.last = nil
 		p := pluginLine.FindStringSubmatch(m[4])
 		if m[3] != "wasm" || p == nil {
 			continue
 		}
 		thread := "worker"
-		if m[1] == mainThread {
+		if m[1] == j.mainThread {
 			thread = "main"
 		}
-		log[p[1]] = append(log[p[1]], logLine{thread, m[2], p[2]})
-		last = &log[p[1]][len(log[p[1]])-1]
+		j.last = &logLine{thread, m[2], p[2]}
+		j.log[p[1]] = append(j.log[p[1]], j.last)
 	}
-	for _, of := range log {
-		for i := range of {
-			of[i].message = trimEnds(of[i].message)
-		}
-	}
-	return log, refused
+	j.lines = len(lines)
 }
 
 // fill sets what the journal knows of a case.
@@ -109,7 +112,10 @@ func (j *journal) fill(r *result, c *Case) {
 	j.update()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	r.log = append([]logLine(nil), j.log[slug]...)
+	r.log = nil
+	for _, l := range j.log[slug] {
+		r.log = append(r.log, logLine{l.thread, l.level, trimEnds(l.message)})
+	}
 	r.details = append([]string(nil), j.access[slug]...)
 	r.metrics = nil
 	for _, line := range j.metrics {
