@@ -81,6 +81,13 @@ func TestStatus(t *testing.T) {
 	run(t, "status", "--admin", gone).is(t, 1, gone, "connection refused")
 	run(t, "status", "--status-url", "http://"+i.listen+"/shop").is(t, 1, "no application/health+json; is this address in the endpoint's trusted list?")
 
+	run(t, "maintenance", "off", "--admin", i.admin).is(t, 0)
+	run(t, "maintenance", "on", "--route", "--admin", i.admin, "--reason", "at once").is(t, 0)
+	run(t, "status", "--admin", i.admin).is(t, 0, "my-service  503 maintenance  healthgate.route_maintenance = 100: at once")
+	i.envoy.SetRuntime("healthgate.route_maintenance", "1")
+	run(t, "status", "--admin", i.admin).is(t, 0, "healthgate.route_maintenance = 1 puts only 1% of the checks of /my-service/healthcheck under maintenance")
+	run(t, "maintenance", "off", "--route", "--admin", i.admin).is(t, 0)
+
 	i.envoy.Post("/healthcheck/fail")
 	envoytest.Eventually(t, envoytest.Limit, "draining", func() error {
 		if r := parse(t, run(t, "status", "--json", "--admin", i.admin).stdout)[0]; r.State != "DRAINING" || r.Draining == nil || !*r.Draining {
@@ -88,7 +95,6 @@ func TestStatus(t *testing.T) {
 		}
 		return nil
 	})
-	run(t, "maintenance", "off", "--admin", i.admin).is(t, 0)
 	run(t, "status", "--admin", i.admin).is(t, 0, "503 draining", "Envoy is draining")
 }
 

@@ -101,3 +101,48 @@ func (p *plugin) statusURL(adminHost string) (url, host string) {
 	}
 	return "", ""
 }
+
+// routeSwitch is a route that puts the health checks of a path under maintenance while its runtime_fraction selects it.
+type routeSwitch struct {
+	key       string
+	path      string
+	otherwise float64 // without a runtime value
+	scale     float64 // 100 when the key is a percentage
+}
+
+// findRoutes finds every maintenance route in the document of /config_dump.
+func findRoutes(dump any) []routeSwitch {
+	var out []routeSwitch
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case []any:
+			for _, child := range v {
+				walk(child)
+			}
+		case map[string]any:
+			on, _ := at(v, "metadata", "filter_metadata", "healthgate", "maintenance").(bool)
+			key, _ := at(v, "match", "runtime_fraction", "runtime_key").(string)
+			path, _ := at(v, "match", "path").(string)
+			if on && key != "" && path != "" {
+				numerator, _ := at(v, "match", "runtime_fraction", "default_value", "numerator").(float64)
+				scale := map[any]float64{"TEN_THOUSAND": 1e4, "MILLION": 1e6}[at(v, "match", "runtime_fraction", "default_value", "denominator")]
+				out = append(out, routeSwitch{key, path, numerator, max(scale, 100)})
+				return
+			}
+			for _, child := range v {
+				walk(child)
+			}
+		}
+	}
+	walk(dump)
+	return out
+}
+
+func at(v any, path ...string) any {
+	for _, name := range path {
+		object, _ := v.(map[string]any)
+		v = object[name]
+	}
+	return v
+}

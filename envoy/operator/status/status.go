@@ -6,7 +6,9 @@ package status
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -108,12 +110,43 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 			continue
 		}
 		if err := r.ask(ctx, url, host); err == nil {
-			return r
+			// The plugin does not see the routes; they are in the configuration.
+			r.Notes = slices.DeleteFunc(r.Notes, func(note string) bool { return strings.HasPrefix(note, "maintenance by route") })
+			break
 		} else if ctx.Err() == nil {
 			r.Notes = append(r.Notes, "its status endpoint "+url+" does not tell: "+err.Error())
 		}
 	}
+	for _, p := range plugins {
+		r.fromRoutes(p.config, findRoutes(dump), runtime)
+	}
 	return r
+}
+
+// fromRoutes takes the maintenance routes that are on.
+func (r *Report) fromRoutes(c *config.Config, routes []routeSwitch, runtime *admin.Runtime) {
+	for _, route := range routes {
+		value := runtime.Entries[route.key].Value
+		n, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			n = route.otherwise
+		}
+		for i := range c.Endpoints {
+			e := &c.Endpoints[i]
+			if n <= 0 || !e.Maintenance.RouteMetadata || !slices.Contains(e.Paths, route.path) {
+				continue
+			}
+			if n < route.scale {
+				r.Notes = append(r.Notes, fmt.Sprintf("maintenance by route: %s = %s puts only %g%% of the checks of %s under maintenance; 100 is all",
+					route.key, value, 100*n/route.scale, route.path))
+				continue
+			}
+			*r.endpoint(e.Name) = Endpoint{
+				Name: e.Name, Verdict: "maintenance", HTTPStatus: int(e.Maintenance.Reply.Status), Output: "by its route",
+				Maintenance: &Maintenance{Key: route.key, Value: value, Reason: runtime.Entries[route.key+".reason"].Value},
+			}
+		}
+	}
 }
 
 func (r *Report) endpoint(name string) *Endpoint {
