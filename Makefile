@@ -110,6 +110,15 @@ soak: $(BUILDS:%=build/%.wasm) ## an hour on a real Envoy, 10 million checks on 
 		$(GO) test -count=1 -v -timeout 6h ./e2e/soak -checks $(CHECKS) -idle $(IDLE) || exit 1; \
 	done
 
+.PHONY: test-watch screenshot
+test-watch: filter filter-faults check-race ## a real Prometheus, its alerts, the dashboard and the status page (Debian: apt-get install prometheus chromium)
+	$(GO) test $(RACE) -count=1 -timeout 10m -v ./e2e/watch
+
+SCREENSHOTS ?= docs
+screenshot: filter ## take the pictures of the status page in docs/ anew (Debian: apt-get install chromium)
+	@$(GO) build -o build/demo ./envoy/cmd/demo
+	@scripts/screenshot '$(SCREENSHOTS)'
+
 test-lb: filter check-race ## two Envoys behind a real HAProxy, under load (Debian: apt-get install haproxy)
 	$(GO) test $(RACE) -count=1 -timeout 10m -v ./e2e/lb
 
