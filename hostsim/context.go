@@ -32,14 +32,15 @@ type pluginContext struct {
 	declared map[string]bool
 
 	// Of a root.
-	tickPeriod uint32
-	tick       *timeline.Event
-	calls      map[uint32]*httpCallout
-	grpc       map[uint32]*grpcCallout
-	response   *calloutResponse // the HTTP callout response being delivered
-	grpcView   grpcView
-	statusCode uint32
-	statusText string
+	expressions expressions
+	tickPeriod  uint32
+	tick        *timeline.Event
+	calls       map[uint32]*httpCallout
+	grpc        map[uint32]*grpcCallout
+	response    *calloutResponse // the HTTP callout response being delivered
+	grpcView    grpcView
+	statusCode  uint32
+	statusText  string
 }
 
 // streamViews is what of a stream the plugin can reach right now: Envoy hands each

@@ -13,8 +13,8 @@ type ForeignFunc func(arguments []byte) (result []byte, err error)
 // ForeignFunction registers a function, in place of Envoy's if it has one of that name.
 // Those that hostsim has are Envoy's (source/extensions/common/wasm/foreign.cc): compress
 // and uncompress (zlib), clear_route_cache, set_envoy_filter_state, declare_property,
-// verify_signature and sign, which Envoy 1.36 lacks. Only those for CEL expressions are
-// NotFound.
+// verify_signature and sign, which Envoy 1.36 lacks; and those for CEL expressions, with an
+// ExpressionCompiler.
 func ForeignFunction(name string, f ForeignFunc) Option {
 	return optionFunc(func(c *config) { c.foreign[name] = f })
 }
@@ -80,6 +80,8 @@ func (v *vm) foreign(name string, args []byte) ([]byte, status) {
 		return nil, v.setEnvoyFilterState(args)
 	case "declare_property":
 		return nil, v.declareProperty(args)
+	case "expr_create", "expr_evaluate", "expr_delete":
+		return v.foreignExpression(name, string(args))
 	case "verify_signature":
 		return v.verifySignature(args)
 	case "sign":

@@ -43,6 +43,7 @@ type config struct {
 	allowStopIteration bool
 	trailers           bool
 	foreign            map[string]ForeignFunc
+	compile            func(text string) (Expression, error)
 	faults             []Fault
 	realtime           bool
 }

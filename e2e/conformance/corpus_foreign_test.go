@@ -34,6 +34,16 @@ func foreign(phase, function string, fields ...string) string {
 
 const inRequest = "request_headers"
 
+// evaluate is a script that creates expressions and evaluates each.
+func evaluate(expressions ...string) string {
+	var b strings.Builder
+	for token, text := range expressions {
+		b.WriteString(foreign(inRequest, "expr_create", text))
+		b.WriteString(foreign(inRequest, "expr_evaluate", string(binary.LittleEndian.AppendUint32(nil, uint32(token)))))
+	}
+	return b.String()
+}
+
 // keyPair is a key in the forms that the functions take, and its signature of signed by SHA-256.
 type keyPair struct{ private, public, privatePEM, publicPEM, signature string }
 
@@ -159,8 +169,22 @@ var foreignCases = []*Case{
 		sign(field(1, "sha256"), field(2, "junk"), field(3, signed)) +
 		sign(field(1, "sha256"), field(4, "junk"), field(3, signed)) + sign(field(1, "sha256"), field(3, signed)) +
 		sign(field(1, "sha256"), field(2, edKey.private), field(3, signed)) + sign("\xff"), Steps: get("/echo")},
-	{Name: "foreign function expressions", Script: `
-		request_headers call_foreign_function "expr_create" "request.path + 'x'"
+	{Name: "foreign function expressions", Script: evaluate("request.path + 'x'", "request.method == 'GET' && request.size == 0",
+		"request.headers['user-agent']", "request.headers.nothing", "'nothing' in request.headers", "has(request.headers.nothing)",
+		"size('abc') + 1", "1.5 * 2.0", "3u", "b'ab'", "['a', 'b']", "{'a': 'b'}", "{'a': 1}", "[1, true]", "{1: 'a'}", "{true: 2u}", "{2u: [1]}", "[]", "{}", "null", "string",
+		"request.nothing", "nothing", "nothing.at_all", "1 + 'a'", "1 / 0", "plugin_name + plugin_vm_id", "request",
+		"duration('90s')", "timestamp('2026-01-02T03:04:05Z')", "xds.node.id", "source.address.startsWith('127.0.0.1:')",
+		"xds.route_metadata.filter_metadata", "['x'].exists(v, v == 'x')", "request.headers.exists(k, k == ':path')",
+		"int('12') > 11 ? 'more' : 'less'", "'abc'.matches('^a.c$')", "xds.node.locality.zone") +
+		`request_headers call_foreign_function "expr_create" "1 +"
+		request_headers call_foreign_function "expr_create" ""
+		request_headers call_foreign_function "expr_create" "unknown_function(1)"
+		request_headers call_foreign_function "expr_evaluate" "\xff\x00\x00\x00"
+		request_headers call_foreign_function "expr_evaluate" "\x00"
+		request_headers call_foreign_function "expr_delete" "\x00"
+		request_headers call_foreign_function "expr_delete" "\xff\x00\x00\x00"
+		request_headers call_foreign_function "expr_delete" "\x00\x00\x00\x00"
 		request_headers call_foreign_function "expr_evaluate" "\x00\x00\x00\x00"
-		request_headers call_foreign_function "expr_delete" "\x00\x00\x00\x00"`, Steps: get("/echo")},
+		request_headers call_foreign_function "expr_create" "'again'"
+		response_headers call_foreign_function "expr_evaluate" "\x01\x00\x00\x00"`, Steps: get("/echo")},
 }

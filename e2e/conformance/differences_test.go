@@ -27,22 +27,6 @@ var differences = []difference{
 			"start of the second answer as the body of the first, and is out of step with the connection. There are no " +
 			"connections in hostsim.",
 	},
-	{
-		name: "foreign function expressions",
-		sim: []string{
-			`worker log: [info] request_headers call_foreign_function "expr_create" "request.path + 'x'" = 1`,
-			`worker log: [info] request_headers call_foreign_function "expr_evaluate" "\x00\x00\x00\x00" = 1`,
-			`worker log: [info] request_headers call_foreign_function "expr_delete" "\x00\x00\x00\x00" = 1`,
-		},
-		envoy: []string{
-			`worker log: [info] request_headers call_foreign_function "expr_create" "request.path + 'x'" = 0 "\x00\x00\x00\x00"`,
-			`worker log: [info] request_headers call_foreign_function "expr_evaluate" "\x00\x00\x00\x00" = 0 "/echox"`,
-			`worker log: [info] request_headers call_foreign_function "expr_delete" "\x00\x00\x00\x00" = 0 "" null`,
-		},
-		what: "The foreign functions for expressions of the Common Expression Language are NotFound.",
-		reason: "Envoy's nature does not forbid them, but they need an interpreter: github.com/google/cel-go v0.26.1 brings " +
-			"eight modules, and 13 MB of program, to every test of every plugin, and few plugins evaluate expressions.",
-	},
 }
 
 // listed is the difference that a case may have, nil if it may have none.

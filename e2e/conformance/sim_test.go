@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/hostsim"
+	"github.com/healthgate/healthgate/hostsim/cel"
 )
 
 // patience is how much virtual time a wait may take.
@@ -30,7 +31,7 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 		hostsim.AllowOnHeadersStopIteration(c.AllowStop), hostsim.Address(machineAddress(t)),
 		hostsim.RootID(c.rootID()), hostsim.Upstream(c.backend(), backend), hostsim.Application(turns),
 		hostsim.Upstream("refused", turns), hostsim.Upstream("empty", nil),
-		hostsim.Admin("envoy_admin"), nodeOption, hostsim.EnableTrailers(true),
+		hostsim.Admin("envoy_admin"), nodeOption, hostsim.EnableTrailers(true), cel.Option(),
 	}
 	if c.Limit > 0 {
 		opts = append(opts, hostsim.BufferLimit(c.Limit))
