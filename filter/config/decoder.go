@@ -200,6 +200,12 @@ func (o *object) duration(name string, low, high, otherwise time.Duration) time.
 
 // list calls each for every element of an array field. It returns how many there were; a missing field has none.
 func (o *object) list(name string, each func(v *fastjson.Value, place string)) int {
+	place := o.at(name)
+	return o.each(name, func(v *fastjson.Value, i int) { each(v, index(place, i)) })
+}
+
+// each is list for one that may be very long, where naming every item's place would cost more than to read it.
+func (o *object) each(name string, each func(v *fastjson.Value, i int)) int {
 	v := o.take(name)
 	if v == nil {
 		return 0
@@ -213,7 +219,7 @@ func (o *object) list(name string, each func(v *fastjson.Value, place string)) i
 		if o.d.err != nil {
 			break
 		}
-		each(item, index(o.at(name), i))
+		each(item, i)
 	}
 	return len(items)
 }

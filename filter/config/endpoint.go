@@ -129,15 +129,15 @@ func (r *endpointReader) trusted(endpoint *object) Trusted {
 	}
 	o := r.object(v, endpoint.at("trusted"))
 	var cidrs []netip.Prefix
-	given := o.list("cidrs", func(v *fastjson.Value, place string) {
+	given := o.each("cidrs", func(v *fastjson.Value, i int) {
 		if r.cidrs++; r.cidrs > MaxCIDRs {
-			r.fail(place, "there are more than "+strconv.Itoa(MaxCIDRs)+" CIDRs")
+			r.fail(index(o.at("cidrs"), i), "there are more than "+strconv.Itoa(MaxCIDRs)+" CIDRs")
 			return
 		}
-		s := r.str(v, place)
-		cidr, ok := trust.ParseCIDR(s)
+		cidr, ok := trust.ParseCIDR(string(v.GetStringBytes()))
 		if !ok {
-			r.fail(place, quote(s)+" is not a CIDR")
+			place := index(o.at("cidrs"), i)
+			r.fail(place, quote(r.str(v, place))+" is not a CIDR")
 		}
 		cidrs = append(cidrs, cidr)
 	})

@@ -4,6 +4,7 @@ package trust
 import (
 	"net/netip"
 	"sort"
+	"strings"
 )
 
 // Set is a set of addresses given as CIDRs. Its look-up time grows with the logarithm of the number of CIDRs.
@@ -17,13 +18,16 @@ type addrRange struct{ first, last netip.Addr }
 // ParseCIDR reads "10.0.0.0/8", "fd00::/8", or a bare address as a range of one. Host bits below the prefix are
 // refused, because they usually are a slip: "10.0.0.1/8" may have been meant as one address.
 func ParseCIDR(s string) (netip.Prefix, bool) {
-	prefix, err := netip.ParsePrefix(s)
-	if err != nil {
+	if strings.IndexByte(s, '/') < 0 {
 		addr, err := netip.ParseAddr(s)
 		if err != nil || addr.Zone() != "" {
 			return netip.Prefix{}, false
 		}
 		return netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()), true
+	}
+	prefix, err := netip.ParsePrefix(s)
+	if err != nil {
+		return netip.Prefix{}, false
 	}
 	if addr := prefix.Addr(); addr.Is4In6() {
 		if prefix.Bits() < 96 {
