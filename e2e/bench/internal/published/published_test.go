@@ -7,7 +7,27 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/bench/internal/report"
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
+
+// No figure stands in a document that is not in the data.
+func TestDocumentsSayWhatTheDataSays(t *testing.T) {
+	t.Parallel()
+	r, err := report.Read(filepath.Join(envoytest.Root, Data))
+	if err != nil || len(r.Tables) == 0 {
+		t.Fatalf("%d tables, error %v", len(r.Tables), err)
+	}
+	files, err := Files(envoytest.Root, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range files {
+		got, err := os.ReadFile(filepath.Join(envoytest.Root, path))
+		if err != nil || string(got) != want {
+			t.Errorf("%s differs from %s (error %v): run make bench-publish", path, Data, err)
+		}
+	}
+}
 
 // repository makes the documents with nothing between their markers.
 func repository(t *testing.T) string {
