@@ -77,10 +77,9 @@ func startDemo(t testing.TB) *demo {
 	if out, err := run(t, "go", "build", "-o", binary, "./envoy/cmd/demo"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	// The demo tries its ports before it starts Envoy, which a port that the test holds would not survive.
 	var ports [3]string
 	for i := range ports {
-		ports[i] = strconv.Itoa(freePort(t))
+		ports[i] = strconv.Itoa(envoytest.ReservePort(t))
 	}
 	launch(t, binary, "-port", ports[0], "-admin-port", ports[1], "-app-port", ports[2], "-state", t.TempDir(),
 		"-wasm", envoytest.FaultyWasm(t), "-envoy", envoytest.Binary(t))

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -40,7 +39,7 @@ func startPrometheus(t testing.TB, d *demo) *prometheus {
 			t.Fatal(err)
 		}
 	}
-	address := envoytest.Loopback(freePort(t))
+	address := envoytest.Loopback(envoytest.ReservePort(t))
 	launch(t, binary, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"),
 		"--web.listen-address="+address)
 	p := &prometheus{t, "http://" + address}
@@ -52,17 +51,6 @@ func startPrometheus(t testing.TB, d *demo) *prometheus {
 		return err
 	})
 	return p
-}
-
-// freePort returns a port that is free at this moment.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // api asks Prometheus's HTTP API, and reads the answer's data.
