@@ -145,7 +145,7 @@ conformance-table: filter ## write what the conformance cases cover, and where h
 # make bench SECTIONS=checks QUICK=1 measures these sections alone, and only to see that all works.
 bench: filter ## measure the filter beside what else answers health checks (SECTIONS, ROUNDS, QUICK=1); needs wrk
 	@$(GO) build -o build/bench/bench ./e2e/bench/cmd/bench
-	@build/bench/bench -sections '$(SECTIONS)' $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(QUICK),-quick)
+	@build/bench/bench -sections '$(SECTIONS)' $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(QUICK),-quick) $(if $(LOCK),-lock '$(LOCK)')
 
 bench-publish: ## put the figures of the last make bench into the documents
 	@$(GO) run ./e2e/bench/cmd/bench -publish

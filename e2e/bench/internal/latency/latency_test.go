@@ -18,10 +18,10 @@ func TestTabulate(t *testing.T) {
 		return out
 	}
 	table := tabulate([]*peers.Peer{{Name: base}, {Name: "ours", Ours: true}, {Name: "gone", Missing: "why"}},
-		[][]time.Duration{took(1000, 20*time.Millisecond), took(1000, 50*time.Millisecond), nil})
+		[][]time.Duration{took(1000, 20*time.Millisecond), took(1000, 50*time.Millisecond), nil}, []int{0, 2, 0})
 	for i, want := range []map[string]float64{
 		{"checks": 1000, "p50": 1, "p99": 1, "max": 20},
-		{"checks": 1000, "p50": 1, "p99": 1, "max": 50, "more": 30},
+		{"checks": 1000, "p50": 1, "p99": 1, "max": 50, "more": 30, "other": 2},
 		{},
 	} {
 		for id, value := range want {
