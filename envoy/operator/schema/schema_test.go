@@ -173,6 +173,7 @@ func TestSchemaIsWhatThePluginReads(t *testing.T) {
 			t.Log(change)
 		}
 	})
+	t.Logf("%d documents, %d of them good", tried, accepted)
 	if tried < 5000 || accepted < 500 {
 		t.Errorf("only %d documents were tried, of which %d are good", tried, accepted)
 	}
