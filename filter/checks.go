@@ -15,9 +15,16 @@ import (
 type checks struct {
 	sdk.DefaultHttpContext
 	plugin  *plugin
+	request request
 	peers   []string                // by endpoint: the property that holds the peer's address
 	headers [][verdict.Kinds][]byte // by endpoint: the reply's headers, encoded once
-	bare    *config.Reply           // the reply just sent, if it is one whose content-type Envoy drops
+}
+
+// bareReply is the reply just sent, if it is one whose content-type Envoy drops.
+var bareReply *config.Reply
+
+func setBareReply(r *config.Reply) {
+	bareReply, host.Entry.BareReply = r, r != nil
 }
 
 func newChecks(p *plugin) checks {
@@ -52,16 +59,27 @@ var details = [verdict.Kinds]string{
 	verdict.Shown:       "healthgate_shown",
 }
 
-// requestHeaders is match.Request on the current stream.
-type requestHeaders struct{}
+// request is match.Request on the current stream.
+type request struct {
+	all host.Headers // nil to read them one by one
+}
 
-func (requestHeaders) Header(name string) (string, bool) { return host.RequestHeader(name) }
+func (r *request) Header(name string) (string, bool) {
+	if r.all != nil {
+		return r.all.Get(name)
+	}
+	return host.RequestHeader(name)
+}
+
+// fewHeaders is the number of headers, pseudo-headers among them, up to which reading all of them at once is cheaper than
+// reading path and method one by one. Load balancers' checks have about ten, browsers' requests have more.
+const fewHeaders = 12
 
 // OnHttpRequestHeaders answers a health check, and lets everything else pass.
-func (c *checks) OnHttpRequestHeaders(int, bool) sdk.Action {
+func (c *checks) OnHttpRequestHeaders(numHeaders int, _ bool) sdk.Action {
 	injectRequestFault()
 	host.OpenScratch()
-	answered := c.answer()
+	answered := c.answer(numHeaders <= fewHeaders)
 	host.CloseScratch()
 	if answered {
 		return sdk.ActionPause
@@ -69,19 +87,24 @@ func (c *checks) OnHttpRequestHeaders(int, bool) sdk.Action {
 	return sdk.ActionContinue
 }
 
-// answer sends the local reply; false if there is none to send.
-func (c *checks) answer() bool {
-	path, ok := host.RequestHeader(":path")
+// answer sends the local reply; false if there is none to send. allHeaders says to read all headers at once.
+func (c *checks) answer(allHeaders bool) bool {
+	c.request.all = nil
+	if allHeaders {
+		c.request.all = host.RequestHeaders()
+	}
+	path, ok := c.request.Header(":path")
 	if !ok {
 		return false // CONNECT has no path
 	}
 	p := c.plugin
-	i := p.table.Find(path, requestHeaders{})
+	i := p.table.Find(path, &c.request)
 	if i < 0 {
 		return false
 	}
 	a := c.decide(i)
 	host.Increment(p.metrics.checks[i][a.Kind])
+	setBareReply(nil)
 	if a.Kind == verdict.Shown {
 		p.showStatus()
 		return true
@@ -90,27 +113,34 @@ func (c *checks) answer() bool {
 		return false
 	}
 	if a.Reply.Body == "" {
-		c.bare = a.Reply
+		setBareReply(a.Reply)
 	}
 	host.SendLocalResponse(a.Status, details[a.Kind], a.Reply.Body, c.headers[i][a.Kind])
 	return true
 }
 
-// OnHttpResponseHeaders puts back what Envoy takes from a local reply without a body (Http::Utility::prepareLocalReply):
-// its content-type and its length, without which the answer to HEAD is chunked. The reply comes by here right after the
-// request's callback, on the same thread; its details tell it from another stream's response all the same.
+// OnHttpResponseHeaders is the SDK's way to restoreBareReply.
 func (c *checks) OnHttpResponseHeaders(int, bool) sdk.Action {
-	reply := c.bare
+	restoreBareReply()
+	return sdk.ActionContinue
+}
+
+// restoreBareReply puts back what Envoy takes from a local reply without a body (Http::Utility::prepareLocalReply):
+// its content-type and its length, without which the answer to HEAD is chunked. The reply comes by right after the
+// request's callback, on the same thread, at this or another of the stream's filters; its details tell it from another
+// stream's response all the same.
+func restoreBareReply() {
+	reply := bareReply
 	if reply == nil {
-		return sdk.ActionContinue
+		return
 	}
-	c.bare = nil
+	setBareReply(nil)
 	host.OpenScratch()
 	value, ok := host.Property("response\x00code_details")
 	own := ok && strings.HasPrefix(value, "healthgate_")
 	host.CloseScratch()
 	if !own {
-		return sdk.ActionContinue
+		return
 	}
 	if len(reply.Headers) > 0 && reply.Headers[0][0] == "content-type" {
 		setResponseHeader("content-type", reply.Headers[0][1])
@@ -118,7 +148,6 @@ func (c *checks) OnHttpResponseHeaders(int, bool) sdk.Action {
 	if reply.Status != 204 && reply.Status != 304 { // these have no content-length (RFC 9110, section 8.6)
 		setResponseHeader("content-length", "0")
 	}
-	return sdk.ActionContinue
 }
 
 func setResponseHeader(name, value string) {
@@ -131,7 +160,7 @@ func (c *checks) decide(endpoint int) verdict.Answer {
 	if !trusted(&e.Trusted, c.peers[endpoint]) {
 		return verdict.Refuse(e)
 	}
-	p.view.refresh()
+	p.view.catchUp(p.metrics.snapshotWrites)
 	if e.Kind == config.KindStatus {
 		return verdict.Answer{Kind: verdict.Shown}
 	}

@@ -31,17 +31,13 @@ func onDone(id uint32) bool {
 	return routes.done(id)
 }
 
-//export healthgate_on_delete
-func onDelete(id uint32) {
-	routes.remove(id)
-}
-
 //export healthgate_on_request_headers
-func onRequestHeaders(id uint32, numHeaders int32, endOfStream bool) sdk.Action {
-	return routes.requestHeaders(id, numHeaders, endOfStream)
+func onRequestHeaders(_ uint32, numHeaders int32, endOfStream bool) sdk.Action {
+	return routes.requestHeaders(numHeaders, endOfStream)
 }
 
 //export healthgate_on_response_headers
-func onResponseHeaders(id uint32, numHeaders int32, endOfStream bool) sdk.Action {
-	return routes.responseHeaders(id, numHeaders, endOfStream)
+func onResponseHeaders(uint32, int32, bool) sdk.Action {
+	restoreBareReply()
+	return sdk.ActionContinue
 }

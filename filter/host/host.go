@@ -3,8 +3,48 @@
 // much a health check costs, without the SDK's copies.
 package host
 
+import (
+	"encoding/binary"
+	"unsafe"
+)
+
 // Clock reads the host's clocks. It implements verdict.Clock.
 type Clock struct{}
+
+// Entry is what the code that filter/link puts in front of the module's callbacks looks at, to tell whether a callback
+// has anything to do: that costs less than entering Go. filter/link knows the order and the sizes of its fields.
+var Entry = struct {
+	ScratchNext uint32 // address of the free part of scratch, 0 while it is closed
+	ScratchEnd  uint32
+	Parent      uint32 // root context of the stream created last, NoContext if its plugin has to be looked up
+	OnlyRoot    uint32 // the one root context, 0 when there are several
+	BareReply   bool   // response headers have to be looked at
+}{Parent: NoContext}
+
+// NoContext is the number of no context.
+const NoContext = ^uint32(0)
+
+// Headers is a proxy-wasm serialized map; EncodeHeaders has its form.
+type Headers []byte
+
+// Get returns the first value of a header.
+func (h Headers) Get(name string) (string, bool) {
+	if len(h) < 4 {
+		return "", false
+	}
+	pairs := int(binary.LittleEndian.Uint32(h))
+	text := 4 + 8*pairs
+	for i := 4; i < 4+8*pairs; i += 8 {
+		nameSize := int(binary.LittleEndian.Uint32(h[i:]))
+		valueSize := int(binary.LittleEndian.Uint32(h[i+4:]))
+		value := text + nameSize + 1
+		if nameSize == len(name) && string(h[text:text+nameSize]) == name {
+			return unsafe.String(unsafe.SliceData(h[value:]), valueSize), true
+		}
+		text = value + valueSize + 1
+	}
+	return "", false
+}
 
 // EncodeHeaders returns the headers as a proxy-wasm serialized map (ABI 0.2.1, "Serialization"): the number of pairs,
 // the lengths of each name and value as little-endian 32-bit numbers, then every name and value with a zero byte

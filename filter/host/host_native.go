@@ -40,6 +40,15 @@ func RequestHeader(name string) (string, bool) {
 	return value, err == nil
 }
 
+// RequestHeaders returns all request headers.
+func RequestHeaders() Headers {
+	pairs, err := sdk.GetHttpRequestHeaders()
+	if err != nil {
+		return nil
+	}
+	return EncodeHeaders(pairs)
+}
+
 // Property returns an attribute of Envoy; the parts of its path are separated by zero bytes.
 func Property(path string) (string, bool) {
 	value, err := sdk.GetProperty(strings.Split(path, "\x00")...)
@@ -57,6 +66,9 @@ func Increment(metric sdk.Metric) { metric.Increment() }
 
 // Set sets a gauge.
 func Set(metric sdk.Metric, value uint64) { metric.Set(value) }
+
+// CounterValue returns the value of a counter, which all VMs of the process share.
+func CounterValue(metric sdk.Metric) uint64 { return metric.Value() }
 
 // SendLocalResponse replies to the current stream; the details are lost, for no SDK carries them.
 func SendLocalResponse(status uint32, _, body string, headers []byte) {

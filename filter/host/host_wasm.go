@@ -24,6 +24,9 @@ func proxySendLocalResponse(status uint32, details unsafe.Pointer, detailsSize u
 //go:wasmimport env proxy_increment_metric
 func proxyIncrementMetric(id uint32, offset int64) uint32
 
+//go:wasmimport env proxy_get_metric
+func proxyGetMetric(id uint32, value unsafe.Pointer) uint32
+
 var instant int64 // static, because a variable whose address the host gets is allocated
 
 //go:wasmimport env proxy_record_metric
@@ -58,6 +61,14 @@ func known(status uint32) {
 	if status != statusOK {
 		panic("the host does not know the metric")
 	}
+}
+
+var counterValue uint64
+
+// CounterValue returns the value of a counter, which all VMs of the process share.
+func CounterValue(metric sdk.Metric) uint64 {
+	known(proxyGetMetric(uint32(metric), unsafe.Pointer(&counterValue)))
+	return counterValue
 }
 
 // SendLocalResponse replies to the current stream. headers are encoded by EncodeHeaders; details become Envoy's

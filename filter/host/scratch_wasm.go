@@ -8,30 +8,32 @@ import "unsafe"
 // returns through the module's proxy_on_memory_allocate; filter/link makes that allocate, below. While scratch is open,
 // allocate takes from the buffer, so that a health check leaves no garbage.
 
-var scratch struct {
-	buffer [8 << 10]byte // a check's own needs are a few hundred bytes
-	used   uint32
-	active bool
-}
+var scratch [8 << 10]byte // a check's own needs are a few hundred bytes
 
 // OpenScratch is called before a callback's first host call, and CloseScratch after its last. What the host returns in
 // between is gone by the next OpenScratch.
-func OpenScratch() { scratch.active, scratch.used = true, 0 }
+func OpenScratch() {
+	Entry.ScratchNext = uint32(uintptr(unsafe.Pointer(&scratch)))
+	Entry.ScratchEnd = Entry.ScratchNext + uint32(len(scratch))
+}
 
 // CloseScratch makes what the host returns live on the heap again.
-func CloseScratch() { scratch.active = false }
+func CloseScratch() { Entry.ScratchNext, Entry.ScratchEnd = 0, 0 }
 
 func allocate(size uint32) unsafe.Pointer {
-	if free := uint32(len(scratch.buffer)) - scratch.used; scratch.active && size <= free {
-		p := unsafe.Pointer(&scratch.buffer[scratch.used])
-		scratch.used += min((size+7)&^7, free)
-		return p
+	if size-1 < Entry.ScratchEnd-Entry.ScratchNext { // 0 bytes are not asked for, and would not be
+		used := Entry.ScratchNext - uint32(uintptr(unsafe.Pointer(&scratch)))
+		Entry.ScratchNext += (size + 7) &^ 7
+		return unsafe.Pointer(&scratch[used])
 	}
 	return unsafe.Pointer(unsafe.SliceData(make([]byte, size)))
 }
 
 //go:wasmimport env proxy_get_header_map_value
 func proxyGetHeaderMapValue(mapType uint32, key unsafe.Pointer, keySize uint32, value, size unsafe.Pointer) uint32
+
+//go:wasmimport env proxy_get_header_map_pairs
+func proxyGetHeaderMapPairs(mapType uint32, value, size unsafe.Pointer) uint32
 
 //go:wasmimport env proxy_get_property
 func proxyGetProperty(path unsafe.Pointer, pathSize uint32, value, size unsafe.Pointer) uint32
@@ -60,6 +62,14 @@ func RequestHeader(name string) (string, bool) {
 		return "", false
 	}
 	return unsafe.String((*byte)(result.value), result.size), true
+}
+
+// RequestHeaders returns all request headers.
+func RequestHeaders() Headers {
+	if proxyGetHeaderMapPairs(httpRequestHeader, unsafe.Pointer(&result.value), unsafe.Pointer(&result.size)) != statusOK {
+		return nil
+	}
+	return unsafe.Slice((*byte)(result.value), result.size)
 }
 
 // Property returns an attribute of Envoy; the parts of its path are separated by zero bytes.

@@ -6,41 +6,90 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
-// module makes a module with these exported functions between two other sections.
-func module(exports ...string) []byte {
-	section := []byte{byte(len(exports))}
-	for i, name := range exports {
-		section = append(append(append(section, byte(len(name))), name...), 0, byte(i))
+// built makes a small module as a compiler would: one imported function, then one function for each export, of its
+// export's type, that returns 0 if it returns anything.
+func built(exports ...string) []byte {
+	types := map[string]byte{
+		"_initialize": 0, "healthgate_entry": 1, "healthgate_on_memory_allocate": 2, "healthgate_on_done": 2,
+		"healthgate_on_context_create": 3, "healthgate_on_response_headers": 4,
 	}
-	m := append([]byte("\x00asm\x01\x00\x00\x00"), 1, 1, 0, exportSection, byte(len(section)))
-	return append(append(m, section...), 0, 2, 1, 'x')
+	vector := func(entries ...[]byte) []byte {
+		return append([]byte{byte(len(entries))}, bytes.Join(entries, nil)...)
+	}
+	var functions, names, codes [][]byte
+	for i, name := range exports {
+		functions = append(functions, []byte{types[name]})
+		names = append(names, append(appendSized(nil, name), functionExport, byte(i+1)))
+		body := []byte{0, opEnd}
+		if t := types[name]; t != 0 && t != 3 {
+			body = []byte{0, opI32Const, 0, opEnd}
+		}
+		codes = append(codes, appendSized(nil, body))
+	}
+	return module{
+		{1, vector([]byte{0x60, 0, 0}, []byte{0x60, 0, 1, typeI32}, []byte{0x60, 1, typeI32, 1, typeI32},
+			[]byte{0x60, 2, typeI32, typeI32, 0}, []byte{0x60, 3, typeI32, typeI32, typeI32, 1, typeI32})},
+		{importSection, vector([]byte("\x03env\x01f\x00\x00"))},
+		{functionSection, vector(functions...)},
+		{5, vector([]byte{0, 1})}, // a memory
+		{globalSection, vector([]byte{typeI32, 0, opI32Const, 7, opEnd})},
+		{exportSection, vector(names...)},
+		{codeSection, vector(codes...)},
+		{0, []byte("\x01x")},
+	}.encode()
 }
 
-func TestRewriteExports(t *testing.T) {
+// whole lists the exports that the plugin must have.
+var whole = []string{
+	"_initialize", "healthgate_entry", "healthgate_on_memory_allocate", "healthgate_on_context_create",
+	"healthgate_on_done", "healthgate_on_response_headers",
+}
+
+func exportsOf(t *testing.T, b []byte) []export {
+	t.Helper()
+	m, err := parseModule(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exports, err := parseExports(m.section(exportSection))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return exports
+}
+
+func TestLink(t *testing.T) {
 	t.Parallel()
-	in := module("memory", "proxy_on_tick", "proxy_on_done", "healthgate_on_done", "proxy_on_log", "proxy_on_request_body")
+	in := built(append([]string{"proxy_on_tick", "proxy_on_done", "proxy_on_log", "proxy_on_request_body"}, whole...)...)
 	out, err := link(in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The functions keep their indexes: on_done is now the plugin's.
-	want := module("memory", "proxy_on_tick", "proxy_on_done")
-	want[bytes.Index(want, []byte("proxy_on_done"))+len("proxy_on_done")+1] = 3
-	if !bytes.Equal(out, want) {
-		t.Errorf("got\n%q\nwant\n%q", out, want)
+	// Imported is function 0, then come the ten of the module, then the entries in their order.
+	want := []export{
+		{"proxy_on_tick", functionExport, 1}, {"_initialize", functionExport, 11},
+		{"proxy_on_memory_allocate", functionExport, 12}, {"proxy_on_context_create", functionExport, 13},
+		{"proxy_on_done", functionExport, 14}, {"proxy_on_response_headers", functionExport, 15},
+	}
+	if got := exportsOf(t, out); !slices.Equal(got, want) {
+		t.Errorf("got\n%v\nwant\n%v", got, want)
+	}
+	if !bytes.HasSuffix(out, []byte("\x00\x02\x01x")) {
+		t.Error("the section that link does not know has changed")
 	}
 }
 
 func TestRefusals(t *testing.T) {
 	t.Parallel()
-	linked, err := link(module("healthgate_on_done"))
+	linked, err := link(built(whole...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole := module("healthgate_on_done")
+	plugin := built(whole...)
 	for _, tt := range []struct {
 		name   string
 		module []byte
@@ -48,19 +97,26 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"empty", nil, errNotWasm},
 		{"text", []byte("package main"), errNotWasm},
-		{"cut off", whole[:len(whole)-1], errTruncated},
-		{"cut off among the exports", append(bytes.Clone(whole[:11]), exportSection, 2, 1, 9), errTruncated},
-		{"another plugin", module("proxy_on_done"), errNotOurs},
+		{"cut off", plugin[:len(plugin)-1], errTruncated},
+		{"cut off among the exports", append(bytes.Clone(header), exportSection, 2, 1, 9), errTruncated},
+		{"another plugin", built("proxy_on_done"), errNotOurs},
 		{"linked already", linked, errNotOurs},
 	} {
 		if _, err := link(tt.module); !errors.Is(err, tt.want) {
 			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
 		}
 	}
+	for i, missing := range whole {
+		_, err := link(built(slices.Delete(slices.Clone(whole), i, i+1)...))
+		name := strings.Replace(missing, own+"on_", "proxy_on_", 1)
+		if err == nil || !strings.Contains(err.Error(), "exports no function "+name) {
+			t.Errorf("without %s: got %v", missing, err)
+		}
+	}
 }
 
-func FuzzRewriteExports(f *testing.F) {
-	f.Add(module("healthgate_on_done", "memory"))
+func FuzzLink(f *testing.F) {
+	f.Add(built(whole...))
 	f.Add([]byte("\x00asm\x01\x00\x00\x00\x07\xff\xff\xff\xff\xff\xff\xff\xff\x7f"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if out, err := link(in); err == nil && !bytes.HasPrefix(out, in[:8]) {
@@ -76,27 +132,23 @@ func TestExportsOfTheBuiltPlugin(t *testing.T) {
 	if path == "" {
 		path = filepath.Join("..", "..", "build", "healthgate.wasm")
 	}
-	built, err := os.ReadFile(path)
+	plugin, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatalf("%v: run `make filter` first, or set HEALTHGATE_WASM", err)
 	}
 	var names []string
-	_, err = rewriteExports(built, func(name string, _ map[string]bool) string {
-		names = append(names, name)
-		return name
-	})
-	if err != nil {
-		t.Fatal(err)
+	for _, e := range exportsOf(t, plugin) {
+		names = append(names, e.name)
 	}
 	for _, name := range []string{
 		"memory", "proxy_on_memory_allocate", "proxy_on_context_create", "proxy_on_configure", "proxy_on_tick",
-		"proxy_on_http_call_response", "proxy_on_request_headers", "proxy_on_response_headers", "proxy_on_done", "proxy_on_delete",
+		"proxy_on_http_call_response", "proxy_on_request_headers", "proxy_on_response_headers", "proxy_on_done",
 	} {
 		if !slices.Contains(names, name) {
 			t.Errorf("%s is missing", name)
 		}
 	}
-	for _, name := range []string{"malloc", "proxy_on_log", "proxy_on_response_body"} {
+	for _, name := range []string{"malloc", "proxy_on_log", "proxy_on_response_body", "proxy_on_delete", "healthgate_entry"} {
 		if slices.Contains(names, name) {
 			t.Errorf("%s is exported", name)
 		}

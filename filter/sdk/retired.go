@@ -45,6 +45,7 @@ var (
 	GetPluginConfiguration     = proxywasm.GetPluginConfiguration
 	SetTickPeriodMilliSeconds  = proxywasm.SetTickPeriodMilliSeconds
 	GetHttpRequestHeader       = proxywasm.GetHttpRequestHeader
+	GetHttpRequestHeaders      = proxywasm.GetHttpRequestHeaders
 	ReplaceHttpResponseHeader  = proxywasm.ReplaceHttpResponseHeader
 	GetSharedData              = proxywasm.GetSharedData
 	SetSharedData              = proxywasm.SetSharedData

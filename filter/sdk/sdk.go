@@ -15,6 +15,9 @@ func DefineGauge(name string) Metric { return Metric(defineGauge(name)) }
 // Increment adds one to a counter.
 func (m Metric) Increment() { counter(m).Increment(1) }
 
+// Value returns the value of a counter.
+func (m Metric) Value() uint64 { return counter(m).Value() }
+
 // Set sets a gauge. The SDK offers only Add for gauges; its histogram's Record is the same host call,
 // proxy_record_metric, which sets a gauge.
 func (m Metric) Set(value uint64) { histogram(m).Record(value) }
