@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
 
@@ -133,4 +134,23 @@ func testAccessLog(t *testing.T, b *bench) {
 	if lines := b.envoy.AccessLog.Lines("healthgate_"); len(lines) > 0 {
 		t.Errorf("health checks in the access log: %q", lines)
 	}
+}
+
+// TestHiddenMetrics hides the filter's metrics from Envoy, as an operator's stats_matcher may. The counter of writes
+// then stands still, which health checks look at to see whether anything is new: they must notice maintenance all the
+// same.
+func TestHiddenMetrics(t *testing.T) {
+	t.Parallel()
+	config := envoytest.Shipped(t, envoytest.Wasm(t), app.Start(t).Port)
+	stats := envoytest.At[envoytest.Object](config.Bootstrap, "stats_config")
+	stats["stats_matcher"] = envoytest.Parse(`{"exclusion_list": {"patterns": [{"contains": "healthgate"}]}}`)
+	b := start(t, nil, config, 2)
+	b.settle(t)
+	if stats := b.envoy.Stats("wasmcustom.healthgate_"); len(stats) != 0 {
+		t.Fatalf("the metrics are not hidden: %v", stats)
+	}
+	b.envoy.SetRuntime(key, "true")
+	b.within(t, interval+timeout+slack, 503, sorry)
+	b.envoy.SetRuntime(key, "")
+	b.within(t, interval+timeout+slack, 200, "OK")
 }

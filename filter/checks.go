@@ -7,7 +7,6 @@ import (
 	"github.com/healthgate/healthgate/filter/host"
 	"github.com/healthgate/healthgate/filter/maintenance"
 	"github.com/healthgate/healthgate/filter/sdk"
-	"github.com/healthgate/healthgate/filter/trust"
 	"github.com/healthgate/healthgate/filter/verdict"
 )
 
@@ -18,6 +17,13 @@ type checks struct {
 	request request
 	peers   []string                // by endpoint: the property that holds the peer's address
 	headers [][verdict.Kinds][]byte // by endpoint: the reply's headers, encoded once
+	last    []decision              // by endpoint
+}
+
+// decision is a verdict, and the version of the view that it was made on.
+type decision struct {
+	answer  verdict.Answer
+	version uint64
 }
 
 // bareReply is the reply just sent, if it is one whose content-type Envoy drops.
@@ -28,7 +34,7 @@ func setBareReply(r *config.Reply) {
 }
 
 func newChecks(p *plugin) checks {
-	c := checks{plugin: p}
+	c := checks{plugin: p, last: make([]decision, len(p.config.Endpoints))}
 	for i := range p.config.Endpoints {
 		e := &p.config.Endpoints[i]
 		peer := "source\x00address"
@@ -157,27 +163,24 @@ func setResponseHeader(name, value string) {
 func (c *checks) decide(endpoint int) verdict.Answer {
 	p := c.plugin
 	e := &p.config.Endpoints[endpoint]
-	if !trusted(&e.Trusted, c.peers[endpoint]) {
+	peer, ok := host.Property(c.peers[endpoint])
+	if !ok || !e.Trusted.Set.ContainsPeer(peer, e.Trusted.Peer == config.PeerConnection) {
 		return verdict.Refuse(e)
 	}
 	p.view.catchUp(p.metrics.snapshotWrites)
 	if e.Kind == config.KindStatus {
 		return verdict.Answer{Kind: verdict.Shown}
 	}
-	return verdict.Decide(p.config, e, p.view.record, e.Maintenance.RouteMetadata && routeInMaintenance(), &p.ticked)
-}
-
-// trusted reports whether the request's peer, whose address a property holds, is one of the load balancer's.
-func trusted(t *config.Trusted, property string) bool {
-	value, ok := host.Property(property)
-	if !ok {
-		return false
+	if e.Maintenance.RouteMetadata && routeInMaintenance() {
+		return verdict.Decide(p.config, e, p.view.record, true, &p.ticked)
 	}
-	addr, connection, ok := trust.ParsePeer(value)
-	if !ok || t.Peer == config.PeerConnection && !connection {
-		return false
+	// Without an end of maintenance to wait for, a verdict holds until the record or the time of the last tick changes.
+	last := &c.last[endpoint]
+	if last.version != p.view.version || p.view.timed {
+		last.answer = verdict.Decide(p.config, e, p.view.record, false, &p.ticked)
+		last.version = p.view.version
 	}
-	return t.Set.Contains(addr)
+	return last.answer
 }
 
 // routeInMaintenance reads the metadata of the route that Envoy chose for the request.

@@ -21,6 +21,7 @@ func (p *plugin) OnTick() {
 		p.write()
 	}
 	p.ticked.at = p.clock.Monotonic()
+	p.view.version++
 	host.OpenScratch()
 	p.view.refresh()
 	host.CloseScratch()

@@ -10,16 +10,18 @@ import (
 
 // view is this VM's copy of the shared record.
 type view struct {
-	key    string
-	record *snapshot.Record // nil while there is none
-	cas    uint32           // of the stored form that record was decoded from
-	writes uint64           // how many times records had been written when this VM last looked
-	space  *snapshot.Record // what record points to when it is not nil
-	buffer []byte           // for encoding
+	key     string
+	record  *snapshot.Record // nil while there is none
+	cas     uint32           // of the stored form that record was decoded from
+	writes  uint64           // how many times records had been written when this VM last looked
+	version uint64           // changes with record, and on ticks; never 0
+	timed   bool             // record has a key that is on until some time
+	space   *snapshot.Record // what record points to when it is not nil
+	buffer  []byte           // for encoding
 }
 
 func newView(c *config.Config, key string) view {
-	return view{key: key, space: snapshot.New(len(c.Keys), len(c.Probes), 0)}
+	return view{key: key, version: 1, space: snapshot.New(len(c.Keys), len(c.Probes), 0)}
 }
 
 // catchUp is refresh for a health check. The counter of writes says whether any VM has written since this one looked:
@@ -38,15 +40,20 @@ func (v *view) catchUp(counter sdk.Metric) {
 func (v *view) refresh() {
 	stored, cas, ok := host.SharedData(v.key)
 	if !ok {
-		v.record = nil
+		v.record, v.timed = nil, false
+		v.version++
 		return
 	}
 	if v.record != nil && v.cas == cas {
 		return
 	}
-	v.record, v.cas = nil, cas
+	v.record, v.cas, v.timed = nil, cas, false
+	v.version++
 	if v.space.Decode(stored) {
 		v.record = v.space
+		for i := range v.record.Keys {
+			v.timed = v.timed || v.record.Keys[i].Switch.Until != 0
+		}
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// built makes a small module as a compiler would: one imported function, then one function for each export, of its
-// export's type, that returns 0 if it returns anything.
+// built makes a small module as a compiler would: one imported function, env.called, then one function for each export,
+// of its export's type, that calls the imported one and returns 0 if it returns anything. It exports its memory too.
 func built(exports ...string) []byte {
 	types := map[string]byte{
 		"_initialize": 0, "healthgate_entry": 1, "healthgate_on_memory_allocate": 2, "healthgate_on_done": 2,
@@ -24,22 +24,23 @@ func built(exports ...string) []byte {
 	for i, name := range exports {
 		functions = append(functions, []byte{types[name]})
 		names = append(names, append(appendSized(nil, name), functionExport, byte(i+1)))
-		body := []byte{0, opEnd}
+		body := []byte{0, opCall, 0}
 		if t := types[name]; t != 0 && t != 3 {
-			body = []byte{0, opI32Const, 0, opEnd}
+			body = append(body, opI32Const, 0)
 		}
-		codes = append(codes, appendSized(nil, body))
+		codes = append(codes, appendSized(nil, append(body, opEnd)))
 	}
+	names = append(names, append(appendSized(nil, "memory"), 2, 0))
 	return module{
 		{1, vector([]byte{0x60, 0, 0}, []byte{0x60, 0, 1, typeI32}, []byte{0x60, 1, typeI32, 1, typeI32},
 			[]byte{0x60, 2, typeI32, typeI32, 0}, []byte{0x60, 3, typeI32, typeI32, typeI32, 1, typeI32})},
-		{importSection, vector([]byte("\x03env\x01f\x00\x00"))},
+		{importSection, vector([]byte("\x03env\x06called\x00\x00"))},
 		{functionSection, vector(functions...)},
 		{5, vector([]byte{0, 1})}, // a memory
 		{globalSection, vector([]byte{typeI32, 0, opI32Const, 7, opEnd})},
 		{exportSection, vector(names...)},
 		{codeSection, vector(codes...)},
-		{0, []byte("\x01x")},
+		{0, []byte("\x01xy")},
 	}.encode()
 }
 
@@ -73,12 +74,12 @@ func TestLink(t *testing.T) {
 	want := []export{
 		{"proxy_on_tick", functionExport, 1}, {"_initialize", functionExport, 11},
 		{"proxy_on_memory_allocate", functionExport, 12}, {"proxy_on_context_create", functionExport, 13},
-		{"proxy_on_done", functionExport, 14}, {"proxy_on_response_headers", functionExport, 15},
+		{"proxy_on_done", functionExport, 14}, {"proxy_on_response_headers", functionExport, 15}, {"memory", 2, 0},
 	}
 	if got := exportsOf(t, out); !slices.Equal(got, want) {
 		t.Errorf("got\n%v\nwant\n%v", got, want)
 	}
-	if !bytes.HasSuffix(out, []byte("\x00\x02\x01x")) {
+	if !bytes.HasSuffix(out, []byte("\x00\x03\x01xy")) {
 		t.Error("the section that link does not know has changed")
 	}
 }

@@ -17,7 +17,7 @@ type Request interface {
 // Table finds endpoints by path.
 type Table struct {
 	endpoints []config.Endpoint
-	routes    []route // sorted; a look-up in TinyGo's maps allocates
+	routes    []route // sorted by the length of the path; a look-up in TinyGo's maps allocates
 }
 
 // route is one path of one endpoint.
@@ -34,7 +34,7 @@ func NewTable(endpoints []config.Endpoint) *Table {
 			t.routes = append(t.routes, route{path, i})
 		}
 	}
-	sort.SliceStable(t.routes, func(i, j int) bool { return t.routes[i].path < t.routes[j].path })
+	sort.SliceStable(t.routes, func(i, j int) bool { return len(t.routes[i].path) < len(t.routes[j].path) })
 	return t
 }
 
@@ -42,31 +42,32 @@ func NewTable(endpoints []config.Endpoint) *Table {
 // query is ignored, and nothing in it is decoded: a miss only sends the request on, while a wide match could hide a
 // route of the application.
 func (t *Table) Find(path string, r Request) int {
-	if i := strings.IndexByte(path, '?'); i >= 0 {
-		path = path[:i]
-	}
-	for _, route := range t.routes[t.first(path):] {
-		if route.path != path {
-			break
-		}
-		if accepts(&t.endpoints[route.endpoint], r) {
-			return route.endpoint
+	i := t.find(path, r)
+	if i < 0 {
+		if query := strings.IndexByte(path, '?'); query >= 0 {
+			i = t.find(path[:query], r)
 		}
 	}
-	return -1
+	return i
 }
 
-// first returns the index of the first route whose path is not less than the given one.
-func (t *Table) first(path string) int {
+// find is Find for a path without a query. It compares lengths first: most paths of the application differ from every
+// endpoint's in that.
+func (t *Table) find(path string, r Request) int {
 	from, to := 0, len(t.routes)
 	for from < to {
-		if i := (from + to) / 2; t.routes[i].path < path {
+		if i := (from + to) / 2; len(t.routes[i].path) < len(path) {
 			from = i + 1
 		} else {
 			to = i
 		}
 	}
-	return from
+	for ; from < len(t.routes) && len(t.routes[from].path) == len(path); from++ {
+		if t.routes[from].path == path && accepts(&t.endpoints[t.routes[from].endpoint], r) {
+			return t.routes[from].endpoint
+		}
+	}
+	return -1
 }
 
 func accepts(e *config.Endpoint, r Request) bool {

@@ -56,6 +56,13 @@ func FuzzParsePeer(f *testing.F) {
 	everyone := NewSet([]netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")})
 	f.Fuzz(func(t *testing.T, s string) {
 		addr, connection, ok := ParsePeer(s)
+		if everyone.ContainsPeer(s, false) != ok || everyone.ContainsPeer(s, true) != (ok && connection) {
+			t.Errorf("%q: ContainsPeer disagrees with ParsePeer: connection %t, ok %t", s, connection, ok)
+		}
+		if number, port, ok4 := parsePeer4(s); ok4 && (!ok || addr != netip.AddrFrom4([4]byte{
+			byte(number >> 24), byte(number >> 16), byte(number >> 8), byte(number)}) || connection != (port != 0)) {
+			t.Errorf("%q: %08x, port %d; ParsePeer says %v, ok %t", s, number, port, addr, ok)
+		}
 		if ap, err := netip.ParseAddrPort(s); err == nil && (!ok || addr != plain(ap.Addr()) || connection != (ap.Port() != 0)) {
 			t.Errorf("%q: %v, connection %t, ok %t; net/netip says %v", s, addr, connection, ok, ap)
 		} else if _, bare := netip.ParseAddr(s); err != nil && (connection || ok != (bare == nil)) {
