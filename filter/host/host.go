@@ -38,13 +38,16 @@ func (h Headers) Get(name string) (string, bool) {
 		nameSize := int(binary.LittleEndian.Uint32(h[i:]))
 		valueSize := int(binary.LittleEndian.Uint32(h[i+4:]))
 		value := text + nameSize + 1
-		if nameSize == len(name) && string(h[text:text+nameSize]) == name {
-			return unsafe.String(unsafe.SliceData(h[value:]), valueSize), true
+		if nameSize == len(name) && h.text(text, nameSize) == name {
+			return h.text(value, valueSize), true
 		}
 		text = value + valueSize + 1
 	}
 	return "", false
 }
+
+// text returns a part of the map without a copy.
+func (h Headers) text(from, size int) string { return unsafe.String(unsafe.SliceData(h[from:]), size) }
 
 // EncodeHeaders returns the headers as a proxy-wasm serialized map (ABI 0.2.1, "Serialization"): the number of pairs,
 // the lengths of each name and value as little-endian 32-bit numbers, then every name and value with a zero byte
