@@ -26,16 +26,19 @@ func (f *Fleet) startEnvoy(ctx context.Context, env *bench.Env, appPort int) err
 		return err
 	}
 	f.stops = append(f.stops, config.Close)
-	peer := func(p Peer, built bench.Artifact, filters ...any) {
+	routed := func(p Peer, built bench.Artifact, routes []any, filters ...any) {
 		p.Passes, p.TrafficBase, p.Missing = true, NoFilter, built.Missing
 		f.Peers = append(f.Peers, &p)
 		if p.Missing != "" || err != nil {
 			return
 		}
 		var port int
-		port, err = config.Listen(p.Name, routes(config, p.Name == directResponse), filters...)
+		port, err = config.Listen(p.Name, routes, filters...)
 		p.URL = "http://" + envoytest.Loopback(port)
 		p.CPU = func() (time.Duration, error) { return f.envoy.CPU() }
+	}
+	peer := func(p Peer, built bench.Artifact, filters ...any) {
+		routed(p, built, routes(config, p.Name == directResponse), filters...)
 	}
 	native := bench.Artifact{}
 	peer(Peer{Name: NoFilter, Brief: true}, native)
@@ -56,6 +59,9 @@ func (f *Fleet) startEnvoy(ctx context.Context, env *bench.Env, appPort int) err
 		filter := config.Wasm(m.id, m.built.Path, config.Settings())
 		wasm.Name, wasm.Ours = m.name+", gate", m.ours
 		peer(wasm, m.built, config.Gated(filter))
+		wasm.Name = m.name + ", gate by route"
+		enabled, onRoutes := byRoute(routes(config, false), filter)
+		routed(wasm, m.built, onRoutes, enabled)
 		wasm.Name = m.name + ", no gate"
 		peer(wasm, m.built, filter)
 	}
@@ -93,6 +99,22 @@ func routes(config *envoys.Config, answerChecks bool) []any {
 	normal := answer(200, application)
 	normal["match"] = envoys.Object{"prefix": "/"}
 	return []any{maintenance, check, normal}
+}
+
+// byRoute disables a filter, and enables it on the routes of checks: the other gate that costs a normal request little.
+func byRoute(routes []any, filter envoys.Object) (disabled envoys.Object, enabledOn []any) {
+	name := envoytest.At[string](filter, "name")
+	disabled = envoytest.Clone(filter)
+	disabled["disabled"] = true
+	for _, route := range routes {
+		route := route.(envoys.Object)
+		if match := envoytest.At[envoys.Object](route, "match"); match["path"] != nil {
+			route["typed_per_filter_config"] = envoys.Object{
+				name: envoytest.Any("envoy.config.route.v3.FilterConfig", envoys.Object{"config": envoys.Object{}}),
+			}
+		}
+	}
+	return disabled, routes
 }
 
 func answer(status int, body string) envoys.Object {
