@@ -182,15 +182,18 @@ func (h *Host) Close() error {
 	return nil
 }
 
-// Shutdown takes the plugin out of all threads, as a removed listener would: on_done,
-// and on_delete at once or, if the plugin answered false, once it calls proxy_done.
-// The host stays, so Advance can bring what the plugin waits for; requests get past it.
+// Shutdown takes the plugin out of all threads, as a removed listener would: on_done
+// and on_delete. A plugin that answers false to on_done does not get on_delete: Envoy
+// lets go of a VM with its last plugin, without waiting for proxy_done, and with it of
+// the callouts under way and the metrics. Shared data stays, and so does the host;
+// requests get past the plugin.
 func (h *Host) Shutdown() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.closed {
 		h.shutdown()
 		h.run(h.time.Elapsed())
+		h.metrics.Clear()
 	}
 }
 

@@ -51,6 +51,7 @@ type Stream struct {
 	// transportFailure is why the application could not be reached.
 	transportFailure string
 	detailed         bool // whether the reply has details, were they empty
+	flags            int64
 }
 
 // direction is one half of a stream at the plugin's place in the chain.
@@ -89,6 +90,24 @@ func (s *Stream) Reply() *Reply {
 	defer s.host.mu.Unlock()
 	r := s.reply
 	return &r
+}
+
+// flagDownstreamDisconnect is Envoy's response flag DC, as response.flags has it
+// (CoreResponseFlag::DownstreamConnectionTermination).
+const flagDownstreamDisconnect = 0x4000
+
+// Disconnect is the client closing its connection: the stream ends there and then, with
+// what is under way for it. It does nothing once the stream is over.
+func (s *Stream) Disconnect() {
+	s.host.mu.Lock()
+	defer s.host.mu.Unlock()
+	if s.done || !s.host.runs() {
+		return
+	}
+	s.setDetails("downstream_remote_disconnect")
+	s.flags = flagDownstreamDisconnect
+	s.reset()
+	s.host.run(s.host.time.Elapsed())
 }
 
 // begin puts the request through the chain, piece by piece.

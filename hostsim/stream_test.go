@@ -327,21 +327,26 @@ func TestLifecycle(t *testing.T) {
 			t.Error("a plugin that is gone stood in the way")
 		}
 	})
-	t.Run("shutdown when the plugin is done", func(t *testing.T) {
+	t.Run("shutdown does not wait for a plugin that is not done", func(t *testing.T) {
 		t.Parallel()
 		host := newHost(t, `trace
 			configure set_tick_period_milliseconds 1000
 			done return 0
-			tick done`)
+			tick done
+			configure define_metric 0 "m"`)
+		if _, ok := host.Metric("m"); !ok {
+			t.Error("no metric before the shutdown")
+		}
 		host.Shutdown()
 		host.Advance(3 * time.Second)
 		wantLines(t, logged(host, "worker 0"), `
 			configure(1)
 			configure set_tick_period_milliseconds 1000 = 0
-			done(1)
-			tick(1)
-			tick done = 0
-			delete(1)`)
+			configure define_metric 0 "m" = 0 4
+			done(1)`)
+		if n := host.Metrics(); len(n) != 0 {
+			t.Errorf("metrics after the shutdown: %v", n)
+		}
 	})
 }
 

@@ -52,7 +52,6 @@ type vm struct {
 	nextHTTPCall, nextGrpcCall, nextGrpcStream uint32
 	nextMetric                                 [3]uint32
 	metrics                                    map[uint32]*metrics.Stat
-	pendingDone                                bool
 }
 
 // newVM instantiates the module and runs its start functions (WasmBase::initialize).

@@ -80,14 +80,12 @@ func (h *Host) randomBelow(n uint64) uint64 { return h.random.Uint64() % n }
 // shutdown begins the plugin's end on this thread (WasmBase::startShutdown).
 func (t *thread) shutdown() {
 	v := t.vm
-	if v == nil || v.dead() || v.pendingDone || v.root == nil {
+	if v == nil || v.dead() || v.root == nil {
 		return
 	}
-	if !v.root.onDone() {
-		v.pendingDone = true
-		return
+	if v.root.onDone() {
+		v.root.onDelete()
 	}
-	v.root.onDelete()
 	v.finished()
 }
 

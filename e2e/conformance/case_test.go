@@ -50,6 +50,11 @@ type Case struct {
 	// Fatal is a case whose plugin ends Envoy's process.
 	Fatal bool
 
+	// Workers is how many worker threads there are, 1 if 0.
+	Workers int
+	// Shutdown takes the plugin's listener away after the steps.
+	Shutdown bool
+
 	// Unordered is for what happens at once: then the order of lines does not count.
 	Unordered bool
 	// Repeats is for what goes on and on, on whichever thread: then a request to an upstream and a line of the log count
@@ -62,6 +67,7 @@ type Case struct {
 // Step is one thing that is done.
 type Step struct {
 	Request *Request
+	Leave   string   // close the connection of the request once the log has this
 	Async   bool     // begin the request, and do the next step at once
 	Await   string   // wait for a line of the plugin's log that contains this
 	Post    string   // an admin action, such as /healthcheck/fail; {in 5s} is that time, as in RFC 3339
@@ -138,6 +144,9 @@ func (c *Case) config() string {
 // named puts the case's own name into a text.
 func (c *Case) named(text string) string { return strings.ReplaceAll(text, "{case}", c.slug()) }
 
+// workers is the number of worker threads.
+func (c *Case) workers() int { return max(c.Workers, 1) }
+
 // vmID is the VM's. The cases of the filter share one VM, as plugins in Istio do, unless they are alone.
 func (c *Case) vmID() string {
 	if c.Filter != "" && !c.Alone {
@@ -173,7 +182,7 @@ func (c *Case) lines(r *result) []string {
 	if c.Repeats {
 		r.once()
 	}
-	lines := r.lines(c.slug())
+	lines := r.lines(c)
 	if c.Unordered {
 		slices.Sort(lines)
 	}

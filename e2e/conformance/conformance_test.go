@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"flag"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -28,20 +29,27 @@ func TestConformance(t *testing.T) {
 	version := envoyVersion(t)
 	profile := profileOf(version)
 	chosen := regexp.MustCompile(*cases)
-	var together []*run
+	together := map[int][]*run{} // by the number of workers
+	var leaving []*run           // those whose listener is taken away
 	var batches [][]*run
 	for _, c := range corpus() {
 		if !chosen.MatchString(c.Name) {
 			continue
 		}
 		r := newRun(t, c, expected(t, c, profile))
-		if c.Alone || c.Fatal {
+		switch {
+		case c.Alone || c.Fatal:
 			batches = append(batches, []*run{r})
-		} else {
-			together = append(together, r)
+		case c.Shutdown:
+			leaving = append(leaving, r)
+		default:
+			together[c.workers()] = append(together[c.workers()], r)
 		}
 	}
-	batches = append([][]*run{together}, batches...)
+	for _, workers := range slices.Sorted(maps.Keys(together)) {
+		batches = append(batches, together[workers])
+	}
+	batches = append(batches, leaving)
 	for _, runs := range batches {
 		playAll(t, runs)
 	}
@@ -64,7 +72,7 @@ func playAll(t *testing.T, runs []*run) {
 		return
 	}
 	config := bootstrap(t, runs, func(c *Case) string { return module(t, c) })
-	j := &journal{envoy: envoytest.Launch(t, config, 1)}
+	j := &journal{envoy: envoytest.Launch(t, config, runs[0].c.workers())}
 	j.ready(t)
 	slots := make(chan struct{}, atOnce)
 	var playing sync.WaitGroup
@@ -79,6 +87,12 @@ func playAll(t *testing.T, runs []*run) {
 		}()
 	}
 	playing.Wait()
+	if runs[0].c.Shutdown {
+		removeListeners(t, config)
+		for _, r := range runs {
+			r.wait(envoytest.Limit, r.asWanted)
+		}
+	}
 	if j.gone() && runs[0].c.Fatal {
 		j.envoy.Kill() // no failure of the test's
 		return

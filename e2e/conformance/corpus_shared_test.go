@@ -98,6 +98,28 @@ var metricCases = []*Case{
 		request_headers record_metric $m 7
 		request_headers get_metric $m
 		request_headers increment_metric $m 1`, Steps: get("/")},
+	{Name: "histogram of many samples", Script: `
+		configure define_metric 2 "{case}.h" >m
+		configure record_metric $m 0
+		configure record_metric $m 1
+		request_headers record_metric $m 18446744073709551615
+		request_headers record_metric $m -1
+		request_headers get_metric $m
+		response_headers record_metric $m 250
+		log record_metric $m 250
+		log get_metric $m`, Steps: append(get("/"), get("/")...)},
+	{Name: "histogram beside a counter of its name", Script: `
+		request_headers define_metric 2 "{case}.h" >h
+		request_headers define_metric 2 "{case}.h" >again
+		request_headers define_metric 0 "{case}.h" >c
+		request_headers record_metric $again 5
+		request_headers increment_metric $h 1
+		request_headers increment_metric $again -1
+		request_headers get_metric $again
+		request_headers get_metric 6
+		request_headers record_metric 14 1
+		request_headers record_metric $c 3
+		request_headers get_metric $c`, Steps: get("/")},
 	{Name: "metrics unknown", Script: `
 		request_headers get_metric 99
 		request_headers increment_metric 99 1

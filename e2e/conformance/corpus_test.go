@@ -10,7 +10,7 @@ var groups = []group{
 	{"headers", headerCases}, {"bodies", bodyCases}, {"shared", sharedCases}, {"metrics", metricCases}, {"flow", flowCases},
 	{"replies", replyCases}, {"crashes", crashCases}, {"callouts", calloutCases}, {"grpc", grpcCases},
 	{"properties", propertyCases}, {"root", rootCases}, {"foreign functions", foreignCases}, {"traps", trapCases},
-	{"filter", append(filterCases, filterStateCases...)}, {"guests", guestCases},
+	{"threads", threadCases}, {"filter", append(filterCases, filterStateCases...)}, {"guests", guestCases},
 }
 
 // corpus is all cases.

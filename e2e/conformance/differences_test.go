@@ -131,6 +131,7 @@ func listing() string {
 const notCompared = `
 ## Not compared
 
-The clock, ids, ports, the numbers of shared data and queues (which count over a whole Envoy), and how a message is
-cut into bytes on a connection (` + "`transfer-encoding`, `connection`" + `) are not compared. Histograms are not either.
+The clock, ids, ports, and how a message is cut into bytes on a connection (` + "`transfer-encoding`, `connection`" + `) are
+not compared. The numbers of shared data and queues count over a whole Envoy: they are compared where a case has an Envoy
+to itself. Of histograms, what the host calls answer is compared, not what ` + "`/stats`" + ` shows.
 `

@@ -2,7 +2,9 @@ package conformance
 
 import (
 	"fmt"
+	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -46,8 +48,13 @@ func (r *run) play(t testing.TB, limit time.Duration) {
 		}
 		async.Wait()
 	}
-	r.wait(limit, func() bool { return slices.Equal(r.c.lines(r.result()), r.want) })
+	if !r.c.Shutdown { // that comes after the steps of all
+		r.wait(limit, r.asWanted)
+	}
 }
+
+// asWanted reports whether Envoy has shown what hostsim did.
+func (r *run) asWanted() bool { return slices.Equal(r.c.lines(r.result()), r.want) }
 
 // wait reports whether the condition came to hold.
 func (r *run) wait(limit time.Duration, condition func() bool) bool {
@@ -67,6 +74,12 @@ func (r *run) step(t testing.TB, step Step, async *sync.WaitGroup) {
 	case step.Request != nil:
 		reply := &clientReply{}
 		r.replies = append(r.replies, reply)
+		if step.Leave != "" {
+			r.leave(t, &step)
+			*reply = clientReply{reset: true}
+			r.logged(len(r.replies))
+			return
+		}
 		if !step.Async {
 			r.exchange(t, step.Request, reply)
 			r.logged(len(r.replies))
@@ -96,6 +109,23 @@ func (r *run) step(t testing.TB, step Step, async *sync.WaitGroup) {
 	case step.Turn != "":
 		r.turns.set(step.Turn, step.Status)
 	}
+}
+
+// leave sends a request, and closes the connection when the plugin has come far enough.
+func (r *run) leave(t testing.TB, step *Step) {
+	conn, err := net.Dial("tcp", envoytest.Loopback(r.port))
+	if err != nil {
+		t.Errorf("%s: %v", r.c.Name, err)
+		return
+	}
+	before := r.journal.count(r.c.slug(), step.Leave)
+	if _, err := conn.Write([]byte(strings.Join(step.Request.pieces(), ""))); err != nil {
+		t.Errorf("%s: %v", r.c.Name, err)
+	}
+	if !r.wait(envoytest.Limit, func() bool { return r.journal.count(r.c.slug(), step.Leave) > before }) {
+		t.Errorf("%s: the log never had %q", r.c.Name, step.Leave)
+	}
+	_ = conn.Close()
 }
 
 // logged waits until so many streams are over: what a stream does last, it does after the client has its answer.

@@ -5,11 +5,14 @@ import (
 	"strings"
 )
 
-// rules replace what differs from run to run, clocks, ids and ports, on either side.
-var rules = []struct {
+// rule replaces what differs from run to run.
+type rule struct {
 	pattern *regexp.Regexp
 	with    string
-}{
+}
+
+// rules replace what differs from run to run, clocks, ids and ports, on either side.
+var rules = []rule{
 	{regexp.MustCompile(`127\.0\.0\.1:[1-9][0-9]*`), "127.0.0.1:PORT"},
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "UUID"},
 	{regexp.MustCompile(`[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT`), "DATE"},
@@ -23,17 +26,26 @@ var rules = []struct {
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "TIME"},
 	{regexp.MustCompile(`(It's) \d{19}: random value: \d+`), "$1 NANOSECONDS: random value: N"},
 	{regexp.MustCompile(`It's \d{4}-.* UTC, your lucky number is \d+`), "It's NOW, your lucky number is N"},
-	// Numbers that count over a whole Envoy, which runs many cases.
+}
+
+// sharedRules replace the numbers that count over a whole Envoy, if that runs many cases.
+var sharedRules = []rule{
 	{regexp.MustCompile(`(get_shared_data .* = 0 ".*"(?: null)?) \d+$`), "$1 CAS"},
 	{regexp.MustCompile(`((?:register|resolve)_shared_queue .* = 0) \d+$`), "$1 QUEUE"},
 	{regexp.MustCompile(`(queue_ready\(\d+) \d+\)$`), "$1 QUEUE)"},
 }
 
-func normal(line, slug string) string {
+func normal(line, slug string, shared bool) string {
 	if slug != "" {
 		line = strings.ReplaceAll(line, slug, "CASE")
 	}
 	for _, r := range rules {
+		line = r.pattern.ReplaceAllString(line, r.with)
+	}
+	if !shared {
+		return line
+	}
+	for _, r := range sharedRules {
 		line = r.pattern.ReplaceAllString(line, r.with)
 	}
 	return line

@@ -45,7 +45,7 @@ type logLine struct {
 }
 
 // lines is the result as text, to be compared line by line.
-func (r *result) lines(slug string) []string {
+func (r *result) lines(c *Case) []string {
 	var out []string
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if r.crashed {
@@ -83,7 +83,7 @@ func (r *result) lines(slug string) []string {
 		add("metric: %s", m)
 	}
 	for i, line := range out {
-		out[i] = normal(line, slug)
+		out[i] = normal(line, c.slug(), !c.Alone)
 	}
 	return out
 }
@@ -102,7 +102,7 @@ func (r *result) once() {
 func distinct[T any](all []T) (kept []T) {
 	seen := map[string]bool{}
 	for _, one := range all {
-		if text := normal(fmt.Sprint(one), ""); !seen[text] {
+		if text := normal(fmt.Sprint(one), "", true); !seen[text] {
 			seen[text] = true
 			kept = append(kept, one)
 		}

@@ -33,6 +33,9 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 		hostsim.Upstream("refused", turns), hostsim.Upstream("empty", nil),
 		hostsim.Admin("envoy_admin"), nodeOption, hostsim.EnableTrailers(true), cel.Option(),
 	}
+	if c.Workers > 0 {
+		opts = append(opts, hostsim.Workers(c.Workers))
+	}
 	if c.Limit > 0 {
 		opts = append(opts, hostsim.BufferLimit(c.Limit))
 	}
@@ -59,16 +62,22 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 	if c.Policy == hostsim.FailReload {
 		host.Advance(2 * time.Second) // on Envoy, the back-off is over long before the first request
 	}
-	s := &simulation{t, c, host, turns, nil}
+	s := &simulation{t, c, host, turns, nil, map[*hostsim.Stream]bool{}}
 	for _, step := range c.Steps {
 		s.step(step)
 	}
 	for _, stream := range s.streams {
 		s.until(stream.Done)
 	}
+	if c.Shutdown {
+		host.Shutdown()
+	}
 	host.Advance(settle)
 	for _, stream := range s.streams {
 		reply := stream.Reply()
+		if s.left[stream] {
+			reply = &hostsim.Reply{Reset: true, Code: reply.Code, Details: reply.Details}
+		}
 		r.replies = append(r.replies, clientReply{reply.Status, reply.Header, string(reply.Body), reply.Trailer, reply.Reset})
 		if stream.Done() {
 			r.details = append(r.details, details(reply.Code, reply.Details))
@@ -81,7 +90,7 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 	}
 	r.log = simLog(host.Logs())
 	for _, m := range host.Metrics() {
-		if m.Samples == nil && !strings.HasSuffix(m.Name, ".h") && strings.HasPrefix(m.Name, c.metrics()) {
+		if m.Kind < histogram && strings.HasPrefix(m.Name, c.metrics()) {
 			r.metrics = append(r.metrics, metric(m.Name, m.Value))
 		}
 	}
@@ -103,6 +112,9 @@ func machineAddress(t testing.TB) string {
 	return "127.0.0.1"
 }
 
+// histogram is the kind of the metrics that Envoy's /stats does not show as a number.
+const histogram = 2
+
 // settle is virtual time at the end of a case, for what is under way.
 const settle = 300 * time.Millisecond
 
@@ -112,6 +124,7 @@ type simulation struct {
 	host    *hostsim.Host
 	turns   *turns
 	streams []*hostsim.Stream
+	left    map[*hostsim.Stream]bool // whose client left
 }
 
 func (s *simulation) step(step Step) {
@@ -120,6 +133,11 @@ func (s *simulation) step(step Step) {
 	case step.Request != nil:
 		stream := s.host.Worker(0).Start(s.request(step.Request))
 		s.streams = append(s.streams, stream)
+		if step.Leave != "" {
+			s.until(func() bool { return strings.Contains(s.host.LogText(), step.Leave) })
+			stream.Disconnect()
+			s.left[stream] = true
+		}
 		if !step.Async {
 			s.until(stream.Done)
 		}

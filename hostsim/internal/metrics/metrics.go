@@ -101,6 +101,13 @@ func (s *Store) Lookup(name string) (uint64, bool) {
 	return 0, false
 }
 
+// Clear forgets all stats.
+func (s *Store) Clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.stats)
+}
+
 // Kind is what the stat was defined as.
 func (st *Stat) Kind() Kind { return st.kind }
 
