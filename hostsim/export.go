@@ -69,7 +69,7 @@ var exportTypes = map[string]exportType{
 // which are never called.
 type exports [exportCount]api.Function
 
-func (e *exports) bind(m api.Module) {
+func (e *exports) bind(m api.Module, p Profile) {
 	for i, name := range exportNames {
 		e[i] = m.ExportedFunction(name)
 	}
@@ -77,6 +77,9 @@ func (e *exports) bind(m api.Module) {
 		e[expStart] = nil // a reactor's _initialize wins over _start
 	} else {
 		e[expMain], e[expMainVoid] = nil, nil
+	}
+	if p == Envoy136 {
+		e[expMainVoid] = nil // proxy-wasm-cpp-host#500 came later
 	}
 }
 

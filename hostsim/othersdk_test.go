@@ -17,7 +17,7 @@ import (
 
 const otherGuests = "testdata/guests"
 
-// TestGuestsAsPublished holds the plugins of other SDKs to the sums that make guests wrote.
+// TestGuestsAsPublished holds the plugins of other SDKs, and of none, to the sums that make guests wrote.
 func TestGuestsAsPublished(t *testing.T) {
 	t.Parallel()
 	sums, err := os.Open(filepath.Join(otherGuests, "SHA256SUMS"))
@@ -41,7 +41,7 @@ func TestGuestsAsPublished(t *testing.T) {
 	}
 }
 
-// otherHost loads a plugin of another SDK, and closes its host with the test.
+// otherHost loads a plugin of another SDK or of none, and closes its host with the test.
 func otherHost(t *testing.T, guest string, opts ...hostsim.Option) *hostsim.Host {
 	t.Helper()
 	wasm, err := os.ReadFile(filepath.Join(otherGuests, guest+".wasm"))
@@ -68,7 +68,7 @@ var echoBody = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	w.Write([]byte(b.String()))
 })
 
-// TestOtherSDKs runs the examples of other SDKs, and looks at what their clients, their operators and the log see.
+// TestOtherSDKs runs the examples of other SDKs and a plugin of none, and looks at what their clients, their operators and the log see.
 func TestOtherSDKs(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -175,6 +175,14 @@ func TestOtherSDKs(t *testing.T) {
 			h.Advance(time.Second)
 			wantLog(t, h, "OnPluginStart from Go!", "It's 1893553446", "OnTick called")
 		}},
+		{"c reactor", "c-reactor", nil, wantGreeting("hello from C", "constructed 1 time")},
+		{"c command", "c-command", []hostsim.Option{hostsim.PluginConfig("from the operator"), hostsim.Env("HOME", "/here")},
+			wantGreeting("from the operator", "constructed 1 time, main saw 0 arguments", "HOME is /here")},
+		// Its malloc asks WASI for files, which no Envoy allows.
+		{"c command that constructs again", "c-command_wrapped", nil, func(t *testing.T, h *hostsim.Host) {
+			wantReply(t, h.Worker(0).Get("/"), 503, "", false)
+			wantLog(t, h, "Function: malloc failed: restricted_callback: wasi_snapshot_preview1.fd_prestat_get")
+		}},
 	} {
 		for _, profile := range []hostsim.Profile{hostsim.Envoy136, hostsim.Envoy140} {
 			t.Run(c.name+"/"+profile.String(), func(t *testing.T) {
@@ -182,6 +190,25 @@ func TestOtherSDKs(t *testing.T) {
 				c.run(t, otherHost(t, c.guest, append([]hostsim.Option{profile}, c.opts...)...))
 			})
 		}
+	}
+}
+
+// wantGreeting is what the plugin in C does.
+func wantGreeting(greeting string, logged ...string) func(t *testing.T, h *hostsim.Host) {
+	return func(t *testing.T, h *hostsim.Host) {
+		t.Helper()
+		passed, refused := h.Worker(0).Get("/hello"), h.Worker(0).Get("/refuse/this")
+		wantReply(t, passed, 200, "application", true)
+		wantReply(t, refused, 403, greeting, false)
+		if passed.Header.Get("x-greeting") != greeting || refused.Header.Get("x-from") != "C" {
+			t.Errorf("%v, %v", passed.Header, refused.Header)
+		}
+		if got := h.UpstreamRequests("application")[0].Header.Get("x-greeting"); got != greeting {
+			t.Errorf("the application saw x-greeting: %q", got)
+		}
+		wantLog(t, h, append(logged, "worker 0 [error] no file: Capabilities insufficient",
+			"worker 0 [info] the greeting is "+greeting, "worker 0 [info] stream 2: /hello, end of stream 1",
+			"worker 0 [error] stream 2 ends at 2030-01-02T03:04:05Z, monotonic clock works")...)
 	}
 }
 

@@ -78,7 +78,7 @@ func newVM(h *Host, t *thread, role string) *vm {
 	}
 	v.mod, v.mem = mod, mod.Memory()
 	v.interrupt = mod.ExportedGlobal(wasmbin.Interrupt).(api.MutableGlobal)
-	v.fns.bind(mod)
+	v.fns.bind(mod, v.host.cfg.profile)
 	if start := mod.ExportedFunction(wasmbin.Start); start != nil {
 		v.callFunction(v.vmContext, start, "start")
 	}

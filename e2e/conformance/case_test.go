@@ -18,7 +18,7 @@ type Case struct {
 	Script string
 	// Filter is a configuration of healthgate's own filter, which then takes the script's place.
 	Filter string
-	// Guest is a plugin of hostsim/testdata/guests in the script's place, made with an SDK for another language, and
+	// Guest is a plugin of hostsim/testdata/guests in the script's place, made with another SDK or none, and
 	// Config is its configuration.
 	Guest, Config string
 	// ABI021 takes the guest for the newer ABI.

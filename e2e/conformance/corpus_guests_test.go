@@ -5,7 +5,7 @@ var secretBody = []Step{
 	{Request: &Request{Path: "/secret"}}, {Request: &Request{Path: "/echo"}}, {Request: &Request{Path: "/none"}},
 }
 
-// guestCases run the examples of other SDKs, see hostsim/testdata/guests.
+// guestCases run the plugins of other SDKs and of none, see hostsim/testdata/guests.
 var guestCases = []*Case{
 	{Name: "rust headers", Guest: "rust-http_headers", Steps: []Step{
 		{Request: &Request{Path: "/hello"}}, {Request: &Request{Path: "/fields"}},
@@ -37,4 +37,7 @@ var guestCases = []*Case{
 	{Name: "tinygo postponed", Guest: "tinygo-postpone_requests", Steps: append(get("/"), get("/echo")...)},
 	{Name: "tinygo shared data", Guest: "tinygo-shared_data", Steps: append(get("/"), get("/")...)},
 	{Name: "tinygo timer", Guest: "tinygo-helloworld", Repeats: true, Steps: append(get("/"), Step{Await: "OnTick called"})},
+	{Name: "c reactor", Guest: "c-reactor", Steps: append(get("/fields"), get("/refuse/this")...)},
+	{Name: "c command", Guest: "c-command", Config: "from the operator", Steps: append(post("/echo", "a body"), get("/refuse")...)},
+	{Name: "c command that constructs again", Guest: "c-command_wrapped", Steps: append(get("/"), get("/")...)},
 }
