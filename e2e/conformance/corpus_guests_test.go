@@ -18,7 +18,7 @@ var guestCases = []*Case{
 	{Name: "rust config that is no UTF-8", Guest: "rust-http_config", Config: "\u00e9\u00fc", Steps: get("/")},
 	{Name: "rust callout", Guest: "rust-http_auth_random", Backend: "httpbin", Steps: get("/")},
 	{Name: "rust callout without a cluster", Guest: "rust-http_auth_random", Alone: true, Steps: append(get("/"), get("/")...)},
-	{Name: "rust timer", Guest: "rust-hello_world", Repeats: true, Steps: append(get("/"), Step{Await: "lucky number"})},
+	{Name: "rust timer", Guest: "rust-hello_world", Repeats: true, Steps: append(await("lucky number"), get("/")...)},
 	{Name: "tinygo headers", Guest: "tinygo-http_headers", Config: `{"header": "x-added", "value": "yes"}`, Steps: []Step{
 		{Request: &Request{Path: "/fields", Header: [][2]string{{"test", "1"}, {"X", "2"}}}},
 	}},
