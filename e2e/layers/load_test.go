@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
 
 const (
@@ -44,27 +46,15 @@ type sighting struct {
 
 func startLoad(t *testing.T, url string, clients int, pause time.Duration) *load {
 	l := &load{seen: map[string]sighting{}}
-	end := make(chan struct{})
-	var running sync.WaitGroup
+	var stops []func()
 	for range clients {
-		running.Go(func() {
-			pace := time.NewTicker(pause)
-			defer pace.Stop()
-			for {
-				select {
-				case <-end:
-					return
-				case <-pace.C:
-				}
-				l.note(get(url))
-			}
-		})
+		stops = append(stops, envoytest.Repeat(t, pause, func() { l.note(get(url)) }))
 	}
-	l.stop = sync.OnceFunc(func() {
-		close(end)
-		running.Wait()
-	})
-	t.Cleanup(l.stop)
+	l.stop = func() {
+		for _, stop := range stops {
+			stop()
+		}
+	}
 	return l
 }
 

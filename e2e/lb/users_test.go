@@ -21,30 +21,18 @@ type users struct {
 
 func startUsers(t *testing.T, number int, h *haproxy) *users {
 	u := &users{}
-	end := make(chan struct{})
-	var running sync.WaitGroup
 	url := "http://" + envoytest.Loopback(h.port) + "/shop"
+	var stops []func()
 	for range number {
 		client := &http.Client{Timeout: envoytest.Limit, Transport: &http.Transport{}}
-		running.Go(func() {
-			defer client.CloseIdleConnections()
-			pace := time.NewTicker(10 * time.Millisecond)
-			defer pace.Stop()
-			for {
-				select {
-				case <-end:
-					return
-				case <-pace.C:
-				}
-				u.note(visit(client, url))
-			}
-		})
+		t.Cleanup(client.CloseIdleConnections)
+		stops = append(stops, envoytest.Repeat(t, 10*time.Millisecond, func() { u.note(visit(client, url)) }))
 	}
-	u.stop = sync.OnceFunc(func() {
-		close(end)
-		running.Wait()
-	})
-	t.Cleanup(u.stop)
+	u.stop = func() {
+		for _, stop := range stops {
+			stop()
+		}
+	}
 	return u
 }
 

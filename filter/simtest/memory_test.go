@@ -8,7 +8,6 @@ package simtest
 import (
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -22,15 +21,7 @@ var manyChecks = flag.Int("checks", 20_000, "how many checks the tests of the pl
 
 // countingModule is the filter built with the tag healthgate_faults, which reports its VM's memory.
 var countingModule = sync.OnceValues(func() ([]byte, error) {
-	path := os.Getenv("HEALTHGATE_FAULTY_WASM")
-	if path == "" {
-		path = "../../build/healthgate_faults.wasm"
-	}
-	wasm, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("%w: run `make filter-faults` first, or set HEALTHGATE_FAULTY_WASM", err)
-	}
-	return wasm, nil
+	return build("healthgate_faults.wasm", "HEALTHGATE_FAULTY_WASM", "filter-faults")
 })
 
 func newCounting(t *testing.T, config string, opts ...hostsim.Option) *sim {

@@ -13,17 +13,20 @@ import (
 )
 
 // module is the compiled filter.
-var module = sync.OnceValues(func() ([]byte, error) {
-	path := os.Getenv("HEALTHGATE_WASM")
+var module = sync.OnceValues(func() ([]byte, error) { return build("healthgate.wasm", "HEALTHGATE_WASM", "filter") })
+
+// build reads a build of the filter: the one that the environment names, or what a make target made.
+func build(file, variable, target string) ([]byte, error) {
+	path := os.Getenv(variable)
 	if path == "" {
-		path = "../../build/healthgate.wasm"
+		path = "../../build/" + file
 	}
 	wasm, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w: run `make filter` first, or set HEALTHGATE_WASM", err)
+		return nil, fmt.Errorf("%w: run `make %s` first, or set %s", err, target, variable)
 	}
 	return wasm, nil
-})
+}
 
 // watchdog is the configuration of a service with three nodes, as the shipped bootstrap has it.
 const watchdog = `{
