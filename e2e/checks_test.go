@@ -59,6 +59,9 @@ func testNodes(t *testing.T, b *bench) {
 func testGone(t *testing.T, b *bench) {
 	b.app.Vanish()
 	b.within(t, interval+timeout+slack, 503, "FAILED")
+	for _, node := range nodes { // the check fails with the first of them; the log is to tell of each
+		b.becomes(t, "wasmcustom.healthgate_probe_up.probe."+node, 0)
+	}
 	b.balancer.get(t, empty).is(t, 200, "") // it asks no node
 	b.app.Return()
 	b.within(t, 2*interval+timeout+slack, 200, "OK")
