@@ -58,7 +58,7 @@ func (p *plugin) lead() {
 	p.view.refresh()
 	p.monitor = monitor.New(p.config, p.view.take(), p.clock, p)
 	p.tickEvery(monitor.TickPeriod(p.config))
-	p.metrics.leaderChanges.Increment()
+	host.Increment(p.metrics.leaderChanges)
 	sdk.LogInfo(prefix + "leader: this VM probes and polls now")
 }
 
@@ -80,7 +80,7 @@ func (p *plugin) write() {
 		p.follow()
 		return
 	}
-	p.metrics.snapshotWrites.Increment()
+	host.Increment(p.metrics.snapshotWrites)
 	if p.monitor.Written() {
 		p.metrics.publish(p.monitor)
 	}
@@ -138,5 +138,5 @@ func responseBody(size int) []byte {
 
 func (p *plugin) Info(text string)                { sdk.LogInfo(prefix + text) }
 func (p *plugin) Warn(text string)                { sdk.LogWarn(prefix + text) }
-func (p *plugin) CalloutFailed(c monitor.Callout) { p.metrics.calloutFailures[c].Increment() }
-func (p *plugin) ValueUnrecognized()              { p.metrics.unrecognized.Increment() }
+func (p *plugin) CalloutFailed(c monitor.Callout) { host.Increment(p.metrics.calloutFailures[c]) }
+func (p *plugin) ValueUnrecognized()              { host.Increment(p.metrics.unrecognized) }

@@ -2,8 +2,8 @@ package main
 
 import (
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/host"
 	"github.com/healthgate/healthgate/filter/monitor"
-	"github.com/healthgate/healthgate/filter/sdk"
 	"github.com/healthgate/healthgate/filter/verdict"
 )
 
@@ -11,47 +11,47 @@ import (
 // bootstrap's stats_tags turn them into labels.
 type metrics struct {
 	config          *config.Config
-	checks          [][verdict.Kinds]sdk.Metric // by endpoint; those of its kind
-	maintenance     []sdk.Metric                // by endpoint; only of kind health_check
-	probeUp         []sdk.Metric                // by probe
-	calloutFailures []sdk.Metric                // by callout
-	draining        sdk.Metric
-	snapshotAge     sdk.Metric
-	snapshotWrites  sdk.Metric
-	leaderChanges   sdk.Metric
-	unrecognized    sdk.Metric
+	checks          [][verdict.Kinds]host.Metric // by endpoint; those of its kind
+	maintenance     []host.Metric                // by endpoint; only of kind health_check
+	probeUp         []host.Metric                // by probe
+	calloutFailures []host.Metric                // by callout
+	draining        host.Metric
+	snapshotAge     host.Metric
+	snapshotWrites  host.Metric
+	leaderChanges   host.Metric
+	unrecognized    host.Metric
 }
 
 func defineMetrics(c *config.Config) metrics {
 	m := metrics{
 		config:         c,
-		draining:       sdk.DefineGauge("healthgate_draining"),
-		snapshotAge:    sdk.DefineGauge("healthgate_snapshot_age_seconds"),
-		snapshotWrites: sdk.DefineCounter("healthgate_snapshot_writes_total"),
-		leaderChanges:  sdk.DefineCounter("healthgate_leader_changes_total"),
-		unrecognized:   sdk.DefineCounter("healthgate_runtime_values_unrecognized_total"),
+		draining:       host.DefineGauge("healthgate_draining"),
+		snapshotAge:    host.DefineGauge("healthgate_snapshot_age_seconds"),
+		snapshotWrites: host.DefineCounter("healthgate_snapshot_writes_total"),
+		leaderChanges:  host.DefineCounter("healthgate_leader_changes_total"),
+		unrecognized:   host.DefineCounter("healthgate_runtime_values_unrecognized_total"),
 	}
 	for i := range c.Endpoints {
 		tag := ".endpoint." + c.Endpoints[i].Name
-		var kinds [verdict.Kinds]sdk.Metric
-		var maintenance sdk.Metric
+		var kinds [verdict.Kinds]host.Metric
+		var maintenance host.Metric
 		isStatus := c.Endpoints[i].Kind == config.KindStatus
 		for k := range kinds {
 			if kind := verdict.Kind(k); kind == verdict.Untrusted || (kind == verdict.Shown) == isStatus {
-				kinds[k] = sdk.DefineCounter("healthgate_checks_total" + tag + ".verdict." + kind.String())
+				kinds[k] = host.DefineCounter("healthgate_checks_total" + tag + ".verdict." + kind.String())
 			}
 		}
 		if !isStatus {
-			maintenance = sdk.DefineGauge("healthgate_maintenance" + tag)
+			maintenance = host.DefineGauge("healthgate_maintenance" + tag)
 		}
 		m.checks = append(m.checks, kinds)
 		m.maintenance = append(m.maintenance, maintenance)
 	}
 	for i := range c.Probes {
-		m.probeUp = append(m.probeUp, sdk.DefineGauge("healthgate_probe_up.probe."+c.Probes[i].Name))
+		m.probeUp = append(m.probeUp, host.DefineGauge("healthgate_probe_up.probe."+c.Probes[i].Name))
 	}
 	for _, name := range monitor.CalloutNames(c) {
-		m.calloutFailures = append(m.calloutFailures, sdk.DefineCounter("healthgate_callout_failures_total.callout."+name))
+		m.calloutFailures = append(m.calloutFailures, host.DefineCounter("healthgate_callout_failures_total.callout."+name))
 	}
 	return m
 }
@@ -61,13 +61,13 @@ func defineMetrics(c *config.Config) metrics {
 func (m *metrics) publish(from *monitor.Monitor) {
 	for i, gauge := range m.maintenance {
 		if m.config.Endpoints[i].Kind == config.KindHealthCheck {
-			gauge.Set(number(from.Maintenance(i)))
+			host.Set(gauge, number(from.Maintenance(i)))
 		}
 	}
 	for i, gauge := range m.probeUp {
-		gauge.Set(number(from.Record.Probes[i].Healthy))
+		host.Set(gauge, number(from.Record.Probes[i].Healthy))
 	}
-	m.draining.Set(number(from.Record.Draining))
+	host.Set(m.draining, number(from.Record.Draining))
 }
 
 func number(b bool) uint64 {

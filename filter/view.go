@@ -27,7 +27,7 @@ func newView(c *config.Config, key string) view {
 // catchUp is refresh for a health check. The counter of writes says whether any VM has written since this one looked:
 // reading it costs a fraction of reading shared data. It belongs to the process, so other configurations' writes count
 // too and do no harm. It stands at 0 before the first write, and always where the operator's stats_matcher rejects it.
-func (v *view) catchUp(counter sdk.Metric) {
+func (v *view) catchUp(counter host.Metric) {
 	writes := host.CounterValue(counter)
 	if writes == v.writes && writes != 0 {
 		return

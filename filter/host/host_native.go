@@ -61,14 +61,20 @@ func SharedData(key string) (value []byte, cas uint32, ok bool) {
 	return value, cas, err == nil
 }
 
+// DefineCounter defines a counter.
+func DefineCounter(name string) Metric { return Metric(sdk.DefineCounter(name)) }
+
+// DefineGauge defines a gauge.
+func DefineGauge(name string) Metric { return Metric(sdk.DefineGauge(name)) }
+
 // Increment adds one to a counter.
-func Increment(metric sdk.Metric) { metric.Increment() }
+func Increment(metric Metric) { sdk.Metric(metric).Increment() }
 
 // Set sets a gauge.
-func Set(metric sdk.Metric, value uint64) { metric.Set(value) }
+func Set(metric Metric, value uint64) { sdk.Metric(metric).Set(value) }
 
 // CounterValue returns the value of a counter, which all VMs of the process share.
-func CounterValue(metric sdk.Metric) uint64 { return metric.Value() }
+func CounterValue(metric Metric) uint64 { return sdk.Metric(metric).Value() }
 
 // SendLocalResponse replies to the current stream; the details are lost, for no SDK carries them.
 func SendLocalResponse(status uint32, _, body string, headers []byte) {

@@ -2,11 +2,7 @@
 
 package host
 
-import (
-	"unsafe"
-
-	"github.com/healthgate/healthgate/filter/sdk"
-)
+import "unsafe"
 
 // clock_time_get of WASI preview 1. Envoy answers id 0 from the system clock and id 1 from the process's steady clock
 // (proxy-wasm-cpp-host, exports.cc, wasi_unstable_clock_time_get).
@@ -21,16 +17,19 @@ func randomGet(buffer unsafe.Pointer, size uint32) uint32
 func proxySendLocalResponse(status uint32, details unsafe.Pointer, detailsSize uint32, body unsafe.Pointer,
 	bodySize uint32, headers unsafe.Pointer, headersSize uint32, grpcStatus int32) uint32
 
+//go:wasmimport env proxy_define_metric
+func proxyDefineMetric(kind uint32, name unsafe.Pointer, nameSize uint32, id unsafe.Pointer) uint32
+
 //go:wasmimport env proxy_increment_metric
 func proxyIncrementMetric(id uint32, offset int64) uint32
 
 //go:wasmimport env proxy_get_metric
 func proxyGetMetric(id uint32, value unsafe.Pointer) uint32
 
-var instant int64 // static, because a variable whose address the host gets is allocated
-
 //go:wasmimport env proxy_record_metric
 func proxyRecordMetric(id uint32, value uint64) uint32
+
+var instant int64 // static, because a variable whose address the host gets is allocated
 
 func now(clock uint32) int64 {
 	clockTimeGet(clock, 1, unsafe.Pointer(&instant))
@@ -50,13 +49,32 @@ func Random() uint64 {
 	return n | 1
 }
 
+// proxy-wasm's kinds of metrics.
+const (
+	counter = 0
+	gauge   = 1
+)
+
+var defined uint32
+
+// DefineCounter defines a counter.
+func DefineCounter(name string) Metric { return define(counter, name) }
+
+// DefineGauge defines a gauge.
+func DefineGauge(name string) Metric { return define(gauge, name) }
+
+func define(kind uint32, name string) Metric {
+	known(proxyDefineMetric(kind, pointer(name), uint32(len(name)), unsafe.Pointer(&defined)))
+	return Metric(defined)
+}
+
 // Increment adds one to a counter.
-func Increment(metric sdk.Metric) { known(proxyIncrementMetric(uint32(metric), 1)) }
+func Increment(metric Metric) { known(proxyIncrementMetric(uint32(metric), 1)) }
 
 // Set sets a gauge.
-func Set(metric sdk.Metric, value uint64) { known(proxyRecordMetric(uint32(metric), value)) }
+func Set(metric Metric, value uint64) { known(proxyRecordMetric(uint32(metric), value)) }
 
-// known panics as the SDK does: no host forgets a metric.
+// known panics as the SDK does: every host has metrics, and forgets none.
 func known(status uint32) {
 	if status != statusOK {
 		panic("the host does not know the metric")
@@ -66,7 +84,7 @@ func known(status uint32) {
 var counterValue uint64
 
 // CounterValue returns the value of a counter, which all VMs of the process share.
-func CounterValue(metric sdk.Metric) uint64 {
+func CounterValue(metric Metric) uint64 {
 	known(proxyGetMetric(uint32(metric), unsafe.Pointer(&counterValue)))
 	return counterValue
 }
