@@ -1,7 +1,6 @@
 package config
 
 import (
-	"net/netip"
 	"strconv"
 	"strings"
 
@@ -128,7 +127,7 @@ func (r *endpointReader) trusted(endpoint *object) Trusted {
 		return Trusted{}
 	}
 	o := r.object(v, endpoint.at("trusted"))
-	var cidrs []netip.Prefix
+	var cidrs []trust.CIDR
 	given := o.each("cidrs", func(v *fastjson.Value, i int) {
 		if r.cidrs++; r.cidrs > MaxCIDRs {
 			r.fail(index(o.at("cidrs"), i), "there are more than "+strconv.Itoa(MaxCIDRs)+" CIDRs")

@@ -2,10 +2,10 @@
 package match
 
 import (
-	"sort"
 	"strings"
 
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/sorted"
 )
 
 // Request gives the parts of a request that an endpoint may look at.
@@ -17,7 +17,7 @@ type Request interface {
 // Table finds endpoints by path.
 type Table struct {
 	endpoints []config.Endpoint
-	routes    []route // sorted by the length of the path; a look-up in TinyGo's maps allocates
+	routes    []route // sorted by the length of the path, then as configured; a look-up in TinyGo's maps allocates
 }
 
 // route is one path of one endpoint.
@@ -34,7 +34,10 @@ func NewTable(endpoints []config.Endpoint) *Table {
 			t.routes = append(t.routes, route{path, i})
 		}
 	}
-	sort.SliceStable(t.routes, func(i, j int) bool { return len(t.routes[i].path) < len(t.routes[j].path) })
+	r := t.routes
+	sorted.Sort(len(r), func(i, j int) bool {
+		return len(r[i].path) < len(r[j].path) || len(r[i].path) == len(r[j].path) && r[i].endpoint < r[j].endpoint
+	}, func(i, j int) { r[i], r[j] = r[j], r[i] })
 	return t
 }
 

@@ -1,12 +1,10 @@
 package trust
 
-import "net/netip"
-
 // Providers returns the names that Provider knows.
 func Providers() []string { return []string{"azure", "gcp"} }
 
 // Provider returns the source ranges of a cloud provider's health checks, nil for an unknown name.
-func Provider(name string) []netip.Prefix {
+func Provider(name string) []CIDR {
 	var cidrs []string
 	switch name {
 	case "azure":
@@ -18,9 +16,10 @@ func Provider(name string) []netip.Prefix {
 		// front ends send user traffic from the same ranges: demand a header as well.
 		cidrs = []string{"35.191.0.0/16", "130.211.0.0/22", "2600:2d00:1:b029::/64", "2600:2d00:1:1::/64"}
 	}
-	var out []netip.Prefix
+	var out []CIDR
 	for _, c := range cidrs {
-		out = append(out, netip.MustParsePrefix(c))
+		cidr, _ := ParseCIDR(c)
+		out = append(out, cidr)
 	}
 	return out
 }

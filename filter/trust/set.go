@@ -2,99 +2,106 @@
 package trust
 
 import (
-	"encoding/binary"
-	"net/netip"
-	"sort"
 	"strings"
+
+	"github.com/healthgate/healthgate/filter/sorted"
 )
 
 // Set is a set of addresses given as CIDRs. Its look-up time grows with the logarithm of the number of CIDRs.
 // IPv4-mapped IPv6 addresses count as IPv4, in CIDRs and in look-ups.
 type Set struct {
 	ranges4 []range4 // IPv4 as numbers, because nearly every check asks for one; sorted, disjoint
-	ranges6 []range6 // IPv6, likewise
+	ranges6 []CIDR   // IPv6, likewise
 }
 
-type (
-	range4 struct{ first, last uint32 }
-	range6 struct{ first, last netip.Addr }
-)
+type range4 struct{ first, last uint32 }
+
+// CIDR is a network.
+type CIDR struct{ first, last Addr }
 
 // ParseCIDR reads "10.0.0.0/8", "fd00::/8", or a bare address as a range of one. Host bits below the prefix are
 // refused, because they usually are a slip: "10.0.0.1/8" may have been meant as one address.
-func ParseCIDR(s string) (netip.Prefix, bool) {
-	if strings.IndexByte(s, '/') < 0 {
-		addr, err := netip.ParseAddr(s)
-		if err != nil || addr.Zone() != "" {
-			return netip.Prefix{}, false
+func ParseCIDR(s string) (CIDR, bool) {
+	slash := strings.LastIndexByte(s, '/')
+	text := s
+	if slash >= 0 {
+		text = s[:slash]
+	}
+	addr, is6, zone, ok := parseAddr(text)
+	if !ok || zone {
+		return CIDR{}, false
+	}
+	bits := 128
+	if slash >= 0 {
+		if bits, ok = parseBits(s[slash+1:]); !ok {
+			return CIDR{}, false
 		}
-		return netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()), true
-	}
-	prefix, err := netip.ParsePrefix(s)
-	if err != nil {
-		return netip.Prefix{}, false
-	}
-	if addr := prefix.Addr(); addr.Is4In6() {
-		if prefix.Bits() < 96 {
-			return netip.Prefix{}, false
+		if !is6 {
+			bits += 96
 		}
-		prefix = netip.PrefixFrom(addr.Unmap(), prefix.Bits()-96)
+		if bits > 128 || addr.is4() && bits < 96 {
+			return CIDR{}, false
+		}
 	}
-	return prefix, prefix == prefix.Masked()
+	host := Addr{}.last(bits)
+	return CIDR{addr, addr.last(bits)}, addr.high&host.high == 0 && addr.low&host.low == 0
 }
 
-// NewSet makes a set of CIDRs as ParseCIDR returns them.
-func NewSet(cidrs []netip.Prefix) *Set {
-	ranges := make([]range6, 0, len(cidrs))
+// parseBits reads the length of a prefix. As in net/netip it has no sign and no zero in front.
+func parseBits(s string) (bits int, ok bool) {
+	bits, ok = parsePort(s)
+	return bits, ok && (len(s) == 1 || s[0] != '0')
+}
+
+// NewSet makes a set of CIDRs.
+func NewSet(cidrs []CIDR) *Set {
+	var v4, v6 []CIDR
 	for _, c := range cidrs {
-		ranges = append(ranges, range6{c.Addr(), lastAddr(c)})
-	}
-	sort.Slice(ranges, func(i, j int) bool {
-		order := ranges[i].first.Compare(ranges[j].first)
-		return order < 0 || order == 0 && ranges[j].last.Less(ranges[i].last)
-	})
-	// CIDRs nest or are disjoint, and of those with one start the widest comes first, so a range that starts inside the
-	// one before also ends there.
-	merged := ranges[:0]
-	for _, r := range ranges {
-		if n := len(merged); n > 0 && r.first.Compare(merged[n-1].last) <= 0 {
-			continue
-		}
-		merged = append(merged, r)
-	}
-	set := &Set{}
-	for _, r := range merged { // IPv4 comes first in netip's order
-		if r.first.Is4() {
-			set.ranges4 = append(set.ranges4, range4{number(r.first), number(r.last)})
+		if c.first.is4() {
+			v4 = append(v4, c)
 		} else {
-			set.ranges6 = append(set.ranges6, r)
+			v6 = append(v6, c)
 		}
+	}
+	set := &Set{ranges6: merge(v6)}
+	for _, c := range merge(v4) {
+		set.ranges4 = append(set.ranges4, range4{uint32(c.first.low), uint32(c.last.low)})
 	}
 	return set
 }
 
-// number returns an IPv4 address as a number.
-func number(addr netip.Addr) uint32 {
-	b := addr.As4()
-	return binary.BigEndian.Uint32(b[:])
+// merge sorts CIDRs and drops those that lie in others.
+func merge(cidrs []CIDR) []CIDR {
+	sorted.Sort(len(cidrs), func(i, j int) bool {
+		a, b := &cidrs[i], &cidrs[j]
+		return a.first.less(b.first) || a.first == b.first && b.last.less(a.last)
+	}, func(i, j int) { cidrs[i], cidrs[j] = cidrs[j], cidrs[i] })
+	// CIDRs nest or are disjoint, and of those with one start the widest comes first, so a range that starts inside the
+	// one before also ends there.
+	merged := cidrs[:0]
+	for _, c := range cidrs {
+		if n := len(merged); n == 0 || merged[n-1].last.less(c.first) {
+			merged = append(merged, c)
+		}
+	}
+	return merged
 }
 
 // Contains reports whether the address is in the set.
-func (s *Set) Contains(addr netip.Addr) bool {
-	addr = addr.Unmap()
-	if addr.Is4() {
-		return s.contains4(number(addr))
+func (s *Set) Contains(addr Addr) bool {
+	if addr.is4() {
+		return s.contains4(uint32(addr.low))
 	}
 	// sort.Search would do, here and below, but TinyGo allocates what its closure refers to.
 	from, after := 0, len(s.ranges6)
 	for from < after {
-		if i := (from + after) / 2; addr.Less(s.ranges6[i].first) {
+		if i := (from + after) / 2; addr.less(s.ranges6[i].first) {
 			after = i
 		} else {
 			from = i + 1
 		}
 	}
-	return after > 0 && addr.Compare(s.ranges6[after-1].last) <= 0
+	return after > 0 && !s.ranges6[after-1].last.less(addr)
 }
 
 func (s *Set) contains4(addr uint32) bool {
@@ -107,20 +114,4 @@ func (s *Set) contains4(addr uint32) bool {
 		}
 	}
 	return after > 0 && addr <= s.ranges4[after-1].last
-}
-
-func lastAddr(p netip.Prefix) netip.Addr {
-	bytes := p.Addr().As16()
-	bits := p.Bits()
-	if p.Addr().Is4() {
-		bits += 96
-	}
-	for i := bits; i < 128; i++ {
-		bytes[i/8] |= 0x80 >> (i % 8)
-	}
-	last := netip.AddrFrom16(bytes)
-	if p.Addr().Is4() {
-		return last.Unmap()
-	}
-	return last
 }
