@@ -49,6 +49,28 @@ func (b *bench) becomes(t testing.TB, gauge string, value int) {
 	envoytest.Eventually(t, envoytest.Limit, gauge, func() error { return b.envoy.Stat(gauge, value) })
 }
 
+// lease is how long a leader stays one that does not renew its lease.
+const lease = 1500 * time.Millisecond
+
+// leaders returns how often a VM has become the leader: once, and at the most once more after each pause of the probes
+// that was as long as the lease, as when the machine stopped for so long.
+func (b *bench) leaders(t testing.TB) int {
+	t.Helper()
+	pauses := 0
+	seen := b.app.Seen(alive("inbound"))
+	for i := 1; i < len(seen); i++ {
+		if seen[i].At.Sub(seen[i-1].At) >= lease-100*time.Millisecond {
+			pauses++
+		}
+	}
+	const counter = "wasmcustom.healthgate_leader_changes_total"
+	n := b.envoy.Stats(counter)[counter]
+	if n < 1 || n > 1+pauses {
+		t.Errorf("the leader changed %d times, the probes paused %d times", n, pauses)
+	}
+	return n
+}
+
 // steadily returns an error unless the check is answered the same a number of times, through as many connections, so
 // that every worker is very likely among them.
 func (b *bench) steadily(times, status int, body string) error {
@@ -58,4 +80,11 @@ func (b *bench) steadily(times, status int, body string) error {
 		}
 	}
 	return nil
+}
+
+// everywhere waits until no worker answers the check otherwise.
+func (b *bench) everywhere(t testing.TB, status int, body string) {
+	t.Helper()
+	what := fmt.Sprintf("all workers answer %d %s", status, body)
+	envoytest.Eventually(t, envoytest.Limit, what, func() error { return b.steadily(40, status, body) })
 }

@@ -34,17 +34,17 @@ func testHealthy(t *testing.T, b *bench) {
 	}
 }
 
-// testNodes lets each node fail in turn: the check follows within one interval and timeout.
+// testNodes lets each node fail in turn: the check follows within one interval, and the timeout if a node hangs.
 func testNodes(t *testing.T, b *bench) {
 	for _, node := range nodes {
 		b.app.Answer(alive(node), 500)
-		b.within(t, interval+timeout+slack, 500, "FAILED")
+		b.within(t, interval+slack, 500, "FAILED")
 		b.becomes(t, "wasmcustom.healthgate_probe_up.probe."+node, 0)
 		b.app.Answer(alive(node), 200)
-		b.within(t, interval+timeout+slack, 200, "OK")
+		b.within(t, interval+slack, 200, "OK")
 	}
 	b.app.Answer(alive("stats"), 404)
-	b.within(t, interval+timeout+slack, 404, "FAILED")
+	b.within(t, interval+slack, 404, "FAILED")
 	b.balancer.get(t, check).has(t, "Content-Type", "text/plain")
 	b.app.Answer(alive("stats"), 200)
 	b.settle(t)
@@ -52,30 +52,30 @@ func testNodes(t *testing.T, b *bench) {
 	release := b.app.Hold(alive("outbound"))
 	b.within(t, interval+timeout+slack, 503, "FAILED")
 	release()
-	b.within(t, 2*interval+timeout+slack, 200, "OK")
+	b.within(t, interval+slack, 200, "OK")
 }
 
 // testGone takes the whole application away.
 func testGone(t *testing.T, b *bench) {
 	b.app.Vanish()
-	b.within(t, interval+timeout+slack, 503, "FAILED")
+	b.within(t, interval+slack, 503, "FAILED")
 	for _, node := range nodes { // the check fails with the first of them; the log is to tell of each
 		b.becomes(t, "wasmcustom.healthgate_probe_up.probe."+node, 0)
 	}
 	b.balancer.get(t, empty).is(t, 200, "") // it asks no node
 	b.app.Return()
-	b.within(t, 2*interval+timeout+slack, 200, "OK")
+	b.within(t, interval+slack, 200, "OK")
 }
 
 func testDraining(t *testing.T, b *bench) {
 	startTraffic(t, b.balancer)
 	b.envoy.Post("/healthcheck/fail")
-	b.within(t, interval+timeout+slack, 503, "DRAINING")
+	b.within(t, interval+slack, 503, "DRAINING")
 	b.balancer.get(t, check).has(t, "Content-Type", "text/plain")
 	b.becomes(t, "wasmcustom.healthgate_draining", 1)
 	envoytest.Eventually(t, envoytest.Limit, "the other endpoint drains too", b.balancer.gets(empty, 503, "DRAINING"))
 	b.envoy.Post("/healthcheck/ok")
-	b.within(t, interval+timeout+slack, 200, "OK")
+	b.within(t, interval+slack, 200, "OK")
 }
 
 // testPaths: an endpoint's path matches byte for byte. Whatever differs belongs to the application.

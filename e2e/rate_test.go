@@ -20,12 +20,8 @@ func TestProbeRate(t *testing.T) {
 	b.settle(t)
 	startTraffic(t, b.balancer)
 	w := watch(t, b.balancer, check)
-	from := time.Now()
-	countProbes(t, a, from)
+	b.probesAtTheirRate(t, func(time.Time) {})
 	w.saw(t, "200 OK")
-	if err := b.envoy.Stat("wasmcustom.healthgate_leader_changes_total", 1); err != nil {
-		t.Error(err)
-	}
 }
 
 // TestProbeRateWhileWorkersCrash: the VMs of workers crash and are loaded again, and neither the rate of the probes
@@ -36,29 +32,25 @@ func TestProbeRateWhileWorkersCrash(t *testing.T) {
 	b := start(t, a, envoytest.Shipped(t, envoytest.FaultyWasm(t), a.Port), 4)
 	b.settle(t)
 	startTraffic(t, b.balancer)
-	from := time.Now()
 	crashes := 0
 	pace := time.NewTicker(2 * time.Second)
 	defer pace.Stop()
-	for time.Since(from) < window {
-		b.crashFollower(t)
-		crashes++
-		<-pace.C
-	}
-	countProbes(t, a, from)
+	b.probesAtTheirRate(t, func(from time.Time) {
+		for time.Since(from) < window {
+			b.crashFollower(t)
+			crashes++
+			<-pace.C
+		}
+	})
 
 	// Every worker is whole again, and the load balancer sees that.
-	envoytest.Eventually(t, envoytest.Limit, "all workers answer", func() error {
-		return b.steadily(40, 200, "OK")
-	})
+	b.everywhere(t, 200, "OK")
 	reloads := b.envoy.Stats("vm_reload_success")["wasm.healthgate.vm_reload_success"]
 	if reloads < 3 {
 		t.Errorf("VMs of workers crashed %d times, Envoy loaded %d again", crashes, reloads)
 	}
 	t.Logf("VMs of workers crashed %d times, Envoy loaded %d again", crashes, reloads)
-	if leaders := logged(b.envoy.Log, "leader"); len(leaders) != 1 {
-		t.Errorf("only VMs that do not lead crashed, the leader changed: %q", leaders)
-	}
+	b.leaders(t) // only VMs that do not lead crashed
 	for _, node := range nodes {
 		if got := logged(b.envoy.Log, fmt.Sprintf("probe %q", node)); len(got) != 1 {
 			t.Errorf("probe %s changed its state: %q", node, got)
@@ -66,21 +58,37 @@ func TestProbeRateWhileWorkersCrash(t *testing.T) {
 	}
 }
 
+// probesAtTheirRate lets time pass until, in one window, each node was probed once per interval. A machine that stops for
+// seconds makes probes come late; a filter that probes too often, or too seldom, does so in every window.
+func (b *bench) probesAtTheirRate(t *testing.T, during func(from time.Time)) {
+	t.Helper()
+	var err error
+	for range 3 {
+		from := time.Now()
+		during(from)
+		if err = b.countProbes(t, from); err == nil {
+			return
+		}
+		t.Logf("once more: %v", err)
+	}
+	t.Error(err)
+}
+
 // countProbes waits until the window after from is over, and counts what the application saw in it.
-func countProbes(t *testing.T, a *app.App, from time.Time) {
+func (b *bench) countProbes(t *testing.T, from time.Time) error {
 	t.Helper()
 	until := from.Add(window)
 	const want, tolerance = int(window / interval), int(window / interval / 10)
 	for _, node := range nodes {
 		path := alive(node)
 		envoytest.Eventually(t, window+envoytest.Limit, "probes after the window", func() error {
-			if seen := a.Seen(path); len(seen) == 0 || seen[len(seen)-1].At.Before(until) {
+			if seen := b.app.Seen(path); len(seen) == 0 || seen[len(seen)-1].At.Before(until) {
 				return fmt.Errorf("%s has not been probed since %v", node, until)
 			}
 			return nil
 		})
 		n, longest, last := 0, time.Duration(0), time.Time{}
-		for _, r := range a.Seen(path) {
+		for _, r := range b.app.Seen(path) {
 			if r.At.Before(from) || !r.At.Before(until) {
 				continue
 			}
@@ -91,7 +99,8 @@ func countProbes(t *testing.T, a *app.App, from time.Time) {
 		}
 		t.Logf("%s: %d probes in %v, the longest pause %v", node, n, window, longest.Round(time.Millisecond))
 		if n < want-tolerance || n > want+tolerance {
-			t.Errorf("%s was probed %d times in %v, want %d±%d", node, n, window, want, tolerance)
+			return fmt.Errorf("%s was probed %d times in %v, want %d±%d", node, n, window, want, tolerance)
 		}
 	}
+	return nil
 }

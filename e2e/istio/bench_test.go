@@ -47,10 +47,10 @@ endpoints:
   methods: [GET, HEAD, OPTIONS]
   trusted: {cidrs: [127.0.0.1/32], peer: {filter_state: healthgate.peer}}
 probes:
-- {name: inbound, cluster: app, path: /inbound/isalive, interval: 500ms, timeout: 2s}
-- {name: outbound, cluster: app, path: /outbound/isalive, interval: 500ms, timeout: 2s}
-- {name: stats, cluster: app, path: /stats/isalive, interval: 500ms, timeout: 2s}
-admin: {cluster: prometheus_stats, interval: 500ms, timeout: 2s}
+- {name: inbound, cluster: app, path: /inbound/isalive, interval: 500ms, timeout: 5s}
+- {name: outbound, cluster: app, path: /outbound/isalive, interval: 500ms, timeout: 5s}
+- {name: stats, cluster: app, path: /stats/isalive, interval: 500ms, timeout: 5s}
+admin: {cluster: prometheus_stats, interval: 500ms, timeout: 5s}
 `
 
 // way is one of the ways to bring the filter to an Envoy.

@@ -208,7 +208,7 @@ func testMaintenanceKey(t *testing.T, b *bench) {
 
 // testMaintenanceUntil sets a time instead of a truth value: maintenance ends by itself.
 func testMaintenanceUntil(t *testing.T, b *bench) {
-	until := time.Now().Add(5 * time.Second)
+	until := time.Now().Add(10 * time.Second)
 	b.envoy.SetRuntime("healthgate.maintenance", until.Format(time.RFC3339Nano))
 	b.becomes(t, 503, sorry)
 	b.becomes(t, 200, "OK")

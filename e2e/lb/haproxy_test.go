@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -45,7 +46,9 @@ func startHAProxy(t *testing.T, envoys ...*node) *haproxy {
 		"127.0.0.1:8080":            envoytest.Loopback(h.port),
 		"127.0.0.1:10000":           envoys[0].address,
 		"127.0.0.1:10001":           envoys[1].address,
-		"inter 2s":                  "inter 250ms", // the test need not be patient
+		"inter 2s":                  "inter 250ms",       // the test need not be patient,
+		"timeout check 2s":          "timeout check 20s", // and a machine that stops for seconds is no failed check
+		"timeout connect 1s":        "timeout connect 20s",
 	} {
 		if strings.Count(config, old) != 1 {
 			t.Fatalf("envoy/haproxy.cfg has not one %q", old)
@@ -72,8 +75,14 @@ func startHAProxy(t *testing.T, envoys ...*node) *haproxy {
 	return h
 }
 
-// states returns what HAProxy thinks of each server, "UP" or "DOWN" (HAProxy's management guide, 9.1, "status").
-func (h *haproxy) states() (map[string]string, error) {
+// server is what HAProxy says of one of its servers (HAProxy's management guide, 9.1).
+type server struct {
+	status   string // "UP" or "DOWN"
+	sessions string // how many requests HAProxy has given it that are not over ("scur")
+}
+
+// servers returns what HAProxy says of each server.
+func (h *haproxy) servers() (map[string]server, error) {
 	conn, err := net.Dial("unix", h.socket)
 	if err != nil {
 		return nil, err
@@ -96,10 +105,10 @@ func (h *haproxy) states() (map[string]string, error) {
 	for i, name := range rows[0] {
 		column[name] = i
 	}
-	out := map[string]string{}
+	out := map[string]server{}
 	for _, row := range rows[1:] {
 		if row[0] == "app" && row[column["svname"]] != "BACKEND" {
-			out[row[column["svname"]]] = row[column["status"]]
+			out[row[column["svname"]]] = server{row[column["status"]], row[column["scur"]]}
 		}
 	}
 	return out, nil
@@ -110,11 +119,23 @@ func (h *haproxy) waits(t *testing.T, first, second string) {
 	t.Helper()
 	want := map[string]string{"envoy1": first, "envoy2": second}
 	took := envoytest.Eventually(t, envoytest.Limit, fmt.Sprintf("HAProxy says %v", want), func() error {
-		got, err := h.states()
-		if err == nil && fmt.Sprint(got) != fmt.Sprint(want) {
+		got, err := h.servers()
+		if err == nil && (got["envoy1"].status != first || got["envoy2"].status != second) {
 			err = fmt.Errorf("HAProxy says %v", got)
 		}
 		return err
 	})
 	t.Logf("HAProxy says %v after %v", want, took.Round(time.Millisecond))
+}
+
+// runs waits until so many requests run on a server, those included that are on their way to it.
+func (h *haproxy) runs(t *testing.T, name string, requests int) {
+	t.Helper()
+	envoytest.Eventually(t, envoytest.Limit, fmt.Sprintf("%d requests run on %s", requests, name), func() error {
+		got, err := h.servers()
+		if err == nil && got[name].sessions != strconv.Itoa(requests) {
+			err = fmt.Errorf("HAProxy says %v", got)
+		}
+		return err
+	})
 }

@@ -37,14 +37,6 @@ func (n *node) maintenance(t *testing.T, on string) {
 	}
 }
 
-// idle waits until no request runs any more.
-func (n *node) idle(t *testing.T) {
-	t.Helper()
-	envoytest.Eventually(t, envoytest.Limit, "no request runs", func() error {
-		return n.envoy.Stat("http.ingress.downstream_rq_active", 0)
-	})
-}
-
 // restart ends the Envoy and starts it again: an upgrade.
 func (n *node) restart(t *testing.T) {
 	t.Helper()
@@ -95,7 +87,7 @@ func TestMaintenance(t *testing.T) {
 
 	a.maintenance(t, "true")
 	h.waits(t, "DOWN", "UP")
-	u.more(t, 50) // those that HAProxy had already sent
+	h.runs(t, "envoy1", a.app.Count(slow)) // the others that HAProxy had already sent are over
 	before, other := a.visits(), b.visits()
 	u.more(t, 300)
 	if got := a.visits() - before; got != 0 {
@@ -127,13 +119,13 @@ func TestRollingPass(t *testing.T) {
 	t.Parallel()
 	a, b, h, u := site(t)
 	for _, turn := range []struct {
-		node       *node
-		one, other string
-	}{{a, "DOWN", "UP"}, {b, "UP", "DOWN"}} {
+		node             *node
+		name, one, other string
+	}{{a, "envoy1", "DOWN", "UP"}, {b, "envoy2", "UP", "DOWN"}} {
 		u.more(t, 100)
 		turn.node.maintenance(t, "true")
 		h.waits(t, turn.one, turn.other)
-		turn.node.idle(t)
+		h.runs(t, turn.name, 0)
 		turn.node.restart(t)
 		before := turn.node.visits()
 		u.more(t, 300)

@@ -115,10 +115,37 @@ func render(t testing.TB, file string, flags ...string) *instance {
 	if err := os.Mkdir(filepath.Dir(i.runtimeDir), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	run(t, append([]string{"render", "envoy", file, "--listen", i.listen,
+	run(t, append([]string{"render", "envoy", patient(t, file), "--listen", i.listen,
 		"--cluster", "app=" + envoytest.Loopback(i.app.Port), "--wasm", envoytest.Wasm(t), "--runtime-dir", i.runtimeDir,
 		"-o", i.config}, flags...)...).is(t, 0)
 	return i
+}
+
+// patient writes a copy of a healthgate.yaml whose probes and polls have the tests' timeout.
+func patient(t testing.TB, file string) string {
+	t.Helper()
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(envoytest.Root, file)
+	}
+	return replaced(t, file, "timeout: 500ms", "timeout: "+envoytest.CalloutTimeout.String())
+}
+
+// replaced writes a copy of a file with another text in the place of each old one, of which there must be some.
+func replaced(t testing.TB, file, old, text string) string {
+	t.Helper()
+	before, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := strings.ReplaceAll(string(before), old, text)
+	if after == string(before) {
+		t.Fatalf("%s has no %q", file, old)
+	}
+	out := filepath.Join(t.TempDir(), filepath.Base(file))
+	if err := os.WriteFile(out, []byte(after), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // start starts an Envoy with the shipped healthgate.yaml, and an admin address on TCP.

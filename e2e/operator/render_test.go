@@ -3,12 +3,11 @@ package operator
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,21 +15,9 @@ import (
 )
 
 // edited writes a healthgate.yaml that differs from the shipped one.
-func edited(t testing.TB, old, new string) string {
+func edited(t testing.TB, old, text string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(envoytest.Root, shipped))
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := strings.ReplaceAll(string(text), old, new)
-	if out == string(text) {
-		t.Fatalf("%s has no %q", shipped, old)
-	}
-	file := filepath.Join(t.TempDir(), "healthgate.yaml")
-	if err := os.WriteFile(file, []byte(out), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
+	return replaced(t, filepath.Join(envoytest.Root, shipped), old, text)
 }
 
 // TestEnvoyTakesWhatIsRendered validates every kind of configuration with Envoy itself.
@@ -84,10 +71,12 @@ func TestPeerOfTheConnection(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		body := make([]byte, 100)
-		n, _ := r.Body.Read(body)
-		if r.StatusCode != test.status || !strings.HasPrefix(string(body[:n]), test.body) {
-			t.Errorf("from %s, X-Forwarded-For %s: %d %q, want %d %q", test.source, test.forwarded, r.StatusCode, body[:n], test.status, test.body)
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.StatusCode != test.status || string(body) != test.body {
+			t.Errorf("from %s, X-Forwarded-For %s: %d %q, want %d %q", test.source, test.forwarded, r.StatusCode, body, test.status, test.body)
 		}
 		connection.Close()
 	}

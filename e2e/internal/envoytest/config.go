@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -24,8 +25,12 @@ const (
 	shippedApp     = 7070
 )
 
-// Shipped returns envoy/bootstrap.yaml with nothing changed but its ports, its paths, and how often it writes the
-// access log. The disk layer is an empty one, and no one else's.
+// CalloutTimeout is the timeout of probes and polls in the tests' configurations, in place of the shipped 500ms: on a
+// loaded machine one that runs out would change the state of a probe that is well.
+const CalloutTimeout = 5 * time.Second
+
+// Shipped returns envoy/bootstrap.yaml with nothing changed but its ports, its paths, the timeouts of probes and polls,
+// and how often it writes the access log. The disk layer is an empty one, and no one else's.
 func Shipped(t testing.TB, wasm string, appPort int) *Config {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(Root, "envoy", "bootstrap.yaml"))
@@ -44,8 +49,17 @@ func Shipped(t testing.TB, wasm string, appPort int) *Config {
 		t.Fatalf("envoy/bootstrap.yaml has the ports %v, the tests know %v", seen, ports)
 	}
 	c.Listener("ingress").Plugin()["vm_config"].(Object)["code"] = Object{"local": Object{"filename": wasm}}
+	c.Listener("ingress").Change(patient)
 	c.SetDisk(t.TempDir())
 	return c
+}
+
+// patient gives probes and polls a timeout of CalloutTimeout.
+func patient(settings Object) {
+	At[Object](settings, "admin")["timeout"] = CalloutTimeout.String()
+	for _, probe := range At[[]any](settings, "probes") {
+		probe.(Object)["timeout"] = CalloutTimeout.String()
+	}
 }
 
 // FromYAML returns a configuration that is used as it stands. Its admin listens on a port of 127.0.0.1.
