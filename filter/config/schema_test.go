@@ -1,30 +1,19 @@
 package config
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/healthgate/healthgate/envoy/operator/schema"
+	"github.com/healthgate/healthgate/envoy/operator/schema/schematest"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 // The JSON Schema that editors get refuses what this package refuses, except where it can't know.
 func TestSchemaRefusesTheSame(t *testing.T) {
 	t.Parallel()
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema.JSON()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("healthgate.schema.json", document); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile("healthgate.schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := schematest.Compile(t)
 	validate := func(text string) error {
 		v, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
 		if err != nil {

@@ -170,7 +170,9 @@ func newOff() *cobra.Command {
 		Use:   "off [KEY]",
 		Short: "Take instances back into rotation",
 		Long: `Takes the key and its reason out of the layer that is written to. When another layer has the key, too, that one then
-decides: take it back there, or say --override.`,
+decides: take it back there, or say --override.
+
+A disk layer or RTDS file that does not exist is wrong input, exit code 2: there is nothing to take out of it.`,
 		Example: `  healthgate maintenance off --admin 127.0.0.1:9901
   healthgate maintenance off --runtime-dir /var/lib/envoy/runtime/current --admin 127.0.0.1:9901`,
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
@@ -216,6 +218,14 @@ func newMaintenanceStatus() *cobra.Command {
 
 // order carries an order out, waits for each Envoy, and shows how it went.
 func (s *switching) order(cmd *cobra.Command, o maintenance.Order) error {
+	for flag, path := range map[string]string{"--runtime-dir": s.runtimeDir, "--rtds-file": s.rtdsFile} {
+		if path == "" {
+			continue
+		}
+		if err := layer.CheckRemoval(path, o.Change()); err != nil {
+			return fmt.Errorf("%s: %w", flag, err)
+		}
+	}
 	if s.dryRun {
 		s.plan(cmd.OutOrStdout(), o)
 		return nil

@@ -34,7 +34,7 @@ layers, the labels of metrics. FILE is a healthgate.yaml, or - for standard inpu
 		Example: `  healthgate render envoy healthgate.yaml --wasm /etc/envoy/healthgate.wasm -o envoy.yaml
   healthgate render envoy healthgate.yaml --listen 0.0.0.0:443 --admin unix:///run/envoy/admin.sock \
       --cluster app=127.0.0.1:8080 --cluster stats=stats.internal:7070`,
-		Args: cobra.ExactArgs(1), ValidArgsFunction: yamlFiles,
+		Args: cobra.MatchAll(someFile("render"), cobra.MaximumNArgs(1)), ValidArgsFunction: yamlFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return renderTo(cmd, args[0], output, &o.Common, func(d *document.Document) (string, error) {
 				return render.Envoy(d, o)
@@ -79,7 +79,7 @@ func newRenderIstio(form string) *cobra.Command {
 (annotation sidecar.istio.io/bootstrapOverride), and the ConfigMap that holds the runtime keys. FILE is a
 healthgate.yaml, or - for standard input.`,
 		Example: example,
-		Args:    cobra.ExactArgs(1), ValidArgsFunction: yamlFiles,
+		Args:    cobra.MatchAll(someFile("render"), cobra.MaximumNArgs(1)), ValidArgsFunction: yamlFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch workload {
 			case "sidecar", "gateway":

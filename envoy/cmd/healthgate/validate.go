@@ -9,6 +9,16 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// someFile refuses a command line without a FILE, and says what to do.
+func someFile(verb string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, files []string) error {
+		if len(files) == 0 {
+			return fmt.Errorf("say which FILE to %s, such as healthgate.yaml, or - for standard input", verb)
+		}
+		return nil
+	}
+}
+
 func newValidate() *cobra.Command {
 	var strict bool
 	cmd := &cobra.Command{
@@ -21,7 +31,7 @@ Then it warns of what the plugin accepts: an endpoint open to everyone, a peer t
 whose interval is below its timeout, a policy that can't hold, replies that a load balancer takes the wrong way round.`,
 		Example: `  healthgate validate healthgate.yaml
   healthgate validate --strict healthgate.yaml    # in CI: warnings are failures, too`,
-		Args: cobra.MinimumNArgs(1), ValidArgsFunction: yamlFiles,
+		Args: someFile("check"), ValidArgsFunction: yamlFiles,
 		RunE: func(cmd *cobra.Command, files []string) error {
 			var wrong error
 			warnings := 0

@@ -3,7 +3,10 @@
 package layer
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 )
 
@@ -20,6 +23,20 @@ func (c Change) Pairs() []string {
 		out = append(out, p.Key, p.Value)
 	}
 	return out
+}
+
+// CheckRemoval refuses a change that only takes keys out of a layer that is not there: the path is wrong, or nothing was
+// ever switched on through it.
+func CheckRemoval(path string, c Change) error {
+	for _, p := range c {
+		if p.Value != "" {
+			return nil
+		}
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return fmt.Errorf("%s does not exist, so no key can be taken out of it; is it the path that Envoy's layer has?", path)
 }
 
 // CheckKey refuses what can't be a file's name, and placeholders that were not filled in.

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/envoy/operator/schema"
+	"github.com/healthgate/healthgate/envoy/operator/schema/schematest"
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
@@ -30,23 +31,6 @@ func TestShippedSchema(t *testing.T) {
 	if text, err := os.ReadFile(shipped); err != nil || !bytes.Equal(text, schema.JSON()) {
 		t.Errorf("%s is not what `healthgate schema` writes (%v): make examples", filepath.Base(shipped), err)
 	}
-}
-
-func compiled(t testing.TB) *jsonschema.Schema {
-	t.Helper()
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema.JSON()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("healthgate.schema.json", document); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile("healthgate.schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
 }
 
 func beyond(err error) bool {
@@ -148,7 +132,7 @@ func mutations(document any, each func(change string)) {
 
 func TestSchemaIsWhatThePluginReads(t *testing.T) {
 	t.Parallel()
-	s := compiled(t)
+	s := schematest.Compile(t)
 	if !compare(t, s, []byte(full)) {
 		t.Fatal("the full document is refused")
 	}
