@@ -52,7 +52,7 @@ func Bound(code []byte) ([]byte, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	if !slices.ContainsFunc(parts, func(p part) bool { return p.id == sectionMemory }) {
+	if !slices.ContainsFunc(parts, func(p part) bool { return p.id == sectionMemory && (&reader{b: p.body}).count() > 0 }) {
 		return code, nil
 	}
 	global := uint32(0)

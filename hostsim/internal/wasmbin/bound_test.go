@@ -31,6 +31,8 @@ func TestBound(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, in, out, err string }{
 		{"no memory", header + typeAndFunc + code("\x0b"), header + typeAndFunc + code("\x0b"), ""},
+		{"a section of no memories", header + typeAndFunc + "\x05\x01\x00" + code("\x10\x00\x0b"),
+			header + typeAndFunc + "\x05\x01\x00" + code("\x10\x00\x0b"), ""},
 		{"nothing to bound", header + typeAndFunc + memory + code("\x0b"),
 			header + typeAndFunc + memory + globals + exports + code("\x0b"), ""},
 		{"a loop", header + typeAndFunc + memory + code("\x03\x40\x0c\x00\x0b\x0b"),
