@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// exchange sends a request over a connection of its own and reads the answer. wait waits until the plugin's log
-// has n lines with a text.
-func exchange(address string, r *Request, wait func(text string, n int)) (m *message, err error) {
+// exchange sends a request over a connection of its own and reads the answer, which has to come within the limit. wait
+// waits until the plugin has seen so many pieces of the body.
+func exchange(address string, r *Request, limit time.Duration, wait func(pieces int)) (m *message, err error) {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		return nil, err
@@ -26,13 +26,13 @@ func exchange(address string, r *Request, wait func(text string, n int)) (m *mes
 		}
 		stuck.Store(conn, true)
 	}()
-	if err := conn.SetReadDeadline(time.Now().Add(answerLimit)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(limit)); err != nil {
 		return nil, err
 	}
 	pieces := r.pieces()
 	for i, piece := range pieces {
 		if i > 0 {
-			wait("request_body(", i)
+			wait(i)
 		}
 		if _, err := conn.Write([]byte(piece)); err != nil {
 			return &message{cut: true}, nil
@@ -56,9 +56,6 @@ const noAnswer = "none"
 
 // stuck holds the connections on which no answer came.
 var stuck sync.Map
-
-// answerLimit is how long to wait for an answer. Only a case in which none comes takes so long.
-const answerLimit = 4 * time.Second
 
 func statusOf(m *message) int {
 	words := strings.Split(m.start, " ")

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 	"github.com/healthgate/healthgate/hostsim"
@@ -21,9 +20,6 @@ var cases = flag.String("cases", "", "run only the cases whose names match this 
 
 // atOnce is how many cases one Envoy runs at a time. They share nothing but its threads.
 const atOnce = 8
-
-// patient is how long a case waits for Envoy to show what hostsim did. One that is not the same waits it out.
-const patient = 3 * time.Second
 
 func TestConformance(t *testing.T) {
 	version := envoyVersion(t)
@@ -83,7 +79,7 @@ func playAll(t *testing.T, runs []*run) {
 		go func() {
 			defer playing.Done()
 			defer func() { <-slots }()
-			r.play(t, patient)
+			r.play(t)
 		}()
 	}
 	playing.Wait()

@@ -82,7 +82,7 @@ var calloutCases = []*Case{
 	{Name: "call answered without an effective context", Script: `
 		request_headers` + call("/status/403") + `
 		request_headers return 1
-		request_headers set_tick_period_milliseconds 100
+		http_call_response set_tick_period_milliseconds 50
 		http_call_response` + localReply + `
 		http_call_response continue_stream 0
 		tick set_effective_context $stream

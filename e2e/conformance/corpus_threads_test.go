@@ -66,7 +66,7 @@ var threadCases = []*Case{
 		response_body return 1`, Steps: leave("/echo", "response_body(")},
 	{Name: "client leaves during a callout", Silent: []string{"backend"}, Script: `
 		request_headers return 1
-		request_headers http_call "{case}-backend" ":method=GET\n:path=/\n:authority=a" "" "" 1500
+		request_headers http_call "{case}-backend" ":method=GET\n:path=/\n:authority=a" "" "" 3000
 		http_call_response set_effective_context $stream
 		http_call_response continue_stream 0
 		http_call_response send_local_response 200 "" "late" "" -1`,
