@@ -133,22 +133,26 @@ func (b *bench) orders(fault string) func() error {
 	}
 }
 
-// TestFailurePolicies crashes every worker's VM behind the gate. Under FAIL_CLOSED, checks are never answered again,
+// TestFailurePolicies crashes every worker's VM behind both gates. Under FAIL_CLOSED, checks are never answered again,
 // and ordinary traffic goes on all the same: it never enters a VM.
 func TestFailurePolicies(t *testing.T) {
 	t.Parallel()
 	a := app.Start(t)
 	config := envoytest.Shipped(t, envoytest.FaultyWasm(t), a.Port)
 	config.Listener("ingress").Plugin()["failure_policy"] = "FAIL_CLOSED"
+	matcherGate(t, config.AddListener("matcher"))
 	b := start(t, a, config, 2)
 	b.settle(t)
-	startTraffic(t, b.balancer)
-	envoytest.Eventually(t, envoytest.Limit, "every worker's VM has crashed", func() error {
-		b.balancer.get(t, check, crash).is(t, 503, "")
-		return b.steadily(40, 503, "")
-	})
-	for range 40 {
-		b.balancer.get(t, "/other").isApp(t, "/other")
+	for _, listener := range []string{"ingress", "matcher"} {
+		b := b.at(config.Listener(listener))
+		startTraffic(t, b.balancer)
+		envoytest.Eventually(t, envoytest.Limit, "every worker's VM has crashed", func() error {
+			b.balancer.get(t, check, crash).is(t, 503, "")
+			return b.steadily(40, 503, "")
+		})
+		for range 40 {
+			b.balancer.get(t, "/other").isApp(t, "/other")
+		}
 	}
 	if n := a.Count(check); n > 0 {
 		t.Errorf("the application saw %d health checks", n)

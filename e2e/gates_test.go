@@ -1,28 +1,33 @@
 package e2e
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
 
-// TestGates runs the filter behind the other gates that Envoy has, and without one: nothing but the cost differs.
+// TestGates runs the filter behind the other gates that Envoy has, and without one: nothing but the cost differs. A request
+// is answered the same in whatever form it comes.
 func TestGates(t *testing.T) {
 	t.Parallel()
 	a := app.Start(t)
 	config := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
-	gates := map[string]func(*envoytest.Listener){
-		"none":          withoutGate,
-		"skip":          skipGate,
-		"enabled route": routeGate,
-		"text":          asText,
+	gates := map[string]func(testing.TB, *envoytest.Listener){
+		"none":    withoutGate,
+		"skip":    skipGate,
+		"matcher": matcherGate,
+		"text":    asText,
 	}
 	for name, edit := range gates {
-		edit(config.AddListener(name))
+		edit(t, config.AddListener(name))
 	}
+	normalized(config.AddListener("normalized"))
+	l := config.AddListener("matcher, normalized")
+	matcherGate(t, l)
+	normalized(l)
 	b := start(t, a, config, 2)
+	b.settle(t)
 	for name := range gates {
 		b := b.at(config.Listener(name))
 		b.settle(t)
@@ -31,21 +36,38 @@ func TestGates(t *testing.T) {
 			testPaths(t, b)
 			testUntrusted(t, b)
 			testMaintenanceRoute(t, b)
+			testForms(t, b, forms)
 		})
+	}
+	t.Run("route", func(t *testing.T) { testForms(t, b, forms) })
+	for _, name := range []string{"normalized", "matcher, normalized"} {
+		t.Run(name, func(t *testing.T) { testForms(t, b.at(config.Listener(name)), normalForms) })
 	}
 }
 
-// setFilter replaces the gate of the shipped configuration.
-func setFilter(l *envoytest.Listener, filter envoytest.Object) { l.Filters()[0] = filter }
-
-func withoutGate(l *envoytest.Listener) {
-	setFilter(l, envoytest.Object{"name": "healthgate", "typed_config": l.Wasm()})
+// matcherGate replaces the shipped gate, which is by route, by what `render envoy --gate matcher` writes.
+func matcherGate(t testing.TB, l *envoytest.Listener) {
+	t.Helper()
+	gate, routes, err := envoytest.ByMatcher(envoytest.Object{"name": "envoy.filters.http.wasm", "typed_config": l.Wasm()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Filters()[0] = gate
+	l.SetRoutes(routes)
 }
 
-// skipGate makes a stream skip the Wasm filter unless the shipped gate would have made one for it.
-func skipGate(l *envoytest.Listener) {
+func withoutGate(t testing.TB, l *envoytest.Listener) {
+	t.Helper()
+	matcherGate(t, l)
+	l.Filters()[0] = envoytest.Object{"name": "healthgate", "typed_config": l.Wasm()}
+}
+
+// skipGate makes a stream skip the Wasm filter unless the gate by matcher would have made one for it.
+func skipGate(t testing.TB, l *envoytest.Listener) {
+	t.Helper()
+	matcherGate(t, l)
 	matches := envoytest.At[envoytest.Object](l.Filters(), 0, "typed_config", "xds_matcher", "matcher_list", "matchers", 0, "predicate")
-	setFilter(l, envoytest.Object{
+	l.Filters()[0] = envoytest.Object{
 		"name": "healthgate",
 		"typed_config": envoytest.Any("envoy.extensions.common.matching.v3.ExtensionWithMatcher", envoytest.Object{
 			"extension_config": envoytest.Object{"name": "healthgate", "typed_config": l.Wasm()},
@@ -57,26 +79,8 @@ func skipGate(l *envoytest.Listener) {
 				}},
 			}}}},
 		}),
-	})
-}
-
-// routeGate disables the filter and enables it on the routes of the endpoints.
-func routeGate(l *envoytest.Listener) {
-	setFilter(l, envoytest.Object{"name": "healthgate", "disabled": true, "typed_config": l.Wasm()})
-	enabled := envoytest.Object{
-		"healthgate": envoytest.Any("envoy.config.route.v3.FilterConfig", envoytest.Object{"config": envoytest.Object{}}),
 	}
-	routes := l.Routes()
-	routes[0].(envoytest.Object)["typed_per_filter_config"] = enabled // the maintenance route
-	for _, path := range []string{check, empty} {
-		routes = slices.Insert(routes, 1, any(envoytest.Object{
-			"match":                   envoytest.Object{"path": path},
-			"route":                   envoytest.Object{"cluster": "app"},
-			"typed_per_filter_config": enabled,
-		}))
-	}
-	envoytest.At[envoytest.Object](l.HCM(), "route_config", "virtual_hosts", 0)["routes"] = routes
 }
 
 // asText keeps the gate and writes the plugin's configuration as JSON in a string.
-func asText(l *envoytest.Listener) { l.SetSettingsText(envoytest.Text(l.Settings())) }
+func asText(_ testing.TB, l *envoytest.Listener) { l.SetSettingsText(envoytest.Text(l.Settings())) }

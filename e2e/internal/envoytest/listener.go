@@ -21,6 +21,11 @@ func (l *Listener) Routes() []any {
 	return At[[]any](l.HCM(), "route_config", "virtual_hosts", 0, "routes")
 }
 
+// SetRoutes replaces the routes of the listener's one virtual host.
+func (l *Listener) SetRoutes(routes []any) {
+	At[Object](l.HCM(), "route_config", "virtual_hosts", 0)["routes"] = routes
+}
+
 // wasm finds the Wasm filter's typed_config, wherever the gate puts it.
 func wasm(node any) Object {
 	switch node := node.(type) {

@@ -53,6 +53,8 @@ layers, the labels of metrics. FILE is a healthgate.yaml, or - for standard inpu
 	f.StringVar(&o.Node.Zone, "zone", "local-a", "what {zone} stands for")
 	f.StringVar(&o.RTDSFile, "rtds-file", "", "`FILE` of runtime keys, a layer between disk and admin")
 	f.StringVar(&o.RTDSServer, "rtds-server", "", "`ADDRESS` of a gRPC server of runtime keys instead, HOST:PORT")
+	f.StringVar(&o.Gate, "gate", render.ByRoute, "`FORM` of the gate, which keeps other traffic out of the VM: route, the cheapest, or matcher, which needs no routes")
+	must(cmd.RegisterFlagCompletionFunc("gate", cobra.FixedCompletions([]string{render.ByRoute, render.ByMatcher}, cobra.ShellCompDirectiveNoFileComp)))
 	commonFlags(f, &o.Common, &output, "build/healthgate.wasm", "build/runtime/current",
 		"`PATH` of the plugin", "symlink_root of the disk runtime layer, a `PATH`; empty for none")
 	return cmd

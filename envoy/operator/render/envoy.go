@@ -14,8 +14,17 @@ type EnvoyOptions struct {
 	Clusters   []string // NAME=HOST:PORT or NAME=unix:///PATH; the first is the application's
 	RTDSFile   string   // a file of runtime keys; at most one of this and RTDSServer
 	RTDSServer string   // HOST:PORT of a gRPC server of runtime keys
+	Gate       string   // ByRoute, also when empty, or ByMatcher
 	Node       Node
 }
+
+// The gates: how requests that are not for an endpoint's path are kept out of the VM.
+const (
+	// ByRoute disables the filter, and enables it on a route for each path.
+	ByRoute = "route"
+	// ByMatcher makes the filter when the path of a request matches. It needs no route.
+	ByMatcher = "matcher"
+)
 
 // Node is the identity of an Envoy.
 type Node struct{ ID, Cluster, Region, Zone string }
@@ -49,6 +58,17 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	var gated []route
+	switch o.Gate {
+	case "", ByRoute:
+		for i := range routes {
+			routes[i].Enables = true
+		}
+		gated = gateRoutes(d.Config, action)
+	case ByMatcher:
+	default:
+		return "", &OptionError{"gate", fmt.Sprintf("%q is neither %s nor %s", o.Gate, ByRoute, ByMatcher)}
+	}
 	var rtds any
 	if o.RTDSFile != "" || o.RTDSServer != "" {
 		rtds = struct{ File string }{o.RTDSFile}
@@ -61,8 +81,8 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 		"Source": d.File, "Command": o.Command,
 		"Node": o.Node, "Admin": admin, "Listen": listen, "Clusters": clusters,
 		"Defaults": defaults, "RuntimeDir": o.RuntimeDir, "RTDS": rtds,
-		"Peers": peers(d.Config), "Routes": routes, "AppRoute": action,
-		"Gate": gate{Paths: paths(d.Config), Code: localCode(o.Wasm), Config: text},
+		"Peers": peers(d.Config), "Routes": routes, "Gated": gated, "AppRoute": action,
+		"Filter": filter{Paths: paths(d.Config), Code: localCode(o.Wasm), Config: text},
 	})
 }
 

@@ -34,7 +34,7 @@ type istio struct {
 	Context, Name, Namespace string
 	Selector                 []entry
 	Port                     int
-	Gate                     *gate // nil for a WasmPlugin
+	Gate                     *filter // nil for a WasmPlugin
 	Config                   string
 	URL, SHA256              string // of a WasmPlugin
 	Peers                    []string
@@ -57,7 +57,7 @@ func IstioEnvoyFilter(d *document.Document, o IstioOptions) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	i.Gate = &gate{Paths: paths(d.Config), Code: code, Config: i.Config}
+	i.Gate = &filter{Paths: paths(d.Config), Code: code, Config: i.Config}
 	return i.render()
 }
 

@@ -83,17 +83,19 @@ func (e *OptionError) Error() string { return "--" + e.Flag + ": " + e.What }
 // entry is a key with its value.
 type entry struct{ Key, Value string }
 
-// gate is what gate.tmpl takes.
-type gate struct {
-	Paths  []string
-	Code   string // Envoy's AsyncDataSource, as YAML
-	Config string // the plugin's configuration, as YAML
+// filter is what disabled.tmpl and matcher.tmpl take.
+type filter struct {
+	Paths  []string // for a matcher
+	Code   string   // Envoy's AsyncDataSource, as YAML
+	Config string   // the plugin's configuration, as YAML
 }
 
 // route is what route.tmpl takes.
 type route struct {
-	Name, Path, Key string
-	Action          string // Envoy's RouteAction, as YAML
+	Name, Path string
+	Key        string // of a maintenance route
+	Enables    bool   // the filter, which is disabled elsewhere
+	Action     string // Envoy's RouteAction, as YAML
 }
 
 // paths returns every path of an endpoint, each once.
@@ -120,6 +122,27 @@ func peers(c *config.Config) []string {
 	return out
 }
 
+// gateRoutes returns a route for each path of an endpoint, each once.
+func gateRoutes(c *config.Config, action string) []route {
+	var out []route
+	for _, e := range c.Endpoints {
+		for i, path := range e.Paths {
+			if !slices.ContainsFunc(out, func(r route) bool { return r.Path == path }) {
+				out = append(out, route{Name: routeName("healthgate", e.Name, i), Path: path, Enables: true, Action: action})
+			}
+		}
+	}
+	return out
+}
+
+// routeName returns the name of the route for an endpoint's path of this index.
+func routeName(kind, endpoint string, i int) string {
+	if i == 0 {
+		return kind + "-" + endpoint
+	}
+	return kind + "-" + endpoint + "-" + strconv.Itoa(i+1)
+}
+
 // routes returns a maintenance route for each path of an endpoint that asks for one.
 func routes(d *document.Document, key, action string) ([]route, error) {
 	var out []route
@@ -129,11 +152,8 @@ func routes(d *document.Document, key, action string) ([]route, error) {
 		}
 		for i, path := range e.Paths {
 			r := route{
-				Name: "maintenance-" + e.Name, Path: path, Action: action,
+				Name: routeName("maintenance", e.Name, i), Path: path, Action: action,
 				Key: strings.ReplaceAll(key, "{endpoint}", e.Name),
-			}
-			if i > 0 {
-				r.Name += "-" + strconv.Itoa(i+1)
 			}
 			if slices.Contains(d.Config.Keys, r.Key) {
 				return nil, &OptionError{"route-key", fmt.Sprintf("%q is one of the maintenance keys of %s, too. "+

@@ -135,14 +135,22 @@ func TestEveryFormHoldsTheConfiguration(t *testing.T) {
 				i.Clusters = append(i.Clusters, p.Cluster+"=h:7")
 			}
 		}
-		for form, render := range map[string]func() (string, error){
-			"configuration": func() (string, error) { return Envoy(d, e) },
-			"value":         func() (string, error) { return IstioEnvoyFilter(d, i) },
-			"pluginConfig":  func() (string, error) { return IstioWasmPlugin(d, i) },
+		matcher := e
+		matcher.Gate = ByMatcher
+		for _, test := range []struct {
+			name, form string
+			gate       func(*testing.T, *document.Document, []map[string]any)
+			render     func() (string, error)
+		}{
+			{"route", "configuration", checkGateRoutes, func() (string, error) { return Envoy(d, e) }},
+			{"matcher", "configuration", checkMatcher, func() (string, error) { return Envoy(d, matcher) }},
+			{"EnvoyFilter", "value", checkMatcher, func() (string, error) { return IstioEnvoyFilter(d, i) }},
+			{"WasmPlugin", "pluginConfig", checkNoGate, func() (string, error) { return IstioWasmPlugin(d, i) }},
 		} {
-			out, err := render()
+			form := test.form
+			out, err := test.render()
 			if err != nil {
-				t.Errorf("%s %s: %v", file, form, err)
+				t.Errorf("%s %s: %v", file, test.name, err)
 				continue
 			}
 			documents := decode(t, out)
@@ -151,25 +159,23 @@ func TestEveryFormHoldsTheConfiguration(t *testing.T) {
 				held = collect(held, "value")
 			}
 			if !slices.ContainsFunc(held, func(v any) bool { return reflect.DeepEqual(v, want) }) {
-				t.Errorf("%s %s: the configuration is another one in\n%s", file, form, out)
+				t.Errorf("%s %s: the configuration is another one in\n%s", file, test.name, out)
 			}
-			if form != "pluginConfig" {
-				checkGate(t, d, documents)
-			}
+			test.gate(t, d, documents)
 			checkRoutes(t, d, documents)
 			if strings.Contains(out, "about the file") || file == "" && !strings.Contains(out, "# why") {
-				t.Errorf("%s %s: the wrong comments came along", file, form)
+				t.Errorf("%s %s: the wrong comments came along", file, test.name)
 			}
 			for line := range strings.Lines(out) {
 				if strings.TrimSpace(line) == "" && line != "\n" {
-					t.Errorf("%s %s: a line of blanks", file, form)
+					t.Errorf("%s %s: a line of blanks", file, test.name)
 				}
 			}
 		}
 	}
 }
 
-func checkGate(t *testing.T, d *document.Document, documents []map[string]any) {
+func checkMatcher(t *testing.T, d *document.Document, documents []map[string]any) {
 	t.Helper()
 	var exact, prefix []string
 	for _, v := range collect(documents, "value_match") {
@@ -187,6 +193,53 @@ func checkGate(t *testing.T, d *document.Document, documents []map[string]any) {
 	}
 	if len(exact) != len(paths(d.Config)) || len(prefix) != len(exact) {
 		t.Errorf("the gate lets %q and %q through", exact, prefix)
+	}
+	if len(collect(documents, "typed_per_filter_config")) > 0 || len(collect(documents, "disabled")) > 0 {
+		t.Error("a matcher's filter is disabled, or a route enables it")
+	}
+}
+
+func checkNoGate(t *testing.T, _ *document.Document, documents []map[string]any) {
+	t.Helper()
+	for _, part := range []string{"value_match", "typed_per_filter_config", "disabled"} {
+		if len(collect(documents, part)) > 0 {
+			t.Errorf("there is %s", part)
+		}
+	}
+}
+
+// checkGateRoutes: the filter is disabled. Each path has a route that enables it, once, behind those of maintenance and
+// before the application's.
+func checkGateRoutes(t *testing.T, d *document.Document, documents []map[string]any) {
+	t.Helper()
+	if got := collect(documents, "disabled"); !reflect.DeepEqual(got, []any{true}) || len(collect(documents, "value_match")) > 0 {
+		t.Errorf("disabled is %v", got)
+	}
+	var got []string
+	names := map[string]bool{}
+	routes := collect(documents, "routes")[0].([]any)
+	for i, v := range routes {
+		r := v.(map[string]any)
+		match := r["match"].(map[string]any)
+		if name := r["name"].(string); names[name] {
+			t.Errorf("two routes are %s", name)
+		} else {
+			names[name] = true
+		}
+		if enables := r["typed_per_filter_config"] != nil; enables != (i < len(routes)-1) {
+			t.Errorf("route %v enables the filter: %v", match, enables)
+		}
+		switch path, is := match["path"].(string); {
+		case match["runtime_fraction"] != nil:
+			if len(got) > 0 {
+				t.Errorf("route %v comes after %q", match, got)
+			}
+		case is:
+			got = append(got, path)
+		}
+	}
+	if want := paths(d.Config); !reflect.DeepEqual(got, want) {
+		t.Errorf("the gate lets %q through, not %q", got, want)
 	}
 }
 

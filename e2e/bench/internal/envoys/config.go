@@ -79,32 +79,36 @@ func (c *Config) Listen(name string, routes []any, filters ...any) (int, error) 
 	return port, nil
 }
 
-// Routes returns the routes of envoy/bootstrap.yaml: the maintenance route first, then the application's.
-func (c *Config) Routes() []any {
+// shippedRoutes returns a copy of the routes of envoy/bootstrap.yaml.
+func (c *Config) shippedRoutes() []any {
 	return envoytest.At[[]any](envoytest.Clone(manager(c.ingress)), "route_config", "virtual_hosts", 0, "routes")
+}
+
+// enables is the field with which a route enables a filter that is disabled elsewhere.
+const enables = "typed_per_filter_config"
+
+// Routes returns the routes of envoy/bootstrap.yaml: the maintenance route first, then those of the gate, last the
+// application's. They enable no filter, unless Gated makes them.
+func (c *Config) Routes() []any {
+	routes := c.shippedRoutes()
+	for _, route := range routes {
+		delete(route.(Object), enables)
+	}
+	return routes
 }
 
 // Settings returns healthgate's own configuration in envoy/bootstrap.yaml.
 func (c *Config) Settings() Object {
-	return envoytest.Clone(envoytest.At[Object](c.shippedWasm(), "config", "configuration", "value"))
+	return envoytest.Clone(envoytest.At[Object](c.filter(), "typed_config", "config", "configuration", "value"))
 }
 
-// The filter in envoy/bootstrap.yaml: the gate, and what it lets a stream into.
-func (c *Config) gate() Object { return envoytest.At[Object](manager(c.ingress), "http_filters", 0) }
+// filter is the Wasm filter in envoy/bootstrap.yaml.
+func (c *Config) filter() Object { return envoytest.At[Object](manager(c.ingress), "http_filters", 0) }
 
-func action(gate Object) Object {
-	return envoytest.At[Object](gate, "typed_config", "xds_matcher", "matcher_list", "matchers", 0,
-		"on_match", "action", "typed_config")
-}
-
-func (c *Config) shippedWasm() Object {
-	return envoytest.At[Object](action(c.gate()), "typed_config", "typed_config")
-}
-
-// Wasm returns the Wasm filter of envoy/bootstrap.yaml with another module and configuration, for Listen. Filters of
-// one name share their VMs.
+// Wasm returns the Wasm filter of envoy/bootstrap.yaml with another module and configuration, and without its gate, for
+// Listen. Filters of one name share their VMs.
 func (c *Config) Wasm(name, file string, settings Object) Object {
-	filter := envoytest.Clone(c.shippedWasm())
+	filter := envoytest.Clone(envoytest.At[Object](c.filter(), "typed_config"))
 	plugin := envoytest.At[Object](filter, "config")
 	plugin["name"], plugin["root_id"] = name, name
 	vm := envoytest.At[Object](plugin, "vm_config")
@@ -114,12 +118,19 @@ func (c *Config) Wasm(name, file string, settings Object) Object {
 	return Object{"name": name, "typed_config": filter}
 }
 
-// Gated puts a filter behind the gate of envoy/bootstrap.yaml.
-func (c *Config) Gated(filter Object) Object {
-	gate := envoytest.Clone(c.gate())
-	gate["name"] = fmt.Sprint(filter["name"], " behind the gate")
-	action(gate)["typed_config"] = filter
-	return gate
+// Gated puts a filter behind the gate of envoy/bootstrap.yaml: it is disabled, and the routes for one path enable it.
+func (c *Config) Gated(routes []any, filter Object) (enabling []any, disabled Object) {
+	disabled = envoytest.Clone(filter)
+	disabled["disabled"] = envoytest.At[bool](c.filter(), "disabled")
+	enable := envoytest.At[Object](c.shippedRoutes(), 0, enables)[envoytest.At[string](c.filter(), "name")]
+	for _, route := range routes {
+		route := envoytest.Clone(route.(Object))
+		if envoytest.At[Object](route, "match")["path"] != nil {
+			route[enables] = Object{envoytest.At[string](filter, "name"): enable}
+		}
+		enabling = append(enabling, route)
+	}
+	return enabling, disabled
 }
 
 func (c *Config) write() (string, error) {

@@ -19,7 +19,8 @@ func TestConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := c.Listen("second", nil, c.Gated(c.Wasm("two", "/two.wasm", Object{"endpoints": "x"})))
+	routes, disabled := c.Gated(c.Routes(), c.Wasm("two", "/two.wasm", Object{"endpoints": "x"}))
+	second, err := c.Listen("second", routes, disabled)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +37,8 @@ func TestConfig(t *testing.T) {
 		return envoytest.At[[]any](hcm, "http_filters")
 	}
 	plugin := func(filter Object) Object { return envoytest.At[Object](filter, "typed_config", "config") }
-	wasm := plugin(filters(0)[0].(Object))
+	ungated := filters(0)[0].(Object)
+	wasm := plugin(ungated)
 	if wasm["failure_policy"] != "FAIL_RELOAD" || envoytest.At[string](wasm, "vm_config", "code", "local", "filename") != "/one.wasm" {
 		t.Errorf("the plugin is %s", envoytest.Text(wasm))
 	}
@@ -44,9 +46,23 @@ func TestConfig(t *testing.T) {
 	if len(gated) != 2 || gated[1].(Object)["name"] != "envoy.filters.http.router" {
 		t.Errorf("the filters are %v", gated)
 	}
-	inside := envoytest.At[Object](action(gated[0].(Object)), "typed_config")
-	if got := envoytest.At[string](plugin(inside), "vm_config", "vm_id"); got != "two" {
-		t.Errorf("the gate leads to %s", envoytest.Text(inside))
+	if got := envoytest.At[string](plugin(gated[0].(Object)), "vm_config", "vm_id"); got != "two" || gated[0].(Object)["disabled"] != true {
+		t.Errorf("the filter is %s", envoytest.Text(gated[0].(Object)))
+	}
+	if ungated["disabled"] != nil {
+		t.Error("the filter without a gate is disabled")
+	}
+	for i, enabled := range []map[string]bool{{}, {"two": true}} {
+		for _, route := range envoytest.At[[]any](manager(listeners[i].(Object)), "route_config", "virtual_hosts", 0, "routes") {
+			want := enabled
+			if envoytest.At[Object](route, "match")["path"] == nil {
+				want = nil
+			}
+			got, _ := route.(Object)[enables].(Object)
+			if len(got) != len(want) || len(got) > 0 && got["two"] == nil {
+				t.Errorf("listener %d: the route %s", i, envoytest.Text(route.(Object)))
+			}
+		}
 	}
 	// The parts are copies: another filter does not change those that are there.
 	if got := envoytest.At[string](wasm, "configuration", "value", "endpoints", 0, "name"); got != "my-service" {

@@ -86,11 +86,12 @@ func start(ctx context.Context, env *bench.Env, m module, workers, appPort int) 
 		return s, err
 	}
 	defer config.Close()
-	var filters []any
+	routes, filters := config.Routes(), []any{}
 	if m.Path != "" {
-		filters = append(filters, config.Gated(config.Wasm("filter", m.Path, config.Settings())))
+		enabling, filter := config.Gated(routes, config.Wasm("filter", m.Path, config.Settings()))
+		routes, filters = enabling, []any{filter}
 	}
-	if _, err := config.Listen("ingress", config.Routes(), filters...); err != nil {
+	if _, err := config.Listen("ingress", routes, filters...); err != nil {
 		return s, err
 	}
 	e, err := envoys.Start(ctx, env.Envoy, config, workers)

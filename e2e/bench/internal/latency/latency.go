@@ -28,7 +28,7 @@ const (
 	rate  = 3000 // checks a second
 	round = 10 * time.Second
 	total = 1_000_000 // checks for each filter
-	base  = peers.HealthCheckFilter + ", gate"
+	base  = peers.HealthCheckFilter + peers.ByRoute
 )
 
 func measure(ctx context.Context, env *bench.Env) ([]report.Table, error) {
@@ -39,7 +39,7 @@ func measure(ctx context.Context, env *bench.Env) ([]report.Table, error) {
 	defer fleet.Close()
 	var rows []*peers.Peer
 	for _, p := range fleet.Peers {
-		if p.Name == base || p.Name == "healthgate, gate" || p.Name == "healthgate, TinyGo, gate" {
+		if p.Name == base || p.Name == "healthgate"+peers.ByRoute || p.Name == "healthgate, TinyGo"+peers.ByRoute {
 			rows = append(rows, p)
 		}
 	}

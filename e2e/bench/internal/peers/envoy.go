@@ -2,6 +2,8 @@ package peers
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"path/filepath"
 	"time"
 
@@ -18,6 +20,9 @@ const (
 	NoFilter          = "no filter"
 	HealthCheckFilter = "`health_check` filter"
 )
+
+// ByRoute ends the name of a filter behind the shipped gate.
+const ByRoute = ", gate by route"
 
 // startEnvoy starts an Envoy with one worker and a listener for each peer that is a filter or a route.
 func (f *Fleet) startEnvoy(ctx context.Context, env *bench.Env, appPort int) error {
@@ -43,7 +48,19 @@ func (f *Fleet) startEnvoy(ctx context.Context, env *bench.Env, appPort int) err
 	native := bench.Artifact{}
 	peer(Peer{Name: NoFilter, Brief: true}, native)
 	peer(Peer{Name: HealthCheckFilter, Brief: true, Checks: true}, native, healthCheck())
-	peer(Peer{Name: HealthCheckFilter + ", gate", Checks: true}, native, config.Gated(healthCheck()))
+	byRoute := func(p Peer, built bench.Artifact, filter envoys.Object) {
+		p.Name += ByRoute
+		enabling, disabled := config.Gated(routes(config, false), filter)
+		routed(p, built, enabling, disabled)
+	}
+	byMatcher := func(p Peer, built bench.Artifact, filter envoys.Object) {
+		p.Name += ", gate by matcher"
+		gate, _, failed := envoytest.ByMatcher(filter)
+		err = errors.Join(err, failed)
+		peer(p, built, gate)
+	}
+	byRoute(Peer{Name: HealthCheckFilter, Checks: true}, native, healthCheck())
+	byMatcher(Peer{Name: HealthCheckFilter, Checks: true}, native, healthCheck())
 	peer(Peer{Name: directResponse, Brief: true, Checks: true, Answers: "OK"}, native)
 	peer(Peer{Name: "Lua filter", Brief: true, Checks: true, Answers: "OK", knowsSource: true, route: true}, native, lua(env.Root))
 	wasm := Peer{Brief: true, Checks: true, Answers: "OK", knowsSource: true, runtimeKey: true, route: true, asksNodes: true}
@@ -57,11 +74,9 @@ func (f *Fleet) startEnvoy(ctx context.Context, env *bench.Env, appPort int) err
 		{"healthgate, TinyGo", "tinygo", true, env.TinyGo(ctx)},
 	} {
 		filter := config.Wasm(m.id, m.built.Path, config.Settings())
-		wasm.Name, wasm.Ours = m.name+", gate", m.ours
-		peer(wasm, m.built, config.Gated(filter))
-		wasm.Name = m.name + ", gate by route"
-		enabled, onRoutes := byRoute(routes(config, false), filter)
-		routed(wasm, m.built, onRoutes, enabled)
+		wasm.Name, wasm.Ours = m.name, m.ours
+		byRoute(wasm, m.built, filter)
+		byMatcher(wasm, m.built, filter)
 		wasm.Name = m.name + ", no gate"
 		peer(wasm, m.built, filter)
 	}
@@ -84,37 +99,27 @@ func (f *Fleet) startEnvoy(ctx context.Context, env *bench.Env, appPort int) err
 
 const directResponse = "`direct_response` route"
 
-// routes returns the shipped maintenance route, and behind it, in place of an application: a normal request is answered
-// by Envoy itself, which makes it the cheapest there is and a filter's share in it the largest. A check that gets as
-// far as the routes was not answered, unless the route is what answers.
+// routes returns the shipped routes, which answer themselves instead of leading to an application: a normal request is
+// the cheapest there is then, and a filter's share in it the largest. A check that gets as far as the routes was not
+// answered, unless the route is what answers.
 func routes(config *envoys.Config, answerChecks bool) []any {
-	maintenance := config.Routes()[0].(envoys.Object)
-	metadata := envoytest.At[envoys.Object](maintenance, "metadata", "filter_metadata")
-	metadata["envoy.filters.http.lua"] = envoys.Object{"maintenance": true}
-	check := answer(404, "not answered")
-	if answerChecks {
-		check = answer(200, "OK")
-	}
-	check["match"] = envoys.Object{"path": CheckPath}
-	normal := answer(200, application)
-	normal["match"] = envoys.Object{"prefix": "/"}
-	return []any{maintenance, check, normal}
-}
-
-// byRoute disables a filter, and enables it on the routes of checks: the other gate that costs a normal request little.
-func byRoute(routes []any, filter envoys.Object) (disabled envoys.Object, enabledOn []any) {
-	name := envoytest.At[string](filter, "name")
-	disabled = envoytest.Clone(filter)
-	disabled["disabled"] = true
-	for _, route := range routes {
+	out := config.Routes()
+	for i, route := range out {
 		route := route.(envoys.Object)
-		if match := envoytest.At[envoys.Object](route, "match"); match["path"] != nil {
-			route["typed_per_filter_config"] = envoys.Object{
-				name: envoytest.Any("envoy.config.route.v3.FilterConfig", envoys.Object{"config": envoys.Object{}}),
-			}
+		reply := answer(404, "not answered")
+		switch match := envoytest.At[envoys.Object](route, "match"); {
+		case i == len(out)-1:
+			reply = answer(200, application)
+		case match["runtime_fraction"] != nil: // the maintenance route
+			envoytest.At[envoys.Object](route, "metadata", "filter_metadata")["envoy.filters.http.lua"] = envoys.Object{"maintenance": true}
+			continue
+		case match["path"] == CheckPath && answerChecks:
+			reply = answer(200, "OK")
 		}
+		delete(route, "route")
+		maps.Copy(route, reply)
 	}
-	return disabled, routes
+	return out
 }
 
 func answer(status int, body string) envoys.Object {

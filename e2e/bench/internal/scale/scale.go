@@ -119,8 +119,9 @@ func sizes(ctx context.Context, env *bench.Env, builds []build, appPort int) (re
 			}
 			settings := config.Settings()
 			s.edit(settings)
-			filter := config.Wasm(fmt.Sprint(b.id, len(cases)), b.Path, settings)
-			port, err := config.Listen(fmt.Sprint(b.id, len(cases)), config.Routes(), config.Gated(filter))
+			id := fmt.Sprint(b.id, len(cases))
+			routes, filter := config.Gated(config.Routes(), config.Wasm(id, b.Path, settings))
+			port, err := config.Listen(id, routes, filter)
 			if err != nil {
 				return report.Table{}, err
 			}
@@ -166,7 +167,8 @@ func shipped(ctx context.Context, env *bench.Env, b build, appPort, workers int,
 	if edit != nil {
 		edit(config)
 	}
-	port, err := config.Listen("ingress", config.Routes(), config.Gated(config.Wasm(b.id, b.Path, config.Settings())))
+	routes, filter := config.Gated(config.Routes(), config.Wasm(b.id, b.Path, config.Settings()))
+	port, err := config.Listen("ingress", routes, filter)
 	if err == nil {
 		e, err = envoys.Start(ctx, env.Envoy, config, workers)
 	}

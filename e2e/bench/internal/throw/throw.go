@@ -95,8 +95,8 @@ func listen(ctx context.Context, env *bench.Env, config *envoys.Config) (polled,
 		for _, interval := range []string{"1s", "100ms"} {
 			settings := config.Settings()
 			envoytest.At[envoys.Object](settings, "admin")["interval"] = interval
-			filter := config.Wasm(build.id+interval, build.Path, settings)
-			port, err := config.Listen(build.id+interval, config.Routes(), config.Gated(filter))
+			routes, filter := config.Gated(config.Routes(), config.Wasm(build.id+interval, build.Path, settings))
+			port, err := config.Listen(build.id+interval, routes, filter)
 			if err != nil {
 				return nil, nil, nil, err
 			}
