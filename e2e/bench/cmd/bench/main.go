@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -99,16 +100,36 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	env.Rand = rand.New(rand.NewPCG(*seed, 0))
 	env.Logf("seed %d", *seed)
-	for _, s := range chosen {
-		if err := measure(ctx, env, s, output); err != nil {
-			return fmt.Errorf("section %s: %w", s.ID, err)
-		}
-	}
+	failed := measureAll(ctx, env, chosen, output)
 	text, err := os.ReadFile(filepath.Join(output, "report.md"))
 	if err == nil {
 		_, err = stdout.Write(text)
 	}
-	return err
+	if failed != nil && os.IsNotExist(err) {
+		err = nil // nothing was measured, and failed says why
+	}
+	return errors.Join(failed, err)
+}
+
+// measureAll runs the sections one after the other. One that fails does not keep the next from running, only the end of
+// ctx does.
+func measureAll(ctx context.Context, env *bench.Env, chosen []bench.Section, output string) error {
+	var failed []error
+	for i, s := range chosen {
+		began := time.Now()
+		env.Logf("section %s (%d of %d): %s", s.ID, i+1, len(chosen), s.Summary)
+		err := measure(ctx, env, s, output)
+		if ctx.Err() != nil {
+			return errors.Join(append(failed, fmt.Errorf("interrupted in section %s: the figures of the sections before it are kept", s.ID))...)
+		}
+		if err != nil {
+			err = fmt.Errorf("section %s: %w", s.ID, err)
+			env.Logf("%v", err)
+			failed = append(failed, err)
+		}
+		env.Logf("section %s took %s", s.ID, time.Since(began).Round(time.Second))
+	}
+	return errors.Join(failed...)
 }
 
 func environment(ctx context.Context, stderr io.Writer) (*bench.Env, error) {
@@ -138,17 +159,18 @@ func environment(ctx context.Context, stderr io.Writer) (*bench.Env, error) {
 	return env, nil
 }
 
-// measure runs a section, and writes the report anew: what was measured is not lost when a later section fails.
+// measure runs a section, and writes the report anew: what was measured is not lost when another section, or a part of
+// this one, fails.
 func measure(ctx context.Context, env *bench.Env, s bench.Section, output string) error {
-	env.Logf("section %s: %s", s.ID, s.Summary)
 	var err error
 	if env.Dir, err = os.MkdirTemp("", "healthgate-bench-"); err != nil {
 		return err
 	}
 	defer os.RemoveAll(env.Dir)
-	tables, err := s.Measure(ctx, env)
-	if err != nil {
-		return err
+	tables, failed := s.Measure(ctx, env)
+	tables = slices.DeleteFunc(tables, func(t report.Table) bool { return len(t.Rows) == 0 })
+	if len(tables) == 0 || ctx.Err() != nil {
+		return failed
 	}
 	now, commit := time.Now().UTC().Truncate(time.Second), system.Commit(env.Root)
 	for i := range tables {
@@ -164,7 +186,7 @@ func measure(ctx context.Context, env *bench.Env, s bench.Section, output string
 		return err
 	}
 	latest := report.Report{Machine: system.Machine(), Versions: env.Versions(), Tables: tables}
-	return write(output, report.Merge(old, latest, ids()))
+	return errors.Join(failed, write(output, report.Merge(old, latest, ids())))
 }
 
 func write(output string, r report.Report) error {

@@ -10,13 +10,12 @@ import (
 	"github.com/healthgate/healthgate/e2e/bench/internal/latency"
 	"github.com/healthgate/healthgate/e2e/bench/internal/scale"
 	"github.com/healthgate/healthgate/e2e/bench/internal/throw"
-	"github.com/healthgate/healthgate/e2e/bench/internal/traffic"
 )
 
 // sections are all there are, in the order of the report.
 var sections = []bench.Section{
-	checks.Section,
-	traffic.Section,
+	checks.Checks,
+	checks.Traffic,
 	latency.Section,
 	throw.Section,
 	footprint.Section,

@@ -19,6 +19,7 @@ import (
 type Section struct {
 	ID      string // as in `make bench SECTIONS=checks`
 	Summary string // in one line
+	// Measure returns what it has measured even if a part of it failed, together with the error.
 	Measure func(context.Context, *Env) ([]report.Table, error)
 }
 

@@ -2,6 +2,7 @@ package peers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -27,36 +28,43 @@ type Sample struct {
 	CPU       time.Duration // of the server, a request
 }
 
-// Compare loads the cases one after the other, in rounds, and returns a table of them with its columns.
+// Compare loads the cases one after the other, in rounds, and returns a table of them with its columns. A case that
+// fails becomes a row that says so and an error, and the others go on; only the end of ctx ends them all.
 func Compare(ctx context.Context, env *bench.Env, cases []Case) (report.Table, error) {
-	var measured []Case
-	for _, c := range cases {
-		if c.Missing == "" {
-			measured = append(measured, c)
-		}
-	}
 	// Short rounds, and many: what disturbs the machine for some seconds then disturbs all cases alike.
 	const duration = time.Second
-	env.Logf("warming up")
-	for _, c := range measured {
-		if _, err := load(ctx, env, c, duration); err != nil {
-			return report.Table{}, fmt.Errorf("%s: %w", c.Name, err)
+	samples, failed := map[string][]Sample{}, []error{}
+	measure := func(i int) (s Sample, ok bool) {
+		c := cases[i]
+		if c.Missing != "" || ctx.Err() != nil {
+			return s, false
 		}
+		s, err := load(ctx, env, c, duration)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", c.Name, err))
+			c.Missing = "it failed: " + err.Error()
+			delete(samples, c.Name)
+		}
+		return s, err == nil
 	}
-	samples := map[string][]Sample{}
+	env.Logf("warming up")
+	for i := range cases {
+		measure(i)
+	}
 	last := -1
-	for round, i := range stats.Interleave(env.Rand, env.Rounds, len(measured)) {
+	for round, i := range stats.Interleave(env.Rand, env.Rounds, len(cases)) {
 		if round != last {
 			env.Logf("round %d of %d", round+1, env.Rounds)
 			last = round
 		}
-		s, err := load(ctx, env, measured[i], duration)
-		if err != nil {
-			return report.Table{}, fmt.Errorf("%s: %w", measured[i].Name, err)
+		if s, ok := measure(i); ok {
+			samples[cases[i].Name] = append(samples[cases[i].Name], s)
 		}
-		samples[measured[i].Name] = append(samples[measured[i].Name], s)
 	}
-	return tabulate(cases, samples), nil
+	if err := ctx.Err(); err != nil {
+		return report.Table{}, err
+	}
+	return tabulate(cases, samples), errors.Join(failed...)
 }
 
 // load measures a case once. A time in which a request failed counts for nothing: it is measured again, but not for ever.

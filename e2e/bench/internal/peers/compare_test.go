@@ -1,9 +1,14 @@
 package peers
 
 import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/healthgate/healthgate/e2e/bench/internal/bench"
 	"github.com/healthgate/healthgate/e2e/bench/internal/report"
 )
 
@@ -48,5 +53,25 @@ func TestTabulate(t *testing.T) {
 	}
 	if row := table.Rows[2]; row.Missing != "no compiler" {
 		t.Errorf("none: %+v", row)
+	}
+}
+
+// What fails becomes a row that says so; what is missing stays as it is.
+func TestCompareGoesOn(t *testing.T) {
+	t.Parallel()
+	env := &bench.Env{Rounds: 2, Rand: rand.New(rand.NewPCG(1, 2)), Logf: t.Logf}
+	broken := func() (time.Duration, error) { return 0, errors.New("no such process") }
+	table, err := Compare(context.Background(), env, []Case{
+		{Peer: &Peer{Name: "one", CPU: broken}},
+		{Peer: &Peer{Name: "none", Missing: "no compiler"}},
+		{Peer: &Peer{Name: "two", CPU: broken}},
+	})
+	if err == nil || !strings.Contains(err.Error(), "one: no such process") || !strings.Contains(err.Error(), "two: no such process") {
+		t.Errorf("error %v", err)
+	}
+	for i, want := range []string{"it failed: no such process", "no compiler", "it failed: no such process"} {
+		if got := table.Rows[i].Missing; got != want {
+			t.Errorf("row %d: %q, want %q", i, got, want)
+		}
 	}
 }

@@ -92,65 +92,70 @@ func startFleet(ctx context.Context, env *bench.Env, python bool) (_ *Fleet, err
 	for _, p := range f.Peers {
 		if p.Missing != "" {
 			env.Logf("%s: not measured: %s", p.Name, p.Missing)
-			continue
-		}
-		if err := f.prove(ctx, p); err != nil {
-			return nil, fmt.Errorf("%s does not do its job: %w", p.Name, err)
 		}
 	}
-	return f, nil
+	return f, f.prove(ctx)
 }
 
-// prove tries what a peer is said to do.
-func (f *Fleet) prove(ctx context.Context, p *Peer) error {
-	const limit = 20 * time.Second
-	check, traffic := p.URL+CheckPath, p.URL+TrafficPath
-	if p.Passes {
-		if err := envoys.Until(ctx, limit, traffic, 200, application); err != nil {
-			return err
+// prove tries what the peers are said to do, each of it with all of them at once.
+func (f *Fleet) prove(ctx context.Context) error {
+	check := func(p *Peer) string { return p.URL + CheckPath }
+	healthy := func(p *Peer) error { return envoys.Until(ctx, limit, check(p), 200, p.Answers) }
+	passes := func(p *Peer) error { return envoys.Until(ctx, limit, p.URL+TrafficPath, 200, application) }
+	refused := func(p *Peer) error {
+		status, body, err := envoys.GetFrom(ctx, "127.0.0.2", check(p))
+		if err == nil && status == 200 && body == p.Answers {
+			err = fmt.Errorf("a stranger's check was answered %d %q", status, body)
 		}
-	}
-	if !p.Checks {
-		return nil
-	}
-	if err := envoys.Until(ctx, limit, check, 200, p.Answers); err != nil {
 		return err
 	}
-	if p.knowsSource {
-		status, body, err := envoys.GetFrom(ctx, "127.0.0.2", check)
-		if err != nil {
-			return fmt.Errorf("a stranger's check: %w", err)
-		}
-		if status == 200 && body == p.Answers {
-			return fmt.Errorf("a stranger's check was answered %d %q", status, body)
+	out := func(body string) func(*Peer) error {
+		return func(p *Peer) error { return envoys.Until(ctx, limit, check(p), 503, body) }
+	}
+	node := func(status int) func() error {
+		return func() error {
+			f.app.Set("outbound", demoapp.Node{Status: status})
+			return nil
 		}
 	}
-	if p.asksNodes {
-		f.app.Set("outbound", demoapp.Node{Status: 503})
-		if err := envoys.Until(ctx, limit, check, 503, "FAILED"); err != nil {
-			return err
-		}
-		f.app.Set("outbound", demoapp.Node{Status: 200})
-		if err := envoys.Until(ctx, limit, check, 200, p.Answers); err != nil {
-			return err
-		}
+	set := func(key, value string) func() error {
+		return func() error { return f.envoy.SetRuntime(ctx, key, value) }
 	}
-	for key, throw := range map[string]bool{"healthgate.maintenance": p.runtimeKey, "healthgate.route_maintenance": p.route} {
-		if !throw {
-			continue
+	checks := func(p *Peer) bool { return p.Checks }
+	asksNodes := func(p *Peer) bool { return p.asksNodes }
+	runtimeKey := func(p *Peer) bool { return p.runtimeKey }
+	route := func(p *Peer) bool { return p.route }
+	for _, step := range []struct {
+		first func() error
+		of    func(*Peer) bool
+		then  func(*Peer) error
+	}{
+		{nil, func(p *Peer) bool { return p.Passes }, passes},
+		{nil, checks, healthy},
+		{nil, func(p *Peer) bool { return p.knowsSource }, refused},
+		{node(503), asksNodes, out("FAILED")},
+		{node(200), asksNodes, healthy},
+		{set("healthgate.maintenance", "true"), runtimeKey, out(maintenance)},
+		{set("healthgate.maintenance", ""), runtimeKey, healthy},
+		{set("healthgate.route_maintenance", "100"), route, out(maintenance)},
+		{set("healthgate.route_maintenance", ""), route, healthy},
+		{nil, checks, healthy}, // all of them, as they are measured
+	} {
+		if step.first != nil {
+			if err := step.first(); err != nil {
+				return err
+			}
 		}
-		if err := f.envoy.SetRuntime(ctx, key, "100"); err != nil {
-			return err
-		}
-		if err := envoys.Until(ctx, limit, check, 503, maintenance); err != nil {
-			return err
-		}
-		if err := f.envoy.SetRuntime(ctx, key, ""); err != nil {
-			return err
-		}
-		if err := envoys.Until(ctx, limit, check, 200, p.Answers); err != nil {
-			return err
+		for _, p := range f.Peers {
+			if p.Missing == "" && step.of(p) {
+				if err := step.then(p); err != nil {
+					return fmt.Errorf("%s does not do its job: %w", p.Name, err)
+				}
+			}
 		}
 	}
 	return nil
 }
+
+// limit is how long a peer may take to do something.
+const limit = 20 * time.Second

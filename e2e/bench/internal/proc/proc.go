@@ -13,13 +13,8 @@ import (
 // ticks are the clock ticks of a second in /proc: USER_HZ, which is 100 on every architecture that Go runs on.
 const ticks = 100
 
-// CPU returns the CPU time that a process and its threads have used, in user space and in the kernel. Its steps are 10 ms.
-func CPU(pid int) (time.Duration, error) {
-	s, err := readStat(pid)
-	return s.cpu, err
-}
-
-// TreeCPU returns the CPU time of a process and of all that descend from it, for servers that fork workers.
+// TreeCPU returns the CPU time of a process and of all that descend from it, for servers that fork
+// workers. Its steps are 10 ms.
 func TreeCPU(pid int) (time.Duration, error) {
 	paths, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {

@@ -46,6 +46,15 @@ func TestThisProcess(t *testing.T) {
 	if err != nil || m.Resident < 1<<20 || m.Peak < m.Resident/2 {
 		t.Errorf("%+v, error %v", m, err)
 	}
+	// Both accounts are of the same work; one is rounded to 10 ms for the user's and the kernel's part each.
+	tree, err1 := TreeCPU(os.Getpid())
+	cpu, err2 := CPU(os.Getpid())
+	if err1 != nil || err2 != nil || cpu < tree-20*time.Millisecond {
+		t.Errorf("the clock says %v, /proc %v; errors %v, %v", cpu, tree, err2, err1)
+	}
+	if _, err := CPU(1 << 27); err == nil {
+		t.Error("a process that is not there has a CPU time")
+	}
 	if _, err := TreeCPU(-1); err == nil {
 		t.Error("process -1 has a CPU time")
 	}

@@ -4,8 +4,10 @@ package throw
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
@@ -27,17 +29,25 @@ var Section = bench.Section{
 
 const (
 	throws = 100
-	pace   = 5 * time.Millisecond // between checks of one row: how exact a time is
+	lanes  = 4                    // of a row that polls each second: its throws divided by them take a second each, and back
+	pace   = 5 * time.Millisecond // between checks of one listener: how exact a time is
 	limit  = 30 * time.Second
 )
 
-// row is a listener that is watched while a key of runtime is thrown.
+// row is a way to throw maintenance.
 type row struct {
-	name   string
-	url    string
-	ours   bool
-	toDown []float64 // milliseconds, a throw each
-	toUp   []float64
+	name    string
+	missing string
+	period  time.Duration // the moment of a throw is drawn from as long: that of the polling, so that chance decides at which moment of it
+	lanes   []*lane       // each throws for itself
+}
+
+// lane is a listener and plugin of its own, with a key of its own that throws maintenance on it alone.
+type lane struct {
+	url, key string
+	rand     *rand.Rand
+	toDown   []float64 // milliseconds, a throw each
+	toUp     []float64
 }
 
 func measure(ctx context.Context, env *bench.Env) ([]report.Table, error) {
@@ -51,7 +61,7 @@ func measure(ctx context.Context, env *bench.Env) ([]report.Table, error) {
 		return nil, err
 	}
 	defer config.Close()
-	polled, routed, missing, err := listen(ctx, env, config)
+	rows, err := listen(ctx, env, config)
 	if err != nil {
 		return nil, err
 	}
@@ -60,96 +70,115 @@ func measure(ctx context.Context, env *bench.Env) ([]report.Table, error) {
 		return nil, err
 	}
 	defer e.Stop() //nolint:errcheck // it was measured
-	for _, r := range append(append([]*row{}, polled...), routed...) {
-		if err := envoys.Until(ctx, limit, r.url, http.StatusOK, "OK"); err != nil {
-			return nil, err
+	for _, r := range rows {
+		for _, l := range r.lanes {
+			if err := envoys.Until(ctx, limit, l.url, http.StatusOK, "OK"); err != nil {
+				return nil, fmt.Errorf("%s: %w", r.name, err)
+			}
 		}
 	}
 	n := throws
 	if env.Quick {
-		n = 3
+		n = 2 * lanes
 	}
-	for i := range n {
-		if i%10 == 0 {
-			env.Logf("throw %d of %d", i+1, n)
-		}
-		for key, rows := range map[string][]*row{"healthgate.maintenance": polled, "healthgate.route_maintenance": routed} {
-			if err := throw(ctx, env, e, key, rows); err != nil {
-				return nil, err
-			}
-		}
+	env.Logf("throwing each %d times", n)
+	if err := env.Alone(ctx, func() error { return all(ctx, e, rows, n) }); err != nil {
+		return nil, err
 	}
-	return []report.Table{tabulate(append(polled, routed...), missing)}, nil
+	return []report.Table{tabulate(rows, n)}, nil
 }
 
-// listen adds a listener for each build, polling as shipped, polling as often as it can, and without polling.
-func listen(ctx context.Context, env *bench.Env, config *envoys.Config) (polled, routed []*row, missing []report.Row, err error) {
+// listen adds the lanes for each build: polling as shipped, polling as often as it can, and without polling.
+func listen(ctx context.Context, env *bench.Env, config *envoys.Config) (rows []*row, err error) {
 	for _, build := range []struct {
 		name, id string
 		bench.Artifact
 	}{{"healthgate", "healthgate", env.Healthgate()}, {"healthgate, TinyGo", "tinygo", env.TinyGo(ctx)}} {
-		if build.Missing != "" {
-			missing = append(missing, report.Row{Name: build.name, Missing: build.Missing})
-			continue
-		}
-		for _, interval := range []string{"1s", "100ms"} {
-			settings := config.Settings()
-			envoytest.At[envoys.Object](settings, "admin")["interval"] = interval
-			routes, filter := config.Gated(config.Routes(), config.Wasm(build.id+interval, build.Path, settings))
-			port, err := config.Listen(build.id+interval, routes, filter)
-			if err != nil {
-				return nil, nil, nil, err
-			}
-			url := "http://" + envoytest.Loopback(port) + peers.CheckPath
-			polled = append(polled, &row{name: build.name + ", key polled each " + interval, url: url, ours: true})
-			if interval == "1s" {
-				routed = append(routed, &row{name: build.name + ", route", url: url, ours: true})
+		for _, way := range []struct {
+			name     string
+			interval string // of polls
+			route    bool
+			period   time.Duration
+			lanes    int
+		}{
+			{", key polled each 1s", "1s", false, time.Second, lanes},
+			{", key polled each 100ms", "100ms", false, 100 * time.Millisecond, 1},
+			{", route", "1s", true, 100 * time.Millisecond, 1},
+		} {
+			r := &row{name: build.name + way.name, missing: build.Missing, period: way.period}
+			rows = append(rows, r)
+			for range way.lanes {
+				if r.missing != "" {
+					break
+				}
+				id := fmt.Sprint(build.id, len(rows), "_", len(r.lanes))
+				l := &lane{key: "bench." + id, rand: rand.New(rand.NewPCG(env.Rand.Uint64(), 0))}
+				settings, routes := config.Settings(), config.Routes()
+				envoytest.At[envoys.Object](settings, "admin")["interval"] = way.interval
+				if way.route {
+					envoytest.At[envoys.Object](routes[0], "match", "runtime_fraction")["runtime_key"] = l.key
+				} else {
+					envoytest.At[envoys.Object](settings, "endpoints", 0, "maintenance")["keys"] = []any{l.key}
+				}
+				enabling, filter := config.Gated(routes, config.Wasm(id, build.Path, settings))
+				port, err := config.Listen(id, enabling, filter)
+				if err != nil {
+					return nil, err
+				}
+				l.url = "http://" + envoytest.Loopback(port) + peers.CheckPath
+				r.lanes = append(r.lanes, l)
 			}
 		}
 	}
-	return polled, routed, missing, nil
+	return rows, nil
 }
 
-// throw throws maintenance once and clears it again. Chance decides at which moment of the polling.
-func throw(ctx context.Context, env *bench.Env, e *envoys.Envoy, key string, rows []*row) error {
+// all throws so many times in each row, in all lanes at once.
+func all(ctx context.Context, e *envoys.Envoy, rows []*row, n int) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var throwing sync.WaitGroup
+	for _, r := range rows {
+		for _, l := range r.lanes {
+			throwing.Add(1)
+			go func() {
+				defer throwing.Done()
+				for range n / len(r.lanes) {
+					if err := l.throw(ctx, e, r.period); err != nil {
+						cancel(fmt.Errorf("%s: %w", r.name, err)) // the first of them ends all
+						return
+					}
+				}
+			}()
+		}
+	}
+	throwing.Wait()
+	return context.Cause(ctx)
+}
+
+// throw throws maintenance once and clears it again.
+func (l *lane) throw(ctx context.Context, e *envoys.Envoy, period time.Duration) error {
 	for _, step := range []struct {
 		value  string
 		status int
-		into   func(*row) *[]float64
+		into   *[]float64
 	}{
-		{"100", http.StatusServiceUnavailable, func(r *row) *[]float64 { return &r.toDown }},
-		{"", http.StatusOK, func(r *row) *[]float64 { return &r.toUp }},
+		{"100", http.StatusServiceUnavailable, &l.toDown},
+		{"", http.StatusOK, &l.toUp},
 	} {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(time.Duration(env.Rand.Int64N(int64(time.Second)))):
+		case <-time.After(time.Duration(l.rand.Int64N(int64(period)))):
 		}
-		var watching sync.WaitGroup
-		failed := make([]error, len(rows))
+		set := make(chan error, 1)
 		began := time.Now()
-		for i, r := range rows {
-			watching.Add(1)
-			go func() {
-				defer watching.Done()
-				at, err := until(ctx, r.url, step.status)
-				if err != nil {
-					failed[i] = fmt.Errorf("%s: %w", r.name, err)
-					return
-				}
-				*step.into(r) = append(*step.into(r), float64(at.Sub(began))/float64(time.Millisecond))
-			}()
-		}
-		err := e.SetRuntime(ctx, key, step.value)
-		watching.Wait()
-		if err != nil {
+		go func() { set <- e.SetRuntime(ctx, l.key, step.value) }()
+		at, err := until(ctx, l.url, step.status)
+		if err := errors.Join(<-set, err); err != nil {
 			return err
 		}
-		for _, err := range failed {
-			if err != nil {
-				return err
-			}
-		}
+		*step.into = append(*step.into, float64(at.Sub(began))/float64(time.Millisecond))
 	}
 	return nil
 }
@@ -181,26 +210,32 @@ func until(ctx context.Context, url string, status int) (time.Time, error) {
 	}
 }
 
-func tabulate(rows []*row, missing []report.Row) report.Table {
+func tabulate(rows []*row, n int) report.Table {
 	t := report.Table{
 		ID: "throw", Title: "Throwing maintenance",
 		About: fmt.Sprintf("A key is set through admin's `/runtime_modify`, %d times, at moments drawn by chance; then it is taken back. "+
 			"From the request to admin until the first check that gets 503, and then 200, each of them sent %s after "+
-			"the one before it was answered.", len(rows[0].toDown), pace),
+			"the one before it was answered.", n, pace),
 		Columns: []report.Column{
 			{ID: "down50", Title: "to 503, ms: median"}, {ID: "down95", Title: "95 %"}, {ID: "down100", Title: "longest"},
 			{ID: "up50", Title: "to 200, ms: median"}, {ID: "up95", Title: "95 %"}, {ID: "up100", Title: "longest"},
 		},
-		Rows: missing,
 	}
 	for _, r := range rows {
-		cells := map[string]report.Cell{}
-		for id, samples := range map[string][]float64{"down": r.toDown, "up": r.toUp} {
-			for _, p := range []int{50, 95, 100} {
-				cells[fmt.Sprint(id, p)] = report.Cell{Value: stats.Percentile(samples, float64(p))}
+		out := report.Row{Name: r.name, Ours: true, Missing: r.missing}
+		if r.missing == "" {
+			out.Cells = map[string]report.Cell{}
+			var toDown, toUp []float64
+			for _, l := range r.lanes {
+				toDown, toUp = append(toDown, l.toDown...), append(toUp, l.toUp...)
+			}
+			for id, samples := range map[string][]float64{"down": toDown, "up": toUp} {
+				for _, p := range []int{50, 95, 100} {
+					out.Cells[fmt.Sprint(id, p)] = report.Cell{Value: stats.Percentile(samples, float64(p))}
+				}
 			}
 		}
-		t.Rows = append(t.Rows, report.Row{Name: r.name, Ours: r.ours, Cells: cells})
+		t.Rows = append(t.Rows, out)
 	}
 	return t
 }
