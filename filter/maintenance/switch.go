@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/valyala/fastjson/fastfloat"
+	"github.com/healthgate/healthgate/filter/rfc3339"
 )
 
 // Switch is the meaning of a runtime key's value.
@@ -37,30 +37,57 @@ func ParseSwitch(value string) (s Switch, known bool) {
 	case "", "false", "no", "off":
 		return Switch{}, true
 	}
-	// "nan" and "inf" are numbers to the parser, not to an operator.
-	digits := strings.TrimLeft(value, "+-.")
-	if digits != "" && '0' <= digits[0] && digits[0] <= '9' {
-		if f, err := fastfloat.Parse(strings.TrimPrefix(value, "+")); err == nil && f >= 0 {
-			return Switch{On: f > 0}, true
-		}
+	if positive, ok := number(value); ok {
+		return Switch{On: positive}, true
 	}
 	// RFC 3339 wants a capital T and Z, and its section 5.6 lets applications accept small ones.
-	if t, err := time.Parse(time.RFC3339, strings.ToUpper(value)); err == nil {
-		return Switch{On: true, Until: until(t)}, true
+	if seconds, nanoseconds, ok := rfc3339.Parse(strings.ToUpper(value)); ok {
+		return Switch{On: true, Until: until(seconds, nanoseconds)}, true
 	}
 	return Switch{On: true}, false
 }
 
+// number reports whether s is a decimal number, of 0 or more, and whether it is above 0.
+func number(s string) (positive, ok bool) {
+	negative := s != "" && s[0] == '-'
+	if negative || s != "" && s[0] == '+' {
+		s = s[1:]
+	}
+	mantissa, exponent, scientific := strings.Cut(s, "e")
+	if scientific {
+		if exponent != "" && (exponent[0] == '-' || exponent[0] == '+') {
+			exponent = exponent[1:]
+		}
+		if _, ok := digits(exponent); !ok {
+			return false, false
+		}
+	}
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	positive, ok = digits(whole + fraction)
+	return positive && !negative, ok && !(positive && negative)
+}
+
+// digits reports whether s is one digit or more, and whether one of them is not 0.
+func digits(s string) (positive, ok bool) {
+	for i := 0; i < len(s); i++ {
+		if s[i] < '0' || s[i] > '9' {
+			return false, false
+		}
+		positive = positive || s[i] != '0'
+	}
+	return positive, s != ""
+}
+
 // until is the time in Unix nanoseconds, clamped to what Switch.Until can tell: "9999-12-31T23:59:59Z" does not fit into
 // 64 bits, and 0 would mean no end.
-func until(t time.Time) int64 {
-	switch s := t.Unix(); {
-	case s > math.MaxInt64/int64(time.Second)-1:
+func until(seconds, nanoseconds int64) int64 {
+	switch {
+	case seconds > math.MaxInt64/int64(time.Second)-1:
 		return math.MaxInt64
-	case s < 0 || t.UnixNano() == 0:
+	case seconds < 0 || seconds == 0 && nanoseconds == 0:
 		return 1
 	}
-	return t.UnixNano()
+	return seconds*int64(time.Second) + nanoseconds
 }
 
 // ParseMetadata reads the route metadata value healthgate.maintenance as Envoy hands it over: a boolean is one byte,

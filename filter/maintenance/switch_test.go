@@ -2,7 +2,9 @@ package maintenance
 
 import (
 	"encoding/binary"
+	"errors"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -150,4 +152,26 @@ func isASCII(s string) bool {
 		}
 	}
 	return true
+}
+
+// What package strconv reads as a number of 0 or more is one, but for its hexadecimal, infinite and missing numbers.
+func FuzzNumber(f *testing.F) {
+	for _, s := range []string{
+		"", "0", "-0", "+0", "1", "+1", "-1", "1.", ".5", ".", "-.5", "+.0", "00", "1e3", "1e", "1e+", "1e-0", "0e5", "e5", ".e5", "1.e5",
+		"1e400", "-1e400", "0e400", "1.2.3", "1e2e3", "1e2.5", "1_000", "--1", "+-0", "1 ", "123456789012345678901234567890.5",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if strings.Trim(s, "0123456789+-.e") != "" {
+			return
+		}
+		n, err := strconv.ParseFloat(s, 64)
+		isNumber := (err == nil || errors.Is(err, strconv.ErrRange)) && n >= 0
+		positive, ok := number(s)
+		tooSmall := n == 0 && strings.HasPrefix(s, "-") && !ok // for strconv to tell from 0
+		if ok != isNumber && !tooSmall || ok && n > 0 && !positive {
+			t.Errorf("%q: above 0 %t, a number %t; strconv says %v, %v", s, positive, ok, n, err)
+		}
+	})
 }

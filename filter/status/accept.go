@@ -1,15 +1,11 @@
 package status
 
-import (
-	"strings"
-
-	"github.com/valyala/fastjson/fastfloat"
-)
+import "strings"
 
 // WantsHTML reports whether a request's Accept header (RFC 9110, section 12.5.1) asks for HTML by name, and at least as
 // much as for JSON. A browser does; "*/*" or no header at all, from a program, does not.
 func WantsHTML(accept string) bool {
-	html, json := 0.0, 0.0
+	html, json := 0, 0
 	for _, part := range strings.Split(accept, ",") {
 		media, parameters, _ := strings.Cut(part, ";")
 		switch strings.ToLower(strings.TrimSpace(media)) {
@@ -22,15 +18,31 @@ func WantsHTML(accept string) bool {
 	return html > 0 && html >= json
 }
 
-// quality returns the weight among a media range's parameters, 1 if there is none or it can't be read.
-func quality(parameters string) float64 {
+// quality returns the weight among a media range's parameters in thousandths, 1000 if there is none or it can't be read.
+func quality(parameters string) int {
 	for _, p := range strings.Split(parameters, ";") {
 		name, value, _ := strings.Cut(strings.TrimSpace(p), "=")
 		if strings.ToLower(name) == "q" {
-			if q, err := fastfloat.Parse(value); err == nil {
-				return q
-			}
+			return thousandths(value)
 		}
 	}
-	return 1
+	return 1000
+}
+
+// thousandths reads a qvalue (RFC 9110, section 12.4.2): 0 or 1, and up to three digits behind a point.
+func thousandths(s string) int {
+	if s == "" || len(s) > len("0.000") || s[0] != '0' || len(s) > 1 && s[1] != '.' {
+		return 1000
+	}
+	n := 0
+	for i := 2; i < len("0.000"); i++ {
+		n *= 10
+		if i < len(s) {
+			if s[i] < '0' || s[i] > '9' {
+				return 1000
+			}
+			n += int(s[i] - '0')
+		}
+	}
+	return n
 }

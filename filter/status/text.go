@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"github.com/healthgate/healthgate/filter/rfc3339"
 )
 
 // age writes a length of time in nanoseconds as people say it, in its two largest units.
@@ -23,17 +25,8 @@ func age(ns int64) string {
 	return number(s/(24*3600), "d") + " " + number(s/3600%24, "h")
 }
 
-// timestamp writes Unix nanoseconds as an RFC 3339 time in UTC. It does without time.Format, which would add 5 kB to a
-// TinyGo build.
-func timestamp(ns int64) string {
-	year, month, day := time.Unix(0, ns).UTC().Date()
-	hour, minute, second := time.Unix(0, ns).UTC().Clock()
-	b := append([]byte(nil), strconv.Itoa(year)...)
-	for i, n := range [...]int{int(month), day, hour, minute, second} {
-		b = append(b, "--T::"[i], byte('0'+n/10), byte('0'+n%10))
-	}
-	return string(append(b, 'Z'))
-}
+// timestamp writes Unix nanoseconds as an RFC 3339 time in UTC.
+func timestamp(ns int64) string { return rfc3339.Format(ns / int64(time.Second)) }
 
 // appendEscaped appends s with some characters replaced: those that replace knows, and by U+FFFD what is not UTF-8. The
 // texts of runtime keys are cut at a number of bytes, so they may end within a character.

@@ -48,7 +48,8 @@ func TestWantsHTML(t *testing.T) {
 		"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8": true,
 		"text/html;q=0": false, "text/html; Q=0.000": false, "text/html;q=0.5,application/json": false,
 		"application/json;q=0.5, text/html;q=0.6": true, "application/health+json, text/html": true,
-		"application/*;q=0.9,text/html;q=0.8": false, "text/html;q=x": true, "text/htmlx": false, ",;q=1,": false,
+		"application/*;q=0.9,text/html;q=0.8": false, "text/html;q=x": true, "text/html;q=": true, "text/html;q=0.x": true, "text/html;q=0.5x": true, "text/html;q=1.000": true, "text/html;q=0.": false,
+		"text/html;q=0.05, application/json;q=0.049": true, "text/html;q=0.5, application/json;q=0.51": false, "text/htmlx": false, ",;q=1,": false,
 	} {
 		if got := WantsHTML(accept); got != want {
 			t.Errorf("%q: %v", accept, got)
