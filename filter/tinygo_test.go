@@ -20,9 +20,8 @@ import (
 // allowedImports are small in code and free of reflection. fmt, encoding/json and regexp would each add a tenth to
 // the standard Go module and multiply the TinyGo one.
 var allowedImports = map[string]bool{
-	"bytes": true, "encoding/binary": true, "errors": true, "hash/fnv": true, "math": true,
+	"bytes": true, "encoding/binary": true, "errors": true, "math": true,
 	"sort": true, "strconv": true, "strings": true, "time": true, "unicode/utf8": true, "unsafe": true,
-	"github.com/valyala/fastjson":           true,
 	"github.com/valyala/fastjson/fastfloat": true,
 }
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/valyala/fastjson"
+	"github.com/healthgate/healthgate/filter/json"
 )
 
 // Error is a refused configuration: the place of the mistake in the JSON document, and what is wrong there.
@@ -22,8 +22,9 @@ func (e *Error) Error() string {
 // configuration need no error handling of their own.
 type decoder struct{ err *Error }
 
+// fail records a mistake. what may be "", then there is none.
 func (d *decoder) fail(place, what string) {
-	if d.err == nil {
+	if d.err == nil && what != "" {
 		d.err = &Error{place, what}
 	}
 }
@@ -32,30 +33,59 @@ func quote(s string) string { return strconv.Quote(s) }
 
 func index(place string, i int) string { return place + "[" + strconv.Itoa(i) + "]" }
 
+// maxFields bounds an object's fields. Only a reply's headers may be that many.
+const maxFields = 64
+
 // object is one JSON object that is read field by field; done refuses what is left over.
 type object struct {
-	d      *decoder
-	place  string
-	fields map[string]*fastjson.Value
+	d     *decoder
+	place string
+	left  []member // which nobody took so far
 }
 
-func (d *decoder) object(v *fastjson.Value, place string) *object {
-	o := &object{d: d, place: place, fields: map[string]*fastjson.Value{}}
-	if d.err != nil {
+type member struct {
+	name  string
+	value json.Value
+}
+
+func (d *decoder) object(v json.Value, place string) *object {
+	o := &object{d: d, place: place}
+	if !d.is(v, place, json.Object) {
 		return o
 	}
-	if v.Type() != fastjson.TypeObject {
-		d.fail(place, "is "+typeName(v)+", must be an object")
-		return o
-	}
-	v.GetObject().Visit(func(key []byte, v *fastjson.Value) {
-		name := string(key)
-		if _, twice := o.fields[name]; twice {
-			d.fail(o.at(name), "is given twice")
+	for w := v.Walk(); w.Next() && d.err == nil; {
+		text, _ := w.Name.Text() // one that is not Unicode is no field's name
+		name := strings.Clone(text)
+		if o.find(name) >= 0 {
+			o.fail(name, "is given twice")
+		} else if len(o.left) == maxFields {
+			d.fail(place, "has more than "+strconv.Itoa(maxFields)+" fields")
 		}
-		o.fields[name] = v
-	})
+		o.left = append(o.left, member{name, w.Value})
+	}
 	return o
+}
+
+// is reports whether a value is of a kind, and refuses it if it is not.
+func (d *decoder) is(v json.Value, place string, kind json.Kind) bool {
+	if d.err == nil && v.Kind() != kind {
+		must := kind.String()
+		if kind == json.Bool {
+			must = "true or false"
+		}
+		d.fail(place, "is "+v.Kind().String()+", must be "+must)
+	}
+	return d.err == nil
+}
+
+// find returns the index of a field that nobody took, -1 if there is none.
+func (o *object) find(name string) int {
+	for i := range o.left {
+		if o.left[i].name == name {
+			return i
+		}
+	}
+	return -1
 }
 
 func (o *object) at(name string) string {
@@ -65,67 +95,94 @@ func (o *object) at(name string) string {
 	return o.place + "." + name
 }
 
-// take returns the field and marks it as read; nil when it is not there. JSON null counts as not there, as in
+// fail records a mistake in a field.
+func (o *object) fail(name, what string) {
+	if o.d.err == nil && what != "" {
+		o.d.fail(o.at(name), what)
+	}
+}
+
+// take returns the field and marks it as read; absent when it is not there. JSON null counts as not there, as in
 // protobuf's JSON mapping.
-func (o *object) take(name string) *fastjson.Value {
-	v := o.fields[name]
-	delete(o.fields, name)
-	if o.d.err != nil || v == nil || v.Type() == fastjson.TypeNull {
-		return nil
+func (o *object) take(name string) json.Value {
+	i := o.find(name)
+	if i < 0 || o.d.err != nil {
+		return ""
+	}
+	v := o.left[i].value
+	o.left = append(o.left[:i], o.left[i+1:]...)
+	if v.Kind() == json.Null {
+		return ""
 	}
 	return v
+}
+
+// kind returns what a field is that nobody took, and forgets one that is null.
+func (o *object) kind(name string) json.Kind {
+	i := o.find(name)
+	if i < 0 || o.d.err != nil {
+		return json.Absent
+	}
+	if o.left[i].value.Kind() == json.Null {
+		o.take(name)
+		return json.Absent
+	}
+	return o.left[i].value.Kind()
 }
 
 // has reports whether the field is there, and forgets one that is null.
-func (o *object) has(name string) bool {
-	v := o.fields[name]
-	if v != nil && v.Type() == fastjson.TypeNull {
-		delete(o.fields, name)
-		return false
-	}
-	return v != nil
-}
+func (o *object) has(name string) bool { return o.kind(name) != json.Absent }
 
 // need is take for a field that must be there.
-func (o *object) need(name string) *fastjson.Value {
+func (o *object) need(name string) json.Value {
 	v := o.take(name)
-	if v == nil {
-		o.d.fail(o.at(name), "is required")
+	if v == "" {
+		o.fail(name, "is required")
 	}
 	return v
 }
 
-// done refuses the fields nobody took.
-func (o *object) done() {
-	if len(o.fields) > 0 {
-		o.d.fail(o.at(o.first()), "unknown field")
+// sub reads a field that is an object; nil if it is not there.
+func (o *object) sub(name string) *object {
+	v := o.take(name)
+	if v == "" {
+		return nil
 	}
+	return o.d.object(v, o.at(name))
 }
 
-// first returns the alphabetically first field nobody took, so that messages are the same on every run.
-func (o *object) first() string {
-	first := ""
-	for name := range o.fields {
-		if first == "" || name < first {
-			first = name
+// done refuses the fields nobody took.
+func (o *object) done() { o.refuseRest("unknown field") }
+
+// refuseRest refuses the fields nobody took. Of several it names the alphabetically first: a Struct has its fields in
+// another order on every run.
+func (o *object) refuseRest(what string) {
+	if len(o.left) == 0 {
+		return
+	}
+	first := o.left[0].name
+	for _, m := range o.left {
+		if m.name < first {
+			first = m.name
 		}
 	}
-	return first
+	o.fail(first, what)
 }
 
-func (d *decoder) str(v *fastjson.Value, place string) string {
-	if d.err != nil {
+// str returns a copy of a string, so that the configuration does not keep its text in memory.
+func (d *decoder) str(v json.Value, place string) string {
+	if !d.is(v, place, json.String) {
 		return ""
 	}
-	if v.Type() != fastjson.TypeString {
-		d.fail(place, "is "+typeName(v)+", must be a string")
-		return ""
+	text, valid := v.Text()
+	if !valid {
+		d.fail(place, "has bytes or escapes that are no Unicode characters")
 	}
-	return string(v.GetStringBytes())
+	return strings.Clone(text)
 }
 
 func (o *object) str(name, otherwise string) string {
-	if v := o.take(name); v != nil {
+	if v := o.take(name); v != "" {
 		return o.d.str(v, o.at(name))
 	}
 	return otherwise
@@ -133,142 +190,126 @@ func (o *object) str(name, otherwise string) string {
 
 func (o *object) needStr(name string) string {
 	v := o.need(name)
-	if v == nil {
+	if v == "" {
 		return ""
 	}
 	s := o.d.str(v, o.at(name))
 	if s == "" {
-		o.d.fail(o.at(name), "must not be empty")
+		o.fail(name, "must not be empty")
 	}
 	return s
 }
 
 func (o *object) boolean(name string) bool {
 	v := o.take(name)
-	if v == nil {
-		return false
-	}
-	b, err := v.Bool()
-	if err != nil {
-		o.d.fail(o.at(name), "is "+typeName(v)+", must be true or false")
-	}
-	return b
-}
-
-func (d *decoder) integer(v *fastjson.Value, place string, low, high uint32) uint32 {
-	if d.err != nil {
-		return 0
-	}
-	if v.Type() != fastjson.TypeNumber {
-		d.fail(place, "is "+typeName(v)+", must be a number")
-		return 0
-	}
-	f := v.GetFloat64()
-	if !(f >= float64(low) && f <= float64(high)) || f != float64(uint32(f)) {
-		d.fail(place, v.String()+" is not a whole number from "+strconv.Itoa(int(low))+" to "+strconv.Itoa(int(high)))
-		return 0
-	}
-	return uint32(f)
+	return v != "" && o.d.is(v, o.at(name), json.Bool) && v.IsTrue()
 }
 
 func (o *object) integer(name string, low, high, otherwise uint32) uint32 {
-	if v := o.take(name); v != nil {
-		return o.d.integer(v, o.at(name), low, high)
+	v := o.take(name)
+	if v == "" {
+		return otherwise
 	}
-	return otherwise
+	if !o.d.is(v, o.at(name), json.Number) {
+		return 0
+	}
+	n, ok := v.Whole()
+	if !ok || n < low || n > high {
+		o.fail(name, string(v)+" is not a whole number from "+strconv.Itoa(int(low))+" to "+strconv.Itoa(int(high)))
+		return 0
+	}
+	return n
 }
 
 func (o *object) duration(name string, low, high, otherwise time.Duration) time.Duration {
 	v := o.take(name)
-	if v == nil {
+	if v == "" {
 		return otherwise
 	}
 	s := o.d.str(v, o.at(name))
-	if o.d.err != nil {
-		return 0
-	}
 	t, err := time.ParseDuration(s)
 	if err != nil {
-		o.d.fail(o.at(name), quote(s)+` is not a duration such as "500ms", "1s" or "1.5m"`)
+		o.fail(name, quote(s)+` is not a duration such as "500ms", "1s" or "1.5m"`)
 		return 0
 	}
 	if t < low || t > high {
-		o.d.fail(o.at(name), quote(s)+" is not between "+low.String()+" and "+high.String())
+		o.fail(name, quote(s)+" is not between "+low.String()+" and "+high.String())
 	}
 	return t
 }
 
-// list calls each for every element of an array field. It returns how many there were; a missing field has none.
-func (o *object) list(name string, each func(v *fastjson.Value, place string)) int {
-	place := o.at(name)
-	return o.each(name, func(v *fastjson.Value, i int) { each(v, index(place, i)) })
+// choose reads a string that is one of two, and reports whether it is the less usual one.
+func (o *object) choose(name, usual, other string) bool {
+	s := o.str(name, usual)
+	if s != usual && s != other {
+		o.fail(name, quote(s)+" is not one of "+usual+", "+other)
+	}
+	return s == other
 }
 
-// each is list for one that may be very long, where naming every item's place would cost more than to read it.
-func (o *object) each(name string, each func(v *fastjson.Value, i int)) int {
-	v := o.take(name)
-	if v == nil {
-		return 0
-	}
-	if v.Type() != fastjson.TypeArray {
-		o.d.fail(o.at(name), "is "+typeName(v)+", must be an array")
-		return 0
-	}
-	items := v.GetArray()
-	for i, item := range items {
-		if o.d.err != nil {
-			break
-		}
-		each(item, i)
-	}
-	return len(items)
+// list goes over the items of an array until the first mistake.
+//
+//	for l := o.list("probes"); l.next(); {
+//		read(l.value, l.place())
+//	}
+type list struct {
+	d      *decoder
+	array  string // its place
+	walk   json.Walk
+	value  json.Value
+	number int // of items so far
 }
 
-// strings reads an array of strings in which none is empty and none stands twice.
-func (o *object) strings(name string, check func(s, place string)) []string {
+// list starts before the first item; a missing field has none.
+func (o *object) list(name string) list {
+	l := list{d: o.d, array: o.at(name)}
+	if v := o.take(name); v != "" && o.d.is(v, l.array, json.Array) {
+		l.walk = v.Walk()
+	}
+	return l
+}
+
+func (l *list) next() bool {
+	if l.d.err != nil || !l.walk.Next() {
+		return false
+	}
+	l.value = l.walk.Value
+	l.number++
+	return true
+}
+
+// place names the current item. Lists may be long, so it is made only for those that need it.
+func (l *list) place() string { return index(l.array, l.number-1) }
+
+// str is decoder.str of the current item.
+func (l *list) str() string {
+	text, valid := l.value.Text()
+	if !valid {
+		return l.d.str(l.value, l.place()) // says what is wrong
+	}
+	return strings.Clone(text)
+}
+
+// strings reads an array of strings in which none is empty and none stands twice. check may find something wrong with
+// one.
+func (o *object) strings(name string, check func(s string) (wrong string)) []string {
 	var out []string
 	seen := map[string]bool{}
-	o.list(name, func(v *fastjson.Value, place string) {
-		s := o.d.str(v, place)
+	for l := o.list(name); l.next(); {
+		s, wrong := l.str(), ""
 		switch {
 		case s == "":
-			o.d.fail(place, "must not be empty")
+			wrong = "must not be empty"
 		case seen[s]:
-			o.d.fail(place, quote(s)+" stands here twice")
+			wrong = quote(s) + " stands here twice"
 		default:
-			check(s, place)
+			wrong = check(s)
+		}
+		if wrong != "" {
+			o.d.fail(l.place(), wrong)
 		}
 		seen[s] = true
 		out = append(out, s)
-	})
+	}
 	return out
-}
-
-// oneOf reads a string that must be one of the choices; the first is the default.
-func (o *object) oneOf(name string, choices ...string) string {
-	s := o.str(name, choices[0])
-	for _, c := range choices {
-		if s == c {
-			return s
-		}
-	}
-	o.d.fail(o.at(name), quote(s)+" is not one of "+strings.Join(choices, ", "))
-	return choices[0]
-}
-
-func typeName(v *fastjson.Value) string {
-	switch v.Type() {
-	case fastjson.TypeObject:
-		return "an object"
-	case fastjson.TypeArray:
-		return "an array"
-	case fastjson.TypeString:
-		return "a string"
-	case fastjson.TypeNumber:
-		return "a number"
-	case fastjson.TypeNull:
-		return "null"
-	default:
-		return "a boolean"
-	}
 }

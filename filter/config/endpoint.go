@@ -4,8 +4,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/healthgate/healthgate/filter/json"
 	"github.com/healthgate/healthgate/filter/trust"
-	"github.com/valyala/fastjson"
 )
 
 // endpointReader reads endpoints, and knows what they refer to.
@@ -17,48 +17,49 @@ type endpointReader struct {
 	cidrs  int            // how many so far, over all endpoints
 }
 
-func (r *endpointReader) endpoint(v *fastjson.Value, place string) {
+func (r *endpointReader) endpoint(v json.Value, place string) {
 	if len(r.config.Endpoints) == MaxEndpoints {
 		r.fail(place, "there are more than "+strconv.Itoa(MaxEndpoints)+" endpoints")
 		return
 	}
+	untrusted := local(403, "", "text/plain")
+	untrusted.Pass = true
 	o := r.object(v, place)
 	e := Endpoint{
-		Name:    o.name(),
-		Kind:    KindHealthCheck,
-		Paths:   o.strings("paths", func(s, place string) { r.requestPath(s, place, false) }),
-		Methods: []string{"GET", "HEAD", "OPTIONS"},
-		Hosts:   o.strings("hosts", r.host),
-		Trusted: r.trusted(o),
-		Untrusted: r.reply(o, replyRules{
-			field: "untrusted", mayPass: true, passByDefault: true,
-			defaults: Reply{Status: 403}, contentType: "text/plain",
-		}),
+		Name:      o.name(),
+		Kind:      KindHealthCheck,
+		Paths:     o.strings("paths", checkPath),
+		Methods:   []string{"GET", "HEAD", "OPTIONS"},
+		Hosts:     o.strings("hosts", checkHost),
+		Trusted:   r.trusted(o),
+		Untrusted: o.reply("untrusted", true, untrusted),
 	}
-	if o.oneOf("kind", "health_check", "status") == "status" {
-		e.Kind, e.Methods = KindStatus, []string{"GET", "HEAD"}
+	if o.choose("kind", "health_check", "status") {
+		e.Kind, e.Methods = KindStatus, e.Methods[:2]
 		for _, field := range []string{"healthy", "unhealthy", "unknown", "maintenance", "probes"} {
 			if o.has(field) {
-				r.fail(o.at(field), `is not for an endpoint of kind "status"`)
+				o.fail(field, `is not for an endpoint of kind "status"`)
 			}
 		}
 	} else {
 		r.healthCheck(o, &e)
 	}
 	if o.has("methods") {
-		e.Methods = o.strings("methods", r.token)
+		e.Methods = o.strings("methods", checkToken)
 	}
-	o.list("headers", func(v *fastjson.Value, place string) { e.Headers = append(e.Headers, r.header(v, place)) })
+	for l := o.list("headers"); l.next(); {
+		e.Headers = append(e.Headers, r.header(l.value, l.place()))
+	}
 	o.done()
 	if len(e.Paths) == 0 {
-		r.fail(o.at("paths"), "is required, with at least one path")
+		o.fail("paths", "is required, with at least one path")
 	}
 	for i, h := range e.Hosts {
 		e.Hosts[i] = strings.ToLower(h)
 	}
-	for _, other := range r.config.Endpoints {
-		if other.Name == e.Name {
-			r.fail(o.at("name"), quote(e.Name)+" is the name of another endpoint")
+	for i := range r.config.Endpoints {
+		if r.config.Endpoints[i].Name == e.Name {
+			o.fail("name", quote(e.Name)+" is the name of another endpoint")
 		}
 	}
 	r.config.Endpoints = append(r.config.Endpoints, e)
@@ -66,33 +67,19 @@ func (r *endpointReader) endpoint(v *fastjson.Value, place string) {
 
 // healthCheck reads what only an endpoint of kind "health_check" has.
 func (r *endpointReader) healthCheck(o *object, e *Endpoint) {
-	e.Healthy = r.reply(o, replyRules{
-		field: "healthy", mayPass: true,
-		defaults: Reply{Status: 200}, contentType: "text/html",
-	})
-	e.Unhealthy = r.reply(o, replyRules{
-		field: "unhealthy", mayUseProbe: true,
-		defaults: Reply{ProbeStatus: true, Status: 503, Body: "FAILED"}, contentType: "text/plain",
-	})
-	e.Unknown = r.reply(o, replyRules{
-		field:    "unknown",
-		defaults: Reply{Status: 503, Body: "UNKNOWN"}, contentType: "text/plain",
-	})
-	e.Maintenance = r.maintenance(o)
+	e.Healthy = o.reply("healthy", true, local(200, "", "text/html"))
+	e.Unhealthy = local(503, "FAILED", "text/plain")
+	e.Unhealthy.ProbeStatus = true
+	e.Unhealthy = o.reply("unhealthy", false, e.Unhealthy)
+	e.Unknown = o.reply("unknown", false, local(503, "UNKNOWN", "text/plain"))
+	r.maintenance(o, &e.Maintenance)
 	e.Probes = r.policy(o)
 }
 
-func (r *endpointReader) host(s, place string) {
-	if strings.ContainsAny(s, "*/ ") {
-		r.fail(place, quote(s)+" is not a host name; wildcards are not supported")
-	}
-	r.fieldValue(s, place)
-}
-
-func (r *endpointReader) header(v *fastjson.Value, place string) HeaderMatcher {
+func (r *endpointReader) header(v json.Value, place string) HeaderMatcher {
 	o := r.object(v, place)
 	name := o.needStr("name")
-	r.token(name, o.at("name"))
+	o.fail("name", checkToken(name))
 	m := HeaderMatcher{Name: strings.ToLower(name), IgnoreCase: o.boolean("ignore_case")}
 	given := 0
 	for kind, field := range []string{Exact: "exact", Prefix: "prefix", Suffix: "suffix", Contains: "contains"} {
@@ -102,7 +89,7 @@ func (r *endpointReader) header(v *fastjson.Value, place string) HeaderMatcher {
 		given++
 		m.Kind, m.Value = MatchKind(kind), o.str(field, "")
 		if m.Value == "" && m.Kind != Exact {
-			r.fail(o.at(field), "must not be empty")
+			o.fail(field, "must not be empty")
 		}
 	}
 	if o.has("present_match") {
@@ -121,75 +108,75 @@ func (r *endpointReader) header(v *fastjson.Value, place string) HeaderMatcher {
 	return m
 }
 
-func (r *endpointReader) trusted(endpoint *object) Trusted {
-	v := endpoint.need("trusted")
-	if v == nil {
-		return Trusted{}
+func (r *endpointReader) trusted(endpoint *object) (t Trusted) {
+	o := endpoint.sub("trusted")
+	if o == nil {
+		endpoint.fail("trusted", "is required")
+		return t
 	}
-	o := r.object(v, endpoint.at("trusted"))
 	var cidrs []trust.CIDR
-	given := o.each("cidrs", func(v *fastjson.Value, i int) {
+	for l := o.list("cidrs"); l.next(); {
 		if r.cidrs++; r.cidrs > MaxCIDRs {
-			r.fail(index(o.at("cidrs"), i), "there are more than "+strconv.Itoa(MaxCIDRs)+" CIDRs")
-			return
+			r.fail(l.place(), "there are more than "+strconv.Itoa(MaxCIDRs)+" CIDRs")
+			break
 		}
-		cidr, ok := trust.ParseCIDR(string(v.GetStringBytes()))
+		text, _ := l.value.Text()
+		cidr, ok := trust.ParseCIDR(text)
 		if !ok {
-			place := index(o.at("cidrs"), i)
-			r.fail(place, quote(r.str(v, place))+" is not a CIDR")
+			r.fail(l.place(), quote(l.str())+" is not a CIDR")
 		}
 		cidrs = append(cidrs, cidr)
-	})
-	given += len(o.strings("providers", func(s, place string) {
-		ranges := trust.Provider(s)
+	}
+	for i, name := range o.strings("providers", noCheck) {
+		ranges := trust.Provider(name)
 		if ranges == nil {
-			r.fail(place, quote(s)+" is not one of "+strings.Join(trust.Providers(), ", "))
+			r.fail(index(o.at("providers"), i), quote(name)+" is not one of "+strings.Join(trust.Providers(), ", "))
 		}
 		cidrs = append(cidrs, ranges...)
-	}))
-	t := Trusted{}
-	switch v := o.take("peer"); {
-	case v == nil:
-	case v.Type() == fastjson.TypeObject:
-		p := r.object(v, o.at("peer"))
-		t.Peer, t.FilterState = PeerFilterState, p.needStr("filter_state")
-		p.done()
-	case r.str(v, o.at("peer")) == "forwarded":
-		t.Peer = PeerForwarded
-	case r.str(v, o.at("peer")) != "connection":
-		r.fail(o.at("peer"), v.String()+` is not "connection", "forwarded" or {"filter_state": KEY}`)
 	}
-	o.done()
-	if given == 0 {
+	if len(cidrs) == 0 {
 		r.fail(o.place, "trusts no one; give cidrs or providers")
 	}
+	switch o.kind("peer") {
+	case json.Absent:
+	case json.Object:
+		p := o.sub("peer")
+		t.Peer, t.FilterState = PeerFilterState, p.needStr("filter_state")
+		p.done()
+	default:
+		switch peer := o.str("peer", ""); peer {
+		case "connection":
+		case "forwarded":
+			t.Peer = PeerForwarded
+		default:
+			o.fail("peer", quote(peer)+` is not "connection", "forwarded" or {"filter_state": KEY}`)
+		}
+	}
+	o.done()
 	if r.err == nil {
 		t.Set = trust.NewSet(cidrs)
 	}
 	return t
 }
 
-func (r *endpointReader) maintenance(endpoint *object) Maintenance {
-	m := Maintenance{Reply: Reply{
-		Status:  503,
-		Body:    "Under maintenance. Remove maintenance file when complete",
-		Headers: [][2]string{{"content-type", "text/plain"}},
-	}}
-	v := endpoint.take("maintenance")
-	if v == nil {
-		return m
+func noCheck(string) (wrong string) { return "" }
+
+func (r *endpointReader) maintenance(endpoint *object, m *Maintenance) {
+	m.Reply = local(503, "Under maintenance. Remove maintenance file when complete", "text/plain")
+	o := endpoint.sub("maintenance")
+	if o == nil {
+		return
 	}
-	o := r.object(v, endpoint.at("maintenance"))
-	o.strings("keys", func(s, place string) {
-		if r.config.Admin == nil {
-			r.fail(o.at("keys"), "needs the admin section, through which runtime keys are read")
-			return
-		}
-		key, empty := r.expand(s, place)
+	keys := o.strings("keys", noCheck)
+	if len(keys) > 0 && r.config.Admin == nil {
+		o.fail("keys", "needs the admin section, through which runtime keys are read")
+	}
+	for n, text := range keys {
+		place := index(o.at("keys"), n)
+		key, empty := r.expand(text, place)
 		if empty != "" {
-			r.config.Warnings = append(r.config.Warnings,
-				place+": "+quote(s)+" is ignored: this Envoy's node has no "+empty)
-			return
+			r.config.Warnings = append(r.config.Warnings, place+": "+quote(text)+" is ignored: this Envoy's node has no "+empty)
+			continue
 		}
 		i, known := r.keys[key]
 		if !known {
@@ -198,27 +185,23 @@ func (r *endpointReader) maintenance(endpoint *object) Maintenance {
 			r.config.Keys = append(r.config.Keys, key)
 		}
 		m.Keys = append(m.Keys, i)
-	})
+	}
 	m.RouteMetadata = o.boolean("route_metadata")
-	m.Reply = r.replyFields(o, m.Reply, replyRules{contentType: "text/plain"})
+	o.replyFields(&m.Reply)
 	o.done()
-	return m
 }
 
 // expand replaces the placeholders in a key. empty names the node's value that is missing, if one is.
 func (r *endpointReader) expand(key, place string) (expanded, empty string) {
-	var out strings.Builder
 	for rest := key; rest != ""; {
 		open, shut := strings.IndexByte(rest, '{'), strings.IndexByte(rest, '}')
 		if open < 0 && shut < 0 {
-			out.WriteString(rest)
-			break
+			return expanded + rest, empty
 		}
 		if open < 0 || shut < open {
 			r.fail(place, quote(key)+" has a brace without its partner")
 			return "", ""
 		}
-		out.WriteString(rest[:open])
 		name, value := rest[open+1:shut], ""
 		switch name {
 		case "node_id":
@@ -236,41 +219,48 @@ func (r *endpointReader) expand(key, place string) (expanded, empty string) {
 		if value == "" && empty == "" {
 			empty = name
 		}
-		out.WriteString(value)
+		expanded += rest[:open] + value
 		rest = rest[shut+1:]
 	}
-	return out.String(), empty
+	return expanded, empty
 }
 
-func (r *endpointReader) policy(endpoint *object) Policy {
-	v := endpoint.take("probes")
-	if v == nil {
-		return Policy{}
+func (r *endpointReader) policy(endpoint *object) (p Policy) {
+	o := endpoint.sub("probes")
+	if o == nil {
+		return p
 	}
-	o := r.object(v, endpoint.at("probes"))
-	p := Policy{}
-	o.strings("names", func(s, place string) {
-		for i := range r.config.Probes {
-			if r.config.Probes[i].Name == s {
-				p.Names = append(p.Names, i)
-				return
-			}
+	for i, name := range o.strings("names", noCheck) {
+		probe := r.probeNamed(name)
+		if probe < 0 {
+			r.fail(index(o.at("names"), i), quote(name)+" is not the name of a probe")
 		}
-		r.fail(place, quote(s)+" is not the name of a probe")
-	})
-	if len(p.Names) == 0 {
-		r.fail(o.at("names"), "is required, with at least one probe")
+		p.Names = append(p.Names, probe)
 	}
 	p.Need = len(p.Names)
-	if v := o.fields["policy"]; v != nil && v.Type() == fastjson.TypeObject {
-		a := r.object(o.take("policy"), o.at("policy"))
-		if v := a.need("at_least"); v != nil && len(p.Names) > 0 {
-			p.Need = int(r.integer(v, a.at("at_least"), 1, uint32(len(p.Names))))
+	if p.Need == 0 {
+		o.fail("names", "is required, with at least one probe")
+	}
+	if o.kind("policy") == json.Object {
+		a := o.sub("policy")
+		if !a.has("at_least") {
+			a.fail("at_least", "is required")
 		}
+		p.Need = int(a.integer("at_least", 1, uint32(len(p.Names)), 0))
 		a.done()
-	} else if o.oneOf("policy", "all", "any") == "any" {
+	} else if o.choose("policy", "all", "any") {
 		p.Need = 1
 	}
 	o.done()
 	return p
+}
+
+// probeNamed returns the index of a probe, -1 if there is none of this name.
+func (r *endpointReader) probeNamed(name string) int {
+	for i := range r.config.Probes {
+		if r.config.Probes[i].Name == name {
+			return i
+		}
+	}
+	return -1
 }

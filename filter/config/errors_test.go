@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -25,6 +26,8 @@ func refusals() []refusal {
 	return []refusal{
 		{``, `there is none; give the plugin a JSON configuration with at least one endpoint`},
 		{strings.Repeat(" ", MaxBytes+1), `1048577 bytes are more than 1048576`},
+		{`{"endpoints": [`, `not JSON: line 1, column 16: expected a value, found the end`},
+		{"{\n  \"endpoints\": [],\n}", `not JSON: line 3, column 1: expected a field's name in double quotes, found '}'`},
 		{`[]`, `is an array, must be an object`},
 		{`{}`, `endpoints: is required, with at least one endpoint`},
 		{`{"endpoints":{}}`, `endpoints: is an object, must be an array`},
@@ -63,6 +66,10 @@ func refusals() []refusal {
 		{endpoint(`"healthy":{"status":204,"body":"x"}`), `endpoints[0].healthy.body: must be empty: a reply with this status has no body`},
 		{endpoint(`"healthy":{"content_type":"a\nb"}`), `endpoints[0].healthy.content_type: "a\nb" has a control character`},
 		{endpoint(`"healthy":{"headers":{"Content-Type":"x"}}`), `endpoints[0].healthy.headers.Content-Type: has a field of its own, content_type`},
+		{endpoint(`"healthy":{"headers":{"b":"\n","a":"\n"}}`), `endpoints[0].healthy.headers.a: "\n" has a control character`},
+		{endpoint(`"healthy":{"headers":{` + manyHeaders(65) + `}}`), `endpoints[0].healthy.headers: has more than 64 fields`},
+		{endpoint(`"healthy":{"body":"\ud83d"}`), `endpoints[0].healthy.body: has bytes or escapes that are no Unicode characters`},
+		{endpoint("\"hosts\":[\"a\xff\"]"), `endpoints[0].hosts[0]: has bytes or escapes that are no Unicode characters`},
 		{endpoint(`"healthy":{"headers":{"connection":"x"}}`), `endpoints[0].healthy.headers.connection: is Envoy's to set`},
 		{endpoint(`"maintenance":{"keys":["k"]}`), `endpoints[0].maintenance.keys: needs the admin section, through which runtime keys are read`},
 		{endpoint(`"maintenance":{"route_metadata":1}`), `endpoints[0].maintenance.route_metadata: is a number, must be true or false`},
@@ -85,6 +92,14 @@ func refusals() []refusal {
 		{strings.Replace(good, `"10.0.0.0/8"`, strings.Repeat(`"::1",`, MaxCIDRs)+`"::1"`, 1), `endpoints[0].trusted.cidrs[100000]: there are more than 100000 CIDRs`},
 		{`{"endpoints":[` + strings.Repeat(good[14:len(good)-2]+`,`, 2) + `{}]}`, `endpoints[1].name: "a" is the name of another endpoint`},
 	}
+}
+
+func manyHeaders(n int) string {
+	var headers []string
+	for i := range n {
+		headers = append(headers, fmt.Sprintf(`"h%d":"v"`, i))
+	}
+	return strings.Join(headers, ",")
 }
 
 func TestRefusals(t *testing.T) {

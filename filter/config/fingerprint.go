@@ -1,36 +1,61 @@
 package config
 
 import (
-	"hash/fnv"
 	"strconv"
-	"strings"
+	"time"
 )
 
 // fingerprint hashes the parts of the configuration that decide what is in the shared record. Replies, paths and
 // trusted sources are left out: an edit of those keeps the record, so a live update does not answer UNKNOWN.
 func fingerprint(c *Config) uint64 {
-	var b strings.Builder
-	add := func(fields ...string) {
-		for _, f := range fields {
-			// The length makes the text unambiguous whatever a field holds.
-			b.WriteString(strconv.Itoa(len(f)) + ":" + f + ",")
-		}
-	}
+	h := hash(14695981039346656037)
 	for i := range c.Probes {
 		p := &c.Probes[i]
-		add("probe", p.Name, p.Cluster, p.Path, p.Host, p.Method, p.Interval.String(), p.Timeout.String(),
-			strconv.Itoa(int(p.UnhealthyThreshold)), strconv.Itoa(int(p.HealthyThreshold)))
+		h.text("probe")
+		h.text(p.Name)
+		h.text(p.Cluster)
+		h.text(p.Path)
+		h.text(p.Host)
+		h.text(p.Method)
+		h.duration(p.Interval)
+		h.duration(p.Timeout)
+		h.number(p.UnhealthyThreshold)
+		h.number(p.HealthyThreshold)
 		for _, r := range p.ExpectedStatuses {
-			add(strconv.Itoa(int(r.Start)), strconv.Itoa(int(r.End)))
+			h.number(r.Start)
+			h.number(r.End)
 		}
 	}
 	if a := c.Admin; a != nil {
-		add("admin", a.Cluster, a.Interval.String(), a.Timeout.String())
+		h.text("admin")
+		h.text(a.Cluster)
+		h.duration(a.Interval)
+		h.duration(a.Timeout)
 	}
 	for _, key := range c.Keys {
-		add("key", key)
+		h.text("key")
+		h.text(key)
 	}
-	h := fnv.New64a()
-	h.Write([]byte(b.String()))
-	return h.Sum64()
+	return uint64(h)
 }
+
+// hash is an FNV-1a hash of fields.
+type hash uint64
+
+func (h *hash) bytes(s string) {
+	for i := 0; i < len(s); i++ {
+		*h = (*h ^ hash(s[i])) * 1099511628211
+	}
+}
+
+// text adds a field. Its length makes the whole unambiguous, whatever the field holds.
+func (h *hash) text(s string) {
+	h.bytes(strconv.Itoa(len(s)))
+	h.bytes(":")
+	h.bytes(s)
+	h.bytes(",")
+}
+
+func (h *hash) number(n uint32) { h.text(strconv.Itoa(int(n))) }
+
+func (h *hash) duration(d time.Duration) { h.text(d.String()) }

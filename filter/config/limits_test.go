@@ -40,6 +40,7 @@ func TestLimits(t *testing.T) {
 		{"100,001 CIDRs over two endpoints", twoEndpoints(60_000, 40_001), "endpoints[1].trusted.cidrs[40000]: there are more than 100000 CIDRs"},
 		{"1 MiB", padded(1 << 20), ""},
 		{"1 MiB and a byte", padded(1<<20 + 1), "1048577 bytes are more than 1048576"},
+		{"64 headers", reply(`"headers":{` + manyHeaders(64) + `}`), ""},
 		{"a name of 64", named(64), ""},
 		{"a name of 65", named(65), "endpoints[0].name: is longer than 64 characters"},
 		{"every character of a name", strings.Replace(good, `"a"`, `"azAZ09_-."`, 1), ""},

@@ -1,92 +1,91 @@
 package config
 
 import (
-	"sort"
 	"strings"
 
-	"github.com/valyala/fastjson"
+	"github.com/healthgate/healthgate/filter/json"
 )
 
-// replyRules says what one of an endpoint's replies may be.
-type replyRules struct {
-	field                               string
-	mayPass, passByDefault, mayUseProbe bool
-	defaults                            Reply
-	contentType                         string
+// local is a local reply with a content-type.
+func local(status uint32, body, contentType string) Reply {
+	return Reply{Status: status, Body: body, Headers: [][2]string{{"content-type", contentType}}}
 }
 
-// reply reads one of an endpoint's reply sections.
-func (r *endpointReader) reply(endpoint *object, rules replyRules) Reply {
-	out := rules.defaults
-	out.Headers = [][2]string{{"content-type", rules.contentType}}
-	v := endpoint.take(rules.field)
-	if v == nil {
-		out.Pass = rules.passByDefault
+// reply reads one of an endpoint's reply sections over what holds if it says nothing, as replyFields does.
+func (o *object) reply(name string, mayPass bool, out Reply) Reply {
+	section := o.sub(name)
+	if section == nil {
 		return out
 	}
-	o := r.object(v, endpoint.at(rules.field))
-	if rules.mayPass {
-		choices := []string{"reply", "pass"}
-		if rules.passByDefault {
-			choices = []string{"pass", "reply"}
+	if mayPass {
+		if out.Pass {
+			out.Pass = !section.choose("action", "pass", "reply")
+		} else {
+			out.Pass = section.choose("action", "reply", "pass")
 		}
-		if o.oneOf("action", choices...) == "pass" {
+		if out.Pass {
 			// A status or body beside "pass" would never be sent, so they are refused.
-			if name := o.first(); name != "" {
-				r.fail(o.at(name), `is never sent: the action is "pass"`)
-			}
+			section.refuseRest(`is never sent: the action is "pass"`)
 			return Reply{Pass: true}
 		}
 	}
-	out = r.replyFields(o, out, rules)
-	o.done()
+	section.replyFields(&out)
+	section.done()
 	return out
 }
 
-// replyFields reads status, body, content_type and headers over the defaults.
-func (r *endpointReader) replyFields(o *object, out Reply, rules replyRules) Reply {
-	if v := o.take("status"); v != nil {
-		switch {
-		case v.Type() != fastjson.TypeString:
-			out.ProbeStatus, out.Status = false, r.integer(v, o.at("status"), 200, 599)
-		case !rules.mayUseProbe:
-			r.fail(o.at("status"), "is a string, must be a number")
-		case string(v.GetStringBytes()) != "probe":
-			r.fail(o.at("status"), v.String()+` is neither a status nor "probe"`)
+// replyFields reads status, body, content_type and headers over the defaults: out with its content-type. If the default
+// is the failing probe's status, the section may say so too.
+func (o *object) replyFields(out *Reply) {
+	switch o.kind("status") {
+	case json.Absent:
+	case json.String:
+		s := o.str("status", "")
+		if !out.ProbeStatus {
+			o.fail("status", "is a string, must be a number")
+		} else if s != "probe" {
+			o.fail("status", quote(s)+` is neither a status nor "probe"`)
 		}
+	default:
+		out.ProbeStatus, out.Status = false, o.integer("status", 200, 599, 0)
 	}
 	out.Body = o.str("body", out.Body)
 	if out.Body != "" && (out.Status == 204 || out.Status == 205 || out.Status == 304) {
-		r.fail(o.at("body"), "must be empty: a reply with this status has no body")
+		o.fail("body", "must be empty: a reply with this status has no body")
 	}
-	contentType := o.str("content_type", rules.contentType)
-	r.fieldValue(contentType, o.at("content_type"))
+	contentType := o.str("content_type", out.Headers[0][1])
+	o.fail("content_type", checkFieldValue(contentType))
 	out.Headers = nil
 	if contentType != "" {
 		out.Headers = append(out.Headers, [2]string{"content-type", contentType})
 	}
-	v := o.take("headers")
-	if v == nil {
-		return out
+	if headers := o.sub("headers"); headers != nil {
+		out.Headers = append(out.Headers, headers.replyHeaders()...)
 	}
-	h := r.object(v, o.at("headers"))
-	names := make([]string, 0, len(h.fields))
-	for name := range h.fields {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
-		r.token(name, h.at(name))
-		value := h.needStr(name)
-		r.fieldValue(value, h.at(name))
-		lower := strings.ToLower(name)
-		switch lower {
-		case "content-type":
-			r.fail(h.at(name), "has a field of its own, content_type")
-		case "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "keep-alive":
-			r.fail(h.at(name), "is Envoy's to set")
+}
+
+// replyHeaders reads an object of headers, sorted by their names as they are spelled.
+func (o *object) replyHeaders() [][2]string {
+	names := make([]string, 0, len(o.left))
+	for _, m := range o.left {
+		i := len(names)
+		names = append(names, "")
+		for ; i > 0 && m.name < names[i-1]; i-- {
+			names[i] = names[i-1]
 		}
-		out.Headers = append(out.Headers, [2]string{lower, value})
+		names[i] = m.name
 	}
-	return out
+	headers := make([][2]string, len(names))
+	for i, name := range names {
+		o.fail(name, checkToken(name))
+		headers[i] = [2]string{strings.ToLower(name), o.needStr(name)}
+		o.fail(name, checkFieldValue(headers[i][1]))
+		switch headers[i][0] {
+		case "content-type":
+			o.fail(name, "has a field of its own, content_type")
+		case "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "keep-alive":
+			o.fail(name, "is Envoy's to set")
+		}
+	}
+	return headers
 }

@@ -2,157 +2,214 @@ package config
 
 import (
 	"encoding/binary"
-	"errors"
 	"math"
+	"strconv"
 
-	"github.com/valyala/fastjson"
+	"github.com/healthgate/healthgate/filter/json"
 )
 
 // Envoy hands a google.protobuf.Struct over in protobuf's wire format (MessageUtil::anyToBytes unwraps only strings
 // and bytes), although its documentation says JSON. So that an operator may write the configuration as plain YAML,
-// parseStruct reads that format: protobuf's struct.proto, encoded as protobuf.dev/programming-guides/encoding says.
+// structJSON writes the JSON that such a message stands for: protobuf's struct.proto, encoded as
+// protobuf.dev/programming-guides/encoding says.
 
-var errStruct = errors.New("not a google.protobuf.Struct")
-
-// Wire types of protobuf.
+// Wire types of protobuf; a field's tag is its number × 8 + its wire type.
 const (
 	wireVarint  = 0
 	wireFixed64 = 1
 	wireBytes   = 2
 )
 
-// maxDepth bounds nesting, so that no input can exhaust the stack. A configuration needs 7.
-const maxDepth = 32
-
-// message calls each for every field of a message. Numbers come as bits, everything else as bytes.
-func message(b []byte, each func(field uint64, bits uint64, bytes []byte) error) error {
-	for len(b) > 0 {
-		tag, n := binary.Uvarint(b)
-		if n <= 0 {
-			return errStruct
-		}
-		b = b[n:]
-		var bits uint64
-		var bytes []byte
-		switch tag & 7 {
-		case wireVarint:
-			if bits, n = binary.Uvarint(b); n <= 0 {
-				return errStruct
-			}
-		case wireFixed64:
-			if n = 8; len(b) < n {
-				return errStruct
-			}
-			bits = binary.LittleEndian.Uint64(b)
-		case wireBytes:
-			size, m := binary.Uvarint(b)
-			if m <= 0 || size > uint64(len(b)-m) {
-				return errStruct
-			}
-			n = m + int(size)
-			bytes = b[m:n]
-		default:
-			return errStruct
-		}
-		b = b[n:]
-		if err := each(tag>>3, bits, bytes); err != nil {
-			return err
-		}
-	}
-	return nil
+// fields goes over the fields of a message.
+type fields struct {
+	rest    []byte
+	tag     uint64
+	number  uint64 // the value of a field of numbers
+	content []byte // the value of any other
+	broken  bool
 }
 
-// parseStruct reads a Struct message as the JSON object it stands for.
-func parseStruct(b []byte) (*fastjson.Value, error) {
-	return structValue(&fastjson.Arena{}, b, maxDepth)
+func (f *fields) next() bool {
+	if len(f.rest) == 0 {
+		return false
+	}
+	f.tag = f.varint()
+	switch f.tag & 7 {
+	case wireVarint:
+		f.number = f.varint()
+	case wireFixed64:
+		if content := f.take(8); content != nil {
+			f.number = binary.LittleEndian.Uint64(content)
+		}
+	case wireBytes:
+		f.content = f.take(f.varint())
+	default:
+		f.broken = true
+	}
+	return !f.broken
 }
 
-func structValue(a *fastjson.Arena, b []byte, depth int) (*fastjson.Value, error) {
-	if depth == 0 {
-		return nil, errStruct
+func (f *fields) varint() uint64 {
+	n, size := binary.Uvarint(f.rest)
+	if size <= 0 {
+		f.broken = true
+		return 0
 	}
-	object := a.NewObject()
-	err := message(b, func(field, _ uint64, entry []byte) error {
-		if field != 1 {
-			return errStruct
+	f.rest = f.rest[size:]
+	return n
+}
+
+func (f *fields) take(size uint64) []byte {
+	if f.broken || size > uint64(len(f.rest)) {
+		f.broken = true
+		return nil
+	}
+	content := f.rest[:size]
+	f.rest = f.rest[size:]
+	return content
+}
+
+// structJSON returns the JSON object that a serialized Struct stands for, nil if the message is none.
+func structJSON(message []byte) []byte {
+	return appendStruct(make([]byte, 0, len(message)+1), message, 0)
+}
+
+// appendStruct and the functions below add the JSON of one message to out. They return nil if the message is none.
+func appendStruct(out, message []byte, depth int) []byte {
+	if depth == json.MaxDepth {
+		return nil
+	}
+	separator := byte('{')
+	f := fields{rest: message}
+	for f.next() {
+		if f.tag != 1<<3|wireBytes { // fields
+			return nil
 		}
-		key, v := "", a.NewNull()
-		err := message(entry, func(field, _ uint64, bytes []byte) (err error) {
-			switch field {
-			case 1:
-				key = string(bytes)
-			case 2:
-				v, err = valueValue(a, bytes, depth-1)
+		var name, value []byte
+		entry := fields{rest: f.content}
+		for entry.next() {
+			switch entry.tag {
+			case 1<<3 | wireBytes: // key
+				name = entry.content
+			case 2<<3 | wireBytes: // value
+				value = entry.content
 			default:
-				err = errStruct
+				return nil
 			}
-			return err
-		})
-		object.Set(key, v)
-		return err
-	})
-	return object, err
-}
-
-func valueValue(a *fastjson.Arena, b []byte, depth int) (*fastjson.Value, error) {
-	v := a.NewNull()
-	err := message(b, func(field, bits uint64, bytes []byte) (err error) {
-		switch field {
-		case 1:
-			v = a.NewNull()
-		case 2:
-			v = a.NewNumberFloat64(math.Float64frombits(bits))
-		case 3:
-			v, err = stringValue(a, bytes)
-		case 4:
-			if v = a.NewFalse(); bits != 0 {
-				v = a.NewTrue()
-			}
-		case 5:
-			v, err = structValue(a, bytes, depth)
-		case 6:
-			v, err = listValue(a, bytes, depth)
-		default:
-			err = errStruct
 		}
-		return err
-	})
-	return v, err
+		out = append(appendString(append(out, separator), name), ':')
+		if out = appendValue(out, value, depth+1); entry.broken || out == nil {
+			return nil
+		}
+		separator = ','
+	}
+	if f.broken {
+		return nil
+	}
+	if separator == '{' {
+		out = append(out, '{')
+	}
+	return append(out, '}')
 }
 
-// stringValue makes a string. fastjson's Arena escapes control characters as Go does, "\v" and "\x00", which its reader
-// does not take back; texts that need an escape are written as JSON here.
-func stringValue(a *fastjson.Arena, text []byte) (*fastjson.Value, error) {
-	plain := true
-	quoted := []byte{'"'}
+func appendList(out, message []byte, depth int) []byte {
+	if depth == json.MaxDepth {
+		return nil
+	}
+	separator := byte('[')
+	f := fields{rest: message}
+	for f.next() {
+		if f.tag != 1<<3|wireBytes { // values
+			return nil
+		}
+		if out = appendValue(append(out, separator), f.content, depth+1); out == nil {
+			return nil
+		}
+		separator = ','
+	}
+	if f.broken {
+		return nil
+	}
+	if separator == '[' {
+		out = append(out, '[')
+	}
+	return append(out, ']')
+}
+
+// appendValue adds a Value. Its fields exclude each other, so that the last one counts.
+func appendValue(out, message []byte, depth int) []byte {
+	start := len(out)
+	f := fields{rest: message}
+	for f.next() {
+		out = out[:start]
+		switch f.tag {
+		case 1<<3 | wireVarint: // null_value
+		case 2<<3 | wireFixed64: // number_value
+			out = appendNumber(out, math.Float64frombits(f.number))
+		case 3<<3 | wireBytes: // string_value
+			out = appendString(out, f.content)
+		case 4<<3 | wireVarint: // bool_value
+			out = strconv.AppendBool(out, f.number != 0)
+		case 5<<3 | wireBytes: // struct_value
+			out = appendStruct(out, f.content, depth)
+		case 6<<3 | wireBytes: // list_value
+			out = appendList(out, f.content, depth)
+		default:
+			return nil
+		}
+		if out == nil {
+			return nil
+		}
+	}
+	if f.broken {
+		return nil
+	}
+	if len(out) == start {
+		return append(out, "null"...)
+	}
+	return out
+}
+
+func appendString(out, text []byte) []byte {
+	out = append(out, '"')
 	for _, c := range text {
 		if c < ' ' || c == '"' || c == '\\' {
-			plain = false
-			quoted = append(quoted, '\\', 'u', '0', '0', "0123456789abcdef"[c>>4], "0123456789abcdef"[c&15])
+			out = append(out, '\\', 'u', '0', '0', "0123456789abcdef"[c>>4], "0123456789abcdef"[c&15])
 		} else {
-			quoted = append(quoted, c)
+			out = append(out, c)
 		}
 	}
-	if plain {
-		return a.NewStringBytes(text), nil
-	}
-	return fastjson.ParseBytes(append(quoted, '"'))
+	return append(out, '"')
 }
 
-func listValue(a *fastjson.Arena, b []byte, depth int) (*fastjson.Value, error) {
-	if depth == 0 {
-		return nil, errStruct
+// appendNumber adds a number, exactly if it is a whole one below 2^53. Of others, none of which a configuration needs, it
+// adds what a message about them should show: six digits of a fraction, 16 of a large number. (strconv would write all of
+// them well, for 30 kB of code.) What JSON cannot say becomes a string, as in protobuf's own JSON.
+func appendNumber(out []byte, f float64) []byte {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return append(out, `"NaN"`...)
 	}
-	list := a.NewArray()
-	n := 0
-	err := message(b, func(field, _ uint64, bytes []byte) error {
-		if field != 1 {
-			return errStruct
+	if f < 0 {
+		out, f = append(out, '-'), -f
+	}
+	zeros := 0
+	for ; f >= 1<<53; f /= 10 {
+		zeros++
+	}
+	whole := uint64(f)
+	out = strconv.AppendUint(out, whole, 10)
+	switch part := f - float64(whole); {
+	case zeros > 0:
+		out = strconv.AppendInt(append(out, 'e'), int64(zeros), 10)
+	case part > 0:
+		// What is not whole must not look as if it were.
+		millionths := min(max(uint64(part*1e6+0.5), 1), 999_999)
+		digits := strconv.AppendUint(nil, 1_000_000+millionths, 10)
+		digits[0] = '.'
+		for digits[len(digits)-1] == '0' {
+			digits = digits[:len(digits)-1]
 		}
-		v, err := valueValue(a, bytes, depth-1)
-		list.SetArrayItem(n, v)
-		n++
-		return err
-	})
-	return list, err
+		out = append(out, digits...)
+	}
+	return out
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"reflect"
 	"sort"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -107,8 +108,8 @@ func TestStructRefuses(t *testing.T) {
 		"text":                        []byte("endpoints:"),
 		"zeros":                       make([]byte, 16),
 	} {
-		if _, err := parseStruct(b); err == nil {
-			t.Errorf("%s: taken", name)
+		if text := structJSON(b); text != nil {
+			t.Errorf("%s: taken as %s", name, text)
 		}
 		if _, err := Parse(b, Node{}); !strings.HasPrefix(textOf(err), "not JSON: ") || len(textOf(err)) > 200 {
 			t.Errorf("%s: %v", name, err)
@@ -122,13 +123,50 @@ func TestStructDepth(t *testing.T) {
 	object, list := []byte{}, field(6, nil) // an object, a value
 	for depth := 1; depth <= 1000; depth++ {
 		// object has depth levels, and list one level less.
-		if _, err := parseStruct(object); (err == nil) != (depth <= 32) {
-			t.Errorf("%d objects: %v", depth, err)
+		if text := structJSON(object); json.Valid(text) != (depth <= 32) {
+			t.Errorf("%d objects: %s", depth, text)
 		}
-		if _, err := parseStruct(field(1, field(2, list))); (err == nil) != (depth+1 <= 32) {
-			t.Errorf("an object and %d lists: %v", depth, err)
+		if text := structJSON(field(1, field(2, list))); json.Valid(text) != (depth+1 <= 32) {
+			t.Errorf("an object and %d lists: %s", depth, text)
 		}
 		object = field(1, field(2, field(5, object)))
 		list = field(6, field(1, list))
 	}
+}
+
+// A number of a Struct is shown as it was written, as far as the messages about it need it.
+func TestStructNumbers(t *testing.T) {
+	t.Parallel()
+	for f, want := range map[float64]string{
+		0: "0", 1: "1", 200: "200", -1: "-1", 100_000: "100000", 200.5: "200.5", -0.25: "-0.25", 0.1: "0.1", 1.1: "1.1", 599.999: "599.999",
+		200.0000000001: "200.000001", 200.9999999999: "200.999999", 1e-300: "0.000001", 1<<53 - 1: "9007199254740991", 1e300: "",
+		-1e20: "", math.NaN(): `"NaN"`, math.Inf(1): `"NaN"`, math.Inf(-1): `"NaN"`, math.MaxUint64: "",
+	} {
+		got := string(appendNumber(nil, f))
+		if math.Abs(f) > 1<<53 && !math.IsInf(f, 0) { // up to rounding
+			parsed, err := strconv.ParseFloat(got, 64)
+			if err != nil || math.Abs(parsed-f) > math.Abs(f)/1e13 {
+				t.Errorf("%g: %s", f, got)
+			}
+		} else if got != want {
+			t.Errorf("%g: %s, want %s", f, got, want)
+		}
+	}
+}
+
+// Whatever the message, it is refused or stands for JSON.
+func FuzzStruct(f *testing.F) {
+	for _, text := range []string{good, example} {
+		var object map[string]any
+		if err := json.Unmarshal([]byte(text), &object); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(encodeStruct(object))
+	}
+	f.Add([]byte{0x0a, 0x0d, 0x0a, 0, 0x12, 9, 2<<3 | wireFixed64, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f})
+	f.Fuzz(func(t *testing.T, message []byte) {
+		if text := structJSON(message); text != nil && !json.Valid(text) {
+			t.Errorf("%q", text)
+		}
+	})
 }

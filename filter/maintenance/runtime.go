@@ -2,8 +2,9 @@ package maintenance
 
 import (
 	"errors"
+	"strings"
 
-	"github.com/valyala/fastjson"
+	"github.com/healthgate/healthgate/filter/json"
 )
 
 // Entry is one runtime key and its reason, as the operator set them.
@@ -18,10 +19,8 @@ const maxText = 256
 
 var errShape = errors.New("not the JSON of /runtime?format=json")
 
-// Reader picks keys out of Envoy's runtime document. It keeps its parser's memory, so that polling again and again
-// costs little. Not for use by several goroutines.
+// Reader picks keys out of Envoy's runtime document.
 type Reader struct {
-	parser fastjson.Parser
 	values map[string]int // index of the entry whose value this key is
 	reason map[string]int // index of the entry whose reason this key is
 	count  int
@@ -38,33 +37,32 @@ func NewReader(keys []string) *Reader {
 }
 
 // Read returns the entries of the keys, in their order. The document is what Envoy's admin handler
-// RuntimeHandler::handlerRuntime writes: {"layers": [...], "entries": {KEY: {"final_value": "...", ...}}}.
+// RuntimeHandler::handlerRuntime writes: {"layers": [...], "entries": {KEY: {"final_value": "...", ...}}}. Keys that are
+// not the Reader's cost no memory.
 func (r *Reader) Read(document []byte) ([]Entry, error) {
-	root, err := r.parser.ParseBytes(document)
+	root, err := json.Parse(document)
 	if err != nil {
 		return nil, errShape
 	}
-	entries := root.GetObject("entries")
-	if entries == nil {
+	entries := root.Member("entries")
+	if entries.Kind() != json.Object {
 		return nil, errShape
 	}
 	out := make([]Entry, r.count)
-	entries.Visit(func(key []byte, v *fastjson.Value) {
-		i, isValue := r.values[string(key)]
-		if isValue {
-			out[i].Set, out[i].Value = true, text(v)
+	for w := entries.Walk(); w.Next(); {
+		key, _ := w.Name.Text()
+		if i, isValue := r.values[key]; isValue {
+			out[i].Set, out[i].Value = true, text(w.Value)
 		}
-		if i, isReason := r.reason[string(key)]; isReason {
-			out[i].Reason = text(v)
+		if i, isReason := r.reason[key]; isReason {
+			out[i].Reason = text(w.Value)
 		}
-	})
+	}
 	return out, nil
 }
 
-func text(v *fastjson.Value) string {
-	s := v.GetStringBytes("final_value")
-	if len(s) > maxText {
-		s = s[:maxText]
-	}
-	return string(s)
+// text returns a copy, so that the document is not kept in memory.
+func text(v json.Value) string {
+	s, _ := v.Member("final_value").Text()
+	return strings.Clone(s[:min(len(s), maxText)])
 }

@@ -107,7 +107,7 @@ func (r reply) fields() []field {
 		may("body", otherwise(text(""), r.body), ""),
 		may("content_type", otherwise(text(fieldValue), r.contentType), "Empty for none."),
 		may("headers", node{
-			"type": "object", "additionalProperties": text(someValue),
+			"type": "object", "additionalProperties": text(someValue), "maxProperties": 64,
 			"propertyNames": node{"pattern": token, "not": node{"pattern": anyCase("content-type", "content-length", "transfer-encoding",
 				"connection", "upgrade", "te", "trailer", "keep-alive")}},
 		}, "More headers; those that Envoy sets are not allowed."),

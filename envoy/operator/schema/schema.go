@@ -23,6 +23,7 @@ var Beyond = []string{
 	"is not a CIDR",
 	"CIDRs",
 	"bytes are more than",
+	"no Unicode characters",
 }
 
 // JSON returns the schema, of draft 7, which editors support best.
