@@ -22,7 +22,6 @@ import (
 var allowedImports = map[string]bool{
 	"bytes": true, "encoding/binary": true, "errors": true, "math": true,
 	"sort": true, "strconv": true, "strings": true, "time": true, "unicode/utf8": true, "unsafe": true,
-	"github.com/valyala/fastjson/fastfloat": true,
 }
 
 const ownImports = "github.com/healthgate/healthgate/filter/"
