@@ -25,6 +25,7 @@ func TestEnvoyTakesWhatIsRendered(t *testing.T) {
 	t.Parallel()
 	rtdsFile := filepath.Join(t.TempDir(), "rtds.json")
 	run(t, "maintenance", "on", "--rtds-file", rtdsFile).is(t, 0)
+	oddPaths := edited(t, "paths: [/healthz]", `paths: [/~, "/a'b\"c", '/x{y}&*[z]', "/-:", '/%20!$;=@', "/<>|^"]`)
 	for _, test := range []struct {
 		name, file string
 		flags      []string
@@ -34,6 +35,8 @@ func TestEnvoyTakesWhatIsRendered(t *testing.T) {
 			[]string{"--rtds-server", "rtds.example:18000", "--listen", "[::1]:10000", "--cluster", "other=app.example:80", "--runtime-dir", ""}},
 		{"Unix sockets, peers, several routes", edited(t, "trusted: {", "trusted: {peer: {filter_state: \"a peer's: key\"}, "),
 			[]string{"--admin", "unix:///tmp/an admin.sock", "--cluster", "other=unix:///tmp/app.sock", "--route-key", "route of {endpoint}"}},
+		{"odd paths, gate by route", oddPaths, nil},
+		{"odd paths, gate by matcher", oddPaths, []string{"--gate", "matcher"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			i := render(t, test.file, test.flags...)

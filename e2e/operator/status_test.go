@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -64,6 +65,9 @@ func TestStatus(t *testing.T) {
 		out.is(t, 0)
 		r := parse(t, out.stdout)[0]
 		e, outbound := r.Endpoints[0], r.Probes[1]
+		if len(r.Notes) > 0 && strings.HasPrefix(r.Notes[len(r.Notes)-1], "no route") {
+			t.Errorf("notes %q", r.Notes)
+		}
 		if r.Node != "healthgate-1" || *r.Draining || *r.SnapshotAgeMS > 10_000 || r.StatusURL != url || len(r.Endpoints) != 2 || len(r.Probes) != 3 ||
 			e.Name != "my-service" || e.Verdict != "maintenance" || e.HTTPStatus != 503 || e.Maintenance.Key != key ||
 			e.Maintenance.Reason != "disk <swap>" || time.Until(*e.Maintenance.Until) < 59*time.Minute ||
@@ -125,6 +129,26 @@ func TestStatusFromAdminAlone(t *testing.T) {
 		t.Errorf("%s", out.stdout)
 	}
 	run(t, "status", "--admin", i.admin).is(t, 0, "my-service  maintenance  "+zone+" = true: row 7", "stats     unhealthy")
+}
+
+// A path that the gate by route lacks is told: nothing else would say why its checks reach the application.
+func TestStatusTellsWhatTheGateLacks(t *testing.T) {
+	t.Parallel()
+	port := envoytest.ReservePort(t)
+	i := render(t, shipped, "--admin", envoytest.Loopback(port))
+	config := replaced(t, i.config, "match: {path: /healthz}", "match: {path: /elsewhere}")
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.envoy = envoytest.Start(t, envoytest.FromYAML(t, string(text), port), 1)
+	i.eventually(t, 200, "OK")
+	out := run(t, "status", "--json", "--admin", envoytest.Loopback(port))
+	out.is(t, 0)
+	want := []string{"no route enables the filter for /healthz: its checks reach the application"}
+	if got := parse(t, out.stdout)[0].Notes; !slices.Equal(got, want) {
+		t.Errorf("notes %q, want %q", got, want)
+	}
 }
 
 // --watch shows each change, outlives an Envoy that goes, and ends well at Ctrl-C.

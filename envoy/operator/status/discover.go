@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/healthgate/healthgate/filter/config"
@@ -13,35 +14,39 @@ import (
 type plugin struct {
 	config  *config.Config
 	address string // of the listener it is in, HOST:PORT; empty when that is not known
+	byRoute string // the filter's name, if it is disabled where routes do not enable it
 }
 
 // findPlugins finds every healthgate in the document of /config_dump. A Wasm filter is one when the plugin's reader takes
 // its configuration.
 func findPlugins(dump any, node config.Node) []plugin {
 	var out []plugin
-	var walk func(v any, address string)
-	walk = func(v any, address string) {
+	var walk func(v any, address, byRoute string)
+	walk = func(v any, address, byRoute string) {
 		switch v := v.(type) {
 		case []any:
 			for _, child := range v {
-				walk(child, address)
+				walk(child, address, byRoute)
 			}
 		case map[string]any:
+			if v["disabled"] == true {
+				byRoute, _ = v["name"].(string)
+			}
 			if _, isListener := v["filter_chains"]; isListener {
 				address = socketAddress(v["address"])
 			}
 			if v["@type"] == "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm" {
 				if c := parse(v, node); c != nil {
-					out = append(out, plugin{c, address})
+					out = append(out, plugin{c, address, byRoute})
 				}
 				return
 			}
 			for _, child := range v {
-				walk(child, address)
+				walk(child, address, byRoute)
 			}
 		}
 	}
-	walk(dump, "")
+	walk(dump, "", "")
 	return out
 }
 
@@ -100,6 +105,47 @@ func (p *plugin) statusURL(adminHost string) (url, host string) {
 		return "http://" + net.JoinHostPort(to, port) + e.Paths[0], host
 	}
 	return "", ""
+}
+
+// shut returns the paths of endpoints for which no route enables a plugin that is disabled elsewhere. It finds none where
+// something else than a route for one path enables the plugin.
+func (p *plugin) shut(dump any) []string {
+	if p.byRoute == "" {
+		return nil
+	}
+	enabled, wide := map[string]bool{}, false
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case []any:
+			for _, child := range v {
+				walk(child)
+			}
+		case map[string]any:
+			enable, is := at(v, "typed_per_filter_config", p.byRoute).(map[string]any)
+			path, exact := at(v, "match", "path").(string)
+			switch {
+			case !is || enable["disabled"] == true:
+			case !exact:
+				wide = true
+			case at(v, "match", "runtime_fraction") == nil:
+				enabled[path] = true
+			}
+			for _, child := range v {
+				walk(child)
+			}
+		}
+	}
+	walk(dump)
+	var out []string
+	for _, e := range p.config.Endpoints {
+		for _, path := range e.Paths {
+			if !wide && !enabled[path] && !slices.Contains(out, path) {
+				out = append(out, path)
+			}
+		}
+	}
+	return out
 }
 
 // routeSwitch is a route that puts the health checks of a path under maintenance while its runtime_fraction selects it.

@@ -119,6 +119,12 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 	}
 	for _, p := range plugins {
 		r.fromRoutes(p.config, findRoutes(dump), runtime)
+		for _, path := range p.shut(dump) {
+			note := fmt.Sprintf("no route enables the filter for %s: its checks reach the application", path)
+			if !slices.Contains(r.Notes, note) { // static parts stand in a dump twice
+				r.Notes = append(r.Notes, note)
+			}
+		}
 	}
 	return r
 }
