@@ -22,6 +22,11 @@ OWN_TARGET := /e2e/(conformance|lb|watch|soak|istio)(/|$$)
 # Everything that can change the plugin; its tests can't.
 FILTER_SOURCES := $(shell find filter -type f ! -name '*_test.go') go.mod go.sum
 
+# What these packages do is done once, when a configuration is read or the status page is asked for. To inline calls in
+# them makes the module 50 kB larger and nothing faster.
+FILTER_BUILD := GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags="-s -w" -buildmode=c-shared \
+	$(foreach package,config status,-gcflags=github.com/healthgate/healthgate/filter/$(package)=-l)
+
 export HEALTHGATE_ENVOY_VERSION
 
 .PHONY: help filter filter-tinygo run sim envoy test lint test-unit test-e2e test-lb test-tinygo test-matrix conformance conformance-table guests fuzz clean check-go check-race
@@ -33,7 +38,7 @@ filter: build/healthgate.wasm ## build the plugin, build/healthgate.wasm
 
 build/healthgate.wasm: $(FILTER_SOURCES) | check-go
 	@echo "building $@"
-	@GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags="-s -w" -buildmode=c-shared -o build/unlinked.wasm ./filter
+	@$(FILTER_BUILD) -o build/unlinked.wasm ./filter
 	@$(GO) run ./filter/link build/unlinked.wasm $@
 
 .PHONY: filter-faults
@@ -41,7 +46,7 @@ filter-faults: build/healthgate_faults.wasm ## build the plugin that crashes on 
 
 build/healthgate_faults.wasm: $(FILTER_SOURCES) | check-go
 	@echo "building $@"
-	@GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -ldflags="-s -w" -buildmode=c-shared -tags=healthgate_faults -o build/unlinked_faults.wasm ./filter
+	@$(FILTER_BUILD) -tags=healthgate_faults -o build/unlinked_faults.wasm ./filter
 	@$(GO) run ./filter/link build/unlinked_faults.wasm $@
 
 filter-tinygo: build/healthgate-tinygo.wasm ## build the plugin with TinyGo ($TINYGO or the PATH), build/healthgate-tinygo.wasm
