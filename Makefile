@@ -103,6 +103,8 @@ test-tinygo: filter-tinygo ## the tests that load a .wasm, on the small build
 		$(GO) test -count=1 -timeout 30m ./filter/link ./filter/simtest $$($(GO) list ./e2e/... | grep -vE '$(OWN_TARGET)')
 	HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm \
 		$(GO) test -count=1 -timeout 10m -v -run TestConformance ./e2e/conformance -cases '^filter '
+	@if command -v haproxy >/dev/null; then $(MAKE) test-lb RACE= HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm; \
+	else echo "no HAProxy on this machine (Debian, Ubuntu: apt-get install haproxy): make test-lb did not run on the small build"; fi
 
 # make soak CHECKS=200000 IDLE=10s BUILDS=healthgate only shows that all works.
 .PHONY: soak
@@ -124,6 +126,7 @@ screenshot: filter ## take the pictures of the status page in docs/ anew (Debian
 	@$(GO) build -o build/demo ./envoy/cmd/demo
 	@scripts/screenshot '$(SCREENSHOTS)'
 
+# make test-lb HEALTHGATE_WASM=$PWD/build/healthgate-tinygo.wasm tests that build, as the other suites do.
 test-lb: filter check-race ## two Envoys behind a real HAProxy, under load (Debian: apt-get install haproxy)
 	$(GO) test $(RACE) -count=1 -timeout 10m -v ./e2e/lb
 

@@ -122,6 +122,12 @@ func FirstLine(ctx context.Context, command string, args ...string) string {
 	return line
 }
 
+// FirstLineOf returns the first line of an error: an Envoy's log may stand behind it.
+func FirstLineOf(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}
+
 // LastLine returns the last line that is not empty and not make's own: where a command that failed says why.
 func LastLine(output []byte) string {
 	last := ""

@@ -4,6 +4,7 @@ package footprint
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -23,8 +24,10 @@ var Section = bench.Section{
 
 const (
 	settle = 3 * time.Second  // after Envoy is ready: V8 still compiles, and the first probes are sent
-	idle   = 10 * time.Second // for the CPU time
+	idle   = 15 * time.Second // for the CPU time
 	starts = 5                // of each row: one takes seconds
+
+	idleWorkers = 2 // of an Envoy whose CPU time at idle is measured
 )
 
 var workers = []int{1, 2, 8}
@@ -33,7 +36,6 @@ var workers = []int{1, 2, 8}
 type sample struct {
 	ready    float64 // seconds
 	resident float64 // MB, after settling
-	cpu      float64 // milliseconds a second at idle; only with two workers
 }
 
 const mega = 1e6
@@ -45,82 +47,130 @@ func measure(ctx context.Context, env *bench.Env) ([]report.Table, error) {
 	}
 	defer app.Close()
 	all := append([]module{{name: "no filter"}}, modules(ctx, env)...)
-	var found []module
-	for _, m := range all {
-		if m.Missing == "" {
-			found = append(found, m)
-		}
-	}
 	n := min(starts, env.Rounds)
 	samples := map[string]map[int][]sample{}
-	for round := range n {
-		env.Logf("round %d of %d", round+1, n)
-		for _, i := range stats.Interleave(env.Rand, 1, len(found)*len(workers)) {
-			m, w := found[i/len(workers)], workers[i%len(workers)]
-			var s sample
-			err := env.Alone(ctx, func() (err error) {
-				s, err = start(ctx, env, m, w, app.Port)
-				return err
-			})
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", m.name, err)
-			}
-			if samples[m.name] == nil {
-				samples[m.name] = map[int][]sample{}
-			}
-			samples[m.name][w] = append(samples[m.name][w], s)
-		}
+	var failed []error
+	fail := func(m *module, err error) {
+		failed = append(failed, fmt.Errorf("%s: %w", m.name, err))
+		m.Artifact = bench.Artifact{Missing: "it failed: " + bench.FirstLineOf(err)}
 	}
-	t, err := tabulate(all, samples)
-	return []report.Table{t}, err
+	last := -1
+	for round, i := range stats.Interleave(env.Rand, n, len(all)*len(workers)) {
+		if round != last {
+			env.Logf("round %d of %d", round+1, n)
+			last = round
+		}
+		m, w := &all[i/len(workers)], workers[i%len(workers)]
+		if m.Missing != "" {
+			continue
+		}
+		var s sample
+		err := env.Alone(ctx, func() (err error) {
+			s, err = start(ctx, env, *m, w, app.Port)
+			return err
+		})
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			fail(m, err)
+			continue
+		}
+		if samples[m.name] == nil {
+			samples[m.name] = map[int][]sample{}
+		}
+		samples[m.name][w] = append(samples[m.name][w], s)
+	}
+	cpu, err := idleTogether(ctx, env, all, app.Port, fail)
+	if err != nil {
+		return nil, err
+	}
+	t, err := tabulate(all, samples, cpu)
+	return []report.Table{t}, errors.Join(append(failed, err)...)
 }
 
-// start starts an Envoy with the plugin behind the gate, looks at it and stops it.
-func start(ctx context.Context, env *bench.Env, m module, workers, appPort int) (s sample, err error) {
+// launch starts an Envoy with the plugin behind the gate.
+func launch(ctx context.Context, env *bench.Env, m module, workers, appPort int) (e *envoys.Envoy, stop func(), err error) {
 	dir, err := os.MkdirTemp(env.Dir, "envoy-")
 	if err != nil {
-		return s, err
+		return nil, nil, err
 	}
 	config, err := envoys.New(dir, appPort)
 	if err != nil {
-		return s, err
+		return nil, nil, err
 	}
-	defer config.Close()
 	routes, filters := config.Routes(), []any{}
 	if m.Path != "" {
 		enabling, filter := config.Gated(routes, config.Wasm("filter", m.Path, config.Settings()))
 		routes, filters = enabling, []any{filter}
 	}
-	if _, err := config.Listen("ingress", routes, filters...); err != nil {
-		return s, err
+	if _, err = config.Listen("ingress", routes, filters...); err == nil {
+		e, err = envoys.Start(ctx, env.Envoy, config, workers)
 	}
-	e, err := envoys.Start(ctx, env.Envoy, config, workers)
+	if err != nil {
+		config.Close()
+		return nil, nil, err
+	}
+	return e, func() {
+		_ = e.Stop() // it was measured
+		config.Close()
+	}, nil
+}
+
+// start starts an Envoy, looks at it and stops it.
+func start(ctx context.Context, env *bench.Env, m module, workers, appPort int) (s sample, err error) {
+	e, stop, err := launch(ctx, env, m, workers, appPort)
 	if err != nil {
 		return s, err
 	}
-	defer e.Stop() //nolint:errcheck // it was measured
+	defer stop()
 	s.ready = e.Ready.Seconds()
 	if err := wait(ctx, settle); err != nil {
 		return s, err
 	}
 	memory, err := e.Memory()
-	if err != nil {
-		return s, err
-	}
 	s.resident = float64(memory.Resident) / mega
-	if workers != 2 {
-		return s, nil
-	}
-	before, err := e.CPU()
-	if err != nil {
-		return s, err
-	}
-	if err := wait(ctx, idle); err != nil {
-		return s, err
-	}
-	after, err := e.CPU()
-	s.cpu = float64(after-before) / float64(time.Millisecond) / idle.Seconds()
 	return s, err
+}
+
+// idleTogether returns the CPU time that an Envoy with each module uses at idle, in milliseconds a second, by the module's
+// name. All of them run at the same time: together they use a few per cent of a CPU.
+func idleTogether(ctx context.Context, env *bench.Env, all []module, appPort int, fail func(*module, error)) (map[string]float64, error) {
+	env.Logf("CPU at idle")
+	running := map[*module]*envoys.Envoy{}
+	for i := range all {
+		m := &all[i]
+		if m.Missing != "" {
+			continue
+		}
+		e, stop, err := launch(ctx, env, *m, idleWorkers, appPort)
+		if err != nil {
+			fail(m, err)
+			continue
+		}
+		defer stop()
+		running[m] = e
+	}
+	if err := wait(ctx, settle); err != nil {
+		return nil, err
+	}
+	out := map[string]float64{}
+	look := func(sign float64) {
+		for m, e := range running {
+			used, err := e.CPU()
+			if err != nil {
+				fail(m, err)
+				delete(running, m)
+			}
+			out[m.name] += sign * float64(used) / float64(time.Millisecond) / idle.Seconds()
+		}
+	}
+	err := env.Alone(ctx, func() error {
+		look(-1)
+		return wait(ctx, idle)
+	})
+	look(1)
+	return out, err
 }
 
 func wait(ctx context.Context, d time.Duration) error {
@@ -132,13 +182,13 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func tabulate(all []module, samples map[string]map[int][]sample) (report.Table, error) {
+func tabulate(all []module, samples map[string]map[int][]sample, cpu map[string]float64) (report.Table, error) {
 	t := report.Table{
 		ID: "footprint", Title: "Footprint",
 		About: fmt.Sprintf("The shipped configuration, started %d times with each number of workers, in rounds. In the first row, "+
 			"how long an Envoy without a filter takes until it is ready, and its resident memory %s later; in the others how much "+
-			"more it is, the difference of the medians. CPU at idle is what the process uses for ticks, probes and polls, with 2 workers, over %s. "+
-			"MB are millions of bytes.", len(samples["no filter"][workers[0]]), settle, idle),
+			"more it is, the difference of the medians. CPU at idle is what the process uses for ticks, probes and polls, with %d workers, over %s. "+
+			"MB are millions of bytes.", len(samples["no filter"][workers[0]]), settle, idleWorkers, idle),
 		Columns: []report.Column{
 			{ID: "file", Title: "`.wasm`, kB"}, {ID: "code", Title: "code section, kB"},
 			{ID: "ready1", Title: "ready, s: 1 worker", Decimals: 2}, {ID: "ready2", Title: "2", Decimals: 2},
@@ -159,6 +209,11 @@ func tabulate(all []module, samples map[string]map[int][]sample) (report.Table, 
 				}
 				row.Cells[id] = report.Cell{Value: value}
 			}
+			used := cpu[m.name]
+			if m.Path != "" {
+				used -= cpu[all[0].name]
+			}
+			row.Cells["cpu"] = report.Cell{Value: used}
 		}
 		if m.Path != "" {
 			file, code, err := sizes(m.Path)
@@ -176,14 +231,11 @@ func tabulate(all []module, samples map[string]map[int][]sample) (report.Table, 
 func figures(samples map[int][]sample) map[string]float64 {
 	out := map[string]float64{}
 	for w, of := range samples {
-		var ready, resident, cpu []float64
+		var ready, resident []float64
 		for _, s := range of {
-			ready, resident, cpu = append(ready, s.ready), append(resident, s.resident), append(cpu, s.cpu)
+			ready, resident = append(ready, s.ready), append(resident, s.resident)
 		}
 		out[fmt.Sprint("ready", w)], out[fmt.Sprint("memory", w)] = stats.Median(ready), stats.Median(resident)
-		if w == 2 {
-			out["cpu"] = stats.Median(cpu)
-		}
 	}
 	return out
 }

@@ -36,9 +36,9 @@ func TestFigures(t *testing.T) {
 	t.Parallel()
 	got := figures(map[int][]sample{
 		1: {{ready: 1, resident: 10}, {ready: 3, resident: 30}, {ready: 2, resident: 20}},
-		2: {{ready: 5, resident: 50, cpu: 7}},
+		2: {{ready: 5, resident: 50}},
 	})
-	want := map[string]float64{"ready1": 2, "memory1": 20, "ready2": 5, "memory2": 50, "cpu": 7}
+	want := map[string]float64{"ready1": 2, "memory1": 20, "ready2": 5, "memory2": 50}
 	if len(got) != len(want) {
 		t.Errorf("%v, want %v", got, want)
 	}

@@ -24,8 +24,9 @@ const (
 // ByRoute ends the name of a filter behind the shipped gate.
 const ByRoute = ", gate by route"
 
-// startEnvoy starts an Envoy with one worker and a listener for each peer that is a filter or a route.
-func (f *Fleet) startEnvoy(ctx context.Context, env *bench.Env, appPort int) error {
+// startEnvoy starts an Envoy with one worker and a listener for each peer that is a filter or a route, on the CPU that it
+// is to share with wrk or on any.
+func (f *Fleet) startEnvoy(ctx context.Context, env *bench.Env, appPort int, onOne bool) error {
 	config, err := envoys.New(env.Dir, appPort)
 	if err != nil {
 		return err
@@ -83,10 +84,16 @@ func (f *Fleet) startEnvoy(ctx context.Context, env *bench.Env, appPort int) err
 	if err != nil {
 		return err
 	}
-	if err := cpu.OnOne(func() (err error) {
+	start := func() (err error) {
 		f.envoy, err = envoys.Start(ctx, env.Envoy, config, 1)
 		return err
-	}); err != nil {
+	}
+	if onOne {
+		err = cpu.OnOne(start)
+	} else {
+		err = start()
+	}
+	if err != nil {
 		return err
 	}
 	f.stops = append(f.stops, func() {

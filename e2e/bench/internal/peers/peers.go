@@ -63,12 +63,12 @@ func (f *Fleet) Close() {
 // Start starts them, and proves that each does its job.
 func Start(ctx context.Context, env *bench.Env) (*Fleet, error) { return startFleet(ctx, env, true) }
 
-// StartEnvoy does so with those alone that are filters or routes of Envoy.
+// StartEnvoy does so with those alone that are filters or routes of Envoy, which may run on every CPU.
 func StartEnvoy(ctx context.Context, env *bench.Env) (*Fleet, error) {
 	return startFleet(ctx, env, false)
 }
 
-func startFleet(ctx context.Context, env *bench.Env, python bool) (_ *Fleet, err error) {
+func startFleet(ctx context.Context, env *bench.Env, everything bool) (_ *Fleet, err error) {
 	f := &Fleet{}
 	defer func() {
 		if err != nil {
@@ -81,10 +81,10 @@ func startFleet(ctx context.Context, env *bench.Env, python bool) (_ *Fleet, err
 	}
 	f.app = app
 	f.stops = append(f.stops, app.Close)
-	if err := f.startEnvoy(ctx, env, app.Port); err != nil {
+	if err := f.startEnvoy(ctx, env, app.Port, everything); err != nil {
 		return nil, err
 	}
-	if python {
+	if everything {
 		if err := f.startPython(ctx, env, app.Port); err != nil {
 			return nil, err
 		}

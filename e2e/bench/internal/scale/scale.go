@@ -3,6 +3,7 @@ package scale
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/bench/internal/bench"
+	"github.com/healthgate/healthgate/e2e/bench/internal/cpu"
 	"github.com/healthgate/healthgate/e2e/bench/internal/envoys"
 	"github.com/healthgate/healthgate/e2e/bench/internal/peers"
 	"github.com/healthgate/healthgate/e2e/bench/internal/report"
@@ -36,16 +38,10 @@ func measure(ctx context.Context, env *bench.Env) ([]report.Table, error) {
 	}
 	defer app.Close()
 	builds := []build{{"healthgate", "healthgate", env.Healthgate()}, {"healthgate, TinyGo", "tinygo", env.TinyGo(ctx)}}
-	checks, err := sizes(ctx, env, builds, app.Port)
-	if err != nil {
-		return nil, err
-	}
-	probes, err := workers(ctx, env, builds)
-	if err != nil {
-		return nil, err
-	}
-	polls, err := keys(ctx, env, builds, app.Port)
-	return []report.Table{checks, probes, polls}, err
+	checks, err1 := sizes(ctx, env, builds, app.Port)
+	probes, err2 := workers(ctx, env, builds)
+	polls, err3 := keys(ctx, env, builds, app.Port)
+	return []report.Table{checks, probes, polls}, errors.Join(err1, err2, err3)
 }
 
 // size is one configuration of the filter's.
@@ -96,49 +92,56 @@ func only(settings envoys.Object) envoys.Object {
 	return first
 }
 
+// sized is a build with one configuration.
+type sized struct {
+	build
+	size
+	peer *peers.Peer
+}
+
+// How long an Envoy may take to load one configuration, and all of them.
+const (
+	loadOne = 20 * time.Second
+	loadAll = 60 * time.Second
+)
+
 // sizes measures checks of all sizes, side by side in one Envoy.
 func sizes(ctx context.Context, env *bench.Env, builds []build, appPort int) (report.Table, error) {
-	config, err := newConfig(env, appPort)
-	if err != nil {
-		return report.Table{}, err
-	}
-	defer config.Close()
 	var e *envoys.Envoy
+	var all []sized
 	var cases []peers.Case
 	for _, b := range builds {
 		base := ""
 		for _, s := range grown() {
-			name := b.name + ", " + s.what
+			p := &peers.Peer{Name: b.name + ", " + s.what, Ours: true, Missing: b.Missing, CPU: func() (time.Duration, error) { return e.CPU() }}
 			if s.base {
-				base = name
+				base = p.Name
 			}
-			p := &peers.Peer{Name: name, Ours: true, Missing: b.Missing, CPU: func() (time.Duration, error) { return e.CPU() }}
+			all = append(all, sized{b, s, p})
 			cases = append(cases, peers.Case{Peer: p, Path: peers.CheckPath, Base: base})
-			if b.Missing != "" {
+		}
+	}
+	e, stop, err := load(ctx, env, all, appPort, loadAll)
+	if err != nil && ctx.Err() == nil {
+		env.Logf("not all configurations load, trying each: %s", bench.FirstLineOf(err))
+		for _, one := range all {
+			if one.peer.Missing != "" {
 				continue
 			}
-			settings := config.Settings()
-			s.edit(settings)
-			id := fmt.Sprint(b.id, len(cases))
-			routes, filter := config.Gated(config.Routes(), config.Wasm(id, b.Path, settings))
-			port, err := config.Listen(id, routes, filter)
+			_, stop, err := load(ctx, env, []sized{one}, appPort, loadOne)
 			if err != nil {
-				return report.Table{}, err
+				one.peer.Missing = fmt.Sprintf("it does not load within %s: %s", loadOne, bench.FirstLineOf(err))
+				env.Logf("%s: %s", one.peer.Name, one.peer.Missing)
+				continue
 			}
-			p.URL = "http://" + envoytest.Loopback(port)
+			stop()
 		}
+		e, stop, err = load(ctx, env, all, appPort, loadAll)
 	}
-	if e, err = envoys.Start(ctx, env.Envoy, config, 1); err != nil {
+	if err != nil {
 		return report.Table{}, err
 	}
-	defer e.Stop() //nolint:errcheck // it was measured
-	for _, c := range cases {
-		if c.Missing == "" {
-			if err := envoys.Until(ctx, time.Minute, c.URL+c.Path, 200, "OK"); err != nil {
-				return report.Table{}, fmt.Errorf("%s: %w", c.Name, err)
-			}
-		}
-	}
+	defer stop()
 	var t report.Table
 	err = env.Alone(ctx, func() (err error) {
 		t, err = peers.Compare(ctx, env, cases)
@@ -148,6 +151,55 @@ func sizes(ctx context.Context, env *bench.Env, builds []build, appPort int) (re
 	t.About = "Health checks as above. The address that the check comes from is the last CIDR in the configuration, its endpoint " +
 		"the last endpoint. All are listeners of one Envoy with one worker. Ratios are to the same with one."
 	return t, err
+}
+
+// load starts an Envoy with one worker and a listener for each of these that is not missing, and waits no longer than the
+// limit until all answer.
+func load(ctx context.Context, env *bench.Env, all []sized, appPort int, limit time.Duration) (e *envoys.Envoy, stop func(), err error) {
+	config, err := newConfig(env, appPort)
+	if err != nil {
+		return nil, nil, err
+	}
+	stop = config.Close
+	defer func() {
+		if err != nil {
+			stop()
+		}
+	}()
+	for i, s := range all {
+		if s.peer.Missing != "" {
+			continue
+		}
+		settings := config.Settings()
+		s.edit(settings)
+		id := fmt.Sprint(s.id, i)
+		routes, filter := config.Gated(config.Routes(), config.Wasm(id, s.Path, settings))
+		port, err := config.Listen(id, routes, filter)
+		if err != nil {
+			return nil, stop, err
+		}
+		s.peer.URL = "http://" + envoytest.Loopback(port)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if err := cpu.OnOne(func() (err error) {
+		e, err = envoys.Start(ctx, env.Envoy, config, 1)
+		return err
+	}); err != nil {
+		return nil, stop, err
+	}
+	stop = func() {
+		_ = e.Stop() // it was measured
+		config.Close()
+	}
+	for _, s := range all {
+		if s.peer.Missing == "" {
+			if err := envoys.Until(ctx, limit, s.peer.URL+peers.CheckPath, 200, "OK"); err != nil {
+				return nil, stop, fmt.Errorf("%s: %w", s.peer.Name, err)
+			}
+		}
+	}
+	return e, stop, nil
 }
 
 func newConfig(env *bench.Env, appPort int) (*envoys.Config, error) {
