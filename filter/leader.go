@@ -2,8 +2,8 @@ package main
 
 import (
 	"strconv"
-	"time"
 
+	"github.com/healthgate/healthgate/filter/duration"
 	"github.com/healthgate/healthgate/filter/host"
 	"github.com/healthgate/healthgate/filter/lease"
 	"github.com/healthgate/healthgate/filter/monitor"
@@ -27,7 +27,7 @@ func (p *plugin) OnTick() {
 	host.CloseScratch()
 	if p.view.record != nil {
 		age := p.ticked.at - p.view.record.WrittenAt
-		host.Set(p.metrics.snapshotAge, uint64(max(age, 0)/int64(time.Second)))
+		host.Set(p.metrics.snapshotAge, uint64(max(age, 0)/int64(duration.Second)))
 	}
 }
 
@@ -92,7 +92,7 @@ func (p *plugin) send(start monitor.Start) {
 	headers := [][2]string{
 		{":method", r.Method}, {":path", r.Path}, {":authority", r.Host}, {"user-agent", "healthgate"},
 	}
-	err := sdk.DispatchHttpCall(r.Cluster, headers, uint32(r.Timeout/time.Millisecond), func(headers, body int) {
+	err := sdk.DispatchHttpCall(r.Cluster, headers, uint32(r.Timeout/duration.Millisecond), func(headers, body int) {
 		if p.monitor != m {
 			return // no longer leading, or leading anew: the result belongs to a term that has ended
 		}

@@ -2,9 +2,9 @@ package main
 
 import (
 	"strconv"
-	"time"
 
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/duration"
 	"github.com/healthgate/healthgate/filter/host"
 	"github.com/healthgate/healthgate/filter/lease"
 	"github.com/healthgate/healthgate/filter/match"
@@ -28,8 +28,8 @@ type plugin struct {
 	checks  checks // the one HTTP context of all streams
 	view    view
 
-	period   time.Duration // of the tick
-	owner    uint64        // this VM in the election
+	period   duration.Duration // of the tick
+	owner    uint64            // this VM in the election
 	leaseKey string
 	monitor  *monitor.Monitor // nil unless this VM leads
 }
@@ -78,18 +78,18 @@ func (p *plugin) NewHttpContext(uint32) sdk.HttpContext { return &p.checks }
 
 const (
 	// firstPeriod is the tick until the first election is over: a fresh Envoy answers UNKNOWN until then.
-	firstPeriod = 50 * time.Millisecond
+	firstPeriod = 50 * duration.Millisecond
 	// electionPeriod is the tick of a VM that does not lead: how late it may notice that a lease expired.
 	electionPeriod = lease.Renewal
 )
 
 // tickEvery sets the tick's period. The host starts a period anew each time it is set, so it is set only to change it.
-func (p *plugin) tickEvery(period time.Duration) {
+func (p *plugin) tickEvery(period duration.Duration) {
 	if period == p.period {
 		return
 	}
 	p.period = period
-	if err := sdk.SetTickPeriodMilliSeconds(uint32(period / time.Millisecond)); err != nil {
+	if err := sdk.SetTickPeriodMilliSeconds(uint32(period / duration.Millisecond)); err != nil {
 		panic(err) // the host has no timers: the plugin would never notice anything
 	}
 }

@@ -5,8 +5,7 @@
 package config
 
 import (
-	"time"
-
+	"github.com/healthgate/healthgate/filter/duration"
 	"github.com/healthgate/healthgate/filter/trust"
 )
 
@@ -129,7 +128,7 @@ type Policy struct {
 // Probe is one HTTP request that the leader sends again and again.
 type Probe struct {
 	Name, Cluster, Path, Host, Method string
-	Interval, Timeout                 time.Duration
+	Interval, Timeout                 duration.Duration
 	UnhealthyThreshold                uint32
 	HealthyThreshold                  uint32
 	ExpectedStatuses                  []StatusRange
@@ -151,9 +150,9 @@ func (p *Probe) Expects(status uint32) bool {
 // Admin says how Envoy's admin endpoint is polled for runtime keys and draining.
 type Admin struct {
 	Cluster           string
-	Interval, Timeout time.Duration
-	MaxAge            time.Duration // how long the last reading of runtime stays good
-	FailOnStale       bool          // on_stale: fail
+	Interval, Timeout duration.Duration
+	MaxAge            duration.Duration // how long the last reading of runtime stays good
+	FailOnStale       bool              // on_stale: fail
 }
 
 // Node is the Envoy this runs in; its values replace the placeholders in maintenance keys.

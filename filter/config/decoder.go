@@ -3,8 +3,8 @@ package config
 import (
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/healthgate/healthgate/filter/duration"
 	"github.com/healthgate/healthgate/filter/json"
 )
 
@@ -221,19 +221,19 @@ func (o *object) integer(name string, low, high, otherwise uint32) uint32 {
 	return n
 }
 
-func (o *object) duration(name string, low, high, otherwise time.Duration) time.Duration {
+func (o *object) duration(name string, low, high, otherwise duration.Duration) duration.Duration {
 	v := o.take(name)
 	if v == "" {
 		return otherwise
 	}
 	s := o.d.str(v, o.at(name))
-	t, err := time.ParseDuration(s)
-	if err != nil {
+	t, ok := duration.Parse(s)
+	if !ok {
 		o.fail(name, quote(s)+` is not a duration such as "500ms", "1s" or "1.5m"`)
 		return 0
 	}
 	if t < low || t > high {
-		o.fail(name, quote(s)+" is not between "+low.String()+" and "+high.String())
+		o.fail(name, quote(s)+" is not between "+duration.Text(low)+" and "+duration.Text(high))
 	}
 	return t
 }

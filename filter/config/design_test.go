@@ -4,7 +4,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/healthgate/healthgate/filter/duration"
 )
 
 // example is a configuration with every field there is.
@@ -65,14 +66,14 @@ func TestFullExample(t *testing.T) {
 			Unknown: Reply{Status: 503, Body: "UNKNOWN", Headers: headers()},
 		}},
 		Probes: []Probe{
-			{"inbound", "app", "/inbound/isalive", "localhost", "GET", time.Second, 500 * time.Millisecond, 1, 1,
+			{"inbound", "app", "/inbound/isalive", "localhost", "GET", duration.Second, 500 * duration.Millisecond, 1, 1,
 				[]StatusRange{{200, 201}}},
-			{"outbound", "app2", "/outbound/isalive?x=1", "app.example:7070", "HEAD", 90 * time.Second, 2 * time.Second, 3, 2,
+			{"outbound", "app2", "/outbound/isalive?x=1", "app.example:7070", "HEAD", 90 * duration.Second, 2 * duration.Second, 3, 2,
 				[]StatusRange{{200, 300}, {304, 305}}},
-			{"stats", "app", "/stats/isalive", "localhost", "GET", time.Second, 500 * time.Millisecond, 1, 1,
+			{"stats", "app", "/stats/isalive", "localhost", "GET", duration.Second, 500 * duration.Millisecond, 1, 1,
 				[]StatusRange{{200, 201}}},
 		},
-		Admin: &Admin{Cluster: "envoy_admin", Interval: time.Second, Timeout: 500 * time.Millisecond, MaxAge: 10 * time.Second},
+		Admin: &Admin{Cluster: "envoy_admin", Interval: duration.Second, Timeout: 500 * duration.Millisecond, MaxAge: 10 * duration.Second},
 		Keys:  []string{"healthgate.maintenance", "healthgate.maintenance.zone.eu-1a"},
 	}
 	if !reflect.DeepEqual(c, want) {

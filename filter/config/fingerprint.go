@@ -2,7 +2,8 @@ package config
 
 import (
 	"strconv"
-	"time"
+
+	"github.com/healthgate/healthgate/filter/duration"
 )
 
 // fingerprint hashes the parts of the configuration that decide what is in the shared record. Replies, paths and
@@ -58,4 +59,4 @@ func (h *hash) text(s string) {
 
 func (h *hash) number(n uint32) { h.text(strconv.Itoa(int(n))) }
 
-func (h *hash) duration(d time.Duration) { h.text(d.String()) }
+func (h *hash) duration(d duration.Duration) { h.text(duration.Text(d)) }

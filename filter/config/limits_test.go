@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/healthgate/healthgate/filter/duration"
 )
 
 // many is a configuration with as many probes and endpoints.
@@ -121,12 +122,12 @@ func TestDefaultsOfProbesAndAdmin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Probe{Name: "p", Cluster: "c", Path: "/alive?deep=1", Host: "localhost", Method: "GET", Interval: time.Second,
-		Timeout: 500 * time.Millisecond, UnhealthyThreshold: 1, HealthyThreshold: 1, ExpectedStatuses: []StatusRange{{200, 201}}}
+	want := Probe{Name: "p", Cluster: "c", Path: "/alive?deep=1", Host: "localhost", Method: "GET", Interval: duration.Second,
+		Timeout: 500 * duration.Millisecond, UnhealthyThreshold: 1, HealthyThreshold: 1, ExpectedStatuses: []StatusRange{{200, 201}}}
 	if len(c.Probes) != 1 || fmt.Sprint(c.Probes[0]) != fmt.Sprint(want) {
 		t.Errorf("probe %+v, want %+v", c.Probes, want)
 	}
-	if want := (Admin{"a", time.Second, 500 * time.Millisecond, 10 * time.Second, false}); *c.Admin != want {
+	if want := (Admin{"a", duration.Second, 500 * duration.Millisecond, 10 * duration.Second, false}); *c.Admin != want {
 		t.Errorf("admin %+v, want %+v", *c.Admin, want)
 	}
 	p := &c.Probes[0]

@@ -3,8 +3,8 @@ package config
 import (
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/healthgate/healthgate/filter/duration"
 	"github.com/healthgate/healthgate/filter/json"
 )
 
@@ -59,24 +59,24 @@ func (d *decoder) admin(o *object) *Admin {
 	}
 	a := &Admin{
 		Cluster:     o.needStr("cluster"),
-		Interval:    o.duration("interval", minInterval, maxInterval, time.Second),
-		Timeout:     o.duration("timeout", minTimeout, maxTimeout, 500*time.Millisecond),
-		MaxAge:      o.duration("max_age", minInterval, 24*time.Hour, 10*time.Second),
+		Interval:    o.duration("interval", minInterval, maxInterval, duration.Second),
+		Timeout:     o.duration("timeout", minTimeout, maxTimeout, 500*duration.Millisecond),
+		MaxAge:      o.duration("max_age", minInterval, 24*duration.Hour, 10*duration.Second),
 		FailOnStale: o.choose("on_stale", "keep", "fail"),
 	}
 	o.done()
 	if a.MaxAge < a.Interval {
-		o.fail("max_age", a.MaxAge.String()+" is shorter than admin.interval, "+a.Interval.String())
+		o.fail("max_age", duration.Text(a.MaxAge)+" is shorter than admin.interval, "+duration.Text(a.Interval))
 	}
 	return a
 }
 
 // Bounds of intervals and timeouts. The lower ones keep a slip of the unit ("1ms") from flooding an application.
 const (
-	minInterval = 100 * time.Millisecond
-	maxInterval = time.Hour
-	minTimeout  = 10 * time.Millisecond
-	maxTimeout  = time.Minute
+	minInterval = 100 * duration.Millisecond
+	maxInterval = duration.Hour
+	minTimeout  = 10 * duration.Millisecond
+	maxTimeout  = duration.Minute
 )
 
 func (d *decoder) probe(v json.Value, place string, c *Config) {
@@ -91,8 +91,8 @@ func (d *decoder) probe(v json.Value, place string, c *Config) {
 		Path:               o.needStr("path"),
 		Host:               o.str("host", "localhost"),
 		Method:             o.str("method", "GET"),
-		Interval:           o.duration("interval", minInterval, maxInterval, time.Second),
-		Timeout:            o.duration("timeout", minTimeout, maxTimeout, 500*time.Millisecond),
+		Interval:           o.duration("interval", minInterval, maxInterval, duration.Second),
+		Timeout:            o.duration("timeout", minTimeout, maxTimeout, 500*duration.Millisecond),
 		UnhealthyThreshold: o.integer("unhealthy_threshold", 1, 1000, 1),
 		HealthyThreshold:   o.integer("healthy_threshold", 1, 1000, 1),
 	}

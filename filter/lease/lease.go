@@ -7,14 +7,15 @@ package lease
 import (
 	"encoding/binary"
 	"math"
-	"time"
+
+	"github.com/healthgate/healthgate/filter/duration"
 )
 
 const (
 	// TTL is how long a lease lasts without renewal: the time after which a dead leader is replaced.
-	TTL = 1500 * time.Millisecond
+	TTL = 1500 * duration.Millisecond
 	// Renewal is how often a living leader renews, so that it may miss two turns.
-	Renewal = 500 * time.Millisecond
+	Renewal = 500 * duration.Millisecond
 )
 
 // Step is what to do next.

@@ -3,7 +3,8 @@ package lease
 import (
 	"math/rand"
 	"testing"
-	"time"
+
+	"github.com/healthgate/healthgate/filter/duration"
 )
 
 // store has Envoy's compare-and-swap: cas 0 overwrites, and an absent key takes any cas.
@@ -33,7 +34,7 @@ type vm struct {
 }
 
 const (
-	ms   = int64(time.Millisecond)
+	ms   = int64(duration.Millisecond)
 	tick = int64(Renewal)
 )
 
@@ -105,11 +106,11 @@ func simulate(t *testing.T, seed int64, splits bool) (changes int) {
 			}
 		}
 		if valid > 1 {
-			t.Fatalf("seed %d: %d leaders with a lease at %v", seed, valid, time.Duration(now))
+			t.Fatalf("seed %d: %d leaders with a lease at %v", seed, valid, duration.Duration(now))
 		}
 		// A living leader's lease is noticed as lost within one tick of its end, and it ended at most TTL after a crash.
 		if !splits && now-lastLive > int64(TTL)+tick {
-			t.Fatalf("seed %d: no leader from %v to %v", seed, time.Duration(lastLive), time.Duration(now))
+			t.Fatalf("seed %d: no leader from %v to %v", seed, duration.Duration(lastLive), duration.Duration(now))
 		}
 	}
 	return changes
@@ -128,7 +129,7 @@ func TestElection(t *testing.T) {
 
 func TestNext(t *testing.T) {
 	t.Parallel()
-	const now = int64(time.Hour)
+	const now = int64(duration.Hour)
 	for _, test := range []struct {
 		name   string
 		stored []byte

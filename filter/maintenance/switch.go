@@ -5,8 +5,8 @@ package maintenance
 import (
 	"math"
 	"strings"
-	"time"
 
+	"github.com/healthgate/healthgate/filter/duration"
 	"github.com/healthgate/healthgate/filter/rfc3339"
 )
 
@@ -82,12 +82,12 @@ func digits(s string) (positive, ok bool) {
 // 64 bits, and 0 would mean no end.
 func until(seconds, nanoseconds int64) int64 {
 	switch {
-	case seconds > math.MaxInt64/int64(time.Second)-1:
+	case seconds > math.MaxInt64/int64(duration.Second)-1:
 		return math.MaxInt64
 	case seconds < 0 || seconds == 0 && nanoseconds == 0:
 		return 1
 	}
-	return seconds*int64(time.Second) + nanoseconds
+	return seconds*int64(duration.Second) + nanoseconds
 }
 
 // ParseMetadata reads the route metadata value healthgate.maintenance as Envoy hands it over: a boolean is one byte,

@@ -3,9 +3,9 @@ package monitor
 import (
 	"bytes"
 	"strconv"
-	"time"
 
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/duration"
 	"github.com/healthgate/healthgate/filter/maintenance"
 	"github.com/healthgate/healthgate/filter/snapshot"
 )
@@ -16,7 +16,7 @@ type Callout int
 // Request is what to send for a callout.
 type Request struct {
 	Cluster, Method, Host, Path string
-	Timeout                     time.Duration
+	Timeout                     duration.Duration
 }
 
 func (m *Monitor) isRuntime(c Callout) bool { return int(c) == len(m.config.Probes) }
@@ -56,15 +56,15 @@ func (m *Monitor) Answered(c Callout, number uint32, status uint32, body func() 
 		return
 	}
 	f := &m.flights[c]
-	elapsed := time.Duration(m.clock.Monotonic() - f.began)
+	elapsed := duration.Duration(m.clock.Monotonic() - f.began)
 	// Envoy reports its own timeout as a 504 response (Router::Filter::onResponseTimeout). An application's 504 comes
 	// before the timeout. So does Envoy's now and then, by the clock: its timers count from the start of the event
 	// loop's round, which lies before the start of the callout. Its text tells those.
 	timedOut := status == 504 &&
-		(elapsed >= f.timeout-time.Millisecond || body != nil && string(body()) == "upstream request timeout")
+		(elapsed >= f.timeout-duration.Millisecond || body != nil && string(body()) == "upstream request timeout")
 	switch {
 	case timedOut:
-		m.failed(c, "timed out after "+f.timeout.String())
+		m.failed(c, "timed out after "+duration.Text(f.timeout))
 	case m.isRuntime(c):
 		m.runtimeAnswered(c, status, body)
 	case m.isReady(c):
@@ -89,17 +89,17 @@ func (m *Monitor) failed(c Callout, why string) {
 		m.runtimeFailed(why)
 	case m.isReady(c): // what was last known of draining stands; the poll of runtime reports the trouble
 	default:
-		elapsed := time.Duration(m.clock.Monotonic() - m.flights[c].began)
+		elapsed := duration.Duration(m.clock.Monotonic() - m.flights[c].began)
 		m.probed(int(c), false, noResponse, why+", counts as "+strconv.Itoa(noResponse), elapsed)
 	}
 }
 
 // probed applies one result to a probe's state. As in Envoy's active health checking the first result decides at
 // once; after it, only as many contradicting results in a row as the threshold says.
-func (m *Monitor) probed(i int, success bool, status uint32, what string, elapsed time.Duration) {
+func (m *Monitor) probed(i int, success bool, status uint32, what string, elapsed duration.Duration) {
 	c, p := &m.config.Probes[i], &m.Record.Probes[i]
 	before := *p
-	p.LatencyMs = uint32(elapsed / time.Millisecond)
+	p.LatencyMs = uint32(elapsed / duration.Millisecond)
 	flip := !p.Seen
 	if p.Seen && success != p.Healthy {
 		p.Streak++

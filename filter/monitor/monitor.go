@@ -4,19 +4,19 @@ package monitor
 
 import (
 	"strconv"
-	"time"
 
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/duration"
 	"github.com/healthgate/healthgate/filter/maintenance"
 	"github.com/healthgate/healthgate/filter/snapshot"
 	"github.com/healthgate/healthgate/filter/verdict"
 )
 
 // Heartbeat is how often the record is written when nothing in it changed but the time.
-const Heartbeat = 500 * time.Millisecond
+const Heartbeat = 500 * duration.Millisecond
 
 // grace is how much longer than its timeout a callout may stay unanswered before it counts as lost.
-const grace = time.Second
+const grace = duration.Second
 
 // Sink takes what the monitor has to say.
 type Sink interface {
@@ -42,7 +42,7 @@ type Monitor struct {
 
 // flight is the schedule of one kind of callout, and the one that is under way.
 type flight struct {
-	interval, timeout time.Duration
+	interval, timeout duration.Duration
 	due, began        int64
 	number            uint32 // counts the callouts, so that a late answer is not taken for the current one's
 	flying            bool
@@ -81,7 +81,7 @@ func New(c *config.Config, record *snapshot.Record, clock verdict.Clock, sink Si
 }
 
 // newFlight keeps the rhythm of the last leader: no callout comes early because the leader changed.
-func newFlight(interval, timeout time.Duration, began, now int64) flight {
+func newFlight(interval, timeout duration.Duration, began, now int64) flight {
 	f := flight{interval: interval, timeout: timeout, due: now}
 	if began != 0 {
 		f.due = min(began, now) + int64(interval)
@@ -90,8 +90,8 @@ func newFlight(interval, timeout time.Duration, began, now int64) flight {
 }
 
 // TickPeriod is how often Due wants to be called: a quarter of the shortest interval, at most four times a second.
-func TickPeriod(c *config.Config) time.Duration {
-	shortest := time.Second
+func TickPeriod(c *config.Config) duration.Duration {
+	shortest := duration.Second
 	if c.Admin != nil {
 		shortest = min(shortest, c.Admin.Interval)
 	}

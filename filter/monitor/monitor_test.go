@@ -3,9 +3,9 @@ package monitor
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/duration"
 )
 
 type world struct {
@@ -22,18 +22,18 @@ func (w *world) CalloutFailed(Callout) { w.bad++ }
 func (w *world) ValueUnrecognized()    { w.bad++ }
 
 func probes() *config.Config {
-	return &config.Config{Probes: []config.Probe{{Name: "p", Interval: time.Second, Timeout: 500 * time.Millisecond,
+	return &config.Config{Probes: []config.Probe{{Name: "p", Interval: duration.Second, Timeout: 500 * duration.Millisecond,
 		UnhealthyThreshold: 2, HealthyThreshold: 1, ExpectedStatuses: []config.StatusRange{{Start: 200, End: 201}}}}}
 }
 
 func TestRateAndThresholds(t *testing.T) {
 	t.Parallel()
-	w := &world{now: int64(time.Hour)}
+	w := &world{now: int64(duration.Hour)}
 	m := New(probes(), nil, w, w)
 	n := 0
 	statuses := []uint32{200, 500, 200, 500, 500, 200}
 	for i := range 120 { // 30 s, each tick late by up to 90 ms
-		w.now = int64(time.Hour) + int64(i)*int64(250*time.Millisecond) + int64(i*37%90)*int64(time.Millisecond)
+		w.now = int64(duration.Hour) + int64(i)*int64(250*duration.Millisecond) + int64(i*37%90)*int64(duration.Millisecond)
 		for _, s := range m.Due() {
 			if n++; n <= len(statuses) {
 				m.Answered(s.Callout, s.Number, statuses[n-1], nil)
@@ -50,11 +50,11 @@ func TestRateAndThresholds(t *testing.T) {
 	if got := strings.Join(w.log, "|"); got != want {
 		t.Errorf("log %s, want %s", got, want)
 	}
-	w.now += int64(time.Hour)
+	w.now += int64(duration.Hour)
 	if len(m.Due()) != 1 || len(m.Due()) != 0 {
 		t.Error("a gap is not followed by exactly one probe")
 	}
-	if w.now += int64(1501 * time.Millisecond); len(m.Due()) != 1 || w.bad != 1 {
+	if w.now += int64(1501 * duration.Millisecond); len(m.Due()) != 1 || w.bad != 1 {
 		t.Error("a lost callout did not count as failed")
 	}
 }

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"reflect"
 	"testing"
-	"time"
 
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/duration"
 )
 
 // Envoy answers for a probe that took too long with a 504 at the timeout; an application's 504 comes before it.
@@ -132,9 +132,9 @@ func TestRequests(t *testing.T) {
 	p.Cluster, p.Method, p.Host, p.Path = "app", "HEAD", "h", "/alive"
 	m := newRig(c, nil)
 	for callout, want := range []Request{
-		{"app", "HEAD", "h", "/alive", 500 * time.Millisecond},
-		{"a", "GET", "localhost", "/runtime?format=json", 500 * time.Millisecond},
-		{"a", "GET", "localhost", "/ready", 500 * time.Millisecond},
+		{"app", "HEAD", "h", "/alive", 500 * duration.Millisecond},
+		{"a", "GET", "localhost", "/runtime?format=json", 500 * duration.Millisecond},
+		{"a", "GET", "localhost", "/ready", 500 * duration.Millisecond},
 	} {
 		if got := m.Request(Callout(callout)); got != want {
 			t.Errorf("%d: %+v", callout, got)

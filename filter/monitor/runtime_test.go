@@ -3,7 +3,8 @@ package monitor
 import (
 	"fmt"
 	"testing"
-	"time"
+
+	"github.com/healthgate/healthgate/filter/duration"
 )
 
 // onLine begins the line about endpoint "e" when key "k" puts it under maintenance.
@@ -64,7 +65,7 @@ func TestMaintenanceEndsByItsTime(t *testing.T) {
 		t.Error("it did not end, or this is not to be told")
 	}
 	r.said(t, "the end", `maintenance: endpoint "e": off`)
-	r.now += int64(time.Second)
+	r.now += int64(duration.Second)
 	r.answer(t, runtimeCallout, 200, document(entry("k", "1970-01-01T01:00:05Z")))
 	r.said(t, "read again after the end")
 	if r.bad != 0 {
@@ -85,14 +86,14 @@ func TestRuntimeUnreadable(t *testing.T) {
 		{"no JSON", "not the JSON of /runtime?format=json", func(r *rig) { r.answer(t, runtimeCallout, 200, "<html>") }},
 		{"nothing", "not the JSON of /runtime?format=json", func(r *rig) { r.answer(t, runtimeCallout, 200, "") }},
 		{"reset", "no response", func(r *rig) {
-			r.now += int64(time.Second)
+			r.now += int64(duration.Second)
 			r.due()
 			r.Failed(runtimeCallout, r.flying[runtimeCallout], "no response")
 			r.land(readyCallout, r.flying[readyCallout])
 			r.land(probeCallout, r.flying[probeCallout])
 		}},
 		{"timeout", "timed out after 500ms", func(r *rig) {
-			r.now += int64(time.Second)
+			r.now += int64(duration.Second)
 			r.due()
 			r.now += 500 * ms
 			r.Answered(runtimeCallout, r.flying[runtimeCallout], 504, nil)
@@ -147,7 +148,7 @@ func TestReady(t *testing.T) {
 			t.Errorf("step %d: draining %v, %d failed", i, r.Record.Draining, r.bad)
 		}
 	}
-	r.now += int64(time.Second)
+	r.now += int64(duration.Second)
 	r.due()
 	r.Failed(readyCallout, r.flying[readyCallout], "reset")
 	r.said(t, "reset")

@@ -3,9 +3,9 @@ package monitor
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/duration"
 	"github.com/healthgate/healthgate/filter/maintenance"
 	"github.com/healthgate/healthgate/filter/snapshot"
 )
@@ -13,15 +13,15 @@ import (
 func TestTickPeriod(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		admin  time.Duration
-		probes []time.Duration
-		want   time.Duration
+		admin  duration.Duration
+		probes []duration.Duration
+		want   duration.Duration
 	}{
-		{0, nil, 250 * time.Millisecond},
-		{time.Minute, []time.Duration{time.Hour}, 250 * time.Millisecond},
-		{400 * time.Millisecond, nil, 100 * time.Millisecond},
-		{400 * time.Millisecond, []time.Duration{time.Second}, 100 * time.Millisecond},
-		{time.Second, []time.Duration{time.Second, 100 * time.Millisecond, 200 * time.Millisecond}, 25 * time.Millisecond},
+		{0, nil, 250 * duration.Millisecond},
+		{duration.Minute, []duration.Duration{duration.Hour}, 250 * duration.Millisecond},
+		{400 * duration.Millisecond, nil, 100 * duration.Millisecond},
+		{400 * duration.Millisecond, []duration.Duration{duration.Second}, 100 * duration.Millisecond},
+		{duration.Second, []duration.Duration{duration.Second, 100 * duration.Millisecond, 200 * duration.Millisecond}, 25 * duration.Millisecond},
 	} {
 		c := &config.Config{}
 		if test.admin != 0 {
@@ -93,7 +93,7 @@ func TestTakeoverKeepsTheRhythm(t *testing.T) {
 		{"long ago", start - 5000*ms, start - 1000*ms, 0, 0},
 		{"after now, by a clock that went back", start + 5000*ms, start + 1, 1000 * ms, 1000 * ms},
 	} {
-		record := snapshot.New(2, 1, start-int64(time.Minute))
+		record := snapshot.New(2, 1, start-int64(duration.Minute))
 		record.WrittenAt, record.PolledAt, record.Probes[0].StartedAt = start, test.polled, test.started
 		r := newRig(full(), record)
 		begun := map[Callout]int64{}
@@ -113,7 +113,7 @@ func TestTakeoverKeepsTheRhythm(t *testing.T) {
 
 // takenOver is the record of a leader that found probe "p" healthy, key "k" unrecognized and Envoy draining.
 func takenOver(streak uint32, writtenAt int64) *snapshot.Record {
-	r := snapshot.New(2, 1, start-int64(time.Minute))
+	r := snapshot.New(2, 1, start-int64(duration.Minute))
 	r.WrittenAt, r.RuntimeAt, r.Draining = writtenAt, writtenAt, true
 	r.Keys[0] = snapshot.Key{Switch: maintenance.Switch{On: true}, Value: "ture", Reason: "why"}
 	r.Probes[0] = snapshot.Probe{Seen: true, Healthy: true, Status: 200, Streak: streak}
@@ -172,7 +172,7 @@ func TestGap(t *testing.T) {
 	t.Parallel()
 	r := newRig(full(), nil)
 	r.idle()
-	r.now += int64(time.Hour) + 300*ms
+	r.now += int64(duration.Hour) + 300*ms
 	gap := r.now
 	r.idle()
 	if r.Record.PolledAt != gap || r.Record.Probes[0].StartedAt != gap {

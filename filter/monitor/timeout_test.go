@@ -2,23 +2,24 @@ package monitor
 
 import (
 	"testing"
-	"time"
+
+	"github.com/healthgate/healthgate/filter/duration"
 )
 
 // TestTimedOut tells Envoy's own 504 from an application's, also when Envoy's timer was early by this clock.
 func TestTimedOut(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		after time.Duration
+		after duration.Duration
 		body  string
 		want  uint32
 	}{
-		{500 * time.Millisecond, "upstream request timeout", 503},
-		{490 * time.Millisecond, "upstream request timeout", 503},
-		{500 * time.Millisecond, "", 503},
-		{490 * time.Millisecond, "gone fishing", 504},
+		{500 * duration.Millisecond, "upstream request timeout", 503},
+		{490 * duration.Millisecond, "upstream request timeout", 503},
+		{500 * duration.Millisecond, "", 503},
+		{490 * duration.Millisecond, "gone fishing", 504},
 	} {
-		w := &world{now: int64(time.Hour)}
+		w := &world{now: int64(duration.Hour)}
 		m := New(probes(), nil, w, w)
 		s := m.Due()[0]
 		w.now += int64(c.after)

@@ -3,15 +3,15 @@ package monitor
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/duration"
 	"github.com/healthgate/healthgate/filter/snapshot"
 )
 
 const (
-	start = int64(time.Hour)
-	ms    = int64(time.Millisecond)
+	start = int64(duration.Hour)
+	ms    = int64(duration.Millisecond)
 )
 
 // full is a configuration with one probe "p", an admin section and two keys, "k" and "z", of endpoint "e"; endpoint
@@ -19,7 +19,7 @@ const (
 func full() *config.Config {
 	c := probes()
 	c.Keys = []string{"k", "z"}
-	c.Admin = &config.Admin{Cluster: "a", Interval: time.Second, Timeout: 500 * time.Millisecond}
+	c.Admin = &config.Admin{Cluster: "a", Interval: duration.Second, Timeout: 500 * duration.Millisecond}
 	c.Endpoints = []config.Endpoint{
 		{Name: "e", Maintenance: config.Maintenance{Keys: []int{0, 1}}},
 		{Name: "f", Maintenance: config.Maintenance{Keys: []int{1}}},
@@ -58,7 +58,7 @@ func (r *rig) due() (begun []Callout) {
 // answer moves to the callout's next turn and answers it.
 func (r *rig) answer(t *testing.T, c Callout, status uint32, body string) {
 	t.Helper()
-	r.now += int64(time.Second)
+	r.now += int64(duration.Second)
 	r.answerNow(t, c, status, body)
 }
 

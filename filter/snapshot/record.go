@@ -5,13 +5,12 @@
 package snapshot
 
 import (
-	"time"
-
+	"github.com/healthgate/healthgate/filter/duration"
 	"github.com/healthgate/healthgate/filter/maintenance"
 )
 
 // MaxAge is the age after which a record no longer counts: no leader has written for many times its heartbeat.
-const MaxAge = 10 * time.Second
+const MaxAge = 10 * duration.Second
 
 // Record is the shared state of one configuration.
 type Record struct {

@@ -3,8 +3,8 @@ package snapshot
 import (
 	"reflect"
 	"testing"
-	"time"
 
+	"github.com/healthgate/healthgate/filter/duration"
 	"github.com/healthgate/healthgate/filter/maintenance"
 )
 
@@ -47,7 +47,7 @@ func TestDecodeUnchangedDoesNotAllocate(t *testing.T) {
 func TestStale(t *testing.T) {
 	t.Parallel()
 	r := &Record{WrittenAt: 1}
-	if r.Stale(1+int64(MaxAge)) || !r.Stale(2+int64(MaxAge)) || MaxAge != 10*time.Second {
+	if r.Stale(1+int64(MaxAge)) || !r.Stale(2+int64(MaxAge)) || MaxAge != 10*duration.Second {
 		t.Error("stale does not begin after the limit")
 	}
 }

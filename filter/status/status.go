@@ -8,9 +8,9 @@ package status
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/duration"
 	"github.com/healthgate/healthgate/filter/snapshot"
 	"github.com/healthgate/healthgate/filter/verdict"
 )
@@ -282,5 +282,5 @@ func (d *describer) snapshot() Check {
 
 // read makes the check's value the age of what was read at a time of the monotonic clock.
 func (c *Check) read(d *describer, at int64) {
-	c.Value, c.Unit, c.Time = strconv.FormatInt(max(d.now-at, 0)/int64(time.Millisecond), 10), "ms", d.toWall(at)
+	c.Value, c.Unit, c.Time = strconv.FormatInt(max(d.now-at, 0)/int64(duration.Millisecond), 10), "ms", d.toWall(at)
 }

@@ -2,19 +2,19 @@ package status
 
 import (
 	"strconv"
-	"time"
 	"unicode/utf8"
 
+	"github.com/healthgate/healthgate/filter/duration"
 	"github.com/healthgate/healthgate/filter/rfc3339"
 )
 
 // age writes a length of time in nanoseconds as people say it, in its two largest units.
 func age(ns int64) string {
-	s := ns / int64(time.Second)
+	s := ns / int64(duration.Second)
 	number := func(n int64, unit string) string { return strconv.FormatInt(n, 10) + " " + unit }
 	switch {
 	case s < 1:
-		return number(max(ns, 0)/int64(time.Millisecond), "ms")
+		return number(max(ns, 0)/int64(duration.Millisecond), "ms")
 	case s < 60:
 		return number(s, "s")
 	case s < 3600:
@@ -26,7 +26,7 @@ func age(ns int64) string {
 }
 
 // timestamp writes Unix nanoseconds as an RFC 3339 time in UTC.
-func timestamp(ns int64) string { return rfc3339.Format(ns / int64(time.Second)) }
+func timestamp(ns int64) string { return rfc3339.Format(ns / int64(duration.Second)) }
 
 // appendEscaped appends s with some characters replaced: those that replace knows, and by U+FFFD what is not UTF-8. The
 // texts of runtime keys are cut at a number of bytes, so they may end within a character.

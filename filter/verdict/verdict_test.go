@@ -2,9 +2,9 @@ package verdict
 
 import (
 	"testing"
-	"time"
 
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/duration"
 	"github.com/healthgate/healthgate/filter/maintenance"
 	"github.com/healthgate/healthgate/filter/snapshot"
 )
@@ -14,9 +14,9 @@ type clock struct{ mono, wall int64 }
 func (c clock) Monotonic() int64 { return c.mono }
 func (c clock) Wall() int64      { return c.wall }
 
-const now = int64(time.Hour)
+const now = int64(duration.Hour)
 
-func ago(d time.Duration) int64 { return now - int64(d) }
+func ago(d duration.Duration) int64 { return now - int64(d) }
 
 // world is a healthy endpoint with one key and two probes; each case breaks something of it.
 type world struct {
@@ -33,9 +33,9 @@ func newWorld() *world {
 		Maintenance: config.Maintenance{Keys: []int{0}, Reply: config.Reply{Status: 520}},
 		Probes:      config.Policy{Names: []int{0, 1}, Need: 2},
 	}
-	c := &config.Config{Endpoints: []config.Endpoint{e}, Admin: &config.Admin{MaxAge: 5 * time.Second}}
-	r := snapshot.New(1, 2, ago(time.Minute))
-	r.WrittenAt, r.RuntimeAt = ago(time.Second), ago(time.Second)
+	c := &config.Config{Endpoints: []config.Endpoint{e}, Admin: &config.Admin{MaxAge: 5 * duration.Second}}
+	r := snapshot.New(1, 2, ago(duration.Minute))
+	r.WrittenAt, r.RuntimeAt = ago(duration.Second), ago(duration.Second)
 	for i := range r.Probes {
 		r.Probes[i] = snapshot.Probe{Seen: true, Healthy: true, Status: 200}
 	}
@@ -70,16 +70,16 @@ func TestDecide(t *testing.T) {
 		{"beyond it, before sick", func(w *world) { w.r.WrittenAt = ago(snapshot.MaxAge) - 1; w.sick(500) }, Unknown, 521},
 		{"a probe not seen, the other sick", func(w *world) { w.sick(500); w.r.Probes[0].Seen = false }, Unknown, 521},
 		{"a probe not seen, any", func(w *world) { w.e.Probes.Need = 1; w.r.Probes[0].Seen = false }, Unknown, 521},
-		{"runtime not read yet", func(w *world) { w.r.RuntimeAt, w.r.StartedAt = 0, ago(5*time.Second) }, Unknown, 521},
+		{"runtime not read yet", func(w *world) { w.r.RuntimeAt, w.r.StartedAt = 0, ago(5*duration.Second) }, Unknown, 521},
 		{"runtime not read yet, no keys", func(w *world) { w.e.Maintenance.Keys = nil; w.r.RuntimeAt, w.r.StartedAt = 0, now }, Healthy, 200},
-		{"never read within max_age, keep", func(w *world) { w.r.RuntimeAt, w.r.StartedAt = 0, ago(6*time.Second) }, Healthy, 200},
+		{"never read within max_age, keep", func(w *world) { w.r.RuntimeAt, w.r.StartedAt = 0, ago(6*duration.Second) }, Healthy, 200},
 		{"never read within max_age, fail", func(w *world) {
-			w.r.RuntimeAt, w.r.StartedAt, w.c.Admin.FailOnStale = 0, ago(6*time.Second), true
+			w.r.RuntimeAt, w.r.StartedAt, w.c.Admin.FailOnStale = 0, ago(6*duration.Second), true
 		}, Unknown, 521},
-		{"reading at max_age, fail", func(w *world) { w.r.RuntimeAt, w.c.Admin.FailOnStale = ago(5*time.Second), true }, Healthy, 200},
-		{"reading too old, fail", func(w *world) { w.r.RuntimeAt, w.c.Admin.FailOnStale = ago(5*time.Second)-1, true }, Unknown, 521},
-		{"reading too old, keep", func(w *world) { w.r.RuntimeAt = ago(time.Minute) }, Healthy, 200},
-		{"reading too old, keep, on", func(w *world) { w.r.RuntimeAt = ago(time.Minute); w.on() }, Maintenance, 520},
+		{"reading at max_age, fail", func(w *world) { w.r.RuntimeAt, w.c.Admin.FailOnStale = ago(5*duration.Second), true }, Healthy, 200},
+		{"reading too old, fail", func(w *world) { w.r.RuntimeAt, w.c.Admin.FailOnStale = ago(5*duration.Second)-1, true }, Unknown, 521},
+		{"reading too old, keep", func(w *world) { w.r.RuntimeAt = ago(duration.Minute) }, Healthy, 200},
+		{"reading too old, keep, on", func(w *world) { w.r.RuntimeAt = ago(duration.Minute); w.on() }, Maintenance, 520},
 		{"all: one sick", func(w *world) { w.sick(500) }, Unhealthy, 500},
 		{"any: one sick", func(w *world) { w.e.Probes.Need = 1; w.sick(500) }, Healthy, 200},
 		{"any: both sick, the first one's status", func(w *world) {

@@ -1,0 +1,6 @@
+//go:build wasm
+
+package duration
+
+// Duration is a length of time in nanoseconds.
+type Duration int64
