@@ -100,8 +100,8 @@ func (i *idler) idleCPU() report.Cell {
 func workers(ctx context.Context, env *bench.Env, builds []build) (t report.Table, err error) {
 	t = report.Table{
 		ID: "scale-workers", Title: "Scale: workers",
-		About: fmt.Sprintf("What the application sees of three probes, each with an interval of 1 s, over %s, and the CPU time of an Envoy "+
-			"that does nothing else.", window),
+		About: fmt.Sprintf("What the application sees of three probes, each with an interval of 1 s, over %s, whose ends may cut off a "+
+			"round of them (0.2 a second), and the CPU time of an Envoy that does nothing else.", window),
 		Columns: []report.Column{{ID: "probes", Title: "probes a second", Decimals: 2}, {ID: "cpu", Title: "CPU at idle, ms/s", Decimals: 1}},
 	}
 	var idlers []*idler
