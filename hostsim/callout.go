@@ -41,6 +41,7 @@ type calloutResponse struct {
 	local   bool
 	status  int
 	details string
+	flags   responseFlags
 	// transportFailure is why no connection came about.
 	transportFailure string
 }
@@ -157,7 +158,7 @@ func (h *Host) send(up *upstream, t *thread, req *UpstreamRequest, fault Callout
 	c := &exchange{host: h, thread: t, deliver: deliver}
 	if timeout > 0 {
 		c.timer = h.after(timeout, t, func() {
-			c.finish(&calloutResponse{local: true, status: http.StatusGatewayTimeout, details: "response_timeout",
+			c.finish(&calloutResponse{local: true, status: http.StatusGatewayTimeout, details: "response_timeout", flags: flagUpstreamTimeout,
 				headers: localHeaders(http.StatusGatewayTimeout, "upstream request timeout"),
 				body:    []byte("upstream request timeout")})
 		})
@@ -219,7 +220,7 @@ func localHeaders(status int, body string) *headers.Map {
 }
 
 // localResponse is such an answer.
-func localResponse(status int, body, details string) *calloutResponse {
-	return &calloutResponse{local: true, status: status, details: details,
+func localResponse(status int, body, details string, flags responseFlags) *calloutResponse {
+	return &calloutResponse{local: true, status: status, details: details, flags: flags,
 		headers: localHeaders(status, body), body: []byte(body)}
 }

@@ -200,6 +200,7 @@ func (s *Stream) finish() {
 		return
 	}
 	s.done = true
+	s.reply.Flags = s.flags.String()
 	s.host.time.Cancel(s.idle)
 	if c := s.filter; c != nil {
 		c.logStream()
@@ -242,6 +243,7 @@ type localReply struct {
 	status        int
 	body          string
 	details       string
+	flags         responseFlags
 	headers       []headers.Field
 	grpcStatus    uint32
 	hasGrpcStatus bool
@@ -257,6 +259,7 @@ func (s *Stream) sendLocalReply(r localReply) {
 	}
 	s.localReplied = true
 	s.setDetails(r.details)
+	s.flags |= r.flags
 	switch {
 	case s.response.headers == nil && s.inDecode > 0:
 		if s.prepared == nil { // a second one changes the details, not the reply

@@ -208,7 +208,7 @@ func (c *pluginContext) responseAttribute(name string) (any, bool) {
 	case "code_details":
 		return s.reply.Details, s.detailed
 	case "flags":
-		return s.flags, true
+		return int64(s.flags), true
 	case "grpc_status":
 		// Derived from the HTTP status where there is none (Grpc::Common::getGrpcStatus).
 		if c.stream.code == 0 {

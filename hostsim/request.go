@@ -241,6 +241,9 @@ type Reply struct {
 	// Details is the response code details, as %RESPONSE_CODE_DETAILS% logs them:
 	// "via_upstream" for the application's own answer.
 	Details string
+	// Flags is the response flags, as %RESPONSE_FLAGS% logs them: "-" if nothing went wrong. It is there once the stream
+	// is over.
+	Flags string
 	// Forwarded is whether the request went on to the application, and Upstream
 	// what the application got; nil if it got nothing, as when the stream ended
 	// before the request was whole.

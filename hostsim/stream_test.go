@@ -1,6 +1,7 @@
 package hostsim_test
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net/http"
@@ -21,6 +22,7 @@ type streamCase struct {
 	status    int
 	body      string
 	details   string
+	flags     string // "-" if empty
 	forwarded bool
 	reset     bool
 	appBody   string
@@ -232,7 +234,7 @@ func TestStreams(t *testing.T) {
 				log(2)
 				done(2)
 				delete(2)`,
-			status: 504, body: "stream timeout", details: "stream_idle_timeout",
+			status: 504, body: "stream timeout", details: "stream_idle_timeout", flags: "SI",
 		}, {
 			name: "too much to hold back",
 			script: `trace
@@ -285,6 +287,9 @@ func TestStreams(t *testing.T) {
 				got = got[len(before)+1:]
 			}
 			wantLines(t, got, c.want)
+			if flags := cmp.Or(c.flags, "-"); r.Flags != flags {
+				t.Errorf("flags %s, want %s", r.Flags, flags)
+			}
 			if r.Status != c.status || string(r.Body) != c.body || r.Details != c.details || r.Forwarded != c.forwarded ||
 				r.Reset != c.reset {
 				t.Errorf("reply %+v", r)

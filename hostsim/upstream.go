@@ -48,7 +48,7 @@ func (h *Host) connectFailure() *calloutResponse {
 		text += ", transport failure reason: " + reason
 	}
 	r := localResponse(http.StatusServiceUnavailable, text, "upstream_reset_before_response_started{remote_connection_failure|"+
-		strings.ReplaceAll(reason, " ", "_")+"}")
+		strings.ReplaceAll(reason, " ", "_")+"}", flagConnectFailure)
 	r.transportFailure = reason
 	return r
 }
@@ -76,12 +76,13 @@ func (h *Host) serveUpstream(c *exchange, up *upstream, req *UpstreamRequest, fa
 	case CalloutTimeout:
 		up.saw(h, req)
 		if c.timer == nil {
-			c.finishAfter(fault.Delay, localResponse(http.StatusGatewayTimeout, "upstream request timeout", "response_timeout"))
+			c.finishAfter(fault.Delay, localResponse(http.StatusGatewayTimeout, "upstream request timeout", "response_timeout",
+				flagUpstreamTimeout))
 		}
 		return
 	}
 	if up.handler == nil && up.url == nil {
-		c.finishAfter(0, localResponse(http.StatusServiceUnavailable, "no healthy upstream", "no_healthy_upstream"))
+		c.finishAfter(0, localResponse(http.StatusServiceUnavailable, "no healthy upstream", "no_healthy_upstream", flagNoHealthyUpstream))
 		return
 	}
 	up.saw(h, req)
@@ -128,7 +129,7 @@ func (r *UpstreamRequest) httpRequest() *http.Request {
 func resetBeforeHeaders() *calloutResponse {
 	return localResponse(http.StatusServiceUnavailable, "upstream connect error or disconnect/reset before "+
 		"headers. reset reason: connection termination",
-		"upstream_reset_before_response_started{connection_termination}")
+		"upstream_reset_before_response_started{connection_termination}", flagConnectionTermination)
 }
 
 // serve runs a handler. One that panics with http.ErrAbortHandler resets the connection:

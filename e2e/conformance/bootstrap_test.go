@@ -121,11 +121,11 @@ func listener(r *run, wasm string) object {
 		"http_protocol_options": object{"enable_trailers": true},
 		"access_log": []any{object{"name": "envoy.access_loggers.stdout", "typed_config": envoytest.Any(
 			"envoy.extensions.access_loggers.stream.v3.StdoutAccessLog", object{"log_format": object{
-				"text_format_source": object{"inline_string": slug + "|%REQ(" + waiting + ")%|%RESPONSE_CODE%|%RESPONSE_CODE_DETAILS%\n"},
+				"text_format_source": object{"inline_string": slug + "|%REQ(" + waiting + ")%|%RESPONSE_CODE%|%RESPONSE_FLAGS%|%RESPONSE_CODE_DETAILS%\n"},
 			}})}},
 		"route_config": object{"name": slug, "virtual_hosts": []any{object{
 			"name": "hostsim", "domains": []any{"*"}, "routes": []any{object{
-				"match": object{"prefix": "/"}, "route": object{"cluster": "application-" + slug},
+				"match": object{"prefix": "/"}, "route": object{"cluster": or(c.App, "application-"+slug)},
 				"metadata": object{"filter_metadata": c.RouteMetadata},
 			}},
 		}}},

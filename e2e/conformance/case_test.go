@@ -34,6 +34,8 @@ type Case struct {
 	Remote    bool // use_remote_address
 	Hops      int  // xff_num_trusted_hops
 	Limit     int  // per_connection_buffer_limit_bytes
+	// App is the cluster behind the plugin in place of the case's own: "refused" or "empty".
+	App string
 	// Silent are the upstreams that never answer: "application" or "backend".
 	Silent []string
 	// Grpc makes the upstream that the plugin calls a gRPC server.
@@ -60,6 +62,9 @@ type Case struct {
 	// Repeats is for what goes on and on, on whichever thread: then a request to an upstream and a line of the log count
 	// once however often they come, and the thread of a line does not count.
 	Repeats bool
+
+	// Patience is how much of hostsim's time a wait may take, if more than usual.
+	Patience time.Duration
 
 	Steps []Step
 }

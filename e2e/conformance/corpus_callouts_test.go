@@ -1,6 +1,9 @@
 package conformance
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // call is an http_call to the case's backend.
 func call(path string) string {
@@ -131,6 +134,15 @@ func property(name string, paths ...string) *Case {
 		Path: "/echo?a=b&c=d", Authority: "example.org", Header: [][2]string{{"user-agent", "ua"}, {"referer", "r"}, {"x-a", "1"}}}}}}
 }
 
+// flags reads the response flags while the response goes by, and at the end.
+func flags(name string, c *Case) *Case {
+	c.Name = "response flags " + name
+	c.Script += `
+		response_headers get_property "response\x00flags"
+		log get_property "response\x00flags"`
+	return c
+}
+
 // responseSize does not count the time that the application took, which has as many digits as it has.
 var responseSize = func() *Case {
 	c := property("response size", "response.size", "response.total_size")
@@ -148,6 +160,16 @@ var propertyCases = []*Case{
 	property("response", "response.code", "response.code_details", "response.grpc_status"),
 	responseSize,
 	property("response flags", "response.flags"),
+	flags("of no host", &Case{App: "empty", Steps: get("/")}),
+	flags("of a refused connection", &Case{App: "refused", Steps: get("/")}),
+	flags("of a reset", &Case{Steps: get("/reset")}),
+	flags("of an answer that is cut", &Case{Steps: get("/cut")}),
+	flags("of a timeout", &Case{Silent: []string{"application"}, Patience: 20 * time.Second, Steps: get("/")}),
+	flags("of no route", &Case{Script: `request_headers remove_header_map_value 0 ":path"`, Steps: get("/")}),
+	flags("of no method", &Case{Script: `request_headers remove_header_map_value 0 ":method"`, Steps: get("/")}),
+	flags("of a local reply", &Case{Script: `request_headers send_local_response 503 "d" "b" "" -1`, Steps: get("/")}),
+	flags("of a request too large", &Case{Limit: 2000, Script: `request_body return 1`, Steps: post("/echo", strings.Repeat("x", 5000))}),
+	flags("of a client that leaves", &Case{Silent: []string{"application"}, Steps: leave("/", "request_headers(")}),
 	property("response headers", "response.headers.content-type", "response.headers.missing", "response.trailers.x"),
 	property("connection", "connection.mtls", "connection.requested_server_name", "connection.tls_version",
 		"connection.subject_local_certificate", "connection.sha256_peer_certificate_digest", "connection.termination_details"),

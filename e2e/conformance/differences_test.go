@@ -133,5 +133,9 @@ const notCompared = `
 
 The clock, ids, ports, and how a message is cut into bytes on a connection (` + "`transfer-encoding`, `connection`" + `) are
 not compared. The numbers of shared data and queues count over a whole Envoy: they are compared where a case has an Envoy
-to itself. Of histograms, what the host calls answer is compared, not what ` + "`/stats`" + ` shows.
+to itself.
+
+Of histograms, what the host calls answer is compared, not what ` + "`/stats`" + ` shows. There Envoy has percentiles of the last
+flush interval and since the start, which it interpolates in the bins of its library (libcircllhist). In which interval a
+value falls is a matter of real time, and no plugin can read them.
 `

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/hostsim"
 )
 
 // run is a case on Envoy.
@@ -41,6 +42,9 @@ func newRun(t testing.TB, c *Case, want []string) *run {
 // play does the case's steps and waits until Envoy has shown what hostsim did, or long enough to say it will not.
 func (r *run) play(t testing.TB) {
 	r.journal.update()
+	if r.c.Policy == hostsim.FailReload {
+		time.Sleep(time.Until(r.journal.began.Add(backOff)))
+	}
 	if !r.result().refused {
 		var async sync.WaitGroup
 		for _, step := range r.c.Steps {
@@ -212,6 +216,6 @@ func (r *run) seen(s *server) []seen {
 func metric(name string, value uint64) string { return fmt.Sprintf("%s: %d", name, value) }
 
 // details is an entry of the access log.
-func details(status int, details string) string {
-	return fmt.Sprintf("%d %s", status, details)
+func details(status, flags, details string) string {
+	return fmt.Sprintf("%s %s %s", status, flags, details)
 }

@@ -17,6 +17,7 @@ import (
 // journal is what an Envoy that runs many cases has written, sorted by case.
 type journal struct {
 	envoy *envoytest.Envoy
+	began time.Time // when it was ready
 
 	mu    sync.Mutex
 	read  time.Time
@@ -57,9 +58,9 @@ func (j *journal) update() {
 	j.readLog(j.envoy.Log.Lines())
 	j.access = map[string][]string{}
 	for _, line := range j.envoy.AccessLog.Lines() {
-		parts := strings.SplitN(line, "|", 4)
-		if len(parts) == 4 && parts[1] == "-" {
-			j.access[parts[0]] = append(j.access[parts[0]], parts[2]+" "+strings.TrimPrefix(parts[3], "-"))
+		parts := strings.SplitN(line, "|", 5)
+		if len(parts) == 5 && parts[1] == "-" {
+			j.access[parts[0]] = append(j.access[parts[0]], details(parts[2], parts[3], strings.TrimPrefix(parts[4], "-")))
 		}
 	}
 	if time.Since(j.asked) > 4*fresh {
@@ -176,4 +177,5 @@ func (j *journal) ready(t testing.TB) {
 		}
 		return nil
 	})
+	j.began = time.Now()
 }

@@ -13,7 +13,7 @@ type result struct {
 	refused bool // the configuration was
 	crashed bool // the process has ended by itself, and nothing else counts
 	replies []clientReply
-	details []string // the access log: status, response code details and flags
+	details []string // the access log: status, response flags and response code details
 	app     []seen
 	backend []seen
 	log     []logLine

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,11 @@ import (
 	"github.com/healthgate/healthgate/hostsim/cel"
 )
 
-// patience is how much virtual time a wait may take.
+// backOff is how long after its start a plugin gets the first request that may be loaded again: longer than the second
+// for which Envoy does not load a VM again.
+const backOff = 2 * time.Second
+
+// patience is how much virtual time a wait may take, unless a case says otherwise.
 const patience = 10 * time.Second
 
 // simulate runs a case on hostsim.
@@ -32,6 +37,9 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 		hostsim.RootID(c.rootID()), hostsim.Upstream(c.backend(), backend), hostsim.Application(turns),
 		hostsim.Upstream("refused", turns), hostsim.Upstream("empty", nil),
 		hostsim.Admin("envoy_admin"), nodeOption, hostsim.EnableTrailers(true), cel.Option(),
+	}
+	if c.App == "empty" {
+		opts = append(opts, hostsim.Application(nil))
 	}
 	if c.Workers > 0 {
 		opts = append(opts, hostsim.Workers(c.Workers))
@@ -55,12 +63,15 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 	defer func() { _ = host.Close() }() // it never fails
 	host.FaultAllCallouts("refused", &hostsim.CalloutFault{Kind: hostsim.CalloutConnectFailure})
 	for name, upstream := range map[string]string{"application": "application", "backend": c.backend()} {
+		if name == "application" && c.App == "refused" {
+			host.FaultAllCallouts(upstream, &hostsim.CalloutFault{Kind: hostsim.CalloutConnectFailure})
+		}
 		if c.silent(name) {
 			host.FaultAllCallouts(upstream, &hostsim.CalloutFault{Kind: hostsim.CalloutNever})
 		}
 	}
 	if c.Policy == hostsim.FailReload {
-		host.Advance(2 * time.Second) // on Envoy, the back-off is over long before the first request
+		host.Advance(backOff)
 	}
 	s := &simulation{t, c, host, turns, nil, map[*hostsim.Stream]bool{}}
 	for _, step := range c.Steps {
@@ -76,11 +87,11 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 	for _, stream := range s.streams {
 		reply := stream.Reply()
 		if s.left[stream] {
-			reply = &hostsim.Reply{Reset: true, Code: reply.Code, Details: reply.Details}
+			reply = &hostsim.Reply{Reset: true, Code: reply.Code, Flags: reply.Flags, Details: reply.Details}
 		}
 		r.replies = append(r.replies, clientReply{reply.Status, reply.Header, string(reply.Body), reply.Trailer, reply.Reset})
 		if stream.Done() {
-			r.details = append(r.details, details(reply.Code, reply.Details))
+			r.details = append(r.details, details(strconv.Itoa(reply.Code), reply.Flags, reply.Details))
 		}
 	}
 	r.crashed = host.Crashed() != ""
@@ -159,7 +170,7 @@ func (s *simulation) step(step Step) {
 // until lets time pass in small steps until the condition holds.
 func (s *simulation) until(condition func() bool) {
 	s.t.Helper()
-	for end := s.host.Elapsed() + patience; !condition(); s.host.Advance(10 * time.Millisecond) {
+	for end := s.host.Elapsed() + max(patience, s.c.Patience); !condition(); s.host.Advance(10 * time.Millisecond) {
 		if s.host.Elapsed() > end {
 			return // the results tell
 		}
