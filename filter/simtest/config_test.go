@@ -2,11 +2,15 @@ package simtest
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/healthgate/healthgate/hostsim"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
 )
 
 func TestRefusedConfiguration(t *testing.T) {
@@ -58,4 +62,37 @@ func TestCountsByVerdict(t *testing.T) {
 	}
 	s.wantMetric("healthgate_probe_up.probe.inbound", 0)
 	s.wantMetric("healthgate_probe_up.probe.outbound", 1)
+}
+
+// TestHundredThousandCIDRs loads as many CIDRs as there may be, as JSON and as a Struct, in seconds. A collector of
+// garbage that walked over what has been read so far, again and again, would not end.
+func TestHundredThousandCIDRs(t *testing.T) {
+	t.Parallel()
+	var cidrs []string
+	for i := range 50_000 { // short ones: all must fit into 1 MiB
+		cidrs = append(cidrs, fmt.Sprintf("%x::", i+1), fmt.Sprintf("::%x", i+1))
+	}
+	asJSON := `{"endpoints": [{"name": "e", "paths": ["/hc"], "trusted": {"cidrs": ["` + strings.Join(cidrs, `","`) + `"]}}]}`
+	var message structpb.Struct
+	if err := protojson.Unmarshal([]byte(asJSON), &message); err != nil {
+		t.Fatal(err)
+	}
+	asStruct, err := proto.Marshal(&message)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, config := range map[string]string{"JSON": asJSON, "Struct": string(asStruct)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSim(t, config, hostsim.CallDeadline(time.Minute))
+			for peer, details := range map[string]string{
+				"[1::]:1": "healthgate_healthy", "[c350::]:1": "healthgate_healthy", "[::c350]:1": "healthgate_healthy",
+				"[c351::]:1": "via_upstream", "[::c351]:1": "via_upstream", "[1::1]:1": "via_upstream", "0.0.0.1:1": "via_upstream",
+			} {
+				if r := s.Worker(0).Do(&hostsim.Request{Path: "/hc", Peer: peer}); r.Details != details {
+					t.Errorf("%s: %d, details %q, want %q", peer, r.Status, r.Details, details)
+				}
+			}
+		})
+	}
 }
