@@ -178,7 +178,7 @@ func TestGrpcRealUpstream(t *testing.T) {
 		grpc_receive grpc_close $s
 		request_headers grpc_call "backend" "svc" "m" "" "alone" 5000`, hostsim.UpstreamURL("backend", u))
 	host.Worker(0).Get("/")
-	for end := time.Now().Add(10 * time.Second); !strings.Contains(host.LogText(), "grpc_close(1 6 0)"); {
+	for end := time.Now().Add(time.Minute); !strings.Contains(host.LogText(), "grpc_close(1 6 0)"); {
 		if time.Now().After(end) {
 			t.Fatalf("the stream does not end:\n%s", host.LogText())
 		}
