@@ -106,6 +106,20 @@ func TestReadManyKeys(t *testing.T) {
 	}
 }
 
+// Keys of others, of which an Envoy may have thousands, cost no memory.
+func TestReadAllocatesForItsOwnKeysOnly(t *testing.T) {
+	document := []byte(`{"entries":{"a":{"final_value":"true"},` +
+		strings.Repeat(`"other.key":{"final_value":"a value","layer_values":["a value",""]},`, 10_000) + `"a.reason":{"final_value":"why"}}}`)
+	r := NewReader([]string{"a"})
+	if n := testing.AllocsPerRun(10, func() {
+		if got, err := r.Read(document); err != nil || got[0] != (Entry{true, "true", "why"}) {
+			t.Errorf("%+v, %v", got, err)
+		}
+	}); n > 3 {
+		t.Errorf("%v allocations; want the entries, a value and a reason", n)
+	}
+}
+
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{"layers":["a"],"entries":{"a":{"final_value":"true","layer_values":["true"]},"a.reason":{"final_value":"x"}}}`))
 	f.Add([]byte(`{"entries":{"a":[],"a.reason":null}}`))
