@@ -15,6 +15,7 @@ type checks struct {
 	sdk.DefaultHttpContext
 	plugin  *plugin
 	request request
+	matched bool                    // the last request was for an endpoint: the next one is likely to be
 	peers   []string                // by endpoint: the property that holds the peer's address
 	headers [][verdict.Kinds][]byte // by endpoint: the reply's headers, encoded once
 	last    []decision              // by endpoint
@@ -34,7 +35,7 @@ func setBareReply(r *config.Reply) {
 }
 
 func newChecks(p *plugin) checks {
-	c := checks{plugin: p, last: make([]decision, len(p.config.Endpoints))}
+	c := checks{plugin: p, matched: true, last: make([]decision, len(p.config.Endpoints))}
 	for i := range p.config.Endpoints {
 		e := &p.config.Endpoints[i]
 		peer := "source\x00address"
@@ -43,15 +44,28 @@ func newChecks(p *plugin) checks {
 		}
 		c.peers = append(c.peers, peer)
 		c.headers = append(c.headers, [verdict.Kinds][]byte{
-			verdict.Untrusted:   host.EncodeHeaders(e.Untrusted.Headers),
-			verdict.Maintenance: host.EncodeHeaders(e.Maintenance.Reply.Headers),
-			verdict.Draining:    host.EncodeHeaders(verdict.DrainingReply.Headers),
-			verdict.Unknown:     host.EncodeHeaders(e.Unknown.Headers),
-			verdict.Unhealthy:   host.EncodeHeaders(e.Unhealthy.Headers),
-			verdict.Healthy:     host.EncodeHeaders(e.Healthy.Headers),
+			verdict.Untrusted:   encodeHeaders(&e.Untrusted),
+			verdict.Maintenance: encodeHeaders(&e.Maintenance.Reply),
+			verdict.Draining:    encodeHeaders(&verdict.DrainingReply),
+			verdict.Unknown:     encodeHeaders(&e.Unknown),
+			verdict.Unhealthy:   encodeHeaders(&e.Unhealthy),
+			verdict.Healthy:     encodeHeaders(&e.Healthy),
 		})
 	}
 	return c
+}
+
+// encodeHeaders encodes what of a reply's headers the host has to be told: to a body without a content-type, Envoy itself
+// gives text/plain (Http::Utility::prepareLocalReply).
+func encodeHeaders(r *config.Reply) []byte {
+	headers := r.Headers
+	if r.Body != "" && len(headers) > 0 && headers[0] == [2]string{"content-type", "text/plain"} {
+		headers = headers[1:]
+	}
+	if len(headers) == 0 {
+		return nil
+	}
+	return host.EncodeHeaders(headers)
 }
 
 // details are Envoy's response code details, by outcome.
@@ -78,14 +92,15 @@ func (r *request) Header(name string) (string, bool) {
 }
 
 // fewHeaders is the number of headers, pseudo-headers among them, up to which reading all of them at once is cheaper than
-// reading path and method one by one. Load balancers' checks have about ten, browsers' requests have more.
+// reading path and method one by one. Load balancers' checks have about ten, browsers' requests have more. What is likely
+// to be for no endpoint needs its path alone.
 const fewHeaders = 12
 
 // OnHttpRequestHeaders answers a health check, and lets everything else pass.
 func (c *checks) OnHttpRequestHeaders(numHeaders int, _ bool) sdk.Action {
 	injectRequestFault()
 	host.OpenScratch()
-	answered := c.answer(numHeaders <= fewHeaders)
+	answered := c.answer(c.matched && numHeaders <= fewHeaders)
 	host.CloseScratch()
 	if answered {
 		return sdk.ActionPause
@@ -95,17 +110,18 @@ func (c *checks) OnHttpRequestHeaders(numHeaders int, _ bool) sdk.Action {
 
 // answer sends the local reply; false if there is none to send. allHeaders says to read all headers at once.
 func (c *checks) answer(allHeaders bool) bool {
-	c.request.all = nil
+	var path string // none if there is none: CONNECT's
 	if allHeaders {
 		c.request.all = host.RequestHeaders()
-	}
-	path, ok := c.request.Header(":path")
-	if !ok {
-		return false // CONNECT has no path
+		path, _ = c.request.all.Get(":path")
+	} else {
+		c.request.all = nil
+		path, _ = host.RequestHeader(":path")
 	}
 	p := c.plugin
 	i := p.table.Find(path, &c.request)
-	if i < 0 {
+	c.matched = i >= 0
+	if !c.matched {
 		return false
 	}
 	a := c.decide(i)

@@ -34,6 +34,24 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// How a request is read depends on the one before it; what it gets does not.
+func TestAnswersAmongOtherRequests(t *testing.T) {
+	t.Parallel()
+	s := newReady(t, watchdog)
+	ours := &hostsim.Request{Path: check, Peer: balancer}
+	otherMethod := &hostsim.Request{Method: "POST", Path: check, Peer: balancer}
+	otherPath := &hostsim.Request{Path: "/shop", Peer: balancer}
+	requests := []*hostsim.Request{ours, otherMethod, otherPath}
+	for _, before := range requests {
+		for _, request := range requests {
+			s.Worker(0).Do(before)
+			if r := s.Worker(0).Do(request); r.Forwarded != (request != ours) {
+				t.Errorf("%s %s after %s %s: got %d, details %q", request.Method, request.Path, before.Method, before.Path, r.Status, r.Details)
+			}
+		}
+	}
+}
+
 func TestPasses(t *testing.T) {
 	t.Parallel()
 	s := newReady(t, watchdog)
