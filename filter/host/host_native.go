@@ -84,6 +84,9 @@ func SendLocalResponse(status uint32, _, body string, headers []byte) {
 }
 
 func decodeHeaders(b []byte) [][2]string {
+	if len(b) == 0 {
+		return nil
+	}
 	pairs := make([][2]string, binary.LittleEndian.Uint32(b))
 	text := b[4+8*len(pairs):]
 	for i := range pairs {
