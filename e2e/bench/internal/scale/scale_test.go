@@ -37,6 +37,7 @@ func TestConfigurations(t *testing.T) {
 	if len(seen) != config.MaxCIDRs {
 		t.Errorf("%d different CIDRs", len(seen))
 	}
+	settings = c.Settings()
 	endpoints(settings, config.MaxEndpoints)
 	if n := len(settings["endpoints"].([]any)); n != 64 {
 		t.Errorf("%d endpoints", n)
