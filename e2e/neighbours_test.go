@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
@@ -21,10 +22,18 @@ func TestNeighbours(t *testing.T) {
 		}
 		envoytest.At[envoytest.Object](s, "endpoints", 0, "maintenance")["keys"] = []any{"neighbour.maintenance"}
 	})
+	config.Listener("ingress").Change(func(s envoytest.Object) {
+		s["endpoints"] = slices.Delete(s["endpoints"].([]any), 1, 2) // which has the path empty
+	})
 	b := start(t, mine, config, 2)
 	next := b.at(neighbour)
 	b.settle(t)
 	next.settle(t)
+
+	for range 10 { // whichever worker answers, the request before may have been the other plugin's
+		b.balancer.get(t, empty).isApp(t, empty)
+		next.balancer.get(t, empty).is(t, 200, "")
+	}
 
 	w := watch(t, b.balancer, check)
 	other.Answer(alive("stats"), 500)

@@ -19,6 +19,10 @@ type checks struct {
 	peers   []string                // by endpoint: the property that holds the peer's address
 	headers [][verdict.Kinds][]byte // by endpoint: the reply's headers, encoded once
 	last    []decision              // by endpoint
+	lengths []uint32                // what host.PassUnless may be told
+	// routeMetadata says that a route had metadata since the last tick: most have none, which costs Envoy less to say
+	// than that there is no such value in it.
+	routeMetadata bool
 }
 
 // decision is a verdict, and the version of the view that it was made on.
@@ -36,6 +40,9 @@ func setBareReply(r *config.Reply) {
 
 func newChecks(p *plugin) checks {
 	c := checks{plugin: p, matched: true, last: make([]decision, len(p.config.Endpoints))}
+	if !everyRequest {
+		c.lengths = append(p.table.Lengths(), 0)
+	}
 	for i := range p.config.Endpoints {
 		e := &p.config.Endpoints[i]
 		peer := "source\x00address"
@@ -100,7 +107,8 @@ const fewHeaders = 12
 func (c *checks) OnHttpRequestHeaders(numHeaders int, _ bool) sdk.Action {
 	injectRequestFault()
 	host.OpenScratch()
-	answered := c.answer(c.matched && numHeaders <= fewHeaders)
+	likely := c.matched || host.Entry.Lengths != 0 // if those are given, the path is as long as an endpoint's
+	answered := c.answer(likely && numHeaders <= fewHeaders)
 	host.CloseScratch()
 	if answered {
 		return sdk.ActionPause
@@ -187,7 +195,7 @@ func (c *checks) decide(endpoint int) verdict.Answer {
 	if e.Kind == config.KindStatus {
 		return verdict.Answer{Kind: verdict.Shown}
 	}
-	if e.Maintenance.RouteMetadata && routeInMaintenance() {
+	if e.Maintenance.RouteMetadata && c.routeInMaintenance() {
 		return verdict.Decide(p.config, e, p.view.record, true, &p.ticked)
 	}
 	// Without an end of maintenance to wait for, a verdict holds until the record or the time of the last tick changes.
@@ -200,7 +208,13 @@ func (c *checks) decide(endpoint int) verdict.Answer {
 }
 
 // routeInMaintenance reads the metadata of the route that Envoy chose for the request.
-func routeInMaintenance() bool {
+func (c *checks) routeInMaintenance() bool {
+	if !c.routeMetadata {
+		if all, ok := host.Property("xds\x00route_metadata"); !ok || all == "" {
+			return false
+		}
+		c.routeMetadata = true
+	}
 	value, ok := host.Property("xds\x00route_metadata\x00filter_metadata\x00healthgate\x00maintenance")
 	return ok && maintenance.ParseMetadata(value)
 }

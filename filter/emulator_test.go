@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -151,8 +152,9 @@ func TestEmulatorPasses(t *testing.T) {
 
 func TestEmulatorRouteMetadata(t *testing.T) {
 	e := startEmulator(t)
-	path := []string{"xds", "route_metadata", "filter_metadata", "healthgate", "maintenance"}
-	if err := e.SetProperty(path, []byte{1}); err != nil {
+	all := []string{"xds", "route_metadata"}
+	if err := errors.Join(e.SetProperty(all, []byte("a Metadata message")),
+		e.SetProperty(append(all, "filter_metadata", "healthgate", "maintenance"), []byte{1})); err != nil {
 		t.Fatal(err)
 	}
 	e.wantReply("/my-service/healthcheck", 503, "Under maintenance. Remove maintenance file when complete")

@@ -2,5 +2,7 @@
 
 package main
 
+const everyRequest = false
+
 func injectRequestFault()     {}
 func injectTickFault(*plugin) {}

@@ -13,6 +13,9 @@ import (
 // crashLeaderKey is the shared data key that makes the leader crash on its next tick when it holds "1".
 const crashLeaderKey = "healthgate/fault/crash-leader"
 
+// everyRequest makes the plugin see every request.
+const everyRequest = true
+
 // injectRequestFault obeys the header x-healthgate-fault: "crash" crashes the VM that handles the request,
 // "crash-leader" the one that leads; "memory" logs what the first has allocated. Without the header it allocates nothing.
 func injectRequestFault() {

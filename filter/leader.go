@@ -22,6 +22,7 @@ func (p *plugin) OnTick() {
 	}
 	p.ticked.at = p.clock.Monotonic()
 	p.view.version++
+	p.checks.routeMetadata = false
 	host.OpenScratch()
 	p.view.refresh()
 	host.CloseScratch()

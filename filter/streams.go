@@ -56,6 +56,7 @@ func (s *streams) done(id uint32) bool {
 // changed follows a change of roots.
 func (s *streams) changed() {
 	s.current, host.Entry.Parent, host.Entry.OnlyRoot = nil, host.NoContext, 0
+	host.PassUnless(nil)
 	if len(s.roots) == 1 {
 		for id := range s.roots {
 			host.Entry.OnlyRoot = id
@@ -64,5 +65,13 @@ func (s *streams) changed() {
 }
 
 func (s *streams) requestHeaders(numHeaders int32, endOfStream bool) sdk.Action {
-	return s.current.checks.OnHttpRequestHeaders(int(numHeaders), endOfStream)
+	checks := &s.current.checks
+	action := checks.OnHttpRequestHeaders(int(numHeaders), endOfStream)
+	// Behind a request for no endpoint there are likely to be more. With several roots, their endpoints differ.
+	if checks.matched || host.Entry.OnlyRoot == 0 {
+		host.PassUnless(nil)
+	} else {
+		host.PassUnless(checks.lengths)
+	}
+	return action
 }

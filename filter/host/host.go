@@ -20,6 +20,12 @@ var Entry = struct {
 	Parent      uint32 // root context of the stream created last, NoContext if its plugin has to be looked up
 	OnlyRoot    uint32 // the one root context, 0 when there are several
 	BareReply   bool   // response headers have to be looked at
+	Lengths     uint32 // address of the lengths that an endpoint's path may have, 0 if every request has to be looked at
+	Scratch     uint32 // where scratch begins, and where it ends
+	ScratchStop uint32
+	PathName    uint32 // address of ":path"
+	Path        uint32 // where the host says that a path is, and its size
+	PathSize    uint32
 }{Parent: NoContext}
 
 // NoContext is the number of no context.

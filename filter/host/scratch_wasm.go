@@ -10,19 +10,30 @@ import "unsafe"
 
 var scratch [8 << 10]byte // a check's own needs are a few hundred bytes
 
+func init() {
+	Entry.Scratch = address(unsafe.Pointer(&scratch))
+	Entry.ScratchStop = Entry.Scratch + uint32(len(scratch))
+	Entry.PathName = address(pointer(":path"))
+}
+
+func address(p unsafe.Pointer) uint32 { return uint32(uintptr(p)) }
+
 // OpenScratch is called before a callback's first host call, and CloseScratch after its last. What the host returns in
 // between is gone by the next OpenScratch.
 func OpenScratch() {
-	Entry.ScratchNext = uint32(uintptr(unsafe.Pointer(&scratch)))
-	Entry.ScratchEnd = Entry.ScratchNext + uint32(len(scratch))
+	Entry.ScratchNext, Entry.ScratchEnd = Entry.Scratch, Entry.ScratchStop
 }
 
 // CloseScratch makes what the host returns live on the heap again.
 func CloseScratch() { Entry.ScratchNext, Entry.ScratchEnd = 0, 0 }
 
+// PassUnless makes requests pass without the plugin, unless their path, up to a query if it has one, is as long as one of
+// lengths, which ascend and have a 0 behind the last. No lengths: the plugin sees every request.
+func PassUnless(lengths []uint32) { Entry.Lengths = address(unsafe.Pointer(unsafe.SliceData(lengths))) }
+
 func allocate(size uint32) unsafe.Pointer {
 	if size-1 < Entry.ScratchEnd-Entry.ScratchNext { // 0 bytes are not asked for, and would not be
-		used := Entry.ScratchNext - uint32(uintptr(unsafe.Pointer(&scratch)))
+		used := Entry.ScratchNext - Entry.Scratch
 		Entry.ScratchNext += (size + 7) &^ 7
 		return unsafe.Pointer(&scratch[used])
 	}

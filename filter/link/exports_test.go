@@ -10,12 +10,13 @@ import (
 	"testing"
 )
 
-// built makes a small module as a compiler would: one imported function, env.called, then one function for each export,
-// of its export's type, that calls the imported one and returns 0 if it returns anything. It exports its memory too.
+// built makes a small module as a compiler would: two imported functions, env.called and the host call that an entry
+// makes, then one function for each export, of its export's type, that calls the first and returns 0 if it returns
+// anything. It exports its memory too.
 func built(exports ...string) []byte {
 	types := map[string]byte{
 		"_initialize": 0, "healthgate_entry": 1, "healthgate_on_memory_allocate": 2, "healthgate_on_done": 2,
-		"healthgate_on_context_create": 3, "healthgate_on_response_headers": 4,
+		"healthgate_on_context_create": 3, "healthgate_on_request_headers": 4, "healthgate_on_response_headers": 4,
 	}
 	vector := func(entries ...[]byte) []byte {
 		return append([]byte{byte(len(entries))}, bytes.Join(entries, nil)...)
@@ -23,7 +24,7 @@ func built(exports ...string) []byte {
 	var functions, names, codes [][]byte
 	for i, name := range exports {
 		functions = append(functions, []byte{types[name]})
-		names = append(names, append(appendSized(nil, name), functionExport, byte(i+1)))
+		names = append(names, append(appendSized(nil, name), functionExport, byte(i+2)))
 		body := []byte{0, opCall, 0}
 		if t := types[name]; t != 0 && t != 3 {
 			body = append(body, opI32Const, 0)
@@ -33,8 +34,10 @@ func built(exports ...string) []byte {
 	names = append(names, append(appendSized(nil, "memory"), 2, 0))
 	return module{
 		{1, vector([]byte{0x60, 0, 0}, []byte{0x60, 0, 1, typeI32}, []byte{0x60, 1, typeI32, 1, typeI32},
-			[]byte{0x60, 2, typeI32, typeI32, 0}, []byte{0x60, 3, typeI32, typeI32, typeI32, 1, typeI32})},
-		{importSection, vector([]byte("\x03env\x06called\x00\x00"))},
+			[]byte{0x60, 2, typeI32, typeI32, 0}, []byte{0x60, 3, typeI32, typeI32, typeI32, 1, typeI32},
+			[]byte{0x60, 5, typeI32, typeI32, typeI32, typeI32, typeI32, 1, typeI32})},
+		{importSection, vector([]byte("\x03env\x06called\x00\x00"),
+			append(appendSized([]byte("\x03env"), getHeaderFunction), 0, 5))},
 		{functionSection, vector(functions...)},
 		{5, vector([]byte{0, 1})}, // a memory
 		{globalSection, vector([]byte{typeI32, 0, opI32Const, 7, opEnd})},
@@ -47,7 +50,7 @@ func built(exports ...string) []byte {
 // whole lists the exports that the plugin must have.
 var whole = []string{
 	"_initialize", "healthgate_entry", "healthgate_on_memory_allocate", "healthgate_on_context_create",
-	"healthgate_on_done", "healthgate_on_response_headers",
+	"healthgate_on_done", "healthgate_on_request_headers", "healthgate_on_response_headers",
 }
 
 func exportsOf(t *testing.T, b []byte) []export {
@@ -70,11 +73,12 @@ func TestLink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Imported is function 0, then come the ten of the module, then the entries in their order.
+	// Imported are functions 0 and 1, then come the eleven of the module, then the entries in their order.
 	want := []export{
-		{"proxy_on_tick", functionExport, 1}, {"_initialize", functionExport, 11},
-		{"proxy_on_memory_allocate", functionExport, 12}, {"proxy_on_context_create", functionExport, 13},
-		{"proxy_on_done", functionExport, 14}, {"proxy_on_response_headers", functionExport, 15}, {"memory", 2, 0},
+		{"proxy_on_tick", functionExport, 2}, {"_initialize", functionExport, 13},
+		{"proxy_on_memory_allocate", functionExport, 14}, {"proxy_on_context_create", functionExport, 15},
+		{"proxy_on_done", functionExport, 16}, {"proxy_on_request_headers", functionExport, 18},
+		{"proxy_on_response_headers", functionExport, 17}, {"memory", 2, 0},
 	}
 	if got := exportsOf(t, out); !slices.Equal(got, want) {
 		t.Errorf("got\n%v\nwant\n%v", got, want)

@@ -1,7 +1,8 @@
 // Command link is the last step of building the plugin: link IN.wasm OUT.wasm
 //
-// It puts the plugin's own stream callbacks in the place of the SDK's, and drops the callbacks that the plugin has no
-// use for, each of which costs a health check an entry into the VM. Only the module's list of exports changes.
+// It puts the plugin's own stream callbacks in the place of the SDK's, with a few instructions in front of those that
+// seldom have anything to do, and drops the callbacks that the plugin has no use for, each of which costs a health check
+// an entry into the VM.
 package main
 
 import (

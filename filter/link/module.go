@@ -85,26 +85,33 @@ func (s *section) add(entry []byte) (index uint64, err error) {
 	return n, nil
 }
 
-// importedFunctions counts the imports, which must all be functions: those come first in the index space of functions.
-func (m module) importedFunctions() (uint64, error) {
+// importedFunctions returns the names of the imports, which must all be functions: those come first in the index space of
+// functions.
+func (m module) importedFunctions() ([]string, error) {
 	n, rest, err := m.section(importSection).count()
-	for i := n; i > 0 && err == nil; i-- {
-		for range 2 { // module and name
-			if _, rest, err = sized(rest); err != nil {
-				return 0, err
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for ; n > 0; n-- {
+		var name []byte
+		for range 2 { // the host module's name, the function's
+			if name, rest, err = sized(rest); err != nil {
+				return nil, err
 			}
 		}
 		if len(rest) == 0 {
-			return 0, errTruncated
+			return nil, errTruncated
 		}
 		if rest[0] != 0 {
-			return 0, errors.New("the module imports more than functions")
+			return nil, errors.New("the module imports more than functions")
 		}
 		if _, rest, err = number(rest[1:]); err != nil {
-			return 0, err
+			return nil, err
 		}
+		names = append(names, string(name))
 	}
-	return n, err
+	return names, nil
 }
 
 // functionType returns the index of the type of a function that the module defines.

@@ -41,6 +41,17 @@ func NewTable(endpoints []config.Endpoint) *Table {
 	return t
 }
 
+// Lengths returns the lengths that the endpoints' paths have, each once, ascending.
+func (t *Table) Lengths() []uint32 {
+	var lengths []uint32
+	for i, r := range t.routes {
+		if i == 0 || len(r.path) > len(t.routes[i-1].path) {
+			lengths = append(lengths, uint32(len(r.path)))
+		}
+	}
+	return lengths
+}
+
 // Find returns the index of the first endpoint that the request is for, or -1. path is the request's :path; its
 // query is ignored, and nothing in it is decoded: a miss only sends the request on, while a wide match could hide a
 // route of the application.

@@ -40,12 +40,20 @@ func TestAnswersAmongOtherRequests(t *testing.T) {
 	s := newReady(t, watchdog)
 	ours := &hostsim.Request{Path: check, Peer: balancer}
 	otherMethod := &hostsim.Request{Method: "POST", Path: check, Peer: balancer}
-	otherPath := &hostsim.Request{Path: "/shop", Peer: balancer}
-	requests := []*hostsim.Request{ours, otherMethod, otherPath}
+	withQuery := &hostsim.Request{Path: check + "?verbose", Peer: balancer}
+	requests := []*hostsim.Request{ours, withQuery, otherMethod}
+	answered := len(requests) - 1
+	for _, path := range []string{
+		"/", "/shop", "/a/path/longer/than/any/of/an/endpoint's", check[:len(check)-1] + "_", check + "_", "/shop?of=" + check,
+		check[:len(check)-1] + "_?verbose", "/" + strings.Repeat("x", 20_000),
+	} {
+		requests = append(requests, &hostsim.Request{Path: path, Peer: balancer})
+	}
+	requests = append(requests, &hostsim.Request{Method: "CONNECT", Peer: balancer})
 	for _, before := range requests {
-		for _, request := range requests {
+		for i, request := range requests {
 			s.Worker(0).Do(before)
-			if r := s.Worker(0).Do(request); r.Forwarded != (request != ours) {
+			if r := s.Worker(0).Do(request); r.Forwarded != (i >= answered) {
 				t.Errorf("%s %s after %s %s: got %d, details %q", request.Method, request.Path, before.Method, before.Path, r.Status, r.Details)
 			}
 		}

@@ -105,6 +105,27 @@ func TestRouteMetadata(t *testing.T) {
 	s.wantHealthy() // it was for those requests alone
 }
 
+// Whether routes have other metadata makes no difference, nor which of them was chosen before.
+func TestRouteMetadataAmongOthers(t *testing.T) {
+	t.Parallel()
+	s := newReady(t, watchdog)
+	type metadata = map[string]map[string]any
+	routes := []metadata{nil, {"istio": {"config": "x"}}, {"healthgate": {"owner": "x"}}, {"healthgate": {"maintenance": true}}}
+	for _, before := range routes {
+		for i, route := range routes {
+			s.Worker(0).Do(&hostsim.Request{Path: check, Peer: balancer, RouteMetadata: before})
+			want := 200
+			if i == 3 {
+				want = 503
+			}
+			if r := s.Worker(0).Do(&hostsim.Request{Path: check, Peer: balancer, RouteMetadata: route}); r.Status != want {
+				t.Errorf("%v after %v: got %d", route, before, r.Status)
+			}
+		}
+		s.Advance(time.Second)
+	}
+}
+
 func TestDraining(t *testing.T) {
 	t.Parallel()
 	s := newReady(t, watchdog, hostsim.Workers(2))

@@ -36,6 +36,7 @@ type Env struct {
 	Logf   func(format string, args ...any)
 
 	versions []report.Version
+	built    map[string]Artifact // by the path in the repository
 }
 
 // Used notes the version of something that the figures depend on.
@@ -88,15 +89,23 @@ func (e *Env) Build(ctx context.Context, name string, script ...string) Artifact
 	return e.run(ctx, output, append(script, output)...)
 }
 
-// run runs a command in the repository's folder, which builds the file output in it.
+// run runs a command in the repository's folder, which builds the file output in it; once for each output.
 func (e *Env) run(ctx context.Context, output string, command ...string) Artifact {
+	if a, known := e.built[output]; known {
+		return a
+	}
 	e.Logf("building %s", output)
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Dir = e.Root
+	a := Artifact{Path: filepath.Join(e.Root, output)}
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return Artifact{Missing: cmp.Or(LastLine(out), err.Error())}
+		a = Artifact{Missing: cmp.Or(LastLine(out), err.Error())}
 	}
-	return Artifact{Path: filepath.Join(e.Root, output)}
+	if e.built == nil {
+		e.built = map[string]Artifact{}
+	}
+	e.built[output] = a
+	return a
 }
 
 // EnvoyVersion returns the version that an Envoy says it is, "1.40.0".

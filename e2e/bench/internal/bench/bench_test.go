@@ -39,12 +39,15 @@ func TestBuild(t *testing.T) {
 	if text, err := os.ReadFile(built.Path); built.Missing != "" || err != nil || string(text) != "text\n" {
 		t.Errorf("%+v, %q, error %v", built, text, err)
 	}
+	if again := e.Build(context.Background(), "x.wasm", script(t, "exit 1")); again != built {
+		t.Errorf("built again: %+v", again)
+	}
 	for name, c := range map[string]struct{ text, missing string }{
 		"says why":     {"echo at first; echo 'no compiler: install one' >&2; exit 1", "no compiler: install one"},
 		"through make": {"echo 'no compiler'; echo 'make: *** [x] Error 1'; exit 2", "no compiler"},
 		"says nothing": {"exit 3", "exit status 3"},
 	} {
-		if got := e.Build(context.Background(), "x.wasm", script(t, c.text)); got != (Artifact{Missing: c.missing}) {
+		if got := e.Build(context.Background(), name, script(t, c.text)); got != (Artifact{Missing: c.missing}) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

@@ -38,18 +38,19 @@ var Traffic = section(bench.Section{
 // section returns s, which measures the cases that choose makes of the peers, into a table of one with s's ID.
 func section(s bench.Section, about report.Table, choose func(*peers.Peer) (peers.Case, bool)) bench.Section {
 	s.Measure = func(ctx context.Context, env *bench.Env) ([]report.Table, error) {
-		fleet, err := peers.Start(ctx, env)
-		if err != nil {
-			return nil, err
-		}
-		defer fleet.Close()
-		var cases []peers.Case
-		for _, p := range fleet.Peers {
-			if c, is := choose(p); is {
-				cases = append(cases, c)
+		table, err := peers.Compare(ctx, env, func() ([]peers.Case, func(), error) {
+			fleet, err := peers.Start(ctx, env)
+			if err != nil {
+				return nil, nil, err
 			}
-		}
-		table, err := peers.Compare(ctx, env, cases)
+			var cases []peers.Case
+			for _, p := range fleet.Peers {
+				if c, is := choose(p); is {
+					cases = append(cases, c)
+				}
+			}
+			return cases, fleet.Close, nil
+		})
 		table.ID, table.Title, table.About = s.ID, about.Title, about.About
 		return []report.Table{table}, err
 	}

@@ -22,7 +22,7 @@ func TestTabulate(t *testing.T) {
 	}
 	samples := map[string][]Sample{
 		"base":  {{1000, 30 * time.Microsecond}, {3000, 10 * time.Microsecond}, {2000, 20 * time.Microsecond}},
-		"ours":  {{1500, 30 * time.Microsecond}, {1500, 30 * time.Microsecond}},
+		"ours":  {{500, 60 * time.Microsecond}, {2250, 15 * time.Microsecond}, {3000, 30 * time.Microsecond}},
 		"alone": {{100, time.Millisecond}},
 	}
 	table := tabulate(cases, samples)
@@ -31,7 +31,7 @@ func TestTabulate(t *testing.T) {
 		cells map[string]float64
 	}{
 		{"base", map[string]float64{"rps": 2000, "rps_ratio": 1, "cpu": 20, "cpu_ratio": 1}},
-		{"ours", map[string]float64{"rps": 1500, "rps_ratio": 0.75, "cpu": 30, "cpu_ratio": 1.5}},
+		{"ours", map[string]float64{"rps": 2250, "rps_ratio": 0.75, "cpu": 30, "cpu_ratio": 1.5}}, // 0.5, 0.75, 1.5; 2, 1.5, 1.5
 		{"none", nil},
 		{"alone", map[string]float64{"rps": 100, "cpu": 1000}}, // what it is compared with was not measured
 	} {
@@ -56,15 +56,25 @@ func TestTabulate(t *testing.T) {
 	}
 }
 
-// What fails becomes a row that says so; what is missing stays as it is.
+// What fails becomes a row that says so; what is missing stays as it is. Both are so in the next start.
 func TestCompareGoesOn(t *testing.T) {
 	t.Parallel()
-	env := &bench.Env{Rounds: 2, Rand: rand.New(rand.NewPCG(1, 2)), Logf: t.Logf}
-	broken := func() (time.Duration, error) { return 0, errors.New("no such process") }
-	table, err := Compare(context.Background(), env, []Case{
-		{Peer: &Peer{Name: "one", CPU: broken}},
-		{Peer: &Peer{Name: "none", Missing: "no compiler"}},
-		{Peer: &Peer{Name: "two", CPU: broken}},
+	env := &bench.Env{Rounds: roundsOfStart + 1, Rand: rand.New(rand.NewPCG(1, 2)), Logf: t.Logf}
+	asked := map[string]int{}
+	starts, stops := 0, 0
+	table, err := Compare(context.Background(), env, func() ([]Case, func(), error) {
+		starts++
+		broken := func(name string) func() (time.Duration, error) {
+			return func() (time.Duration, error) {
+				asked[name]++
+				return 0, errors.New("no such process")
+			}
+		}
+		return []Case{
+			{Peer: &Peer{Name: "one", CPU: broken("one")}},
+			{Peer: &Peer{Name: "none", Missing: "no compiler"}},
+			{Peer: &Peer{Name: "two", CPU: broken("two")}},
+		}, func() { stops++ }, nil
 	})
 	if err == nil || !strings.Contains(err.Error(), "one: no such process") || !strings.Contains(err.Error(), "two: no such process") {
 		t.Errorf("error %v", err)
@@ -73,5 +83,17 @@ func TestCompareGoesOn(t *testing.T) {
 		if got := table.Rows[i].Missing; got != want {
 			t.Errorf("row %d: %q, want %q", i, got, want)
 		}
+	}
+	if starts != 2 || stops != 2 || asked["one"] != 3 || asked["two"] != 3 {
+		t.Errorf("%d starts, %d stops, asked %v", starts, stops, asked)
+	}
+}
+
+func TestCompareEndsWithoutAStart(t *testing.T) {
+	t.Parallel()
+	env := &bench.Env{Rounds: 1, Rand: rand.New(rand.NewPCG(1, 2)), Logf: t.Logf}
+	want := errors.New("the port is taken")
+	if _, err := Compare(context.Background(), env, func() ([]Case, func(), error) { return nil, nil, want }); !errors.Is(err, want) {
+		t.Errorf("error %v", err)
 	}
 }

@@ -121,36 +121,45 @@ func sizes(ctx context.Context, env *bench.Env, builds []build, appPort int) (re
 			cases = append(cases, peers.Case{Peer: p, Path: peers.CheckPath, Base: base})
 		}
 	}
-	e, stop, err := load(ctx, env, all, appPort, loadAll)
-	if err != nil && ctx.Err() == nil {
-		env.Logf("not all configurations load, trying each: %s", bench.FirstLineOf(err))
-		for _, one := range all {
-			if one.peer.Missing != "" {
-				continue
-			}
-			_, stop, err := load(ctx, env, []sized{one}, appPort, loadOne)
-			if err != nil {
-				one.peer.Missing = fmt.Sprintf("it does not load within %s: %s", loadOne, bench.FirstLineOf(err))
-				env.Logf("%s: %s", one.peer.Name, one.peer.Missing)
-				continue
-			}
-			stop()
-		}
+	start := func() ([]peers.Case, func(), error) {
+		var stop func()
+		var err error
 		e, stop, err = load(ctx, env, all, appPort, loadAll)
+		return cases, stop, err
 	}
-	if err != nil {
-		return report.Table{}, err
-	}
-	defer stop()
 	var t report.Table
-	err = env.Alone(ctx, func() (err error) {
-		t, err = peers.Compare(ctx, env, cases)
+	err := env.Alone(ctx, func() (err error) {
+		t, err = peers.Compare(ctx, env, func() ([]peers.Case, func(), error) {
+			cases, stop, err := start()
+			if err != nil && ctx.Err() == nil {
+				env.Logf("not all configurations load, trying each: %s", bench.FirstLineOf(err))
+				drop(ctx, env, all, appPort)
+				cases, stop, err = start()
+			}
+			return cases, stop, err
+		})
 		return err
 	})
 	t.ID, t.Title, t.Chart = "scale-checks", "Scale: health checks", ""
 	t.About = "Health checks as above. The address that the check comes from is the last CIDR in the configuration, its endpoint " +
 		"the last endpoint. All are listeners of one Envoy with one worker. Ratios are to the same with one."
 	return t, err
+}
+
+// drop marks those that do not load as missing.
+func drop(ctx context.Context, env *bench.Env, all []sized, appPort int) {
+	for _, one := range all {
+		if one.peer.Missing != "" {
+			continue
+		}
+		_, stop, err := load(ctx, env, []sized{one}, appPort, loadOne)
+		if err != nil {
+			one.peer.Missing = fmt.Sprintf("it does not load within %s: %s", loadOne, bench.FirstLineOf(err))
+			env.Logf("%s: %s", one.peer.Name, one.peer.Missing)
+			continue
+		}
+		stop()
+	}
 }
 
 // load starts an Envoy with one worker and a listener for each of these that is not missing, and waits no longer than the
