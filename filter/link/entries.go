@@ -68,9 +68,8 @@ type functions struct {
 }
 
 // entries are what hosts call in the place of some of the plugin's functions: each answers by itself what needs no Go,
-// and calls the plugin's function for the rest. base is the global that holds the address of host.Entry, target the
-// plugin's function, entry the one that returns the address. Locals are the parameters, as proxy-wasm's ABI 0.2.1 and
-// the plugin's exports have them.
+// and calls the plugin's function for the rest. Locals are the parameters, as proxy-wasm's ABI 0.2.1 and the plugin's
+// exports have them.
 var entries = []struct {
 	exports []string // the first that there is
 	locals  int      // of type i32, beside the parameters

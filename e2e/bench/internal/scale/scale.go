@@ -121,23 +121,18 @@ func sizes(ctx context.Context, env *bench.Env, builds []build, appPort int) (re
 			cases = append(cases, peers.Case{Peer: p, Path: peers.CheckPath, Base: base})
 		}
 	}
-	start := func() ([]peers.Case, func(), error) {
-		var stop func()
-		var err error
+	start := func() (_ []peers.Case, stop func(), err error) {
 		e, stop, err = load(ctx, env, all, appPort, loadAll)
+		if err != nil && ctx.Err() == nil {
+			env.Logf("not all configurations load, trying each: %s", bench.FirstLineOf(err))
+			drop(ctx, env, all, appPort)
+			e, stop, err = load(ctx, env, all, appPort, loadAll)
+		}
 		return cases, stop, err
 	}
 	var t report.Table
 	err := env.Alone(ctx, func() (err error) {
-		t, err = peers.Compare(ctx, env, func() ([]peers.Case, func(), error) {
-			cases, stop, err := start()
-			if err != nil && ctx.Err() == nil {
-				env.Logf("not all configurations load, trying each: %s", bench.FirstLineOf(err))
-				drop(ctx, env, all, appPort)
-				cases, stop, err = start()
-			}
-			return cases, stop, err
-		})
+		t, err = peers.Compare(ctx, env, start)
 		return err
 	})
 	t.ID, t.Title, t.Chart = "scale-checks", "Scale: health checks", ""
