@@ -24,8 +24,13 @@ FILTER_SOURCES := $(shell find filter -type f ! -name '*_test.go') go.mod go.sum
 
 # What these packages do is done once, when a configuration is read or the status page is asked for. To inline calls in
 # them makes the module 50 kB larger and nothing faster.
-FILTER_BUILD := GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildvcs=false -modfile=build/sdk/go.mod -ldflags="-s -w" -buildmode=c-shared \
+FILTER_BUILD := GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags="-s -w" -buildmode=c-shared \
 	$(foreach package,config rfc3339 status,-gcflags=github.com/healthgate/healthgate/filter/$(package)=-l)
+
+# custommalloc keeps TinyGo from exporting malloc, which Envoy would prefer to proxy_on_memory_allocate: TinyGo's malloc
+# pins every buffer in a map that nothing ever empties. The plugin has no goroutines, so it needs no scheduler.
+TINYGO ?= tinygo
+TINYGO_BUILD = $(TINYGO) build -target=wasip1 -buildmode=c-shared -scheduler=none -no-debug -tags=custommalloc
 
 export HEALTHGATE_ENVOY_VERSION
 
@@ -36,28 +41,26 @@ help: ## list the targets
 
 filter: build/healthgate.wasm ## build the plugin, build/healthgate.wasm
 
-build/healthgate.wasm: $(FILTER_SOURCES) build/sdk/go.mod | check-go
+build/healthgate.wasm: $(FILTER_SOURCES) | check-go
 	@echo "building $@"
-	@$(FILTER_BUILD) -o build/unlinked.wasm ./filter
-	@$(GO) run ./filter/link build/unlinked.wasm $@
-
-# The SDK without two imports that the plugin does not need, and a go.mod that takes it.
-build/sdk/go.mod: go.mod go.sum $(wildcard filter/sdk/trim/*.go) | check-go
-	@$(GO) run ./filter/sdk/trim $(@D)
+	@$(FILTER_BUILD) -o $@ ./filter
 
 .PHONY: filter-faults
 filter-faults: build/healthgate_faults.wasm ## build the plugin that crashes on demand, for tests, build/healthgate_faults.wasm
 
-build/healthgate_faults.wasm: $(FILTER_SOURCES) build/sdk/go.mod | check-go
+build/healthgate_faults.wasm: $(FILTER_SOURCES) | check-go
 	@echo "building $@"
-	@$(FILTER_BUILD) -tags=healthgate_faults -o build/unlinked_faults.wasm ./filter
-	@$(GO) run ./filter/link build/unlinked_faults.wasm $@
+	@$(FILTER_BUILD) -tags=healthgate_faults -o $@ ./filter
 
 filter-tinygo: build/healthgate-tinygo.wasm ## build the plugin with TinyGo ($TINYGO or the PATH), build/healthgate-tinygo.wasm
 
-build/healthgate-tinygo.wasm: $(FILTER_SOURCES) scripts/build-tinygo | check-go
+build/healthgate-tinygo.wasm: $(FILTER_SOURCES) | check-go
 	@echo "building $@"
-	@scripts/build-tinygo $@
+	@$(TINYGO_BUILD) -o $@ ./filter
+
+build/healthgate-tinygo_faults.wasm: $(FILTER_SOURCES) | check-go
+	@echo "building $@"
+	@$(TINYGO_BUILD) -tags='custommalloc healthgate_faults' -o $@ ./filter
 
 run: filter ## run Envoy with the plugin and a demo application, and say what to try
 	@echo "building the demo"
@@ -83,7 +86,6 @@ test: lint test-unit test-e2e ## vet, linter, unit tests and the tests on a real
 lint: $(LINTER) ## go vet and golangci-lint
 	$(GO) vet ./...
 	GOOS=wasip1 GOARCH=wasm $(GO) vet ./filter/...
-	$(GO) vet -tags retired_sdk ./filter
 	$(LINTER) run ./...
 	GOOS=wasip1 GOARCH=wasm $(LINTER) run ./filter/...
 
@@ -94,17 +96,15 @@ $(LINTER): | check-go
 
 test-unit: filter filter-faults check-race ## all tests that need no Envoy, with the race detector
 	$(GO) test $(RACE) $$($(GO) list ./... | grep -v /e2e)
-	$(GO) test $(RACE) -tags retired_sdk ./filter
 	$(GO) test -run 'Alloc|Memory' ./filter/simtest -checks 1000000
 
 test-e2e: filter filter-faults check-race ## the tests on a real Envoy (the newest, or HEALTHGATE_ENVOY_VERSION)
 	$(GO) test $(RACE) -count=1 -timeout 30m -v $$($(GO) list ./e2e/... | grep -vE '$(OWN_TARGET)')
 
-test-tinygo: filter-tinygo ## the tests that load a .wasm, on the small build
-	@TAGS=healthgate_faults scripts/build-tinygo build/tinygo/healthgate_faults.wasm
+test-tinygo: filter-tinygo build/healthgate-tinygo_faults.wasm ## the tests that load a .wasm, on the small build
 	HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm \
-	HEALTHGATE_FAULTY_WASM=$(CURDIR)/build/tinygo/healthgate_faults.wasm \
-		$(GO) test -count=1 -timeout 30m ./filter/link ./filter/simtest $$($(GO) list ./e2e/... | grep -vE '$(OWN_TARGET)')
+	HEALTHGATE_FAULTY_WASM=$(CURDIR)/build/healthgate-tinygo_faults.wasm \
+		$(GO) test -count=1 -timeout 30m ./filter/simtest $$($(GO) list ./e2e/... | grep -vE '$(OWN_TARGET)')
 	HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm \
 		$(GO) test -count=1 -timeout 10m -v -run TestConformance ./e2e/conformance -cases '^filter '
 	@if command -v haproxy >/dev/null; then $(MAKE) test-lb RACE= HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm; \
@@ -153,7 +153,7 @@ conformance: filter ## run each conformance case on hostsim and on two real Envo
 conformance-table: filter ## write what the conformance cases cover, and where hostsim is not Envoy, anew
 	$(GO) test -count=1 -run TestDocuments ./e2e/conformance -update
 
-.PHONY: bench bench-publish bench-hostsim
+.PHONY: bench bench-publish
 # make bench SECTIONS=checks QUICK=1 measures these sections alone, and only to see that all works.
 bench: filter ## measure the filter beside what else answers health checks (SECTIONS, ROUNDS, QUICK=1); needs wrk
 	@$(GO) build -o build/bench/bench ./e2e/bench/cmd/bench
@@ -161,9 +161,6 @@ bench: filter ## measure the filter beside what else answers health checks (SECT
 
 bench-publish: ## put the figures of the last make bench into the documents
 	@$(GO) run ./e2e/bench/cmd/bench -publish
-
-bench-hostsim: filter ## health checks on hostsim beside the SDK's emulator, and what a new host takes
-	$(GO) test -run '^$$' -bench . -count 5 ./filter/simtest
 
 .PHONY: dist dist-check
 dist: filter ## make build/dist: the plugin, its OCI image for Istio, the examples, SHA-256 sums; the small build too with a TinyGo

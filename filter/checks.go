@@ -1,3 +1,5 @@
+//go:build wasm
+
 package main
 
 import (
@@ -6,24 +8,28 @@ import (
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/host"
 	"github.com/healthgate/healthgate/filter/maintenance"
-	"github.com/healthgate/healthgate/filter/sdk"
 	"github.com/healthgate/healthgate/filter/verdict"
+	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 )
 
 // checks is the hot path: it sees each request once, when its headers have come.
 type checks struct {
-	sdk.DefaultHttpContext
+	types.DefaultHttpContext
+
 	plugin  *plugin
 	request request
-	matched bool                    // the last request was for an endpoint: the next one is likely to be
-	peers   []string                // by endpoint: the property that holds the peer's address
-	headers [][verdict.Kinds][]byte // by endpoint: the reply's headers, encoded once
-	last    []decision              // by endpoint
-	lengths []uint32                // what host.PassUnless may be told
+	matched bool                          // the last request was for an endpoint: the next one is likely to be
+	peers   []string                      // by endpoint: the property that holds the peer's address
+	headers [][verdict.Kinds]host.Headers // by endpoint: the reply's headers, encoded once
+	last    []decision                    // by endpoint
 	// routeMetadata says that a route had metadata since the last tick: most have none, which costs Envoy less to say
 	// than that there is no such value in it.
 	routeMetadata bool
+	// bareReply is the reply just sent, if Envoy takes its content-type and length away.
+	bareReply *config.Reply
 }
+
+var _ types.HttpContext = (*checks)(nil)
 
 // decision is a verdict, and the version of the view that it was made on.
 type decision struct {
@@ -31,18 +37,8 @@ type decision struct {
 	version uint64
 }
 
-// bareReply is the reply just sent, if it is one whose content-type Envoy drops.
-var bareReply *config.Reply
-
-func setBareReply(r *config.Reply) {
-	bareReply, host.Entry.BareReply = r, r != nil
-}
-
 func newChecks(p *plugin) checks {
 	c := checks{plugin: p, matched: true, last: make([]decision, len(p.config.Endpoints))}
-	if !everyRequest {
-		c.lengths = append(p.table.Lengths(), 0)
-	}
 	for i := range p.config.Endpoints {
 		e := &p.config.Endpoints[i]
 		peer := "source\x00address"
@@ -50,7 +46,7 @@ func newChecks(p *plugin) checks {
 			peer = "filter_state\x00" + e.Trusted.FilterState
 		}
 		c.peers = append(c.peers, peer)
-		c.headers = append(c.headers, [verdict.Kinds][]byte{
+		c.headers = append(c.headers, [verdict.Kinds]host.Headers{
 			verdict.Untrusted:   encodeHeaders(&e.Untrusted),
 			verdict.Maintenance: encodeHeaders(&e.Maintenance.Reply),
 			verdict.Draining:    encodeHeaders(&verdict.DrainingReply),
@@ -64,7 +60,7 @@ func newChecks(p *plugin) checks {
 
 // encodeHeaders encodes what of a reply's headers the host has to be told: to a body without a content-type, Envoy itself
 // gives text/plain (Http::Utility::prepareLocalReply).
-func encodeHeaders(r *config.Reply) []byte {
+func encodeHeaders(r *config.Reply) host.Headers {
 	headers := r.Headers
 	if r.Body != "" && len(headers) > 0 && headers[0] == [2]string{"content-type", "text/plain"} {
 		headers = headers[1:]
@@ -104,16 +100,15 @@ func (r *request) Header(name string) (string, bool) {
 const fewHeaders = 12
 
 // OnHttpRequestHeaders answers a health check, and lets everything else pass.
-func (c *checks) OnHttpRequestHeaders(numHeaders int, _ bool) sdk.Action {
+func (c *checks) OnHttpRequestHeaders(numHeaders int, _ bool) types.Action {
 	injectRequestFault()
 	host.OpenScratch()
-	likely := c.matched || host.Entry.Lengths != 0 // if those are given, the path is as long as an endpoint's
-	answered := c.answer(likely && numHeaders <= fewHeaders)
+	answered := c.answer(c.matched && numHeaders <= fewHeaders)
 	host.CloseScratch()
 	if answered {
-		return sdk.ActionPause
+		return types.ActionPause
 	}
-	return sdk.ActionContinue
+	return types.ActionContinue
 }
 
 // answer sends the local reply; false if there is none to send. allHeaders says to read all headers at once.
@@ -134,7 +129,7 @@ func (c *checks) answer(allHeaders bool) bool {
 	}
 	a := c.decide(i)
 	host.Increment(p.metrics.checks[i][a.Kind])
-	setBareReply(nil)
+	c.bareReply = nil
 	if a.Kind == verdict.Shown {
 		p.showStatus()
 		return true
@@ -143,31 +138,28 @@ func (c *checks) answer(allHeaders bool) bool {
 		return false
 	}
 	if a.Reply.Body == "" {
-		setBareReply(a.Reply)
+		c.bareReply = a.Reply
 	}
 	host.SendLocalResponse(a.Status, details[a.Kind], a.Reply.Body, c.headers[i][a.Kind])
 	return true
 }
 
-// OnHttpResponseHeaders is the SDK's way to restoreBareReply.
-func (c *checks) OnHttpResponseHeaders(int, bool) sdk.Action {
-	restoreBareReply()
-	return sdk.ActionContinue
-}
-
-// restoreBareReply puts back what Envoy takes from a local reply without a body (Http::Utility::prepareLocalReply):
-// its content-type and its length, without which the answer to HEAD is chunked. The reply comes by right after the
+// OnHttpResponseHeaders puts back what Envoy takes from a local reply without a body (Http::Utility::prepareLocalReply):
+// its content-type, and its length, without which the answer to HEAD is chunked. The reply comes by right after the
 // request's callback, on the same thread, at this or another of the stream's filters; its details tell it from another
 // stream's response all the same.
-func restoreBareReply() {
-	reply := bareReply
-	if reply == nil {
-		return
+func (c *checks) OnHttpResponseHeaders(int, bool) types.Action {
+	if c.bareReply != nil {
+		c.restore(c.bareReply)
+		c.bareReply = nil
 	}
-	setBareReply(nil)
+	return types.ActionContinue
+}
+
+func (c *checks) restore(reply *config.Reply) {
 	host.OpenScratch()
-	value, ok := host.Property("response\x00code_details")
-	own := ok && strings.HasPrefix(value, "healthgate_")
+	details, ok := host.Property("response\x00code_details")
+	own := ok && strings.HasPrefix(details, "healthgate_")
 	host.CloseScratch()
 	if !own {
 		return
@@ -181,7 +173,7 @@ func restoreBareReply() {
 }
 
 func setResponseHeader(name, value string) {
-	_ = sdk.ReplaceHttpResponseHeader(name, value) // the reply stands without it
+	_ = host.ReplaceResponseHeader(name, value) // the reply stands without it
 }
 
 func (c *checks) decide(endpoint int) verdict.Answer {

@@ -1,4 +1,4 @@
-//go:build healthgate_faults
+//go:build wasm && healthgate_faults
 
 package main
 
@@ -6,7 +6,7 @@ import (
 	"runtime"
 	"strconv"
 
-	"github.com/healthgate/healthgate/filter/sdk"
+	"github.com/healthgate/healthgate/filter/host"
 )
 
 // counted is static, so that counting allocates nothing.
@@ -19,6 +19,6 @@ func reportMemory() {
 	runtime.ReadMemStats(&counted)
 	runtime.GC()
 	runtime.ReadMemStats(&live)
-	sdk.LogInfo(prefix + "memory: " + strconv.FormatUint(counted.Mallocs, 10) + " allocations, " +
+	host.LogInfo(prefix + "memory: " + strconv.FormatUint(counted.Mallocs, 10) + " allocations, " +
 		strconv.FormatUint(live.HeapInuse, 10) + " bytes in use")
 }

@@ -1,8 +1,6 @@
-//go:build !healthgate_faults
+//go:build wasm && !healthgate_faults
 
 package main
-
-const everyRequest = false
 
 func injectRequestFault()     {}
 func injectTickFault(*plugin) {}

@@ -1,10 +1,9 @@
-//go:build healthgate_faults
+//go:build wasm && healthgate_faults
 
 package main
 
 import (
 	"github.com/healthgate/healthgate/filter/host"
-	"github.com/healthgate/healthgate/filter/sdk"
 )
 
 // With the build tag healthgate_faults a test can crash VMs on purpose, and ask one for its memory. Released builds have
@@ -12,9 +11,6 @@ import (
 
 // crashLeaderKey is the shared data key that makes the leader crash on its next tick when it holds "1".
 const crashLeaderKey = "healthgate/fault/crash-leader"
-
-// everyRequest makes the plugin see every request.
-const everyRequest = true
 
 // injectRequestFault obeys the header x-healthgate-fault: "crash" crashes the VM that handles the request,
 // "crash-leader" the one that leads; "memory" logs what the first has allocated. Without the header it allocates nothing.
@@ -25,7 +21,7 @@ func injectRequestFault() {
 	case "crash":
 		panic("crash asked for by x-healthgate-fault")
 	case "crash-leader":
-		_ = sdk.SetSharedData(crashLeaderKey, []byte("1"), 0)
+		_ = host.SetSharedData(crashLeaderKey, []byte("1"), 0)
 	}
 }
 
@@ -33,8 +29,8 @@ func injectTickFault(p *plugin) {
 	if p.monitor == nil {
 		return
 	}
-	if value, cas, err := sdk.GetSharedData(crashLeaderKey); err == nil && string(value) == "1" {
-		if sdk.SetSharedData(crashLeaderKey, []byte("0"), cas) == nil {
+	if value, cas, ok := host.SharedData(crashLeaderKey); ok && string(value) == "1" {
+		if host.SetSharedData(crashLeaderKey, []byte("0"), cas) == nil {
 			panic("crash of the leader asked for by x-healthgate-fault")
 		}
 	}

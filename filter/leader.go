@@ -1,3 +1,5 @@
+//go:build wasm
+
 package main
 
 import (
@@ -7,7 +9,6 @@ import (
 	"github.com/healthgate/healthgate/filter/host"
 	"github.com/healthgate/healthgate/filter/lease"
 	"github.com/healthgate/healthgate/filter/monitor"
-	"github.com/healthgate/healthgate/filter/sdk"
 )
 
 // OnTick holds the election and, in the VM that leads, does what is due. A VM that follows allocates nothing in it.
@@ -45,7 +46,7 @@ func (p *plugin) elect() {
 	switch next {
 	case lease.Lead:
 	case lease.Swap:
-		if sdk.SetSharedData(p.leaseKey, lease.Value(p.owner, now), cas) != nil {
+		if host.SetSharedData(p.leaseKey, lease.Value(p.owner, now), cas) != nil {
 			p.follow()
 		} else if p.monitor == nil {
 			p.lead()
@@ -60,7 +61,7 @@ func (p *plugin) lead() {
 	p.monitor = monitor.New(p.config, p.view.take(), p.clock, p)
 	p.tickEvery(monitor.TickPeriod(p.config))
 	host.Increment(p.metrics.leaderChanges)
-	sdk.LogInfo(prefix + "leader: this VM probes and polls now")
+	host.LogInfo(prefix + "leader: this VM probes and polls now")
 }
 
 // follow steps down; answers to callouts still under way find no monitor and are dropped.
@@ -93,51 +94,55 @@ func (p *plugin) send(start monitor.Start) {
 	headers := [][2]string{
 		{":method", r.Method}, {":path", r.Path}, {":authority", r.Host}, {"user-agent", "healthgate"},
 	}
-	err := sdk.DispatchHttpCall(r.Cluster, headers, uint32(r.Timeout/duration.Millisecond), func(headers, body int) {
-		if p.monitor != m {
-			return // no longer leading, or leading anew: the result belongs to a term that has ended
-		}
-		if status := responseStatus(headers); status == 0 {
-			m.Failed(start.Callout, start.Number, "no response")
-		} else {
-			m.Answered(start.Callout, start.Number, status, func() []byte { return responseBody(body) })
-		}
-		p.write()
-	})
+	call, err := host.DispatchHTTPCall(r.Cluster, headers, uint32(r.Timeout/duration.Millisecond))
 	if err != nil {
 		m.Failed(start.Callout, start.Number, "could not be sent through cluster "+strconv.Quote(r.Cluster))
+		return
 	}
+	p.calls[call] = callout{m, start}
+}
+
+// callout is a request under way, and the term of leadership that it belongs to.
+type callout struct {
+	monitor *monitor.Monitor
+	start   monitor.Start
+}
+
+// onHTTPCallResponse is told of a callout's response; of no headers, when there is none.
+func (p *plugin) onHTTPCallResponse(call uint32, numHeaders, bodySize int) {
+	c := p.calls[call]
+	delete(p.calls, call)
+	if p.monitor == nil || p.monitor != c.monitor {
+		return // no longer leading, or leading anew
+	}
+	if status := responseStatus(numHeaders); status == 0 {
+		p.monitor.Failed(c.start.Callout, c.start.Number, "no response")
+	} else {
+		p.monitor.Answered(c.start.Callout, c.start.Number, status, func() []byte { return responseBody(bodySize) })
+	}
+	p.write()
 }
 
 // responseStatus returns the status of the response whose callback runs, 0 when there is none.
-func responseStatus(headers int) uint32 {
-	if headers == 0 {
+func responseStatus(numHeaders int) uint32 {
+	if numHeaders == 0 {
 		return 0
 	}
-	pairs, err := sdk.GetHttpCallResponseHeaders()
-	if err != nil {
-		return 0
-	}
-	for _, h := range pairs {
-		if h[0] == ":status" {
-			status, _ := strconv.ParseUint(h[1], 10, 32) // a status that is none counts as no response
-			return uint32(status)
-		}
-	}
-	return 0
+	value, _ := host.HTTPCallResponseHeaders().Get(":status")
+	status, _ := strconv.ParseUint(value, 10, 32) // a status that is none counts as no response
+	return uint32(status)
 }
 
 func responseBody(size int) []byte {
 	if size == 0 {
 		return nil
 	}
-	body, _ := sdk.GetHttpCallResponseBody(size) // an unreadable body is refused by its reader, like an empty one
-	return body
+	return host.HTTPCallResponseBody() // an unreadable body is refused by its reader, like an empty one
 }
 
 // plugin is the monitor's sink.
 
-func (p *plugin) Info(text string)                { sdk.LogInfo(prefix + text) }
-func (p *plugin) Warn(text string)                { sdk.LogWarn(prefix + text) }
+func (p *plugin) Info(text string)                { host.LogInfo(prefix + text) }
+func (p *plugin) Warn(text string)                { host.LogWarn(prefix + text) }
 func (p *plugin) CalloutFailed(c monitor.Callout) { host.Increment(p.metrics.calloutFailures[c]) }
 func (p *plugin) ValueUnrecognized()              { host.Increment(p.metrics.unrecognized) }

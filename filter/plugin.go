@@ -1,3 +1,5 @@
+//go:build wasm
+
 package main
 
 import (
@@ -9,7 +11,7 @@ import (
 	"github.com/healthgate/healthgate/filter/lease"
 	"github.com/healthgate/healthgate/filter/match"
 	"github.com/healthgate/healthgate/filter/monitor"
-	"github.com/healthgate/healthgate/filter/sdk"
+	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 )
 
 // prefix marks the plugin's log lines and its keys in shared data.
@@ -17,7 +19,7 @@ const prefix = "healthgate: "
 
 // plugin is the root context of one configuration in one VM.
 type plugin struct {
-	sdk.DefaultPluginContext
+	types.DefaultPluginContext
 
 	config  *config.Config
 	node    config.Node
@@ -25,30 +27,34 @@ type plugin struct {
 	clock   host.Clock
 	ticked  tickClock
 	metrics metrics
-	checks  checks // the one HTTP context of all streams
+	checks  checks // the HTTP context that all streams share
 	view    view
 
 	period   duration.Duration // of the tick
 	owner    uint64            // this VM in the election
 	leaseKey string
 	monitor  *monitor.Monitor // nil unless this VM leads
+	calls    map[uint32]callout
 }
+
+var _ types.PluginContext = (*plugin)(nil)
 
 // OnPluginStart reads the configuration. Envoy also calls it in a canary VM that it throws away, and in the course of
 // --mode validate: nothing here may write shared data.
-func (p *plugin) OnPluginStart(int) sdk.OnPluginStartStatus {
-	text, _ := sdk.GetPluginConfiguration() // no configuration is an error of Parse's
+func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
+	text := host.Configuration() // no configuration is an error of Parse's
 	p.node = node()
 	c, err := config.Parse(text, p.node)
 	if err != nil {
-		sdk.LogCritical(prefix + "config: " + err.Error())
-		return sdk.OnPluginStartStatusFailed
+		host.LogCritical(prefix + "config: " + err.Error())
+		return types.OnPluginStartStatusFailed
 	}
 	for _, w := range c.Warnings {
-		sdk.LogWarn(prefix + "config: " + w)
+		host.LogWarn(prefix + "config: " + w)
 	}
 	store := "healthgate/" + strconv.FormatUint(c.Fingerprint, 16) + "/"
 	p.config, p.table = c, match.NewTable(c.Endpoints)
+	p.calls = map[uint32]callout{}
 	p.owner, p.leaseKey = host.Random(), store+"lease"
 	p.metrics = defineMetrics(c)
 	p.view = newView(c, store+"snapshot")
@@ -57,24 +63,21 @@ func (p *plugin) OnPluginStart(int) sdk.OnPluginStartStatus {
 	if len(c.Probes) > 0 || c.Admin != nil {
 		p.tickEvery(firstPeriod)
 	}
-	return sdk.OnPluginStartStatusOK
+	return types.OnPluginStartStatusOK
 }
 
 func node() config.Node {
-	property := func(path ...string) string {
-		value, _ := sdk.GetProperty(append([]string{"xds", "node"}, path...)...) // missing counts as empty
-		return string(value)
+	property := func(path string) string {
+		value, _ := host.Property("xds\x00node\x00" + path)
+		return value
 	}
 	return config.Node{
 		ID:      property("id"),
 		Cluster: property("cluster"),
-		Region:  property("locality", "region"),
-		Zone:    property("locality", "zone"),
+		Region:  property("locality\x00region"),
+		Zone:    property("locality\x00zone"),
 	}
 }
-
-// NewHttpContext gives every stream the same context: a check is decided in one call and leaves nothing behind.
-func (p *plugin) NewHttpContext(uint32) sdk.HttpContext { return &p.checks }
 
 const (
 	// firstPeriod is the tick until the first election is over: a fresh Envoy answers UNKNOWN until then.
@@ -89,7 +92,7 @@ func (p *plugin) tickEvery(period duration.Duration) {
 		return
 	}
 	p.period = period
-	if err := sdk.SetTickPeriodMilliSeconds(uint32(period / duration.Millisecond)); err != nil {
+	if err := host.SetTickPeriodMilliSeconds(uint32(period / duration.Millisecond)); err != nil {
 		panic(err) // the host has no timers: the plugin would never notice anything
 	}
 }
@@ -97,8 +100,8 @@ func (p *plugin) tickEvery(period duration.Duration) {
 // OnPluginDone frees the lease, so that another VM goes on without waiting for it to expire.
 func (p *plugin) OnPluginDone() bool {
 	if p.monitor != nil {
-		if stored, cas, err := sdk.GetSharedData(p.leaseKey); err == nil && lease.Next(stored, true, p.owner, p.clock.Monotonic()) != lease.Follow {
-			_ = sdk.SetSharedData(p.leaseKey, lease.Free(), cas) // a mismatch means that another VM has it
+		if stored, cas, ok := host.SharedData(p.leaseKey); ok && lease.Next(stored, true, p.owner, p.clock.Monotonic()) != lease.Follow {
+			_ = host.SetSharedData(p.leaseKey, lease.Free(), cas) // a mismatch means that another VM has it
 		}
 	}
 	return true

@@ -1,10 +1,11 @@
+//go:build wasm
+
 package main
 
 import (
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/host"
 	"github.com/healthgate/healthgate/filter/lease"
-	"github.com/healthgate/healthgate/filter/sdk"
 	"github.com/healthgate/healthgate/filter/snapshot"
 )
 
@@ -71,13 +72,13 @@ func (v *view) take() *snapshot.Record {
 // store writes the leader's record, unless another leader has written since: the last writer must be this one, or
 // this must be its first write.
 func (v *view) store(r *snapshot.Record, owner uint64) bool {
-	stored, cas, err := sdk.GetSharedData(v.key)
-	if err != nil {
+	stored, cas, ok := host.SharedData(v.key)
+	if !ok {
 		cas = lease.Absent
 	} else if r.Writer == owner && snapshot.Writer(stored) != owner {
 		return false
 	}
 	r.Writer = owner
 	v.buffer = r.Append(v.buffer[:0])
-	return sdk.SetSharedData(v.key, v.buffer, cas) == nil
+	return host.SetSharedData(v.key, v.buffer, cas) == nil
 }

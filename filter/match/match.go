@@ -2,10 +2,10 @@
 package match
 
 import (
+	"sort"
 	"strings"
 
 	"github.com/healthgate/healthgate/filter/config"
-	"github.com/healthgate/healthgate/filter/sorted"
 )
 
 // Request gives the parts of a request that an endpoint may look at.
@@ -34,22 +34,17 @@ func NewTable(endpoints []config.Endpoint) *Table {
 			t.routes = append(t.routes, route{path, i})
 		}
 	}
-	r := t.routes
-	sorted.Sort(len(r), func(i, j int) bool {
-		return len(r[i].path) < len(r[j].path) || len(r[i].path) == len(r[j].path) && r[i].endpoint < r[j].endpoint
-	}, func(i, j int) { r[i], r[j] = r[j], r[i] })
+	sort.Sort(byLength(t.routes))
 	return t
 }
 
-// Lengths returns the lengths that the endpoints' paths have, each once, ascending.
-func (t *Table) Lengths() []uint32 {
-	var lengths []uint32
-	for i, r := range t.routes {
-		if i == 0 || len(r.path) > len(t.routes[i-1].path) {
-			lengths = append(lengths, uint32(len(r.path)))
-		}
-	}
-	return lengths
+// byLength sorts routes by the length of their paths, then as configured.
+type byLength []route
+
+func (r byLength) Len() int      { return len(r) }
+func (r byLength) Swap(i, j int) { r[i], r[j] = r[j], r[i] }
+func (r byLength) Less(i, j int) bool {
+	return len(r[i].path) < len(r[j].path) || len(r[i].path) == len(r[j].path) && r[i].endpoint < r[j].endpoint
 }
 
 // Find returns the index of the first endpoint that the request is for, or -1. path is the request's :path; its

@@ -1,7 +1,6 @@
 package match
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/healthgate/healthgate/filter/config"
@@ -92,12 +91,8 @@ func TestPaths(t *testing.T) {
 			t.Errorf("%q: %d, want %d", test.path, got, test.want)
 		}
 	}
-	if got, want := table.Lengths(), []uint32{1, 4, 5, 6, 7, 23}; !slices.Equal(got, want) {
-		t.Errorf("lengths %v, want %v", got, want)
-	}
-	none := NewTable(nil)
-	if got := none.Find("/", get()); got != -1 || len(none.Lengths()) > 0 {
-		t.Errorf("no endpoints: %d, lengths %v", got, none.Lengths())
+	if got := NewTable(nil).Find("/", get()); got != -1 {
+		t.Errorf("no endpoints: %d", got)
 	}
 }
 

@@ -2,9 +2,8 @@
 package trust
 
 import (
+	"sort"
 	"strings"
-
-	"github.com/healthgate/healthgate/filter/sorted"
 )
 
 // Set is a set of addresses given as CIDRs. Its look-up time grows with the logarithm of the number of CIDRs.
@@ -72,10 +71,7 @@ func NewSet(cidrs []CIDR) *Set {
 
 // merge sorts CIDRs and drops those that lie in others.
 func merge(cidrs []CIDR) []CIDR {
-	sorted.Sort(len(cidrs), func(i, j int) bool {
-		a, b := &cidrs[i], &cidrs[j]
-		return a.first.less(b.first) || a.first == b.first && b.last.less(a.last)
-	}, func(i, j int) { cidrs[i], cidrs[j] = cidrs[j], cidrs[i] })
+	sort.Sort(byStart(cidrs))
 	// CIDRs nest or are disjoint, and of those with one start the widest comes first, so a range that starts inside the
 	// one before also ends there.
 	merged := cidrs[:0]
@@ -85,6 +81,15 @@ func merge(cidrs []CIDR) []CIDR {
 		}
 	}
 	return merged
+}
+
+// byStart sorts CIDRs by their first address, the widest first.
+type byStart []CIDR
+
+func (c byStart) Len() int      { return len(c) }
+func (c byStart) Swap(i, j int) { c[i], c[j] = c[j], c[i] }
+func (c byStart) Less(i, j int) bool {
+	return c[i].first.less(c[j].first) || c[i].first == c[j].first && c[j].last.less(c[i].last)
 }
 
 // Contains reports whether the address is in the set.

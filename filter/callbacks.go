@@ -1,0 +1,93 @@
+//go:build wasm
+
+package main
+
+import (
+	"slices"
+
+	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
+)
+
+// The module's exports: what a host calls (Proxy-Wasm ABI 0.2.0; host.onMemoryAllocate is the remaining one). A host skips
+// callbacks that are not exported, so what the plugin does not need costs a request nothing: proxy_on_log,
+// proxy_on_delete and the callbacks of bodies and trailers.
+
+// root is a root context: one configuration in this VM.
+type root struct {
+	id     uint32
+	plugin *plugin
+}
+
+var (
+	roots []root
+	// current is the plugin of the stream whose context was created last. A host creates it right before the stream's
+	// first callback, on the same thread (Envoy's Wasm Context::decodeHeaders), so nothing else need be kept of a stream.
+	current *plugin
+)
+
+// rootOf returns the plugin of a root context; nil if there is no such root any more. It searches a slice because
+// a look-up in a map allocates with TinyGo.
+func rootOf(id uint32) *plugin {
+	for _, r := range roots {
+		if r.id == id {
+			return r.plugin
+		}
+	}
+	return nil
+}
+
+//go:wasmexport proxy_abi_version_0_2_0
+func abiVersion() {}
+
+//go:wasmexport proxy_on_vm_start
+func onVMStart(uint32, uint32) types.OnVMStartStatus { return types.OnVMStartStatusOK }
+
+//go:wasmexport proxy_on_context_create
+func onContextCreate(id, parent uint32) {
+	if parent == 0 {
+		roots = append(roots, root{id, &plugin{}})
+	} else {
+		current = rootOf(parent)
+	}
+}
+
+//go:wasmexport proxy_on_configure
+func onConfigure(id, configurationSize uint32) types.OnPluginStartStatus {
+	return rootOf(id).OnPluginStart(int(configurationSize))
+}
+
+//go:wasmexport proxy_on_tick
+func onTick(id uint32) {
+	if p := rootOf(id); p != nil {
+		p.OnTick()
+	}
+}
+
+//go:wasmexport proxy_on_http_call_response
+func onHTTPCallResponse(id, call, numHeaders, bodySize, _ uint32) {
+	if p := rootOf(id); p != nil {
+		p.onHTTPCallResponse(call, int(numHeaders), int(bodySize))
+	}
+}
+
+//go:wasmexport proxy_on_request_headers
+func onRequestHeaders(_, numHeaders uint32, endOfStream bool) types.Action {
+	return current.checks.OnHttpRequestHeaders(int(numHeaders), endOfStream)
+}
+
+//go:wasmexport proxy_on_response_headers
+func onResponseHeaders(_, numHeaders uint32, endOfStream bool) types.Action {
+	return current.checks.OnHttpResponseHeaders(int(numHeaders), endOfStream)
+}
+
+// onDone is told of the end of streams, which the plugin need not know, and of root contexts. A plugin is always done, so
+// its root goes here and not in proxy_on_delete, which each stream would have to pay for.
+//
+//go:wasmexport proxy_on_done
+func onDone(id uint32) bool {
+	if p := rootOf(id); p != nil {
+		p.OnPluginDone()
+		roots = slices.DeleteFunc(roots, func(r root) bool { return r.id == id })
+	}
+	return true
+}

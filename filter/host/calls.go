@@ -1,0 +1,149 @@
+//go:build wasm
+
+package host
+
+import "unsafe"
+
+// LogInfo logs a line.
+func LogInfo(message string) { proxyLog(levelInfo, pointer(message), length(message)) }
+
+// LogWarn logs a warning.
+func LogWarn(message string) { proxyLog(levelWarn, pointer(message), length(message)) }
+
+// LogCritical logs why the plugin cannot go on.
+func LogCritical(message string) { proxyLog(levelCritical, pointer(message), length(message)) }
+
+// Configuration returns the plugin's configuration; nil if there is none. It can be read while the plugin starts.
+func Configuration() []byte { return buffer(bufferPluginConfiguration) }
+
+func buffer(kind uint32) []byte {
+	const all = 1<<31 - 1
+	if proxyGetBufferBytes(kind, 0, all, resultValue, resultSize) != statusOK {
+		return nil
+	}
+	return resultBytes()
+}
+
+// SetTickPeriodMilliSeconds sets how often the root context's OnTick is called.
+func SetTickPeriodMilliSeconds(period uint32) error { return asError(proxySetTickPeriod(period)) }
+
+// Clock reads the host's clocks. It implements verdict.Clock.
+type Clock struct{}
+
+// Wall returns nanoseconds since 1970 in UTC.
+func (Clock) Wall() int64 { return now(clockRealtime) }
+
+// Monotonic returns nanoseconds of the process's steady clock, which all its VMs share.
+func (Clock) Monotonic() int64 { return now(clockMonotonic) }
+
+func now(clock uint32) int64 {
+	clockTimeGet(clock, 1, unsafe.Pointer(&result.number))
+	return int64(result.number)
+}
+
+// Random returns a random number other than 0.
+func Random() uint64 {
+	randomGet(unsafe.Pointer(&result.number), 8)
+	return result.number | 1
+}
+
+// Property returns an attribute of Envoy; the parts of its path are separated by zero bytes.
+func Property(path string) (string, bool) {
+	if proxyGetProperty(pointer(path), length(path), resultValue, resultSize) != statusOK {
+		return "", false
+	}
+	return resultText(), true
+}
+
+// RequestHeader returns a request header, its values joined with commas.
+func RequestHeader(name string) (string, bool) {
+	if proxyGetHeaderMapValue(mapRequestHeaders, pointer(name), length(name), resultValue, resultSize) != statusOK {
+		return "", false
+	}
+	return resultText(), true
+}
+
+// RequestHeaders returns all request headers.
+func RequestHeaders() Headers { return headerMap(mapRequestHeaders) }
+
+// HTTPCallResponseHeaders returns the headers of the callout's response, in its callback.
+func HTTPCallResponseHeaders() Headers { return headerMap(mapHTTPCallResponseHeaders) }
+
+// HTTPCallResponseBody returns the body of the callout's response, in its callback; nil if it cannot be read.
+func HTTPCallResponseBody() []byte { return buffer(bufferHTTPCallResponse) }
+
+func headerMap(kind uint32) Headers {
+	if proxyGetHeaderMapPairs(kind, resultValue, resultSize) != statusOK {
+		return nil
+	}
+	return resultBytes()
+}
+
+// ReplaceResponseHeader sets a header of the response.
+func ReplaceResponseHeader(name, value string) error {
+	return asError(proxyReplaceHeaderMapValue(mapResponseHeaders, pointer(name), length(name), pointer(value), length(value)))
+}
+
+// SendLocalResponse replies to the current stream; details become Envoy's response code details.
+func SendLocalResponse(status uint32, details, body string, headers Headers) {
+	const noGRPCStatus = -1
+	proxySendLocalResponse(status, pointer(details), length(details), pointer(body), length(body),
+		unsafe.Pointer(unsafe.SliceData(headers)), uint32(len(headers)), noGRPCStatus)
+}
+
+var noTrailers = EncodeHeaders(nil)
+
+// DispatchHTTPCall sends a request without a body to a cluster and returns the number that its response will carry.
+func DispatchHTTPCall(cluster string, headers [][2]string, timeoutMilliseconds uint32) (call uint32, err error) {
+	h := EncodeHeaders(headers)
+	err = asError(proxyHTTPCall(pointer(cluster), length(cluster), unsafe.Pointer(&h[0]), uint32(len(h)), nil, 0,
+		unsafe.Pointer(&noTrailers[0]), uint32(len(noTrailers)), timeoutMilliseconds, unsafe.Pointer(&result.id)))
+	return result.id, err
+}
+
+// SharedData returns a value of shared data with its CAS number.
+func SharedData(key string) (value []byte, cas uint32, ok bool) {
+	if proxyGetSharedData(pointer(key), length(key), resultValue, resultSize, unsafe.Pointer(&result.id)) != statusOK {
+		return nil, 0, false
+	}
+	return resultBytes(), result.id, true
+}
+
+// SetSharedData writes a value, unless its CAS number is another one by now: types.ErrorStatusCasMismatch. Number 0
+// writes in any case.
+func SetSharedData(key string, value []byte, cas uint32) error {
+	return asError(proxySetSharedData(pointer(key), length(key), unsafe.Pointer(unsafe.SliceData(value)), uint32(len(value)), cas))
+}
+
+// Metric is a counter or gauge of Envoy, which all VMs of the process share.
+type Metric uint32
+
+// DefineCounter defines a counter.
+func DefineCounter(name string) Metric { return define(metricCounter, name) }
+
+// DefineGauge defines a gauge.
+func DefineGauge(name string) Metric { return define(metricGauge, name) }
+
+func define(kind uint32, name string) Metric {
+	mustKnow(proxyDefineMetric(kind, pointer(name), length(name), unsafe.Pointer(&result.id)))
+	return Metric(result.id)
+}
+
+// Increment adds one to a counter.
+func Increment(metric Metric) { mustKnow(proxyIncrementMetric(uint32(metric), 1)) }
+
+// Set sets a gauge.
+func Set(metric Metric, value uint64) { mustKnow(proxyRecordMetric(uint32(metric), value)) }
+
+// CounterValue returns the value of a counter.
+func CounterValue(metric Metric) uint64 {
+	mustKnow(proxyGetMetric(uint32(metric), unsafe.Pointer(&result.number)))
+	return result.number
+}
+
+// mustKnow panics as the SDK does: every host has metrics, and forgets none.
+func mustKnow(status uint32) {
+	if status != statusOK {
+		panic("the host does not know the metric")
+	}
+}

@@ -1,0 +1,26 @@
+package host
+
+import "testing"
+
+func TestHeaders(t *testing.T) {
+	t.Parallel()
+	const want = "\x02\x00\x00\x00" + "\x01\x00\x00\x00\x03\x00\x00\x00" + "\x02\x00\x00\x00\x00\x00\x00\x00" + "a\x00xyz\x00" + "bc\x00\x00"
+	h := EncodeHeaders([][2]string{{"a", "xyz"}, {"bc", ""}})
+	if string(h) != want {
+		t.Errorf("%q, want %q", h, want)
+	}
+	for _, tt := range []struct {
+		name, value string
+		found       bool
+	}{{"a", "xyz", true}, {"bc", "", true}, {"b", "", false}, {"xyz", "", false}, {"", "", false}} {
+		if value, found := h.Get(tt.name); value != tt.value || found != tt.found {
+			t.Errorf("Get(%q) = %q, %v; want %q, %v", tt.name, value, found, tt.value, tt.found)
+		}
+	}
+	if got := string(EncodeHeaders(nil)); got != "\x00\x00\x00\x00" {
+		t.Errorf("no headers: %q", got)
+	}
+	if value, found := Headers(nil).Get("a"); found {
+		t.Errorf("found %q in nothing", value)
+	}
+}
