@@ -2,16 +2,16 @@ package simtest
 
 import (
 	"bufio"
-	"encoding/json"
 	"net"
 	"net/http"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
-	"go.yaml.in/yaml/v3"
-
+	"github.com/healthgate/healthgate/envoy/operator/document"
+	"github.com/healthgate/healthgate/envoy/operator/lint"
 	"github.com/healthgate/healthgate/hostsim"
 )
 
@@ -55,6 +55,11 @@ func TestDocumentedLoadBalancers(t *testing.T) {
 			if r := worker.Do(user(peer)); !r.Forwarded && name != "azure" {
 				t.Errorf("a user's request from the load balancer's address was answered %d", r.Status)
 			}
+			s.Admin().SetRuntime("healthgate.maintenance", "true")
+			s.Advance(time.Second)
+			if r := worker.Do(request(t, check, peer)); r.Status != 503 || r.Details != "healthgate_maintenance" {
+				t.Errorf("in maintenance the check was answered %d, details %q", r.Status, r.Details)
+			}
 		})
 	}
 	if tested != len(peers) {
@@ -62,20 +67,21 @@ func TestDocumentedLoadBalancers(t *testing.T) {
 	}
 }
 
-// endpointIn returns a YAML configuration as JSON, and the name of its one endpoint.
+// endpointIn reads a block as `healthgate validate` does, and returns the plugin's configuration and the name of its one
+// endpoint.
 func endpointIn(t *testing.T, text string) (settings, name string) {
 	t.Helper()
-	var document struct {
-		Endpoints []map[string]any `yaml:"endpoints" json:"endpoints"`
-	}
-	if err := yaml.Unmarshal([]byte(text), &document); err != nil || len(document.Endpoints) != 1 {
+	d, err := document.Parse("healthgate.yaml", []byte(text))
+	if err != nil {
 		t.Fatalf("%v in\n%s", err, text)
 	}
-	out, err := json.Marshal(document)
-	if err != nil {
-		t.Fatal(err)
+	for _, warning := range lint.Check(d) {
+		t.Errorf("%v in\n%s", warning, text)
 	}
-	return string(out), document.Endpoints[0]["name"].(string)
+	if len(d.Config.Endpoints) != 1 {
+		t.Fatalf("want one endpoint in\n%s", text)
+	}
+	return string(d.JSON()), d.Config.Endpoints[0].Name
 }
 
 // request reads a request as it stands in the document.

@@ -25,8 +25,8 @@ func (s *sim) look(worker int, headers ...[2]string) *hostsim.Reply {
 	return s.Host.Worker(worker).Do(&hostsim.Request{Path: statusPath, Peer: operator, Header: headers})
 }
 
-// document is the part of the status document that these tests look at.
-type document struct {
+// statusPage is the part of the status document that these tests look at.
+type statusPage struct {
 	Status, ServiceID, Output string
 	Checks                    map[string][]struct {
 		Status, Since, Output string
@@ -37,12 +37,12 @@ type document struct {
 }
 
 // wantStatus asks every worker for the state, and returns what the last one says.
-func (s *sim) wantStatus(httpStatus int, status, output string) document {
+func (s *sim) wantStatus(httpStatus int, status, output string) statusPage {
 	s.t.Helper()
-	var d document
+	var d statusPage
 	for i := range s.Workers() {
 		r := s.look(i)
-		d = document{}
+		d = statusPage{}
 		if err := json.Unmarshal(r.Body, &d); err != nil {
 			s.t.Fatalf("%v: worker %d: %v: %s", s.Elapsed(), i, err, r.Body)
 		}

@@ -33,6 +33,20 @@ func TestShippedSchema(t *testing.T) {
 	}
 }
 
+// TestNoSchemaNamed: what people copy names no schema, which would stay behind.
+func TestNoSchemaNamed(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../examples/*/healthgate.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	for _, file := range append(files, "../../healthgate.yaml") {
+		if text, err := os.ReadFile(file); err != nil || bytes.Contains(text, []byte("$schema=")) {
+			t.Errorf("%s names a schema (%v)", file, err)
+		}
+	}
+}
+
 func beyond(err error) bool {
 	return slices.ContainsFunc(schema.Beyond, func(part string) bool { return strings.Contains(err.Error(), part) })
 }
