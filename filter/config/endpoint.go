@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/healthgate/healthgate/filter/ascii"
 	"github.com/healthgate/healthgate/filter/json"
 	"github.com/healthgate/healthgate/filter/trust"
 )
@@ -55,7 +56,7 @@ func (r *endpointReader) endpoint(v json.Value, place string) {
 		o.fail("paths", "is required, with at least one path")
 	}
 	for i, h := range e.Hosts {
-		e.Hosts[i] = strings.ToLower(h)
+		e.Hosts[i] = ascii.Lower(h)
 	}
 	for i := range r.config.Endpoints {
 		if r.config.Endpoints[i].Name == e.Name {
@@ -80,7 +81,7 @@ func (r *endpointReader) header(v json.Value, place string) HeaderMatcher {
 	o := r.object(v, place)
 	name := o.needStr("name")
 	o.fail("name", checkToken(name))
-	m := HeaderMatcher{Name: strings.ToLower(name), IgnoreCase: o.boolean("ignore_case")}
+	m := HeaderMatcher{Name: ascii.Lower(name), IgnoreCase: o.boolean("ignore_case")}
 	given := 0
 	for kind, field := range []string{Exact: "exact", Prefix: "prefix", Suffix: "suffix", Contains: "contains"} {
 		if !o.has(field) {
@@ -99,7 +100,7 @@ func (r *endpointReader) header(v json.Value, place string) HeaderMatcher {
 		}
 	}
 	if m.IgnoreCase {
-		m.Value = strings.ToLower(m.Value)
+		m.Value = ascii.Lower(m.Value)
 	}
 	o.done()
 	if given != 1 {

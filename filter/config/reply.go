@@ -1,8 +1,7 @@
 package config
 
 import (
-	"strings"
-
+	"github.com/healthgate/healthgate/filter/ascii"
 	"github.com/healthgate/healthgate/filter/json"
 )
 
@@ -78,7 +77,7 @@ func (o *object) replyHeaders() [][2]string {
 	headers := make([][2]string, len(names))
 	for i, name := range names {
 		o.fail(name, checkToken(name))
-		headers[i] = [2]string{strings.ToLower(name), o.needStr(name)}
+		headers[i] = [2]string{ascii.Lower(name), o.needStr(name)}
 		o.fail(name, checkFieldValue(headers[i][1]))
 		switch headers[i][0] {
 		case "content-type":

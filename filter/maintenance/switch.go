@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/healthgate/healthgate/filter/ascii"
 	"github.com/healthgate/healthgate/filter/duration"
 	"github.com/healthgate/healthgate/filter/rfc3339"
 )
@@ -30,7 +31,7 @@ func (s Switch) Active(clock Clock) bool {
 // ParseSwitch reads a runtime key's value: true, yes, on or a number above 0 is on; false, no, off, 0 or nothing is
 // off; an RFC 3339 time is on until then. Anything else is on with known false: whoever typed it wanted maintenance.
 func ParseSwitch(value string) (s Switch, known bool) {
-	value = strings.ToLower(strings.TrimSpace(value))
+	value = ascii.Lower(ascii.TrimSpace(value))
 	switch value {
 	case "true", "yes", "on":
 		return Switch{On: true}, true
@@ -41,7 +42,7 @@ func ParseSwitch(value string) (s Switch, known bool) {
 		return Switch{On: positive}, true
 	}
 	// RFC 3339 wants a capital T and Z, and its section 5.6 lets applications accept small ones.
-	if seconds, nanoseconds, ok := rfc3339.Parse(strings.ToUpper(value)); ok {
+	if seconds, nanoseconds, ok := rfc3339.Parse(ascii.Upper(value)); ok {
 		return Switch{On: true, Until: until(seconds, nanoseconds)}, true
 	}
 	return Switch{On: true}, false

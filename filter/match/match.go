@@ -5,6 +5,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/healthgate/healthgate/filter/ascii"
 	"github.com/healthgate/healthgate/filter/config"
 )
 
@@ -101,7 +102,7 @@ func acceptsHost(e *config.Endpoint, r Request) bool {
 		return true
 	}
 	authority, _ := r.Header(":authority")
-	authority = strings.ToLower(authority)
+	authority = ascii.Lower(authority)
 	for _, h := range e.Hosts {
 		if h == authority || h == withoutPort(authority) {
 			return true
@@ -139,7 +140,7 @@ func acceptsHeaders(e *config.Endpoint, r Request) bool {
 
 func accepted(m *config.HeaderMatcher, value string) bool {
 	if m.IgnoreCase {
-		value = strings.ToLower(value)
+		value = ascii.Lower(value)
 	}
 	switch m.Kind {
 	case config.Exact:

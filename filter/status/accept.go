@@ -1,6 +1,10 @@
 package status
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/healthgate/healthgate/filter/ascii"
+)
 
 // WantsHTML reports whether a request's Accept header (RFC 9110, section 12.5.1) asks for HTML by name, and at least as
 // much as for JSON. A browser does; "*/*" or no header at all, from a program, does not.
@@ -8,7 +12,7 @@ func WantsHTML(accept string) bool {
 	html, json := 0, 0
 	for _, part := range strings.Split(accept, ",") {
 		media, parameters, _ := strings.Cut(part, ";")
-		switch strings.ToLower(strings.TrimSpace(media)) {
+		switch ascii.Lower(ascii.TrimSpace(media)) {
 		case "text/html", "text/*":
 			html = max(html, quality(parameters))
 		case JSONType, "application/json", "application/*":
@@ -21,8 +25,8 @@ func WantsHTML(accept string) bool {
 // quality returns the weight among a media range's parameters in thousandths, 1000 if there is none or it can't be read.
 func quality(parameters string) int {
 	for _, p := range strings.Split(parameters, ";") {
-		name, value, _ := strings.Cut(strings.TrimSpace(p), "=")
-		if strings.ToLower(name) == "q" {
+		name, value, _ := strings.Cut(ascii.TrimSpace(p), "=")
+		if ascii.Lower(name) == "q" {
 			return thousandths(value)
 		}
 	}

@@ -1,0 +1,39 @@
+// Package ascii changes the case of names and trims blanks in HTTP's alphabet. Package strings does that for all of
+// Unicode, which is 24 kB of the standard module and here it would be wrong: its lower case of the Kelvin sign U+212A is
+// "k", for which Envoy and load balancers would not take it.
+package ascii
+
+// Lower returns s with A to Z in lower case. It allocates only if there are any.
+func Lower(s string) string { return shift(s, 'A', 'Z') }
+
+// Upper returns s with a to z in upper case. It allocates only if there are any.
+func Upper(s string) string { return shift(s, 'a', 'z') }
+
+// shift changes the case of the letters from first to last; the cases of a letter differ in one bit.
+func shift(s string, first, last byte) string {
+	for i := range len(s) {
+		if first <= s[i] && s[i] <= last {
+			b := []byte(s)
+			for ; i < len(b); i++ {
+				if first <= b[i] && b[i] <= last {
+					b[i] ^= 'a' ^ 'A'
+				}
+			}
+			return string(b)
+		}
+	}
+	return s
+}
+
+// TrimSpace returns s without the blanks, tabs and line ends around it.
+func TrimSpace(s string) string {
+	for s != "" && isSpace(s[0]) {
+		s = s[1:]
+	}
+	for s != "" && isSpace(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }

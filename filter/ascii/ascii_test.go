@@ -1,0 +1,37 @@
+package ascii
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestOutsideASCII(t *testing.T) {
+	t.Parallel()
+	const s = "\u212aÄß\u00a0\xff"
+	if Lower(s) != s || Upper(s) != s || TrimSpace(s) != s {
+		t.Errorf("%q became %q, %q, %q", s, Lower(s), Upper(s), TrimSpace(s))
+	}
+}
+
+func FuzzASCII(f *testing.F) {
+	for _, s := range []string{"", "a", "Z", "User-Agent", "@[`{", " \t\r\n\v\fa b \n", "\x00 "} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for i := range len(s) {
+			if s[i] >= utf8.RuneSelf {
+				t.Skip("package strings knows more letters and blanks")
+			}
+		}
+		for name, got := range map[string][2]string{
+			"Lower":     {Lower(s), strings.ToLower(s)},
+			"Upper":     {Upper(s), strings.ToUpper(s)},
+			"TrimSpace": {TrimSpace(s), strings.TrimSpace(s)},
+		} {
+			if got[0] != got[1] {
+				t.Errorf("%s(%q) = %q, want %q", name, s, got[0], got[1])
+			}
+		}
+	})
+}
