@@ -3,6 +3,7 @@ package simtest
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
@@ -42,7 +43,9 @@ func TestModule(t *testing.T) {
 	}
 	var exports []string
 	for name := range compiled.ExportedFunctions() {
-		exports = append(exports, name)
+		if !strings.HasPrefix(name, "fm") { // TinyGo's fmaximum and its like, which no host calls
+			exports = append(exports, name)
+		}
 	}
 	slices.Sort(exports)
 	if want := []string{"_initialize", "proxy_abi_version_0_2_0", "proxy_on_configure", "proxy_on_context_create",
