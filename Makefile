@@ -63,8 +63,8 @@ build/healthgate-tinygo_faults.wasm: $(FILTER_SOURCES) | check-go
 	@$(TINYGO_BUILD) -tags='custommalloc healthgate_faults' -o $@ ./filter
 
 run: filter ## run Envoy with the plugin and a demo application, and say what to try
-	@echo "building the demo"
-	@$(GO) build -o build/demo ./envoy/cmd/demo
+	@echo "building the demo and the command"
+	@$(GO) build -o build/ ./envoy/cmd/demo ./envoy/cmd/healthgate
 	@build/demo $(ARGS)
 
 sim: filter ## the filter without Envoy: on hostsim, with the demo application and an admin endpoint
