@@ -9,7 +9,9 @@ import (
 // start starts the command so that it cannot outlive the tests, not even when they are killed or run into their
 // timeout, where no cleanup runs. It returns when the command has started; exited is closed when it has ended.
 func start(cmd *exec.Cmd) (exited <-chan struct{}, err error) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	}
 	done, started := make(chan struct{}), make(chan error, 1)
 	go func() {
 		// The signal comes when the thread ends that started the command, so that thread has to stay.
@@ -23,4 +25,10 @@ func start(cmd *exec.Cmd) (exited <-chan struct{}, err error) {
 		}
 	}()
 	return done, <-started
+}
+
+// asTerminal gives a command a process group of its own. What the tests leave of it is told to end, since to kill make
+// would not end what make started.
+func asTerminal() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 }

@@ -2,7 +2,10 @@
 
 package envoytest
 
-import "os/exec"
+import (
+	"os/exec"
+	"syscall"
+)
 
 // start starts the command; exited is closed when it has ended.
 func start(cmd *exec.Cmd) (exited <-chan struct{}, err error) {
@@ -16,3 +19,6 @@ func start(cmd *exec.Cmd) (exited <-chan struct{}, err error) {
 	}()
 	return done, nil
 }
+
+// asTerminal gives a command a process group of its own.
+func asTerminal() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

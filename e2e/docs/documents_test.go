@@ -1,0 +1,124 @@
+package docs
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+func TestReadme(t *testing.T) {
+	t.Parallel()
+	r := newReader(t)
+	r.read("README.md")
+	for _, log := range r.left {
+		if said := log.Tail(1 << 20); strings.Contains(said, "Ready. In another terminal") {
+			r.tryGuide(said)
+			return
+		}
+	}
+	t.Error("README.md does not say make run")
+}
+
+func TestInstallation(t *testing.T) {
+	t.Parallel()
+	newReader(t).read("docs/installation.md")
+}
+
+func TestHostsim(t *testing.T) {
+	t.Parallel()
+	newReader(t).read("hostsim/README.md")
+}
+
+// operating are the documents for those who have an Envoy with healthgate.
+var operating = []string{
+	"docs/status.md", "docs/runbook.md", "docs/runtime.md", "docs/watching.md", "docs/command.md", "docs/istio.md",
+}
+
+func TestOperating(t *testing.T) {
+	t.Parallel()
+	lib := t.TempDir()
+	r := newReader(t, "/var/lib/envoy", lib)
+	must(t, os.Mkdir(filepath.Join(lib, "runtime"), 0o755))
+	write(t, filepath.Join(lib, "rtds.yaml"),
+		`resources: [{"@type": type.googleapis.com/envoy.service.runtime.v3.Runtime, name: healthgate}]`, 0o600)
+	must(t, r.run(r.change.Replace(`
+go build -o build/ ./envoy/cmd/healthgate ./envoy/cmd/demo
+export PATH="$PWD/build:$PATH"
+healthgate render envoy envoy/healthgate.yaml --wasm '`+envoytest.Wasm(t)+`' --zone eu-1a --cluster app=127.0.0.1:7070 \
+	--listen 127.0.0.1:10000 --admin 127.0.0.1:9901 \
+	--runtime-dir /var/lib/envoy/runtime/current --rtds-file /var/lib/envoy/rtds.yaml -o build/envoy.yaml
+`), "…\n"))
+	r.leave("the application", r.change.Replace("build/demo -app-only"), "…\n")
+	r.leave("Envoy", `"$ENVOY" -c build/envoy.yaml`, "…\n[…] starting main dispatch loop\n…\n")
+	for _, document := range operating {
+		r.read(document)
+	}
+}
+
+// documents lists all of the repository.
+func documents(t testing.TB) []string {
+	t.Helper()
+	var out []string
+	err := filepath.WalkDir(envoytest.Root, func(path string, entry fs.DirEntry, err error) error {
+		if entry.IsDir() && slices.Contains(append(ours, "testdata"), entry.Name()) {
+			return fs.SkipDir
+		}
+		if filepath.Ext(path) == ".md" {
+			name, _ := filepath.Rel(envoytest.Root, path)
+			out = append(out, name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// elsewhere are programs that a document may name in a console block, beside make: they need a cluster, a registry, or
+// a machine for themselves.
+var elsewhere = []string{"kubectl", "istioctl", "docker", "skopeo", "setsid"}
+
+// TestAllIsRead: each block of shell is run by a test of this package, or says that it can't be.
+func TestAllIsRead(t *testing.T) {
+	t.Parallel()
+	read := append([]string{"docs/installation.md", "hostsim/README.md", "README.md"}, operating...)
+	for _, document := range documents(t) {
+		for _, b := range blocks(t, document) {
+			switch b.language {
+			case "sh", "sh until-ctrl-c", "output":
+				if !slices.Contains(read, document) {
+					t.Errorf("%s:%d: no test runs this", document, b.line)
+				}
+			case "console":
+				for line := range strings.Lines(strings.ReplaceAll(b.text, "\\\n", " ")) {
+					words := strings.Fields(line)
+					if words[0] == "make" {
+						cmd := exec.Command("make", "-n", words[1])
+						cmd.Dir = envoytest.Root
+						if out, err := cmd.CombinedOutput(); err != nil {
+							t.Errorf("%s:%d: %s", document, b.line, out)
+						}
+					} else if !slices.Contains(elsewhere, words[0]) {
+						t.Errorf("%s:%d: this can be run: %s", document, b.line, line)
+					}
+				}
+			case "bash", "shell", "zsh", "shell-session":
+				t.Errorf("%s:%d: no test knows %q: it is sh or console", document, b.line, b.language)
+			}
+		}
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
