@@ -17,10 +17,11 @@ var tip = regexp.MustCompile(`^  (\S.*?)(?: {2,}(\d{3}))? {2,}(\S.*)$`)
 func (r *reader) tryGuide(said string) {
 	t := r.t
 	t.Helper()
+	ask := r.change.Replace("curl -i http://127.0.0.1:10000/my-service/healthcheck\n")
 	check := func(status string) {
 		t.Helper()
 		envoytest.Eventually(t, envoytest.Limit, "the check gets "+status, func() error {
-			return r.run(r.change.Replace("curl -i http://127.0.0.1:10000/my-service/healthcheck\n"), "HTTP/1.1 "+status+" …\n…\n")
+			return r.run(ask, "HTTP/1.1 "+status+" …\n…\n")
 		})
 	}
 	for _, command := range []string{"maintenance on", "maintenance off", "status --admin", "--watch"} {

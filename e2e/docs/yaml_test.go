@@ -75,7 +75,8 @@ func (p *parts) read(text string) error {
 	case top["endpoints"] != nil:
 		return valid(text)
 	case top["maintenance"] != nil:
-		return valid("endpoints:\n- name: a\n  paths: [/a]\n  trusted: {cidrs: [192.0.2.1/32]}\n  " + text + "admin: {cluster: a}\n")
+		return valid("endpoints:\n- {name: a, paths: [/a], trusted: {cidrs: [192.0.2.1/32]}, " +
+			strings.TrimSpace(text) + "}\nadmin: {cluster: a}\n")
 	case top["containers"] != nil:
 		return pod(text)
 	case top["resources"] != nil:
@@ -98,30 +99,31 @@ func (p *parts) layer(layer envoytest.Object) {
 // config is an Envoy with all the parts and nothing else.
 func (p *parts) config(t testing.TB) *envoytest.Config {
 	t.Helper()
-	host := func(name string) envoytest.Object {
-		return envoytest.Object{"name": name, "typed_extension_protocol_options": envoytest.Object{
-			"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": envoytest.Any("envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-				envoytest.Object{"explicit_http_config": envoytest.Object{"http2_protocol_options": envoytest.Object{}}}),
+	type object = envoytest.Object
+	host := func(name string) object {
+		const options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+		return object{"name": name, "typed_extension_protocol_options": object{
+			options: envoytest.Any(options, object{"explicit_http_config": object{"http2_protocol_options": object{}}}),
 		}}
 	}
-	text, err := yaml.Marshal(envoytest.Object{
-		"node":            envoytest.Object{"id": "n", "cluster": "c"},
-		"layered_runtime": envoytest.Object{"layers": p.layers},
-		"static_resources": envoytest.Object{
+	hcm := envoytest.Any("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", object{
+		"stat_prefix":  "l",
+		"route_config": object{"virtual_hosts": []any{object{"name": "v", "domains": []any{"*"}, "routes": p.routes}}},
+		"http_filters": []any{object{
+			"name":         "envoy.filters.http.router",
+			"typed_config": envoytest.Any("envoy.extensions.filters.http.router.v3.Router", nil),
+		}},
+	})
+	text, err := yaml.Marshal(object{
+		"node":            object{"id": "n", "cluster": "c"},
+		"layered_runtime": object{"layers": p.layers},
+		"static_resources": object{
 			"clusters": []any{host("app"), host("rtds")},
-			"listeners": []any{envoytest.Object{
+			"listeners": []any{object{
 				"name":    "l",
-				"address": envoytest.Object{"socket_address": envoytest.Object{"address": "127.0.0.1", "port_value": 0}},
-				"filter_chains": []any{envoytest.Object{"filters": []any{envoytest.Object{
-					"name": "envoy.filters.network.http_connection_manager",
-					"typed_config": envoytest.Any("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", envoytest.Object{
-						"stat_prefix":  "l",
-						"route_config": envoytest.Object{"virtual_hosts": []any{envoytest.Object{"name": "v", "domains": []any{"*"}, "routes": p.routes}}},
-						"http_filters": []any{envoytest.Object{
-							"name":         "envoy.filters.http.router",
-							"typed_config": envoytest.Any("envoy.extensions.filters.http.router.v3.Router", nil),
-						}},
-					}),
+				"address": object{"socket_address": object{"address": "127.0.0.1", "port_value": 0}},
+				"filter_chains": []any{object{"filters": []any{object{
+					"name": "envoy.filters.network.http_connection_manager", "typed_config": hcm,
 				}}}},
 			}},
 		},

@@ -50,8 +50,8 @@ Not from the load balancer: the check reaches the application, as any request do
 The text of the maintenance reply is maintenance.body in envoy/healthgate.yaml. This one is what the watchdog said that
 healthgate replaces, hence the "file"; here it is the runtime key healthgate.maintenance.
 
-Ctrl-C stops everything. Below: app = the application, envoy = Envoy and the plugin, log = Envoy's access log, without the
-filter's own answers, of which there is one for each check. docs/watching.md has a log of the failed ones.
+Ctrl-C stops everything. Below: app = the application, envoy = Envoy and the plugin, log = Envoy's access log, without
+the filter's own answers, of which there is one for each check. docs/watching.md has a log of the failed ones.
 
 `)
 }
