@@ -25,8 +25,8 @@ type checks struct {
 	// routeMetadata says that a route had metadata since the last tick: most have none, which costs Envoy less to say
 	// than that there is no such value in it.
 	routeMetadata bool
-	// bareReply is the reply just sent, if Envoy takes its content-type and length away.
-	bareReply *config.Reply
+	// altered is the reply just sent, if Envoy alters its headers: one without a body, or without a content-type.
+	altered *config.Reply
 }
 
 var _ types.HttpContext = (*checks)(nil)
@@ -129,7 +129,7 @@ func (c *checks) answer(allHeaders bool) bool {
 	}
 	a := c.decide(i)
 	host.Increment(p.metrics.checks[i][a.Kind])
-	c.bareReply = nil
+	c.altered = nil
 	if a.Kind == verdict.Shown {
 		p.showStatus()
 		return true
@@ -137,37 +137,50 @@ func (c *checks) answer(allHeaders bool) bool {
 	if a.Reply.Pass {
 		return false
 	}
-	if a.Reply.Body == "" {
-		c.bareReply = a.Reply
+	if a.Reply.Body == "" || a.Reply.ContentType() == "" {
+		c.altered = a.Reply
 	}
 	host.SendLocalResponse(a.Status, details[a.Kind], a.Reply.Body, c.headers[i][a.Kind])
 	return true
 }
 
-// OnHttpResponseHeaders puts back what Envoy takes from a local reply without a body (Http::Utility::prepareLocalReply):
-// its content-type, and its length, without which the answer to HEAD is chunked. The reply comes by right after the
-// request's callback, on the same thread, at this or another of the stream's filters; its details tell it from another
-// stream's response all the same.
-func (c *checks) OnHttpResponseHeaders(int, bool) types.Action {
-	if c.bareReply != nil {
-		c.restore(c.bareReply)
-		c.bareReply = nil
+// OnHttpResponseHeaders undoes what Envoy does to a local reply's headers (Http::Utility::prepareLocalReply). The reply
+// comes by right after the request's callback, on the same thread, at this or another of the stream's filters; its details
+// tell it from another stream's response all the same.
+func (c *checks) OnHttpResponseHeaders(_ int, endOfStream bool) types.Action {
+	if c.altered != nil {
+		host.OpenScratch()
+		if details, ok := host.Property("response\x00code_details"); ok && strings.HasPrefix(details, "healthgate_") {
+			restore(c.altered, host.ResponseHeaders(), endOfStream)
+		}
+		host.CloseScratch()
+		c.altered = nil
 	}
 	return types.ActionContinue
 }
 
-func (c *checks) restore(reply *config.Reply) {
-	host.OpenScratch()
-	details, ok := host.Property("response\x00code_details")
-	own := ok && strings.HasPrefix(details, "healthgate_")
-	host.CloseScratch()
-	if !own {
+// restore gives a response the headers of its reply. Envoy takes the content-type from a reply without a body, and its
+// length, without which the answer to HEAD is chunked; it gives text/plain to a body without a content-type. What the
+// operator's local_reply_config made of the reply, a body or another status, and what a gRPC request gets, stay as they
+// are.
+func restore(reply *config.Reply, response host.Headers, endOfStream bool) {
+	if _, grpc := response.Get("grpc-status"); grpc {
 		return
 	}
-	if len(reply.Headers) > 0 && reply.Headers[0][0] == "content-type" {
-		setResponseHeader("content-type", reply.Headers[0][1])
+	given, typed := response.Get("content-type")
+	if reply.Body != "" {
+		if given == "text/plain" {
+			_ = host.RemoveResponseHeader("content-type") // the reply stands with it
+		}
+		return
 	}
-	if reply.Status != 204 && reply.Status != 304 { // these have no content-length (RFC 9110, section 8.6)
+	if _, sized := response.Get("content-length"); sized || !endOfStream {
+		return // it has a body by now
+	}
+	if contentType := reply.ContentType(); contentType != "" && !typed {
+		setResponseHeader("content-type", contentType)
+	}
+	if status, _ := response.Get(":status"); status != "204" && status != "304" { // no content-length: RFC 9110, section 8.6
 		setResponseHeader("content-length", "0")
 	}
 }

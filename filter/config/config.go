@@ -112,6 +112,14 @@ type Reply struct {
 	Headers     [][2]string // lower-case names, content-type first
 }
 
+// ContentType returns the reply's content-type; "" if it has none.
+func (r *Reply) ContentType() string {
+	if len(r.Headers) == 0 || r.Headers[0][0] != "content-type" {
+		return ""
+	}
+	return r.Headers[0][1]
+}
+
 // Maintenance says what switches an endpoint's maintenance, and what is answered then.
 type Maintenance struct {
 	Keys          []int // indexes into Config.Keys

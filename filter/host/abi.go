@@ -32,6 +32,9 @@ func proxyGetHeaderMapPairs(headerMap uint32, value, size unsafe.Pointer) uint32
 //go:wasmimport env proxy_replace_header_map_value
 func proxyReplaceHeaderMapValue(headerMap uint32, name unsafe.Pointer, nameSize uint32, value unsafe.Pointer, size uint32) uint32
 
+//go:wasmimport env proxy_remove_header_map_value
+func proxyRemoveHeaderMapValue(headerMap uint32, name unsafe.Pointer, nameSize uint32) uint32
+
 //go:wasmimport env proxy_send_local_response
 func proxySendLocalResponse(status uint32, details unsafe.Pointer, detailsSize uint32, body unsafe.Pointer,
 	bodySize uint32, headers unsafe.Pointer, headersSize uint32, grpcStatus int32) uint32

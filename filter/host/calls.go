@@ -79,6 +79,14 @@ func headerMap(kind uint32) Headers {
 	return resultBytes()
 }
 
+// ResponseHeaders returns all headers of the response.
+func ResponseHeaders() Headers { return headerMap(mapResponseHeaders) }
+
+// RemoveResponseHeader takes a header from the response.
+func RemoveResponseHeader(name string) error {
+	return asError(proxyRemoveHeaderMapValue(mapResponseHeaders, pointer(name), length(name)))
+}
+
 // ReplaceResponseHeader sets a header of the response.
 func ReplaceResponseHeader(name, value string) error {
 	return asError(proxyReplaceHeaderMapValue(mapResponseHeaders, pointer(name), length(name), pointer(value), length(value)))

@@ -134,6 +134,39 @@ func TestUntrustedReply(t *testing.T) {
 	}
 }
 
+// TestReplyHeaders: Envoy takes the headers of a reply without a body, which are put back, and gives text/plain to a body
+// without a content-type, which is taken away. Its own form of a reply to a gRPC request stays as it is.
+func TestReplyHeaders(t *testing.T) {
+	t.Parallel()
+	s := newSim(t, `{"endpoints": [
+		{"name": "typed", "paths": ["/typed"], "methods": [], "trusted": {"cidrs": ["10.0.0.0/8"]}},
+		{"name": "untyped", "paths": ["/untyped"], "methods": [], "trusted": {"cidrs": ["10.0.0.0/8"]},
+			"healthy": {"content_type": "", "headers": {"x-a": "b"}}},
+		{"name": "body", "paths": ["/body"], "methods": [], "trusted": {"cidrs": ["10.0.0.0/8"]},
+			"healthy": {"body": "OK", "content_type": ""}},
+		{"name": "none", "paths": ["/none"], "methods": [], "trusted": {"cidrs": ["10.0.0.0/8"]}, "healthy": {"status": 204}}]}`)
+	const grpc = "application/grpc"
+	for _, tt := range []struct{ method, path, sent, contentType, length string }{
+		{"GET", "/typed", "", "text/html", "0"},
+		{"GET", "/untyped", "", "", "0"},
+		{"GET", "/body", "", "", "2"},
+		{"HEAD", "/body", "", "", "2"},
+		{"GET", "/none", "", "text/html", ""},
+		{"POST", "/typed", grpc, grpc, "0"}, // the length is the codec's
+		{"POST", "/untyped", grpc + "+proto", grpc, "0"},
+		{"POST", "/body", grpc, grpc, "0"},
+		{"POST", "/none", grpc, grpc, "0"},
+		{"POST", "/typed", grpc + "-web", "text/html", "0"},
+	} {
+		r := s.Worker(0).Do(&hostsim.Request{Method: tt.method, Path: tt.path, Peer: balancer, Header: hostsim.Header{{"content-type", tt.sent}}})
+		if r.Forwarded || r.Header.Get("content-type") != tt.contentType || r.Header.Get("content-length") != tt.length ||
+			r.Header.Has("content-type") != (tt.contentType != "") || r.Header.Has("grpc-status") != (tt.contentType == grpc) {
+			t.Errorf("%s %s %s: got %d, %q, forwarded %v; want content-type %q and content-length %q", tt.method, tt.path, tt.sent,
+				r.Status, r.Header, r.Forwarded, tt.contentType, tt.length)
+		}
+	}
+}
+
 func TestProbes(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -145,6 +178,7 @@ func TestProbes(t *testing.T) {
 	}{
 		{name: "an error", status: 500, want: 500, log: `status 500`},
 		{name: "its own 504", status: 504, want: 504, log: `status 504`},
+		{name: "a status that HTTP does not have", status: 999, want: 503, log: `status 999`},
 		{name: "a redirect is no success, and no reply", status: 302, want: 503, log: `status 302`},
 		{name: "refused", fault: &hostsim.CalloutFault{Kind: hostsim.CalloutConnectFailure}, want: 503, log: `status 503`},
 		{name: "failed at once", fault: &hostsim.CalloutFault{Kind: hostsim.CalloutInlineFailure}, want: 503,

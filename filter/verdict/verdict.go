@@ -67,8 +67,9 @@ func Decide(c *config.Config, e *config.Endpoint, record *snapshot.Record, maint
 	}
 	if failing := failingProbe(e, record); failing != nil {
 		a := answer(Unhealthy, &e.Unhealthy)
-		if e.Unhealthy.ProbeStatus && failing.Status >= 400 {
-			// A status below 400 would look like success to some load balancers: the configured default stands.
+		if e.Unhealthy.ProbeStatus && failing.Status >= 400 && failing.Status <= 599 {
+			// A status below 400 would look like success to some load balancers, and one above 599 is none of HTTP (RFC 9110,
+			// section 15): the configured default stands.
 			a.Status = failing.Status
 		}
 		return a

@@ -91,6 +91,9 @@ func TestDecide(t *testing.T) {
 		{"probe status 400", func(w *world) { w.sick(400) }, Unhealthy, 400},
 		{"a redirect is no success", func(w *world) { w.sick(399) }, Unhealthy, 503},
 		{"an unexpected 204 is no success", func(w *world) { w.sick(204) }, Unhealthy, 503},
+		{"probe status 599", func(w *world) { w.sick(599) }, Unhealthy, 599},
+		{"a status that HTTP does not have", func(w *world) { w.sick(600) }, Unhealthy, 503},
+		{"the largest of three digits", func(w *world) { w.sick(999) }, Unhealthy, 503},
 		{"fixed status", func(w *world) { w.sick(500); w.e.Unhealthy.ProbeStatus = false }, Unhealthy, 503},
 	} {
 		w := newWorld()
