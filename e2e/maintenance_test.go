@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
 
@@ -81,5 +83,50 @@ func testMaintenanceRoute(t *testing.T, b *bench) {
 		b.balancer.get(t, check).is(t, 503, sorry)
 		b.envoy.SetRuntime(key, "")
 		b.balancer.get(t, check).is(t, 200, "OK")
+	}
+}
+
+// TestRuntimeForms: Envoy shows values of runtime in forms of its own, and in others those that are no text.
+func TestRuntimeForms(t *testing.T) {
+	t.Parallel()
+	a := app.Start(t)
+	c := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
+	// In a layer that is a Struct, a fraction becomes the text of a protobuf message, which differs between Envoys.
+	fraction := func(numerator float64) envoytest.Object {
+		return envoytest.Object{"numerator": numerator, "denominator": "HUNDRED"}
+	}
+	runtime := envoytest.At[envoytest.Object](c.Bootstrap, "layered_runtime")
+	runtime["layers"] = append([]any{envoytest.Object{"name": "fractions", "static_layer": envoytest.Object{
+		"zero": fraction(0), "five": fraction(5), "empty": envoytest.Object{}, "hundred": envoytest.Object{"denominator": "HUNDRED"},
+	}}}, runtime["layers"].([]any)...)
+	want := map[string]bool{"zero": false, "five": true, "empty": false, "hundred": false}
+	listeners := map[string]*envoytest.Listener{}
+	for name := range want {
+		listeners[name] = c.AddListener(name)
+		listeners[name].Change(func(settings envoytest.Object) {
+			envoytest.At[envoytest.Object](settings, "endpoints", 0, "maintenance")["keys"] = []any{name}
+		})
+	}
+	b := start(t, a, c, 1)
+	b.settle(t)
+	for name, on := range want {
+		if on {
+			b.at(listeners[name]).within(t, envoytest.Limit, 503, sorry)
+		} else {
+			b.at(listeners[name]).settle(t)
+		}
+	}
+	for _, value := range []struct{ on, off string }{ // in turn, so that each is seen
+		{strings.Repeat(" ", 300) + "true", `"false"`},
+		{"\xff\xff", `{"numerator": 0, "denominator": "HUNDRED"}`},
+		{`{"numerator": 1, "denominator": "HUNDRED"}`, "numerator: 0\ndenominator: HUNDRED"},
+		{"null", `'off'`},
+		{"[]", "{}"},
+		{" ", ""},
+	} {
+		b.envoy.SetRuntime(key, value.on)
+		b.within(t, envoytest.Limit, 503, sorry)
+		b.envoy.SetRuntime(key, value.off)
+		b.settle(t)
 	}
 }

@@ -1,4 +1,4 @@
-// Package ascii changes the case of names and trims blanks in HTTP's alphabet. Package strings does that for all of
+// Package ascii changes the case of names, trims blanks and shortens texts in HTTP's alphabet. Package strings does that for all of
 // Unicode, which is 24 kB of the standard module and here it would be wrong: its lower case of the Kelvin sign U+212A is
 // "k", for which Envoy and load balancers would not take it.
 package ascii
@@ -37,3 +37,16 @@ func TrimSpace(s string) string {
 }
 
 func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
+
+// Shorten returns a text of at most so many bytes: s, or its beginning and an ellipsis. It cuts no character in two.
+func Shorten(s string, bytes int) string {
+	if len(s) <= bytes {
+		return s
+	}
+	const ellipsis = "…"
+	end := bytes - len(ellipsis)
+	for end > 0 && s[end]&0xc0 == 0x80 { // within a character of UTF-8
+		end--
+	}
+	return s[:end] + ellipsis
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/healthgate/healthgate/filter/ascii"
 	"github.com/healthgate/healthgate/filter/json"
 )
 
@@ -14,7 +15,8 @@ type Entry struct {
 	Reason string // the value of KEY.reason
 }
 
-// maxText bounds the value and reason that are kept of an entry; both are for people to read.
+// maxText bounds the value and reason that are kept of an entry, in bytes. A longer value ends in an ellipsis, with which
+// it says nothing that ParseSwitch knows: it counts as on.
 const maxText = 256
 
 var errShape = errors.New("not the JSON of /runtime?format=json")
@@ -61,8 +63,16 @@ func (r *Reader) Read(document []byte) ([]Entry, error) {
 	return out, nil
 }
 
-// text returns a copy, so that the document is not kept in memory.
-func text(v json.Value) string {
-	s, _ := v.Member("final_value").Text()
-	return strings.Clone(s[:min(len(s), maxText)])
+// text returns a copy, so that the document is not kept in memory. Where there is no text, which Envoy never writes, it is
+// the JSON that stands in its place: that a key cannot be read does not make it empty, which would be off.
+func text(entry json.Value) string {
+	value := entry.Member("final_value")
+	if value == "" {
+		value = entry
+	}
+	s, _ := value.Text()
+	if value.Kind() != json.String {
+		s = string(value)
+	}
+	return strings.Clone(ascii.Shorten(s, maxText))
 }

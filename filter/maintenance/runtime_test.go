@@ -27,14 +27,37 @@ func TestRead(t *testing.T) {
 		{"layers do not decide, the final value does",
 			`{"entries":{"a":{"final_value":"false","layer_values":["true","false"]}}}`,
 			[]Entry{{Set: true, Value: "false"}, {}}},
-		{"a long value is cut", `{"entries":{"a":{"final_value":"` + strings.Repeat("x", 1000) + `"}}}`,
+		{"256 bytes are whole", `{"entries":{"a":{"final_value":"` + strings.Repeat("x", 256) + `"}}}`,
 			[]Entry{{Set: true, Value: strings.Repeat("x", 256)}, {}}},
+		{"a long value is cut", `{"entries":{"a":{"final_value":"` + strings.Repeat("x", 257) + `"}}}`,
+			[]Entry{{Set: true, Value: strings.Repeat("x", 253) + "…"}, {}}},
 		{"a long reason is cut", `{"entries":{"b.reason":{"final_value":"` + strings.Repeat("y", 1000) + `"}}}`,
-			[]Entry{{}, {Reason: strings.Repeat("y", 256)}}},
+			[]Entry{{}, {Reason: strings.Repeat("y", 253) + "…"}}},
+		{"between characters", `{"entries":{"a":{"final_value":"` + strings.Repeat("é", 200) + `"}}}`,
+			[]Entry{{Set: true, Value: strings.Repeat("é", 126) + "…"}, {}}},
+		{"what is no text", `{"entries":{"a":{"final_value":5},"b":[]}}`, []Entry{{Set: true, Value: "5"}, {Set: true, Value: "[]"}}},
+		{"null", `{"entries":{"a":{"final_value":null},"b":null}}`, []Entry{{Set: true, Value: "null"}, {Set: true, Value: "null"}}},
 	} {
 		got, err := NewReader([]string{"a", "b"}).Read([]byte(test.document))
 		if err != nil || !reflect.DeepEqual(got, test.want) {
 			t.Errorf("%s: %+v, %v, want %+v", test.name, got, err, test.want)
+		}
+	}
+}
+
+// What is cut off might have said anything.
+func TestLongValueIsOn(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{
+		strings.Repeat(" ", 300) + "true", strings.Repeat(" ", 300), "false" + strings.Repeat(" ", 300) + "true", strings.Repeat("0", 300),
+		`{\"numerator\": 0` + strings.Repeat(" ", 300) + `5}`, `\"` + strings.Repeat(" ", 300) + `\"`,
+	} {
+		entries, err := NewReader([]string{"a"}).Read([]byte(`{"entries":{"a":{"final_value":"` + value + `"}}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, known := ParseSwitch(entries[0].Value); known || s != (Switch{On: true}) {
+			t.Errorf("%q: %+v, known %t", entries[0].Value, s, known)
 		}
 	}
 }

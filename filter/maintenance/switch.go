@@ -28,10 +28,11 @@ func (s Switch) Active(clock Clock) bool {
 	return s.On && (s.Until == 0 || clock.Wall() < s.Until)
 }
 
-// ParseSwitch reads a runtime key's value: true, yes, on or a number above 0 is on; false, no, off, 0 or nothing is
-// off; an RFC 3339 time is on until then. Anything else is on with known false: whoever typed it wanted maintenance.
+// ParseSwitch reads a runtime key's value: true, yes, on, a number or a fraction above 0 is on; false, no, off, 0 or
+// nothing is off; an RFC 3339 time is on until then. Anything else is on with known false: whoever typed it wanted
+// maintenance.
 func ParseSwitch(value string) (s Switch, known bool) {
-	value = ascii.Lower(ascii.TrimSpace(value))
+	value = ascii.Lower(unquote(value))
 	switch value {
 	case "true", "yes", "on":
 		return Switch{On: true}, true
@@ -41,11 +42,78 @@ func ParseSwitch(value string) (s Switch, known bool) {
 	if positive, ok := number(value); ok {
 		return Switch{On: positive}, true
 	}
+	if positive, ok := fraction(value); ok {
+		return Switch{On: positive}, true
+	}
 	// RFC 3339 wants a capital T and Z, and its section 5.6 lets applications accept small ones.
 	if seconds, nanoseconds, ok := rfc3339.Parse(ascii.Upper(value)); ok {
 		return Switch{On: true, Until: until(seconds, nanoseconds)}, true
 	}
 	return Switch{On: true}, false
+}
+
+// unquote returns a value without the blanks and quotes around it: Envoy shows a file's "false" with its quotes. Blanks
+// alone stay: Envoy shows one for each byte that is no UTF-8 (its Json::sanitize), so who knows what they were.
+func unquote(value string) string {
+	for {
+		trimmed := ascii.TrimSpace(value)
+		last := len(trimmed) - 1
+		switch {
+		case last < 0:
+			return value
+		case last == 0 || trimmed[0] != trimmed[last] || trimmed[0] != '"' && trimmed[0] != '\'':
+			return trimmed
+		}
+		value = trimmed[1:last]
+	}
+}
+
+// fraction reads a FractionalPercent as Envoy shows it, in lower case, and reports whether it is one and above 0. One
+// that was written as text stays as it is, in JSON or YAML. One of a Struct becomes the text of protobuf's DebugString:
+//
+//	goo.gle/debugproto
+//	fields { key: "numerator" value { number_value: 0 } }
+//
+// whose first line is not there before Envoy 1.40. In all of them the names and values stand in the same order, and a
+// numerator that is not there is 0, as in Envoy.
+func fraction(s string) (positive, ok bool) {
+	const marker = "goo.gle/debugproto"
+	marked := strings.HasPrefix(s, marker)
+	if marked {
+		s = s[len(marker):]
+	}
+	field, ok := "", marked || s == "{}"
+	for s != "" {
+		end := 0
+		for end < len(s) && strings.IndexByte(" \t\r\n{}:,\"'", s[end]) < 0 {
+			end++
+		}
+		if end == 0 {
+			s = s[1:]
+			continue
+		}
+		switch word := s[:end]; word {
+		case "fields", "key", "value", "number_value", "string_value":
+		case "numerator", "denominator":
+			if field != "" {
+				return false, false
+			}
+			field, ok = word, true
+		case "hundred", "ten_thousand", "million":
+			if field != "denominator" {
+				return false, false
+			}
+			field = ""
+		default:
+			above, isNumber := number(word)
+			if field != "numerator" || !isNumber {
+				return false, false
+			}
+			field, positive = "", positive || above
+		}
+		s = s[end:]
+	}
+	return positive, ok && field == ""
 }
 
 // number reports whether s is a decimal number, of 0 or more, and whether it is above 0.
@@ -79,12 +147,12 @@ func digits(s string) (positive, ok bool) {
 	return positive, s != ""
 }
 
-// until is the time in Unix nanoseconds, clamped to what Switch.Until can tell: "9999-12-31T23:59:59Z" does not fit into
-// 64 bits, and 0 would mean no end.
+// until is the time in Unix nanoseconds, as far as Switch.Until can tell it: a time that does not fit into 64 bits, from
+// the year 2262 on as in "9999-12-31T23:59:59Z", is no end.
 func until(seconds, nanoseconds int64) int64 {
 	switch {
 	case seconds > math.MaxInt64/int64(duration.Second)-1:
-		return math.MaxInt64
+		return 0
 	case seconds < 0 || seconds == 0 && nanoseconds == 0:
 		return 1
 	}

@@ -28,7 +28,31 @@ func TestParseSwitch(t *testing.T) {
 		{"true", on, true}, {"yes", on, true}, {"on", on, true},
 		{"TRUE", on, true}, {"Yes", on, true}, {" on\n", on, true},
 		{"false", off, true}, {"no", off, true}, {"off", off, true}, {"OFF", off, true}, {" False\t", off, true},
-		{"", off, true}, {"  \n", off, true},
+		{"", off, true},
+		{`"false"`, off, true}, {`'off'`, off, true}, {"'\"false\"'", off, true}, {` " No " `, off, true}, {`"0"`, off, true},
+		{`""`, off, true}, {`"true"`, on, true}, {`'2026-11-21T05:00:00Z'`, Switch{true, at("2026-11-21T05:00:00Z")}, true},
+		// Fractions, as a file or the admin layer has them, and as Envoy prints those of static layers and RTDS.
+		{`{"numerator": 0, "denominator": "HUNDRED"}`, off, true}, {`{"denominator":"TEN_THOUSAND","numerator":0}`, off, true},
+		{`{"numerator": 1, "denominator": "MILLION"}`, on, true}, {`{"numerator": 100}`, on, true}, {`{"numerator":0}`, off, true},
+		{"numerator: 0\ndenominator: HUNDRED", off, true}, {"numerator: 5\ndenominator: HUNDRED\n", on, true},
+		{"{numerator: 0, denominator: HUNDRED}", off, true}, {`{"numerator": "0"}`, off, true}, {`{"numerator": 0.5}`, on, true},
+		{`{"denominator": "HUNDRED"}`, off, true}, {"{}", off, true}, {`'{"numerator": 0}'`, off, true},
+		{debugString("", "numerator", "number_value: 0"), off, true},
+		{debugString("", "denominator", `string_value: "HUNDRED"`, "numerator", "number_value: 0"), off, true},
+		{debugString("goo.gle/debugproto   \n", "denominator", `string_value: "HUNDRED"`, "numerator", "number_value: 0"), off, true},
+		{debugString("goo.gle/debugproto  \n", "denominator", `string_value: "TEN_THOUSAND"`, "numerator", "number_value: 5"), on, true},
+		{debugString("", "denominator", `string_value: "HUNDRED"`), off, true},
+		{debugString("goo.gle/debugproto   \n"), off, true},
+		{debugString("", "numerator", `string_value: "0.5"`), on, true},
+		// What is like one, and is none.
+		{`{"numerator": 0, "x": 1}`, on, false}, {`{"numerator": "no"}`, on, false}, {`{"numerator": -5}`, on, false},
+		{`{"numerator": 0, "denominator": "THOUSAND"}`, on, false}, {`{"numerator":}`, on, false}, {`{"numerator": 0, 1}`, on, false},
+		{`[{"numerator": 0}]`, on, false}, {`{"numerator": {}, "denominator": "HUNDRED"}`, on, false}, {"numerator", on, false},
+		{`{"numerator": 0, "numerator": 5}`, on, true}, {"{", on, false}, {":", on, false}, {"{}{}", on, false}, {"[]", on, false},
+		{"fields", on, false}, {"denominator: 0", on, false}, {"hundred", on, false}, {debugString("", "a", "number_value: 0"), on, false},
+		{"numerator=0", on, false}, {`{"enabled": false}`, on, false}, {"goo.gle/debug", on, false},
+		// Blanks alone are what Envoy shows in the place of bytes that are no UTF-8.
+		{" ", on, false}, {"  \n", on, false}, {`"  "`, on, false}, {`"`, on, false}, {`'off"`, on, false}, {"~", on, false},
 		{"0", off, true}, {"0.0", off, true}, {"00", off, true}, {"-0", off, true}, {"0e5", off, true},
 		{"1", on, true}, {"100", on, true}, {"1e3", on, true}, {"1E3", on, true}, {"0.5", on, true}, {"+1", on, true},
 		{"12345678901234567890123", on, true},
@@ -47,8 +71,10 @@ func TestParseSwitch(t *testing.T) {
 		{"2026-11-21T05:00:00+02:00", Switch{true, at("2026-11-21T03:00:00Z")}, true},
 		{" 2026-11-21T05:00:00-02:00 ", Switch{true, at("2026-11-21T07:00:00Z")}, true},
 		// Times that 64 bits of nanoseconds cannot tell, and the one that would read as "no end".
-		{"9999-12-31T23:59:59Z", Switch{true, math.MaxInt64}, true},
-		{"2263-01-01T00:00:00Z", Switch{true, math.MaxInt64}, true},
+		{"9999-12-31T23:59:59Z", on, true},
+		{"2263-01-01T00:00:00Z", on, true},
+		{"2262-04-11T23:47:15Z", Switch{true, at("2262-04-11T23:47:15Z")}, true},
+		{"2262-04-11T23:47:17Z", on, true},
 		{"1970-01-01T00:00:00Z", Switch{true, 1}, true},
 		{"0001-01-01T00:00:00Z", Switch{true, 1}, true},
 		{"1600-01-01T00:00:00Z", Switch{true, 1}, true},
@@ -57,6 +83,14 @@ func TestParseSwitch(t *testing.T) {
 			t.Errorf("ParseSwitch(%q) = %+v, %t, want %+v, %t", test.value, got, known, test.want, test.known)
 		}
 	}
+}
+
+// debugString is what Envoy's admin shows of a Struct with these fields.
+func debugString(marker string, fields ...string) string {
+	for i := 0; i < len(fields); i += 2 {
+		marker += "fields {\n  key: \"" + fields[i] + "\"\n  value {\n    " + fields[i+1] + "\n  }\n}\n"
+	}
+	return marker
 }
 
 type wall func() int64
@@ -124,7 +158,7 @@ func TestParseMetadata(t *testing.T) {
 }
 
 func FuzzParseSwitch(f *testing.F) {
-	for _, s := range []string{"", "true", "off", "100", "-1", "+inf", "0x10", "9999-12-31T23:59:59Z", "\xff", "1e-400", "."} {
+	for _, s := range []string{"", "true", "off", "100", "-1", "+inf", "0x10", `"'off'"`, "numerator: 0", `{"numerator":0,"denominator":"MILLION"}`, "goo.gle/debugproto ", " ", "9999-12-31T23:59:59Z", "\xff", "1e-400", "."} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
@@ -138,7 +172,7 @@ func FuzzParseSwitch(f *testing.F) {
 		if s.Until < 0 {
 			t.Errorf("%q ends before 1970: %+v", value, s)
 		}
-		if again, k := ParseSwitch(" " + strings.ToUpper(value) + "\n"); isASCII(value) && (again != s || k != known) {
+		if again, k := ParseSwitch(" " + strings.ToUpper(value) + "\n"); isASCII(value) && strings.TrimSpace(value) != "" && (again != s || k != known) {
 			t.Errorf("%q: case or space around it changes %+v to %+v", value, s, again)
 		}
 		ParseMetadata(value)

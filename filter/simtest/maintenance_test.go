@@ -89,6 +89,37 @@ func TestUnrecognizedValueIsOn(t *testing.T) {
 	}
 }
 
+// TestRuntimeValues: what was cut or cannot be read is on, and logged; Envoy's own ways to say 0 are off.
+func TestRuntimeValues(t *testing.T) {
+	t.Parallel()
+	s := newReady(t, watchdog)
+	for _, tt := range []struct {
+		value     string
+		on, known bool
+	}{
+		{strings.Repeat(" ", 300) + "true", true, false},
+		{strings.Repeat(" ", 10), true, false},
+		{"[]", true, false},
+		{`"false"`, false, true},
+		{`{"numerator": 0, "denominator": "HUNDRED"}`, false, true},
+		{`{"numerator": 1, "denominator": "HUNDRED"}`, true, true},
+		{"fields {\n  key: \"numerator\"\n  value {\n    number_value: 0\n  }\n}\n", false, true},
+	} {
+		seen := len(s.stateLog())
+		s.Admin().SetRuntime("maintenance", tt.value)
+		s.Advance(time.Second)
+		if tt.on {
+			s.wantMaintenance()
+		} else {
+			s.wantHealthy()
+		}
+		log := strings.Join(s.stateLog()[seen:], "\n")
+		if logged := strings.Contains(log, "is neither a truth value"); logged == tt.known {
+			t.Errorf("%q: log:\n%s", tt.value, log)
+		}
+	}
+}
+
 func TestRouteMetadata(t *testing.T) {
 	t.Parallel()
 	s := newReady(t, watchdog)
