@@ -68,6 +68,7 @@ their state.
 
 Exit codes: 0, done; 1, something did not come about (an Envoy that could not be reached, a change that did not
 arrive); 2, wrong input, and nothing was changed.`,
+		Version:       thisBuild(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}, newValidate(), newRender(), newSchema(), newMaintenance(), newStatus())
