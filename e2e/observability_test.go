@@ -67,6 +67,10 @@ func testMetrics(t *testing.T, b *bench) {
 			t.Errorf("Prometheus does not get %s", sample)
 		}
 	}
+	build := regexp.MustCompile(`\nhealthgate_build_info\{version="[^"]+",commit="[\w-]+",toolchain="(tiny)?go[0-9.]+"\} 1\n`)
+	if !build.MatchString(page) {
+		t.Errorf("Prometheus does not get which build this is, %s", build)
+	}
 }
 
 // testLog: each change of state that the parts before made was logged once, whatever the number of workers.

@@ -33,6 +33,7 @@ func defineMetrics(c *config.Config) metrics {
 		leaderChanges:  host.DefineCounter("healthgate_leader_changes_total"),
 		unrecognized:   host.DefineCounter("healthgate_runtime_values_unrecognized_total"),
 	}
+	host.Set(host.DefineGauge(buildInfo()), 1)
 	for i := range c.Endpoints {
 		tag := ".endpoint." + c.Endpoints[i].Name
 		var kinds [verdict.Kinds]host.Metric
