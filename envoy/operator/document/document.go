@@ -73,36 +73,18 @@ func Parse(name string, text []byte) (*Document, error) {
 	if err := d.load(text); err != nil {
 		return nil, err
 	}
-	if err := d.read(); err != nil {
-		return nil, err
-	}
-	return d, nil
-}
-
-// read lets the plugin's reader take the nodes.
-func (d *Document) read() error {
 	var err error
 	if d.json, err = d.toJSON(); err != nil {
-		return err
+		return nil, err
 	}
 	if d.Config, err = config.Parse(d.json, standIns); err != nil {
 		var refused *config.Error
 		if !errors.As(err, &refused) {
-			return err
+			return nil, err
 		}
-		return d.Problem(refused.Place, refused.What)
+		return nil, d.Problem(refused.Place, refused.What)
 	}
-	return nil
-}
-
-// With returns the document with other strings at places where there are some.
-func (d *Document) With(values map[string]string) (*Document, error) {
-	out := &Document{File: d.File, root: clone(d.root)}
-	for place, value := range values {
-		_, n := out.find(place)
-		n.Tag, n.Style, n.Value = "!!str", 0, value
-	}
-	return out, out.read()
+	return d, nil
 }
 
 // Problem returns a remark on a place of this document, with its line.

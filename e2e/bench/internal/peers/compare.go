@@ -133,8 +133,8 @@ func tabulate(cases []Case, samples map[string][]Sample) report.Table {
 		Columns: []report.Column{
 			{ID: "rps", Title: "requests/s"},
 			{ID: "rps_ratio", Title: "ratio", Decimals: 2},
-			{ID: "cpu", Title: "CPU, µs/request", Decimals: 1},
-			{ID: "cpu_ratio", Title: "ratio", Decimals: 2},
+			{ID: "cpu", Title: "CPU, µs/request", Decimals: 1, Brief: true},
+			{ID: "cpu_ratio", Title: "ratio", Decimals: 2, Brief: true},
 		},
 		Chart: "rps",
 	}

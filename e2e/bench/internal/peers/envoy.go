@@ -62,9 +62,9 @@ func (f *Fleet) startEnvoy(ctx context.Context, env *bench.Env, appPort int, onO
 	}
 	byRoute(Peer{Name: HealthCheckFilter, Checks: true}, native, healthCheck())
 	byMatcher(Peer{Name: HealthCheckFilter, Checks: true}, native, healthCheck())
-	peer(Peer{Name: directResponse, Brief: true, Checks: true, Answers: "OK"}, native)
-	peer(Peer{Name: "Lua filter", Brief: true, Checks: true, Answers: "OK", knowsSource: true, route: true}, native, lua(env.Root))
-	wasm := Peer{Brief: true, Checks: true, Answers: "OK", knowsSource: true, runtimeKey: true, route: true, asksNodes: true}
+	peer(Peer{Name: directResponse, Checks: true, Answers: "OK"}, native)
+	peer(Peer{Name: "Lua filter", Checks: true, Answers: "OK", knowsSource: true, route: true}, native, lua(env.Root))
+	wasm := Peer{Checks: true, Answers: "OK", knowsSource: true, runtimeKey: true, route: true, asksNodes: true}
 	for _, m := range []struct {
 		name, id string
 		ours     bool
@@ -75,8 +75,9 @@ func (f *Fleet) startEnvoy(ctx context.Context, env *bench.Env, appPort int, onO
 		{"healthgate, TinyGo", "tinygo", true, env.TinyGo(ctx)},
 	} {
 		filter := config.Wasm(m.id, m.built.Path, config.Settings())
-		wasm.Name, wasm.Ours = m.name, m.ours
+		wasm.Name, wasm.Ours, wasm.Brief = m.name, m.ours, m.ours
 		byRoute(wasm, m.built, filter)
+		wasm.Brief = false
 		byMatcher(wasm, m.built, filter)
 		wasm.Name = m.name + ", no gate"
 		peer(wasm, m.built, filter)

@@ -24,7 +24,7 @@ const (
 type Peer struct {
 	Name    string
 	Ours    bool
-	Brief   bool   // the short tables have it
+	Brief   bool   // the short table has it
 	Missing string // why it can't be measured; then nothing below is there
 
 	URL string // without a path

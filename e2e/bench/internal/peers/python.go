@@ -26,9 +26,9 @@ func (f *Fleet) startPython(ctx context.Context, env *bench.Env, appPort int) er
 		Peer
 		app string
 	}{
-		{Peer{Name: "watchdog (Flask, gunicorn)", Brief: true, Checks: true, Answers: "OK", asksNodes: true}, "watchdog:app"},
+		{Peer{Name: "watchdog (Flask, gunicorn)", Checks: true, Answers: "OK", asksNodes: true}, "watchdog:app"},
 		{Peer{Name: FlaskAlone, Passes: true, TrafficBase: FlaskAlone}, "middleware:bare"},
-		{Peer{Name: "WSGI middleware (Flask, gunicorn)", Brief: true, Checks: true, Passes: true, TrafficBase: FlaskAlone, knowsSource: true}, "middleware:application"},
+		{Peer{Name: "WSGI middleware (Flask, gunicorn)", Checks: true, Passes: true, TrafficBase: FlaskAlone, knowsSource: true}, "middleware:application"},
 	} {
 		p.Missing = missing
 		f.Peers = append(f.Peers, &p.Peer)

@@ -16,7 +16,7 @@ const (
 	Data     = "e2e/bench/results.json"
 	picture  = "e2e/bench/results.svg"
 	document = "e2e/bench/README.md" // all tables, between the markers "results"
-	summary  = "README.md"           // the brief ones, between the markers "benchmark"
+	summary  = "README.md"           // the brief one, between the markers "benchmark"
 )
 
 // Publish writes a report into the repository, merged into the one that is there. It refuses figures of a quick run, and

@@ -60,7 +60,7 @@ func TestPublish(t *testing.T) {
 	t.Parallel()
 	root := repository(t)
 	table := report.Table{
-		Section: "a", Title: "Title", Columns: []report.Column{{ID: "x", Title: "x"}}, Chart: "x",
+		Section: "a", Title: "Title", Columns: []report.Column{{ID: "x", Title: "x", Brief: true}}, Chart: "x",
 		Rows: []report.Row{{Name: "long", Cells: map[string]report.Cell{"x": {Value: 1}}}, {Name: "short", Brief: true}},
 	}
 	later := table
@@ -72,7 +72,7 @@ func TestPublish(t *testing.T) {
 	}
 	for path, want := range map[string]map[string]bool{
 		document: {"### Title": true, "### Later": true, "| long | 1 |": true, "| short |": true},
-		summary:  {"Title": true, "Later": true, "long": false, "| short |": true},
+		summary:  {"Title: x": true, "Later: x": true, "long": false, "| short |": true},
 		picture:  {"long": true},
 		Data:     {`"Title"`: true, `"Later"`: true},
 	} {

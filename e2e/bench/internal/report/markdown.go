@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -24,22 +25,34 @@ func (r Report) Markdown(level int) string {
 	return b.String()
 }
 
-// Brief returns the short form: of each table the rows that are marked for it, with its title in the corner.
+// Brief returns the short form: one table of the rows and columns that are marked for it, each table's columns beside
+// those of the others.
 func (r Report) Brief() string {
-	var b strings.Builder
+	var brief Table
 	for _, t := range r.Tables {
-		all := t.Rows
-		t.Rows = nil
-		for _, row := range all {
-			if row.Brief {
-				t.Rows = append(t.Rows, row)
+		if !slices.ContainsFunc(t.Rows, func(row Row) bool { return row.Brief }) {
+			continue
+		}
+		for _, c := range t.Columns {
+			if c.Brief {
+				brief.Columns = append(brief.Columns, Column{ID: t.ID + c.ID, Title: t.Title + ": " + c.Title, Decimals: c.Decimals})
 			}
 		}
-		if len(t.Rows) > 0 {
-			b.WriteString(t.markdown(t.Title) + "\n")
+		for _, row := range t.Rows {
+			if !row.Brief {
+				continue
+			}
+			i := slices.IndexFunc(brief.Rows, func(other Row) bool { return other.Name == row.Name })
+			if i < 0 {
+				i = len(brief.Rows)
+				brief.Rows = append(brief.Rows, Row{Name: row.Name, Ours: row.Ours, Missing: row.Missing, Cells: map[string]Cell{}})
+			}
+			for id, cell := range row.Cells {
+				brief.Rows[i].Cells[t.ID+id] = cell
+			}
 		}
 	}
-	return b.String() + r.Circumstances() + "\n"
+	return brief.Markdown()
 }
 
 // Circumstances returns the machine and the versions, as a paragraph.
@@ -55,11 +68,9 @@ func (r Report) Circumstances() string {
 
 // Markdown returns the table alone. A figure from several samples is the median, with half the distance between the
 // quartiles behind it.
-func (t Table) Markdown() string { return t.markdown("") }
-
-func (t Table) markdown(corner string) string {
+func (t Table) Markdown() string {
 	var b strings.Builder
-	b.WriteString(strings.TrimSpace("| "+corner) + " |")
+	b.WriteString("| |")
 	rule := "|---|"
 	for _, c := range t.Columns {
 		fmt.Fprintf(&b, " %s |", c.Title)

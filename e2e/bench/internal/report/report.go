@@ -52,6 +52,7 @@ type Column struct {
 	ID       string `json:"id"`
 	Title    string `json:"title"` // with its unit
 	Decimals int    `json:"decimals"`
+	Brief    bool   `json:"brief,omitempty"` // the short form has it
 }
 
 // Row is a thing compared.
@@ -60,7 +61,7 @@ type Row struct {
 	Cells   map[string]Cell `json:"cells,omitempty"`   // by the column's ID; one that is not there was not to be measured
 	Missing string          `json:"missing,omitempty"` // why nothing of it was measured
 	Ours    bool            `json:"ours,omitempty"`    // it is healthgate: tables and picture set it off
-	Brief   bool            `json:"brief,omitempty"`   // the short form of the table has it
+	Brief   bool            `json:"brief,omitempty"`   // the short form has it
 }
 
 // Cell is a figure.

@@ -19,7 +19,7 @@ func example() Report {
 	t := table("checks", "checks")
 	t.About, t.Chart, t.Commit = "How it was measured.", "rps", "abc"
 	t.Measured = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	t.Columns = []Column{{"rps", "requests/s", 0}, {"ratio", "ratio", 2}}
+	t.Columns = []Column{{ID: "rps", Title: "requests/s"}, {ID: "ratio", Title: "ratio", Decimals: 2, Brief: true}}
 	t.Rows = []Row{
 		{Name: "first", Cells: map[string]Cell{"rps": Sampled([]float64{9000, 10000, 11000}), "ratio": {Value: 1}}},
 		{Name: "a <b> & c", Ours: true, Cells: map[string]Cell{"rps": {Value: 1234567}}},
@@ -55,14 +55,18 @@ Measured 2026-01-02 at commit abc.
 
 func TestBrief(t *testing.T) {
 	t.Parallel()
-	r := example()
-	r.Tables[0].Rows[1].Brief = true
-	r.Tables = append(r.Tables, table("other", "has no brief row"))
-	const want = `| checks | requests/s | ratio |
+	checks := example().Tables[0]
+	checks.Rows[0].Brief, checks.Rows[1].Brief = true, true
+	checks.Rows[1].Cells["ratio"] = Cell{Value: 0.5}
+	traffic := example().Tables[0]
+	traffic.ID, traffic.Title = "traffic", "traffic"
+	traffic.Rows = []Row{{Name: "only here", Brief: true, Cells: map[string]Cell{"ratio": {Value: 1}}}, checks.Rows[1], {Name: "not brief"}}
+	r := Report{Tables: []Table{checks, traffic, example().Tables[0]}} // the last has no brief row
+	const want = `| | checks: ratio | traffic: ratio |
 |---|---:|---:|
-| **a <b> & c** | 1,234,567 | |
-
-Measured on 2 × Some CPU with 8 GB of memory, Some OS, Linux 6.1; Envoy 1.40.0, wrk 4.1.0.
+| first | 1.00 | |
+| **a <b> & c** | 0.50 | 0.50 |
+| only here | | 1.00 |
 `
 	if got := r.Brief(); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
