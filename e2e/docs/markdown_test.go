@@ -26,6 +26,9 @@ func blocks(t testing.TB, document string) []block {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if m := indented.Find(fence.ReplaceAll(text, nil)); m != nil {
+		t.Errorf("%s: give this a fence and a language: %s", document, m)
+	}
 	var out []block
 	for _, m := range fence.FindAllSubmatchIndex(text, -1) {
 		indent, language, body := string(text[m[2]:m[3]]), string(text[m[4]:m[5]]), string(text[m[6]:m[7]])
@@ -37,6 +40,9 @@ func blocks(t testing.TB, document string) []block {
 	}
 	return out
 }
+
+// indented matches a block of code without a fence, whose language can't be told.
+var indented = regexp.MustCompile(`\n\n {4}[^\s*-].*`)
 
 // What differs from run to run.
 var (
