@@ -7,9 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/healthgate/healthgate/envoy/operator/document"
-	"github.com/healthgate/healthgate/envoy/operator/lint"
 )
 
 func read(t *testing.T, path string) string {
@@ -91,26 +88,5 @@ func written(value any) string {
 		return strings.ReplaceAll(fmt.Sprint(value), " ", ", ")
 	default:
 		return fmt.Sprint(value)
-	}
-}
-
-// TestConfigurations: `healthgate validate` accepts each whole configuration that a document prints, without a warning.
-func TestConfigurations(t *testing.T) {
-	t.Parallel()
-	for _, file := range []string{"configuration.md"} {
-		blocks := regexp.MustCompile("(?ms)^```yaml\n(endpoints:.*?)^```$").FindAllStringSubmatch(read(t, file), -1)
-		if len(blocks) == 0 {
-			t.Errorf("%s has no configuration", file)
-		}
-		for _, block := range blocks {
-			d, err := document.Parse(file, []byte(block[1]))
-			if err != nil {
-				t.Errorf("%v in\n%s", err, block[1])
-				continue
-			}
-			for _, warning := range lint.Check(d) {
-				t.Errorf("%v in\n%s", warning, block[1])
-			}
-		}
 	}
 }
