@@ -13,8 +13,7 @@ FUZZTIME ?= 30s
 # The newest Envoy is the one that scripts/get-envoy takes by itself.
 MATRIX := 1.36.4 1.37.0 1.38.2 1.39.3
 
-LINTER_VERSION := v2.15.0
-LINTER := .tools/golangci-lint-$(LINTER_VERSION)/golangci-lint
+LINTERS := .tools/linters
 
 # Packages under e2e/ that have a target of their own: they need more than Go and an Envoy, or longer.
 OWN_TARGET := /e2e/(conformance|lb|watch|soak|istio)(/|$$)
@@ -81,18 +80,27 @@ sim: filter ## the filter without Envoy: on hostsim, with the demo application a
 envoy: ## get an Envoy and print its path
 	@scripts/get-envoy $(HEALTHGATE_ENVOY_VERSION)
 
-test: lint test-unit test-e2e ## vet, linter, unit tests and the tests on a real Envoy
+test: first-test lint test-unit test-e2e ## vet, linters, unit tests and the tests on a real Envoy
 
-lint: $(LINTER) ## go vet and golangci-lint
-	$(GO) vet ./...
-	GOOS=wasip1 GOARCH=wasm $(GO) vet ./filter/...
-	$(LINTER) run ./...
-	GOOS=wasip1 GOARCH=wasm $(LINTER) run ./filter/...
+.PHONY: first-test
+first-test:
+	@[ -d $(LINTERS) ] || echo "the first time, this fetches about 130 MB, compiles for some minutes and keeps 2 GB of modules and caches"
 
-# Built by Go and not fetched as a binary, so that Go's checksum database vouches for it.
-$(LINTER): | check-go
-	@echo "building golangci-lint $(LINTER_VERSION): once, about two minutes"
-	@GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTER_VERSION)
+lint: check-go ## go vet, gofmt, staticcheck, revive and other linters
+	@[ -d $(LINTERS) ] || echo "building the linters: once, about a minute; their first run takes another two"
+	@GOBIN=$(CURDIR)/$(LINTERS) $(GO) -C scripts/lint install . tool
+	@unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l envoy e2e filter hostsim scripts) && \
+		[ -z "$$unformatted" ] || { echo "not as gofmt would have it:" $$unformatted >&2; exit 1; }
+	$(call lint_packages,,./...)
+	$(call lint_packages,GOOS=wasip1 GOARCH=wasm,./filter/...)
+	$(LINTERS)/misspell -error *.md docs envoy e2e filter hostsim scripts
+
+define lint_packages
+$(1) $(GO) vet $(2)
+	$(1) $(LINTERS)/lint $(2)
+	$(1) $(LINTERS)/ineffassign $(2)
+	$(1) $(LINTERS)/revive -config scripts/lint/revive.toml -set_exit_status $(2)
+endef
 
 test-unit: filter filter-faults check-race ## all tests that need no Envoy, with the race detector
 	$(GO) test $(RACE) $$($(GO) list ./... | grep -v /e2e)
@@ -183,7 +191,7 @@ guests: check-go ## build the plugins of other SDKs in hostsim/testdata/guests a
 fuzz: check-go ## fuzz each fuzz test for FUZZTIME (30s)
 	@scripts/fuzz $(FUZZTIME)
 
-clean: ## remove what was built, and the disk layer of make run; keep Envoy and the linter
+clean: ## remove what was built, and the disk layer of make run; keep Envoy and the tools
 	rm -rf build
 
 check-go:

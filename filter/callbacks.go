@@ -2,6 +2,8 @@
 
 package main
 
+//lint:file-ignore U1000 the host calls these, through go:wasmexport
+
 import (
 	"slices"
 

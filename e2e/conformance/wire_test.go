@@ -38,7 +38,7 @@ func readMessage(r *bufio.Reader, response bool, bodiless func(m *message) bool)
 	m := &message{start: start}
 	m.header, err = readFields(r)
 	if m.cut = err != nil; m.cut {
-		return m, nil //nolint:nilerr // a message that was cut off is a result to compare
+		return m, nil // a message that was cut off is a result to compare
 	}
 	length, sized := m.get("content-length")
 	encoding, _ := m.get("transfer-encoding")

@@ -2,6 +2,8 @@
 
 package host
 
+//lint:file-ignore U1000 the host calls these, through go:wasmexport
+
 import "unsafe"
 
 // The host allocates what it returns through the module's proxy_on_memory_allocate. While scratch is open that memory

@@ -69,7 +69,7 @@ func measure(ctx context.Context, env *bench.Env) ([]report.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer e.Stop() //nolint:errcheck // it was measured
+	defer func() { _ = e.Stop() }() // it was measured
 	for _, r := range rows {
 		for _, l := range r.lanes {
 			if err := envoys.Until(ctx, limit, l.url, http.StatusOK, "OK"); err != nil {
