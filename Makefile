@@ -28,8 +28,8 @@ FILTER_BUILD := GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildvcs=false -l
 
 # custommalloc keeps TinyGo from exporting malloc, which Envoy would prefer to proxy_on_memory_allocate: TinyGo's malloc
 # pins every buffer in a map that nothing ever empties. The plugin has no goroutines, so it needs no scheduler.
-TINYGO ?= tinygo
-TINYGO_BUILD = $(TINYGO) build -target=wasip1 -buildmode=c-shared -scheduler=none -no-debug -tags=custommalloc
+TINYGO_BUILD = tinygo=$$(scripts/get-tinygo) && \
+	$$tinygo build -target=wasip1 -buildmode=c-shared -scheduler=none -no-debug -tags=custommalloc
 
 export HEALTHGATE_ENVOY_VERSION
 
@@ -51,7 +51,7 @@ build/healthgate_faults.wasm: $(FILTER_SOURCES) | check-go
 	@echo "building $@"
 	@$(FILTER_BUILD) -tags=healthgate_faults -o $@ ./filter
 
-filter-tinygo: build/healthgate-tinygo.wasm ## build the plugin with TinyGo ($TINYGO or the PATH), build/healthgate-tinygo.wasm
+filter-tinygo: build/healthgate-tinygo.wasm ## build the plugin with TinyGo, build/healthgate-tinygo.wasm; on Debian and Ubuntu, get TinyGo first
 
 build/healthgate-tinygo.wasm: $(FILTER_SOURCES) | check-go
 	@echo "building $@"
@@ -171,10 +171,8 @@ bench-publish: ## put the figures of the last make bench into the documents
 	@$(GO) run ./e2e/bench/cmd/bench -publish
 
 .PHONY: dist dist-check
-dist: filter ## make build/dist: the plugin, its OCI image for Istio, the examples, SHA-256 sums; the small build too with a TinyGo
-	@tinygo=; if command -v "$${TINYGO:-tinygo}" >/dev/null; then $(MAKE) filter-tinygo && tinygo=build/healthgate-tinygo.wasm; \
-	else echo "no TinyGo (install it, or set TINYGO): build/dist is without the small build"; fi && \
-	$(GO) run ./envoy/cmd/dist -tinygo "$$tinygo"
+dist: filter filter-tinygo ## make build/dist: both builds of the plugin, OCI images of them for Istio, the examples, SHA-256 sums
+	@$(GO) run ./envoy/cmd/dist -tinygo build/healthgate-tinygo.wasm
 	@echo "build/dist is ready; push an image of it: skopeo copy oci:build/dist/oci:standard docker://REGISTRY/healthgate:TAG"
 
 dist-check: ## make dist in two other folders, from nothing, and compare what comes out byte for byte

@@ -72,8 +72,8 @@ func (e *Env) Healthgate() Artifact {
 func (e *Env) TinyGo(ctx context.Context) Artifact {
 	a := e.run(ctx, "build/healthgate-tinygo.wasm", "make", "--no-print-directory", "filter-tinygo")
 	if a.Missing == "" {
-		// It may be gone since it built what is there.
-		if words := strings.Fields(FirstLine(ctx, cmp.Or(os.Getenv("TINYGO"), "tinygo"), "version")); len(words) > 2 {
+		tinygo := FirstLine(ctx, filepath.Join(e.Root, "scripts", "get-tinygo"))
+		if words := strings.Fields(FirstLine(ctx, tinygo, "version")); len(words) > 2 {
 			e.Used("TinyGo", words[2])
 		}
 	}
