@@ -75,7 +75,8 @@ func installPython(ctx context.Context, env *bench.Env) (python, missing string)
 		env.Logf("installing Flask and gunicorn into %s", home)
 		for _, command := range [][]string{
 			{"python3", "-m", "venv", "--clear", home},
-			{python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r", requirements},
+			{python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
+				"--only-binary", ":all:", "--require-hashes", "-r", requirements},
 		} {
 			if out, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput(); err != nil {
 				return "", fmt.Sprintf("%s: %v: %s", strings.Join(command[:3], " "), err, bench.LastLine(out))
@@ -88,7 +89,7 @@ func installPython(ctx context.Context, env *bench.Env) (python, missing string)
 	env.Used("Python", strings.TrimPrefix(bench.FirstLine(ctx, python, "--version"), "Python "))
 	for _, name := range []string{"Flask", "gunicorn"} {
 		_, rest, _ := strings.Cut(string(text), "\n"+name+"==")
-		version, _, _ := strings.Cut(rest, "\n")
+		version, _, _ := strings.Cut(rest, " ")
 		env.Used(name, version)
 	}
 	return python, ""
