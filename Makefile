@@ -13,6 +13,9 @@ FUZZTIME ?= 30s
 # The newest Envoy is the one that scripts/get-envoy takes by itself.
 MATRIX := 1.36.4 1.37.0 1.38.2 1.39.3
 
+# Programs such as Debian's HAProxy are where an ordinary user's PATH does not lead.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
 LINTERS := .tools/linters
 
 # Packages under e2e/ that have a target of their own: they need more than Go and an Envoy, or longer.
@@ -109,43 +112,45 @@ test-unit: filter filter-faults check-race ## all tests that need no Envoy, with
 test-e2e: filter filter-faults check-race ## the tests on a real Envoy (the newest, or HEALTHGATE_ENVOY_VERSION)
 	$(GO) test $(RACE) -count=1 -timeout 30m -v $$($(GO) list ./e2e/... | grep -vE '$(OWN_TARGET)')
 
-test-tinygo: filter-tinygo build/healthgate-tinygo_faults.wasm ## the tests that load a .wasm, on the small build
+test-tinygo: need-haproxy filter-tinygo build/healthgate-tinygo_faults.wasm ## the tests that load a .wasm, on the small build
 	HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm \
 	HEALTHGATE_FAULTY_WASM=$(CURDIR)/build/healthgate-tinygo_faults.wasm \
 		$(GO) test -count=1 -timeout 30m ./filter/simtest $$($(GO) list ./e2e/... | grep -vE '$(OWN_TARGET)')
 	HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm \
 		$(GO) test -count=1 -timeout 10m -v -run TestConformance ./e2e/conformance -cases '^filter '
-	@if command -v haproxy >/dev/null; then $(MAKE) test-lb RACE= HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm; \
-	else echo "no HAProxy on this machine (Debian, Ubuntu: apt-get install haproxy): make test-lb did not run on the small build"; fi
+	$(MAKE) test-lb RACE= HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm
 
 # make soak CHECKS=200000 IDLE=10s BUILDS=healthgate only shows that all works.
 .PHONY: soak
 CHECKS ?= 10000000
 IDLE ?= 20m
 BUILDS ?= healthgate healthgate-tinygo
-soak: $(BUILDS:%=build/%.wasm) ## an hour on a real Envoy, 10 million checks on each build: memory must stay flat; needs wrk and TinyGo
+soak: need-wrk $(BUILDS:%=build/%.wasm) ## an hour on a real Envoy, 10 million checks on each build: memory must stay flat; needs wrk
 	@for build in $(BUILDS); do \
 		HEALTHGATE_WASM=$(CURDIR)/build/$$build.wasm \
 		$(GO) test -count=1 -v -timeout 6h ./e2e/soak -checks $(CHECKS) -idle $(IDLE) || exit 1; \
 	done
 
 .PHONY: test-watch screenshot
-test-watch: filter filter-faults check-race ## a real Prometheus, its alerts, the dashboard and the status page (Debian: apt-get install prometheus chromium)
+test-watch: need-prometheus need-promtool need-chromium filter filter-faults check-race ## a real Prometheus, its alerts, the dashboard and the status page (Debian: apt-get install prometheus chromium)
 	$(GO) test $(RACE) -count=1 -timeout 10m -v ./e2e/watch
 
 SCREENSHOTS ?= docs
-screenshot: filter ## take the pictures of the status page in docs/ anew (Debian: apt-get install chromium)
+screenshot: need-chromium filter ## take the pictures of the status page in docs/ anew (Debian: apt-get install chromium)
 	@$(GO) build -o build/demo ./envoy/cmd/demo
 	@scripts/screenshot '$(SCREENSHOTS)'
 
 # make test-lb HEALTHGATE_WASM=$PWD/build/healthgate-tinygo.wasm tests that build, as the other suites do.
-test-lb: filter check-race ## two Envoys behind a real HAProxy, under load (Debian: apt-get install haproxy)
+test-lb: need-haproxy filter check-race ## two Envoys behind a real HAProxy, under load (Debian: apt-get install haproxy)
 	$(GO) test $(RACE) -count=1 -timeout 10m -v ./e2e/lb
 
 .PHONY: test-istio
-test-istio: filter check-race ## the rendered manifests through a control plane of Istio (needs Go 1.26; builds it once, minutes)
-	@scripts/get-istio >/dev/null
+test-istio: istio filter check-race ## the rendered manifests through a control plane of Istio (needs Go 1.26; builds it once, minutes)
 	$(GO) test $(RACE) -count=1 -timeout 20m -v ./e2e/istio
+
+.PHONY: istio
+istio:
+	@scripts/get-istio >/dev/null
 
 test-matrix: filter ## the tests on a real Envoy, for each older version
 	@for version in $(MATRIX); do \
@@ -163,7 +168,7 @@ conformance-table: filter ## write what the conformance cases cover, and where h
 
 .PHONY: bench bench-publish
 # make bench SECTIONS=checks QUICK=1 measures these sections alone, and only to see that all works.
-bench: filter ## measure the filter beside what else answers health checks (SECTIONS, ROUNDS, QUICK=1); needs wrk
+bench: need-wrk filter ## measure the filter beside what else answers health checks (SECTIONS, ROUNDS, QUICK=1); needs wrk
 	@$(GO) build -o build/bench/bench ./e2e/bench/cmd/bench
 	@build/bench/bench -sections '$(SECTIONS)' $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(QUICK),-quick) $(if $(LOCK),-lock '$(LOCK)')
 
@@ -195,6 +200,13 @@ clean: ## remove what was built, and the disk layer of make run; keep Envoy and 
 check-go:
 	@command -v $(GO) >/dev/null || { echo "Go is missing: install Go 1.25 or newer, https://go.dev/dl" >&2; exit 1; }
 	@$(GO) list -m >/dev/null || { echo "Go is too old or go.mod can't be read, see above. This needs Go 1.25 or newer, https://go.dev/dl" >&2; exit 1; }
+
+# need-PROGRAM comes first where a target needs more than Go, so that nothing is built in vain.
+PACKAGE_promtool := prometheus
+PROGRAM_chromium := $(CHROMIUM)
+need-%:
+	@command -v $(or $(PROGRAM_$*),$*) >/dev/null || { \
+		echo "$(or $(PROGRAM_$*),$*) is missing: install it (Debian, Ubuntu: apt-get install $(or $(PACKAGE_$*),$*))" >&2; exit 1; }
 
 check-race: check-go
 	@[ -z "$(RACE)" ] || command -v $$($(GO) env CC | cut -d' ' -f1) >/dev/null || { \
