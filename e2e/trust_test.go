@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"strconv"
 	"testing"
 
@@ -114,6 +115,23 @@ func keep(value string) func(*envoytest.Listener) {
 	}
 }
 
+// demand returns an edit that demands a header of the check's endpoint.
+func demand(matcher string) func(*envoytest.Listener) {
+	return func(l *envoytest.Listener) {
+		l.Change(func(s envoytest.Object) {
+			envoytest.At[envoytest.Object](s, "endpoints", 0)["headers"] = []any{envoytest.Parse(matcher)}
+		})
+	}
+}
+
+// crowdOfHeaders is as many as the plugin does not read all at once, unless it must.
+func crowdOfHeaders() (headers []string) {
+	for i := range 20 {
+		headers = append(headers, fmt.Sprintf("X-More-%d: s3cret", i))
+	}
+	return headers
+}
+
 var doors = []door{
 	{"shipped", func(*envoytest.Listener) {}, []ask{
 		{trusted, nil, answered},
@@ -181,12 +199,32 @@ var doors = []door{
 		{untrusted, nil, refused},
 		{untrusted, []string{"X-Forwarded-For: " + trusted}, refused},
 	}},
-	{"user agent", func(l *envoytest.Listener) {
-		l.Change(func(s envoytest.Object) {
-			envoytest.At[envoytest.Object](s, "endpoints", 0)["headers"] =
-				[]any{envoytest.Parse(`{"name": "User-Agent", "prefix": "ELB-HealthChecker/"}`)}
-		})
-	}, []ask{
+	{"a header twice", demand(`{"name": "X-Check", "exact": "s3cret"}`), []ask{
+		{trusted, []string{"X-Check: s3cret"}, answered},
+		{trusted, []string{"X-Check: s3cret", "X-Check: no"}, passes},
+		{trusted, []string{"X-Check: no", "X-Check: s3cret"}, passes},
+		{trusted, []string{"X-Check: s3cret", "x-check: s3cret"}, passes},
+		{trusted, append(crowdOfHeaders(), "X-Check: s3cret", "X-Check: no"), passes},
+		{trusted, append(crowdOfHeaders(), "X-Check: s3cret"), answered},
+	}},
+	{"values are joined", demand(`{"name": "X-Check", "exact": "a,,b"}`), []ask{
+		{trusted, []string{"X-Check: a", "X-Check:", "X-Check: b"}, answered},
+		{trusted, []string{"X-Check: a,,b"}, answered},
+		{trusted, []string{"X-Check: a", "X-Check: b"}, passes},
+	}},
+	{"the host as a header", demand(`{"name": "Host", "exact": "shop.example"}`), []ask{
+		{trusted, nil, answered},
+		{trusted, nil, answered},
+		{trusted, crowdOfHeaders(), answered},
+		{trusted, crowdOfHeaders(), answered},
+	}},
+	{"another host as a header", demand(`{"name": "host", "prefix": "lb."}`), []ask{
+		{trusted, nil, passes},
+		{trusted, nil, passes},
+		{trusted, crowdOfHeaders(), passes},
+		{trusted, []string{"X-Host: lb.example", "X-Forwarded-Host: lb.example"}, passes},
+	}},
+	{"user agent", demand(`{"name": "User-Agent", "prefix": "ELB-HealthChecker/"}`), []ask{
 		{trusted, []string{"User-Agent: ELB-HealthChecker/2.0"}, answered},
 		{trusted, []string{"User-Agent: Mozilla/5.0"}, passes},
 		{trusted, nil, passes},

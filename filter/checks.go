@@ -84,10 +84,15 @@ var details = [verdict.Kinds]string{
 
 // request is match.Request on the current stream.
 type request struct {
-	all host.Headers // nil to read them one by one
+	all host.Headers // nil until all are read
 }
 
+// Header reads a single header only if it is a pseudo-header, which comes once at most: of other headers the host gives
+// the first value alone.
 func (r *request) Header(name string) (string, bool) {
+	if r.all == nil && name[0] != ':' {
+		r.all = host.RequestHeaders()
+	}
 	if r.all != nil {
 		return r.all.Get(name)
 	}

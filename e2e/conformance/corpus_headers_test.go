@@ -57,6 +57,28 @@ var headerCases = slices.Concat(
 			request_headers get_header_map_pairs 0`, Steps: fieldsRequest},
 		{Name: "response status change", Script: `
 			response_headers replace_header_map_value 2 ":status" "418"`, Steps: fieldsRequest},
+		{Name: "request host", Script: `
+			request_headers get_header_map_value 0 "host"
+			request_headers get_header_map_value 0 "Host"
+			request_headers get_property "request\x00headers\x00host"
+			request_headers replace_header_map_value 0 "host" "elsewhere"
+			request_headers get_header_map_value 0 ":authority"
+			request_headers get_header_map_value 0 "host"
+			request_headers get_header_map_pairs 0
+			response_headers add_header_map_value 2 "host" "response"
+			response_headers get_header_map_value 2 "host"
+			response_headers get_header_map_value 2 ":authority"`, Steps: fieldsRequest},
+		{Name: "request host missing", Script: `
+			request_headers remove_header_map_value 0 "host"
+			request_headers get_header_map_value 0 ":authority"
+			request_headers get_header_map_value 0 "host"
+			request_headers get_header_map_pairs 0`, Steps: fieldsRequest},
+		{Name: "request header twice", Script: `
+			request_headers get_header_map_value 0 "x"
+			request_headers get_property "request\x00headers\x00x"
+			request_headers get_property "request\x00headers\x00cookie"
+			request_headers get_property "request\x00headers\x00user-agent"
+			request_headers get_header_map_pairs 0`, Steps: fieldsRequest},
 		{Name: "path missing", Script: `
 			request_headers remove_header_map_value 0 ":path"`, Steps: fieldsRequest},
 		{Name: "method missing", Script: `

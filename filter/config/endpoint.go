@@ -82,6 +82,9 @@ func (r *endpointReader) header(v json.Value, place string) HeaderMatcher {
 	name := o.needStr("name")
 	o.fail("name", checkToken(name))
 	m := HeaderMatcher{Name: ascii.Lower(name), IgnoreCase: o.boolean("ignore_case")}
+	if m.Name == "host" {
+		m.Name = ":authority" // what Envoy makes of it
+	}
 	given := 0
 	for kind, field := range []string{Exact: "exact", Prefix: "prefix", Suffix: "suffix", Contains: "contains"} {
 		if !o.has(field) {

@@ -55,7 +55,7 @@ func Property(path string) (string, bool) {
 	return resultText(), true
 }
 
-// RequestHeader returns a request header, its values joined with commas.
+// RequestHeader returns the first value of a request header.
 func RequestHeader(name string) (string, bool) {
 	if proxyGetHeaderMapValue(mapRequestHeaders, pointer(name), length(name), resultValue, resultSize) != statusOK {
 		return "", false

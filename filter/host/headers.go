@@ -11,23 +11,35 @@ import (
 // Headers is a header map as proxy-wasm serializes it; EncodeHeaders has its form.
 type Headers []byte
 
-// Get returns the first value of a header.
-func (h Headers) Get(name string) (string, bool) {
+// Get returns the value of a header. Several values are one, joined with commas (RFC 9110, section 5.3); a name that
+// starts with a colon, a pseudo-header's, has at most one.
+func (h Headers) Get(name string) (value string, ok bool) {
 	if len(h) < 4 {
 		return "", false
 	}
+	var joined []byte
 	pairs := int(binary.LittleEndian.Uint32(h))
 	text := 4 + 8*pairs
 	for i := 4; i < 4+8*pairs; i += 8 {
 		nameSize := int(binary.LittleEndian.Uint32(h[i:]))
 		valueSize := int(binary.LittleEndian.Uint32(h[i+4:]))
-		value := text + nameSize + 1
+		valueAt := text + nameSize + 1
 		if nameSize == len(name) && h.text(text, nameSize) == name {
-			return h.text(value, valueSize), true
+			next := h.text(valueAt, valueSize)
+			if ok {
+				if joined == nil {
+					joined = []byte(value)
+				}
+				joined = append(append(joined, ','), next...)
+				next = unsafe.String(&joined[0], len(joined))
+			}
+			if value, ok = next, true; name != "" && name[0] == ':' {
+				break
+			}
 		}
-		text = value + valueSize + 1
+		text = valueAt + valueSize + 1
 	}
-	return "", false
+	return value, ok
 }
 
 // text returns a part of the map without a copy.

@@ -17,6 +17,12 @@ func TestHeaders(t *testing.T) {
 			t.Errorf("Get(%q) = %q, %v; want %q, %v", tt.name, value, found, tt.value, tt.found)
 		}
 	}
+	repeated := EncodeHeaders([][2]string{{":path", "/"}, {"a", "1"}, {"b", ""}, {"a", "2"}, {"aa", "x"}, {"b", ""}, {"a", "3"}, {":path", "/b"}})
+	for name, want := range map[string]string{"a": "1,2,3", "b": ",", "aa": "x", ":path": "/"} {
+		if value, found := repeated.Get(name); value != want || !found {
+			t.Errorf("repeated: Get(%q) = %q, %v; want %q", name, value, found, want)
+		}
+	}
 	if got := string(EncodeHeaders(nil)); got != "\x00\x00\x00\x00" {
 		t.Errorf("no headers: %q", got)
 	}

@@ -11,7 +11,7 @@ import (
 
 // Request gives the parts of a request that an endpoint may look at.
 type Request interface {
-	// Header returns a request header or pseudo-header, several values joined with commas as Envoy does.
+	// Header returns a request header or pseudo-header, several values joined with commas.
 	Header(name string) (value string, ok bool)
 }
 

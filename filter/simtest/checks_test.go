@@ -2,6 +2,7 @@ package simtest
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -121,6 +122,66 @@ func TestPeers(t *testing.T) {
 				t.Errorf("got %d, forwarded %v", r.Status, r.Forwarded)
 			}
 		})
+	}
+}
+
+// A header that comes several times is one value, however the request is read: that depends on the number of headers and
+// on the request before.
+func TestHeadersThatComeTwice(t *testing.T) {
+	t.Parallel()
+	matching := func(matcher string) *sim {
+		return newSim(t, `{"endpoints": [{"name": "e", "paths": ["/hc"], "trusted": {"cidrs": ["10.0.0.0/8"]}, "headers": [`+matcher+`]}]}`)
+	}
+	for _, tt := range []struct {
+		matcher  string
+		values   []string // of x-check
+		answered bool
+	}{
+		{`{"name": "x-check", "exact": "s3cret"}`, []string{"s3cret"}, true},
+		{`{"name": "x-check", "exact": "s3cret"}`, []string{"s3cret", "no"}, false},
+		{`{"name": "x-check", "exact": "s3cret"}`, []string{"no", "s3cret"}, false},
+		{`{"name": "x-check", "exact": "s3cret"}`, []string{"s3cret", "s3cret"}, false},
+		{`{"name": "x-check", "exact": "s3cret"}`, []string{"s3cret", ""}, false},
+		{`{"name": "x-check", "exact": "s3cret"}`, []string{"", "s3cret"}, false},
+		{`{"name": "x-check", "exact": "a,b,c"}`, []string{"a", "b", "c"}, true},
+		{`{"name": "x-check", "exact": "a,b,c"}`, []string{"a,b", "c"}, true},
+		{`{"name": "x-check", "exact": ","}`, []string{"", ""}, true},
+		{`{"name": "x-check", "prefix": "a,"}`, []string{"a", "b"}, true},
+		{`{"name": "x-check", "suffix": ",b"}`, []string{"a", "b"}, true},
+		{`{"name": "x-check", "contains": "b"}`, []string{"a", "b", "c"}, true},
+		{`{"name": "X-Check", "exact": "a,b", "ignore_case": true}`, []string{"A", "B"}, true},
+		{`{"name": "x-check", "present_match": true}`, []string{"", ""}, true},
+		{`{"name": "x-check", "present_match": false}`, []string{"", ""}, false},
+		{`{"name": "user-agent", "exact": "test"}`, []string{"a", "b"}, true},
+	} {
+		s := matching(tt.matcher)
+		for _, more := range []int{0, 20} {
+			for range 2 {
+				r := &hostsim.Request{Path: "/hc", Peer: balancer, Header: hostsim.Header{{"user-agent", "test"}}}
+				for i, value := range tt.values {
+					r.Header = append(r.Header, [2]string{"x-check", value}, [2]string{"x-between-" + strconv.Itoa(i), "s3cret"})
+				}
+				for i := range more {
+					r.Header = append(r.Header, [2]string{"x-more-" + strconv.Itoa(i), "s3cret"})
+				}
+				if got := s.Worker(0).Do(r); got.Forwarded == tt.answered {
+					t.Errorf("%s with %q and %d more headers: got %d, forwarded %v", tt.matcher, tt.values, more, got.Status, got.Forwarded)
+				}
+			}
+		}
+	}
+}
+
+// What an operator calls host, Envoy calls :authority.
+func TestHostMatcher(t *testing.T) {
+	t.Parallel()
+	s := newSim(t, `{"endpoints": [{"name": "e", "paths": ["/hc"], "trusted": {"cidrs": ["10.0.0.0/8"]},
+		"headers": [{"name": "Host", "exact": "lb.example:80"}]}]}`)
+	for i, host := range []string{"lb.example:80", "lb.example:80", "shop.example", "lb.example:80", "shop.example", "shop.example"} {
+		r := s.Worker(0).Do(&hostsim.Request{Path: "/hc", Peer: balancer, Authority: host})
+		if r.Forwarded != (host == "shop.example") {
+			t.Errorf("request %d for %s: got %d, forwarded %v", i, host, r.Status, r.Forwarded)
+		}
 	}
 }
 

@@ -47,7 +47,7 @@ func (m *Map) Get(name string) (string, bool) {
 	if m == nil {
 		return "", false
 	}
-	name = lower(name)
+	name = m.key(name)
 	for i := range m.fields {
 		if m.fields[i].Name == name {
 			return m.fields[i].Value, true
@@ -64,7 +64,7 @@ func (m *Map) Value(name string) string {
 
 // Values returns all values of name in order.
 func (m *Map) Values(name string) []string {
-	name = lower(name)
+	name = m.key(name)
 	var vs []string
 	for _, f := range m.Fields() {
 		if f.Name == name {
@@ -78,12 +78,7 @@ func (m *Map) Values(name string) []string {
 // header is joined to the first with a comma instead. A pseudo header goes
 // behind the other pseudo headers, before the first ordinary one.
 func (m *Map) Add(name, value string) {
-	name = lower(name)
-	if name == "host" && len(m.fields) > 0 && m.fields[0].Name[0] == ':' {
-		if _, request := m.Get(":authority"); request {
-			name = ":authority" // one header under two names, in Envoy
-		}
-	}
+	name = m.key(name)
 	if inline[name] {
 		for i := range m.fields {
 			if m.fields[i].Name == name {
@@ -98,7 +93,7 @@ func (m *Map) Add(name, value string) {
 // Set removes every value of name and adds value, behind the rest
 // (HeaderMapImpl::setCopy).
 func (m *Map) Set(name, value string) {
-	name = lower(name)
+	name = m.key(name)
 	m.Remove(name)
 	m.insert(Field{name, value})
 }
@@ -117,7 +112,7 @@ func (m *Map) Overwrite(name, value string) {
 
 // Remove deletes every value of name.
 func (m *Map) Remove(name string) {
-	name = lower(name)
+	name = m.key(name)
 	kept := m.fields[:0]
 	for _, f := range m.fields {
 		if f.Name != name {
@@ -152,6 +147,20 @@ func (m *Map) Clone() *Map {
 		return nil
 	}
 	return &Map{fields: append([]Field(nil), m.fields...)}
+}
+
+// key is a name as the map has it. The host of a request is one header under two names, in Envoy.
+func (m *Map) key(name string) string {
+	name = lower(name)
+	if name != "host" {
+		return name
+	}
+	for _, f := range m.Fields() {
+		if f.Name == ":authority" {
+			return f.Name
+		}
+	}
+	return name
 }
 
 func (m *Map) insert(f Field) {
