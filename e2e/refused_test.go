@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
 
@@ -86,6 +87,43 @@ func TestMistakes(t *testing.T) {
 			t.Errorf("Envoy refused the shipped configuration:\n%s", output)
 		}
 	})
+}
+
+// TestWarnings: what Envoy accepts and no request has is said, once and not by each VM, where an operator looks.
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	config := envoytest.Shipped(t, envoytest.Wasm(t), 1)
+	delete(envoytest.At[envoytest.Object](config.Bootstrap, "node"), "locality")
+	config.Listener("ingress").Change(func(s envoytest.Object) {
+		e := envoytest.At[envoytest.Object](s, endpoint...)
+		e["paths"], e["methods"], e["hosts"] = []any{check, "/hc/*"}, []any{"GET", "get"}, []any{"shop.example", "::1"}
+		e["headers"] = []any{envoytest.Object{"name": "keep-alive", "present_match": true}}
+	})
+	warnings := []string{
+		`endpoints[0].paths[1]: "/hc/*" is no pattern`,
+		`endpoints[0].methods[1]: "get" is no method`,
+		`endpoints[0].hosts[1]: "::1" is no host`,
+		`endpoints[0].headers[0]: "keep-alive" is taken away by Envoy`,
+		`endpoints[0].maintenance.keys[1]: "healthgate.maintenance.zone.{zone}" is ignored: this Envoy's node has no zone`,
+	}
+	output, accepted := envoytest.Validate(t, config)
+	if !accepted {
+		t.Errorf("Envoy refused it:\n%s", output)
+	}
+	a := app.Start(t)
+	b := start(t, a, config, 3)
+	for _, w := range warnings {
+		if n := strings.Count(output, "healthgate: config: "+w); n != 1 {
+			t.Errorf("envoy --mode validate says %d times: %s\n%s", n, w, output)
+		}
+		if lines := b.envoy.Log.Lines("healthgate: config: " + w); len(lines) != 1 {
+			t.Errorf("Envoy says %d times: %s\n%s", len(lines), w, strings.Join(lines, "\n"))
+		}
+	}
+	// Envoy takes this header away, as the warning has it, so it is nobody's check.
+	if got := b.balancer.get(t, check, "Keep-Alive: timeout=5"); got.status == 200 && got.body == "OK" {
+		t.Errorf("the header is seen: %v", got)
+	}
 }
 
 func refuses(t *testing.T, config *envoytest.Config, said string) {

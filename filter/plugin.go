@@ -40,7 +40,7 @@ type plugin struct {
 var _ types.PluginContext = (*plugin)(nil)
 
 // OnPluginStart reads the configuration. Envoy also calls it in a canary VM that it throws away, and in the course of
-// --mode validate: nothing here may write shared data.
+// --mode validate: nothing here may write what VMs agree on.
 func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
 	text := host.Configuration() // no configuration is an error of Parse's
 	p.node = node()
@@ -49,9 +49,7 @@ func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
 		host.LogCritical(prefix + "config: " + err.Error())
 		return types.OnPluginStartStatusFailed
 	}
-	for _, w := range c.Warnings {
-		host.LogWarn(prefix + "config: " + w)
-	}
+	warn(c.Warnings)
 	store := "healthgate/" + strconv.FormatUint(c.Fingerprint, 16) + "/"
 	p.config, p.table = c, match.NewTable(c.Endpoints)
 	p.calls = map[uint32]callout{}
@@ -64,6 +62,20 @@ func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
 		p.tickEvery(firstPeriod)
 	}
 	return types.OnPluginStartStatusOK
+}
+
+// warn logs the warnings of a configuration, each once in a process and not in each of its VMs. Shared data remembers what
+// was said; it makes no difference if a VM said it that is thrown away.
+func warn(warnings []config.Error) {
+	name, _ := host.Property("plugin_name")
+	for i := range warnings {
+		line := prefix + "config: " + warnings[i].Error()
+		key := line + " (" + name + ")"
+		if _, _, said := host.SharedData(key); !said {
+			_ = host.SetSharedData(key, nil, 0) // else it is said again
+			host.LogWarn(line)
+		}
+	}
 }
 
 func node() config.Node {

@@ -15,6 +15,10 @@ const (
 	MaxEndpoints = 64
 	MaxProbes    = 64
 	MaxCIDRs     = 100_000 // over all endpoints, provider ranges not counted
+	MaxKeys      = 64      // maintenance keys of one endpoint
+	MaxKeyBytes  = 256     // of one key as it is written
+	// MaxExpandedBytes bounds one key with the node's values in the places of its placeholders.
+	MaxExpandedBytes = 1024
 )
 
 // Config is one plugin configuration, checked and with its defaults filled in.
@@ -23,8 +27,8 @@ type Config struct {
 	Probes    []Probe
 	Admin     *Admin   // nil when the configuration has no admin section
 	Keys      []string // every runtime key that an endpoint names, placeholders expanded, each once
-	// Warnings are remarks that do not stop the plugin, each with its place.
-	Warnings []string
+	// Warnings are mistakes that do not stop the plugin.
+	Warnings []Error
 	// Fingerprint identifies what the shared record is made of: probes, admin section and expanded keys. Plugins with
 	// the same fingerprint may share a record; all others never see it.
 	Fingerprint uint64

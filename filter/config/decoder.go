@@ -4,11 +4,12 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/healthgate/healthgate/filter/ascii"
 	"github.com/healthgate/healthgate/filter/duration"
 	"github.com/healthgate/healthgate/filter/json"
 )
 
-// Error is a refused configuration: the place of the mistake in the JSON document, and what is wrong there.
+// Error is a mistake in a configuration: its place in the JSON document, and what is wrong there.
 type Error struct{ Place, What string }
 
 func (e *Error) Error() string {
@@ -29,7 +30,10 @@ func (d *decoder) fail(place, what string) {
 	}
 }
 
-func quote(s string) string { return strconv.Quote(s) }
+// maxQuoted bounds what a message quotes of the configuration, in bytes.
+const maxQuoted = 100
+
+func quote(s string) string { return strconv.Quote(ascii.Shorten(s, maxQuoted)) }
 
 func index(place string, i int) string { return place + "[" + strconv.Itoa(i) + "]" }
 
@@ -90,9 +94,9 @@ func (o *object) find(name string) int {
 
 func (o *object) at(name string) string {
 	if o.place == "" {
-		return name
+		return ascii.Shorten(name, maxQuoted)
 	}
-	return o.place + "." + name
+	return o.place + "." + ascii.Shorten(name, maxQuoted)
 }
 
 // fail records a mistake in a field.
@@ -215,7 +219,7 @@ func (o *object) integer(name string, low, high, otherwise uint32) uint32 {
 	}
 	n, ok := v.Whole()
 	if !ok || n < low || n > high {
-		o.fail(name, string(v)+" is not a whole number from "+strconv.Itoa(int(low))+" to "+strconv.Itoa(int(high)))
+		o.fail(name, ascii.Shorten(string(v), maxQuoted)+" is not a whole number from "+strconv.Itoa(int(low))+" to "+strconv.Itoa(int(high)))
 		return 0
 	}
 	return n

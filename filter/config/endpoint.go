@@ -49,12 +49,20 @@ func (r *endpointReader) endpoint(v json.Value, place string) {
 		e.Methods = o.strings("methods", checkToken)
 	}
 	for l := o.list("headers"); l.next(); {
-		e.Headers = append(e.Headers, r.header(l.value, l.place()))
+		m := r.header(l.value, l.place())
+		if m.Kind != Absent {
+			text, what := neverHeader(&m)
+			r.config.warn(l.place(), text, what)
+		}
+		e.Headers = append(e.Headers, m)
 	}
 	o.done()
 	if len(e.Paths) == 0 {
 		o.fail("paths", "is required, with at least one path")
 	}
+	r.config.warnEach(o.at("paths"), e.Paths, neverPath)
+	r.config.warnEach(o.at("methods"), e.Methods, neverMethod)
+	r.config.warnEach(o.at("hosts"), e.Hosts, neverHost)
 	for i, h := range e.Hosts {
 		e.Hosts[i] = ascii.Lower(h)
 	}
@@ -171,15 +179,24 @@ func (r *endpointReader) maintenance(endpoint *object, m *Maintenance) {
 	if o == nil {
 		return
 	}
-	keys := o.strings("keys", noCheck)
+	keys := o.strings("keys", checkKey)
+	if len(keys) > MaxKeys {
+		o.fail("keys", "there are more than "+strconv.Itoa(MaxKeys)+" keys")
+	}
 	if len(keys) > 0 && r.config.Admin == nil {
 		o.fail("keys", "needs the admin section, through which runtime keys are read")
 	}
 	for n, text := range keys {
+		if r.err != nil {
+			return // it may be one that is too long to expand
+		}
 		place := index(o.at("keys"), n)
 		key, empty := r.expand(text, place)
+		if len(key) > MaxExpandedBytes {
+			r.fail(place, quote(text)+" is longer than "+strconv.Itoa(MaxExpandedBytes)+" bytes with the node's values in it")
+		}
 		if empty != "" {
-			r.config.Warnings = append(r.config.Warnings, place+": "+quote(text)+" is ignored: this Envoy's node has no "+empty)
+			r.config.warn(place, text, " is ignored: this Envoy's node has no "+empty)
 			continue
 		}
 		i, known := r.keys[key]

@@ -89,6 +89,8 @@ func refusals() []refusal {
 		{admin(`"interval":"20s"`), `admin.max_age: 10s is shorter than admin.interval, 20s`},
 		{strings.Replace(admin(`"interval":"1s"`), `"name"`, `"maintenance":{"keys":["{zon}"]},"name"`, 1), `endpoints[0].maintenance.keys[0]: "{zon}" is not one of {node_id}, {cluster}, {region}, {zone}`},
 		{strings.Replace(admin(`"interval":"1s"`), `"name"`, `"maintenance":{"keys":["k{zone"]},"name"`, 1), `endpoints[0].maintenance.keys[0]: "k{zone" has a brace without its partner`},
+		{keyed(strings.Repeat("k", 257)), `endpoints[0].maintenance.keys[0]: "` + strings.Repeat("k", 97) + `…" is longer than 256 bytes`},
+		{keyed(numbers(65)...), `endpoints[0].maintenance.keys: there are more than 64 keys`},
 		{strings.Replace(good, `"10.0.0.0/8"`, strings.Repeat(`"::1",`, MaxCIDRs)+`"::1"`, 1), `endpoints[0].trusted.cidrs[100000]: there are more than 100000 CIDRs`},
 		{`{"endpoints":[` + strings.Repeat(good[14:len(good)-2]+`,`, 2) + `{}]}`, `endpoints[1].name: "a" is the name of another endpoint`},
 	}

@@ -33,6 +33,9 @@ func FuzzParse(f *testing.F) {
 			`"probes":[{"name":"p","cluster":"c","path":"/"},{"name":"q","cluster":"c","path":"/","expected_statuses":[{"start":200}]}]}`,
 		`{"endpoints":[{"name":"a","kind":"status","paths":["/s"],"trusted":{"cidrs":["10.0.0.0/8"]}},` +
 			`{"name":"b","paths":["/hc"],"trusted":{"cidrs":["10.0.0.0/8"]},"maintenance":{"keys":["<k>\u0000"]}}],"admin":{"cluster":"\"<c>"}}`,
+		`{"endpoints":[{"name":"a","paths":["/*"],"methods":["get"],"hosts":["::1","[::1]:80","a.","[","]:"],` +
+			`"headers":[{"name":"connection","exact":"x"},{"name":"y","suffix":"z "}],"trusted":{"cidrs":["10.0.0.0/8"]},` +
+			`"maintenance":{"keys":["{zone}{zone}"]}}],"admin":{"cluster":"c"}}`,
 		"\n\x11\n\tendpoints\x12\x04\x32\x02\n\x00",
 	} {
 		f.Add([]byte(text))
@@ -40,7 +43,20 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c, err := config.Parse(text, config.Node{Zone: "z"})
 		if err != nil {
+			if len(err.Error()) > 1000 {
+				t.Errorf("a message of %d bytes: %.100s", len(err.Error()), err)
+			}
 			return
+		}
+		for _, w := range c.Warnings {
+			if len(w.Error()) > 1000 {
+				t.Errorf("a warning of %d bytes: %.100s", len(w.Error()), w.Error())
+			}
+		}
+		for _, key := range c.Keys {
+			if key == "" || len(key) > config.MaxExpandedBytes {
+				t.Errorf("a key of %d bytes: %.100q", len(key), key)
+			}
 		}
 		if len(c.Endpoints) == 0 {
 			t.Fatal("no endpoint")

@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -73,10 +74,59 @@ func TestPlaceholders(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if !reflect.DeepEqual(c.Keys, test.want) || !reflect.DeepEqual(c.Warnings, test.warnings) ||
+		if !reflect.DeepEqual(c.Keys, test.want) || !slices.Equal(warnings(c), test.warnings) ||
 			len(c.Endpoints[0].Maintenance.Keys) != len(test.want) {
 			t.Errorf("%q: keys %q, endpoint %v, warnings %q", test.keys, c.Keys, c.Endpoints[0].Maintenance.Keys, c.Warnings)
 		}
+	}
+}
+
+func warnings(c *Config) (texts []string) {
+	for i := range c.Warnings {
+		texts = append(texts, c.Warnings[i].Error())
+	}
+	return texts
+}
+
+// numbers is 0 to n-1, as texts.
+func numbers(n int) (texts []string) {
+	for i := range n {
+		texts = append(texts, strconv.Itoa(i))
+	}
+	return texts
+}
+
+// Keys have bounds, so that a configuration is read in no time.
+func TestKeyLimits(t *testing.T) {
+	t.Parallel()
+	const place = `endpoints[0].maintenance.keys`
+	for _, test := range []struct {
+		name string
+		keys []string
+		node Node
+		err  string
+	}{
+		{"64 keys", numbers(64), Node{}, ""},
+		{"65 keys", numbers(65), Node{}, place + `: there are more than 64 keys`},
+		{"256 bytes", []string{strings.Repeat("k", 256)}, Node{}, ""},
+		{"257 bytes", []string{"k", strings.Repeat("k", 257)}, Node{}, place + `[1]: "` + strings.Repeat("k", 97) + `…" is longer than 256 bytes`},
+		{"257 bytes of few characters", []string{strings.Repeat("é", 128) + "k"}, Node{}, place + `[0]: "` + strings.Repeat("é", 48) + `…" is longer than 256 bytes`},
+		{"1024 bytes with the node", []string{"{zone}"}, Node{Zone: strings.Repeat("z", 1024)}, ""},
+		{"1025 bytes with the node", []string{"{zone}"}, Node{Zone: strings.Repeat("z", 1025)}, place + `[0]: "{zone}" is longer than 1024 bytes with the node's values in it`},
+		{"and several times", []string{"{zone}{zone}x"}, Node{Zone: strings.Repeat("z", 512)}, place + `[0]: "{zone}{zone}x" is longer than 1024 bytes with the node's values in it`},
+		{"node_id 50,000 times", []string{strings.Repeat("{node_id}", 50_000)}, Node{ID: "node"}, place + `[0]: "` + strings.Repeat("{node_id}", 11)[:97] + `…" is longer than 256 bytes`},
+	} {
+		if _, err := Parse([]byte(keyed(test.keys...)), test.node); textOf(err) != test.err {
+			t.Errorf("%s: got %v, want %s", test.name, err, test.err)
+		}
+	}
+}
+
+// A key that is too long is refused before it is expanded, which takes an allocation for each placeholder.
+func TestLongKeyIsNotExpanded(t *testing.T) {
+	text := []byte(keyed(strings.Repeat("{node_id}", 50_000)))
+	if n := testing.AllocsPerRun(1, func() { _, _ = Parse(text, Node{ID: "node"}) }); n > 1000 {
+		t.Errorf("%v allocations", n)
 	}
 }
 

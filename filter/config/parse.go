@@ -112,6 +112,7 @@ func (d *decoder) probe(v json.Value, place string, c *Config) {
 	o.fail("path", checkTarget(p.Path, true))
 	o.fail("method", checkToken(p.Method))
 	o.fail("host", checkFieldValue(p.Host))
+	c.warn(o.at("method"), p.Method, neverMethod(p.Method))
 	for i := range c.Probes {
 		if c.Probes[i].Name == p.Name {
 			o.fail("name", quote(p.Name)+" is the name of another probe")
@@ -160,6 +161,13 @@ func checkToken(s string) (wrong string) {
 	}
 	if !consistsOf(s, "!#$%&'*+-.^_`|~") {
 		return quote(s) + " is not an HTTP token"
+	}
+	return ""
+}
+
+func checkKey(s string) (wrong string) {
+	if len(s) > MaxKeyBytes {
+		return quote(s) + " is longer than " + strconv.Itoa(MaxKeyBytes) + " bytes"
 	}
 	return ""
 }

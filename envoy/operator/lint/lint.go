@@ -15,6 +15,9 @@ import (
 // Check returns the warnings about a document, in the order of the file.
 func Check(d *document.Document) []*document.Problem {
 	l := &linter{d: d, c: d.Config}
+	for _, w := range l.c.Warnings { // the plugin's own, which it logs
+		l.warn(w.Place, "%s", w.What)
+	}
 	for i := range l.c.Endpoints {
 		l.trusted(i)
 		l.replies(i)

@@ -168,7 +168,7 @@ func maintenance() node {
 		status: whole(200, 599), statusDefault: 503,
 		body: "Under maintenance. Remove maintenance file when complete", contentType: "text/plain",
 	},
-		may("keys", set(text(key)), "Runtime keys, any of which switches maintenance on. {node_id}, {cluster}, {region} and {zone} are the Envoy's own."),
+		may("keys", with(set(with(text(key), "maxLength", 256)), "maxItems", 64), "Runtime keys, any of which switches maintenance on. {node_id}, {cluster}, {region} and {zone} are the Envoy's own."),
 		may("route_metadata", otherwise(boolean(), false), "A route with the metadata healthgate: {maintenance: true} switches it on, too."),
 	)
 }

@@ -23,6 +23,7 @@ var Beyond = []string{
 	"is not a CIDR",
 	"CIDRs",
 	"bytes are more than",
+	"bytes with the node's values",
 	"no Unicode characters",
 }
 

@@ -1,0 +1,84 @@
+package config
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/healthgate/healthgate/filter/ascii"
+	"github.com/healthgate/healthgate/filter/trust"
+)
+
+// maxWarnings bounds what a configuration with the same slip in each line fills the log with.
+const maxWarnings = 32
+
+// warn adds a warning about a text of the configuration; what may be "", then there is none.
+func (c *Config) warn(place, text, what string) {
+	if what != "" && len(c.Warnings) < maxWarnings {
+		c.Warnings = append(c.Warnings, Error{place, quote(text) + what})
+	}
+}
+
+// warnEach is warn for each item of a list; check says what is wrong with one.
+func (c *Config) warnEach(place string, items []string, check func(string) (what string)) {
+	for i, s := range items {
+		if what := check(s); what != "" {
+			c.warn(index(place, i), s, what)
+		}
+	}
+}
+
+// The functions below say why no request has what a configuration demands, although the reader takes it; "" if some may.
+
+func neverPath(s string) (what string) {
+	if strings.ContainsAny(s, `*{}[]()|^$\`) {
+		return " is no pattern: paths are compared byte for byte"
+	}
+	return ""
+}
+
+func neverMethod(s string) (what string) {
+	if s != ascii.Upper(s) {
+		return " is no method: they are in capital letters, and case matters"
+	}
+	return ""
+}
+
+func neverHost(s string) (what string) {
+	name := s
+	if colon := strings.LastIndexByte(s, ':'); colon > strings.LastIndexByte(s, ']') {
+		name = s[:colon]
+		if port, err := strconv.ParseUint(s[colon+1:], 10, 16); err != nil || port == 0 {
+			name = ""
+		}
+	}
+	last := len(name) - 1
+	switch {
+	case last < 0 || name[0] == '.' || name[last] == '.':
+	case name[0] != '[' && consistsOf(name, "-._~"):
+		return ""
+	case name[0] == '[' && name[last] == ']' && strings.IndexByte(name, ':') > 0:
+		if _, ok := trust.ParseCIDR(name[1:last]); ok {
+			return ""
+		}
+	}
+	return ` is no host as clients name one: "example.com", "example.com:8080", "[::1]"`
+}
+
+// neverHeader is for a matcher that demands a header, and not its absence.
+func neverHeader(m *HeaderMatcher) (text, what string) {
+	switch m.Name {
+	case "connection", "keep-alive", "proxy-connection", "transfer-encoding":
+		return m.Name, " is taken away by Envoy before a filter sees the request"
+	}
+	s := m.Value
+	if m.Kind == Prefix || m.Kind == Contains { // something may follow
+		s += "|"
+	}
+	if m.Kind == Suffix || m.Kind == Contains {
+		s = "|" + s
+	}
+	if ascii.TrimSpace(s) != s || checkFieldValue(s) != "" {
+		return m.Value, " is in no header's value: those have no control characters, and no blanks around them"
+	}
+	return "", ""
+}
