@@ -78,7 +78,7 @@ sim: filter ## the filter without Envoy: on hostsim, with the demo application a
 	echo "     curl -X POST 'http://127.0.0.1:9901/runtime_modify?healthgate.maintenance=true'"; \
 	build/hostsim serve --wasm build/healthgate.wasm --config build/healthgate.json --failure-policy reload \
 		--workers 2 --node-id healthgate-1 --zone local-a \
-		--app http://127.0.0.1:7070 --upstream app=http://127.0.0.1:7070
+		--app http://127.0.0.1:7070 --upstream healthgate_app=http://127.0.0.1:7070
 
 envoy: ## get an Envoy and print its path
 	@scripts/get-envoy $(HEALTHGATE_ENVOY_VERSION)

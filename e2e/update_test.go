@@ -58,7 +58,7 @@ func TestUpdate(t *testing.T) {
 		a.Answer("/new/isalive", 500)
 		w := watch(t, b.balancer, check)
 		l.Change(func(s envoytest.Object) {
-			s["probes"] = append(s["probes"].([]any), envoytest.Parse(`{"name": "new", "cluster": "app", "path": "/new/isalive"}`))
+			s["probes"] = append(s["probes"].([]any), envoytest.Parse(`{"name": "new", "cluster": "healthgate_app", "path": "/new/isalive"}`))
 			policy := envoytest.At[envoytest.Object](s, "endpoints", 0, "probes")
 			policy["names"] = append(policy["names"].([]any), "new")
 		})

@@ -48,8 +48,8 @@ func TestYAML(t *testing.T) {
 
 // parts are what a document shows of an Envoy's configuration.
 type parts struct {
-	folder         string
-	layers, routes []any
+	folder                   string
+	layers, routes, clusters []any
 }
 
 // read reads a block by what stands in it.
@@ -57,9 +57,12 @@ func (p *parts) read(text string) error {
 	var list []envoytest.Object
 	if err := yaml.Unmarshal([]byte(text), &list); err == nil && len(list) > 0 {
 		for _, part := range list {
-			if part["match"] != nil {
+			switch {
+			case part["match"] != nil:
 				p.routes = append(p.routes, part)
-			} else {
+			case part["load_assignment"] != nil:
+				p.clusters = append(p.clusters, part)
+			default:
 				p.layer(part)
 			}
 		}
@@ -118,7 +121,7 @@ func (p *parts) config(t testing.TB) *envoytest.Config {
 		"node":            object{"id": "n", "cluster": "c"},
 		"layered_runtime": object{"layers": p.layers},
 		"static_resources": object{
-			"clusters": []any{host("app"), host("rtds")},
+			"clusters": append(p.clusters, host("app"), host("rtds")),
 			"listeners": []any{object{
 				"name":    "l",
 				"address": object{"socket_address": object{"address": "127.0.0.1", "port_value": 0}},

@@ -55,6 +55,9 @@ func TestStatus(t *testing.T) {
 
 	run(t, "status", "--admin", i.admin).is(t, 0, i.admin, "healthgate-1", "zone local-a", "LIVE", "not draining", "record ",
 		"my-service  200 healthy", "middleware  200 healthy", "inbound", "healthy", "200", "ms")
+	if r := parse(t, run(t, "status", "--json", "--admin", i.admin).stdout)[0]; len(r.Notes) > 0 {
+		t.Errorf("notes about what is rendered: %q", r.Notes)
+	}
 
 	i.app.Answer("/outbound/isalive", 500)
 	i.eventually(t, 500, "FAILED")
@@ -100,6 +103,26 @@ func TestStatus(t *testing.T) {
 		return nil
 	})
 	run(t, "status", "--admin", i.admin).is(t, 0, "503 draining", "Envoy is draining")
+}
+
+// Where probes go through the application's cluster, it is told what that does to them and to users.
+func TestStatusTellsOfTheProbesCluster(t *testing.T) {
+	t.Parallel()
+	port := envoytest.ReservePort(t)
+	i := render(t, shipped, "--admin", envoytest.Loopback(port))
+	text, err := os.ReadFile(i.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared := strings.ReplaceAll(string(text), "cluster: healthgate_app,", "cluster: app,")
+	guarded := strings.Replace(shared, "- name: app\n    connect_timeout", "- name: app\n    outlier_detection: {}\n"+
+		"    circuit_breakers: {thresholds: [{max_requests: 4}]}\n    connect_timeout", 1)
+	if shared == string(text) || guarded == shared {
+		t.Fatalf("not what is edited here:\n%s", text)
+	}
+	envoytest.Start(t, envoytest.FromYAML(t, guarded, port), 1)
+	run(t, "status", "--admin", envoytest.Loopback(port)).is(t, 0, `note: probe "inbound": the cluster "app" has users' requests, too`,
+		`"app" has outlier detection`, `"app" has a panic threshold of 50%`, `"app" has a circuit breaker, max_requests 4`)
 }
 
 // Without a status endpoint, admin alone tells what it knows.

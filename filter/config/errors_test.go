@@ -54,7 +54,7 @@ func refusals() []refusal {
 		{`{"endpoints":[{"name":"a","paths":["/"]}]}`, `endpoints[0].trusted: is required`},
 		{strings.Replace(good, `"10.0.0.0/8"`, ``, 1), `endpoints[0].trusted: trusts no one; give cidrs or providers`},
 		{strings.Replace(good, `"10.0.0.0/8"`, `"10.0.0.0/8","10.0.0.0/33"`, 1), `endpoints[0].trusted.cidrs[1]: "10.0.0.0/33" is not a CIDR`},
-		{strings.Replace(good, `"cidrs"`, `"providers":["aws"],"cidrs"`, 1), `endpoints[0].trusted.providers[0]: "aws" is not one of azure, gcp`},
+		{strings.Replace(good, `"cidrs"`, `"providers":["aws"],"cidrs"`, 1), `endpoints[0].trusted.providers[0]: "aws" is not one of azure, gcp, istio-ambient`},
 		{strings.Replace(good, `"cidrs"`, `"peer":"xff","cidrs"`, 1), `endpoints[0].trusted.peer: "xff" is not "connection", "forwarded" or {"filter_state": KEY}`},
 		{strings.Replace(good, `"cidrs"`, `"peer":{},"cidrs"`, 1), `endpoints[0].trusted.peer.filter_state: is required`},
 		{endpoint(`"untrusted":{"action":"drop"}`), `endpoints[0].untrusted.action: "drop" is not one of pass, reply`},

@@ -366,6 +366,8 @@ func TestProviders(t *testing.T) {
 		{"gcp", "130.211.3.255", "130.211.4.0"},
 		{"gcp", "2600:2d00:1:b029::7", "2600:2d00:1:b02a::7"},
 		{"gcp", "2600:2d00:1:1::7", "2600:2d00:1:2::7"},
+		{"istio-ambient", "169.254.7.127", "169.254.7.128"},
+		{"istio-ambient", "fd16:9254:7127:1337:ffff:ffff:ffff:ffff", "fd16:9254:7127:1337:ffff:ffff:ffff:fffe"},
 	} {
 		s := NewSet(Provider(test.name))
 		if !s.Contains(of(netip.MustParseAddr(test.in))) || s.Contains(of(netip.MustParseAddr(test.out))) {

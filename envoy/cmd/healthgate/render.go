@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/operator/document"
+	"github.com/healthgate/healthgate/envoy/operator/lint"
 	"github.com/healthgate/healthgate/envoy/operator/render"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -144,6 +145,13 @@ func renderTo(cmd *cobra.Command, file, output string, o *render.Common, render 
 	text, err := render(d)
 	if err != nil {
 		return err
+	}
+	warnings, err := lint.Rendered(d, text)
+	if err != nil {
+		return err
+	}
+	for _, p := range warnings {
+		fmt.Fprintln(cmd.ErrOrStderr(), paint(cmd.ErrOrStderr(), yellow, "warning:"), p)
 	}
 	if output == "" {
 		_, err = fmt.Fprint(cmd.OutOrStdout(), text)

@@ -127,6 +127,25 @@ func TestWarningsDoNotFailUnlessStrict(t *testing.T) {
 	}
 }
 
+// What is rendered gets a warning where a probe may ask one host or another, and none where there is one.
+func TestRenderWarnsOfSeveralHosts(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ cluster, flags, want string }{
+		{"app", "envoy --admin 127.0.0.1:1", ""},
+		{"app", "envoy --cluster app=app.internal:80", `the cluster "healthgate_app" has the hosts that a name stands for`},
+		{"app", "istio-envoyfilter --selector a=b --port 80 --cluster app=127.0.0.1:80", ""},
+		{`"inbound|80||"`, "istio-envoyfilter --selector a=b --port 80", ""},
+		{`"outbound|80||a.b"`, "istio-wasmplugin --selector a=b --port 80 --wasm /x.wasm",
+			`the cluster "healthgate_outbound|80||a.b" has the hosts of a service`},
+	} {
+		file := write(t, strings.Replace(minimal, "cluster: app", "cluster: "+test.cluster, 1))
+		_, stderr, code := call(t, append([]string{"render"}, strings.Fields(strings.Replace(test.flags, " ", " "+file+" ", 1))...)...)
+		if warned := strings.HasPrefix(stderr, "warning: "+file+":8:13: probes[0].cluster: "+test.want); code != 0 || warned != (test.want != "") {
+			t.Errorf("render %s: exit code %d, %q", test.flags, code, stderr)
+		}
+	}
+}
+
 // A file is written as a whole or not at all.
 func TestOutput(t *testing.T) {
 	t.Parallel()

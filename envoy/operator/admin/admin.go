@@ -211,9 +211,9 @@ func (c *Client) Node(ctx context.Context) (config.Node, error) {
 	return config.Node{ID: n.ID, Cluster: n.Cluster, Region: n.Locality.Region, Zone: n.Locality.Zone}, nil
 }
 
-// ConfigDump returns Envoy's whole configuration, as JSON holds it.
+// ConfigDump returns Envoy's whole configuration, with the hosts of clusters, as JSON holds it.
 func (c *Client) ConfigDump(ctx context.Context) (any, error) {
-	body, err := c.get(ctx, "/config_dump")
+	body, err := c.get(ctx, "/config_dump?include_eds")
 	if err != nil {
 		return nil, err
 	}

@@ -73,18 +73,36 @@ func Parse(name string, text []byte) (*Document, error) {
 	if err := d.load(text); err != nil {
 		return nil, err
 	}
+	if err := d.read(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// read lets the plugin's reader take the nodes.
+func (d *Document) read() error {
 	var err error
 	if d.json, err = d.toJSON(); err != nil {
-		return nil, err
+		return err
 	}
 	if d.Config, err = config.Parse(d.json, standIns); err != nil {
 		var refused *config.Error
 		if !errors.As(err, &refused) {
-			return nil, err
+			return err
 		}
-		return nil, d.Problem(refused.Place, refused.What)
+		return d.Problem(refused.Place, refused.What)
 	}
-	return d, nil
+	return nil
+}
+
+// With returns the document with other strings at places where there are some.
+func (d *Document) With(values map[string]string) (*Document, error) {
+	out := &Document{File: d.File, root: clone(d.root)}
+	for place, value := range values {
+		_, n := out.find(place)
+		n.Tag, n.Style, n.Value = "!!str", 0, value
+	}
+	return out, out.read()
 }
 
 // Problem returns a remark on a place of this document, with its line.

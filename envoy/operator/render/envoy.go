@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/healthgate/healthgate/envoy/operator/document"
 )
@@ -31,10 +32,6 @@ type Node struct{ ID, Cluster, Region, Zone string }
 
 // Envoy renders a whole Envoy configuration.
 func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
-	text, err := d.YAML()
-	if err != nil {
-		return "", err
-	}
 	listen, static, err := Address(o.Listen)
 	if err != nil {
 		return "", &OptionError{"listen", err.Error()}
@@ -53,7 +50,23 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	action := "{cluster: " + document.Quote(clusters[0].Name) + "}"
+	app := clusters[0]
+	d, busy, err := ownClusters(d, func(name string) bool { return name == app.Name })
+	if err != nil {
+		return "", err
+	}
+	if len(busy) > 0 {
+		own := app.own()
+		if slices.ContainsFunc(clusters, func(c cluster) bool { return c.Name == own.Name }) {
+			return "", &OptionError{"cluster", fmt.Sprintf("%q is the name of the cluster of the probes of %q", own.Name, app.Name)}
+		}
+		clusters = slices.Insert(clusters, 1, own)
+	}
+	text, err := d.YAML()
+	if err != nil {
+		return "", err
+	}
+	action := "{cluster: " + document.Quote(app.Name) + "}"
 	routes, err := routes(d, o.RouteKey, action)
 	if err != nil {
 		return "", err
@@ -95,7 +108,7 @@ func render(name string, data any) (string, error) {
 	return text + "\n", err
 }
 
-// clusters returns the application's cluster, those that probes ask, admin's, and that of an RTDS server.
+// clusters returns the application's cluster, the others that are given, admin's, and that of an RTDS server.
 func (o *EnvoyOptions) clusters(d *document.Document, admin string) ([]cluster, error) {
 	var out []cluster
 	known := map[string]bool{}

@@ -107,6 +107,10 @@ var (
 )
 
 func (o *IstioOptions) common(d *document.Document) (*istio, error) {
+	d, busy, err := ownClusters(d, func(name string) bool { return istioCluster.MatchString(name) })
+	if err != nil {
+		return nil, err
+	}
 	text, err := d.YAML()
 	if err != nil {
 		return nil, err
@@ -152,15 +156,31 @@ func (o *IstioOptions) common(d *document.Document) (*istio, error) {
 		return nil, err
 	}
 	i.Keys = keys(d.Config, i.Routes)
-	if i.Clusters, err = o.clusters(d); err != nil {
+	if i.Clusters, err = o.clusters(d, busy); err != nil {
 		return nil, err
 	}
 	i.Bootstrap, err = istioBootstrap(o.RuntimeDir + "/..data")
 	return i, err
 }
 
-// clusters returns those that are added to Istio's: for probes, and for admin unless Istio's own serves.
-func (o *IstioOptions) clusters(d *document.Document) ([]cluster, error) {
+// istioCluster matches the names of clusters that Istio makes of ports and of services.
+var istioCluster = regexp.MustCompile(`^(inbound|outbound)\|(\d+)\|([^|]*)\|([^|]*)$`)
+
+// ownCluster returns the cluster that probes have in the place of one of Istio's.
+func ownCluster(name string) (cluster, error) {
+	m := istioCluster.FindStringSubmatch(name)
+	if m[1] == "inbound" {
+		// Istio's own sends to where the connection that came in wanted to go. A probe has no such connection.
+		c, err := newCluster("cluster", name, "127.0.0.1:"+m[2])
+		return c.own(), err
+	}
+	c := cluster{Name: name, Type: "EDS", Service: name, SNI: fmt.Sprintf("outbound_.%s_.%s_.%s", m[2], m[3], m[4])}
+	return c.own(), nil
+}
+
+// clusters returns those that are added to Istio's: in the place of busy ones, for probes, and for admin unless Istio's
+// own serves.
+func (o *IstioOptions) clusters(d *document.Document, busy []string) ([]cluster, error) {
 	var out []cluster
 	known := map[string]bool{istioAdmin: true, "agent": true}
 	add := func(c cluster) error {
@@ -174,6 +194,15 @@ func (o *IstioOptions) clusters(d *document.Document) ([]cluster, error) {
 		out = append(out, c)
 		return nil
 	}
+	for _, name := range busy {
+		c, err := ownCluster(name)
+		if err == nil {
+			err = add(c)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	for _, s := range o.Clusters {
 		c, err := parseCluster(s)
 		if err == nil {
@@ -184,8 +213,7 @@ func (o *IstioOptions) clusters(d *document.Document) ([]cluster, error) {
 		}
 	}
 	for i, p := range d.Config.Probes {
-		// Istio's own names are like outbound|80||app.default.svc.cluster.local.
-		if !known[p.Cluster] && !strings.Contains(p.Cluster, "|") {
+		if !known[p.Cluster] {
 			return nil, d.Problem(fmt.Sprintf("probes[%d].cluster", i),
 				fmt.Sprintf("Istio has no cluster %q: give --cluster %s=HOST:PORT, for a sidecar 127.0.0.1 and the container's "+
 					"port, or name one that Istio has, as in `istioctl proxy-config clusters`", p.Cluster, p.Cluster))

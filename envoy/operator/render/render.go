@@ -182,10 +182,41 @@ func keys(c *config.Config, routes []route) []entry {
 	return out
 }
 
-// cluster is a static cluster with one address.
+// cluster is a cluster with one address, or with the hosts that a control plane knows for Service.
 type cluster struct {
 	Comment, Name, Type, Address string
+	Service, SNI                 string // of Istio's
 	HTTP2                        bool
+}
+
+// ownPrefix begins the names of clusters that are made for probes alone.
+const ownPrefix = "healthgate_"
+
+// ownClusters returns the document with probes that go through clusters of their own in the place of those that carry
+// requests, and the names of these. As requests of the application, failed probes would eject it by outlier detection,
+// and its circuit breaker, full of requests, would fail them.
+func ownClusters(d *document.Document, carries func(cluster string) bool) (*document.Document, []string, error) {
+	var busy []string
+	values := map[string]string{}
+	for i, p := range d.Config.Probes {
+		if !carries(p.Cluster) {
+			continue
+		}
+		values[fmt.Sprintf("probes[%d].cluster", i)] = ownPrefix + p.Cluster
+		if !slices.Contains(busy, p.Cluster) {
+			busy = append(busy, p.Cluster)
+		}
+	}
+	d, err := d.With(values)
+	return d, busy, err
+}
+
+// own returns the cluster that probes have in the place of this one.
+func (c cluster) own() cluster {
+	c.Comment = "The application, for the probes alone, which are none of its traffic: no outlier detection ejects it for them, and\n" +
+		"no circuit breaker that is full of requests fails them."
+	c.Name = ownPrefix + c.Name
+	return c
 }
 
 // parseCluster reads NAME=HOST:PORT or NAME=unix:///PATH.

@@ -80,7 +80,7 @@ func header() node {
 func trusted() node {
 	out := object(
 		may("cidrs", list(text(cidr)), "Networks, 10.0.0.0/8, or single addresses."),
-		may("providers", set(oneOf(trust.Providers()...)), "The ranges of cloud providers' load balancers."),
+		may("providers", set(oneOf(trust.Providers()...)), "The addresses from which a platform checks."),
 		may("peer", node{
 			"anyOf":   []node{oneOf("connection", "forwarded"), object(need("filter_state", notEmpty, "The key of a filter state object."))},
 			"default": "connection",

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/operator/admin"
+	"github.com/healthgate/healthgate/envoy/operator/lint"
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/maintenance"
 )
@@ -117,13 +118,22 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 			r.Notes = append(r.Notes, "its status endpoint "+url+" does not tell: "+err.Error())
 		}
 	}
+	note := func(text string) {
+		if !slices.Contains(r.Notes, text) { // static parts stand in a dump twice
+			r.Notes = append(r.Notes, text)
+		}
+	}
 	for _, p := range plugins {
 		r.fromRoutes(p.config, findRoutes(dump), runtime)
 		for _, path := range p.shut(dump) {
-			note := fmt.Sprintf("no route enables the filter for %s: its checks reach the application", path)
-			if !slices.Contains(r.Notes, note) { // static parts stand in a dump twice
-				r.Notes = append(r.Notes, note)
-			}
+			note(fmt.Sprintf("no route enables the filter for %s: its checks reach the application", path))
+		}
+		var clusters []string
+		for i := range p.config.Probes {
+			clusters = append(clusters, p.config.Probes[i].Cluster)
+		}
+		for _, w := range lint.Clusters(clusters, dump) {
+			note(fmt.Sprintf("probe %q: %s", p.config.Probes[w.Probe].Name, w.What))
 		}
 	}
 	return r

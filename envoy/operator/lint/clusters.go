@@ -1,0 +1,197 @@
+package lint
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/healthgate/healthgate/envoy/operator/document"
+	"go.yaml.in/yaml/v3"
+)
+
+// ClusterWarning is about the cluster that probes go through.
+type ClusterWarning struct {
+	Probe int // the first of them
+	What  string
+}
+
+// Clusters returns what will make probes fail, or harm users, in the clusters that they go through. They are named in the
+// order of the probes. The Envoy is what YAML or JSON holds: a bootstrap, manifests for Istio, or Envoy's /config_dump.
+func Clusters(probes []string, envoy any) []ClusterWarning {
+	known := survey(envoy)
+	var out []ClusterWarning
+	for i, name := range probes {
+		c := known[name]
+		if c == nil || slices.Index(probes, name) < i {
+			continue
+		}
+		for _, what := range c.faults() {
+			out = append(out, ClusterWarning{i, fmt.Sprintf("the cluster %q %s", name, what)})
+		}
+	}
+	return out
+}
+
+// Rendered returns the warnings about the clusters of probes in what was rendered from a document.
+func Rendered(d *document.Document, text string) ([]*document.Problem, error) {
+	var rendered []any
+	for reader := yaml.NewDecoder(strings.NewReader(text)); ; {
+		var v any
+		if err := reader.Decode(&v); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+		rendered = append(rendered, v)
+	}
+	var out []*document.Problem
+	for _, w := range Clusters(probed(rendered), rendered) {
+		out = append(out, d.Problem(fmt.Sprintf("probes[%d].cluster", w.Probe), w.What))
+	}
+	return out, nil
+}
+
+// probed returns the clusters of the probes in the plugin's configuration, wherever that stands.
+func probed(v any) []string {
+	var children []any
+	switch v := v.(type) {
+	case []any:
+		children = v
+	case map[string]any:
+		probes, is := v["probes"].([]any)
+		if is && v["endpoints"] != nil {
+			var out []string
+			for _, p := range probes {
+				name, _ := at(p, "cluster").(string)
+				out = append(out, name)
+			}
+			return out
+		}
+		for _, child := range v {
+			children = append(children, child)
+		}
+	}
+	for _, child := range children {
+		if out := probed(child); out != nil {
+			return out
+		}
+	}
+	return nil
+}
+
+// cluster is what is known of a cluster of Envoy's.
+type cluster struct {
+	settings map[string]any
+	hosts    int
+	routed   bool
+}
+
+func (c *cluster) faults() []string {
+	var out []string
+	thresholds, _ := at(c.settings, "circuit_breakers", "thresholds").([]any)
+	detects, checks := at(c.settings, "outlier_detection") != nil, at(c.settings, "health_checks") != nil
+	if c.routed {
+		out = append(out, "has users' requests, too, and probes count as such: give them a cluster of their own, as `healthgate render` does")
+	}
+	if detects {
+		out = append(out, "has outlier detection: probes that fail eject hosts, for users as well, and a host that is out can't be probed")
+	}
+	if checks {
+		out = append(out, "has health checks: a host that they take out can't be probed")
+	}
+	if threshold := at(c.settings, "common_lb_config", "healthy_panic_threshold"); detects || checks {
+		percent, is := at(threshold, "value").(float64)
+		if whole, isInt := at(threshold, "value").(int); isInt {
+			percent, is = float64(whole), true
+		}
+		switch {
+		case threshold != nil && (!is || percent == 0):
+			out = append(out, "has a panic threshold of 0: when all hosts are out, every probe fails")
+		case !is:
+			percent = 50
+			fallthrough
+		default:
+			out = append(out, fmt.Sprintf("has a panic threshold of %g%%: when fewer hosts are left, those that are out are probed, too", percent))
+		}
+	}
+	for _, v := range thresholds {
+		for _, limit := range []string{"max_requests", "max_pending_requests"} {
+			if n := at(v, limit); n != nil {
+				out = append(out, fmt.Sprintf("has a circuit breaker, %s %v: what is above it fails, and so may probes", limit, n))
+			}
+		}
+	}
+	switch kind, _ := c.settings["type"].(string); {
+	case c.hosts > 1:
+		out = append(out, fmt.Sprintf("has %d hosts: each probe asks another, so one that is bad makes the state flip", c.hosts))
+	case c.hosts == 0 && kind == "EDS":
+		out = append(out, "has the hosts of a service: if they are several each probe asks another, so one that is bad makes the state flip")
+	case kind == "STRICT_DNS" || kind == "LOGICAL_DNS":
+		out = append(out, "has the hosts that a name stands for: if they are several each probe asks another, so one that is bad makes the state flip")
+	}
+	return out
+}
+
+// survey finds the clusters of a configuration, by name, with their hosts and whether a route leads to them.
+func survey(envoy any) map[string]*cluster {
+	found, hosts, routed := map[string]*cluster{}, map[string]int{}, map[string]bool{}
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case []any:
+			for _, child := range v {
+				walk(child)
+			}
+		case map[string]any:
+			if name, is := v["name"].(string); is && isCluster(v) {
+				found[name] = &cluster{settings: v}
+			}
+			if name, is := v["cluster_name"].(string); is {
+				n := 0
+				places, _ := v["endpoints"].([]any)
+				for _, place := range places {
+					list, _ := at(place, "lb_endpoints").([]any)
+					n += len(list)
+				}
+				hosts[name] = max(hosts[name], n) // a dump tells it again, with what names stand for
+			}
+			if name, is := at(v, "route", "cluster").(string); is {
+				routed[name] = true
+			}
+			several, _ := at(v, "route", "weighted_clusters", "clusters").([]any)
+			for _, one := range several {
+				if name, is := at(one, "name").(string); is {
+					routed[name] = true
+				}
+			}
+			for _, child := range v {
+				walk(child)
+			}
+		}
+	}
+	walk(envoy)
+	for name, c := range found {
+		service, is := at(c.settings, "eds_cluster_config", "service_name").(string)
+		if !is {
+			service = name
+		}
+		c.hosts, c.routed = hosts[service], routed[name]
+	}
+	return found
+}
+
+// isCluster reports whether a message of Envoy's is a Cluster. A dump tells the type, a bootstrap does not.
+func isCluster(v map[string]any) bool {
+	kind, _ := v["@type"].(string)
+	return strings.HasSuffix(kind, ".config.cluster.v3.Cluster") || v["load_assignment"] != nil || v["eds_cluster_config"] != nil || v["connect_timeout"] != nil
+}
+
+func at(v any, path ...string) any {
+	for _, name := range path {
+		object, _ := v.(map[string]any)
+		v = object[name]
+	}
+	return v
+}
