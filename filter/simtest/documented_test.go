@@ -28,7 +28,7 @@ func TestDocumentedLoadBalancers(t *testing.T) {
 	// Where the check comes from: an address of the block's trusted list.
 	peers := map[string]string{
 		"alb": "10.0.4.9", "gcp": "35.191.12.1", "azure": "168.63.129.16", "haproxy": "192.0.2.10",
-		"kubelet": "10.128.3.4", "envoy": "192.0.2.5",
+		"kubelet": "10.128.3.4", "envoy": "192.0.2.5", "gke": "35.191.12.1", "ambient": "169.254.7.127",
 	}
 	above, tested := "", 0
 	for _, block := range fenced.FindAllStringSubmatch(string(text), -1) {
@@ -38,6 +38,7 @@ func TestDocumentedLoadBalancers(t *testing.T) {
 		}
 		check := above
 		settings, name := endpointIn(t, block[2])
+		path := request(t, check, "").Path
 		peer := net.JoinHostPort(peers[name], "40000")
 		tested++
 		t.Run(name, func(t *testing.T) {
@@ -52,7 +53,7 @@ func TestDocumentedLoadBalancers(t *testing.T) {
 				t.Errorf("a check from a source that is not trusted was answered %d", r.Status)
 			}
 			// Azure's users never come from the address of its probes.
-			if r := worker.Do(user(peer)); !r.Forwarded && name != "azure" {
+			if r := worker.Do(user(path, peer)); !r.Forwarded && name != "azure" {
 				t.Errorf("a user's request from the load balancer's address was answered %d", r.Status)
 			}
 			s.Admin().SetRuntime("healthgate.maintenance", "true")
@@ -102,8 +103,8 @@ func request(t *testing.T, text, peer string) *hostsim.Request {
 }
 
 // user is a request for the path of the checks that a load balancer of layer 7 forwards for a user.
-func user(peer string) *hostsim.Request {
-	return &hostsim.Request{Path: "/healthz", Authority: "shop.example", Peer: peer, Header: hostsim.Header{
+func user(path, peer string) *hostsim.Request {
+	return &hostsim.Request{Path: path, Authority: "shop.example", Peer: peer, Header: hostsim.Header{
 		{"user-agent", "Mozilla/5.0"}, {"x-forwarded-for", "203.0.113.5"},
 	}}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -102,10 +103,7 @@ func (c *cluster) faults() []string {
 		out = append(out, "has health checks: a host that they take out can't be probed")
 	}
 	if threshold := at(c.settings, "common_lb_config", "healthy_panic_threshold"); detects || checks {
-		percent, is := at(threshold, "value").(float64)
-		if whole, isInt := at(threshold, "value").(int); isInt {
-			percent, is = float64(whole), true
-		}
+		percent, is := number(at(threshold, "value"))
 		switch {
 		case threshold != nil && (!is || percent == 0):
 			out = append(out, "has a panic threshold of 0: when all hosts are out, every probe fails")
@@ -118,8 +116,8 @@ func (c *cluster) faults() []string {
 	}
 	for _, v := range thresholds {
 		for _, limit := range []string{"max_requests", "max_pending_requests"} {
-			if n := at(v, limit); n != nil {
-				out = append(out, fmt.Sprintf("has a circuit breaker, %s %v: what is above it fails, and so may probes", limit, n))
+			if n, is := number(at(v, limit)); is && n < math.MaxUint32 { // Istio writes this for none
+				out = append(out, fmt.Sprintf("has a circuit breaker, %s %.f: what is above it fails, and so may probes", limit, n))
 			}
 		}
 	}
@@ -186,6 +184,15 @@ func survey(envoy any) map[string]*cluster {
 func isCluster(v map[string]any) bool {
 	kind, _ := v["@type"].(string)
 	return strings.HasSuffix(kind, ".config.cluster.v3.Cluster") || v["load_assignment"] != nil || v["eds_cluster_config"] != nil || v["connect_timeout"] != nil
+}
+
+// number returns what JSON or YAML holds as a number.
+func number(v any) (float64, bool) {
+	if n, is := v.(int); is {
+		return float64(n), true
+	}
+	n, is := v.(float64)
+	return n, is
 }
 
 func at(v any, path ...string) any {

@@ -34,6 +34,7 @@ func TestClusters(t *testing.T) {
 		{"panics late", `connect_timeout: 1s, health_checks: [{}], common_lb_config: {healthy_panic_threshold: {value: 20.0}}}`, []string{checks, panics20}},
 		{"a panic threshold without hosts that are out", `connect_timeout: 1s, common_lb_config: {healthy_panic_threshold: {value: 0}}}`, nil},
 		{"circuit breaker", `connect_timeout: 1s, circuit_breakers: {thresholds: [{max_requests: 4, max_retries: 1, max_connections: 1}]}}`, []string{breaker}},
+		{"Istio's circuit breaker for none", `connect_timeout: 1s, circuit_breakers: {thresholds: [{max_requests: 4294967295}]}}`, nil},
 		{"two hosts", `load_assignment: {cluster_name: app, endpoints: [{lb_endpoints: [{}]}, {lb_endpoints: [{}]}]}}`, []string{two}},
 		{"a name", `type: STRICT_DNS, load_assignment: {cluster_name: app, endpoints: [{lb_endpoints: [{}]}]}}`, []string{names}},
 		{"a service", `type: EDS, eds_cluster_config: {service_name: s}}`, []string{service}},
