@@ -97,10 +97,10 @@ func testShared(t *testing.T, b *bench, manifests string) {
 		}
 	}
 	b.answerAll(503)
-	before := b.asked()
-	envoytest.Eventually(t, envoytest.Limit, "five failures, and no user's success between them", func() error {
-		if n := b.asked() - before; n < 5 {
-			return fmt.Errorf("%d", n)
+	out := fmt.Sprintf("%s::%s::health_flags::/failed_outlier_check", shopCluster, envoytest.Loopback(b.AppPort))
+	envoytest.Eventually(t, envoytest.Limit, "the host is ejected", func() error {
+		if !strings.Contains(b.envoy.Get("/clusters"), out) {
+			return fmt.Errorf("no %s", out)
 		}
 		return nil
 	})
@@ -111,14 +111,6 @@ func (b *bench) answerAll(status int) {
 	for _, node := range nodes {
 		b.app.Answer(alive(node), status)
 	}
-}
-
-// asked returns how often the application was asked for any node.
-func (b *bench) asked() (n int) {
-	for _, node := range nodes {
-		n += b.app.Count(alive(node))
-	}
-	return n
 }
 
 // probed waits until the application was asked for each node this often more.
