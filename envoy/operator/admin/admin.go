@@ -64,6 +64,9 @@ func (c *Client) do(ctx context.Context, method, path string) (status int, body 
 		return 0, nil, err
 	}
 	response, err := c.http.Do(request)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return 0, nil, errors.New("no answer in time; an Envoy that is starting answers when it has compiled its plugins")
+	}
 	if err != nil {
 		var inner *url.Error // it repeats the address
 		if errors.As(err, &inner) {
