@@ -81,9 +81,9 @@ func documents(t testing.TB) []string {
 	return out
 }
 
-// elsewhere is how commands begin that a document may have in a console block, beside make: they need a cluster,
+// elsewhere is how commands begin that a document may have in a console block, beside make: they need a cluster, a cloud,
 // a registry, another toolchain, or a machine for themselves.
-var elsewhere = []string{"kubectl ", "istioctl ", "docker ", "skopeo ", "setsid ", "go install ", "tinygo "}
+var elsewhere = []string{"kubectl ", "istioctl ", "docker ", "skopeo ", "setsid ", "go install github.com/", "tinygo ", "aws "}
 
 // TestAllIsRead: each block of shell is run by a test of this package, or says that it can't be.
 func TestAllIsRead(t *testing.T) {
