@@ -153,14 +153,14 @@ func (r *reader) read(document string) {
 			}
 		case "sh until-ctrl-c":
 			r.leave(place, text, output)
+		case "output":
+			if i == 0 || !strings.HasPrefix(all[i-1].language, "sh") {
+				r.t.Errorf("%s: no block of sh stands before this output", place)
+			}
 		default:
 			if _, file, is := strings.Cut(b.language, " "); is {
 				must(r.t, os.MkdirAll(filepath.Dir(filepath.Join(r.folder, file)), 0o755))
 				write(r.t, filepath.Join(r.folder, file), text, 0o644)
-			}
-		case "output":
-			if i == 0 || !strings.HasPrefix(all[i-1].language, "sh") {
-				r.t.Errorf("%s: no block of sh stands before this output", place)
 			}
 		}
 	}
