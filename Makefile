@@ -64,7 +64,11 @@ build/healthgate-tinygo_faults.wasm: $(FILTER_SOURCES) | check-go
 	@echo "building $@"
 	@$(TINYGO_BUILD) -tags='custommalloc healthgate_faults' -o $@ ./filter
 
-run: filter ## run Envoy with the plugin and a demo application, and say what to try
+.PHONY: first-run
+first-run:
+	@[ -e build/demo ] || echo "the first time, this fetches about 40 MB, most of them Envoy, and takes a minute or two"
+
+run: first-run filter ## run Envoy with the plugin and a demo application, and say what to try
 	@echo "building the demo and the command"
 	@$(GO) build -o build/ ./envoy/cmd/demo ./envoy/cmd/healthgate
 	@build/demo $(ARGS)
