@@ -28,6 +28,15 @@ func TestRules(t *testing.T) {
 		}
 	}
 	tests := readFile(t, "envoy", "watching", "alerts_test.yml")
+	documented := regexp.MustCompile("(?s)```promql\n(.*?)```").FindAllStringSubmatch(readFile(t, "docs", "watching.md"), -1)
+	if len(documented) == 0 {
+		t.Error("docs/watching.md has no query")
+	}
+	for _, query := range documented {
+		if !strings.Contains(tests, strings.TrimSpace(strings.ReplaceAll(query[1], "\n", "\n      "))) {
+			t.Errorf("no test has the query of docs/watching.md\n%s", query[1])
+		}
+	}
 	alerts := regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(readFile(t, "envoy", "watching", "alerts.yml"), -1)
 	if len(alerts) == 0 {
 		t.Error("there are no alerts")
