@@ -113,6 +113,7 @@ func (d *decoder) probe(v json.Value, place string, c *Config) {
 	o.fail("method", checkToken(p.Method))
 	o.fail("host", checkFieldValue(p.Host))
 	c.warn(o.at("method"), p.Method, neverMethod(p.Method))
+	c.warn(o.at("host"), p.Host, neverHost(p.Host))
 	for i := range c.Probes {
 		if c.Probes[i].Name == p.Name {
 			o.fail("name", quote(p.Name)+" is the name of another probe")

@@ -37,7 +37,7 @@ func neverPath(s string) (what string) {
 }
 
 func neverMethod(s string) (what string) {
-	if s != ascii.Upper(s) {
+	if strings.ContainsAny(s, "abcdefghijklmnopqrstuvwxyz") {
 		return " is no method: they are in capital letters, and case matters"
 	}
 	return ""

@@ -20,6 +20,7 @@ func TestWarnings(t *testing.T) {
 	methods := func(method string) string { return endpoint(`"methods":["GET",` + method + `]`) }
 	hosts := func(host string) string { return endpoint(`"hosts":["a",` + host + `]`) }
 	headers := func(matcher string) string { return endpoint(`"headers":[{"name":"x","exact":"1"},{` + matcher + `}]`) }
+	hostOf := func(host string) string { return probe(`"path":"/","host":` + host) }
 	methodOf := func(method string) string { return probe(`"path":"/","method":` + method) }
 	for _, test := range []struct {
 		place string
@@ -46,6 +47,8 @@ func TestWarnings(t *testing.T) {
 			`"name":"keep-alive","prefix":"t"`: taken, `"name":"proxy-connection","contains":"k"`: taken,
 		}, []string{`"name":"y","exact":""`, `"name":"y","prefix":"a "`, `"name":"y","suffix":" a"`, `"name":"y","contains":" "`, `"name":"y","exact":"a, b"`,
 			`"name":"connection","present_match":false`, `"name":"host","exact":"a"`, `"name":"content-length","exact":"0"`}},
+		{"probes[0].host", hostOf, map[string]string{`"http://a"`: host, `"::1"`: host, `" a"`: host, `""`: host, `"a b"`: host},
+			[]string{`"localhost"`, `"a:8080"`, `"[::1]:8080"`}},
 		{"probes[0].method", methodOf, map[string]string{`"get"`: capital}, []string{`"HEAD"`, `"POST"`}},
 	} {
 		for item, want := range test.never {

@@ -27,8 +27,9 @@ func newValidate() *cobra.Command {
 		Long: `Checks each FILE as the plugin does when it is loaded, with the same messages, and the line. FILE is a
 healthgate.yaml, or - for standard input.
 
-Then it warns of what the plugin accepts: an endpoint open to everyone, a peer that X-Forwarded-For can forge, a probe
-whose interval is below its timeout, a policy that can't hold, replies that a load balancer takes the wrong way round.`,
+Then it warns of what the plugin accepts: demands that no request meets, an endpoint open to everyone, a peer that
+X-Forwarded-For can forge, a probe whose interval is below its timeout, a policy that can't hold, replies that a load
+balancer takes the wrong way round.`,
 		Example: `  healthgate validate healthgate.yaml
   healthgate validate --strict healthgate.yaml    # in CI: warnings are failures, too`,
 		Args: someFile("check"), ValidArgsFunction: yamlFiles,

@@ -19,6 +19,7 @@ func Check(d *document.Document) []*document.Problem {
 		l.warn(w.Place, "%s", w.What)
 	}
 	for i := range l.c.Endpoints {
+		l.requests(i)
 		l.trusted(i)
 		l.replies(i)
 		l.maintenance(i)

@@ -27,6 +27,13 @@ func TestWarnings(t *testing.T) {
 		{"", "", ""},
 		{cidrs, "cidrs: [10.0.0.0/8, 0.0.0.0/0]", "f.yaml:4:33: endpoints[0].trusted.cidrs[1]: 0.0.0.0/0 is everyone"},
 		{cidrs, `cidrs: ["::/0"]`, "f.yaml:4:21: endpoints[0].trusted.cidrs[0]: ::/0 is everyone"},
+		{cidrs + "}", cidrs + "}\n  hosts: [\"::1\"]", `f.yaml:5:11: endpoints[0].hosts[0]: "::1" is no host`}, // the plugin's own
+		{cidrs + "}", cidrs + "}\n  methods: [CONNECT]", "f.yaml:5:13: endpoints[0].methods[0]: such a request has no path"},
+		{"/hc", "/a/../hc", `f.yaml:3:11: endpoints[0].paths[0]: "/a/../hc" is met only where`},
+		{"/hc", "//hc", `endpoints[0].paths[0]: "//hc" is met only where`},
+		{"/hc", "/.hc/..", `endpoints[0].paths[0]: "/.hc/.." is met only where`},
+		{"/hc", "/.hc/...", ""},
+		{cidrs + "}", cidrs + "}\n  headers: [{name: a, exact: ELB/*}]", `endpoints[0].headers[0]: "ELB/*" has a '*', which stands for itself`},
 		{cidrs, cidrs + ", peer: forwarded", "endpoints[0].trusted.peer: whoever can send X-Forwarded-For"},
 		{cidrs, cidrs + ", peer: {filter_state: k}", ""},
 		{cidrs, "providers: [gcp]", "endpoints[0].trusted.providers[0]: Google's front ends send user traffic"},
@@ -117,5 +124,34 @@ func TestShipped(t *testing.T) {
 	}
 	if len(found) != 7 {
 		t.Errorf("%v", found)
+	}
+}
+
+// Matchers of one header that no request meets together are alternatives that somebody meant.
+func TestContradictions(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		a, b  string
+		wrong bool
+	}{
+		{"exact: a", "exact: b", true}, {"exact: a", "exact: A, ignore_case: true", false}, {"prefix: ELB", "prefix: Goog", true},
+		{"prefix: ELB", "prefix: ELB-Health", false}, {"prefix: elb, ignore_case: true", "prefix: ELB-Health", false},
+		{"suffix: a", "suffix: b", true}, {"suffix: ba", "suffix: a", false}, {"prefix: a", "suffix: b", false},
+		{"exact: ab", "prefix: a", false}, {"prefix: b", "exact: ab", true}, {"suffix: b", "exact: ab", false}, {"exact: ab", "suffix: a", true},
+		{"contains: c", "exact: ab", true}, {"contains: b", "exact: ab", false}, {"contains: b", "contains: a", false},
+		{"present_match: false", "exact: a", true}, {"present_match: true", "present_match: false", true},
+		{"present_match: false", "present_match: false", false}, {"present_match: true", "exact: a", false},
+	} {
+		for _, name := range []string{"x", "X", "y"} {
+			text := strings.Replace(good, "cidrs: [10.0.0.0/8]}", "cidrs: [10.0.0.0/8]}\n  headers: [{name: x, "+test.a+"}, {name: "+name+", "+test.b+"}]", 1)
+			d, err := document.Parse("f.yaml", []byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := Check(d)
+			if want := test.wrong && name != "y"; (len(found) == 1) != want || len(found) > 1 {
+				t.Errorf("%s and %s of %s: %v", test.a, test.b, name, found)
+			}
+		}
 	}
 }
