@@ -26,13 +26,13 @@ FILTER_SOURCES := $(shell find filter -type f ! -name '*_test.go') go.mod go.sum
 
 # What these packages do is done once, when a configuration is read or the status page is asked for. To inline calls in
 # them makes the module 50 kB larger and nothing faster.
-FILTER_BUILD := GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags="-s -w" -buildmode=c-shared \
+FILTER_BUILD = GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags="-s -w $(STAMP)" -buildmode=c-shared \
 	$(foreach package,config rfc3339 status,-gcflags=github.com/healthgate/healthgate/filter/$(package)=-l)
 
 # custommalloc keeps TinyGo from exporting malloc, which Envoy would prefer to proxy_on_memory_allocate: TinyGo's malloc
 # pins every buffer in a map that nothing ever empties. The plugin has no goroutines, so it needs no scheduler.
 TINYGO_BUILD = tinygo=$$(scripts/get-tinygo) && \
-	$$tinygo build -target=wasip1 -buildmode=c-shared -scheduler=none -no-debug -tags=custommalloc
+	$$tinygo build -target=wasip1 -buildmode=c-shared -scheduler=none -no-debug -tags=custommalloc -ldflags="$(STAMP)"
 
 export HEALTHGATE_ENVOY_VERSION
 
@@ -179,13 +179,36 @@ bench: need-wrk filter ## measure the filter beside what else answers health che
 bench-publish: ## put the figures of the last make bench into the documents
 	@$(GO) run ./e2e/bench/cmd/bench -publish
 
-.PHONY: dist dist-check
-dist: filter filter-tinygo ## make build/dist: both builds of the plugin, OCI images of them for Istio, the examples, SHA-256 sums
-	@$(GO) run ./envoy/cmd/dist -tinygo build/healthgate-tinygo.wasm
-	@echo "build/dist is ready; push an image of it: skopeo copy oci:build/dist/oci:standard docker://REGISTRY/healthgate:TAG"
+# What a release says it is: Git's tag, or how far it is from one, and the commit. Without Git, give both.
+HEALTHGATE_VERSION ?= $(or $(shell git describe --tags --match 'v*' --abbrev=12 --dirty 2>/dev/null),devel)
+HEALTHGATE_COMMIT ?= $(or $(shell git describe --always --exclude '*' --abbrev=40 --dirty 2>/dev/null),unknown)
+RELEASE := $(patsubst %,build/release/healthgate-%,linux-amd64 linux-arm64 darwin-amd64 darwin-arm64)
+
+.PHONY: dist dist-check always
+dist: build/release/healthgate.wasm build/release/healthgate-tinygo.wasm $(RELEASE) ## make a release in build/dist: docs/release.md
+	@$(GO) run ./envoy/cmd/dist -version '$(HEALTHGATE_VERSION)' -commit '$(HEALTHGATE_COMMIT)' -wasm build/release/healthgate.wasm \
+		-tinygo build/release/healthgate-tinygo.wasm -tinygo-version "$$("$$(scripts/get-tinygo)" version)" $(RELEASE)
+	@echo "build/dist is ready; docs/release.md says what is in it"
+
+# Other builds lack the version and the commit, so that a commit does not make anything build anew.
+build/release/%: STAMP = -X main.version=$(HEALTHGATE_VERSION) -X main.commit=$(HEALTHGATE_COMMIT)
+
+build/release/healthgate.wasm: always | check-go
+	@echo "building $@"
+	@$(FILTER_BUILD) -o $@ ./filter
+
+build/release/healthgate-tinygo.wasm: always | check-go
+	@echo "building $@"
+	@mkdir -p $(@D)
+	@$(TINYGO_BUILD) -o $@ ./filter
+
+build/release/healthgate-%: always | check-go
+	@echo "building $@"
+	@CGO_ENABLED=0 GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) \
+		$(GO) build -trimpath -buildvcs=false -ldflags="-s -w $(STAMP)" -o $@ ./envoy/cmd/healthgate
 
 dist-check: ## make dist in two other folders, from nothing, and compare what comes out byte for byte
-	@scripts/dist-check
+	@HEALTHGATE_VERSION='$(HEALTHGATE_VERSION)' HEALTHGATE_COMMIT='$(HEALTHGATE_COMMIT)' scripts/dist-check
 
 .PHONY: examples
 examples: check-go ## write envoy/bootstrap.yaml, envoy/examples and the JSON Schema anew

@@ -1,10 +1,10 @@
-// Command dist makes what a release consists of, in one folder: the plugin, as files and as an OCI image layout that
-// Istio's WasmPlugin takes, the rendered examples, and the sums of all of it. The same sources and the same toolchains
-// make the same bytes, wherever and whenever it runs. It is called by: make dist
+// Command dist makes what a release consists of, in one folder; docs/release.md has what is in it. The same sources and
+// the same toolchains make the same bytes, wherever and whenever it runs. It is called by: make dist
 package main
 
 import (
 	"crypto/sha256"
+	"debug/buildinfo"
 	"errors"
 	"flag"
 	"fmt"
@@ -16,31 +16,67 @@ import (
 )
 
 func main() {
+	var b built
 	out := flag.String("out", "build/dist", "the `FOLDER` that is made, in the place of an earlier one")
-	wasm := flag.String("wasm", "build/healthgate.wasm", "the plugin, built by Go")
-	small := flag.String("tinygo", "", "the plugin, built by TinyGo; empty when there is none")
+	flag.StringVar(&b.version, "version", "devel", "the release's version")
+	flag.StringVar(&b.commit, "commit", "unknown", "the commit that it is made of")
+	flag.StringVar(&b.plugin, "wasm", "", "the plugin, built by Go")
+	flag.StringVar(&b.small, "tinygo", "", "the plugin, built by TinyGo")
+	flag.StringVar(&b.tinygo, "tinygo-version", "", "what tinygo version says")
 	flag.Usage = func() {
-		fmt.Fprintf(flag.CommandLine.Output(), "Makes a release's files. Run it in the repository's root, by: make dist\n\n")
+		fmt.Fprintf(flag.CommandLine.Output(),
+			"usage: dist [flags] COMMAND...\n\nMakes a release's files; each COMMAND is healthgate, built for one platform.\n"+
+				"Run it in the repository's root, by: make dist\n\n")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	if flag.NArg() > 0 {
+	if b.commands = flag.Args(); len(b.commands) == 0 || b.plugin == "" || b.small == "" || b.tinygo == "" {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := run(*out, *wasm, *small); err != nil {
+	if err := run(*out, &b); err != nil {
 		fmt.Fprintln(os.Stderr, "dist:", err)
 		os.Exit(1)
 	}
 }
 
+// built is what a release is made of, besides the repository's files.
+type built struct {
+	version, commit string
+	plugin          string   // the file of the plugin, built by Go
+	small           string   // the same, built by TinyGo
+	tinygo          string   // what tinygo version says
+	commands        []string // the file of the command, built for each platform
+}
+
+// file is one that was built.
+type file struct {
+	path string
+	name string // in the release
+}
+
+// command is the file of the command for one platform.
+type command struct {
+	file
+	os, arch string
+	info     *buildinfo.BuildInfo
+}
+
 // sumsFile lists the SHA-256 of every other file, as sha256sum writes and checks it.
 const sumsFile = "SHA256SUMS"
 
-// shipped are the files that an operator copies.
-var shipped = []string{"envoy/bootstrap.yaml", "envoy/disk-layer", "envoy/healthgate.schema.json", "envoy/healthgate.yaml"}
+// shipped are the repository's files and folders that go with it, and where they go.
+var shipped = map[string]string{
+	"LICENSE":                      "LICENSE",
+	"envoy/bootstrap.yaml":         "examples/bootstrap.yaml",
+	"envoy/disk-layer":             "examples/disk-layer",
+	"envoy/examples":               "examples",
+	"envoy/healthgate.schema.json": "healthgate.schema.json",
+	"envoy/healthgate.yaml":        "examples/healthgate.yaml",
+	"envoy/watching":               "watching",
+}
 
-func run(out, wasm, small string) (err error) {
+func run(out string, b *built) (err error) {
 	next := filepath.Clean(out) + ".next"
 	if err := os.RemoveAll(next); err != nil {
 		return err
@@ -50,33 +86,36 @@ func run(out, wasm, small string) (err error) {
 			err = errors.Join(err, os.RemoveAll(next))
 		}
 	}()
-	builds := []build{{"standard", wasm, "healthgate.wasm"}}
-	if small != "" {
-		builds = append(builds, build{"tinygo", small, "healthgate-tinygo.wasm"})
-	}
-	for _, b := range builds {
-		if err := copyFile(b.path, filepath.Join(next, b.name)); err != nil {
-			return err
-		}
-	}
-	if err := writeLayout(filepath.Join(next, "oci"), builds); err != nil {
-		return err
-	}
-	for _, file := range shipped {
-		if err := copyFile(file, filepath.Join(next, "examples", strings.TrimPrefix(file, "envoy/"))); err != nil {
-			return err
-		}
-	}
-	err = filepath.WalkDir("envoy/examples", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		return copyFile(path, filepath.Join(next, strings.TrimPrefix(filepath.ToSlash(path), "envoy/")))
-	})
+	plugin, small := file{b.plugin, "healthgate.wasm"}, file{b.small, "healthgate-tinygo.wasm"}
+	commands, err := readCommands(b.commands)
 	if err != nil {
 		return err
 	}
+	for _, f := range []file{plugin, small} {
+		if err := copyFile(f.path, filepath.Join(next, f.name), 0o644); err != nil {
+			return err
+		}
+	}
+	for _, c := range commands {
+		if err := copyFile(c.path, filepath.Join(next, c.name), 0o755); err != nil {
+			return err
+		}
+	}
+	if err := writeImages(filepath.Join(next, "oci"), b, commands); err != nil {
+		return err
+	}
+	for from, to := range shipped {
+		if err := copyAll(from, filepath.Join(next, to)); err != nil {
+			return err
+		}
+	}
+	if err := writeSBOM(next, b, plugin, small, commands); err != nil {
+		return err
+	}
 	if err := writeSums(next); err != nil {
+		return err
+	}
+	if err := setModes(next); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(out); err != nil {
@@ -85,23 +124,75 @@ func run(out, wasm, small string) (err error) {
 	return os.Rename(next, out)
 }
 
-func copyFile(from, to string) error {
-	text, err := os.ReadFile(from)
-	if err != nil {
-		return err
+// readCommands asks each binary for which platform it is.
+func readCommands(paths []string) ([]command, error) {
+	var commands []command
+	for _, path := range paths {
+		info, err := buildinfo.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		c := command{file: file{path: path}, info: info}
+		for _, setting := range info.Settings {
+			switch setting.Key {
+			case "GOOS":
+				c.os = setting.Value
+			case "GOARCH":
+				c.arch = setting.Value
+			}
+		}
+		c.name = "bin/healthgate-" + c.os + "-" + c.arch
+		commands = append(commands, c)
 	}
-	info, err := os.Stat(from)
+	return commands, nil
+}
+
+func copyFile(from, to string, mode fs.FileMode) error {
+	text, err := os.ReadFile(from)
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err
 	}
-	mode := fs.FileMode(0o644)
-	if info.Mode()&0o100 != 0 && !strings.HasSuffix(to, ".wasm") {
-		mode = 0o755
-	}
 	return os.WriteFile(to, text, mode)
+}
+
+// copyAll copies a file, or a folder and all in it. A file that its owner may run stays so.
+func copyAll(from, to string) error {
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		return copyFile(path, filepath.Join(to, name), info.Mode().Perm())
+	})
+}
+
+// setModes lets everyone read what the umask of whoever makes a release, or a library, would keep from them.
+func setModes(folder string) error {
+	return filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		mode := fs.FileMode(0o644)
+		isBlob := strings.HasPrefix(path, filepath.Join(folder, "oci")) // written with mode 0777
+		if d.IsDir() || info.Mode()&0o100 != 0 && !isBlob {
+			mode = 0o755
+		}
+		return os.Chmod(path, mode)
+	})
 }
 
 func writeSums(folder string) error {

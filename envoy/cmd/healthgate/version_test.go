@@ -13,8 +13,9 @@ func TestBuildVersion(t *testing.T) {
 	main := func(version string, settings ...debug.BuildSetting) *debug.BuildInfo {
 		return &debug.BuildInfo{GoVersion: "go1.26.8", Main: debug.Module{Version: version}, Settings: settings}
 	}
-	commit, clean, dirty := debug.BuildSetting{Key: "vcs.revision", Value: hash}, debug.BuildSetting{Key: "vcs.modified", Value: "false"},
-		debug.BuildSetting{Key: "vcs.modified", Value: "true"}
+	commit := debug.BuildSetting{Key: "vcs.revision", Value: hash}
+	clean := debug.BuildSetting{Key: "vcs.modified", Value: "false"}
+	dirty := debug.BuildSetting{Key: "vcs.modified", Value: "true"}
 	for _, test := range []struct {
 		how             string
 		version, commit string // by the linker
@@ -24,11 +25,13 @@ func TestBuildVersion(t *testing.T) {
 		{"go install of a release", "", "", main("v1.2.3"), "v1.2.3 (commit unknown"},
 		{"go build in a clone", "", "", main("v1.2.4-0.20261128185750-0123456789ab", commit, clean),
 			"v1.2.4-0.20261128185750-0123456789ab (commit " + hash},
-		{"go build in a clone with changes", "", "", main("v1.2.3+dirty", commit, dirty), "v1.2.3+dirty (commit " + hash + "-dirty"},
+		{"go build in a clone with changes", "", "", main("v1.2.3+dirty", commit, dirty),
+			"v1.2.3+dirty (commit " + hash + "-dirty"},
 		{"go build without version control", "", "", main("(devel)"), "devel (commit unknown"},
 		{"go test", "", "", main(""), "devel (commit unknown"},
 		{"make dist", "v1.2.3", hash, main("(devel)"), "v1.2.3 (commit " + hash},
-		{"make dist with changes", "v1.2.3-dirty", hash + "-dirty", main("(devel)"), "v1.2.3-dirty (commit " + hash + "-dirty"},
+		{"make dist with changes", "v1.2.3-dirty", hash + "-dirty", main("(devel)"),
+			"v1.2.3-dirty (commit " + hash + "-dirty"},
 	} {
 		want := test.want + ", go1.26.8, " + runtime.GOOS + "/" + runtime.GOARCH + ")"
 		if got := buildVersion(test.version, test.commit, test.info); got != want {
