@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"flag"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -11,6 +12,15 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
+
+// TestMain lets all readers read at once: most of the time they wait, for an Envoy that starts or a value that is polled.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 func TestReadme(t *testing.T) {
 	t.Parallel()
