@@ -74,15 +74,15 @@ func unquote(value string) string {
 //	goo.gle/debugproto
 //	fields { key: "numerator" value { number_value: 0 } }
 //
-// whose first line is not there before Envoy 1.40. In all of them the names and values stand in the same order, and a
-// numerator that is not there is 0, as in Envoy.
+// whose first line is not there before Envoy 1.40, which makes another one in each run: debugonly or debugstr, and some
+// blanks. In all of them the names and values stand in the same order, and a numerator that is not there is 0, as in Envoy.
 func fraction(s string) (positive, ok bool) {
-	const marker = "goo.gle/debugproto"
-	marked := strings.HasPrefix(s, marker)
-	if marked {
-		s = s[len(marker):]
+	const marker = "goo.gle/debug"
+	field, ok := "", s == "{}"
+	if strings.HasPrefix(s, marker) && len(s) > len(marker) {
+		_, s, _ = strings.Cut(s, "\n")
+		ok = true
 	}
-	field, ok := "", marked || s == "{}"
 	for s != "" {
 		end := 0
 		for end < len(s) && strings.IndexByte(" \t\r\n{}:,\"'", s[end]) < 0 {

@@ -43,6 +43,10 @@ func TestParseSwitch(t *testing.T) {
 		{debugString("goo.gle/debugproto  \n", "denominator", `string_value: "TEN_THOUSAND"`, "numerator", "number_value: 5"), on, true},
 		{debugString("", "denominator", `string_value: "HUNDRED"`), off, true},
 		{debugString("goo.gle/debugproto   \n"), off, true},
+		{debugString("goo.gle/debugonly   \n", "denominator", `string_value: "HUNDRED"`, "numerator", "number_value: 0"), off, true},
+		{debugString("goo.gle/debugonly\n", "numerator", "number_value: 5"), on, true},
+		{debugString("goo.gle/debugstr \n", "denominator", `string_value: "HUNDRED"`, "numerator", "number_value: 0"), off, true},
+		{debugString(" goo.gle/debugstr"), off, true},
 		{debugString("", "numerator", `string_value: "0.5"`), on, true},
 		// What is like one, and is none.
 		{`{"numerator": 0, "x": 1}`, on, false}, {`{"numerator": "no"}`, on, false}, {`{"numerator": -5}`, on, false},
