@@ -47,7 +47,8 @@ func guard(config *envoytest.Config, port int) {
 	for _, c := range envoytest.At[[]any](config.Bootstrap, "static_resources", "clusters") {
 		if c := c.(envoytest.Object); c["name"] == "app" {
 			c["circuit_breakers"] = envoytest.Parse(`{"thresholds": [{"max_requests": 4}]}`)
-			c["outlier_detection"] = envoytest.Parse(`{"consecutive_5xx": 5, "base_ejection_time": "300s", "max_ejection_percent": 100}`)
+			c["outlier_detection"] = envoytest.Parse(`{"consecutive_5xx": 5, "base_ejection_time": "300s",
+				"max_ejection_percent": 100}`)
 			c["common_lb_config"] = envoytest.Parse(`{"healthy_panic_threshold": {"value": 0}}`)
 			hosts := envoytest.At[envoytest.Object](c, "load_assignment", "endpoints", 0)
 			second := envoytest.Clone(envoytest.At[envoytest.Object](hosts, "lb_endpoints", 0))

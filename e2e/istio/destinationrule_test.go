@@ -32,11 +32,13 @@ func TestDestinationRule(t *testing.T) {
 			t.Parallel()
 			b := start(t, way{form, lab.Gateway})
 			b.istiod.Kube.Apply([]byte(rule))
-			manifests := string(b.render(t, strings.ReplaceAll(edit(t, settings, "body: OK", "body: RULED"), "cluster: app", "cluster: "+shopCluster)))
+			ruled := strings.ReplaceAll(edit(t, settings, "body: OK", "body: RULED"), "cluster: app", "cluster: "+shopCluster)
+			manifests := string(b.render(t, ruled))
 			b.istiod.Kube.Apply([]byte(manifests))
 			b.steadily(t, envoytest.StartLimit, 200, "RULED")
 			envoytest.Eventually(t, envoytest.Limit, "the rule arrives", func() error {
-				if dump := b.envoy.Get("/config_dump?resource=dynamic_active_clusters"); !strings.Contains(dump, `"max_requests": 4,`) {
+				dump := b.envoy.Get("/config_dump?resource=dynamic_active_clusters")
+				if !strings.Contains(dump, `"max_requests": 4,`) {
 					return fmt.Errorf("no cluster has the circuit breaker")
 				}
 				return nil
@@ -91,7 +93,9 @@ func testShared(t *testing.T, b *bench, manifests string) {
 	shared := strings.ReplaceAll(manifests, "cluster: healthgate_"+shopCluster, "cluster: "+shopCluster)
 	b.istiod.Kube.Apply([]byte(edit(t, shared, "body: RULED", "body: SHARED")))
 	b.steadily(t, envoytest.Limit, 200, "SHARED")
-	for _, want := range []string{"has users' requests, too", "has outlier detection", "has a panic threshold of 0", "max_requests 4"} {
+	for _, want := range []string{
+		"has users' requests, too", "has outlier detection", "has a panic threshold of 0", "max_requests 4",
+	} {
 		if out := b.status(t); !strings.Contains(out, want) {
 			t.Errorf("healthgate status does not say %q:\n%s", want, out)
 		}

@@ -18,7 +18,7 @@ type ClusterWarning struct {
 	What  string
 }
 
-// Clusters returns what will make probes fail, or harm users, in the clusters that they go through. They are named in the
+// Clusters returns what makes probes fail, or harms users, in the clusters that they go through, which are given in the
 // order of the probes. The Envoy is what YAML or JSON holds: a bootstrap, manifests for Istio, or Envoy's /config_dump.
 func Clusters(probes []string, envoy any) []ClusterWarning {
 	known := survey(envoy)
@@ -89,47 +89,56 @@ type cluster struct {
 	routed   bool
 }
 
+// flips is what several hosts do to a probe.
+const flips = "each probe asks another, so one that is bad makes the state flip"
+
 func (c *cluster) faults() []string {
 	var out []string
-	thresholds, _ := at(c.settings, "circuit_breakers", "thresholds").([]any)
-	detects, checks := at(c.settings, "outlier_detection") != nil, at(c.settings, "health_checks") != nil
+	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if c.routed {
-		out = append(out, "has users' requests, too, and probes count as such: give them a cluster of their own, as `healthgate render` does")
+		say("has users' requests, too, and probes count as such: give them a cluster of their own, as `healthgate render` does")
 	}
+	detects, checks := c.settings["outlier_detection"] != nil, c.settings["health_checks"] != nil
 	if detects {
-		out = append(out, "has outlier detection: probes that fail eject hosts, for users as well, and a host that is out can't be probed")
+		say("has outlier detection: probes that fail eject hosts, for users as well, and a host that is out can't be probed")
 	}
 	if checks {
-		out = append(out, "has health checks: a host that they take out can't be probed")
+		say("has health checks: a host that they take out can't be probed")
 	}
-	if threshold := at(c.settings, "common_lb_config", "healthy_panic_threshold"); detects || checks {
-		percent, is := number(at(threshold, "value"))
-		switch {
-		case threshold != nil && (!is || percent == 0):
-			out = append(out, "has a panic threshold of 0: when all hosts are out, every probe fails")
-		case !is:
-			percent = 50
-			fallthrough
-		default:
-			out = append(out, fmt.Sprintf("has a panic threshold of %g%%: when fewer hosts are left, those that are out are probed, too", percent))
-		}
+	switch threshold := c.panicThreshold(); {
+	case !detects && !checks: // no host is ever out
+	case threshold == 0:
+		say("has a panic threshold of 0: when all hosts are out, every probe fails")
+	default:
+		say("has a panic threshold of %g%%: when fewer hosts are left, those that are out are probed, too", threshold)
 	}
+	thresholds, _ := at(c.settings, "circuit_breakers", "thresholds").([]any)
 	for _, v := range thresholds {
 		for _, limit := range []string{"max_requests", "max_pending_requests"} {
 			if n, is := number(at(v, limit)); is && n < math.MaxUint32 { // Istio writes this for none
-				out = append(out, fmt.Sprintf("has a circuit breaker, %s %.f: what is above it fails, and so may probes", limit, n))
+				say("has a circuit breaker, %s %.f: what is above it fails, and so may probes", limit, n)
 			}
 		}
 	}
 	switch kind, _ := c.settings["type"].(string); {
 	case c.hosts > 1:
-		out = append(out, fmt.Sprintf("has %d hosts: each probe asks another, so one that is bad makes the state flip", c.hosts))
+		say("has %d hosts: %s", c.hosts, flips)
 	case c.hosts == 0 && kind == "EDS":
-		out = append(out, "has the hosts of a service: if they are several each probe asks another, so one that is bad makes the state flip")
+		say("has the hosts of a service: if they are several %s", flips)
 	case kind == "STRICT_DNS" || kind == "LOGICAL_DNS":
-		out = append(out, "has the hosts that a name stands for: if they are several each probe asks another, so one that is bad makes the state flip")
+		say("has the hosts that a name stands for: if they are several %s", flips)
 	}
 	return out
+}
+
+// panicThreshold returns a percentage. A dump leaves a 0 out of its message.
+func (c *cluster) panicThreshold() float64 {
+	threshold := at(c.settings, "common_lb_config", "healthy_panic_threshold")
+	if threshold == nil {
+		return 50
+	}
+	percent, _ := number(at(threshold, "value"))
+	return percent
 }
 
 // survey finds the clusters of a configuration, by name, with their hosts and whether a route leads to them.
@@ -183,7 +192,8 @@ func survey(envoy any) map[string]*cluster {
 // isCluster reports whether a message of Envoy's is a Cluster. A dump tells the type, a bootstrap does not.
 func isCluster(v map[string]any) bool {
 	kind, _ := v["@type"].(string)
-	return strings.HasSuffix(kind, ".config.cluster.v3.Cluster") || v["load_assignment"] != nil || v["eds_cluster_config"] != nil || v["connect_timeout"] != nil
+	return strings.HasSuffix(kind, ".config.cluster.v3.Cluster") ||
+		v["load_assignment"] != nil || v["eds_cluster_config"] != nil || v["connect_timeout"] != nil
 }
 
 // number returns what JSON or YAML holds as a number.
