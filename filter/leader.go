@@ -9,6 +9,8 @@ import (
 	"github.com/healthgate/healthgate/filter/host"
 	"github.com/healthgate/healthgate/filter/lease"
 	"github.com/healthgate/healthgate/filter/monitor"
+	"github.com/healthgate/healthgate/filter/snapshot"
+	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 )
 
 // OnTick holds the election and, in the VM that leads, does what is due. A VM that follows allocates nothing in it.
@@ -19,40 +21,72 @@ func (p *plugin) OnTick() {
 		for _, start := range p.monitor.Due() {
 			p.send(start)
 		}
-		p.write()
+		p.write(true)
 	}
-	p.ticked.at = p.clock.Monotonic()
-	p.view.version++
-	p.checks.routeMetadata = false
-	host.OpenScratch()
-	p.view.refresh()
-	host.CloseScratch()
+	p.look()
 	if p.view.record != nil {
 		age := p.ticked.at - p.view.record.WrittenAt
 		host.Set(p.metrics.snapshotAge, uint64(max(age, 0)/int64(duration.Second)))
 	}
 }
 
+// look reads the clock and then the record, and tells what changed in it.
+func (p *plugin) look() {
+	p.ticked.at = p.clock.Monotonic()
+	p.view.version++
+	p.checks.routeMetadata = false
+	host.OpenScratch()
+	p.view.refresh()
+	if p.voice.Look(p.view.record, p.clock) {
+		p.tell()
+	}
+	host.CloseScratch()
+}
+
+func (p *plugin) tell() {
+	stored, cas, found := host.SharedData(p.voiceKey)
+	if !found {
+		cas = lease.Absent
+	}
+	if claim := p.voice.Claim(stored, p.ticked.at); claim != nil && host.SetSharedData(p.voiceKey, claim, cas) == nil {
+		p.voice.Tell(p)
+	}
+}
+
+// intruded says once that shared data holds what no VM of this plugin has written. Plugins of one vm_id share it.
+func (p *plugin) intruded() {
+	if !p.saidIntruded {
+		p.saidIntruded = true
+		p.Warn("shared data: another plugin has written to healthgate's keys; what it wrote does not count")
+	}
+}
+
 // elect takes, renews or loses the lease.
 func (p *plugin) elect() {
-	now := p.clock.Monotonic()
 	host.OpenScratch()
 	stored, cas, found := host.SharedData(p.leaseKey)
+	now := p.clock.Monotonic()
 	next := lease.Next(stored, found, p.owner, now)
 	host.CloseScratch()
 	if !found {
 		cas = lease.Absent
 	}
 	switch next {
-	case lease.Lead:
-	case lease.Swap:
-		if host.SetSharedData(p.leaseKey, lease.Value(p.owner, now), cas) != nil {
-			p.follow()
-		} else if p.monitor == nil {
-			p.lead()
-		}
 	case lease.Follow:
 		p.follow()
+		return
+	case lease.Lead:
+	default:
+		if host.SetSharedData(p.leaseKey, lease.Value(p.owner, now), cas) != nil {
+			p.follow()
+			return
+		}
+		if next == lease.Seize {
+			p.intruded()
+		}
+	}
+	if p.monitor == nil {
+		p.lead()
 	}
 }
 
@@ -70,21 +104,29 @@ func (p *plugin) follow() {
 	p.tickEvery(electionPeriod)
 }
 
-// write stores the record if it is due. The compare-and-swap keeps a leader that stalled past its lease from
-// overwriting its successor's record.
-func (p *plugin) write() {
+// write stores the record if it is due. elected says that the lease was looked at just now: only then may what another
+// VM has written be replaced. Else a leader that stalled past its lease would overwrite its successor's record.
+func (p *plugin) write(elected bool) {
 	if !p.monitor.WriteDue() {
 		return
 	}
 	r := p.monitor.Record
+	host.OpenScratch()
+	from := p.view.origin(r)
+	host.CloseScratch()
+	if !from.same {
+		if !elected {
+			return
+		}
+		p.intruded()
+	}
 	r.WrittenAt = p.clock.Monotonic()
-	if !p.view.store(r, p.owner) {
-		p.follow()
+	if !p.view.store(r, p.owner, from.cas) {
 		return
 	}
 	host.Increment(p.metrics.snapshotWrites)
 	if p.monitor.Written() {
-		p.metrics.publish(p.monitor)
+		p.metrics.publish(p.monitor.Record, r.WrittenAt)
 	}
 }
 
@@ -95,8 +137,16 @@ func (p *plugin) send(start monitor.Start) {
 		{":method", r.Method}, {":path", r.Path}, {":authority", r.Host}, {"user-agent", "healthgate"},
 	}
 	call, err := host.DispatchHTTPCall(r.Cluster, headers, uint32(r.Timeout/duration.Millisecond))
-	if err != nil {
-		m.Failed(start.Callout, start.Number, "could not be sent through cluster "+strconv.Quote(r.Cluster))
+	switch err {
+	case nil:
+	case types.ErrorStatusBadArgument: // of what Envoy takes for one, all but the cluster is right
+		m.Failed(start.Callout, start.Number, snapshot.NoCluster)
+		return
+	case types.ErrorInternalFailure: // Envoy has answered the request itself, within the call
+		m.Failed(start.Callout, start.Number, snapshot.NoHost)
+		return
+	default:
+		m.Failed(start.Callout, start.Number, snapshot.Refused)
 		return
 	}
 	p.calls[call] = callout{m, start}
@@ -115,22 +165,25 @@ func (p *plugin) onHTTPCallResponse(call uint32, numHeaders, bodySize int) {
 	if p.monitor == nil || p.monitor != c.monitor {
 		return // no longer leading, or leading anew
 	}
-	if status := responseStatus(numHeaders); status == 0 {
-		p.monitor.Failed(c.start.Callout, c.start.Number, "no response")
+	if r := response(numHeaders, bodySize); r.Status == 0 {
+		p.monitor.Failed(c.start.Callout, c.start.Number, snapshot.CutOff)
 	} else {
-		p.monitor.Answered(c.start.Callout, c.start.Number, status, func() []byte { return responseBody(bodySize) })
+		p.monitor.Answered(c.start.Callout, c.start.Number, r)
 	}
-	p.write()
+	p.write(false)
+	p.look()
 }
 
-// responseStatus returns the status of the response whose callback runs, 0 when there is none.
-func responseStatus(numHeaders int) uint32 {
+// response reads the response whose callback runs. Its status is 0 when there is none.
+func response(numHeaders, bodySize int) (r monitor.Response) {
 	if numHeaders == 0 {
-		return 0
+		return r
 	}
-	value, _ := host.HTTPCallResponseHeaders().Get(":status")
+	headers := host.HTTPCallResponseHeaders()
+	value, _ := headers.Get(":status")
 	status, _ := strconv.ParseUint(value, 10, 32) // a status that is none counts as no response
-	return uint32(status)
+	_, upstream := headers.Get("x-envoy-upstream-service-time")
+	return monitor.Response{Status: uint32(status), Local: !upstream, Body: func() []byte { return responseBody(bodySize) }}
 }
 
 func responseBody(size int) []byte {
@@ -140,9 +193,17 @@ func responseBody(size int) []byte {
 	return host.HTTPCallResponseBody() // an unreadable body is refused by its reader, like an empty one
 }
 
-// plugin is the monitor's sink.
+// plugin is the monitor's and the voice's sink.
 
 func (p *plugin) Info(text string)                { host.LogInfo(prefix + text) }
 func (p *plugin) Warn(text string)                { host.LogWarn(prefix + text) }
 func (p *plugin) CalloutFailed(c monitor.Callout) { host.Increment(p.metrics.calloutFailures[c]) }
 func (p *plugin) ValueUnrecognized()              { host.Increment(p.metrics.unrecognized) }
+
+func (p *plugin) RuntimePolled(took duration.Duration) {
+	host.Set(p.metrics.runtimePoll, uint64(took/duration.Millisecond))
+}
+
+func (p *plugin) Maintenance(endpoint int, on bool) {
+	host.Set(p.metrics.maintenance[endpoint], number(on))
+}

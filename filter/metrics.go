@@ -6,6 +6,7 @@ import (
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/host"
 	"github.com/healthgate/healthgate/filter/monitor"
+	"github.com/healthgate/healthgate/filter/snapshot"
 	"github.com/healthgate/healthgate/filter/verdict"
 )
 
@@ -18,6 +19,7 @@ type metrics struct {
 	probeUp         []host.Metric                // by probe
 	calloutFailures []host.Metric                // by callout
 	draining        host.Metric
+	runtimePoll     host.Metric
 	snapshotAge     host.Metric
 	snapshotWrites  host.Metric
 	leaderChanges   host.Metric
@@ -53,6 +55,9 @@ func defineMetrics(c *config.Config) metrics {
 	for i := range c.Probes {
 		m.probeUp = append(m.probeUp, host.DefineGauge("healthgate_probe_up.probe."+c.Probes[i].Name))
 	}
+	if c.Admin != nil {
+		m.runtimePoll = host.DefineGauge("healthgate_runtime_poll_milliseconds")
+	}
 	for _, name := range monitor.CalloutNames(c) {
 		m.calloutFailures = append(m.calloutFailures, host.DefineCounter("healthgate_callout_failures_total.callout."+name))
 	}
@@ -60,17 +65,13 @@ func defineMetrics(c *config.Config) metrics {
 }
 
 // publish sets the gauges that mirror the record. Only the leader calls it: gauges belong to the process, and a VM
-// that lags behind would set them back.
-func (m *metrics) publish(from *monitor.Monitor) {
-	for i, gauge := range m.maintenance {
-		if m.config.Endpoints[i].Kind == config.KindHealthCheck {
-			host.Set(gauge, number(from.Maintenance(i)))
-		}
-	}
+// that lags behind would set them back. Those of maintenance are set by whoever tells of it.
+func (m *metrics) publish(record *snapshot.Record, now int64) {
 	for i, gauge := range m.probeUp {
-		host.Set(gauge, number(from.Record.Probes[i].Healthy))
+		p := &record.Probes[i]
+		host.Set(gauge, number(p.Healthy && verdict.ProbeKnown(&m.config.Probes[i], p, now)))
 	}
-	host.Set(m.draining, number(from.Record.Draining))
+	host.Set(m.draining, number(record.Draining))
 }
 
 func number(b bool) uint64 {

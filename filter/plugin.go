@@ -11,6 +11,7 @@ import (
 	"github.com/healthgate/healthgate/filter/lease"
 	"github.com/healthgate/healthgate/filter/match"
 	"github.com/healthgate/healthgate/filter/monitor"
+	"github.com/healthgate/healthgate/filter/voice"
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 )
 
@@ -33,8 +34,12 @@ type plugin struct {
 	period   duration.Duration // of the tick
 	owner    uint64            // this VM in the election
 	leaseKey string
+	voiceKey string
+	voice    *voice.Voice
 	monitor  *monitor.Monitor // nil unless this VM leads
 	calls    map[uint32]callout
+
+	saidIntruded bool
 }
 
 var _ types.PluginContext = (*plugin)(nil)
@@ -56,6 +61,7 @@ func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
 	p.owner, p.leaseKey = host.Random(), store+"lease"
 	p.metrics = defineMetrics(c)
 	p.view = newView(c, store+"snapshot")
+	p.voice, p.voiceKey = voice.New(c), store+"voice/"+strconv.FormatUint(c.EndpointsFingerprint, 16)
 	p.checks = newChecks(p)
 	p.ticked.at = p.clock.Monotonic()
 	if len(c.Probes) > 0 || c.Admin != nil {

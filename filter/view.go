@@ -22,7 +22,7 @@ type view struct {
 }
 
 func newView(c *config.Config, key string) view {
-	return view{key: key, version: 1, space: snapshot.New(len(c.Keys), len(c.Probes), 0)}
+	return view{key: key, version: 1, space: snapshot.New(len(c.Keys), len(c.Probes))}
 }
 
 // catchUp is refresh for a health check. The counter of writes says whether any VM has written since this one looked:
@@ -50,7 +50,7 @@ func (v *view) refresh() {
 	}
 	v.record, v.cas, v.timed = nil, cas, false
 	v.version++
-	if v.space.Decode(stored) {
+	if v.space.Decode(stored) && v.space.Plausible(host.Clock{}.Monotonic()) {
 		v.record = v.space
 		for i := range v.record.Keys {
 			v.timed = v.timed || v.record.Keys[i].Switch.Until != 0
@@ -69,16 +69,31 @@ func (v *view) take() *snapshot.Record {
 	return &r
 }
 
-// store writes the leader's record, unless another leader has written since: the last writer must be this one, or
-// this must be its first write.
-func (v *view) store(r *snapshot.Record, owner uint64) bool {
+// origin tells what the leader's record must replace: what the leader wrote last, or went on from.
+type origin struct {
+	cas  uint32
+	same bool
+}
+
+func (v *view) origin(r *snapshot.Record) origin {
 	stored, cas, ok := host.SharedData(v.key)
 	if !ok {
-		cas = lease.Absent
-	} else if r.Writer == owner && snapshot.Writer(stored) != owner {
+		return origin{lease.Absent, true}
+	}
+	writer, number := snapshot.Origin(stored)
+	return origin{cas, writer == r.Writer && number == r.Number}
+}
+
+// store writes the leader's record; false if another VM was faster.
+func (v *view) store(r *snapshot.Record, owner uint64, cas uint32) bool {
+	writer := r.Writer
+	r.Writer = owner
+	r.Number++
+	v.buffer = r.Append(v.buffer[:0])
+	if host.SetSharedData(v.key, v.buffer, cas) != nil {
+		r.Writer = writer
+		r.Number--
 		return false
 	}
-	r.Writer = owner
-	v.buffer = r.Append(v.buffer[:0])
-	return host.SetSharedData(v.key, v.buffer, cas) == nil
+	return true
 }

@@ -32,6 +32,8 @@ type Config struct {
 	// Fingerprint identifies what the shared record is made of: probes, admin section and expanded keys. Plugins with
 	// the same fingerprint may share a record; all others never see it.
 	Fingerprint uint64
+	// EndpointsFingerprint identifies what can be told of the endpoints' maintenance: their names and keys.
+	EndpointsFingerprint uint64
 }
 
 // Endpoint is one set of URLs and what it answers.
@@ -146,6 +148,14 @@ type Probe struct {
 	ExpectedStatuses                  []StatusRange
 }
 
+// MaxAge is how old the probe's last result may be. While a leader lives, results are at most an interval and a timeout
+// apart; when one dies, what it had under way is lost, and the next one waits for its turn. Thresholds do not matter: they
+// count results, and do not make them rarer.
+func (p *Probe) MaxAge() duration.Duration { return max(minAge, 3*p.Interval+p.Timeout) }
+
+// minAge spares probes with a short interval a flap when an Envoy is busy for seconds.
+const minAge = 10 * duration.Second
+
 // StatusRange is a half-open range of HTTP statuses, as Envoy's Int64Range.
 type StatusRange struct{ Start, End uint32 }
 
@@ -163,8 +173,18 @@ func (p *Probe) Expects(status uint32) bool {
 type Admin struct {
 	Cluster           string
 	Interval, Timeout duration.Duration
-	MaxAge            duration.Duration // how long the last reading of runtime stays good
+	MaxAge            duration.Duration // how long the last readings of runtime and draining stay good
 	FailOnStale       bool              // on_stale: fail
+	IgnoreDraining    bool              // draining: ignore
+}
+
+// Pause is the least time between the end of a poll of runtime and the next one's beginning. Envoy's main thread writes
+// all keys there are for each poll; this leaves it nineteen parts of twenty for its own work.
+func Pause(took duration.Duration) duration.Duration { return 20 * took }
+
+// MaxAgeAfter is how old a reading may be that took so long: where Pause keeps polls apart, three of its turns.
+func (a *Admin) MaxAgeAfter(took duration.Duration) duration.Duration {
+	return max(a.MaxAge, 3*Pause(took))
 }
 
 // Node is the Envoy this runs in; its values replace the placeholders in maintenance keys.

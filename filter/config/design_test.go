@@ -51,7 +51,7 @@ func TestFullExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkTrusted(t, &c.Endpoints[0].Trusted)
-	c.Endpoints[0].Trusted.Set, c.Fingerprint = nil, 0
+	c.Endpoints[0].Trusted.Set, c.Fingerprint, c.EndpointsFingerprint = nil, 0, 0
 	want := &Config{
 		Endpoints: []Endpoint{{
 			Name: "my-service", Paths: []string{"/my-service/healthcheck"}, Methods: []string{"GET", "HEAD"},

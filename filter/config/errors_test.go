@@ -86,6 +86,7 @@ func refusals() []refusal {
 		{probe(`"path":"/","healthy_threshold":0`), `probes[0].healthy_threshold: 0 is not a whole number from 1 to 1000`},
 		{probe(`"path":"/","expected_statuses":[{"start":200,"end":200}]`), `probes[0].expected_statuses[0]: is empty: end is not part of the range and must be greater than start`},
 		{admin(`"on_stale":"x"`), `admin.on_stale: "x" is not one of keep, fail`},
+		{admin(`"draining":"x"`), `admin.draining: "x" is not one of poll, ignore`},
 		{admin(`"interval":"20s"`), `admin.max_age: 10s is shorter than admin.interval, 20s`},
 		{strings.Replace(admin(`"interval":"1s"`), `"name"`, `"maintenance":{"keys":["{zon}"]},"name"`, 1), `endpoints[0].maintenance.keys[0]: "{zon}" is not one of {node_id}, {cluster}, {region}, {zone}`},
 		{strings.Replace(admin(`"interval":"1s"`), `"name"`, `"maintenance":{"keys":["k{zone"]},"name"`, 1), `endpoints[0].maintenance.keys[0]: "k{zone" has a brace without its partner`},

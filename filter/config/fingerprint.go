@@ -32,10 +32,24 @@ func fingerprint(c *Config) uint64 {
 		h.text(a.Cluster)
 		h.duration(a.Interval)
 		h.duration(a.Timeout)
+		if a.IgnoreDraining {
+			h.text("draining")
+		}
 	}
 	for _, key := range c.Keys {
 		h.text("key")
 		h.text(key)
+	}
+	return uint64(h)
+}
+
+func endpointsFingerprint(c *Config) uint64 {
+	h := hash(14695981039346656037)
+	for i := range c.Endpoints {
+		h.text(c.Endpoints[i].Name)
+		for _, k := range c.Endpoints[i].Maintenance.Keys {
+			h.number(uint32(k))
+		}
 	}
 	return uint64(h)
 }

@@ -70,6 +70,8 @@ func TestFingerprint(t *testing.T) {
 		{"the admin cluster", `"ea"`, `"eb"`, false},
 		{"the admin interval", `"ea","interval":"2s"`, `"ea","interval":"4s"`, false},
 		{"the admin timeout", `"400ms"`, `"401ms"`, false},
+		{"draining", `"400ms"`, `"400ms","draining":"ignore"`, false},
+		{"draining spelled out", `"400ms"`, `"400ms","draining":"poll"`, true},
 		{"another key", `["k",`, `["kk",`, false},
 		{"one key less", `["k",`, `[`, false},
 		{"keys in another order", `["k","z.{zone}"]`, `["z.{zone}","k"]`, false},

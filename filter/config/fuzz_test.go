@@ -62,12 +62,12 @@ func FuzzParse(f *testing.F) {
 			t.Fatal("no endpoint")
 		}
 		table := match.NewTable(c.Endpoints)
-		record := snapshot.New(len(c.Keys), len(c.Probes), 1)
-		record.WrittenAt, record.RuntimeAt = 1, 1
-		seen := snapshot.New(len(c.Keys), len(c.Probes), 1)
-		seen.WrittenAt, seen.RuntimeAt = 1, 1
+		record := snapshot.New(len(c.Keys), len(c.Probes))
+		record.WrittenAt, record.Runtime.At = 1, 1
+		seen := snapshot.New(len(c.Keys), len(c.Probes))
+		seen.WrittenAt, seen.Runtime.At, seen.Ready.At = 1, 1, 1
 		for i := range seen.Probes {
-			seen.Probes[i].Seen = true
+			seen.Probes[i].At = 1
 		}
 		for i := range c.Endpoints {
 			e := &c.Endpoints[i]

@@ -127,10 +127,13 @@ func TestDefaultsOfProbesAndAdmin(t *testing.T) {
 	if len(c.Probes) != 1 || fmt.Sprint(c.Probes[0]) != fmt.Sprint(want) {
 		t.Errorf("probe %+v, want %+v", c.Probes, want)
 	}
-	if want := (Admin{"a", duration.Second, 500 * duration.Millisecond, 10 * duration.Second, false}); *c.Admin != want {
+	if want := (Admin{"a", duration.Second, 2 * duration.Second, 10 * duration.Second, false, false}); *c.Admin != want {
 		t.Errorf("admin %+v, want %+v", *c.Admin, want)
 	}
 	p := &c.Probes[0]
+	if got := p.MaxAge(); got != 10*duration.Second {
+		t.Errorf("a result of the probe counts for %v", got)
+	}
 	p.ExpectedStatuses = []StatusRange{{200, 201}, {300, 302}}
 	for status, want := range map[uint32]bool{199: false, 200: true, 201: false, 299: false, 300: true, 301: true, 302: false} {
 		if p.Expects(status) != want {

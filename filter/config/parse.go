@@ -17,7 +17,7 @@ func Parse(text []byte, node Node) (*Config, error) {
 	if d.err != nil {
 		return nil, d.err
 	}
-	c.Fingerprint = fingerprint(c)
+	c.Fingerprint, c.EndpointsFingerprint = fingerprint(c), endpointsFingerprint(c)
 	return c, nil
 }
 
@@ -60,9 +60,11 @@ func (d *decoder) admin(o *object) *Admin {
 	a := &Admin{
 		Cluster:     o.needStr("cluster"),
 		Interval:    o.duration("interval", minInterval, maxInterval, duration.Second),
-		Timeout:     o.duration("timeout", minTimeout, maxTimeout, 500*duration.Millisecond),
+		Timeout:     o.duration("timeout", minTimeout, maxTimeout, 2*duration.Second),
 		MaxAge:      o.duration("max_age", minInterval, 24*duration.Hour, 10*duration.Second),
 		FailOnStale: o.choose("on_stale", "keep", "fail"),
+
+		IgnoreDraining: o.choose("draining", "poll", "ignore"),
 	}
 	o.done()
 	if a.MaxAge < a.Interval {

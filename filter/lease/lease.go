@@ -26,6 +26,7 @@ const (
 	Follow Step = iota // another owner's lease holds
 	Lead               // our own lease holds and needs no renewal yet
 	Swap               // compare-and-swap Value; we lead if it succeeds, else follow
+	Seize              // Swap, but what is stored is no lease: no VM takes one for so long
 )
 
 // Absent is the CAS number to swap with when nothing is stored. Envoy compares numbers only with a stored value, so it
@@ -33,16 +34,20 @@ const (
 // would overwrite: SharedData::set in proxy-wasm-cpp-host.)
 const Absent = math.MaxUint32
 
-// Next decides from the stored value; found is false when nothing is stored.
+// Next decides from the stored value; found is false when nothing is stored. The clock must have been read after it: a
+// lease that seems to end later than any can is not one.
 func Next(stored []byte, found bool, owner uint64, now int64) Step {
 	if !found {
 		return Swap
 	}
 	holder, expires := decode(stored)
+	left := expires - now
 	switch {
-	case holder == owner && expires-now > int64(TTL-Renewal):
+	case left > int64(TTL):
+		return Seize
+	case holder == owner && left > int64(TTL-Renewal):
 		return Lead
-	case holder == owner, expires <= now:
+	case holder == owner, left <= 0:
 		return Swap
 	default:
 		return Follow

@@ -140,6 +140,8 @@ func TestNext(t *testing.T) {
 		{"mine, expired", Value(1, now-2*int64(TTL)), Swap},
 		{"another's", Value(2, now), Follow}, {"another's, about to end", Value(2, now-int64(TTL)+1), Follow},
 		{"another's, ended", Value(2, now-int64(TTL)), Swap},
+		{"another's, as long as any", Value(2, now), Follow}, {"another's, longer", Value(2, now+1), Seize},
+		{"another's, without an end", encode(2, 1<<62), Seize}, {"mine, without an end", encode(1, 1<<62), Seize},
 	} {
 		if got := Next(test.stored, test.stored != nil, 1, now); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)

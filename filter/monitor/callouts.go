@@ -1,13 +1,14 @@
 package monitor
 
 import (
-	"bytes"
 	"strconv"
+	"strings"
 
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/duration"
 	"github.com/healthgate/healthgate/filter/maintenance"
 	"github.com/healthgate/healthgate/filter/snapshot"
+	"github.com/healthgate/healthgate/filter/verdict"
 )
 
 // Callout is one kind of request that the leader sends: the probes in the configuration's order, then the polls.
@@ -19,12 +20,12 @@ type Request struct {
 	Timeout                     duration.Duration
 }
 
+func (m *Monitor) isProbe(c Callout) bool   { return int(c) < len(m.config.Probes) }
 func (m *Monitor) isRuntime(c Callout) bool { return int(c) == len(m.config.Probes) }
-func (m *Monitor) isReady(c Callout) bool   { return int(c) == len(m.config.Probes)+1 }
 
 // Request returns the request of a callout.
 func (m *Monitor) Request(c Callout) Request {
-	if int(c) < len(m.config.Probes) {
+	if m.isProbe(c) {
 		p := &m.config.Probes[c]
 		return Request{p.Cluster, p.Method, p.Host, p.Path, p.Timeout}
 	}
@@ -42,7 +43,10 @@ func CalloutNames(c *config.Config) []string {
 		names = append(names, "probe_"+c.Probes[i].Name)
 	}
 	if c.Admin != nil {
-		names = append(names, "admin_runtime", "admin_ready")
+		names = append(names, "admin_runtime")
+		if !c.Admin.IgnoreDraining {
+			names = append(names, "admin_ready")
+		}
 	}
 	return names
 }
@@ -50,58 +54,88 @@ func CalloutNames(c *config.Config) []string {
 // noResponse is the status of a probe without a response: what a load balancer would have been told by Envoy.
 const noResponse = 503
 
-// Answered takes the response to a callout. body is asked for only when the callout needs it.
-func (m *Monitor) Answered(c Callout, number uint32, status uint32, body func() []byte) {
+// Response is what the host handed over for a callout.
+type Response struct {
+	Status uint32
+	// Local says that no upstream has answered: Envoy did it itself. It writes 504 at the timeout (Router::Filter::
+	// onResponseTimeout) and 503 without a connection. An upstream may write the same, but it says how long it took: the
+	// router adds x-envoy-upstream-service-time to whatever came from one.
+	Local bool
+	Body  func() []byte
+}
+
+// Answered takes the response to a callout. Its body is asked for only when the callout needs it.
+func (m *Monitor) Answered(c Callout, number uint32, r Response) {
 	if !m.land(c, number) {
 		return
 	}
-	f := &m.flights[c]
-	elapsed := duration.Duration(m.clock.Monotonic() - f.began)
-	// Envoy reports its own timeout as a 504 response (Router::Filter::onResponseTimeout). An application's 504 comes
-	// before the timeout. So does Envoy's now and then, by the clock: its timers count from the start of the event
-	// loop's round, which lies before the start of the callout. Its text tells those.
-	timedOut := status == 504 &&
-		(elapsed >= f.timeout-duration.Millisecond || body != nil && string(body()) == "upstream request timeout")
 	switch {
-	case timedOut:
-		m.failed(c, "timed out after "+duration.Text(f.timeout))
+	case r.Local && r.Status == 504:
+		m.failed(c, snapshot.TimedOut, "timed out after "+duration.Text(m.flights[c].timeout))
+	case r.Local:
+		m.failed(c, snapshot.Unreachable, unreachable(string(r.Body())))
 	case m.isRuntime(c):
-		m.runtimeAnswered(c, status, body)
-	case m.isReady(c):
-		m.readyAnswered(c, status, body)
+		m.runtimeAnswered(c, r)
+	case m.isProbe(c):
+		m.probed(int(c), snapshot.Answered, r.Status, "status "+strconv.Itoa(int(r.Status)))
 	default:
-		success := m.config.Probes[c].Expects(status)
-		m.probed(int(c), success, status, "status "+strconv.Itoa(int(status)), elapsed)
+		m.readyAnswered(c, r)
 	}
+}
+
+// unreachable picks the reason out of the text that Envoy writes in an upstream's place.
+func unreachable(text string) string {
+	if _, reason, ok := strings.Cut(text, "reset reason: "); ok {
+		return "no response: " + reason
+	}
+	return "no response"
 }
 
 // Failed takes the news that a callout was reset, could not be sent, or was never answered.
-func (m *Monitor) Failed(c Callout, number uint32, why string) {
-	if m.land(c, number) {
-		m.failed(c, why)
+func (m *Monitor) Failed(c Callout, number uint32, outcome snapshot.Outcome) {
+	if !m.land(c, number) {
+		return
 	}
+	why := [...]string{
+		snapshot.CutOff: "no response", snapshot.Refused: "Envoy refused to send it", snapshot.Unanswered: "was never answered",
+		snapshot.NoCluster: "there is no cluster ", snapshot.NoHost: "no healthy host, or an open circuit breaker, in cluster ",
+	}[outcome]
+	if outcome == snapshot.NoCluster || outcome == snapshot.NoHost {
+		why += strconv.Quote(m.Request(c).Cluster)
+	}
+	m.failed(c, outcome, why)
 }
 
-func (m *Monitor) failed(c Callout, why string) {
+func (m *Monitor) failed(c Callout, outcome snapshot.Outcome, why string) {
 	m.sink.CalloutFailed(c)
-	switch {
-	case m.isRuntime(c):
-		m.runtimeFailed(why)
-	case m.isReady(c): // what was last known of draining stands; the poll of runtime reports the trouble
-	default:
-		elapsed := duration.Duration(m.clock.Monotonic() - m.flights[c].began)
-		m.probed(int(c), false, noResponse, why+", counts as "+strconv.Itoa(noResponse), elapsed)
+	if m.isProbe(c) {
+		m.probed(int(c), outcome, noResponse, why+", counts as "+strconv.Itoa(noResponse))
+		return
 	}
+	m.unread(c, outcome, 0, why)
+}
+
+// elapsed is how long the callout has taken by now.
+func (m *Monitor) elapsed(c Callout) duration.Duration {
+	return duration.Duration(m.clock.Monotonic() - m.flights[c].began)
+}
+
+// found notes a result.
+func (m *Monitor) found(c Callout, f *snapshot.Finding) {
+	f.At = m.clock.Monotonic()
+	f.TookMs = uint32(m.elapsed(c) / duration.Millisecond)
 }
 
 // probed applies one result to a probe's state. As in Envoy's active health checking the first result decides at
-// once; after it, only as many contradicting results in a row as the threshold says.
-func (m *Monitor) probed(i int, success bool, status uint32, what string, elapsed duration.Duration) {
+// once, and so does the first after none for too long; then, only as many contradicting results in a row as the threshold
+// says.
+func (m *Monitor) probed(i int, outcome snapshot.Outcome, status uint32, what string) {
 	c, p := &m.config.Probes[i], &m.Record.Probes[i]
+	success := outcome == snapshot.Answered && c.Expects(status)
 	before := *p
-	p.LatencyMs = uint32(elapsed / duration.Millisecond)
-	flip := !p.Seen
-	if p.Seen && success != p.Healthy {
+	flip := !verdict.ProbeKnown(c, p, m.clock.Monotonic())
+	m.found(Callout(i), &p.Finding)
+	if !flip && success != p.Healthy {
 		p.Streak++
 		threshold := c.UnhealthyThreshold
 		if success {
@@ -112,15 +146,15 @@ func (m *Monitor) probed(i int, success bool, status uint32, what string, elapse
 		p.Streak = 0
 	}
 	if flip {
-		p.Seen, p.Healthy, p.Streak, p.ChangedAt = true, success, 0, m.clock.Monotonic()
+		p.Healthy, p.Streak, p.ChangedAt = success, 0, p.At
 	}
 	if success == p.Healthy {
-		p.Status = status // a success on the way up must not replace the status of the failure
+		p.Outcome, p.Status = outcome, status // a success on the way up must not replace the status of the failure
 	}
 	if flip {
 		m.logProbe(c.Name, success, what)
 	}
-	if before.Seen != p.Seen || before.Healthy != p.Healthy || before.Status != p.Status || before.Streak != p.Streak {
+	if flip || before.Outcome != p.Outcome || before.Status != p.Status || before.Streak != p.Streak {
 		m.changed = true
 	}
 }
@@ -134,28 +168,69 @@ func (m *Monitor) logProbe(name string, healthy bool, what string) {
 	}
 }
 
-func (m *Monitor) runtimeAnswered(c Callout, status uint32, body func() []byte) {
-	if status != 200 {
-		m.failed(c, "status "+strconv.Itoa(int(status)))
-		return
+// reading is the finding of a poll, and its name in log lines.
+func (m *Monitor) reading(c Callout) (f *snapshot.Finding, name string) {
+	if m.isRuntime(c) {
+		return &m.Record.Runtime, "runtime"
 	}
-	entries, err := m.runtime.Read(body())
-	if err != nil {
-		m.failed(c, err.Error())
-		return
+	return &m.Record.Ready, "draining"
+}
+
+// read notes that a poll could be read.
+func (m *Monitor) read(c Callout, status uint32) {
+	f, name := m.reading(c)
+	if m.flights[c].failing {
+		m.flights[c].failing = false
+		m.sink.Info(name + ": read again")
 	}
-	if m.failing {
-		m.failing = false
-		m.sink.Info("runtime: read again")
-	}
-	if m.Record.RuntimeAt == 0 {
+	if f.At == 0 {
 		m.changed = true
 	}
-	m.Record.RuntimeAt = m.clock.Monotonic()
+	f.Outcome, f.Status = snapshot.Answered, status
+	m.found(c, f)
+	m.polled(c)
+}
+
+// unread notes that a poll could not be read. The last reading stands.
+func (m *Monitor) unread(c Callout, outcome snapshot.Outcome, status uint32, why string) {
+	f, name := m.reading(c)
+	f.Outcome, f.Status = outcome, status
+	if !m.flights[c].failing {
+		m.flights[c].failing = true
+		m.sink.Warn(name + ": cannot be read through cluster " + strconv.Quote(m.config.Admin.Cluster) + ": " + why)
+	}
+	m.polled(c)
+}
+
+// polled lets Envoy's main thread rest after a poll of runtime, read or not.
+func (m *Monitor) polled(c Callout) {
+	if m.isRuntime(c) {
+		took := m.elapsed(c)
+		m.flights[c].rest(m.clock.Monotonic(), took)
+		m.sink.RuntimePolled(took)
+	}
+}
+
+// unreadable is unread for an answer that is not what Envoy's admin writes.
+func (m *Monitor) unreadable(c Callout, r Response, why string) {
+	m.sink.CalloutFailed(c)
+	m.unread(c, snapshot.Answered, r.Status, why)
+}
+
+func (m *Monitor) runtimeAnswered(c Callout, r Response) {
+	if r.Status != 200 {
+		m.unreadable(c, r, "status "+strconv.Itoa(int(r.Status)))
+		return
+	}
+	entries, err := m.runtime.Read(r.Body())
+	if err != nil {
+		m.unreadable(c, r, err.Error())
+		return
+	}
 	for i, e := range entries {
 		m.applyEntry(i, &m.Record.Keys[i], e)
 	}
-	m.noticeMaintenance()
+	m.read(c, r.Status)
 }
 
 func (m *Monitor) applyEntry(i int, key *snapshot.Key, e maintenance.Entry) {
@@ -172,24 +247,22 @@ func (m *Monitor) applyEntry(i int, key *snapshot.Key, e maintenance.Entry) {
 	m.changed = true
 }
 
-func (m *Monitor) runtimeFailed(why string) {
-	if m.failing {
+// readyAnswered reads the reply of Envoy's admin handler ServerInfoHandler::handlerReady: 200 and "LIVE", or 503 and the
+// name of another state. Whatever else stands in admin's place (a closed path, a login page) says nothing.
+func (m *Monitor) readyAnswered(c Callout, r Response) {
+	state := string(r.Body())
+	draining := state == "DRAINING\n" && r.Status == 503
+	switch {
+	case draining, state == "LIVE\n" && r.Status == 200:
+	case (state == "INITIALIZING\n" || state == "PRE_INITIALIZING\n") && r.Status == 503:
+		// An Envoy that starts does not say whether it will be drained: ask at each tick, until it does.
+		m.flights[c].due = m.clock.Monotonic()
+		return
+	default:
+		m.unreadable(c, r, "status "+strconv.Itoa(int(r.Status))+" without the name of a state")
 		return
 	}
-	m.failing = true
-	m.sink.Warn("runtime: cannot be read through cluster " + strconv.Quote(m.config.Admin.Cluster) + ": " + why)
-}
-
-// readyAnswered reads the reply of Envoy's admin handler ServerInfoHandler::handlerReady: 200 "LIVE", or 503 and the
-// name of another state.
-func (m *Monitor) readyAnswered(c Callout, status uint32, body func() []byte) {
-	draining := false
-	if status != 200 {
-		if draining = bytes.HasPrefix(body(), []byte("DRAINING")); !draining {
-			m.failed(c, "status "+strconv.Itoa(int(status)))
-			return
-		}
-	}
+	m.read(c, r.Status)
 	if draining == m.Record.Draining {
 		return
 	}

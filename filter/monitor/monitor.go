@@ -3,8 +3,6 @@
 package monitor
 
 import (
-	"strconv"
-
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/duration"
 	"github.com/healthgate/healthgate/filter/maintenance"
@@ -23,6 +21,7 @@ type Sink interface {
 	Info(text string)
 	Warn(text string)
 	CalloutFailed(c Callout)
+	RuntimePolled(took duration.Duration) // whether it could be read or not
 	ValueUnrecognized()
 }
 
@@ -35,8 +34,6 @@ type Monitor struct {
 	sink    Sink
 	runtime *maintenance.Reader
 	flights []flight // by Callout
-	said    []string // by endpoint: the maintenance line last logged
-	failing bool     // runtime could not be read
 	changed bool     // the record differs from the written one in more than times
 }
 
@@ -46,47 +43,46 @@ type flight struct {
 	due, began        int64
 	number            uint32 // counts the callouts, so that a late answer is not taken for the current one's
 	flying            bool
+	failing           bool // a poll that could not be read, and this was said
+}
+
+// rest puts the next one off after one that took so long.
+func (f *flight) rest(now int64, took duration.Duration) {
+	f.due = max(f.due, now+int64(config.Pause(took)))
 }
 
 // New makes the monitor of a VM that has just become leader. It goes on from the last leader's record, so that no
 // threshold starts over; record is nil when there is none.
 func New(c *config.Config, record *snapshot.Record, clock verdict.Clock, sink Sink) *Monitor {
-	now := clock.Monotonic()
 	if record == nil {
-		record = snapshot.New(len(c.Keys), len(c.Probes), now)
-	} else if record.Stale(now) {
-		// Nobody looked for so long that the probes' states are no longer known.
-		for i := range record.Probes {
-			record.Probes[i].Seen = false
-		}
+		record = snapshot.New(len(c.Keys), len(c.Probes))
 	}
-	m := &Monitor{
-		Record: record, config: c, clock: clock, sink: sink, changed: true,
-		runtime: maintenance.NewReader(c.Keys),
-		said:    make([]string, len(c.Endpoints)),
-	}
+	m := &Monitor{Record: record, config: c, clock: clock, sink: sink, changed: true, runtime: maintenance.NewReader(c.Keys)}
+	now := clock.Monotonic()
 	for i := range c.Probes {
-		p := &c.Probes[i]
-		m.flights = append(m.flights, newFlight(p.Interval, p.Timeout, record.Probes[i].StartedAt, now))
+		p, f := &c.Probes[i], &record.Probes[i]
+		m.takeOver(&f.Finding, p.Interval, p.Timeout, verdict.ProbeKnown(p, f, now))
 	}
-	if c.Admin != nil {
-		for range 2 { // /runtime and /ready
-			m.flights = append(m.flights, newFlight(c.Admin.Interval, c.Admin.Timeout, record.PolledAt, now))
+	if a := c.Admin; a != nil {
+		m.takeOver(&record.Runtime, a.Interval, a.Timeout, record.Runtime.At != 0)
+		if !a.IgnoreDraining {
+			m.takeOver(&record.Ready, a.Interval, a.Timeout, record.Ready.At != 0)
 		}
-	}
-	for i := range c.Endpoints {
-		m.said[i] = m.maintenanceLine(i)
 	}
 	return m
 }
 
-// newFlight keeps the rhythm of the last leader: no callout comes early because the leader changed.
-func newFlight(interval, timeout duration.Duration, began, now int64) flight {
-	f := flight{interval: interval, timeout: timeout, due: now}
-	if began != 0 {
-		f.due = min(began, now) + int64(interval)
+// takeOver keeps the rhythm of the last leader: no callout comes early because the leader changed. But what is not known
+// is asked at once.
+func (m *Monitor) takeOver(last *snapshot.Finding, interval, timeout duration.Duration, known bool) {
+	f := flight{interval: interval, timeout: timeout}
+	if known {
+		f.due = last.StartedAt + int64(interval)
 	}
-	return f
+	if m.isRuntime(Callout(len(m.flights))) {
+		f.rest(last.At, last.Took())
+	}
+	m.flights = append(m.flights, f)
 }
 
 // TickPeriod is how often Due wants to be called: a quarter of the shortest interval, at most four times a second.
@@ -107,15 +103,14 @@ type Start struct {
 	Number  uint32 // to be given back with its result
 }
 
-// Due returns the callouts to send now and counts them as begun. It also notices callouts that were never answered
-// and maintenance that ended by its time.
+// Due returns the callouts to send now and counts them as begun. It also notices callouts that were never answered.
 func (m *Monitor) Due() []Start {
 	now := m.clock.Monotonic()
 	var out []Start
 	for i := range m.flights {
 		f := &m.flights[i]
 		if f.flying && now > f.began+int64(f.timeout+grace) {
-			m.Failed(Callout(i), f.number, "was never answered")
+			m.Failed(Callout(i), f.number, snapshot.Unanswered)
 		}
 		if f.flying || now < f.due {
 			continue
@@ -128,13 +123,13 @@ func (m *Monitor) Due() []Start {
 		f.began, f.flying = now, true
 		f.number++
 		out = append(out, Start{Callout(i), f.number})
-		if i < len(m.config.Probes) {
+		if m.isProbe(Callout(i)) {
 			m.Record.Probes[i].StartedAt = now
 		} else {
-			m.Record.PolledAt = now
+			last, _ := m.reading(Callout(i))
+			last.StartedAt = now
 		}
 	}
-	m.noticeMaintenance()
 	return out
 }
 
@@ -158,39 +153,4 @@ func (m *Monitor) WriteDue() bool {
 func (m *Monitor) Written() (changed bool) {
 	changed, m.changed = m.changed, false
 	return changed
-}
-
-// Maintenance reports whether a runtime key puts the endpoint under maintenance.
-func (m *Monitor) Maintenance(endpoint int) bool { return m.said[endpoint] != "" }
-
-// noticeMaintenance logs the endpoints whose maintenance began, changed or ended.
-func (m *Monitor) noticeMaintenance() {
-	for i := range m.said {
-		line := m.maintenanceLine(i)
-		if line == m.said[i] {
-			continue
-		}
-		name := "maintenance: endpoint " + strconv.Quote(m.config.Endpoints[i].Name)
-		if line == "" {
-			m.sink.Info(name + ": off")
-		} else {
-			m.sink.Warn(name + ": on: " + line)
-		}
-		m.said[i] = line
-		m.changed = true
-	}
-}
-
-// maintenanceLine says which key puts the endpoint under maintenance, and why; "" when none does.
-func (m *Monitor) maintenanceLine(endpoint int) string {
-	k := verdict.Key(&m.config.Endpoints[endpoint], m.Record, m.clock)
-	if k < 0 {
-		return ""
-	}
-	key := &m.Record.Keys[k]
-	line := "key " + strconv.Quote(m.config.Keys[k]) + " = " + strconv.Quote(key.Value)
-	if key.Reason != "" {
-		line += ", reason " + strconv.Quote(key.Reason)
-	}
-	return line
 }

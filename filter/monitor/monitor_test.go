@@ -12,6 +12,8 @@ type world struct {
 	now int64
 	log []string
 	bad int
+	// polls has how long each poll of runtime took.
+	polls []duration.Duration
 }
 
 func (w *world) Monotonic() int64      { return w.now }
@@ -20,6 +22,8 @@ func (w *world) Info(s string)         { w.log = append(w.log, s) }
 func (w *world) Warn(s string)         { w.log = append(w.log, s) }
 func (w *world) CalloutFailed(Callout) { w.bad++ }
 func (w *world) ValueUnrecognized()    { w.bad++ }
+
+func (w *world) RuntimePolled(took duration.Duration) { w.polls = append(w.polls, took) }
 
 func probes() *config.Config {
 	return &config.Config{Probes: []config.Probe{{Name: "p", Interval: duration.Second, Timeout: 500 * duration.Millisecond,
@@ -36,11 +40,11 @@ func TestRateAndThresholds(t *testing.T) {
 		w.now = int64(duration.Hour) + int64(i)*int64(250*duration.Millisecond) + int64(i*37%90)*int64(duration.Millisecond)
 		for _, s := range m.Due() {
 			if n++; n <= len(statuses) {
-				m.Answered(s.Callout, s.Number, statuses[n-1], nil)
+				m.Answered(s.Callout, s.Number, upstream(statuses[n-1], ""))
 			} else {
-				m.Answered(s.Callout, s.Number, 200, nil)
+				m.Answered(s.Callout, s.Number, upstream(200, ""))
 			}
-			m.Answered(s.Callout, s.Number, 500, nil) // a second answer is late and ignored
+			m.Answered(s.Callout, s.Number, upstream(500, "")) // a second answer is late and ignored
 		}
 	}
 	if n != 30 {

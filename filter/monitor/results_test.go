@@ -7,44 +7,14 @@ import (
 
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/duration"
+	"github.com/healthgate/healthgate/filter/snapshot"
 )
-
-// Envoy answers for a probe that took too long with a 504 at the timeout; an application's 504 comes before it.
-func TestTimeout(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		name    string
-		elapsed int64
-		status  uint32
-		line    string
-		want    uint32
-		failed  int
-	}{
-		{"the application's 504", 300 * ms, 504, "status 504", 504, 0},
-		{"just before the timeout", 499*ms - 1, 504, "status 504", 504, 0},
-		{"within the timer's resolution", 499 * ms, 504, "timed out after 500ms, counts as 503", 503, 1},
-		{"Envoy's 504", 500 * ms, 504, "timed out after 500ms, counts as 503", 503, 1},
-		{"Envoy's 504, late", 700 * ms, 504, "timed out after 500ms, counts as 503", 503, 1},
-		{"another status at the timeout", 500 * ms, 500, "status 500", 500, 0},
-		{"an application's 503", 1 * ms, 503, "status 503", 503, 0},
-	} {
-		r := newRig(probes(), nil)
-		number := r.Due()[0].Number
-		r.now += test.elapsed
-		r.Answered(0, number, test.status, nil)
-		r.said(t, test.name, `probe "p": unhealthy: `+test.line)
-		p := r.Record.Probes[0]
-		if p.Status != test.want || r.bad != test.failed || !p.Seen || p.Healthy || int64(p.LatencyMs) != test.elapsed/ms ||
-			p.StartedAt != start || p.ChangedAt != r.now {
-			t.Errorf("%s: %+v, %d failed", test.name, p, r.bad)
-		}
-	}
-}
 
 // Whatever a probe expects: without a response there was no success.
 func TestNoResponseIsNoSuccess(t *testing.T) {
 	t.Parallel()
 	c := probes()
+	c.Probes[0].Cluster = "app"
 	c.Probes[0].ExpectedStatuses = []config.StatusRange{{Start: 503, End: 505}}
 	for _, test := range []struct {
 		name    string
@@ -52,15 +22,20 @@ func TestNoResponseIsNoSuccess(t *testing.T) {
 		healthy bool
 		line    string
 	}{
-		{"an expected 503", func(r *rig, n uint32) { r.Answered(0, n, 503, nil) }, true, "healthy: status 503"},
-		{"an expected 504", func(r *rig, n uint32) { r.Answered(0, n, 504, nil) }, true, "healthy: status 504"},
-		{"reset", func(r *rig, n uint32) { r.Failed(0, n, "no response") }, false, "unhealthy: no response, counts as 503"},
-		{"timeout", func(r *rig, n uint32) { r.now += 500 * ms; r.Answered(0, n, 504, nil) }, false, "unhealthy: timed out after 500ms, counts as 503"},
+		{"an expected 503", func(r *rig, n uint32) { r.Answered(0, n, upstream(503, "")) }, true, "healthy: status 503"},
+		{"an expected 504", func(r *rig, n uint32) { r.Answered(0, n, upstream(504, "")) }, true, "healthy: status 504"},
+		{"reset", func(r *rig, n uint32) { r.Failed(0, n, snapshot.CutOff) }, false, "unhealthy: no response, counts as 503"},
+		{"no connection", func(r *rig, n uint32) { r.Answered(0, n, local(503, "")) }, false, "unhealthy: no response, counts as 503"},
+		{"no cluster", func(r *rig, n uint32) { r.Failed(0, n, snapshot.NoCluster) }, false, `unhealthy: there is no cluster "app", counts as 503`},
+		{"no host", func(r *rig, n uint32) { r.Failed(0, n, snapshot.NoHost) }, false,
+			`unhealthy: no healthy host, or an open circuit breaker, in cluster "app", counts as 503`},
+		{"refused", func(r *rig, n uint32) { r.Failed(0, n, snapshot.Refused) }, false, "unhealthy: Envoy refused to send it, counts as 503"},
+		{"timeout", func(r *rig, n uint32) { r.Answered(0, n, local(504, "")) }, false, "unhealthy: timed out after 500ms, counts as 503"},
 		{"never answered", func(r *rig, _ uint32) { r.now += 1501 * ms; r.Due() }, false, "unhealthy: was never answered, counts as 503"},
 	} {
 		r := newRig(c, nil)
 		test.result(r, r.Due()[0].Number)
-		if p := r.Record.Probes[0]; !p.Seen || p.Healthy != test.healthy {
+		if p := r.Record.Probes[0]; p.At != r.now || p.Healthy != test.healthy {
 			t.Errorf("%s: %+v", test.name, p)
 		}
 		r.said(t, test.name, `probe "p": `+test.line)
@@ -80,12 +55,12 @@ func TestLostCallout(t *testing.T) {
 	if len(begun) != 1 || begun[0].Number == first || r.bad != 1 {
 		t.Fatalf("%v, %d failed", begun, r.bad)
 	}
-	r.Answered(0, first, 200, nil) // far too late
-	r.Failed(0, first, "reset")
+	r.Answered(0, first, upstream(200, "")) // far too late
+	r.Failed(0, first, snapshot.CutOff)
 	if p := r.Record.Probes[0]; p.Healthy || r.bad != 1 {
 		t.Errorf("a late answer was taken: %+v", p)
 	}
-	r.Answered(0, begun[0].Number, 200, nil)
+	r.Answered(0, begun[0].Number, upstream(200, ""))
 	r.said(t, "the next one", `probe "p": unhealthy: was never answered, counts as 503`, `probe "p": healthy: status 200`)
 }
 
@@ -143,6 +118,14 @@ func TestRequests(t *testing.T) {
 	if got := CalloutNames(c); !reflect.DeepEqual(got, []string{"probe_p", "admin_runtime", "admin_ready"}) {
 		t.Errorf("names %q", got)
 	}
+	c.Admin.IgnoreDraining = true
+	if got := CalloutNames(c); !reflect.DeepEqual(got, []string{"probe_p", "admin_runtime"}) {
+		t.Errorf("names with draining ignored: %q", got)
+	}
+	if got := newRig(c, nil).due(); !reflect.DeepEqual(got, []Callout{0, 1}) {
+		t.Errorf("begun with draining ignored: %v", got)
+	}
+	c.Admin.IgnoreDraining = false
 	if got := CalloutNames(probes()); !reflect.DeepEqual(got, []string{"probe_p"}) {
 		t.Errorf("names without admin: %q", got)
 	}

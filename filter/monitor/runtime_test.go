@@ -5,71 +5,35 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/filter/duration"
+	"github.com/healthgate/healthgate/filter/snapshot"
 )
 
-// onLine begins the line about endpoint "e" when key "k" puts it under maintenance.
-const onLine = `maintenance: endpoint "e": on: key "k" = `
-
-func TestMaintenanceLog(t *testing.T) {
+// A value that is none is told once, and counts as on.
+func TestUnrecognizedValues(t *testing.T) {
 	t.Parallel()
 	const unknown = ` is neither a truth value, a number nor an RFC 3339 time; it counts as on`
 	r := newRig(full(), nil)
 	for i, step := range []struct {
 		document string
-		e, f     bool
+		on       bool
 		bad      int
 		lines    []string
 	}{
-		{document(), false, false, 0, nil},
-		{document(entry("k", "on")), true, false, 0, []string{onLine + `"on"`}},
-		{document(entry("k", "on")), true, false, 0, nil},
-		{document(entry("k", "on"), entry("k.reason", "disk")), true, false, 0, []string{onLine + `"on", reason "disk"`}},
-		{document(entry("k", "on"), entry("k.reason", `a\nb \"c\"`)), true, false, 0, []string{onLine + `"on", reason "a\nb \"c\""`}},
-		{document(entry("k", "100"), entry("k.reason", "x")), true, false, 0, []string{onLine + `"100", reason "x"`}},
-		{document(entry("k", "100")), true, false, 0, []string{onLine + `"100"`}},
-		{document(entry("k", "ture")), true, false, 1, []string{`runtime: key "k" = "ture"` + unknown, onLine + `"ture"`}},
-		{document(entry("k", "ture")), true, false, 1, nil},
-		{document(entry("k", "ture"), entry("k.reason", "x")), true, false, 1, []string{onLine + `"ture", reason "x"`}},
-		{document(entry("k", "treu")), true, false, 2, []string{`runtime: key "k" = "treu"` + unknown, onLine + `"treu"`}},
-		{document(entry("k", "off"), entry("k.reason", "x")), false, false, 2, []string{`maintenance: endpoint "e": off`}},
-		{document(entry("k", "ture")), true, false, 3, []string{`runtime: key "k" = "ture"` + unknown, onLine + `"ture"`}},
-		{document(), false, false, 3, []string{`maintenance: endpoint "e": off`}},
-		{document(entry("z", "1")), true, true, 3, []string{`maintenance: endpoint "e": on: key "z" = "1"`, `maintenance: endpoint "f": on: key "z" = "1"`}},
-		{document(entry("z", "1"), entry("k", "yes")), true, true, 3, []string{onLine + `"yes"`}},
-		{document(entry("k", "yes")), true, false, 3, []string{`maintenance: endpoint "f": off`}},
-		{document(entry("other", "on"), entry("k", "")), false, false, 3, []string{`maintenance: endpoint "e": off`}},
+		{document(), false, 0, nil},
+		{document(entry("k", "on")), true, 0, nil},
+		{document(entry("k", "ture")), true, 1, []string{`runtime: key "k" = "ture"` + unknown}},
+		{document(entry("k", "ture")), true, 1, nil},
+		{document(entry("k", "ture"), entry("k.reason", "x")), true, 1, nil},
+		{document(entry("k", "treu")), true, 2, []string{`runtime: key "k" = "treu"` + unknown}},
+		{document(entry("k", "off"), entry("k.reason", "x")), false, 2, nil},
+		{document(entry("k", "ture")), true, 3, []string{`runtime: key "k" = "ture"` + unknown}},
+		{document(entry("other", "on"), entry("k", "")), false, 3, nil},
 	} {
 		r.answer(t, runtimeCallout, 200, step.document)
 		r.said(t, fmt.Sprint("step ", i), step.lines...)
-		if r.Maintenance(0) != step.e || r.Maintenance(1) != step.f || r.bad != step.bad || r.Record.RuntimeAt != r.now {
-			t.Errorf("step %d: maintenance %v %v, %d counted, read at %d", i, r.Maintenance(0), r.Maintenance(1), r.bad, r.Record.RuntimeAt)
+		if r.Record.Keys[0].Switch.On != step.on || r.bad != step.bad || r.Record.Runtime.At != r.now {
+			t.Errorf("step %d: %+v, %d counted, read at %d", i, r.Record.Keys[0], r.bad, r.Record.Runtime.At)
 		}
-	}
-}
-
-// Maintenance ends by its time on a tick, without another reading.
-func TestMaintenanceEndsByItsTime(t *testing.T) {
-	t.Parallel()
-	r := newRig(full(), nil) // its wall clock began an hour after 1970
-	r.answer(t, runtimeCallout, 200, document(entry("k", "1970-01-01T01:00:05Z")))
-	r.said(t, "begin", onLine+`"1970-01-01T01:00:05Z"`)
-	r.Written()
-	r.now = start + 5000*ms - 1
-	if r.idle(); !r.Maintenance(0) {
-		t.Error("it ended early")
-	}
-	r.said(t, "before the end")
-	r.Written()
-	r.now++
-	if r.idle(); r.Maintenance(0) || !r.WriteDue() || !r.Written() {
-		t.Error("it did not end, or this is not to be told")
-	}
-	r.said(t, "the end", `maintenance: endpoint "e": off`)
-	r.now += int64(duration.Second)
-	r.answer(t, runtimeCallout, 200, document(entry("k", "1970-01-01T01:00:05Z")))
-	r.said(t, "read again after the end")
-	if r.bad != 0 {
-		t.Errorf("%d counted", r.bad)
 	}
 }
 
@@ -88,7 +52,7 @@ func TestRuntimeUnreadable(t *testing.T) {
 		{"reset", "no response", func(r *rig) {
 			r.now += int64(duration.Second)
 			r.due()
-			r.Failed(runtimeCallout, r.flying[runtimeCallout], "no response")
+			r.Failed(runtimeCallout, r.flying[runtimeCallout], snapshot.CutOff)
 			r.land(readyCallout, r.flying[readyCallout])
 			r.land(probeCallout, r.flying[probeCallout])
 		}},
@@ -96,7 +60,7 @@ func TestRuntimeUnreadable(t *testing.T) {
 			r.now += int64(duration.Second)
 			r.due()
 			r.now += 500 * ms
-			r.Answered(runtimeCallout, r.flying[runtimeCallout], 504, nil)
+			r.Answered(runtimeCallout, r.flying[runtimeCallout], local(504, ""))
 			r.land(readyCallout, r.flying[readyCallout])
 			r.land(probeCallout, r.flying[probeCallout])
 		}},
@@ -107,11 +71,13 @@ func TestRuntimeUnreadable(t *testing.T) {
 		r.log = nil
 		test.fail(r)
 		r.said(t, test.name, cannot+test.line)
+		r.now += 10 * int64(duration.Second)
 		test.fail(r)
 		r.said(t, test.name+", again")
-		if r.bad != 2 || r.Record.RuntimeAt != read || !r.Maintenance(0) {
-			t.Errorf("%s: %d failed, read at %d, maintenance %v", test.name, r.bad, r.Record.RuntimeAt, r.Maintenance(0))
+		if r.bad != 2 || r.Record.Runtime.At != read || !r.Record.Keys[0].Switch.On {
+			t.Errorf("%s: %d failed, read at %d, %+v", test.name, r.bad, r.Record.Runtime.At, r.Record.Keys[0])
 		}
+		r.now += 10 * int64(duration.Second) // the longest pause
 		r.answer(t, runtimeCallout, 200, document(entry("k", "on")))
 		r.said(t, test.name+", over", "runtime: read again")
 		r.answer(t, runtimeCallout, 200, document(entry("k", "on")))
@@ -121,38 +87,65 @@ func TestRuntimeUnreadable(t *testing.T) {
 	}
 }
 
+// The answers to /ready, and what they say. Whatever Envoy's handler does not write is a failed reading, told once.
 func TestReady(t *testing.T) {
 	t.Parallel()
+	const cannot, without = `draining: cannot be read through cluster "a": `, " without the name of a state"
 	r := newRig(full(), nil)
 	for i, step := range []struct {
 		status   uint32
 		body     string
+		read     bool
 		draining bool
 		bad      int
 		lines    []string
 	}{
-		{200, "LIVE\n", false, 0, nil},
-		{503, "PRE_INITIALIZING\n", false, 1, nil},
-		{503, "DRAINING\n", true, 1, []string{"draining: on"}},
-		{503, "DRAINING\n", true, 1, nil},
-		{503, "INITIALIZING\n", true, 2, nil}, // says nothing of draining: what was known stands
-		{404, "", true, 3, nil},
-		{503, "upstream connect error, DRAINING", true, 4, nil},
-		{200, "LIVE\n", false, 4, []string{"draining: off"}},
-		{200, "LIVE\n", false, 4, nil},
-		{503, "no healthy upstream", false, 5, nil},
+		{503, "PRE_INITIALIZING\n", false, false, 0, nil},
+		{503, "INITIALIZING\n", false, false, 0, nil},
+		{200, "LIVE\n", true, false, 0, nil},
+		{503, "DRAINING\n", true, true, 0, []string{"draining: on"}},
+		{503, "DRAINING\n", true, true, 0, nil},
+		{503, "INITIALIZING\n", false, true, 0, nil}, // says nothing of draining: what was known stands
+		{404, "", false, true, 1, []string{cannot + "status 404" + without}},
+		{403, "Forbidden\n", false, true, 2, nil},
+		{503, "upstream connect error, DRAINING\n", false, true, 3, nil},
+		{200, "LIVE\n", true, false, 3, []string{"draining: read again", "draining: off"}},
+		{302, "", false, false, 4, []string{cannot + "status 302" + without}},
+		{200, "LIVE\n", true, false, 4, []string{"draining: read again"}},
+		{200, "<html>LIVE\n", false, false, 5, []string{cannot + "status 200" + without}},
+		{200, "DRAINING\n", false, false, 6, nil},
+		{200, "INITIALIZING\n", false, false, 7, nil},
+		{503, "LIVE\n", false, false, 8, nil},
+		{503, "", false, false, 9, nil},
+		{503, "DRAINING", false, false, 10, nil},
+		{500, "DRAINING\n", false, false, 11, nil},
+		{503, "DRAINING\n", true, true, 11, []string{"draining: read again", "draining: on"}},
 	} {
 		r.answer(t, readyCallout, step.status, step.body)
 		r.said(t, fmt.Sprint("step ", i), step.lines...)
-		if r.Record.Draining != step.draining || r.bad != step.bad {
-			t.Errorf("step %d: draining %v, %d failed", i, r.Record.Draining, r.bad)
+		if read := r.Record.Ready.At == r.now; r.Record.Draining != step.draining || r.bad != step.bad || read != step.read {
+			t.Errorf("step %d: read %v, draining %v, %d failed", i, read, r.Record.Draining, r.bad)
 		}
 	}
 	r.now += int64(duration.Second)
 	r.due()
-	r.Failed(readyCallout, r.flying[readyCallout], "reset")
-	r.said(t, "reset")
-	if r.bad != 6 || r.Record.Draining {
-		t.Errorf("reset: %d failed, draining %v", r.bad, r.Record.Draining)
+	r.Failed(readyCallout, r.flying[readyCallout], snapshot.CutOff)
+	r.said(t, "cut off", cannot+"no response")
+	if r.bad != 12 || !r.Record.Draining {
+		t.Errorf("cut off: %d failed, draining %v", r.bad, r.Record.Draining)
+	}
+}
+
+// An Envoy that still starts is asked again at the next tick.
+func TestReadyOfAnEnvoyThatStarts(t *testing.T) {
+	t.Parallel()
+	r := newRig(full(), nil)
+	for range 3 {
+		r.answerNow(t, readyCallout, 503, "INITIALIZING\n")
+		r.now += 50 * ms
+	}
+	r.answerNow(t, readyCallout, 200, "LIVE\n")
+	if r.now += 50 * ms; len(r.due()) != 0 {
+		t.Error("asked again before the interval is over")
 	}
 }

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 
 	"github.com/healthgate/healthgate/filter/config"
@@ -67,6 +68,7 @@ func TestHeartbeat(t *testing.T) {
 		{"its reason", func() {
 			r.answer(t, runtimeCallout, 200, document(entry("k", "on"), entry("k.reason", "x")))
 		}, true},
+		{"live, for the first time", func() { r.answer(t, readyCallout, 200, "LIVE\n") }, true},
 		{"live", func() { r.answer(t, readyCallout, 200, "LIVE\n") }, false},
 		{"draining", func() { r.answer(t, readyCallout, 503, "DRAINING\n") }, true},
 		{"still draining", func() { r.answer(t, readyCallout, 503, "DRAINING\n") }, false},
@@ -91,10 +93,16 @@ func TestTakeoverKeepsTheRhythm(t *testing.T) {
 		{"just now", start, start, 1000 * ms, 1000 * ms},
 		{"a while ago", start - 300*ms, start - 900*ms, 700 * ms, 100 * ms},
 		{"long ago", start - 5000*ms, start - 1000*ms, 0, 0},
-		{"after now, by a clock that went back", start + 5000*ms, start + 1, 1000 * ms, 1000 * ms},
 	} {
-		record := snapshot.New(2, 1, start-int64(duration.Minute))
-		record.WrittenAt, record.PolledAt, record.Probes[0].StartedAt = start, test.polled, test.started
+		record := snapshot.New(2, 1)
+		record.WrittenAt = start
+		for f, at := range map[*snapshot.Finding]int64{
+			&record.Probes[0].Finding: test.started, &record.Runtime: test.polled, &record.Ready: test.polled,
+		} {
+			if f.StartedAt = at; at != 0 {
+				f.At = at + 1
+			}
+		}
 		r := newRig(full(), record)
 		begun := map[Callout]int64{}
 		for step := int64(0); step <= 1000; step += 50 {
@@ -111,12 +119,86 @@ func TestTakeoverKeepsTheRhythm(t *testing.T) {
 	}
 }
 
+// What has no result is asked at once, whenever it was asked before: the answer was lost with the leader that waited.
+func TestTakeoverAsksForWhatIsNotKnown(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name string
+		at   int64
+		want []Callout
+	}{
+		{"never", 0, []Callout{probeCallout, runtimeCallout, readyCallout}},
+		{"too long ago", start - int64(3*duration.Minute+500*duration.Millisecond) - 1, []Callout{probeCallout}},
+		{"long ago", start - int64(3*duration.Minute), nil},
+	} {
+		c := full()
+		c.Probes[0].Interval, c.Admin.Interval = duration.Minute, duration.Minute
+		record := snapshot.New(2, 1)
+		for _, f := range []*snapshot.Finding{&record.Probes[0].Finding, &record.Runtime, &record.Ready} {
+			f.StartedAt, f.At = start-14*int64(duration.Second), test.at
+		}
+		if got := newRig(c, record).due(); !reflect.DeepEqual(got, test.want) {
+			t.Errorf("%s: %v are asked, want %v", test.name, got, test.want)
+		}
+	}
+}
+
+// A poll of runtime that took long is followed by a pause of twenty times that, whether it could be read or not, and
+// whoever leads then.
+func TestExpensivePolls(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name string
+		end  func(r *rig)
+		took int64
+		next int64 // after its end
+	}{
+		{"cheap", func(r *rig) { r.Answered(runtimeCallout, r.flying[runtimeCallout], upstream(200, document())) }, 3, 997},
+		{"read", func(r *rig) { r.Answered(runtimeCallout, r.flying[runtimeCallout], upstream(200, document())) }, 370, 7400},
+		{"read, after long", func(r *rig) { r.Answered(runtimeCallout, r.flying[runtimeCallout], upstream(200, document())) }, 499, 9980},
+		{"timed out", func(r *rig) { r.Answered(runtimeCallout, r.flying[runtimeCallout], local(504, "")) }, 500, 10000},
+		{"not read", func(r *rig) { r.Answered(runtimeCallout, r.flying[runtimeCallout], upstream(500, "")) }, 200, 4000},
+		{"cut off", func(r *rig) { r.Failed(runtimeCallout, r.flying[runtimeCallout], snapshot.CutOff) }, 200, 4000},
+	} {
+		r := newRig(full(), nil)
+		r.due()
+		r.Answered(readyCallout, r.flying[readyCallout], upstream(200, "LIVE\n"))
+		r.now += test.took * ms
+		test.end(r)
+		ended := r.now
+		if want := duration.Duration(test.took * ms); len(r.polls) != 1 || r.polls[0] != want {
+			t.Errorf("%s: %v are told, want %v", test.name, r.polls, want)
+		}
+		next := func() int64 {
+			for {
+				for _, c := range r.due() {
+					if c == runtimeCallout {
+						return (r.now - ended) / ms
+					}
+				}
+				r.now += ms
+			}
+		}
+		record, before := *r.Record, r.now
+		if got := next(); got != test.next {
+			t.Errorf("%s: the next one begins after %d ms, want %d", test.name, got, test.next)
+		}
+		if record.Runtime.At == 0 {
+			continue
+		}
+		r = newRig(full(), &record) // another leader
+		if r.now = before; next() != test.next {
+			t.Errorf("%s: another leader polls earlier", test.name)
+		}
+	}
+}
+
 // takenOver is the record of a leader that found probe "p" healthy, key "k" unrecognized and Envoy draining.
-func takenOver(streak uint32, writtenAt int64) *snapshot.Record {
-	r := snapshot.New(2, 1, start-int64(duration.Minute))
-	r.WrittenAt, r.RuntimeAt, r.Draining = writtenAt, writtenAt, true
+func takenOver(streak uint32, at int64) *snapshot.Record {
+	r := snapshot.New(2, 1)
+	r.WrittenAt, r.Runtime.At, r.Ready.At, r.Draining = start, at, at, true
 	r.Keys[0] = snapshot.Key{Switch: maintenance.Switch{On: true}, Value: "ture", Reason: "why"}
-	r.Probes[0] = snapshot.Probe{Seen: true, Healthy: true, Status: 200, Streak: streak}
+	r.Probes[0] = snapshot.Probe{Finding: snapshot.Finding{Outcome: snapshot.Answered, Status: 200, At: at}, Healthy: true, Streak: streak}
 	return r
 }
 
@@ -124,29 +206,25 @@ func TestTakeover(t *testing.T) {
 	t.Parallel()
 	reading := document(entry("k", "ture"), entry("k.reason", "why"))
 	for _, test := range []struct {
-		name      string
-		streak    uint32
-		writtenAt int64
-		status    uint32
-		want      string // healthy, status, streak
-		lines     []string
+		name   string
+		streak uint32
+		at     int64
+		status uint32
+		want   string // healthy, status, streak
+		lines  []string
 	}{
 		{"well, and still so", 0, start - 1, 200, "true 200 0", nil},
 		{"one failure, below the threshold", 0, start - 1, 500, "true 200 1", nil},
 		{"one more failure reaches it", 1, start - 1, 500, "false 500 0", []string{`probe "p": unhealthy: status 500`}},
 		{"a success ends the streak", 1, start - 1, 200, "true 200 0", nil},
-		{"at the record's limit", 0, start - int64(snapshot.MaxAge), 500, "true 200 1", nil},
-		{"stale: one failure decides", 0, start - int64(snapshot.MaxAge) - 1, 500, "false 500 0", []string{`probe "p": unhealthy: status 500`}},
-		{"stale: one success decides", 1, start - int64(snapshot.MaxAge) - 1, 200, "true 200 0", []string{`probe "p": healthy: status 200`}},
+		{"at its limit", 0, start - int64(10*duration.Second), 500, "true 200 1", nil},
+		{"stale: one failure decides", 0, start - int64(10*duration.Second) - 1, 500, "false 500 0", []string{`probe "p": unhealthy: status 500`}},
+		{"stale: one success decides", 1, start - int64(10*duration.Second) - 1, 200, "true 200 0", []string{`probe "p": healthy: status 200`}},
 	} {
-		r := newRig(full(), takenOver(test.streak, test.writtenAt))
-		stale := start-test.writtenAt > int64(snapshot.MaxAge)
-		if r.Record.Probes[0].Seen == stale || !r.Maintenance(0) || r.Maintenance(1) {
-			t.Errorf("%s: seen %v, maintenance %v %v", test.name, !stale, r.Maintenance(0), r.Maintenance(1))
-		}
+		r := newRig(full(), takenOver(test.streak, test.at))
 		r.answerNow(t, probeCallout, test.status, "")
 		p := r.Record.Probes[0]
-		if got := fmt.Sprint(p.Healthy, p.Status, p.Streak); got != test.want || !p.Seen {
+		if got := fmt.Sprint(p.Healthy, p.Status, p.Streak); got != test.want || p.At != r.now {
 			t.Errorf("%s: %s, want %s", test.name, got, test.want)
 		}
 		r.said(t, test.name, test.lines...)
@@ -162,7 +240,7 @@ func TestTakeover(t *testing.T) {
 func TestNewRecord(t *testing.T) {
 	t.Parallel()
 	r := newRig(full(), nil).Record
-	if r.StartedAt != start || r.RuntimeAt != 0 || r.Draining || len(r.Keys) != 2 || len(r.Probes) != 1 || r.Probes[0].Seen {
+	if r.Runtime.At != 0 || r.Ready.At != 0 || r.Draining || len(r.Keys) != 2 || len(r.Probes) != 1 || r.Probes[0].At != 0 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -175,8 +253,8 @@ func TestGap(t *testing.T) {
 	r.now += int64(duration.Hour) + 300*ms
 	gap := r.now
 	r.idle()
-	if r.Record.PolledAt != gap || r.Record.Probes[0].StartedAt != gap {
-		t.Errorf("began at %d and %d, not at %d", r.Record.PolledAt, r.Record.Probes[0].StartedAt, gap)
+	if r.Record.Runtime.StartedAt != gap || r.Record.Ready.StartedAt != gap || r.Record.Probes[0].StartedAt != gap {
+		t.Errorf("began at %d and %d, not at %d", r.Record.Runtime.StartedAt, r.Record.Probes[0].StartedAt, gap)
 	}
 	if r.now = gap + 1000*ms - 1; len(r.due()) != 0 {
 		t.Error("something was caught up")

@@ -4,28 +4,40 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/filter/duration"
+	"github.com/healthgate/healthgate/filter/snapshot"
 )
 
-// TestTimedOut tells Envoy's own 504 from an application's, also when Envoy's timer was early by this clock.
+// TestTimedOut tells Envoy's own answers from an upstream's of the same text, whatever the time they took.
 func TestTimedOut(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		after duration.Duration
-		body  string
-		want  uint32
+	const timeout, connect = "upstream request timeout", "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure"
+	for _, test := range []struct {
+		after   duration.Duration
+		r       Response
+		outcome snapshot.Outcome
+		status  uint32
+		line    string
 	}{
-		{500 * duration.Millisecond, "upstream request timeout", 503},
-		{490 * duration.Millisecond, "upstream request timeout", 503},
-		{500 * duration.Millisecond, "", 503},
-		{490 * duration.Millisecond, "gone fishing", 504},
+		{500 * duration.Millisecond, local(504, timeout), snapshot.TimedOut, 503, "timed out after 500ms, counts as 503"},
+		{490 * duration.Millisecond, local(504, timeout), snapshot.TimedOut, 503, "timed out after 500ms, counts as 503"},
+		{700 * duration.Millisecond, local(504, ""), snapshot.TimedOut, 503, "timed out after 500ms, counts as 503"},
+		{20 * duration.Millisecond, upstream(504, timeout), snapshot.Answered, 504, "status 504"},
+		{499 * duration.Millisecond, upstream(504, timeout), snapshot.Answered, 504, "status 504"},
+		{500 * duration.Millisecond, upstream(504, "gone fishing"), snapshot.Answered, 504, "status 504"},
+		{500 * duration.Millisecond, upstream(500, ""), snapshot.Answered, 500, "status 500"},
+		{duration.Millisecond, upstream(503, connect), snapshot.Answered, 503, "status 503"},
+		{duration.Millisecond, local(503, connect), snapshot.Unreachable, 503, "no response: remote connection failure, counts as 503"},
+		{duration.Millisecond, local(503, "no healthy upstream"), snapshot.Unreachable, 503, "no response, counts as 503"},
 	} {
-		w := &world{now: int64(duration.Hour)}
-		m := New(probes(), nil, w, w)
-		s := m.Due()[0]
-		w.now += int64(c.after)
-		m.Answered(s.Callout, s.Number, 504, func() []byte { return []byte(c.body) })
-		if got := m.Record.Probes[0].Status; got != c.want {
-			t.Errorf("504 %q after %v counts as %d, want %d", c.body, c.after, got, c.want)
+		r := newRig(probes(), nil)
+		number := r.Due()[0].Number
+		r.now += int64(test.after)
+		r.Answered(0, number, test.r)
+		p := r.Record.Probes[0]
+		if p.Outcome != test.outcome || p.Status != test.status || p.Healthy || int64(p.TookMs) != int64(test.after)/ms ||
+			p.StartedAt != start || p.At != r.now || p.ChangedAt != r.now {
+			t.Errorf("%+v after %v: %+v", test.r, test.after, p)
 		}
+		r.said(t, test.line, `probe "p": unhealthy: `+test.line)
 	}
 }

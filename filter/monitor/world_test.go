@@ -75,7 +75,18 @@ func (r *rig) answerNow(t *testing.T, c Callout, status uint32, body string) {
 			r.land(other, n)
 		}
 	}
-	r.Answered(c, number, status, func() []byte { return []byte(body) })
+	r.Answered(c, number, upstream(status, body))
+}
+
+// upstream is a response from where it was asked, local one that Envoy gave itself.
+func upstream(status uint32, body string) Response {
+	return Response{Status: status, Body: func() []byte { return []byte(body) }}
+}
+
+func local(status uint32, body string) Response {
+	r := upstream(status, body)
+	r.Local = true
+	return r
 }
 
 // idle is a tick whose callouts end without a trace.

@@ -241,9 +241,10 @@ func TestProbes(t *testing.T) {
 		{name: "its own 504", status: 504, want: 504, log: `status 504`},
 		{name: "a status that HTTP does not have", status: 999, want: 503, log: `status 999`},
 		{name: "a redirect is no success, and no reply", status: 302, want: 503, log: `status 302`},
-		{name: "refused", fault: &hostsim.CalloutFault{Kind: hostsim.CalloutConnectFailure}, want: 503, log: `status 503`},
+		{name: "refused", fault: &hostsim.CalloutFault{Kind: hostsim.CalloutConnectFailure}, want: 503,
+			log: `no response: remote connection failure, counts as 503`},
 		{name: "failed at once", fault: &hostsim.CalloutFault{Kind: hostsim.CalloutInlineFailure}, want: 503,
-			log: `could not be sent through cluster "app", counts as 503`},
+			log: `no healthy host, or an open circuit breaker, in cluster "app", counts as 503`},
 		{name: "reset", fault: &hostsim.CalloutFault{Kind: hostsim.CalloutReset}, want: 503, log: `no response, counts as 503`},
 		{name: "hanging", fault: &hostsim.CalloutFault{Kind: hostsim.CalloutNever}, want: 503,
 			log: `timed out after 500ms, counts as 503`},
@@ -319,10 +320,11 @@ func TestUnknownUntilEveryProbeWasSeen(t *testing.T) {
 	t.Parallel()
 	s := newSim(t, watchdog, hostsim.Workers(2))
 	s.wantUnknown()
-	s.want("/healthz", 200, "", "healthgate_healthy") // nothing that it could wait for
+	s.want("/healthz", 503, "UNKNOWN", "healthgate_unknown") // Envoy may have started drained
 	s.SetLatency("app", 400*time.Millisecond)
 	s.Advance(settle)
 	s.wantUnknown()
+	s.want("/healthz", 200, "", "healthgate_healthy") // it has no probes
 	s.Advance(400 * time.Millisecond)
 	s.wantHealthy()
 }

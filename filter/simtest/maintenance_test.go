@@ -195,17 +195,30 @@ func TestRestartDuringMaintenanceShowsNoHealthySecond(t *testing.T) {
 	s.wantMaintenance()
 }
 
-// brokenAdmin are ways in which admin can fail.
+// brokenAdmin are ways in which admin can fail. After a poll that timed out, the next one waits for twenty times as long.
 var brokenAdmin = map[string]struct {
-	handler http.Handler
-	fault   *hostsim.CalloutFault
-	log     string
+	handler        http.Handler
+	fault          *hostsim.CalloutFault
+	runtime, ready string // what the log says
+	rest           time.Duration
 }{
-	"refused":  {fault: &hostsim.CalloutFault{Kind: hostsim.CalloutConnectFailure}, log: `status 503`},
-	"hanging":  {fault: &hostsim.CalloutFault{Kind: hostsim.CalloutNever}, log: `timed out after 500ms`},
-	"refusing": {handler: http.NotFoundHandler(), log: `status 404`},
-	"not JSON": {handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }),
-		log: `not the JSON of /runtime?format=json`},
+	"refused": {fault: &hostsim.CalloutFault{Kind: hostsim.CalloutConnectFailure},
+		runtime: `no response: remote connection failure`, ready: `no response: remote connection failure`},
+	"hanging": {fault: &hostsim.CalloutFault{Kind: hostsim.CalloutNever},
+		runtime: `timed out after 2s`, ready: `timed out after 2s`, rest: 40 * time.Second},
+	"no host": {fault: &hostsim.CalloutFault{Kind: hostsim.CalloutInlineFailure},
+		runtime: `no healthy host, or an open circuit breaker, in cluster "envoy_admin"`,
+		ready:   `no healthy host, or an open circuit breaker, in cluster "envoy_admin"`},
+	"refusing": {handler: http.NotFoundHandler(), runtime: `status 404`, ready: `status 404 without the name of a state`},
+	"login": {handler: answering(200, "<html>LIVE\n"),
+		runtime: `not the JSON of /runtime?format=json`, ready: `status 200 without the name of a state`},
+}
+
+func answering(status int, body string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(body))
+	})
 }
 
 func (s *sim) breakAdmin(name string) {
@@ -231,13 +244,22 @@ func TestRuntimeUnreadable(t *testing.T) {
 				} else {
 					s.wantUnknown()
 				}
+				if n, _ := s.Metric("healthgate_callout_failures_total.callout.admin_runtime"); n != 1 && (broken.rest != 0 || n < 10) {
+					t.Errorf("%d callout failures were counted", n)
+				}
 				s.Admin().SetHandler(nil)
 				s.FaultAllCallouts("envoy_admin", nil)
-				s.Advance(2 * time.Second)
+				s.Advance(2*time.Second + broken.rest)
 				s.wantHealthy()
-				s.wantLog(seen, `warning runtime: cannot be read through cluster "envoy_admin": `+broken.log, `info runtime: read again`)
-				if n, _ := s.Metric("healthgate_callout_failures_total.callout.admin_runtime"); n < 10 {
-					t.Errorf("%d callout failures were counted", n)
+				log := strings.Join(s.stateLog()[seen:], "\n")
+				for _, line := range []string{
+					`warning runtime: cannot be read through cluster "envoy_admin": ` + broken.runtime,
+					`warning draining: cannot be read through cluster "envoy_admin": ` + broken.ready,
+					`info runtime: read again`, `info draining: read again`,
+				} {
+					if strings.Count(log, line) != 1 {
+						t.Errorf("log:\n%s\nwant once: %s", log, line)
+					}
 				}
 			})
 		}
@@ -256,19 +278,20 @@ func TestMaintenanceOutlivesAnUnreadableRuntime(t *testing.T) {
 	}
 }
 
-func TestRuntimeNeverRead(t *testing.T) {
+// There is nothing to keep of what was never read.
+func TestNeverRead(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		onStale string
-		status  int
-	}{{"keep", 200}, {"fail", 503}} {
-		s := newSim(t, strings.Replace(watchdog, `"envoy_admin"}`, `"envoy_admin", "on_stale": "`+tt.onStale+`"}`, 1))
+	for _, onStale := range []string{"keep", "fail"} {
+		s := newSim(t, strings.Replace(watchdog, `"envoy_admin"}`, `"envoy_admin", "on_stale": "`+onStale+`"}`, 1))
 		s.breakAdmin("refused")
-		s.Advance(9 * time.Second)
-		s.wantUnknown() // probes are seen, runtime is not
-		s.Advance(2 * time.Second)
-		if r := s.ask(0, check); r.Status != tt.status {
-			t.Errorf("on_stale %s after max_age: got %d, want %d", tt.onStale, r.Status, tt.status)
+		for range 30 {
+			s.Advance(time.Second)
+			s.wantUnknown()
+			s.want("/healthz", 503, "UNKNOWN", "healthgate_unknown")
 		}
+		s.FaultAllCallouts("envoy_admin", nil)
+		s.Advance(2 * time.Second)
+		s.wantHealthy()
+		s.want("/healthz", 200, "", "healthgate_healthy")
 	}
 }

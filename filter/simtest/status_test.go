@@ -59,7 +59,7 @@ func (s *sim) wantStatus(httpStatus int, status, output string) statusPage {
 func TestStatusFollowsTheState(t *testing.T) {
 	t.Parallel()
 	s := newSim(t, withStatus, hostsim.Workers(2))
-	s.wantStatus(503, "fail", "my-service: there is no shared record yet")
+	s.wantStatus(503, "fail", "my-service: there is no shared record yet; middleware: there is no shared record yet")
 	s.Advance(settle)
 	d := s.wantStatus(200, "pass", "")
 	if d.ServiceID != "node-1" || len(d.Checks) != 8 {
@@ -104,13 +104,12 @@ func TestStatusFollowsTheState(t *testing.T) {
 func TestStatusWithoutLeader(t *testing.T) {
 	t.Parallel()
 	s := newReady(t, withStatus)
-	for _, d := range s.SharedData() {
-		if strings.HasSuffix(d.Key, "/lease") {
-			s.SetSharedData(d.Key, string(lease.Value(1, int64(time.Hour)))) // held by no one here
-		}
+	key, _ := s.datum("/lease")
+	for range 29 { // held by no one here
+		s.SetSharedData(key, string(lease.Value(1, s.monotonic())))
+		s.Advance(500 * time.Millisecond)
 	}
-	s.Advance(14500 * time.Millisecond)
-	d := s.wantStatus(503, "fail", "my-service: the shared record is 14 s old")
+	d := s.wantStatus(503, "fail", "my-service: the shared record is 14 s old; middleware: the shared record is 14 s old")
 	for name, want := range map[string]string{"inbound:responseTime": "warn", "envoy:draining": "warn", "snapshot:age": "fail"} {
 		if c := d.Checks[name]; len(c) != 1 || c[0].Status != want {
 			t.Errorf("%s is %+v, want %s", name, c, want)

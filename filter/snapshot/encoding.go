@@ -8,46 +8,49 @@ import (
 
 // version is the first byte of the stored form. A reader takes no record of another version: two builds of the plugin
 // may share a store while one replaces the other.
-const version = 1
-
-// Flag bits of a probe.
-const (
-	flagSeen = 1 << iota
-	flagHealthy
-)
+const version = 2
 
 // Append adds the record's stored form to b: little-endian numbers in the order of the fields, texts with a 16-bit
 // length before them. The numbers of keys and probes are not stored: the store's key carries the configuration's
 // fingerprint, so writer and reader agree on them.
 func (r *Record) Append(b []byte) []byte {
 	le := binary.LittleEndian
-	b = append(b, version, flag(r.Draining, 1))
+	b = append(b, version)
 	b = le.AppendUint64(b, r.Writer)
-	for _, t := range [...]int64{r.StartedAt, r.WrittenAt, r.RuntimeAt, r.PolledAt} {
-		b = le.AppendUint64(b, uint64(t))
-	}
+	b = le.AppendUint64(b, r.Number)
+	b = le.AppendUint64(b, uint64(r.WrittenAt))
+	b = r.Runtime.append(b)
+	b = r.Ready.append(b)
+	b = append(b, flag(r.Draining))
 	for i := range r.Keys {
 		k := &r.Keys[i]
-		b = append(b, flag(k.Switch.On, 1))
+		b = append(b, flag(k.Switch.On))
 		b = le.AppendUint64(b, uint64(k.Switch.Until))
 		b = appendText(b, k.Value)
 		b = appendText(b, k.Reason)
 	}
 	for i := range r.Probes {
 		p := &r.Probes[i]
-		b = append(b, flag(p.Seen, flagSeen)|flag(p.Healthy, flagHealthy))
-		b = le.AppendUint32(b, p.Status)
+		b = p.append(b)
+		b = append(b, flag(p.Healthy))
 		b = le.AppendUint32(b, p.Streak)
-		b = le.AppendUint32(b, p.LatencyMs)
-		b = le.AppendUint64(b, uint64(p.StartedAt))
 		b = le.AppendUint64(b, uint64(p.ChangedAt))
 	}
 	return b
 }
 
-func flag(set bool, bit byte) byte {
+func (f *Finding) append(b []byte) []byte {
+	le := binary.LittleEndian
+	b = append(b, byte(f.Outcome))
+	b = le.AppendUint32(b, f.Status)
+	b = le.AppendUint64(b, uint64(f.StartedAt))
+	b = le.AppendUint64(b, uint64(f.At))
+	return le.AppendUint32(b, f.TookMs)
+}
+
+func flag(set bool) byte {
 	if set {
-		return bit
+		return 1
 	}
 	return 0
 }
@@ -64,11 +67,10 @@ func (r *Record) Decode(b []byte) bool {
 	if c.byte() != version {
 		return false
 	}
+	r.Writer, r.Number, r.WrittenAt = c.uint64(), c.uint64(), int64(c.uint64())
+	c.finding(&r.Runtime)
+	c.finding(&r.Ready)
 	r.Draining = c.byte() != 0
-	r.Writer = c.uint64()
-	for _, t := range [...]*int64{&r.StartedAt, &r.WrittenAt, &r.RuntimeAt, &r.PolledAt} {
-		*t = int64(c.uint64())
-	}
 	for i := range r.Keys {
 		k := &r.Keys[i]
 		k.Switch = maintenance.Switch{On: c.byte() != 0, Until: int64(c.uint64())}
@@ -77,10 +79,8 @@ func (r *Record) Decode(b []byte) bool {
 	}
 	for i := range r.Probes {
 		p := &r.Probes[i]
-		flags := c.byte()
-		p.Seen, p.Healthy = flags&flagSeen != 0, flags&flagHealthy != 0
-		p.Status, p.Streak, p.LatencyMs = c.uint32(), c.uint32(), c.uint32()
-		p.StartedAt, p.ChangedAt = int64(c.uint64()), int64(c.uint64())
+		c.finding(&p.Finding)
+		p.Healthy, p.Streak, p.ChangedAt = c.byte() != 0, c.uint32(), int64(c.uint64())
 	}
 	return c.ok && len(c.b) == 0
 }
@@ -107,6 +107,11 @@ func (c *cursor) byte() byte     { return c.next(1)[0] }
 func (c *cursor) uint32() uint32 { return binary.LittleEndian.Uint32(c.next(4)) }
 func (c *cursor) uint64() uint64 { return binary.LittleEndian.Uint64(c.next(8)) }
 
+func (c *cursor) finding(f *Finding) {
+	f.Outcome, f.Status = Outcome(c.byte()), c.uint32()
+	f.StartedAt, f.At, f.TookMs = int64(c.uint64()), int64(c.uint64()), c.uint32()
+}
+
 func (c *cursor) text(s *string) {
 	n := int(binary.LittleEndian.Uint16(c.next(2)))
 	if text := c.next(n); string(text) != *s {
@@ -114,10 +119,10 @@ func (c *cursor) text(s *string) {
 	}
 }
 
-// Writer returns the writer of a stored form, 0 when it is none of this version.
-func Writer(b []byte) uint64 {
-	if len(b) < 10 || b[0] != version {
-		return 0
+// Origin returns the writer of a stored form and the number of its write, zeros when it is none of this version.
+func Origin(b []byte) (writer, number uint64) {
+	if len(b) < 17 || b[0] != version {
+		return 0, 0
 	}
-	return binary.LittleEndian.Uint64(b[2:])
+	return binary.LittleEndian.Uint64(b[1:]), binary.LittleEndian.Uint64(b[9:])
 }

@@ -27,16 +27,19 @@ func text(r *rand.Rand) string {
 	return string(b)
 }
 
+func finding(r *rand.Rand) Finding {
+	return Finding{Outcome(number(r)), uint32(number(r)), number(r), number(r), uint32(number(r))}
+}
+
 func random(r *rand.Rand, keys, probes int) *Record {
-	out := New(keys, probes, number(r))
-	out.Writer, out.WrittenAt, out.RuntimeAt, out.PolledAt = uint64(number(r)), number(r), number(r), number(r)
-	out.Draining = r.Intn(2) == 0
+	out := New(keys, probes)
+	out.Writer, out.Number, out.WrittenAt = uint64(number(r)), uint64(number(r)), number(r)
+	out.Runtime, out.Ready, out.Draining = finding(r), finding(r), r.Intn(2) == 0
 	for i := range out.Keys {
 		out.Keys[i] = Key{maintenance.Switch{On: r.Intn(2) == 0, Until: number(r)}, text(r), text(r)}
 	}
 	for i := range out.Probes {
-		out.Probes[i] = Probe{Seen: r.Intn(2) == 0, Healthy: r.Intn(2) == 0, Status: uint32(number(r)),
-			Streak: uint32(number(r)), LatencyMs: uint32(number(r)), StartedAt: number(r), ChangedAt: number(r)}
+		out.Probes[i] = Probe{Finding: finding(r), Healthy: r.Intn(2) == 0, Streak: uint32(number(r)), ChangedAt: number(r)}
 	}
 	return out
 }
@@ -58,11 +61,11 @@ func TestRoundTripOfRandomRecords(t *testing.T) {
 		if !got.Decode(b) || !reflect.DeepEqual(got, want) {
 			t.Fatalf("got %+v, want %+v", got, want)
 		}
-		if w := Writer(b); w != want.Writer {
-			t.Fatalf("writer %d, want %d", w, want.Writer)
+		if w, n := Origin(b); w != want.Writer || n != want.Number {
+			t.Fatalf("written by %d, number %d; want %d, %d", w, n, want.Writer, want.Number)
 		}
 		for range 20 {
-			if cut := r.Intn(len(b)); New(keys, probes, 0).Decode(b[:cut]) {
+			if cut := r.Intn(len(b)); New(keys, probes).Decode(b[:cut]) {
 				t.Fatalf("%d of %d bytes were taken", cut, len(b))
 			}
 		}
@@ -73,7 +76,7 @@ func TestRoundTripOfRandomRecords(t *testing.T) {
 func TestDecodeKeepsNoBytes(t *testing.T) {
 	t.Parallel()
 	b := sample().Append(nil)
-	got := New(2, 2, 0)
+	got := New(2, 2)
 	if !got.Decode(b) {
 		t.Fatal("not decoded")
 	}
@@ -83,22 +86,22 @@ func TestDecodeKeepsNoBytes(t *testing.T) {
 	}
 }
 
-func TestWriterOfShortForms(t *testing.T) {
+func TestOriginOfShortForms(t *testing.T) {
 	t.Parallel()
 	b := sample().Append(nil)
-	for n := range 10 {
-		if w := Writer(b[:n]); w != 0 {
-			t.Errorf("%d bytes have writer %d", n, w)
+	for n := range 17 {
+		if w, number := Origin(b[:n]); w != 0 || number != 0 {
+			t.Errorf("%d bytes have writer %d, number %d", n, w, number)
 		}
 	}
-	if w := Writer(b[:10]); w != 1<<60 {
-		t.Errorf("10 bytes have writer %d", w)
+	if w, number := Origin(b[:17]); w != 1<<60 || number != 17 {
+		t.Errorf("17 bytes have writer %d, number %d", w, number)
 	}
 }
 
 func TestNew(t *testing.T) {
 	t.Parallel()
-	if got, want := New(1, 2, 7), (&Record{StartedAt: 7, Keys: make([]Key, 1), Probes: make([]Probe, 2)}); !reflect.DeepEqual(got, want) {
+	if got, want := New(1, 2), (&Record{Keys: make([]Key, 1), Probes: make([]Probe, 2)}); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -106,13 +109,15 @@ func TestNew(t *testing.T) {
 // Another stored form needs another version: builds of the plugin share a store while one replaces the other.
 func TestStoredForm(t *testing.T) {
 	t.Parallel()
-	r := &Record{Writer: 2, StartedAt: 3, WrittenAt: 4, Draining: true, RuntimeAt: 5, PolledAt: 6,
-		Keys:   []Key{{maintenance.Switch{On: true, Until: 7}, "v", "re"}},
-		Probes: []Probe{{Seen: true, Healthy: true, Status: 8, Streak: 9, LatencyMs: 10, StartedAt: 11, ChangedAt: 12}}}
-	const want = "\x01\x01" + "\x02\x00\x00\x00\x00\x00\x00\x00" + "\x03\x00\x00\x00\x00\x00\x00\x00" +
-		"\x04\x00\x00\x00\x00\x00\x00\x00" + "\x05\x00\x00\x00\x00\x00\x00\x00" + "\x06\x00\x00\x00\x00\x00\x00\x00" +
-		"\x01\x07\x00\x00\x00\x00\x00\x00\x00" + "\x01\x00v" + "\x02\x00re" +
-		"\x03\x08\x00\x00\x00\x09\x00\x00\x00\x0a\x00\x00\x00" + "\x0b\x00\x00\x00\x00\x00\x00\x00" + "\x0c\x00\x00\x00\x00\x00\x00\x00"
+	r := &Record{Writer: 2, Number: 3, WrittenAt: 4, Runtime: Finding{Answered, 5, 6, 7, 8}, Ready: Finding{TimedOut, 9, 10, 11, 12},
+		Draining: true, Keys: []Key{{maintenance.Switch{On: true, Until: 13}, "v", "re"}},
+		Probes: []Probe{{Finding{Unreachable, 14, 15, 16, 17}, true, 18, 19}}}
+	const zeros3, zeros7 = "\x00\x00\x00", "\x00\x00\x00\x00\x00\x00\x00"
+	const want = "\x02" + "\x02" + zeros7 + "\x03" + zeros7 + "\x04" + zeros7 +
+		"\x01" + "\x05" + zeros3 + "\x06" + zeros7 + "\x07" + zeros7 + "\x08" + zeros3 +
+		"\x02" + "\x09" + zeros3 + "\x0a" + zeros7 + "\x0b" + zeros7 + "\x0c" + zeros3 + "\x01" +
+		"\x01\x0d" + zeros7 + "\x01\x00v" + "\x02\x00re" +
+		"\x03" + "\x0e" + zeros3 + "\x0f" + zeros7 + "\x10" + zeros7 + "\x11" + zeros3 + "\x01" + "\x12" + zeros3 + "\x13" + zeros7
 	if got := string(r.Append(nil)); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}

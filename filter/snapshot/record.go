@@ -1,5 +1,5 @@
 // Package snapshot is the one record that the leader writes and every VM reads: maintenance, draining, each probe's
-// state, and when it was written.
+// state, and how old each of these findings is.
 //
 // All times named …At are nanoseconds of the process's monotonic clock, 0 for never.
 package snapshot
@@ -15,16 +15,44 @@ const MaxAge = 10 * duration.Second
 // Record is the shared state of one configuration.
 type Record struct {
 	Writer    uint64 // the leader that wrote it
-	StartedAt int64  // when the first leader began
-	WrittenAt int64
+	Number    uint64 // counts the writes of all leaders
+	WrittenAt int64  // a heartbeat: it makes no finding younger
 
-	Draining  bool
-	RuntimeAt int64 // when runtime was last read
-	PolledAt  int64 // when the last poll of the admin endpoint began
+	Runtime  Finding // the last reading of Keys
+	Ready    Finding // the last reading of Draining
+	Draining bool
 
 	Keys   []Key   // in the order of the configuration's keys
 	Probes []Probe // in the order of the configuration's probes
 }
+
+// Outcome is how a request of the leader's ended.
+type Outcome uint8
+
+// The outcomes.
+const (
+	NoOutcome   Outcome = iota // none has ended yet
+	Answered                   // a response, with Status
+	TimedOut                   // Envoy gave up at the timeout
+	Unreachable                // Envoy answered itself: no connection, or reset before the response
+	CutOff                     // reset within the response
+	NoCluster                  // Envoy has no cluster of this name
+	NoHost                     // nothing was sent: no healthy host, or an open circuit breaker
+	Refused                    // nothing was sent, for another reason
+	Unanswered                 // Envoy never said anything
+)
+
+// Finding is what one kind of request last found. Only another result makes it younger.
+type Finding struct {
+	Outcome   Outcome // of a probe: of the last result that agrees with its state
+	Status    uint32  // of the same; 503 for one without a response
+	StartedAt int64   // when the last request began
+	At        int64   // when the last result came: any of a probe's, a poll's only if it could be read
+	TookMs    uint32  // how long that one took
+}
+
+// Took is how long the last result took.
+func (f *Finding) Took() duration.Duration { return duration.Duration(f.TookMs) * duration.Millisecond }
 
 // Key is the last reading of one runtime key.
 type Key struct {
@@ -34,19 +62,30 @@ type Key struct {
 
 // Probe is the state of one probe.
 type Probe struct {
-	Seen      bool // there was a result
+	Finding
 	Healthy   bool
-	Status    uint32 // of the last result; 503 for one without a response
 	Streak    uint32 // how many results in a row contradict Healthy
-	StartedAt int64  // when the last request began
 	ChangedAt int64  // when Healthy last changed
-	LatencyMs uint32 // of the last result
 }
 
 // New returns a record of nothing seen yet.
-func New(keys, probes int, now int64) *Record {
-	return &Record{StartedAt: now, Keys: make([]Key, keys), Probes: make([]Probe, probes)}
+func New(keys, probes int) *Record {
+	return &Record{Keys: make([]Key, keys), Probes: make([]Probe, probes)}
 }
 
-// Stale reports whether the record is too old to count as anything but a sign of trouble.
+// Stale reports whether no one has written the record for so long that no one leads.
 func (r *Record) Stale(now int64) bool { return now-r.WrittenAt > int64(MaxAge) }
+
+// Plausible reports whether the record's times are of the past. All VMs share a clock, so no leader wrote another one;
+// shared data may be written by other plugins.
+func (r *Record) Plausible(now int64) bool {
+	ok := past(r.WrittenAt, now) && r.Runtime.past(now) && r.Ready.past(now)
+	for i := range r.Probes {
+		ok = ok && r.Probes[i].past(now) && past(r.Probes[i].ChangedAt, now)
+	}
+	return ok
+}
+
+func (f *Finding) past(now int64) bool { return past(f.StartedAt, now) && past(f.At, now) }
+
+func past(at, now int64) bool { return 0 <= at && at <= now }

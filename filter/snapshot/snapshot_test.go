@@ -9,31 +9,36 @@ import (
 )
 
 func sample() *Record {
-	return &Record{Writer: 1 << 60, StartedAt: 1, WrittenAt: 2, Draining: true, RuntimeAt: 3, PolledAt: 4,
-		Keys:   []Key{{maintenance.Switch{On: true, Until: 5}, "value", "reason"}, {}},
-		Probes: []Probe{{true, true, 200, 6, 7, 8, 9}, {Seen: true, Status: 503}}}
+	return &Record{Writer: 1 << 60, Number: 17, WrittenAt: 20, Draining: true,
+		Runtime: Finding{Answered, 200, 1, 3, 2}, Ready: Finding{TimedOut, 0, 4, 2, 0},
+		Keys: []Key{{maintenance.Switch{On: true, Until: 5}, "value", "reason"}, {}},
+		Probes: []Probe{{Finding{Answered, 200, 6, 7, 8}, true, 9, 10},
+			{Finding: Finding{Outcome: NoHost, Status: 503, At: 20}}}}
 }
 
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	b := sample().Append(nil)
-	got := New(2, 2, 99)
+	got := New(2, 2)
 	if !got.Decode(b) || !reflect.DeepEqual(got, sample()) {
 		t.Errorf("%+v", got)
 	}
-	if Writer(b) != 1<<60 {
-		t.Errorf("writer %d", Writer(b))
+	if w, n := Origin(b); w != 1<<60 || n != 17 {
+		t.Errorf("written by %d, number %d", w, n)
 	}
 	for n := range b {
-		if New(2, 2, 0).Decode(b[:n]) {
+		if New(2, 2).Decode(b[:n]) {
 			t.Errorf("%d of %d bytes were taken", n, len(b))
 		}
 	}
-	if New(2, 2, 0).Decode(append(b, 0)) || New(1, 2, 0).Decode(b) || New(2, 3, 0).Decode(b) {
+	if New(2, 2).Decode(append(b, 0)) || New(1, 2).Decode(b) || New(2, 3).Decode(b) {
 		t.Error("a record of another size was taken")
 	}
-	if b[0]++; New(2, 2, 0).Decode(b) || Writer(b) != 0 {
+	if b[0]++; New(2, 2).Decode(b) {
 		t.Error("another version was taken")
+	}
+	if w, n := Origin(b); w != 0 || n != 0 {
+		t.Error("another version has a writer")
 	}
 }
 
@@ -52,11 +57,34 @@ func TestStale(t *testing.T) {
 	}
 }
 
+// Each time of a record may be of now, and none of later or of before the clock began.
+func TestPlausible(t *testing.T) {
+	t.Parallel()
+	const now = 20
+	for name, field := range map[string]func(r *Record) *int64{
+		"written":     func(r *Record) *int64 { return &r.WrittenAt },
+		"runtime":     func(r *Record) *int64 { return &r.Runtime.At },
+		"its poll":    func(r *Record) *int64 { return &r.Runtime.StartedAt },
+		"ready":       func(r *Record) *int64 { return &r.Ready.At },
+		"a probe":     func(r *Record) *int64 { return &r.Probes[1].At },
+		"its request": func(r *Record) *int64 { return &r.Probes[1].StartedAt },
+		"its change":  func(r *Record) *int64 { return &r.Probes[1].ChangedAt },
+	} {
+		for at, want := range map[int64]bool{now: true, 0: true, now + 1: false, -1: false, 1 << 62: false, -1 << 63: false} {
+			r := sample()
+			*field(r) = at
+			if r.Plausible(now) != want {
+				t.Errorf("%s at %d: %v", name, at, !want)
+			}
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add(sample().Append(nil))
 	f.Add([]byte{version})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, again := New(2, 2, 0), New(2, 2, 0)
+		r, again := New(2, 2), New(2, 2)
 		if r.Decode(b) && (!again.Decode(r.Append(nil)) || !reflect.DeepEqual(r, again)) {
 			t.Errorf("%+v reads back as %+v", r, again)
 		}

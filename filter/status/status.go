@@ -92,7 +92,10 @@ func Describe(c *config.Config, node config.Node, record *snapshot.Record, clock
 		doc.Probes = append(doc.Probes, d.probe(i))
 	}
 	if c.Admin != nil {
-		doc.System = append(doc.System, d.draining(), d.runtime())
+		if !c.Admin.IgnoreDraining {
+			doc.System = append(doc.System, d.draining())
+		}
+		doc.System = append(doc.System, d.runtime())
 	}
 	if c.Admin != nil || len(c.Probes) > 0 {
 		doc.System = append(doc.System, d.snapshot())
@@ -191,14 +194,17 @@ func (d *describer) unknown(e *config.Endpoint) string {
 	}
 	var unseen []string
 	for _, i := range e.Probes.Names {
-		if !d.record.Probes[i].Seen {
+		if !d.probeKnown(i) {
 			unseen = append(unseen, d.config.Probes[i].Name)
 		}
 	}
 	if len(unseen) > 0 {
-		return "no result yet of " + strings.Join(unseen, ", ")
+		return "no recent result of " + strings.Join(unseen, ", ")
 	}
-	return d.runtime().Output
+	if len(e.Maintenance.Keys) > 0 && !verdict.RuntimeKnown(d.config.Admin, d.record, d.now) {
+		return d.runtime().Output
+	}
+	return "draining: " + d.draining().Output
 }
 
 func (d *describer) unhealthy(e *config.Endpoint) string {
@@ -213,19 +219,21 @@ func (d *describer) unhealthy(e *config.Endpoint) string {
 		" healthy, " + strconv.Itoa(e.Probes.Need) + " needed"
 }
 
+func (d *describer) probeKnown(i int) bool {
+	return verdict.ProbeKnown(&d.config.Probes[i], &d.record.Probes[i], d.now)
+}
+
 func (d *describer) probe(i int) Check {
 	c := Check{Component: d.config.Probes[i].Name, Measurement: "responseTime", Level: Warn, Output: "no result yet"}
-	if d.record == nil || !d.record.Probes[i].Seen {
+	if d.record == nil || d.record.Probes[i].At == 0 {
 		return c
 	}
 	p := &d.record.Probes[i]
-	c.Value, c.Unit = strconv.Itoa(int(p.LatencyMs)), "ms"
-	c.Time, c.Since, c.HTTPStatus = d.toWall(p.StartedAt), d.toWall(p.ChangedAt), p.Status
+	c.Value, c.Unit = strconv.Itoa(int(p.TookMs)), "ms"
+	c.Time, c.Since, c.HTTPStatus = d.toWall(p.At), d.toWall(p.ChangedAt), p.Status
 	switch {
-	case d.stale() && p.Healthy:
-		c.Output = "was healthy, but no one has looked since"
-	case d.stale():
-		c.Output = "was unhealthy, and no one has looked since"
+	case !d.probeKnown(i):
+		c.Output = "unknown: the last result is " + age(d.now-p.At) + " old"
 	case p.Healthy:
 		c.Level, c.Output = Pass, ""
 	default:
@@ -235,28 +243,35 @@ func (d *describer) probe(i int) Check {
 }
 
 func (d *describer) draining() Check {
-	c := Check{Component: "envoy", Measurement: "draining", Time: d.recordTime()}
-	switch {
-	case d.record != nil && d.record.Draining:
+	c := Check{Component: "envoy", Measurement: "draining"}
+	if d.record != nil && d.record.Draining {
 		c.Level, c.Value, c.Output = Fail, "true", "Envoy is draining"
-	case d.stale() || d.record.RuntimeAt == 0:
-		c.Level, c.Output = Warn, "not known"
-	default:
-		c.Value = "false"
+		c.Time = d.toWall(d.record.Ready.At)
+		return c
+	}
+	if f := d.reading(&c, func(r *snapshot.Record) *snapshot.Finding { return &r.Ready }); f != nil {
+		c.Value, c.Time = "false", d.toWall(f.At)
 	}
 	return c
 }
 
-// runtime judges the last reading of runtime as verdict.Decide does.
 func (d *describer) runtime() Check {
 	c := Check{Component: "runtime", Measurement: "age"}
-	a := d.config.Admin
-	if d.record == nil || d.record.RuntimeAt == 0 {
-		c.Level, c.Output = Warn, "not read yet through cluster "+strconv.Quote(a.Cluster)
-		return c
+	if f := d.reading(&c, func(r *snapshot.Record) *snapshot.Finding { return &r.Runtime }); f != nil {
+		c.read(d, f.At)
 	}
-	c.read(d, d.record.RuntimeAt)
-	if old := d.now - d.record.RuntimeAt; old > int64(a.MaxAge) {
+	return c
+}
+
+// reading judges a reading of admin as verdict.Decide does, and returns it; nil if there is none.
+func (d *describer) reading(c *Check, of func(*snapshot.Record) *snapshot.Finding) *snapshot.Finding {
+	a := d.config.Admin
+	if d.record == nil || of(d.record).At == 0 {
+		c.Level, c.Output = Warn, "not read yet through cluster "+strconv.Quote(a.Cluster)
+		return nil
+	}
+	f := of(d.record)
+	if old := d.now - f.At; old > int64(a.MaxAgeAfter(f.Took())) {
 		c.Level, c.Output = Warn, "last read "+age(old)+" ago through cluster "+strconv.Quote(a.Cluster)
 		if a.FailOnStale {
 			c.Level = Fail
@@ -264,7 +279,7 @@ func (d *describer) runtime() Check {
 			c.Output += "; the last values are kept"
 		}
 	}
-	return c
+	return f
 }
 
 func (d *describer) snapshot() Check {

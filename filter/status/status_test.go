@@ -47,13 +47,18 @@ func newWorld(t testing.TB, text string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := snapshot.New(len(c.Keys), len(c.Probes), ago(time.Minute))
-	r.WrittenAt, r.RuntimeAt, r.PolledAt = ago(250*time.Millisecond), ago(900*time.Millisecond), ago(time.Second)
+	r := snapshot.New(len(c.Keys), len(c.Probes))
+	r.WrittenAt, r.Runtime.At, r.Ready.At = ago(250*time.Millisecond), ago(900*time.Millisecond), ago(time.Second)
 	for i := range r.Probes {
-		r.Probes[i] = snapshot.Probe{Seen: true, Healthy: true, Status: 200, LatencyMs: 3,
-			StartedAt: ago(2 * time.Second), ChangedAt: ago(90 * time.Second)}
+		r.Probes[i] = probe(200, 3, 2*time.Second, 90*time.Second)
 	}
 	return &world{c, r}
+}
+
+// probe is the state of a probe whose last result is of some time ago; it is healthy with 200.
+func probe(status, took uint32, age, since time.Duration) snapshot.Probe {
+	return snapshot.Probe{Finding: snapshot.Finding{Outcome: snapshot.Answered, Status: status, At: ago(age), TookMs: took},
+		Healthy: status == 200, ChangedAt: ago(since)}
 }
 
 func (w *world) describe() *Document {
@@ -98,7 +103,7 @@ func TestWhole(t *testing.T) {
 	w := newWorld(t, settings)
 	w.record.Keys[1] = snapshot.Key{Switch: maintenance.Switch{On: true, Until: wall.Add(time.Hour).UnixNano()},
 		Value: "2026-03-04T16:06:07Z", Reason: `"new" <disk>`}
-	w.record.Probes[1] = snapshot.Probe{Seen: true, Status: 500, LatencyMs: 12, StartedAt: ago(time.Second), ChangedAt: ago(time.Minute)}
+	w.record.Probes[1] = probe(500, 12, time.Second, time.Minute)
 	want := `{"status":"fail","serviceId":"node-1","description":"health checks answered by healthgate","time":"2026-03-04T15:06:07Z",` +
 		`"output":"shop: under maintenance by key \"m.z\": \"new\" \u003cdisk\u003e","checks":{` +
 		`"shop:verdict":[{"componentId":"shop","componentType":"component","status":"fail","observedValue":"maintenance",` +
@@ -139,39 +144,51 @@ func TestStates(t *testing.T) {
 			"shop:verdict": `pass "healthy" <nil>`, "plain:verdict": `pass "healthy" <nil>`, "state:verdict": "not there",
 			"a:responseTime": `pass 3 <nil>`, "envoy:draining": `pass false <nil>`, "runtime:age": `pass 900 <nil>`, "snapshot:age": `pass 250 <nil>`}},
 		{name: "no record", change: func(w *world) { w.record = nil }, status: "fail",
-			output: "shop: there is no shared record yet", lines: map[string]string{
-				"shop:verdict": `fail "unknown" there is no shared record yet`, "plain:verdict": `pass "healthy" <nil>`,
-				"a:responseTime": `warn null no result yet`, "envoy:draining": `warn null not known`,
+			output: "shop: there is no shared record yet; plain: there is no shared record yet", lines: map[string]string{
+				"shop:verdict": `fail "unknown" there is no shared record yet`, "plain:verdict": `fail "unknown" there is no shared record yet`,
+				"a:responseTime": `warn null no result yet`, "envoy:draining": `warn null not read yet through cluster "envoy_admin"`,
 				"runtime:age":  `warn null not read yet through cluster "envoy_admin"`,
 				"snapshot:age": `warn null there is no shared record yet`}},
-		{name: "stale", change: func(w *world) {
-			w.record.WrittenAt, w.record.Probes[1].Healthy = ago(old), false
-		}, status: "fail", output: "shop: the shared record is 14 s old", lines: map[string]string{
-			"shop:verdict":   `fail "unknown" the shared record is 14 s old`,
-			"a:responseTime": `warn 3 was healthy, but no one has looked since`, "b:responseTime": `warn 3 was unhealthy, and no one has looked since`,
-			"envoy:draining": `warn null not known`, "snapshot:age": `fail 14020 not written for 14 s: no VM leads`}},
-		{name: "stale, and unknown is told as success", settings: strings.Replace(settings, `"maintenance"`, `"unknown": {"status": 200}, "maintenance"`, 1),
-			change: func(w *world) { w.record.WrittenAt = ago(old) }, status: "warn",
-			output: "shop: the shared record is 14 s old; a: was healthy, but no one has looked since; " +
-				"b: was healthy, but no one has looked since; envoy: not known; snapshot: not written for 14 s: no VM leads"},
+		{name: "no leader", change: func(w *world) { w.record.WrittenAt = ago(old) }, status: "fail",
+			output: "shop: the shared record is 14 s old; plain: the shared record is 14 s old", lines: map[string]string{
+				"shop:verdict": `fail "unknown" the shared record is 14 s old`, "snapshot:age": `fail 14020 not written for 14 s: no VM leads`}},
+		{name: "old results", change: func(w *world) {
+			w.record.Probes[0].At, w.record.Probes[1] = ago(old), probe(500, 3, old, old)
+		}, status: "fail", output: "shop: no recent result of a, b", lines: map[string]string{
+			"a:responseTime": `warn 3 unknown: the last result is 14 s old`, "b:responseTime": `warn 3 unknown: the last result is 14 s old`,
+			"plain:verdict": `pass "healthy" <nil>`, "snapshot:age": `pass 250 <nil>`}},
+		{name: "an old result, and unknown is told as success", settings: strings.Replace(settings, `"maintenance"`, `"unknown": {"status": 200}, "maintenance"`, 1),
+			change: func(w *world) { w.record.Probes[0].At = ago(old) }, status: "warn",
+			output: "shop: no recent result of a; a: unknown: the last result is 14 s old"},
 		{name: "a probe not seen", change: func(w *world) { w.record.Probes[1] = snapshot.Probe{} }, status: "fail",
-			output: "shop: no result yet of b", lines: map[string]string{"b:responseTime": `warn null no result yet`}},
-		{name: "runtime never read", change: func(w *world) { w.record.RuntimeAt, w.record.StartedAt = 0, ago(time.Second) }, status: "fail",
+			output: "shop: no recent result of b", lines: map[string]string{"b:responseTime": `warn null no result yet`}},
+		{name: "runtime never read", change: func(w *world) { w.record.Runtime.At = 0 }, status: "fail",
 			output: `shop: not read yet through cluster "envoy_admin"`,
-			lines:  map[string]string{"envoy:draining": `warn null not known`}},
-		{name: "runtime kept", change: func(w *world) { w.record.RuntimeAt = ago(old) }, status: "warn",
+			lines:  map[string]string{"runtime:age": `warn null not read yet through cluster "envoy_admin"`, "envoy:draining": `pass false <nil>`}},
+		{name: "draining never read", change: func(w *world) { w.record.Ready.At = 0 }, status: "fail",
+			output: `shop: draining: not read yet through cluster "envoy_admin"; plain: draining: not read yet through cluster "envoy_admin"`,
+			lines:  map[string]string{"envoy:draining": `warn null not read yet through cluster "envoy_admin"`}},
+		{name: "draining kept", change: func(w *world) { w.record.Ready.At = ago(old) }, status: "warn",
+			output: `envoy: last read 14 s ago through cluster "envoy_admin"; the last values are kept`,
+			lines:  map[string]string{"envoy:draining": `warn false last read 14 s ago through cluster "envoy_admin"; the last values are kept`}},
+		{name: "draining too old", settings: strings.Replace(settings, `"envoy_admin"`, `"envoy_admin", "on_stale": "fail"`, 1),
+			change: func(w *world) { w.record.Ready.At = ago(old) }, status: "fail",
+			output: `shop: draining: last read 14 s ago through cluster "envoy_admin"; plain: draining: last read 14 s ago through cluster "envoy_admin"`},
+		{name: "draining ignored", settings: strings.Replace(settings, `"envoy_admin"`, `"envoy_admin", "draining": "ignore"`, 1),
+			change: func(w *world) { w.record.Ready.At = 0 }, status: "pass", lines: map[string]string{"envoy:draining": "not there"}},
+		{name: "runtime kept", change: func(w *world) { w.record.Runtime.At = ago(old) }, status: "warn",
 			output: `runtime: last read 14 s ago through cluster "envoy_admin"; the last values are kept`,
 			lines:  map[string]string{"shop:verdict": `pass "healthy" <nil>`}},
 		{name: "runtime too old", settings: strings.Replace(settings, `"envoy_admin"`, `"envoy_admin", "on_stale": "fail"`, 1),
-			change: func(w *world) { w.record.RuntimeAt = ago(old) }, status: "fail",
+			change: func(w *world) { w.record.Runtime.At = ago(old) }, status: "fail",
 			output: `shop: last read 14 s ago through cluster "envoy_admin"`,
 			lines: map[string]string{"shop:verdict": `fail "unknown" last read 14 s ago through cluster "envoy_admin"`,
 				"runtime:age": `fail 14020 last read 14 s ago through cluster "envoy_admin"`}},
-		{name: "one of two probes", change: func(w *world) { w.record.Probes[0] = snapshot.Probe{Seen: true, Status: 503} }, status: "warn",
+		{name: "one of two probes", change: func(w *world) { w.record.Probes[0] = probe(503, 0, 0, 0) }, status: "warn",
 			output: "a: status 503", lines: map[string]string{"shop:verdict": `pass "healthy" <nil>`, "a:responseTime": "fail 0 status 503"}},
 		{name: "both probes", change: func(w *world) {
-			w.record.Probes[0] = snapshot.Probe{Seen: true, Status: 503}
-			w.record.Probes[1] = snapshot.Probe{Seen: true, Status: 404}
+			w.record.Probes[0] = probe(503, 0, 0, 0)
+			w.record.Probes[1] = probe(404, 0, 0, 0)
 		}, status: "fail", output: "shop: a (503), b (404) failing; 0 of 2 healthy, 1 needed",
 			lines: map[string]string{"shop:verdict": `fail "unhealthy" a (503), b (404) failing; 0 of 2 healthy, 1 needed`}},
 		{name: "draining", change: func(w *world) { w.record.Draining = true }, status: "fail",
@@ -184,7 +201,7 @@ func TestStates(t *testing.T) {
 			w.record.Keys[0] = snapshot.Key{Switch: maintenance.Switch{On: true}, Value: "true"}
 			w.record.WrittenAt = ago(old)
 		}, status: "fail", lines: map[string]string{"shop:verdict": `fail "maintenance" under maintenance by key "m"`},
-			output: `shop: under maintenance by key "m"`},
+			output: `shop: under maintenance by key "m"; plain: the shared record is 14 s old`},
 		{name: "maintenance that has ended", change: func(w *world) {
 			w.record.Keys[0] = snapshot.Key{Switch: maintenance.Switch{On: true, Until: wall.UnixNano()}, Value: "x"}
 		}, status: "pass"},
@@ -234,7 +251,7 @@ func TestPage(t *testing.T) {
 	w := newWorld(t, settings)
 	w.record.Keys[0] = snapshot.Key{Switch: maintenance.Switch{On: true, Until: wall.Add(90 * time.Minute).UnixNano()},
 		Value: "2026-03-04T16:36:07Z", Reason: "new disk & more"}
-	w.record.Probes[1] = snapshot.Probe{Seen: true, Status: 500, LatencyMs: 12, StartedAt: ago(time.Second), ChangedAt: ago(2 * time.Hour)}
+	w.record.Probes[1] = probe(500, 12, time.Second, 2*time.Hour)
 	page := string(w.describe().HTML())
 	for _, part := range []string{
 		`<title>fail · node-1</title>`,

@@ -65,7 +65,7 @@ func hostile(t testing.TB, text string) *Document {
 	w.record.Keys[0] = snapshot.Key{Switch: maintenance.Switch{On: true}, Value: text, Reason: text}
 	w.config.Keys[0] = text
 	w.config.Admin.Cluster = text
-	w.record.RuntimeAt = 0
+	w.record.Runtime.At = 0
 	return Describe(w.config, config.Node{ID: text}, w.record, clock{})
 }
 

@@ -18,12 +18,12 @@ func TestAtLeast(t *testing.T) {
 		for states := range 1 << probes {
 			w := newWorld()
 			w.e.Probes = config.Policy{Names: []int{0, 1, 2, 3}, Need: need}
-			w.r.Probes = make([]snapshot.Probe, probes)
+			w.r.Probes, w.c.Probes = make([]snapshot.Probe, probes), make([]config.Probe, probes)
 			healthy, first := 0, 0
 			for i := range w.r.Probes {
-				w.r.Probes[i] = snapshot.Probe{Seen: true, Status: uint32(500 + i)}
+				w.r.Probes[i] = probe(false, 500+i)
 				if states>>i&1 == 1 {
-					w.r.Probes[i] = snapshot.Probe{Seen: true, Healthy: true, Status: 200}
+					w.r.Probes[i] = probe(true, 200)
 					healthy++
 				} else if first == 0 {
 					first = 500 + i
@@ -45,7 +45,8 @@ func TestAtLeast(t *testing.T) {
 func TestProbesOfTheEndpoint(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
-	w.r.Probes = []snapshot.Probe{{Seen: true, Status: 500}, {Seen: true, Status: 501}, {Seen: true, Healthy: true, Status: 200}, {}}
+	w.r.Probes = []snapshot.Probe{probe(false, 500), probe(false, 501), probe(true, 200), {}}
+	w.c.Probes = make([]config.Probe, 4)
 	for _, test := range []struct {
 		names  []int
 		need   int
@@ -120,7 +121,7 @@ func TestKey(t *testing.T) {
 		{"until now, then the next", []maintenance.Switch{until, on}, []int{0, 1}, 1000, 1},
 	} {
 		e := &config.Endpoint{Maintenance: config.Maintenance{Keys: test.keys}}
-		r := snapshot.New(len(test.switches), 0, 0)
+		r := snapshot.New(len(test.switches), 0)
 		for i, s := range test.switches {
 			r.Keys[i].Switch = s
 		}
@@ -133,7 +134,7 @@ func TestKey(t *testing.T) {
 	}
 	// The wall clock is a host call: it is asked only when a key has an end.
 	e := &config.Endpoint{Maintenance: config.Maintenance{Keys: []int{0, 1}}}
-	r := snapshot.New(2, 0, 0)
+	r := snapshot.New(2, 0)
 	r.Keys[1].Switch = on
 	if got := Key(e, r, noWall{t: t}); got != 1 {
 		t.Errorf("key %d", got)

@@ -3,6 +3,7 @@ package verdict
 
 import (
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/duration"
 	"github.com/healthgate/healthgate/filter/maintenance"
 	"github.com/healthgate/healthgate/filter/snapshot"
 )
@@ -58,11 +59,7 @@ func Decide(c *config.Config, e *config.Endpoint, record *snapshot.Record, maint
 	if record != nil && record.Draining {
 		return answer(Draining, &DrainingReply)
 	}
-	if len(e.Probes.Names) == 0 && len(e.Maintenance.Keys) == 0 {
-		return healthy(e) // nothing that could be unknown
-	}
-	now := clock.Monotonic()
-	if record == nil || record.Stale(now) || !runtimeKnown(c, e, record, now) || !probesSeen(e, record) {
+	if !known(c, e, record, clock.Monotonic()) {
 		return answer(Unknown, &e.Unknown)
 	}
 	if failing := failingProbe(e, record); failing != nil {
@@ -100,29 +97,42 @@ func Key(e *config.Endpoint, record *snapshot.Record, clock maintenance.Clock) i
 	return -1
 }
 
-// runtimeKnown reports whether the last reading of runtime may be used: it is recent, or the configuration says to
-// keep what was last known. Before the first reading nothing is known until max_age has passed.
-func runtimeKnown(c *config.Config, e *config.Endpoint, record *snapshot.Record, now int64) bool {
-	if len(e.Maintenance.Keys) == 0 {
-		return true
+// known reports whether all that the endpoint rests on was found, and not too long ago.
+func known(c *config.Config, e *config.Endpoint, record *snapshot.Record, now int64) bool {
+	keys, draining := len(e.Maintenance.Keys) > 0, c.Admin != nil && !c.Admin.IgnoreDraining
+	if !keys && !draining && len(e.Probes.Names) == 0 {
+		return true // it rests on nothing
 	}
-	since := record.RuntimeAt
-	if since == 0 {
-		since = record.StartedAt
+	if record == nil || record.Stale(now) ||
+		keys && !RuntimeKnown(c.Admin, record, now) || draining && !DrainingKnown(c.Admin, record, now) {
+		return false
 	}
-	if now-since > int64(c.Admin.MaxAge) {
-		return !c.Admin.FailOnStale
-	}
-	return record.RuntimeAt != 0
-}
-
-func probesSeen(e *config.Endpoint, record *snapshot.Record) bool {
 	for _, i := range e.Probes.Names {
-		if !record.Probes[i].Seen {
+		if !ProbeKnown(&c.Probes[i], &record.Probes[i], now) {
 			return false
 		}
 	}
 	return true
+}
+
+// ProbeKnown reports whether the probe's state rests on results that are recent.
+func ProbeKnown(c *config.Probe, p *snapshot.Probe, now int64) bool {
+	return p.At != 0 && now-p.At <= int64(c.MaxAge())
+}
+
+// RuntimeKnown reports whether the last reading of runtime may be used: it is recent, or the configuration says to keep it.
+func RuntimeKnown(a *config.Admin, record *snapshot.Record, now int64) bool {
+	return readingKnown(a, &record.Runtime, a.MaxAgeAfter(record.Runtime.Took()), now)
+}
+
+// DrainingKnown is RuntimeKnown for the last reading of draining.
+func DrainingKnown(a *config.Admin, record *snapshot.Record, now int64) bool {
+	return readingKnown(a, &record.Ready, a.MaxAge, now)
+}
+
+// readingKnown is false for what was never read: there is nothing to keep.
+func readingKnown(a *config.Admin, f *snapshot.Finding, limit duration.Duration, now int64) bool {
+	return f.At != 0 && (!a.FailOnStale || now-f.At <= int64(limit))
 }
 
 // failingProbe returns the first unhealthy probe if the endpoint's policy does not hold, else nil.

@@ -34,16 +34,22 @@ func newWorld() *world {
 		Probes:      config.Policy{Names: []int{0, 1}, Need: 2},
 	}
 	c := &config.Config{Endpoints: []config.Endpoint{e}, Admin: &config.Admin{MaxAge: 5 * duration.Second}}
-	r := snapshot.New(1, 2, ago(duration.Minute))
-	r.WrittenAt, r.RuntimeAt = ago(duration.Second), ago(duration.Second)
+	r := snapshot.New(1, 2)
+	r.WrittenAt, r.Runtime.At, r.Ready.At = ago(duration.Second), ago(duration.Second), ago(duration.Second)
 	for i := range r.Probes {
-		r.Probes[i] = snapshot.Probe{Seen: true, Healthy: true, Status: 200}
+		r.Probes[i] = probe(true, 200)
+		c.Probes = append(c.Probes, config.Probe{Interval: duration.Second, Timeout: 500 * duration.Millisecond})
 	}
 	return &world{c: c, e: &c.Endpoints[0], r: r}
 }
 
+// probe is the state of a probe that was seen just now.
+func probe(healthy bool, status int) snapshot.Probe {
+	return snapshot.Probe{Finding: snapshot.Finding{Status: uint32(status), At: now}, Healthy: healthy}
+}
+
 func (w *world) bare()           { w.e.Probes, w.e.Maintenance.Keys = config.Policy{}, nil }
-func (w *world) sick(status int) { w.r.Probes[1] = snapshot.Probe{Seen: true, Status: uint32(status)} }
+func (w *world) sick(status int) { w.r.Probes[1] = probe(false, status) }
 func (w *world) on()             { w.r.Keys[0].Switch = maintenance.Switch{On: true} }
 
 func TestDecide(t *testing.T) {
@@ -64,28 +70,52 @@ func TestDecide(t *testing.T) {
 		{"draining before stale and sick", func(w *world) { w.r.Draining = true; w.r.WrittenAt = 0; w.sick(500) }, Draining, 503},
 		{"draining without probes and keys", func(w *world) { w.bare(); w.r.Draining = true }, Draining, 503},
 		{"no record", func(w *world) { w.r = nil }, Unknown, 521},
-		{"no record, without probes and keys", func(w *world) { w.bare(); w.r = nil }, Healthy, 200},
-		{"stale, without probes and keys", func(w *world) { w.bare(); w.r.WrittenAt = 0 }, Healthy, 200},
+		{"no record, without probes and keys", func(w *world) { w.bare(); w.r = nil }, Unknown, 521},
+		{"stale, without probes and keys", func(w *world) { w.bare(); w.r.WrittenAt = 0 }, Unknown, 521},
+		{"no record, without probes, keys and admin", func(w *world) { w.bare(); w.c.Admin = nil; w.r = nil }, Healthy, 200},
+		{"no record, without probes and keys, draining ignored", func(w *world) { w.bare(); w.c.Admin.IgnoreDraining = true; w.r = nil }, Healthy, 200},
+		{"stale, without probes, keys and admin", func(w *world) { w.bare(); w.c.Admin = nil; w.r.WrittenAt = 0 }, Healthy, 200},
 		{"at the record's limit", func(w *world) { w.r.WrittenAt = ago(snapshot.MaxAge) }, Healthy, 200},
 		{"beyond it, before sick", func(w *world) { w.r.WrittenAt = ago(snapshot.MaxAge) - 1; w.sick(500) }, Unknown, 521},
-		{"a probe not seen, the other sick", func(w *world) { w.sick(500); w.r.Probes[0].Seen = false }, Unknown, 521},
-		{"a probe not seen, any", func(w *world) { w.e.Probes.Need = 1; w.r.Probes[0].Seen = false }, Unknown, 521},
-		{"runtime not read yet", func(w *world) { w.r.RuntimeAt, w.r.StartedAt = 0, ago(5*duration.Second) }, Unknown, 521},
-		{"runtime not read yet, no keys", func(w *world) { w.e.Maintenance.Keys = nil; w.r.RuntimeAt, w.r.StartedAt = 0, now }, Healthy, 200},
-		{"never read within max_age, keep", func(w *world) { w.r.RuntimeAt, w.r.StartedAt = 0, ago(6*duration.Second) }, Healthy, 200},
-		{"never read within max_age, fail", func(w *world) {
-			w.r.RuntimeAt, w.r.StartedAt, w.c.Admin.FailOnStale = 0, ago(6*duration.Second), true
+		{"a probe not seen, the other sick", func(w *world) { w.sick(500); w.r.Probes[0].At = 0 }, Unknown, 521},
+		{"a probe not seen, any", func(w *world) { w.e.Probes.Need = 1; w.r.Probes[0].At = 0 }, Unknown, 521},
+		{"a probe at its limit", func(w *world) { w.r.Probes[0].At = ago(10 * duration.Second) }, Healthy, 200},
+		{"a probe beyond it", func(w *world) { w.r.Probes[0].At = ago(10*duration.Second) - 1 }, Unknown, 521},
+		{"a sick probe beyond it", func(w *world) { w.sick(500); w.r.Probes[1].At = ago(10*duration.Second) - 1 }, Unknown, 521},
+		{"a slow probe at its limit", func(w *world) {
+			w.c.Probes[0].Interval = duration.Minute
+			w.r.Probes[0].At = ago(180*duration.Second + 500*duration.Millisecond)
+		}, Healthy, 200},
+		{"a slow probe beyond it", func(w *world) {
+			w.c.Probes[0].Interval = duration.Minute
+			w.r.Probes[0].At = ago(180*duration.Second+500*duration.Millisecond) - 1
 		}, Unknown, 521},
-		{"reading at max_age, fail", func(w *world) { w.r.RuntimeAt, w.c.Admin.FailOnStale = ago(5*duration.Second), true }, Healthy, 200},
-		{"reading too old, fail", func(w *world) { w.r.RuntimeAt, w.c.Admin.FailOnStale = ago(5*duration.Second)-1, true }, Unknown, 521},
-		{"reading too old, keep", func(w *world) { w.r.RuntimeAt = ago(duration.Minute) }, Healthy, 200},
-		{"reading too old, keep, on", func(w *world) { w.r.RuntimeAt = ago(duration.Minute); w.on() }, Maintenance, 520},
+		{"draining not read yet", func(w *world) { w.r.Ready.At = 0 }, Unknown, 521},
+		{"draining not read yet, nor to be", func(w *world) { w.r.Ready.At = 0; w.c.Admin.IgnoreDraining = true }, Healthy, 200},
+		{"draining not read yet, without probes and keys", func(w *world) { w.bare(); w.r.Ready.At = 0 }, Unknown, 521},
+		{"draining too old, keep", func(w *world) { w.r.Ready.At = ago(duration.Minute) }, Healthy, 200},
+		{"draining at max_age, fail", func(w *world) { w.r.Ready.At, w.c.Admin.FailOnStale = ago(5*duration.Second), true }, Healthy, 200},
+		{"draining too old, fail", func(w *world) { w.r.Ready.At, w.c.Admin.FailOnStale = ago(5*duration.Second)-1, true }, Unknown, 521},
+		{"draining too old, fail, on", func(w *world) { w.r.Ready.At, w.c.Admin.FailOnStale, w.r.Draining = 1, true, true }, Draining, 503},
+		{"runtime never read, no keys", func(w *world) { w.e.Maintenance.Keys = nil; w.r.Runtime.At = 0 }, Healthy, 200},
+		{"runtime never read, keep", func(w *world) { w.r.Runtime.At = 0 }, Unknown, 521},
+		{"runtime never read, fail", func(w *world) { w.r.Runtime.At, w.c.Admin.FailOnStale = 0, true }, Unknown, 521},
+		{"as old as expensive polls make it, fail", func(w *world) {
+			w.r.Runtime.TookMs, w.r.Runtime.At, w.c.Admin.FailOnStale = 400, ago(24*duration.Second), true
+		}, Healthy, 200},
+		{"older, fail", func(w *world) {
+			w.r.Runtime.TookMs, w.r.Runtime.At, w.c.Admin.FailOnStale = 400, ago(24*duration.Second)-1, true
+		}, Unknown, 521},
+		{"reading at max_age, fail", func(w *world) { w.r.Runtime.At, w.c.Admin.FailOnStale = ago(5*duration.Second), true }, Healthy, 200},
+		{"reading too old, fail", func(w *world) { w.r.Runtime.At, w.c.Admin.FailOnStale = ago(5*duration.Second)-1, true }, Unknown, 521},
+		{"reading too old, keep", func(w *world) { w.r.Runtime.At = ago(duration.Minute) }, Healthy, 200},
+		{"reading too old, keep, on", func(w *world) { w.r.Runtime.At = ago(duration.Minute); w.on() }, Maintenance, 520},
 		{"all: one sick", func(w *world) { w.sick(500) }, Unhealthy, 500},
 		{"any: one sick", func(w *world) { w.e.Probes.Need = 1; w.sick(500) }, Healthy, 200},
 		{"any: both sick, the first one's status", func(w *world) {
 			w.e.Probes.Need = 1
 			w.sick(500)
-			w.r.Probes[0] = snapshot.Probe{Seen: true, Status: 502}
+			w.r.Probes[0] = probe(false, 502)
 		}, Unhealthy, 502},
 		{"probe status 404", func(w *world) { w.sick(404) }, Unhealthy, 404},
 		{"probe status 400", func(w *world) { w.sick(400) }, Unhealthy, 400},

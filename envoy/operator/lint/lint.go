@@ -184,9 +184,6 @@ func (l *linter) admin() {
 		l.warn("", "there is no admin section: health checks do not see that Envoy drains")
 		return
 	}
-	if a.Interval < a.Timeout {
-		l.warn("admin.interval", "%s is below the timeout, %s: a slow answer delays the next", a.Interval, a.Timeout)
-	}
 	if a.MaxAge < 2*a.Interval {
 		l.warn("admin.max_age", "%s is less than two intervals: one reading that fails makes the state stale", a.MaxAge)
 	}

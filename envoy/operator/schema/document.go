@@ -183,16 +183,16 @@ func policy() node {
 	)
 }
 
-func schedule(fields ...field) []field {
+func schedule(timeout string, fields ...field) []field {
 	return append(fields,
 		may("interval", otherwise(text(duration), "1s"), "From 100ms to 1h."),
-		may("timeout", otherwise(text(duration), "500ms"), "From 10ms to 1m."),
+		may("timeout", otherwise(text(duration), timeout), "From 10ms to 1m."),
 	)
 }
 
 func probe() node {
 	threshold := otherwise(whole(1, 1000), 1)
-	return object(schedule(
+	return object(schedule("500ms",
 		need("name", text(name), "In metrics, in log lines, and under endpoints[].probes."),
 		need("cluster", notEmpty, "The Envoy cluster that is asked."),
 		need("path", text(pathAndQuery), "May have a query."),
@@ -208,9 +208,10 @@ func probe() node {
 }
 
 func admin() node {
-	return object(schedule(
+	return object(schedule("2s",
 		need("cluster", notEmpty, "The Envoy cluster that reaches Envoy's own admin."),
-		may("max_age", otherwise(text(duration), "10s"), "How long the last reading of runtime stays good: interval to 24h."),
+		may("max_age", otherwise(text(duration), "10s"), "How long the last readings of runtime and draining stay good: interval to 24h."),
 		may("on_stale", otherwise(oneOf("keep", "fail"), "keep"), "After max_age: keep the last reading, or answer `unknown`."),
+		may("draining", otherwise(oneOf("poll", "ignore"), "poll"), "ignore: /ready is not asked, and checks do not see that Envoy drains."),
 	)...)
 }
