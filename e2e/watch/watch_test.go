@@ -86,6 +86,9 @@ func TestWatching(t *testing.T) {
 // noHelp is what promtool says of each metric of Envoy, the filter's included: Envoy writes no help text.
 const noHelp = "no help text"
 
+// wantsSeconds is what it says of a metric in milliseconds: one of proxy-wasm is a whole number.
+const wantsSeconds = `use base unit "seconds" instead of "milliseconds"`
+
 // testMetrics lets Prometheus's linter look at what Envoy exposes.
 func testMetrics(t *testing.T, d *demo) {
 	cmd := exec.Command(find(t, "promtool", "prometheus"), "check", "metrics")
@@ -98,7 +101,9 @@ func testMetrics(t *testing.T, d *demo) {
 			continue
 		}
 		linted++
-		if complaint != noHelp {
+		if complaint == wantsSeconds && name == "healthgate_runtime_poll_milliseconds" {
+			linted--
+		} else if complaint != noHelp {
 			t.Errorf("%s: %s", name, complaint)
 		}
 	}
