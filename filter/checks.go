@@ -41,7 +41,7 @@ func newChecks(p *plugin) checks {
 	c := checks{plugin: p, matched: true, last: make([]decision, len(p.config.Endpoints))}
 	for i := range p.config.Endpoints {
 		e := &p.config.Endpoints[i]
-		peer := "source\x00address"
+		peer := sourceAddress
 		if e.Trusted.Peer == config.PeerFilterState {
 			peer = "filter_state\x00" + e.Trusted.FilterState
 		}
@@ -197,8 +197,7 @@ func setResponseHeader(name, value string) {
 func (c *checks) decide(endpoint int) verdict.Answer {
 	p := c.plugin
 	e := &p.config.Endpoints[endpoint]
-	peer, ok := host.Property(c.peers[endpoint])
-	if !ok || !e.Trusted.Set.ContainsPeer(peer, e.Trusted.Peer == config.PeerConnection) {
+	if !c.trusts(endpoint) {
 		return verdict.Refuse(e)
 	}
 	p.view.catchUp(p.metrics.snapshotWrites)

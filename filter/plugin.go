@@ -31,6 +31,8 @@ type plugin struct {
 	checks  checks // the HTTP context that all streams share
 	view    view
 
+	toldOrigin bool // that requests come from where no peer has an address
+
 	period   duration.Duration // of the tick
 	owner    uint64            // this VM in the election
 	leaseKey string
@@ -54,7 +56,9 @@ func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
 		host.LogCritical(prefix + "config: " + err.Error())
 		return types.OnPluginStartStatusFailed
 	}
-	warn(c.Warnings)
+	for i := range c.Warnings {
+		warn("config: " + c.Warnings[i].Error())
+	}
 	store := "healthgate/" + strconv.FormatUint(c.Fingerprint, 16) + "/"
 	p.config, p.table = c, match.NewTable(c.Endpoints)
 	p.calls = map[uint32]callout{}
@@ -70,17 +74,14 @@ func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
 	return types.OnPluginStartStatusOK
 }
 
-// warn logs the warnings of a configuration, each once in a process and not in each of its VMs. Shared data remembers what
-// was said; it makes no difference if a VM said it that is thrown away.
-func warn(warnings []config.Error) {
+// warn logs a line once in a process and not in each of its VMs. Shared data remembers what was said; it makes no
+// difference if a VM said it that is thrown away.
+func warn(line string) {
 	name, _ := host.Property("plugin_name")
-	for i := range warnings {
-		line := prefix + "config: " + warnings[i].Error()
-		key := line + " (" + name + ")"
-		if _, _, said := host.SharedData(key); !said {
-			_ = host.SetSharedData(key, nil, 0) // else it is said again
-			host.LogWarn(line)
-		}
+	key := prefix + line + " (" + name + ")"
+	if _, _, said := host.SharedData(key); !said {
+		_ = host.SetSharedData(key, nil, 0) // else it is said again
+		host.LogWarn(prefix + line)
 	}
 }
 

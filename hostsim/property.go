@@ -1,8 +1,7 @@
 package hostsim
 
 import (
-	"net"
-
+	"net/netip"
 	"strings"
 )
 
@@ -127,8 +126,8 @@ func address(addr string) lookup {
 		case "address":
 			return addr, true
 		case "port":
-			_, port, err := net.SplitHostPort(addr)
-			return int64(atoi(port)), err == nil
+			ap, err := netip.ParseAddrPort(addr)
+			return int64(ap.Port()), err == nil
 		}
 		return nil, false
 	}

@@ -59,8 +59,10 @@ type Request struct {
 	// Trailer follows the body.
 	Trailer Header
 
-	// Peer is the address of the connection's other end, as "ip:port".
-	// source.address is derived from it, as UseRemoteAddress describes.
+	// Peer is the address of the connection's other end: "ip:port"; for a Unix socket
+	// the listener's own path, or "@name", as Envoy has it; for an internal listener
+	// "envoy://internal_client_address/". source.address is derived from it, as
+	// UseRemoteAddress describes.
 	Peer string
 	// Local is the listener's address; "127.0.0.1:10000" if empty.
 	Local string
@@ -123,8 +125,8 @@ func (r *Request) headerMap(h *Host, id string) (*headers.Map, string) {
 		m.Overwrite("x-forwarded-proto", or(r.Scheme, "http"))
 	}
 	h.cleanInternalHeaders(m)
-	if h.cfg.useRemoteAddress {
-		m.Overwrite("x-envoy-external-address", ipOf(source))
+	if ip, ok := ipOf(source); ok && h.cfg.useRemoteAddress {
+		m.Overwrite("x-envoy-external-address", ip)
 	}
 	if proto := m.Value("x-forwarded-proto"); proto == "http" || proto == "https" {
 		m.Overwrite(":scheme", proto)
@@ -159,12 +161,11 @@ func (h *Host) cleanInternalHeaders(m *headers.Map) {
 	}
 }
 
-// ipOf is an address without its port.
-func ipOf(addr string) string {
-	if ap, err := netip.ParseAddrPort(addr); err == nil {
-		return ap.Addr().String()
-	}
-	return addr
+// ipOf is an address without its port. That of a Unix socket or an internal listener
+// has neither.
+func ipOf(addr string) (ip string, ok bool) {
+	ap, err := netip.ParseAddrPort(addr)
+	return ap.Addr().String(), err == nil
 }
 
 func (r *Request) body() []byte {
@@ -195,7 +196,7 @@ func (h *Host) sourceAddress(m *headers.Map, peer string) string {
 	xff, present := m.Get("x-forwarded-for")
 	hops := h.cfg.xffTrustedHops
 	if h.cfg.useRemoteAddress {
-		ip := ipOf(peer)
+		ip, isIP := ipOf(peer)
 		if a, err := netip.ParseAddr(ip); err == nil && a.IsLoopback() {
 			ip = h.cfg.address // so that who comes next does not take it for itself
 		}
@@ -205,7 +206,9 @@ func (h *Host) sourceAddress(m *headers.Map, peer string) string {
 				source = a
 			}
 		}
-		m.Add("x-forwarded-for", ip)
+		if isIP {
+			m.Add("x-forwarded-for", ip)
+		}
 		return source
 	}
 	if present {

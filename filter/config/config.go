@@ -90,6 +90,7 @@ const (
 // Trusted says who may ask an endpoint, and where the asker's address is read.
 type Trusted struct {
 	Set  *trust.Set
+	Pipe bool // also whoever can open the Unix socket that Envoy listens on
 	Peer Peer
 	// FilterState is the filter state object that holds the peer's address, when Peer is PeerFilterState.
 	FilterState string
@@ -103,7 +104,7 @@ const (
 	// PeerConnection takes Envoy's source.address only when it is the address of a connection: port 0 marks one that
 	// Envoy derived from X-Forwarded-For.
 	PeerConnection Peer = iota
-	// PeerForwarded takes source.address as it is, derived from X-Forwarded-For or not.
+	// PeerForwarded takes source.address, derived from X-Forwarded-For if there is one.
 	PeerForwarded
 	// PeerFilterState reads a filter state object, as written by Envoy's set_filter_state filters.
 	PeerFilterState

@@ -16,7 +16,7 @@ const example = `{
     "methods": ["GET", "HEAD"],
     "hosts": [],
     "headers": [{"name": "user-agent", "prefix": "ELB-HealthChecker/"}],
-    "trusted": {"cidrs": ["10.0.0.0/8", "fd00::/8"], "providers": ["gcp", "azure"], "peer": "connection"},
+    "trusted": {"cidrs": ["10.0.0.0/8", "fd00::/8"], "providers": ["gcp", "azure"], "pipe": true, "peer": "connection"},
     "untrusted": {"action": "pass"},
     "healthy":   {"status": 200, "body": "OK", "content_type": "text/plain", "headers": {"cache-control": "no-store"}},
     "unhealthy": {"status": "probe", "body": "FAILED", "content_type": "text/plain"},
@@ -56,7 +56,7 @@ func TestFullExample(t *testing.T) {
 		Endpoints: []Endpoint{{
 			Name: "my-service", Paths: []string{"/my-service/healthcheck"}, Methods: []string{"GET", "HEAD"},
 			Headers:   []HeaderMatcher{{Name: "user-agent", Kind: Prefix, Value: "ELB-HealthChecker/"}},
-			Trusted:   Trusted{Peer: PeerConnection},
+			Trusted:   Trusted{Pipe: true, Peer: PeerConnection},
 			Untrusted: Reply{Pass: true},
 			Healthy:   Reply{Status: 200, Body: "OK", Headers: headers([2]string{"cache-control", "no-store"})},
 			Unhealthy: Reply{ProbeStatus: true, Status: 503, Body: "FAILED", Headers: headers()},

@@ -146,8 +146,9 @@ func (r *endpointReader) trusted(endpoint *object) (t Trusted) {
 		}
 		cidrs = append(cidrs, ranges...)
 	}
-	if len(cidrs) == 0 {
-		r.fail(o.place, "trusts no one; give cidrs or providers")
+	t.Pipe = o.boolean("pipe")
+	if len(cidrs) == 0 && !t.Pipe {
+		r.fail(o.place, "trusts no one; give cidrs, providers or pipe: true")
 	}
 	switch o.kind("peer") {
 	case json.Absent:

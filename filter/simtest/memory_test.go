@@ -75,6 +75,10 @@ const choosy = `{
 	}]
 }`
 
+// forwarding believes the proxies in front, and whoever can open a Unix socket.
+const forwarding = `{"endpoints": [{"name": "e", "paths": ["/hc"],
+	"trusted": {"cidrs": ["10.0.0.0/8"], "pipe": true, "peer": "forwarded"}}]}`
+
 // TestChecksAllocateNothing counts what the guest allocates over many checks of every kind: nothing at all, neither in
 // the plugin's code, nor in the SDK, nor for what the host hands over. Time stands still, so that no tick is among them.
 func TestChecksAllocateNothing(t *testing.T) {
@@ -105,6 +109,13 @@ func TestChecksAllocateNothing(t *testing.T) {
 		{name: "choosy", config: choosy, status: 200, details: "healthgate_healthy", request: hostsim.Request{Path: "/hc",
 			Authority: "shop.example:80", Header: hostsim.Header{{"user-agent", "lb/1"}},
 			FilterState: map[string]string{"peer": "10.1.1.1:5000"}}},
+		{name: "proxy's own", config: forwarding, status: 200, details: "healthgate_healthy", request: hostsim.Request{Path: "/hc"}},
+		{name: "through a proxy", config: forwarding, status: 200, details: "healthgate_healthy", request: hostsim.Request{Path: "/hc",
+			Header: hostsim.Header{{"x-forwarded-for", "10.1.1.1"}}}},
+		{name: "no forwarded address", config: forwarding, status: 200, details: "via_upstream", request: hostsim.Request{Path: "/hc",
+			Header: hostsim.Header{{"x-forwarded-for", "10.1.1.1:443"}}}},
+		{name: "Unix socket", config: forwarding, status: 200, details: "healthgate_healthy", request: hostsim.Request{Path: "/hc",
+			Peer: "/run/envoy.sock"}},
 		{name: "refused", config: choosy, status: 403, details: "healthgate_untrusted", request: hostsim.Request{Path: "/hc",
 			Authority: "shop.example", Header: hostsim.Header{{"user-agent", "lb/1"}}}},
 	} {

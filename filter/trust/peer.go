@@ -34,6 +34,40 @@ func ParsePeer(s string) (addr Addr, connection, ok bool) {
 	return addr, false, ok
 }
 
+// IsForwarded reports whether Envoy derived a peer's address from a header.
+func IsForwarded(peer string) bool { return strings.HasSuffix(peer, ":0") }
+
+// IsOwnEntry reports whether an X-Forwarded-For is the peer's own address and nothing more: that is what Envoy makes of a
+// request without one when it uses the remote address.
+func IsOwnEntry(forwardedFor, peer string) bool {
+	ip := peer[:max(0, strings.LastIndexByte(peer, ':'))]
+	if strings.HasPrefix(ip, "[") {
+		ip = ip[1 : len(ip)-1]
+	}
+	return ip != "" && ip == forwardedFor
+}
+
+// Origin is where a connection without an address comes from.
+type Origin uint8
+
+// The origins of connections.
+const (
+	Network  Origin = iota // it has an address
+	Pipe                   // a Unix socket, whose path Envoy gives for the peer's address
+	Internal               // a listener of Envoy's own
+)
+
+// OriginOf tells the origin by Envoy's source address.
+func OriginOf(source string) Origin {
+	if _, _, ok := ParsePeer(source); ok || source == "" {
+		return Network
+	}
+	if strings.HasPrefix(source, "envoy://") {
+		return Internal
+	}
+	return Pipe
+}
+
 // parsePort reads digits; a port may have zeros in front, for netip.ParseAddrPort too.
 func parsePort(s string) (port int, ok bool) {
 	for i := 0; i < len(s); i++ {

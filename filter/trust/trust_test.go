@@ -388,3 +388,44 @@ func TestProviders(t *testing.T) {
 		t.Error("an unknown provider has ranges")
 	}
 }
+
+func TestOwnEntry(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		forwardedFor, peer string
+		want               bool
+	}{
+		{"10.0.0.1", "10.0.0.1:443", true},
+		{"fd00::1", "[fd00::1]:443", true},
+		{"::ffff:10.0.0.1", "[::ffff:10.0.0.1]:443", true},
+		{"fe80::1%4", "[fe80::1%4]:443", true},
+		{"10.0.0.1:443", "10.0.0.1:443", false},
+		{"[fd00::1]", "[fd00::1]:443", false},
+		{"10.0.0.1,10.0.0.1", "10.0.0.1:443", false},
+		{"10.0.0.1,", "10.0.0.1:443", false},
+		{"10.0.0.11", "10.0.0.1:443", false},
+		{"10.0.0", "10.0.0.1:443", false},
+		{"", "10.0.0.1:443", false},
+		{"", ":443", false},
+		{"", "", false},
+		{"", "[]:443", false},
+		{"/run/envoy.sock", "/run/envoy.sock", false},
+	} {
+		if got := IsOwnEntry(test.forwardedFor, test.peer); got != test.want {
+			t.Errorf("IsOwnEntry(%q, %q) is %t", test.forwardedFor, test.peer, got)
+		}
+	}
+}
+
+func TestOrigin(t *testing.T) {
+	t.Parallel()
+	for source, want := range map[string]Origin{
+		"10.0.0.1:443": Network, "[fd00::1]:0": Network, "[fe80::1%4]:443": Network, "10.0.0.1": Network, "": Network,
+		"/run/envoy.sock": Pipe, "@abstract": Pipe, "run/envoy.sock": Pipe, "/run/10.0.0.1:443": Pipe, "@10.0.0.1:443": Pipe,
+		"envoy://internal_client_address/": Internal, "envoy://10.0.0.1:443": Internal,
+	} {
+		if got := OriginOf(source); got != want {
+			t.Errorf("OriginOf(%q) is %d, want %d", source, got, want)
+		}
+	}
+}

@@ -81,6 +81,7 @@ func trusted() node {
 	out := object(
 		may("cidrs", list(text(cidr)), "Networks, 10.0.0.0/8, or single addresses."),
 		may("providers", set(oneOf(trust.Providers()...)), "The addresses from which a platform checks."),
+		may("pipe", otherwise(boolean(), false), "Whoever can open the Unix socket that Envoy listens on."),
 		may("peer", node{
 			"anyOf":   []node{oneOf("connection", "forwarded"), object(need("filter_state", notEmpty, "The key of a filter state object."))},
 			"default": "connection",
@@ -90,7 +91,8 @@ func trusted() node {
 	some := func(name string) node {
 		return node{"required": []string{name}, "properties": node{name: node{"type": "array", "minItems": 1}}}
 	}
-	out["anyOf"] = []node{some("cidrs"), some("providers")}
+	pipe := node{"required": []string{"pipe"}, "properties": node{"pipe": node{"const": true}}}
+	out["anyOf"] = []node{some("cidrs"), some("providers"), pipe}
 	return out
 }
 

@@ -74,7 +74,7 @@ const full = `{
   "endpoints": [{
     "name": "a", "paths": ["/hc", "/x"], "methods": ["GET", "M-SEARCH"], "hosts": ["a.example:80"],
     "headers": [{"name": "user-agent", "prefix": "ELB/", "ignore_case": true}, {"name": "x", "present_match": false}],
-    "trusted": {"cidrs": ["10.0.0.0/8", "fd00::/8"], "providers": ["gcp"], "peer": "connection"},
+    "trusted": {"cidrs": ["10.0.0.0/8", "fd00::/8"], "providers": ["gcp"], "pipe": true, "peer": "connection"},
     "untrusted": {"action": "reply", "status": 404, "body": "b", "content_type": "t/p", "headers": {"x-a": "1"}},
     "healthy": {"status": 200, "body": "OK", "content_type": "text/plain", "headers": {"cache-control": "no-store"}},
     "unhealthy": {"status": "probe", "body": "FAILED", "content_type": "text/plain", "headers": {}},

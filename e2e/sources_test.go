@@ -1,0 +1,308 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/healthgate/healthgate/e2e/internal/app"
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+// sources is an Envoy whose listeners trust each in its own way.
+type sources struct {
+	config *envoytest.Config
+	app    *app.App
+	envoy  *envoytest.Envoy
+}
+
+func newSources(t *testing.T) *sources {
+	a := app.Start(t)
+	return &sources{config: envoytest.Shipped(t, envoytest.Wasm(t), a.Port), app: a}
+}
+
+// add adds a listener with one endpoint, which needs no state.
+func (s *sources) add(name, trusted, hcm string) *envoytest.Listener {
+	l := s.config.AddListener(name)
+	l.SetSettings(envoytest.Parse(fmt.Sprintf(`{"endpoints": [{"name": %q, "paths": [%q], "trusted": %s,
+		"healthy": {"body": "OK", "content_type": "text/plain"}}]}`, strings.NewReplacer(" ", "-", ",", "").Replace(name), empty, trusted)))
+	with(hcm)(l)
+	return l
+}
+
+func (s *sources) start(t *testing.T) { s.envoy = envoytest.Start(t, s.config, 2) }
+
+// is fails the test unless a check through the connection is answered by the filter, or goes on to the application.
+func (s *sources) is(t *testing.T, conn net.Conn, answered bool, preface string, headers ...string) {
+	t.Helper()
+	defer func() { _ = conn.Close() }()
+	// A connection through an internal listener that is to be closed is reset, with the answer still under way.
+	request := strings.Replace(requestText("GET", empty, "", headers...), "Connection: close\r\n", "", 1)
+	a, err := exchange(conn, "GET", preface+request)
+	if err != nil {
+		t.Errorf("%q %q: %v", preface, headers, err)
+	} else if want := map[bool]string{true: "OK", false: "app " + empty}[answered]; a.body != want {
+		t.Errorf("%q %q: %d %q, want %q", preface, headers, a.status, a.body, want)
+	}
+}
+
+func dial(t *testing.T, source string, l *envoytest.Listener) net.Conn {
+	t.Helper()
+	conn, err := from(source, l.Address()).dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// takesNone are values of X-Forwarded-For from which Envoy takes no address, whatever the number of trusted hops.
+var takesNone = []string{
+	"192.0.2.7:443", "10.9.9.9:443", "127.0.0.2:443", "[2001:db8::7]:443", "[2001:db8::7]", "unknown", "_hidden", "for=192.0.2.7",
+	",", ", ", ",,", "-", "localhost", "10.9.9", "10.9.9.09", "0x7f.0.0.2", "2130706434", `"127.0.0.2"`, "127.0.0.2;127.0.0.2",
+	"10.9.9.9:443, 10.9.9.9:443", "unknown, unknown", "127.0.0.2/32", "[::ffff:127.0.0.2]:443", "fe80::1%", "/run/envoy.sock",
+}
+
+// detection is Envoy's extension that takes the address from X-Forwarded-For, with fields of its configuration.
+func detection(fields string) string {
+	return `{"original_ip_detection_extensions": [{"name": "xff", "typed_config": {
+		"@type": "type.googleapis.com/envoy.extensions.http.original_ip_detection.xff.v3.XffConfig"` + fields + `}}]}`
+}
+
+// TestForwarded has a proxy, 127.0.0.2, that is trusted for its own checks, and strangers behind it.
+func TestForwarded(t *testing.T) {
+	t.Parallel()
+	s := newSources(t)
+	type way struct {
+		name, hcm         string
+		answered, refused []string // X-Forwarded-For
+	}
+	ways := []way{
+		{"last entry", `{}`,
+			[]string{"10.9.9.9", "fd00::9", "::ffff:10.9.9.9", "192.0.2.7, 10.9.9.9", "unknown, 10.9.9.9"},
+			[]string{"", "192.0.2.7", "192.0.2.7,", "10.9.9.9,", "10.9.9.9, unknown"}},
+		{"one hop", `{"xff_num_trusted_hops": 1}`,
+			[]string{"10.9.9.9, 192.0.2.8", "10.9.9.9, unknown"},
+			[]string{"", "192.0.2.7", "10.9.9.9", "127.0.0.3", "192.0.2.7,", "192.0.2.7, 10.9.9.9", "unknown, 10.9.9.9"}},
+		// Envoy appends the proxy to the header, and makes the proxy's own of an empty one.
+		{"remote address", `{"use_remote_address": true}`, []string{""}, []string{"192.0.2.7", "10.9.9.9", "127.0.0.2"}},
+		{"remote address, one hop", `{"use_remote_address": true, "xff_num_trusted_hops": 1}`,
+			[]string{"10.9.9.9", "192.0.2.7, 10.9.9.9", ""}, []string{"192.0.2.7", "192.0.2.7,", "10.9.9.9,", "10.9.9.9, unknown"}},
+		{"remote address, two hops", `{"use_remote_address": true, "xff_num_trusted_hops": 2}`,
+			[]string{"10.9.9.9, 192.0.2.8", ""}, []string{"192.0.2.7", "10.9.9.9", "127.0.0.2", "192.0.2.7, 10.9.9.9"}},
+		{"nothing appended", `{"use_remote_address": true, "xff_num_trusted_hops": 1, "skip_xff_append": true}`,
+			[]string{"10.9.9.9"}, []string{"", "192.0.2.7", "10.9.9.9,"}},
+		{"extension", detection(``), []string{"10.9.9.9"}, []string{"", "192.0.2.7", "10.9.9.9,"}},
+		{"extension, one hop", detection(`, "xff_num_trusted_hops": 1`),
+			[]string{"10.9.9.9, 192.0.2.8"}, []string{"", "192.0.2.7", "10.9.9.9", "192.0.2.7, 10.9.9.9"}},
+		{"extension that appends", detection(`, "skip_xff_append": false`),
+			[]string{"10.9.9.9", ""}, []string{"192.0.2.7", "10.9.9.9,", "10.9.9.9, unknown"}},
+		{"extension, networks", detection(`, "xff_trusted_cidrs": {"cidrs": [{"address_prefix": "127.0.0.0", "prefix_len": 8}]}`),
+			[]string{"10.9.9.9", "10.9.9.9, 127.0.0.3"}, []string{"", "192.0.2.7", "10.9.9.9,", "192.0.2.7, 127.0.0.3"}},
+	}
+	for _, w := range ways {
+		s.add(w.name, `{"cidrs": ["127.0.0.2/32", "10.9.9.0/24", "fd00::/8"], "peer": "forwarded"}`, w.hcm)
+	}
+	s.start(t)
+	for _, w := range ways {
+		t.Run(w.name, func(t *testing.T) {
+			l := s.config.Listener(w.name)
+			is := func(answered bool, headers ...string) {
+				t.Helper()
+				s.is(t, dial(t, untrusted, l), answered, "", headers...)
+			}
+			is(true)
+			is(true, crowdOfHeaders()...)
+			for _, value := range w.answered {
+				is(true, "X-Forwarded-For: "+value)
+			}
+			for _, value := range append(w.refused, takesNone...) {
+				is(false, "X-Forwarded-For: "+value)
+			}
+			is(false, append(crowdOfHeaders(), "X-Forwarded-For: unknown")...)
+			is(false, "X-Forwarded-For: unknown", "X-Forwarded-For: _hidden")
+		})
+	}
+}
+
+// TestSourcesWithoutAddress asks through Unix sockets and an internal listener, where no peer has an address.
+func TestSourcesWithoutAddress(t *testing.T) {
+	t.Parallel()
+	s := newSources(t)
+	folder, err := os.MkdirTemp("", "healthgate") // t.TempDir's names are too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	socket := func(name string) string { return filepath.Join(folder, name) }
+	abstract := fmt.Sprintf("@healthgate-%d", os.Getpid())
+	const (
+		pipe      = `{"pipe": true}`
+		forwarded = `{"pipe": true, "cidrs": ["10.9.9.0/24"], "peer": "forwarded"}`
+		state     = `{"pipe": true, "peer": {"filter_state": "hc.peer"}}`
+		everyone  = `{"cidrs": ["0.0.0.0/0", "::/0"]}`
+	)
+	for _, l := range []struct{ name, trusted, hcm, path string }{
+		{"socket", pipe, `{}`, socket("socket")},
+		{"abstract", pipe, `{}`, abstract},
+		{"remote", pipe, `{"use_remote_address": true}`, socket("remote")},
+		{"forwarded", forwarded, `{}`, socket("forwarded")},
+		{"state", state, `{}`, socket("state")},
+		{"everyone", everyone, `{}`, socket("everyone")},
+		{"network", pipe, `{}`, ""},
+		{"network state", state, `{}`, ""},
+		{"internal", pipe, `{}`, "internal"},
+		{"internal everyone", everyone, `{}`, "internal"},
+	} {
+		added := s.add(l.name, l.trusted, l.hcm)
+		if l.trusted == state {
+			storePeer(added)
+		}
+		switch l.path {
+		case "":
+		case "internal":
+			through(s.config, added)
+		default:
+			added.Object["address"] = envoytest.Object{"pipe": envoytest.Object{"path": l.path}}
+		}
+	}
+	s.start(t)
+	ask := func(path string, answered bool, headers ...string) {
+		t.Helper()
+		conn, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.is(t, conn, answered, "", headers...)
+	}
+	for _, path := range []string{socket("socket"), socket("remote"), socket("state"), abstract} {
+		ask(path, true)
+	}
+	ask(socket("socket"), false, "X-Forwarded-For: 10.9.9.9")
+	ask(socket("forwarded"), true)
+	ask(socket("forwarded"), true, "X-Forwarded-For: 10.9.9.9")
+	for _, value := range append(takesNone, "", "192.0.2.7") {
+		ask(socket("forwarded"), false, "X-Forwarded-For: "+value)
+	}
+	// A client's own name is not its address, even if it looks like one.
+	bound := &net.UnixAddr{Name: "@127.0.0.1:443", Net: "unix"}
+	for range 4 { // on each worker, most likely
+		ask(socket("everyone"), false)
+	}
+	conn, err := net.DialUnix("unix", bound, &net.UnixAddr{Name: socket("everyone"), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.is(t, conn, false, "")
+	// Nobody else passes for one who can open a Unix socket.
+	for _, header := range []string{"X: y", "X-Forwarded-For: " + socket("socket"), "X-Forwarded-For: 10.9.9.9"} {
+		for _, name := range []string{"network", "network state", "internal", "internal everyone"} {
+			if strings.HasPrefix(name, "internal") && strings.HasSuffix(header, "10.9.9.9") {
+				continue // that is an address
+			}
+			l := s.config.Listener(name)
+			if entry := name + " entry"; strings.HasPrefix(name, "internal") {
+				l = s.config.Listener(entry)
+			}
+			s.is(t, dial(t, trusted, l), false, "", header)
+		}
+	}
+	for name, told := range map[string]string{
+		"everyone": "a Unix socket, where", "internal": "an internal listener, where", "internal-everyone": "an internal listener, where",
+	} {
+		line := fmt.Sprintf("endpoint %q: not trusted: the request came through %s", name, told)
+		envoytest.Eventually(t, envoytest.Limit, line, func() error { return s.envoy.Log.Has(line) })
+	}
+	if lines := s.envoy.Log.Lines("not trusted: the request came through"); len(lines) > 6 {
+		t.Errorf("told %d times:\n%s", len(lines), strings.Join(lines, "\n"))
+	}
+}
+
+// through makes a listener internal, and adds one of TCP whose connections go there.
+func through(config *envoytest.Config, l *envoytest.Listener) {
+	name := l.Object["name"].(string)
+	entry := config.AddListener(name + " entry")
+	entry.Object["filter_chains"] = []any{envoytest.Object{"filters": []any{envoytest.Object{"name": "tcp_proxy",
+		"typed_config": envoytest.Any("envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", envoytest.Object{
+			"stat_prefix": name, "cluster": name})}}}}
+	delete(l.Object, "address")
+	l.Object["internal_listener"] = envoytest.Object{}
+	config.AddCluster(name, 1)
+	clusters := envoytest.At[[]any](config.Bootstrap, "static_resources", "clusters")
+	cluster := clusters[len(clusters)-1].(envoytest.Object)
+	envoytest.At[envoytest.Object](cluster, "load_assignment", "endpoints", 0, "lb_endpoints", 0, "endpoint")["address"] =
+		envoytest.Object{"envoy_internal_address": envoytest.Object{"server_listener_name": name}}
+	cluster["transport_socket"] = envoytest.Object{"name": "internal_upstream", "typed_config": envoytest.Any(
+		"envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport", envoytest.Object{
+			"transport_socket": envoytest.Object{"name": "raw_buffer", "typed_config": envoytest.Any(
+				"envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer", nil)},
+		})}
+	config.Bootstrap["bootstrap_extensions"] = []any{envoytest.Object{"name": "envoy.bootstrap.internal_listener",
+		"typed_config": envoytest.Any("envoy.extensions.bootstrap.internal_listener.v3.InternalListener", nil)}}
+}
+
+// storePeer keeps the direct peer in a filter state, as a rendered configuration does.
+func storePeer(l *envoytest.Listener) {
+	filters := envoytest.At[[]any](l.Object, "filter_chains", 0, "filters")
+	envoytest.At[envoytest.Object](l.Object, "filter_chains", 0)["filters"] = append([]any{envoytest.Object{
+		"name": "healthgate_peer",
+		"typed_config": envoytest.Any("envoy.extensions.filters.network.set_filter_state.v3.Config", envoytest.Object{
+			"on_new_connection": []any{envoytest.Object{
+				"object_key": "hc.peer", "factory_key": "envoy.string",
+				"format_string": envoytest.Object{"text_format_source": envoytest.Object{"inline_string": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"}},
+			}},
+		}),
+	}}, filters...)
+}
+
+// TestProxyProtocol: what a client states in the PROXY protocol is the connection's address for Envoy. The filter state
+// has whom the connection is really from.
+func TestProxyProtocol(t *testing.T) {
+	t.Parallel()
+	s := newSources(t)
+	listenerFilter := []any{envoytest.Object{"name": "proxy_protocol",
+		"typed_config": envoytest.Any("envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol", nil)}}
+	cidrs := `"cidrs": ["127.0.0.1/32", "10.9.9.0/24", "fd00::/8"]`
+	for name, peer := range map[string]string{"connection": `"connection"`, "forwarded": `"forwarded"`, "state": `{"filter_state": "hc.peer"}`} {
+		l := s.add(name, fmt.Sprintf(`{%s, "peer": %s}`, cidrs, peer), `{}`)
+		l.Object["listener_filters"] = listenerFilter
+		storePeer(l)
+	}
+	s.start(t)
+	for _, c := range []struct {
+		preface               string
+		connection, forwarded bool // is a check from 127.0.0.2 answered?
+	}{
+		{"PROXY TCP4 10.9.9.9 127.0.0.1 40000 80\r\n", true, false},
+		{"PROXY TCP4 127.0.0.1 127.0.0.1 40000 80\r\n", true, false},
+		{"PROXY TCP6 fd00::9 ::1 40000 80\r\n", true, false},
+		{"PROXY TCP6 ::ffff:10.9.9.9 ::1 40000 80\r\n", true, false},
+		{"PROXY TCP4 10.9.9.9 127.0.0.1 0 80\r\n", false, true}, // port 0, as of an address from X-Forwarded-For
+		{"PROXY TCP4 192.0.2.7 127.0.0.1 40000 80\r\n", false, false},
+		{"PROXY UNKNOWN\r\n", false, false},
+		{proxyV2(0x21, "10.9.9.9"), true, false},
+		{proxyV2(0x21, "fd00::9"), true, false},
+		{proxyV2(0x20, "10.9.9.9"), false, false}, // LOCAL
+	} {
+		s.is(t, dial(t, untrusted, s.config.Listener("connection")), c.connection, c.preface)
+		s.is(t, dial(t, untrusted, s.config.Listener("state")), false, c.preface)
+		// The balancer's own connection is answered whatever it states.
+		s.is(t, dial(t, trusted, s.config.Listener("state")), true, c.preface)
+		s.is(t, dial(t, trusted, s.config.Listener("state")), true, c.preface, "X-Forwarded-For: 192.0.2.7")
+		s.is(t, dial(t, untrusted, s.config.Listener("forwarded")), c.forwarded, c.preface, "X-Forwarded-For: 10.9.9.9:443")
+	}
+}
+
+// proxyV2 is the PROXY protocol's binary form, with a version and command and a source.
+func proxyV2(command byte, source string) string {
+	ip, family := netip.MustParseAddr(source), byte(0x11)
+	if ip.Is6() {
+		family = 0x21
+	}
+	raw := string(ip.AsSlice())
+	addresses := raw + raw + "\x9c\x40\x00\x50" // ports 40000 and 80
+	return "\r\n\r\n\x00\r\nQUIT\n" + string([]byte{command, family, 0, byte(len(addresses))}) + addresses
+}
