@@ -18,8 +18,9 @@ func newRender() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "render",
 		Short: "Write an Envoy or Istio configuration from a healthgate.yaml",
-		Long: `Writes, from one healthgate.yaml, the filter with its gate, the maintenance routes, the way to Envoy's admin, the
-runtime layers and the labels of metrics. Nothing is written when the file has a mistake.`,
+		Long: `Writes, from one healthgate.yaml, the filter with its gate, the maintenance routes, the way to Envoy's admin, a
+cluster for the probes alone, the runtime layers and the labels of metrics. Nothing is written when the file has a mistake;
+what you will regret is a warning.`,
 	}
 	return group(cmd, newRenderEnvoy(), newRenderIstio("istio-envoyfilter"), newRenderIstio("istio-wasmplugin"))
 }
@@ -47,7 +48,7 @@ layers, the labels of metrics. FILE is a healthgate.yaml, or - for standard inpu
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:10000", "`ADDRESS` that the load balancer and the users reach, HOST:PORT")
 	f.StringVar(&o.Admin, "admin", "127.0.0.1:9901", "`ADDRESS` of Envoy's admin, HOST:PORT or unix:///PATH")
 	f.StringArrayVar(&o.Clusters, "cluster", []string{"app=127.0.0.1:7070"},
-		"a cluster that probes name, `NAME=ADDRESS`; the first is the application's; may be repeated")
+		"a cluster that probes name, `NAME=ADDRESS`; the first is the application's, of which probes get a copy; may be repeated")
 	f.StringVar(&o.Node.ID, "node-id", "healthgate-1", "what {node_id} stands for in keys")
 	f.StringVar(&o.Node.Cluster, "node-cluster", "healthgate", "what {cluster} stands for")
 	f.StringVar(&o.Node.Region, "region", "local", "what {region} stands for")
