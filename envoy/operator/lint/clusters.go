@@ -35,7 +35,7 @@ func Clusters(probes []string, envoy any) []ClusterWarning {
 	return out
 }
 
-// Rendered returns the warnings about the clusters of probes in what was rendered from a document.
+// Rendered returns the warnings about listeners and the clusters of probes in what was rendered from a document.
 func Rendered(d *document.Document, text string) ([]*document.Problem, error) {
 	var rendered []any
 	for reader := yaml.NewDecoder(strings.NewReader(text)); ; {
@@ -48,6 +48,11 @@ func Rendered(d *document.Document, text string) ([]*document.Problem, error) {
 		rendered = append(rendered, v)
 	}
 	var out []*document.Problem
+	for _, l := range listeners(rendered) {
+		for _, w := range Listener(l, d.Config) {
+			out = append(out, d.Problem(endpoint(w.Endpoint, "trusted"), w.What))
+		}
+	}
 	for _, w := range Clusters(probed(rendered), rendered) {
 		out = append(out, d.Problem(fmt.Sprintf("probes[%d].cluster", w.Probe), w.What))
 	}

@@ -12,41 +12,42 @@ import (
 
 // plugin is a healthgate in Envoy's configuration.
 type plugin struct {
-	config  *config.Config
-	address string // of the listener it is in, HOST:PORT; empty when that is not known
-	byRoute string // the filter's name, if it is disabled where routes do not enable it
+	config   *config.Config
+	listener map[string]any // the one it is in, nil when that is not known
+	address  string         // of the listener, HOST:PORT; empty when it has none
+	byRoute  string         // the filter's name, if it is disabled where routes do not enable it
 }
 
 // findPlugins finds every healthgate in the document of /config_dump. A Wasm filter is one when the plugin's reader takes
 // its configuration.
 func findPlugins(dump any, node config.Node) []plugin {
 	var out []plugin
-	var walk func(v any, address, byRoute string)
-	walk = func(v any, address, byRoute string) {
+	var walk func(v any, listener map[string]any, byRoute string)
+	walk = func(v any, listener map[string]any, byRoute string) {
 		switch v := v.(type) {
 		case []any:
 			for _, child := range v {
-				walk(child, address, byRoute)
+				walk(child, listener, byRoute)
 			}
 		case map[string]any:
 			if v["disabled"] == true {
 				byRoute, _ = v["name"].(string)
 			}
 			if _, isListener := v["filter_chains"]; isListener {
-				address = socketAddress(v["address"])
+				listener = v
 			}
 			if v["@type"] == "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm" {
 				if c := parse(v, node); c != nil {
-					out = append(out, plugin{c, address, byRoute})
+					out = append(out, plugin{c, listener, socketAddress(listener["address"]), byRoute})
 				}
 				return
 			}
 			for _, child := range v {
-				walk(child, address, byRoute)
+				walk(child, listener, byRoute)
 			}
 		}
 	}
-	walk(dump, "", "")
+	walk(dump, nil, "")
 	return out
 }
 

@@ -128,6 +128,9 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 		for _, path := range p.shut(dump) {
 			note(fmt.Sprintf("no route enables the filter for %s: its checks reach the application", path))
 		}
+		for _, w := range lint.Listener(p.listener, p.config) {
+			note(fmt.Sprintf("endpoint %q: %s", p.config.Endpoints[w.Endpoint].Name, w.What))
+		}
 		var clusters []string
 		for i := range p.config.Probes {
 			clusters = append(clusters, p.config.Probes[i].Cluster)
