@@ -147,7 +147,7 @@ func (r *reader) read(document string) {
 		case "sh":
 			try := func() error { return r.run(text, output) }
 			if asks.MatchString(text) && !strings.Contains(text, "-X POST") {
-				envoytest.Eventually(r.t, envoytest.Limit, place, try)
+				envoytest.Eventually(r.t, envoytest.StartLimit, place, try)
 			} else if err := try(); err != nil {
 				r.t.Fatalf("%s: %v", place, err)
 			}
