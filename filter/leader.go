@@ -10,7 +10,6 @@ import (
 	"github.com/healthgate/healthgate/filter/lease"
 	"github.com/healthgate/healthgate/filter/monitor"
 	"github.com/healthgate/healthgate/filter/snapshot"
-	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 )
 
 // OnTick holds the election and, in the VM that leads, does what is due. A VM that follows allocates nothing in it.
@@ -136,20 +135,17 @@ func (p *plugin) send(start monitor.Start) {
 	headers := [][2]string{
 		{":method", r.Method}, {":path", r.Path}, {":authority", r.Host}, {"user-agent", "healthgate"},
 	}
-	call, err := host.DispatchHTTPCall(r.Cluster, headers, uint32(r.Timeout/duration.Millisecond))
-	switch err {
-	case nil:
-	case types.ErrorStatusBadArgument: // of what Envoy takes for one, all but the cluster is right
+	call, status := host.DispatchHTTPCall(r.Cluster, headers, uint32(r.Timeout/duration.Millisecond))
+	switch status {
+	case host.StatusOK:
+		p.calls[call] = callout{m, start}
+	case host.StatusBadArgument: // of what Envoy takes for one, all but the cluster is right
 		m.Failed(start.Callout, start.Number, snapshot.NoCluster)
-		return
-	case types.ErrorInternalFailure: // Envoy has answered the request itself, within the call
+	case host.StatusInternalFailure: // Envoy has answered the request itself, within the call
 		m.Failed(start.Callout, start.Number, snapshot.NoHost)
-		return
 	default:
 		m.Failed(start.Callout, start.Number, snapshot.Refused)
-		return
 	}
-	p.calls[call] = callout{m, start}
 }
 
 // callout is a request under way, and the term of leadership that it belongs to.

@@ -69,7 +69,9 @@ func randomGet(buffer unsafe.Pointer, size uint32) uint32
 
 // Values of the ABI's enumerations.
 const (
-	statusOK = 0
+	StatusOK              = 0
+	StatusBadArgument     = 2
+	StatusInternalFailure = 10
 
 	levelInfo     = 2
 	levelWarn     = 3
@@ -92,11 +94,11 @@ const (
 // asError returns the SDK's error for a status of the host.
 func asError(status uint32) error {
 	switch status {
-	case statusOK:
+	case StatusOK:
 		return nil
 	case 1:
 		return types.ErrorStatusNotFound
-	case 2:
+	case StatusBadArgument:
 		return types.ErrorStatusBadArgument
 	case 8:
 		return types.ErrorStatusCasMismatch

@@ -18,7 +18,7 @@ func Configuration() []byte { return buffer(bufferPluginConfiguration) }
 
 func buffer(kind uint32) []byte {
 	const all = 1<<31 - 1
-	if proxyGetBufferBytes(kind, 0, all, resultValue, resultSize) != statusOK {
+	if proxyGetBufferBytes(kind, 0, all, resultValue, resultSize) != StatusOK {
 		return nil
 	}
 	return resultBytes()
@@ -49,7 +49,7 @@ func Random() uint64 {
 
 // Property returns an attribute of Envoy; the parts of its path are separated by zero bytes.
 func Property(path string) (string, bool) {
-	if proxyGetProperty(pointer(path), length(path), resultValue, resultSize) != statusOK {
+	if proxyGetProperty(pointer(path), length(path), resultValue, resultSize) != StatusOK {
 		return "", false
 	}
 	return resultText(), true
@@ -57,7 +57,7 @@ func Property(path string) (string, bool) {
 
 // RequestHeader returns the first value of a request header.
 func RequestHeader(name string) (string, bool) {
-	if proxyGetHeaderMapValue(mapRequestHeaders, pointer(name), length(name), resultValue, resultSize) != statusOK {
+	if proxyGetHeaderMapValue(mapRequestHeaders, pointer(name), length(name), resultValue, resultSize) != StatusOK {
 		return "", false
 	}
 	return resultText(), true
@@ -73,7 +73,7 @@ func HTTPCallResponseHeaders() Headers { return headerMap(mapHTTPCallResponseHea
 func HTTPCallResponseBody() []byte { return buffer(bufferHTTPCallResponse) }
 
 func headerMap(kind uint32) Headers {
-	if proxyGetHeaderMapPairs(kind, resultValue, resultSize) != statusOK {
+	if proxyGetHeaderMapPairs(kind, resultValue, resultSize) != StatusOK {
 		return nil
 	}
 	return resultBytes()
@@ -101,17 +101,18 @@ func SendLocalResponse(status uint32, details, body string, headers Headers) {
 
 var noTrailers = EncodeHeaders(nil)
 
-// DispatchHTTPCall sends a request without a body to a cluster and returns the number that its response will carry.
-func DispatchHTTPCall(cluster string, headers [][2]string, timeoutMilliseconds uint32) (call uint32, err error) {
+// DispatchHTTPCall sends a request without a body to a cluster and returns the number that its response will carry, and
+// the host's status.
+func DispatchHTTPCall(cluster string, headers [][2]string, timeoutMilliseconds uint32) (call, status uint32) {
 	h := EncodeHeaders(headers)
-	err = asError(proxyHTTPCall(pointer(cluster), length(cluster), unsafe.Pointer(&h[0]), uint32(len(h)), nil, 0,
-		unsafe.Pointer(&noTrailers[0]), uint32(len(noTrailers)), timeoutMilliseconds, unsafe.Pointer(&result.id)))
-	return result.id, err
+	status = proxyHTTPCall(pointer(cluster), length(cluster), unsafe.Pointer(&h[0]), uint32(len(h)), nil, 0,
+		unsafe.Pointer(&noTrailers[0]), uint32(len(noTrailers)), timeoutMilliseconds, unsafe.Pointer(&result.id))
+	return result.id, status
 }
 
 // SharedData returns a value of shared data with its CAS number.
 func SharedData(key string) (value []byte, cas uint32, ok bool) {
-	if proxyGetSharedData(pointer(key), length(key), resultValue, resultSize, unsafe.Pointer(&result.id)) != statusOK {
+	if proxyGetSharedData(pointer(key), length(key), resultValue, resultSize, unsafe.Pointer(&result.id)) != StatusOK {
 		return nil, 0, false
 	}
 	return resultBytes(), result.id, true
@@ -151,7 +152,7 @@ func CounterValue(metric Metric) uint64 {
 
 // mustKnow panics as the SDK does: every host has metrics, and forgets none.
 func mustKnow(status uint32) {
-	if status != statusOK {
+	if status != StatusOK {
 		panic("the host does not know the metric")
 	}
 }

@@ -65,7 +65,7 @@ func TestFreshRecordWithOldFindings(t *testing.T) {
 func TestReadyIsClosed(t *testing.T) {
 	t.Parallel()
 	for name, ready := range map[string]http.Handler{
-		"403": answering(403, "Forbidden"), "404": http.NotFoundHandler(), "302": http.RedirectHandler("/login", 302),
+		"403": answering(403, "Forbidden"), "404": http.NotFoundHandler(), "302": http.RedirectHandler("/login", http.StatusFound),
 		"500": answering(500, ""), "login page": answering(200, "<html>LIVE\n"), "503 without a body": answering(503, ""),
 		"empty 200": answering(200, ""),
 	} {

@@ -23,7 +23,7 @@ func TestModule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	most := 182_000
+	most := 172_000
 	var calls []string
 	for _, f := range compiled.ImportedFunctions() {
 		from, name, _ := f.Import()
