@@ -3,11 +3,11 @@ package layers
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/operator/layer"
 )
 
 // way is one way for an operator to set a runtime key. An empty value takes the key out again.
@@ -23,16 +23,10 @@ const (
 	routed = "healthgate.route_maintenance" // the key of the maintenance route's runtime_fraction
 )
 
-// diskLayer sets a key as envoy/disk-layer does.
+// diskLayer sets a key as the command does.
 func diskLayer(root string) func(*testing.T, string, string) {
 	return func(t *testing.T, key, value string) {
-		args := []string{root, "set", key, value}
-		if value == "" {
-			args = []string{root, "delete", key}
-		}
-		if out, err := exec.Command(filepath.Join(envoytest.Root, "envoy", "disk-layer"), args...).CombinedOutput(); err != nil {
-			t.Fatalf("disk-layer %q: %v\n%s", args, err, out)
-		}
+		must(t, layer.DiskLayer{Root: root}.Apply(t.Context(), layer.Change{{Key: key, Value: value}}))
 	}
 }
 

@@ -4,12 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/operator/layer"
 )
 
 // node is an Envoy and the application behind it.
@@ -30,10 +29,9 @@ func startNode(t *testing.T) *node {
 // maintenance throws or clears maintenance on disk, where it outlives a restart of Envoy.
 func (n *node) maintenance(t *testing.T, on string) {
 	t.Helper()
-	out, err := exec.Command(filepath.Join(envoytest.Root, "envoy", "disk-layer"),
-		n.config.Disk(), "set", "healthgate.maintenance", on).CombinedOutput()
-	if err != nil {
-		t.Fatalf("disk-layer: %v\n%s", err, out)
+	disk := layer.DiskLayer{Root: n.config.Disk()}
+	if err := disk.Apply(t.Context(), layer.Change{{Key: "healthgate.maintenance", Value: on}}); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -101,7 +101,6 @@ func testDisk(t *testing.T, i *instance) {
 	if err != nil || len(left) != 2 {
 		t.Errorf("beside the link there is more than its folder: %v, %v", left, err)
 	}
-	// The shell script sees the same layer.
 	run(t, "maintenance", "off", "--runtime-dir", i.runtimeDir, "--admin", i.admin).is(t, 0, "off")
 	i.is(t, 200, "OK")
 	run(t, "maintenance", "on", "--runtime-dir", i.runtimeDir).is(t, 0, "written to", "no --admin was given")
@@ -160,10 +159,13 @@ func testDryRun(t *testing.T, i *instance) {
 	run(t, "maintenance", "on", "--dry-run", "--admin", i.admin, "--reason", "a b").
 		is(t, 0, "POST /runtime_modify?healthgate.maintenance=true&healthgate.maintenance.reason=a%20b to "+i.admin)
 	folder := filepath.Join(i.folder, "new", "current")
+	run(t, "maintenance", "on", "--runtime-dir", folder, "--admin", i.admin).
+		is(t, 2, "there is no folder "+filepath.Dir(folder)+"; is this the symlink_root of Envoy's disk_layer?")
+	folder = filepath.Join(i.folder, "new")
 	run(t, "maintenance", "on", "--dry-run", "--runtime-dir", folder, "--admin", i.admin).
 		is(t, 0, "write healthgate.maintenance=true to "+folder, "take healthgate.maintenance.reason out of")
-	if _, err := os.Stat(filepath.Dir(folder)); err == nil {
-		t.Error("the folder was made")
+	if _, err := os.Lstat(folder); err == nil {
+		t.Error("the layer was made")
 	}
 	if after := envoytest.Parse(i.envoy.Get("/runtime?format=json")); !reflect.DeepEqual(after, before) {
 		t.Errorf("runtime has changed: %v", after)
@@ -184,6 +186,9 @@ func testUnreachable(t *testing.T, i *instance) {
 // Ctrl-C while it waits ends it at once, with nothing left behind.
 func testInterrupted(t *testing.T, i *instance) {
 	folder := filepath.Join(i.folder, "other", "current")
+	if err := os.Mkdir(filepath.Dir(folder), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	cmd := command(t, "maintenance", "on", "--runtime-dir", folder, "--admin", i.admin, "--wait", "10m")
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -226,4 +231,33 @@ func TestUnixSocket(t *testing.T) {
 	run(t, "maintenance", "off", "--admin", socket).is(t, 0, "off")
 	i.is(t, 200, "OK")
 	run(t, "maintenance", "status", "--admin", socket+".gone").is(t, 1, "no such file or directory")
+}
+
+// TestSubdirectory has Envoy read its disk layer as its documentation shows: below the link, in a folder for each cluster.
+func TestSubdirectory(t *testing.T) {
+	t.Parallel()
+	admin := envoytest.Loopback(envoytest.ReservePort(t))
+	i := render(t, shipped, "--admin", admin)
+	i.admin = admin
+	text, err := os.ReadFile(i.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inFolder := strings.Replace(string(text), "      symlink_root:", "      subdirectory: envoy\n      append_service_cluster: true\n      symlink_root:", 1)
+	if inFolder == string(text) {
+		t.Fatal("the rendered configuration has no disk layer")
+	}
+	i.envoy = envoytest.Launch(t, envoytest.FromYAML(t, inFolder, 0), 2)
+	envoytest.Eventually(t, envoytest.StartLimit, "healthy", i.answers(200, "OK"))
+	run(t, "maintenance", "on", "--runtime-dir", i.runtimeDir, "--admin", i.admin).is(t, 0, "on", "disk", "my-service")
+	i.is(t, 503, sorry)
+	run(t, "maintenance", "off", "--runtime-dir", i.runtimeDir).
+		is(t, 2, "--subdirectory: "+i.runtimeDir+` holds the folder "envoy"`)
+	i.is(t, 503, sorry)
+	folders, err := filepath.Glob(filepath.Join(i.runtimeDir, "envoy", "*"))
+	if err != nil || len(folders) != 1 {
+		t.Fatalf("the keys lie in %q, %v", folders, err)
+	}
+	run(t, "maintenance", "off", "--runtime-dir", i.runtimeDir, "--subdirectory", "envoy/"+filepath.Base(folders[0])).is(t, 0, "written to")
+	i.eventually(t, 200, "OK")
 }

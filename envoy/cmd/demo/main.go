@@ -19,6 +19,7 @@ import (
 
 	"github.com/healthgate/healthgate/envoy"
 	"github.com/healthgate/healthgate/envoy/demoapp"
+	"github.com/healthgate/healthgate/envoy/operator/layer"
 )
 
 type settings struct {
@@ -204,8 +205,11 @@ func getEnvoy(ctx context.Context, version string) (string, error) {
 // an earlier run still holds.
 func writeConfig(ctx context.Context, s *settings) (string, error) {
 	s.RuntimeRoot = filepath.Join(s.state, "runtime", "current")
-	if out, err := exec.CommandContext(ctx, "envoy/disk-layer", s.RuntimeRoot, "init").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("can't make the disk runtime layer: %w: %s", err, out)
+	if err := os.MkdirAll(filepath.Dir(s.RuntimeRoot), 0o755); err != nil {
+		return "", err
+	}
+	if err := (layer.DiskLayer{Root: s.RuntimeRoot, Subdirectory: new(string)}).Apply(ctx, nil); err != nil {
+		return "", fmt.Errorf("can't make the disk runtime layer: %w", err)
 	}
 	text, err := envoy.Bootstrap(s.Options)
 	if err != nil {

@@ -90,8 +90,7 @@ func TestDist(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "dist")
 	must(t, run(out, b))
 	found := modes(t, out)
-	runs := []string{"bin/healthgate-linux-amd64", "bin/healthgate-linux-arm64", "bin/healthgate-darwin-arm64",
-		"examples/disk-layer"}
+	runs := []string{"bin/healthgate-linux-amd64", "bin/healthgate-linux-arm64", "bin/healthgate-darwin-arm64"}
 	for name, mode := range found {
 		want := fs.FileMode(0o644)
 		if slices.Contains(runs, name) {

@@ -69,7 +69,6 @@ const sumsFile = "SHA256SUMS"
 var shipped = map[string]string{
 	"LICENSE":                      "LICENSE",
 	"envoy/bootstrap.yaml":         "examples/bootstrap.yaml",
-	"envoy/disk-layer":             "examples/disk-layer",
 	"envoy/examples":               "examples",
 	"envoy/healthgate.schema.json": "healthgate.schema.json",
 	"envoy/healthgate.yaml":        "examples/healthgate.yaml",

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,13 +26,15 @@ const (
 
 // switching is the part that maintenance on, off and status share.
 type switching struct {
-	admins     []string
-	runtimeDir string
-	rtdsFile   string
-	wait       time.Duration
-	dryRun     bool
-	route      bool
-	clients    []*admin.Client
+	admins       []string
+	runtimeDir   string
+	subdirectory string
+	rtdsFile     string
+	wait         time.Duration
+	dryRun       bool
+	route        bool
+	clients      []*admin.Client
+	layer        layer.Layer // what is written to; nil for the admin layer of each Envoy
 }
 
 func newMaintenance() *cobra.Command {
@@ -42,7 +46,7 @@ get 503, running and new requests are served.
 
 Where the key is written:
   --admin URL         Envoy's admin layer, at once, until Envoy restarts
-  --runtime-dir DIR   a disk layer, which a restart keeps; DIR is its symlink_root, made when it is not there
+  --runtime-dir DIR   a disk layer, which a restart keeps; DIR is its symlink_root, a link, made when it is not there
   --rtds-file FILE    a file that Envoy reads by RTDS
 With --runtime-dir or --rtds-file, nothing is written to the --admin addresses; they only say whether it arrived.
 
@@ -65,6 +69,7 @@ func (s *switching) flags(cmd *cobra.Command, writes bool) {
 		return
 	}
 	f.StringVar(&s.runtimeDir, "runtime-dir", "", "write to a disk layer; `DIR` is its symlink_root")
+	f.StringVar(&s.subdirectory, "subdirectory", "", "`DIR` below the symlink_root that holds the keys; . for none (default: what Envoy's admin says)")
 	f.StringVar(&s.rtdsFile, "rtds-file", "", "write to an RTDS `FILE`")
 	f.DurationVar(&s.wait, "wait", 10*time.Second, "how long each Envoy may take until it says so")
 	f.BoolVar(&s.dryRun, "dry-run", false, "say what would be done, and do nothing")
@@ -105,17 +110,64 @@ func (s *switching) key(args []string, writes bool) (string, error) {
 		}
 		s.clients = append(s.clients, client)
 	}
-	if s.runtimeDir != "" {
-		if err := layer.CheckDisk(s.runtimeDir); err != nil {
-			return "", fmt.Errorf("--runtime-dir: %w", err)
+	if s.subdirectory != "" && s.runtimeDir == "" {
+		return "", errors.New("--subdirectory is for --runtime-dir")
+	}
+	return key, s.openLayer()
+}
+
+// openLayer finds the layer that is written to, and checks that it can be.
+func (s *switching) openLayer() error {
+	flag := "--runtime-dir"
+	switch {
+	case s.runtimeDir != "":
+		disk := layer.DiskLayer{Root: s.runtimeDir}
+		if s.subdirectory != "" {
+			disk.Subdirectory = &s.subdirectory
+		}
+		s.layer = disk
+	case s.rtdsFile != "":
+		flag, s.layer = "--rtds-file", layer.RTDSFile(s.rtdsFile)
+	default:
+		return nil
+	}
+	if err := s.layer.Check(); err != nil {
+		return fmt.Errorf("%s: %w", flag, err)
+	}
+	return nil
+}
+
+// askSubdirectory asks the Envoys where in their disk layer keys lie, if nobody said.
+func (s *switching) askSubdirectory(ctx context.Context) error {
+	disk, is := s.layer.(layer.DiskLayer)
+	if !is || disk.Subdirectory != nil {
+		return nil
+	}
+	for _, c := range s.clients {
+		layers, err := c.DiskLayers(ctx)
+		if err != nil {
+			continue // what can't be asked is reported when it is waited for
+		}
+		if len(layers) == 0 {
+			return fmt.Errorf("--runtime-dir: %s has no disk layer, so nothing that is written there reaches it", c.Name)
+		}
+		// Its path may be another one inside a container. That matters only if there are several.
+		found := slices.DeleteFunc(slices.Clone(layers), func(l admin.DiskLayer) bool {
+			return filepath.Clean(l.SymlinkRoot) != filepath.Clean(s.runtimeDir)
+		})
+		if len(found) == 0 {
+			found = layers
+		}
+		for _, l := range found {
+			if disk.Subdirectory != nil && *disk.Subdirectory != l.Folder {
+				return fmt.Errorf("--runtime-dir: the Envoys' disk layers have their keys in different folders, %q and %q: say which with --subdirectory",
+					*disk.Subdirectory, l.Folder)
+			}
+			disk.Subdirectory = &l.Folder
 		}
 	}
-	if s.rtdsFile != "" {
-		if err := layer.CheckRTDS(s.rtdsFile); err != nil {
-			return "", fmt.Errorf("--rtds-file: %w", err)
-		}
-	}
-	return key, nil
+	s.layer = disk
+	return nil
 }
 
 func newOn() *cobra.Command {
@@ -232,26 +284,27 @@ func (s *switching) order(cmd *cobra.Command, o maintenance.Order) error {
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), s.wait)
 	defer cancel()
+	if err := s.askSubdirectory(ctx); err != nil {
+		return failure{err}
+	}
 	before := map[*admin.Client]maintenance.State{}
 	for i, state := range s.each(func(c *admin.Client) maintenance.State { return maintenance.Read(ctx, c, o.Key, time.Now()) }) {
 		before[s.clients[i]] = state
 	}
-	var err error
-	switch {
-	case s.runtimeDir != "":
-		err = layer.Disk(cmd.Context(), s.runtimeDir, o.Change())
-	case s.rtdsFile != "":
-		err = layer.RTDS(s.rtdsFile, o.Change())
-	}
-	if err != nil {
-		return failure{err}
+	if s.layer != nil {
+		if err := s.layer.Apply(cmd.Context(), o.Change()); err != nil {
+			if ambiguous := (*layer.AmbiguousError)(nil); errors.As(err, &ambiguous) {
+				return fmt.Errorf("--subdirectory: %w", err)
+			}
+			return failure{err}
+		}
 	}
 	if len(s.clients) == 0 {
 		fmt.Fprintf(cmd.OutOrStdout(), "written to %s; no --admin was given, so no Envoy was asked whether it arrived\n", s.runtimeDir+s.rtdsFile)
 		return nil
 	}
 	return s.report(cmd, o.Key, s.each(func(c *admin.Client) maintenance.State {
-		if s.runtimeDir == "" && s.rtdsFile == "" {
+		if s.layer == nil {
 			if err := c.ModifyRuntime(ctx, o.Change().Pairs()...); err != nil {
 				return maintenance.State{Envoy: c.Name, Problem: err.Error()}
 			}
@@ -262,7 +315,7 @@ func (s *switching) order(cmd *cobra.Command, o maintenance.Order) error {
 
 // plan says what order would do.
 func (s *switching) plan(w io.Writer, o maintenance.Order) {
-	if where := s.runtimeDir + s.rtdsFile; where != "" {
+	if where := s.runtimeDir + s.rtdsFile; s.layer != nil {
 		for _, p := range o.Change() {
 			if p.Value == "" {
 				fmt.Fprintf(w, "take %s out of %s\n", p.Key, where)
@@ -272,7 +325,7 @@ func (s *switching) plan(w io.Writer, o maintenance.Order) {
 		}
 	}
 	for _, c := range s.clients {
-		if s.runtimeDir+s.rtdsFile == "" {
+		if s.layer == nil {
 			fmt.Fprintf(w, "POST %s to %s\n", admin.ModifyPath(o.Change().Pairs()...), c.Name)
 		}
 		fmt.Fprintf(w, "wait up to %s until %s says so\n", s.wait, c.Name)

@@ -4,22 +4,40 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"time"
 )
 
-// CheckDisk refuses a root that can't be the symlink_root of a disk layer that is changed here.
-func CheckDisk(root string) error {
-	root = filepath.Clean(root)
+// DiskLayer is a disk layer of Envoy's runtime (envoy.config.bootstrap.v3.RuntimeLayer.DiskLayer).
+type DiskLayer struct {
+	Root string // its symlink_root
+	// Subdirectory is where its keys are below Root: Envoy's subdirectory, with the name of the service cluster behind
+	// it if append_service_cluster is set. Empty means Root itself. nil means that nobody said, which is an error if
+	// Root holds folders: they may be part of the keys' names, or the subdirectory.
+	Subdirectory *string
+}
+
+// Check reports an error if Root cannot be a symlink_root whose link this package replaces.
+func (d DiskLayer) Check() error {
+	root := filepath.Clean(d.Root)
 	if filepath.Base(root) == "..data" {
 		return fmt.Errorf("%s is a mounted ConfigMap, which the kubelet replaces; change it with kubectl patch configmap", root)
 	}
+	if d.Subdirectory != nil && *d.Subdirectory != "" && !filepath.IsLocal(*d.Subdirectory) {
+		return fmt.Errorf("%q is no folder below %s", *d.Subdirectory, root)
+	}
 	info, err := os.Lstat(root)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		_, err = os.Stat(filepath.Dir(root))
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("there is no folder %s; is this the symlink_root of Envoy's disk_layer? If so, make the folder first",
+				filepath.Dir(root))
+		}
+		return err
 	}
 	if err != nil {
 		return err
@@ -30,107 +48,282 @@ func CheckDisk(root string) error {
 	return nil
 }
 
-// lockPatience is how long another change may hold the lock. One takes milliseconds.
-const lockPatience = 5 * time.Second
+// The folders that take turns behind Root, and the link before it is moved onto Root. All are beside Root.
+var (
+	folders  = [2]string{"layer.a", "layer.b"}
+	nextLink = ".layer.link"
+)
 
-// Disk changes the disk layer whose symlink_root is root, and makes it when there is none. Envoy reads a layer again only
-// when another link is moved onto symlink_root, so each change makes a whole new folder beside the old one, a link to it,
-// and moves that link onto root. envoy/disk-layer does the same, and shares the lock.
-func Disk(ctx context.Context, root string, change Change) (err error) {
-	root = filepath.Clean(root)
-	if err := CheckDisk(root); err != nil {
+// Apply changes the layer, and makes it when there is none. Envoy reads a layer again only when another link is moved
+// onto Root, so a whole new folder is made beside the old one, with the old one's files, links and modes, and one rename
+// puts a link to it in Root's place. Whatever fails before the rename, the old layer is untouched; what fails after it is
+// cleaning up, and loses nothing.
+func (d DiskLayer) Apply(ctx context.Context, change Change) error {
+	if err := d.Check(); err != nil {
 		return err
 	}
+	root := filepath.Clean(d.Root)
 	parent := filepath.Dir(root)
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return err
-	}
-	unlock, err := lock(ctx, filepath.Join(parent, ".lock"))
+	unlock, err := lock(ctx, parent)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	next, err := os.MkdirTemp(parent, "layer.")
-	if err != nil {
-		return err
-	}
-	link := next + ".link"
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.RemoveAll(next), os.RemoveAll(link))
-		}
-	}()
-	if err := os.Chmod(next, 0o755); err != nil { // an Envoy of another user reads it, too
+	if parent, err = filepath.EvalSymlinks(parent); err != nil {
 		return err
 	}
 	old, err := filepath.EvalSymlinks(root)
-	switch {
-	case err == nil:
-		if err := os.CopyFS(next, os.DirFS(old)); err != nil {
-			return err
-		}
-	case !errors.Is(err, fs.ErrNotExist):
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	for _, p := range change {
-		if err := writeKey(filepath.Join(next, p.Key), p.Value); err != nil {
-			return err
-		}
+	name := folders[0]
+	if old == filepath.Join(parent, name) {
+		name = folders[1]
 	}
-	if err := os.Symlink(filepath.Base(next), link); err != nil {
+	next, link := filepath.Join(parent, name), filepath.Join(parent, nextLink)
+	if err := errors.Join(os.RemoveAll(next), os.RemoveAll(link)); err != nil { // left by a run that was killed
+		return err
+	}
+	if err := d.write(next, old, change); err != nil {
+		_ = os.RemoveAll(next)
+		return err
+	}
+	if err := os.Symlink(name, link); err != nil {
 		return err
 	}
 	if err := os.Rename(link, root); err != nil {
+		_ = os.Remove(link)
 		return err
 	}
-	if old != "" && filepath.Dir(old) == resolved(parent) && strings.HasPrefix(filepath.Base(old), "layer.") {
-		return os.RemoveAll(old)
+	if err := syncFolder(parent); err != nil {
+		return err
+	}
+	if slices.Contains(folders[:], filepath.Base(old)) && filepath.Dir(old) == parent {
+		_ = os.RemoveAll(old)
 	}
 	return nil
 }
 
-func resolved(path string) string {
-	if out, err := filepath.EvalSymlinks(path); err == nil {
-		return out
-	}
-	return path
-}
-
-func writeKey(file, value string) error {
-	if value == "" {
-		if err := os.Remove(file); !errors.Is(err, fs.ErrNotExist) {
+// write makes the folder next: old's content with the change.
+func (d DiskLayer) write(next, old string, change Change) error {
+	if old == "" {
+		if err := mkdir(next); err != nil {
 			return err
 		}
-		return nil
+	} else {
+		moved := old
+		if filepath.Dir(old) == filepath.Dir(next) {
+			moved = ""
+		}
+		if err := copyTree(next, old, moved); err != nil {
+			return err
+		}
 	}
-	f, err := os.Create(file)
+	keys, err := d.keyFolder(next, change)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(value + "\n")
-	// It is there for the restart after a power failure.
-	return errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-}
-
-// lock makes a folder that only one can make.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
-	patience, cancel := context.WithTimeout(ctx, lockPatience)
-	defer cancel()
-	for {
-		err := os.Mkdir(path, 0o755)
-		if err == nil {
-			return func() { _ = os.Remove(path) }, nil
-		}
-		if !errors.Is(err, fs.ErrExist) {
-			return nil, err
-		}
-		select {
-		case <-patience.Done():
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
-			return nil, fmt.Errorf("another change holds %s; if none is running: rmdir %s", path, path)
-		case <-time.After(20 * time.Millisecond):
+	for _, p := range change {
+		if err := writeKey(keys, p); err != nil {
+			return err
 		}
 	}
+	return syncFolder(next)
+}
+
+// keyFolder returns the folder below layer that holds the keys.
+func (d DiskLayer) keyFolder(layer string, change Change) (string, error) {
+	if d.Subdirectory != nil {
+		folder := filepath.Join(layer, *d.Subdirectory)
+		real, err := filepath.EvalSymlinks(folder)
+		if errors.Is(err, fs.ErrNotExist) {
+			return folder, mkdirAll(folder)
+		}
+		if err == nil && real != folder {
+			err = fmt.Errorf("%s leads elsewhere by a symbolic link, where nothing is changed", *d.Subdirectory)
+		}
+		return folder, err
+	}
+	entries, err := os.ReadDir(layer)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range entries {
+		if info, err := os.Stat(filepath.Join(layer, e.Name())); err == nil && info.IsDir() && !partOfKey(layer, e.Name(), change) {
+			return "", &AmbiguousError{Root: d.Root, Folder: e.Name()}
+		}
+	}
+	return layer, nil
+}
+
+// partOfKey reports whether the folder is known to be the first part of a key's name, because the rest lies in it.
+func partOfKey(layer, folder string, change Change) bool {
+	for _, p := range change {
+		found, err := find(layer, p.Key)
+		if err == nil && slices.ContainsFunc(found, func(path string) bool { return strings.HasPrefix(path, folder+"/") }) {
+			return true
+		}
+	}
+	return false
+}
+
+// AmbiguousError says that a layer holds a folder, and nobody said whether keys lie in it.
+type AmbiguousError struct{ Root, Folder string }
+
+func (e *AmbiguousError) Error() string {
+	return fmt.Sprintf("%s holds the folder %q: give the subdirectory of Envoy's disk_layer (with the cluster's name behind it "+
+		"if append_service_cluster is set), or . if there is none", e.Root, e.Folder)
+}
+
+// mkdirAll is os.MkdirAll for folders that an Envoy of another user reads, whatever the umask.
+func mkdirAll(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil
+	}
+	if err := mkdirAll(filepath.Dir(path)); err != nil {
+		return err
+	}
+	return mkdir(path)
+}
+
+func mkdir(path string) error {
+	if err := os.Mkdir(path, 0o700); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o755)
+}
+
+// copyTree copies a folder with its modes and, as far as we may, its owners. Symbolic links are copied as links; those
+// that lead out of the folder moved, a layer that lay elsewhere, are made absolute, so that they lead to the same place.
+func copyTree(to, from, moved string) error {
+	info, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(to, 0o700); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		source, target := filepath.Join(from, e.Name()), filepath.Join(to, e.Name())
+		switch {
+		case e.IsDir():
+			err = copyTree(target, source, moved)
+		case e.Type()&fs.ModeSymlink != 0:
+			err = copyLink(target, source, moved)
+		case e.Type().IsRegular():
+			err = copyFile(target, source)
+		default:
+			err = fmt.Errorf("%s is neither a file, a folder nor a symbolic link", source)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := own(to, info); err != nil {
+		return err
+	}
+	return os.Chmod(to, info.Mode().Perm())
+}
+
+func copyLink(to, from, moved string) error {
+	target, err := os.Readlink(from)
+	if err != nil {
+		return err
+	}
+	absolute := filepath.Join(filepath.Dir(from), target)
+	if inside, err := filepath.Rel(moved, absolute); moved != "" && !filepath.IsAbs(target) && (err != nil || !filepath.IsLocal(inside)) {
+		target = absolute
+	}
+	return os.Symlink(target, to)
+}
+
+func copyFile(to, from string) error {
+	in, err := openFile(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	return create(to, in, info)
+}
+
+// writeKey sets or takes out one key. Envoy joins the names of folders and file with dots, so a key can lie as a.b, or
+// as the file b in the folder a: it is changed where it lies.
+func writeKey(folder string, p Pair) error {
+	found, err := find(folder, p.Key)
+	if err != nil {
+		return err
+	}
+	if len(found) > 1 {
+		return fmt.Errorf("the key %s lies in the layer twice, as %s: Envoy takes either; remove one", p.Key, strings.Join(found, " and "))
+	}
+	file := filepath.Join(folder, p.Key)
+	var before fs.FileInfo
+	if len(found) == 1 {
+		file = filepath.Join(folder, found[0])
+		if before, err = os.Lstat(file); err != nil {
+			return err
+		}
+		if before.Mode()&fs.ModeSymlink != 0 {
+			before = nil // the link gives way to a file; its target stays as it is
+		}
+		if err := os.Remove(file); err != nil {
+			return err
+		}
+	}
+	if p.Value == "" {
+		return nil
+	}
+	return create(file, strings.NewReader(p.Value+"\n"), before)
+}
+
+// find returns where a key lies below folder: the paths that are its name once their slashes are dots.
+func find(folder, key string) ([]string, error) {
+	var found []string
+	if info, err := os.Lstat(filepath.Join(folder, key)); err == nil && !info.IsDir() {
+		found = append(found, key)
+	}
+	for i, c := range key {
+		if c != '.' {
+			continue
+		}
+		below := filepath.Join(folder, key[:i])
+		info, err := os.Lstat(below)
+		if err != nil || info.Mode().IsRegular() || i == 0 {
+			continue
+		}
+		rest, err := find(below, key[i+1:])
+		if err != nil {
+			return nil, err
+		}
+		if len(rest) > 0 && info.Mode()&fs.ModeSymlink != 0 {
+			return nil, fmt.Errorf("the key %s lies behind the symbolic link %s, where nothing is changed", key, key[:i])
+		}
+		for _, r := range rest {
+			found = append(found, filepath.Join(key[:i], r))
+		}
+	}
+	return found, nil
+}
+
+// create writes a new file with the mode and owner of an earlier one; without one, everybody may read it.
+func create(file string, content io.Reader, like fs.FileInfo) error {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	mode := fs.FileMode(0o644)
+	if like != nil {
+		mode = like.Mode().Perm()
+	}
+	_, err = io.Copy(f, content)
+	// It is synchronized to be there after a power failure.
+	return errors.Join(err, own(file, like), f.Chmod(mode), f.Sync(), f.Close())
 }

@@ -3,12 +3,20 @@
 package layer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"strings"
 )
+
+// Layer is a runtime layer that can be changed.
+type Layer interface {
+	Check() error // reports why Apply would fail, and does nothing
+	// Apply makes a change. Whatever ends it, also a kill, the layer is as it was or as it should be.
+	Apply(context.Context, Change) error
+}
 
 // Change is what is done to keys. An empty value takes a key out.
 type Change []Pair

@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -34,7 +32,7 @@ func same(a, b map[string]string) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
 
 func TestDisk(t *testing.T) {
 	t.Parallel()
-	root := filepath.Join(t.TempDir(), "runtime", "current")
+	root := filepath.Join(t.TempDir(), "current")
 	for _, step := range []struct {
 		change Change
 		want   map[string]string
@@ -44,7 +42,7 @@ func TestDisk(t *testing.T) {
 		{Change{{"k", ""}, {"k.reason", ""}, {"absent", ""}}, map[string]string{"other": "1"}},
 	} {
 		before, _ := os.Readlink(root)
-		if err := Disk(t.Context(), root, step.change); err != nil {
+		if err := (DiskLayer{Root: root}).Apply(t.Context(), step.change); err != nil {
 			t.Fatal(err)
 		}
 		if got := keys(t, root); !same(got, step.want) {
@@ -63,76 +61,35 @@ func TestDisk(t *testing.T) {
 	}
 }
 
-// The command and the shell script change one layer at once, and no change is lost.
-func TestDiskBesideTheScript(t *testing.T) {
-	t.Parallel()
-	root := filepath.Join(t.TempDir(), "current")
-	var wg sync.WaitGroup
-	for i := range 4 {
-		wg.Go(func() {
-			if err := Disk(t.Context(), root, Change{{fmt.Sprintf("go%d", i), "1"}}); err != nil {
-				t.Error(err)
-			}
-		})
-		wg.Go(func() {
-			if out, err := exec.Command("../../disk-layer", root, "set", fmt.Sprintf("sh%d", i), "1").CombinedOutput(); err != nil {
-				t.Errorf("%v %s", err, out)
-			}
-		})
-	}
-	wg.Wait()
-	if got := keys(t, root); len(got) != 8 {
-		t.Errorf("%v", got)
-	}
-}
-
-// An operator's own folder behind the link is copied from, never removed.
-func TestDiskKeepsAFolderThatIsNotItsOwn(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(dir, "mine", "nested"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "mine", "nested", "k"), []byte("7"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	root := filepath.Join(dir, "current")
-	if err := os.Symlink("mine", root); err != nil {
-		t.Fatal(err)
-	}
-	if err := Disk(t.Context(), root, Change{{"a", "1"}}); err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range []string{"mine/nested/k", "current/nested/k", "current/a"} {
-		if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
 func TestDiskRefuses(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for root, want := range map[string]string{
-		dir:                           "is not a symbolic link",
-		filepath.Join(dir, "..data"):  "the kubelet replaces; change it with kubectl patch configmap",
-		"/proc/1/environ/runtime/cur": "not a directory",
+		dir:                            "is not a symbolic link",
+		filepath.Join(dir, "..data"):   "the kubelet replaces; change it with kubectl patch configmap",
+		filepath.Join(dir, "typo/cur"): "there is no folder " + filepath.Join(dir, "typo"),
+		"/proc/1/environ/runtime/cur":  "not a directory",
 	} {
-		if err := Disk(t.Context(), root, Change{{"k", "1"}}); err == nil || !strings.Contains(err.Error(), want) {
+		if err := (DiskLayer{Root: root}).Apply(t.Context(), Change{{"k", "1"}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want … %s", root, err, want)
 		}
 	}
-	root := filepath.Join(dir, "locked", "current")
-	if err := os.MkdirAll(filepath.Join(dir, "locked", ".lock"), 0o755); err != nil {
+	locked := filepath.Join(dir, "locked")
+	if err := os.Mkdir(locked, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	unlock, err := lock(t.Context(), locked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := Disk(ctx, root, Change{{"k", "1"}}); err == nil || !strings.Contains(err.Error(), "context canceled") {
+	if err := (DiskLayer{Root: filepath.Join(locked, "current")}).Apply(ctx, Change{{"k", "1"}}); err == nil || !strings.Contains(err.Error(), "context canceled") {
 		t.Error(err)
 	}
-	if left, err := os.ReadDir(filepath.Dir(root)); err != nil || len(left) != 1 {
-		t.Errorf("something else than the lock is left: %v, %v", left, err)
+	if left, err := os.ReadDir(locked); err != nil || len(left) != 0 {
+		t.Errorf("something is left: %v, %v", left, err)
 	}
 }
 
@@ -160,7 +117,7 @@ func TestRTDS(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := RTDS(file, test.change); err != nil {
+		if err := RTDSFile(file).Apply(t.Context(), test.change); err != nil {
 			t.Errorf("%s: %v", test.name, err)
 			continue
 		}
@@ -173,7 +130,7 @@ func TestRTDS(t *testing.T) {
 		}
 	}
 	file := filepath.Join(t.TempDir(), "rtds.json")
-	if err := RTDS(file, Change{{"k", "true"}}); err != nil {
+	if err := RTDSFile(file).Apply(t.Context(), Change{{"k", "true"}}); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(file)
@@ -198,14 +155,14 @@ func TestRTDSRefuses(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := RTDS(file, Change{{"k", "1"}}); err == nil || !strings.Contains(err.Error(), file+": "+want) {
+		if err := RTDSFile(file).Apply(t.Context(), Change{{"k", "1"}}); err == nil || !strings.Contains(err.Error(), file+": "+want) {
 			t.Errorf("%s: %v, want … %s", text, err, want)
 		}
 		if after, err := os.ReadFile(file); err != nil || string(after) != text {
 			t.Errorf("%s: the file was touched: %v", text, err)
 		}
 	}
-	if err := CheckRTDS("/x/rtds.pb"); err == nil || !strings.Contains(err.Error(), "must end in .yaml, .yml or .json") {
+	if err := RTDSFile("/x/rtds.pb").Check(); err == nil || !strings.Contains(err.Error(), "must end in .yaml, .yml or .json") {
 		t.Error(err)
 	}
 }

@@ -2,6 +2,7 @@ package layer
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,29 +20,65 @@ const runtimeType = "type.googleapis.com/envoy.service.runtime.v3.Runtime"
 // RTDSName is the name of the resource in a file that is made anew; the configurations that healthgate renders ask for it.
 const RTDSName = "healthgate"
 
-// CheckRTDS refuses a file that RTDS can't change.
-func CheckRTDS(file string) error {
-	_, err := changed(file, nil)
+// RTDSFile is a file that Envoy reads by RTDS.
+type RTDSFile string
+
+// Check reports an error if the file can't be changed.
+func (f RTDSFile) Check() error {
+	_, err := changed(string(f), nil)
 	return err
 }
 
-// RTDS changes the runtime keys in an RTDS file, and makes it when there is none. The file is replaced by a move, which is
-// what Envoy watches for.
-func RTDS(file string, change Change) error {
+// Apply changes the runtime keys in the file, and makes it when there is none. The file is replaced by a move, which is
+// what Envoy watches for; its mode and owner stay. If it is a symbolic link, its target is replaced, and then the link by
+// its like, so that Envoy notices.
+func (f RTDSFile) Apply(ctx context.Context, change Change) error {
+	file := string(f)
+	target, err := filepath.EvalSymlinks(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		target, err = file, nil
+	}
+	if err != nil {
+		return err
+	}
+	unlock, err := lock(ctx, filepath.Dir(target))
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	text, err := changed(file, change)
 	if err != nil {
 		return err
 	}
-	next, err := os.CreateTemp(filepath.Dir(file), ".rtds.*")
+	info, err := os.Stat(target)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	err = replace(target, func(next string) error { return create(next, bytes.NewReader(text), info) })
 	if err != nil {
 		return err
 	}
-	defer os.Remove(next.Name())
-	_, err = next.Write(text)
-	if err := errors.Join(err, next.Chmod(0o644), next.Sync(), next.Close()); err != nil {
+	if link, err := os.Readlink(file); err == nil {
+		return replace(file, func(next string) error { return os.Symlink(link, next) })
+	}
+	return nil
+}
+
+// replace makes a file beside another and moves it there.
+func replace(file string, write func(next string) error) error {
+	next := filepath.Join(filepath.Dir(file), "."+filepath.Base(file)+".next")
+	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) { // left by a run that was killed
 		return err
 	}
-	return os.Rename(next.Name(), file)
+	err := write(next)
+	if err == nil {
+		err = os.Rename(next, file)
+	}
+	if err != nil {
+		_ = os.Remove(next)
+		return err
+	}
+	return syncFolder(filepath.Dir(file))
 }
 
 const emptyRTDS = `resources:
@@ -151,7 +188,8 @@ func set(layer *yaml.Node, p Pair) {
 	}
 	if p.Value != "" {
 		layer.Style &^= yaml.FlowStyle
-		layer.Content = append(layer.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: p.Key}, scalar(p.Value))
+		// The tag makes it a text, in quotes if need be: 123 and true can be keys.
+		layer.Content = append(layer.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: p.Key}, scalar(p.Value))
 	}
 }
 

@@ -1,0 +1,75 @@
+//go:build unix
+
+package layer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+)
+
+// lockPatience is how long another change may hold the lock. One takes milliseconds.
+const lockPatience = 5 * time.Second
+
+// lock waits until no other process changes a layer in this folder. The kernel frees the lock of a process that ends,
+// however it ends; nothing is left in the folder.
+func lock(ctx context.Context, folder string) (unlock func(), err error) {
+	f, err := os.Open(folder)
+	if err != nil {
+		return nil, err
+	}
+	patience, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if errors.Is(err, syscall.EINTR) {
+			continue
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			f.Close()
+			return nil, fmt.Errorf("%s can't be locked: %w", folder, err)
+		}
+		select {
+		case <-patience.Done():
+			f.Close()
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			return nil, fmt.Errorf("another change has held %s for %s", folder, lockPatience)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// openFile opens a file, and refuses a symbolic link in its place.
+func openFile(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+}
+
+// own gives path the owner that like has, if root changes what belongs to somebody else.
+func own(path string, like fs.FileInfo) error {
+	if like == nil || os.Geteuid() != 0 {
+		return nil
+	}
+	owner, is := like.Sys().(*syscall.Stat_t)
+	if !is || owner.Uid == 0 && owner.Gid == 0 {
+		return nil
+	}
+	return os.Lchown(path, int(owner.Uid), int(owner.Gid))
+}
+
+// syncFolder makes a folder's names last through a power failure.
+func syncFolder(folder string) error {
+	f, err := os.Open(folder)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

@@ -1,0 +1,230 @@
+package layer
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The tests of this file run this program again, as processes that change a layer and are killed, limited or many.
+const childVariable = "HEALTHGATE_TEST_LAYER"
+
+func TestMain(m *testing.M) {
+	if args := strings.Fields(os.Getenv(childVariable)); len(args) == 3 {
+		if err := child(args[0], args[1], args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func child(how, path, key string) error {
+	l := layerAt(path)
+	switch how {
+	case "forever":
+		for i := 0; ; i++ {
+			if err := l.Apply(context.Background(), Change{{key, strconv.Itoa(i%2 + 1)}}); err != nil {
+				return err
+			}
+		}
+	case "masked":
+		syscall.Umask(0o077)
+	case "full": // no file can grow, as on a full disk
+		signal.Ignore(syscall.SIGXFSZ)
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{}); err != nil {
+			return err
+		}
+	}
+	return l.Apply(context.Background(), Change{{key, "1"}})
+}
+
+func layerAt(path string) Layer {
+	if filepath.Ext(path) == ".yaml" {
+		return RTDSFile(path)
+	}
+	return DiskLayer{Root: path}
+}
+
+func command(t *testing.T, how, path, key string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), childVariable+"="+strings.Join([]string{how, path, key}, " "))
+	return cmd
+}
+
+// eachKind runs a test on a disk layer and on an RTDS file, which hold the keys k=1, other=7 and, on disk, one that
+// only its owner may read.
+func eachKind(t *testing.T, run func(t *testing.T, path string)) {
+	t.Parallel()
+	t.Run("disk", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		tree(t, dir, map[string]string{"layer.a/k": "1", "layer.a/other": "7", "layer.a/secret@600": "s", "current": "-> layer.a"})
+		run(t, filepath.Join(dir, "current"))
+	})
+	t.Run("RTDS", func(t *testing.T) {
+		t.Parallel()
+		file := filepath.Join(t.TempDir(), "rtds.yaml")
+		if err := RTDSFile(file).Apply(t.Context(), Change{{"k", "1"}, {"other", "7"}}); err != nil {
+			t.Fatal(err)
+		}
+		run(t, file)
+	})
+}
+
+// content returns a layer's keys on one line.
+func content(t *testing.T, path string) string {
+	t.Helper()
+	if filepath.Ext(path) != ".yaml" {
+		return listing(t, path)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, keys, _ := strings.Cut(string(text), "layer:\n")
+	return strings.Join(strings.Fields(strings.ReplaceAll(keys, ": ", "=")), "; ")
+}
+
+// whole checks that the layer is one of the two that were meant.
+func whole(t *testing.T, path string) {
+	t.Helper()
+	got := strings.TrimSuffix(content(t, path), "; secret=s -rw-------")
+	if got != "k=1; other=7" && got != "k=2; other=7" {
+		t.Fatalf("the layer is %q", got)
+	}
+}
+
+// A change that is killed at any moment leaves the old layer or the new one, and the next change works.
+func TestKilled(t *testing.T) {
+	eachKind(t, func(t *testing.T, path string) {
+		for range 75 {
+			cmd := command(t, "forever", path, "k")
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Duration(rand.Int64N(int64(20 * time.Millisecond)))) // any moment is a good one
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+			whole(t, path)
+		}
+		if err := layerAt(path).Apply(t.Context(), Change{{"k", "2"}}); err != nil {
+			t.Error(err)
+		}
+		whole(t, path)
+		if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) > 2 {
+			t.Errorf("killed runs left more than the layer: %v, %v", left, err)
+		}
+	})
+}
+
+func TestFullDisk(t *testing.T) {
+	eachKind(t, func(t *testing.T, path string) {
+		if out, err := command(t, "full", path, "new").CombinedOutput(); err == nil || !strings.Contains(string(out), "file too large") {
+			t.Errorf("%v %s", err, out)
+		}
+		whole(t, path)
+		if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) > 2 {
+			t.Errorf("it left more than the layer: %v, %v", left, err)
+		}
+	})
+}
+
+// Envoy reads the layer as another user, whatever the umask of the operator's shell.
+func TestUmask(t *testing.T) {
+	eachKind(t, func(t *testing.T, path string) {
+		if out, err := command(t, "masked", path, "k").CombinedOutput(); err != nil {
+			t.Fatalf("%v %s", err, out)
+		}
+		whole(t, path) // with the modes that were there
+		info, err := os.Stat(path)
+		if err != nil || info.Mode().Perm()&0o044 != 0o044 {
+			t.Errorf("%v, %v", info.Mode(), err)
+		}
+	})
+}
+
+// No change is lost, whoever makes it at the same time.
+func TestManyAtOnce(t *testing.T) {
+	eachKind(t, func(t *testing.T, path string) {
+		var wg sync.WaitGroup
+		for i := range 20 {
+			wg.Go(func() {
+				if out, err := command(t, "once", path, fmt.Sprintf("new%d", i)).CombinedOutput(); err != nil {
+					t.Errorf("%v %s", err, out)
+				}
+			})
+		}
+		wg.Wait()
+		if got := strings.Count(content(t, path), "new"); got != 20 {
+			t.Errorf("%d of 20 keys: %s", got, content(t, path))
+		}
+	})
+}
+
+// What can't be removed after the change does not undo it.
+func TestCleaningUpFails(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	tree(t, dir, map[string]string{"layer.a/k": "1", "layer.a/other": "7", "current": "-> layer.a"})
+	root := filepath.Join(dir, "current")
+	held := filepath.Join(dir, "layer.a", "held")
+	if err := os.Mkdir(held, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("none", held, "tmpfs", 0, "size=4k"); err != nil {
+		// Without root's rights a folder that may not be written to does the same.
+		tree(t, held, map[string]string{"file": "1"})
+		if err := os.Chmod(held, 0o555); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.Chmod(held, fs.FileMode(0o755)) })
+	} else {
+		t.Cleanup(func() { _ = syscall.Unmount(held, 0) })
+	}
+	if err := (DiskLayer{root, some("")}).Apply(t.Context(), Change{{"k", "2"}}); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{"k": "2\n", "other": "7"} {
+		if text, err := os.ReadFile(filepath.Join(root, file)); err != nil || string(text) != want {
+			t.Errorf("%s: %q, %v", file, text, err)
+		}
+	}
+}
+
+// An RTDS file keeps its mode, and stays the link that it is.
+func TestRTDSKeepsModeAndLink(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	tree(t, dir, map[string]string{"real/rtds.yaml@600": emptyRTDS, "rtds.yaml": "-> real/rtds.yaml"})
+	file := filepath.Join(dir, "rtds.yaml")
+	before, _ := os.Lstat(file)
+	if err := RTDSFile(file).Apply(t.Context(), Change{{"123", "1"}, {"true", "1"}}); err != nil {
+		t.Fatal(err)
+	}
+	if link, err := os.Readlink(file); err != nil || link != "real/rtds.yaml" {
+		t.Errorf("%q, %v", link, err)
+	}
+	if after, err := os.Lstat(file); err != nil || os.SameFile(before, after) {
+		t.Errorf("the link was not replaced, so Envoy would not notice: %v", err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if got, want := content(t, file), `"123"=1; "true"=1`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
