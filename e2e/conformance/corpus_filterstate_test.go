@@ -124,6 +124,32 @@ var filterStateCases = []*Case{
 			{Request: &Request{Path: "/check", Header: [][2]string{{"x-forwarded-for", "11.1.2.3, 10.1.1.1"}}}},
 			{Request: &Request{Path: "/check"}},
 		}},
+	{Name: "filter proxy's own checks and strangers", Filter: proxied, Steps: forwardedKinds()},
+	{Name: "filter proxy and a trusted hop", Hops: 1, Filter: proxied, Steps: forwardedKinds()},
+	{Name: "filter proxy and a remote address", Remote: true, Hops: 1, Filter: proxied, Steps: forwardedKinds()},
+	{Name: "filter headers that come twice", Filter: `{"endpoints": [{"name": "e", "paths": ["/check"], "trusted": {"cidrs": ["127.0.0.1/32"]},
+		"headers": [{"name": "x-check", "exact": "s3cret,no"}, {"name": "host", "exact": "localhost"}]}]}`,
+		Steps: []Step{
+			{Request: &Request{Path: "/check", Header: [][2]string{{"x-check", "s3cret"}, {"x-check", "no"}}}},
+			{Request: &Request{Path: "/check", Header: [][2]string{{"x-check", "no"}, {"x-check", "s3cret"}}}},
+			{Request: &Request{Path: "/check", Header: [][2]string{{"x-check", "s3cret"}}}},
+			{Request: &Request{Path: "/check", Authority: "other", Header: [][2]string{{"x-check", "s3cret,no"}}}},
+		}},
+}
+
+// proxied trusts a proxy, and whom it forwards for from some addresses.
+const proxied = `{"endpoints": [{"name": "e", "paths": ["/check"], "trusted": {"cidrs": ["127.0.0.1/32", "10.0.0.0/8"], "peer": "forwarded"}}]}`
+
+// forwardedKinds are checks with every kind of X-Forwarded-For, and one without.
+func forwardedKinds() []Step {
+	all := get("/check")
+	for _, value := range []string{
+		"10.1.2.3", "192.0.2.7", "10.1.2.3:443", "[2001:db8::7]:443", "unknown", "", ",", "10.1.2.3,", "192.0.2.7, 10.1.2.3",
+		"10.1.2.3, 192.0.2.7", "10.1.2.3, unknown", "unknown, 10.1.2.3", "127.0.0.1", "10.1.2.03", "::ffff:10.1.2.3",
+	} {
+		all = append(all, Step{Request: &Request{Path: "/check", Header: [][2]string{{"x-forwarded-for", value}}}})
+	}
+	return all
 }
 
 const manyEndpoints = `{"endpoints": [
