@@ -31,6 +31,7 @@ end`}})}
 	behind.HCM()["http_filters"] = slices.Insert(behind.Filters(), 1, any(lua("behind")))
 	front.HCM()["http_filters"] = slices.Insert(front.Filters(), 0, any(lua("in front")))
 	b := start(t, application, config, 1)
+	b.settle(t)
 	inFront := b.at(front)
 
 	inFront.balancer.get(t, empty).has(t, "X-Lua", "in front")

@@ -37,7 +37,7 @@ func Shipped(t testing.TB, wasm string, appPort int) *Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Config{AdminPort: ReservePort(t), t: t, mayCrash: filepath.Base(wasm) == faultyName}
+	c := &Config{AdminPort: ReservePort(t), t: t, mayCrash: wasm == faultyPath()}
 	if err := yaml.Unmarshal(text, &c.Bootstrap); err != nil {
 		t.Fatalf("envoy/bootstrap.yaml: %v", err)
 	}

@@ -56,18 +56,20 @@ func Wasm(t testing.TB) string {
 	return path
 }
 
-const faultyName = "healthgate_faults.wasm"
-
 // FaultyWasm returns the path of a plugin that crashes when a request asks for it: HEALTHGATE_FAULTY_WASM, or what
-// `make filter-faults` built.
+// `make filter-faults` built. Only an Envoy with this plugin may crash.
 func FaultyWasm(t testing.TB) string {
 	t.Helper()
-	path := os.Getenv("HEALTHGATE_FAULTY_WASM")
-	if path == "" {
-		path = filepath.Join(Root, "build", faultyName)
-	}
+	path := faultyPath()
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		t.Fatalf("there is no plugin that crashes: %s is missing; run `make filter-faults`, which builds it", path)
 	}
 	return path
+}
+
+func faultyPath() string {
+	if path := os.Getenv("HEALTHGATE_FAULTY_WASM"); path != "" {
+		return path
+	}
+	return filepath.Join(Root, "build", "healthgate_faults.wasm")
 }
