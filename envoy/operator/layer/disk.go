@@ -45,14 +45,19 @@ func (d DiskLayer) Check() error {
 	if info.Mode()&fs.ModeSymlink == 0 {
 		return fmt.Errorf("%s is not a symbolic link; give the symlink_root of Envoy's disk_layer, a link that this command makes and replaces", root)
 	}
+	target, _ := os.Readlink(root)
+	if info, err := os.Stat(root); err != nil || !info.IsDir() {
+		return fmt.Errorf("%s is a link to %s, where no folder is: is something not mounted? To begin with an empty layer, remove the link", root, target)
+	}
 	return nil
 }
 
-// The folders that take turns behind Root, and the link before it is moved onto Root. All are beside Root.
-var (
-	folders  = [2]string{"layer.a", "layer.b"}
-	nextLink = ".layer.link"
-)
+// beside returns the folders that take turns behind Root, and the link before it is moved onto Root. They bear Root's
+// name, since several layers may have their links in one folder.
+func beside(root string) (folders [2]string, nextLink string) {
+	base := filepath.Base(root)
+	return [2]string{base + ".a", base + ".b"}, "." + base + ".link"
+}
 
 // Apply changes the layer, and makes it when there is none. Envoy reads a layer again only when another link is moved
 // onto Root, so a whole new folder is made beside the old one, with the old one's files, links and modes, and one rename
@@ -62,7 +67,11 @@ func (d DiskLayer) Apply(ctx context.Context, change Change) error {
 	if err := d.Check(); err != nil {
 		return err
 	}
-	root := filepath.Clean(d.Root)
+	root, err := filepath.Abs(d.Root) // links into the layer may be absolute
+	if err != nil {
+		return err
+	}
+	folders, nextLink := beside(root)
 	parent := filepath.Dir(root)
 	unlock, err := lock(ctx, parent)
 	if err != nil {
@@ -77,15 +86,22 @@ func (d DiskLayer) Apply(ctx context.Context, change Change) error {
 		return err
 	}
 	name := folders[0]
-	if old == filepath.Join(parent, name) {
-		name = folders[1]
+	if inside, err := filepath.Rel(filepath.Join(parent, name), old); old != "" && err == nil && filepath.IsLocal(inside) {
+		name = folders[1] // the old layer is that folder, or lies in it
 	}
 	next, link := filepath.Join(parent, name), filepath.Join(parent, nextLink)
-	if err := errors.Join(os.RemoveAll(next), os.RemoveAll(link)); err != nil { // left by a run that was killed
+	if info, err := os.Lstat(next); err == nil && !info.IsDir() {
+		return fmt.Errorf("%s is in the way: the next layer is made there; move it away", next)
+	}
+	direct, _ := os.Readlink(root)
+	if direct != "" && !filepath.IsAbs(direct) {
+		direct = filepath.Join(parent, direct)
+	}
+	if err := errors.Join(removeAll(next), os.RemoveAll(link)); err != nil { // left by a run that was killed
 		return err
 	}
 	if err := d.write(next, old, change); err != nil {
-		_ = os.RemoveAll(next)
+		_ = removeAll(next)
 		return err
 	}
 	if err := os.Symlink(name, link); err != nil {
@@ -98,8 +114,8 @@ func (d DiskLayer) Apply(ctx context.Context, change Change) error {
 	if err := syncFolder(parent); err != nil {
 		return err
 	}
-	if slices.Contains(folders[:], filepath.Base(old)) && filepath.Dir(old) == parent {
-		_ = os.RemoveAll(old)
+	if slices.Contains(folders[:], filepath.Base(old)) && filepath.Dir(old) == parent && filepath.Clean(direct) == old {
+		_ = removeAll(old)
 	}
 	return nil
 }
@@ -110,14 +126,8 @@ func (d DiskLayer) write(next, old string, change Change) error {
 		if err := mkdir(next); err != nil {
 			return err
 		}
-	} else {
-		moved := old
-		if filepath.Dir(old) == filepath.Dir(next) {
-			moved = ""
-		}
-		if err := copyTree(next, old, moved); err != nil {
-			return err
-		}
+	} else if err := copyTree(next, old, copied{old, filepath.Dir(old) != filepath.Dir(next)}); err != nil {
+		return err
 	}
 	keys, err := d.keyFolder(next, change)
 	if err != nil {
@@ -135,14 +145,12 @@ func (d DiskLayer) write(next, old string, change Change) error {
 func (d DiskLayer) keyFolder(layer string, change Change) (string, error) {
 	if d.Subdirectory != nil {
 		folder := filepath.Join(layer, *d.Subdirectory)
-		real, err := filepath.EvalSymlinks(folder)
-		if errors.Is(err, fs.ErrNotExist) {
-			return folder, mkdirAll(folder)
+		for f := folder; f != layer; f = filepath.Dir(f) {
+			if info, err := os.Lstat(f); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+				return "", fmt.Errorf("%s leads elsewhere by a symbolic link, where nothing is changed", *d.Subdirectory)
+			}
 		}
-		if err == nil && real != folder {
-			err = fmt.Errorf("%s leads elsewhere by a symbolic link, where nothing is changed", *d.Subdirectory)
-		}
-		return folder, err
+		return folder, mkdirAll(folder)
 	}
 	entries, err := os.ReadDir(layer)
 	if err != nil {
@@ -193,9 +201,25 @@ func mkdir(path string) error {
 	return os.Chmod(path, 0o755)
 }
 
-// copyTree copies a folder with its modes and, as far as we may, its owners. Symbolic links are copied as links; those
-// that lead out of the folder moved, a layer that lay elsewhere, are made absolute, so that they lead to the same place.
-func copyTree(to, from, moved string) error {
+// removeAll is os.RemoveAll that also removes what lies in folders without write permission, as copies of such are.
+func removeAll(path string) error {
+	_ = filepath.WalkDir(path, func(p string, e fs.DirEntry, _ error) error {
+		if e != nil && e.IsDir() {
+			_ = os.Chmod(p, 0o700) // is called before the folder is read
+		}
+		return nil
+	})
+	return os.RemoveAll(path)
+}
+
+// copied is the layer that a copy is made of, and whether the copy lies in another folder than the layer.
+type copied struct {
+	layer string
+	moved bool
+}
+
+// copyTree copies a folder with its modes and, as far as we may, its owners. Symbolic links are copied as links.
+func copyTree(to, from string, c copied) error {
 	info, err := os.Stat(from)
 	if err != nil {
 		return err
@@ -211,9 +235,9 @@ func copyTree(to, from, moved string) error {
 		source, target := filepath.Join(from, e.Name()), filepath.Join(to, e.Name())
 		switch {
 		case e.IsDir():
-			err = copyTree(target, source, moved)
+			err = copyTree(target, source, c)
 		case e.Type()&fs.ModeSymlink != 0:
-			err = copyLink(target, source, moved)
+			err = copyLink(target, source, c)
 		case e.Type().IsRegular():
 			err = copyFile(target, source)
 		default:
@@ -226,16 +250,27 @@ func copyTree(to, from, moved string) error {
 	if err := own(to, info); err != nil {
 		return err
 	}
-	return os.Chmod(to, info.Mode().Perm())
+	return os.Chmod(to, info.Mode()&(fs.ModePerm|fs.ModeSetgid|fs.ModeSetuid|fs.ModeSticky))
 }
 
-func copyLink(to, from, moved string) error {
+// copyLink copies a link that leads to the same place, or to the same place in the copy if it leads into the layer.
+func copyLink(to, from string, c copied) error {
 	target, err := os.Readlink(from)
 	if err != nil {
 		return err
 	}
-	absolute := filepath.Join(filepath.Dir(from), target)
-	if inside, err := filepath.Rel(moved, absolute); moved != "" && !filepath.IsAbs(target) && (err != nil || !filepath.IsLocal(inside)) {
+	absolute := target
+	if !filepath.IsAbs(target) {
+		absolute = filepath.Join(filepath.Dir(from), target)
+	}
+	below, err := filepath.Rel(c.layer, absolute)
+	inside := err == nil && filepath.IsLocal(below)
+	switch {
+	case inside && filepath.IsAbs(target):
+		if target, err = filepath.Rel(filepath.Dir(from), absolute); err != nil {
+			return err
+		}
+	case !inside && c.moved:
 		target = absolute
 	}
 	return os.Symlink(target, to)

@@ -55,12 +55,19 @@ func openFile(path string) (*os.File, error) {
 
 // own gives path the owner that like has, if root changes what belongs to somebody else.
 func own(path string, like fs.FileInfo) error {
-	if like == nil || os.Geteuid() != 0 {
+	if like == nil {
 		return nil
 	}
 	owner, is := like.Sys().(*syscall.Stat_t)
-	if !is || owner.Uid == 0 && owner.Gid == 0 {
+	info, err := os.Lstat(path)
+	if !is || err != nil {
+		return err
+	}
+	if now, is := info.Sys().(*syscall.Stat_t); is && now.Uid == owner.Uid && now.Gid == owner.Gid {
 		return nil
+	}
+	if os.Geteuid() != 0 { // an owner may give a file to each group that he is in
+		return os.Lchown(path, -1, int(owner.Gid))
 	}
 	return os.Lchown(path, int(owner.Uid), int(owner.Gid))
 }

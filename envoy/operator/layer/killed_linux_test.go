@@ -48,6 +48,10 @@ func child(how, path, key string) error {
 			return err
 		}
 	}
+	if d, is := l.(DiskLayer); is {
+		d.Subdirectory = new(string)
+		l = d
+	}
 	return l.Apply(context.Background(), Change{{key, "1"}})
 }
 
@@ -72,7 +76,7 @@ func eachKind(t *testing.T, run func(t *testing.T, path string)) {
 	t.Run("disk", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
-		tree(t, dir, map[string]string{"layer.a/k": "1", "layer.a/other": "7", "layer.a/secret@600": "s", "current": "-> layer.a"})
+		tree(t, dir, map[string]string{"current.a/k": "1", "current.a/other": "7", "current.a/secret@600": "s", "current": "-> current.a"})
 		run(t, filepath.Join(dir, "current"))
 	})
 	t.Run("RTDS", func(t *testing.T) {
@@ -179,9 +183,9 @@ func TestManyAtOnce(t *testing.T) {
 func TestCleaningUpFails(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	tree(t, dir, map[string]string{"layer.a/k": "1", "layer.a/other": "7", "current": "-> layer.a"})
+	tree(t, dir, map[string]string{"current.a/k": "1", "current.a/other": "7", "current": "-> current.a"})
 	root := filepath.Join(dir, "current")
-	held := filepath.Join(dir, "layer.a", "held")
+	held := filepath.Join(dir, "current.a", "held")
 	if err := os.Mkdir(held, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -226,5 +230,64 @@ func TestRTDSKeepsModeAndLink(t *testing.T) {
 	}
 	if got, want := content(t, file), `"123"=1; "true"=1`; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// The owner who is not root keeps the group by which Envoy reads, and can change a layer with folders that nobody may
+// write to. Only root can play him: everybody else is himself, in his own group.
+func TestAsOwner(t *testing.T) {
+	eachKind(t, func(t *testing.T, path string) {
+		uid, gid := os.Getuid(), os.Getgid()
+		if uid == 0 {
+			uid, gid = 65534, 12345
+		}
+		folder := filepath.Dir(path)
+		tree(t, folder, map[string]string{"current.a/closed/x": "1"})
+		must(t, os.Chmod(filepath.Join(folder, "current.a", "closed"), 0o555))
+		must(t, os.Chmod(filepath.Dir(folder), 0o755))
+		must(t, filepath.WalkDir(folder, func(p string, _ fs.DirEntry, err error) error {
+			if err == nil {
+				err = os.Lchown(p, uid, gid)
+			}
+			return err
+		}))
+		t.Cleanup(func() { _ = removeAll(folder) })
+		program := filepath.Join(folder, "program") // where another user may run it
+		binary, err := os.ReadFile(os.Args[0])
+		must(t, err)
+		must(t, os.WriteFile(program, binary, 0o755))
+		must(t, os.Chmod(program, 0o755))
+		must(t, os.Chmod(filepath.Dir(filepath.Dir(folder)), 0o755))
+		for range 4 {
+			cmd := command(t, "once", path, "new")
+			cmd.Path = program
+			if os.Getuid() == 0 {
+				cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid), Groups: []uint32{uint32(gid)}}}
+			}
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v %s", err, out)
+			}
+			info, err := os.Stat(path)
+			must(t, err)
+			if got := info.Sys().(*syscall.Stat_t); int(got.Uid) != uid || int(got.Gid) != gid {
+				t.Errorf("it belongs to %d:%d, want %d:%d", got.Uid, got.Gid, uid, gid)
+			}
+		}
+	})
+}
+
+func TestRTDSFileIsNoPipe(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "rtds.yaml")
+	must(t, syscall.Mkfifo(file, 0o600))
+	if err := RTDSFile(file).Check(); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
+		t.Error(err)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

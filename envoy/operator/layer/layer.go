@@ -47,6 +47,9 @@ func CheckRemoval(path string, c Change) error {
 	return fmt.Errorf("%s does not exist, so no key can be taken out of it; is it the path that Envoy's layer has?", path)
 }
 
+// maxKey leaves room for ".reason" in a file's name, which has at most 255 bytes.
+const maxKey = 255 - len(".reason")
+
 // CheckKey refuses what can't be a file's name, and placeholders that were not filled in.
 func CheckKey(key string) error {
 	if strings.ContainsAny(key, "{}") {
@@ -56,6 +59,9 @@ func CheckKey(key string) error {
 		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '.' && c != '_' && c != '-' {
 			return fmt.Errorf("%q has characters other than letters, digits, '_', '-' and '.'", key)
 		}
+	}
+	if len(key) > maxKey {
+		return fmt.Errorf("%.40q… has %d characters, and the name of a file in a disk layer at most %d with .reason behind it", key, len(key), maxKey)
 	}
 	if strings.Trim(key, ".") == "" {
 		return fmt.Errorf("%q is no key", key)

@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -93,6 +95,17 @@ func changed(file string, change Change) ([]byte, error) {
 	if extension != ".yaml" && extension != ".yml" && extension != ".json" {
 		return nil, fmt.Errorf("%s: Envoy tells the format by the name, so it must end in .yaml, .yml or .json", file)
 	}
+	if folder := filepath.Dir(file); !isFolder(folder) {
+		return nil, fmt.Errorf("there is no folder %s; is this the path of Envoy's rtds_layer?", folder)
+	}
+	// Reading a pipe would wait for ever; a link without a target may lead to where nothing is mounted yet.
+	info, err := os.Stat(file)
+	if err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", file)
+	}
+	if target, readlink := os.Readlink(file); readlink == nil && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s is a link to %s, which does not exist; make that first", file, target)
+	}
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		text, err = []byte(emptyRTDS), nil
@@ -100,9 +113,19 @@ func changed(file string, change Change) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var document yaml.Node
-	if err := yaml.Unmarshal(text, &document); err != nil || len(document.Content) != 1 {
+	var document, second yaml.Node
+	reader := yaml.NewDecoder(bytes.NewReader(text))
+	if err := reader.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: is not a DiscoveryResponse with a resource of type %s: %w", file, runtimeType, err)
+	}
+	if len(document.Content) != 1 {
 		return nil, fmt.Errorf("%s: is not a DiscoveryResponse with a resource of type %s", file, runtimeType)
+	}
+	if err := reader.Decode(&second); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: has a second document, which Envoy does not read; remove it", file)
+	}
+	if alias := findAlias(&document); alias != nil {
+		return nil, fmt.Errorf("%s: line %d has an alias, *%s, which a change could break; write it out", file, alias.Line, alias.Value)
 	}
 	layer, err := findLayer(document.Content[0])
 	if err != nil {
@@ -174,23 +197,56 @@ func field(n *yaml.Node, name string) *yaml.Node {
 	return nil
 }
 
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// findAlias returns the first alias, nil if there is none.
+func findAlias(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n
+	}
+	for _, child := range n.Content {
+		if found := findAlias(child); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
 func set(layer *yaml.Node, p Pair) {
-	for i := 0; i+1 < len(layer.Content); i += 2 {
-		if layer.Content[i].Value != p.Key {
-			continue
-		}
-		if p.Value == "" {
-			layer.Content = append(layer.Content[:i], layer.Content[i+2:]...)
-		} else {
-			layer.Content[i+1] = scalar(p.Value)
-		}
+	if replaceKey(layer, p.Key, p.Value) || p.Value == "" {
 		return
 	}
-	if p.Value != "" {
-		layer.Style &^= yaml.FlowStyle
-		// The tag makes it a text, in quotes if need be: 123 and true can be keys.
-		layer.Content = append(layer.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: p.Key}, scalar(p.Value))
+	layer.Style &^= yaml.FlowStyle
+	// The tag makes it a text, in quotes if need be: 123 and true can be keys.
+	layer.Content = append(layer.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: p.Key}, scalar(p.Value))
+}
+
+// replaceKey sets a key where it lies, as a.b or as b in an object a, which is the same for Envoy, and reports whether it
+// lies there. What has it a second time is taken out, and without a value all.
+func replaceKey(n *yaml.Node, key, value string) (found bool) {
+	kept := n.Content[:0]
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name, v := n.Content[i], n.Content[i+1]
+		if name.Value == key {
+			if found || value == "" {
+				found = true
+				continue
+			}
+			found, v = true, scalar(value)
+		} else if rest, below := strings.CutPrefix(key, name.Value+"."); below && v.Kind == yaml.MappingNode {
+			set := value
+			if found {
+				set = ""
+			}
+			found = replaceKey(v, rest, set) || found
+		}
+		kept = append(kept, name, v)
 	}
+	n.Content = kept
+	return found
 }
 
 // scalar writes numbers and truth values as such, and everything else as text.
