@@ -124,9 +124,8 @@ func (p *plugin) write(elected bool) {
 		return
 	}
 	host.Increment(p.metrics.snapshotWrites)
-	if p.monitor.Written() {
-		p.metrics.publish(p.monitor.Record, r.WrittenAt)
-	}
+	p.monitor.Written()
+	p.metrics.publish(r, r.WrittenAt)
 }
 
 func (p *plugin) send(start monitor.Start) {

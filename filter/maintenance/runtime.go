@@ -53,11 +53,20 @@ func (r *Reader) Read(document []byte) ([]Entry, error) {
 	out := make([]Entry, r.count)
 	for w := entries.Walk(); w.Next(); {
 		key, _ := w.Name.Text()
-		if i, isValue := r.values[key]; isValue {
-			out[i].Set, out[i].Value = true, text(w.Value)
+		i, isValue := r.values[key]
+		j, isReason := r.reason[key]
+		if !isValue && !isReason {
+			continue
 		}
-		if i, isReason := r.reason[key]; isReason {
-			out[i].Reason = text(w.Value)
+		value := w.Value.Member("final_value")
+		if value == "" {
+			return nil, errShape // Envoy never writes it, and what it would mean is not known
+		}
+		if isValue {
+			out[i].Set, out[i].Value = true, text(value)
+		}
+		if isReason {
+			out[j].Reason = text(value)
 		}
 	}
 	return out, nil
@@ -65,11 +74,7 @@ func (r *Reader) Read(document []byte) ([]Entry, error) {
 
 // text returns a copy, so that the document is not kept in memory. Where there is no text, which Envoy never writes, it is
 // the JSON that stands in its place: that a key cannot be read does not make it empty, which would be off.
-func text(entry json.Value) string {
-	value := entry.Member("final_value")
-	if value == "" {
-		value = entry
-	}
+func text(value json.Value) string {
 	s, _ := value.Text()
 	if value.Kind() != json.String {
 		s = string(value)

@@ -35,8 +35,8 @@ func TestRead(t *testing.T) {
 			[]Entry{{}, {Reason: strings.Repeat("y", 253) + "…"}}},
 		{"between characters", `{"entries":{"a":{"final_value":"` + strings.Repeat("é", 200) + `"}}}`,
 			[]Entry{{Set: true, Value: strings.Repeat("é", 126) + "…"}, {}}},
-		{"what is no text", `{"entries":{"a":{"final_value":5},"b":[]}}`, []Entry{{Set: true, Value: "5"}, {Set: true, Value: "[]"}}},
-		{"null", `{"entries":{"a":{"final_value":null},"b":null}}`, []Entry{{Set: true, Value: "null"}, {Set: true, Value: "null"}}},
+		{"what is no text", `{"entries":{"a":{"final_value":5},"b":{"final_value":[]}}}`, []Entry{{Set: true, Value: "5"}, {Set: true, Value: "[]"}}},
+		{"null", `{"entries":{"a":{"final_value":null}}}`, []Entry{{Set: true, Value: "null"}, {}}},
 	} {
 		got, err := NewReader([]string{"a", "b"}).Read([]byte(test.document))
 		if err != nil || !reflect.DeepEqual(got, test.want) {
@@ -77,7 +77,8 @@ func TestReadRefuses(t *testing.T) {
 	for _, document := range []string{
 		"", " ", "null", "[]", "{}", `"entries"`, "42", "upstream connect error", "<html>", "LIVE\n",
 		`{"entries":null}`, `{"entries":[]}`, `{"entries":"a"}`, `{"layers":[]}`,
-		`{"entries":{"a":{"final_value":"true"}`, // cut off
+		`{"entries":{"a":{"final_value":"true"}`,                                                                // cut off
+		`{"entries":{"a":{}}}`, `{"entries":{"a":""}}`, `{"entries":{"a":null}}`, `{"entries":{"a.reason":[]}}`, // keys without a value
 	} {
 		if got, err := NewReader([]string{"a"}).Read([]byte(document)); err == nil {
 			t.Errorf("%q was read as %+v", document, got)

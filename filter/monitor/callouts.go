@@ -115,9 +115,11 @@ func (m *Monitor) failed(c Callout, outcome snapshot.Outcome, why string) {
 	m.unread(c, outcome, 0, why)
 }
 
-// elapsed is how long the callout has taken by now.
+// elapsed is how long the callout has taken by now, at most its timeout. If the process stood still meanwhile, Envoy did
+// no work for it: it must neither put the next poll off nor make a reading count for longer.
 func (m *Monitor) elapsed(c Callout) duration.Duration {
-	return duration.Duration(m.clock.Monotonic() - m.flights[c].began)
+	f := &m.flights[c]
+	return min(duration.Duration(m.clock.Monotonic()-f.began), f.timeout)
 }
 
 // found notes a result.

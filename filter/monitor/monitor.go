@@ -80,7 +80,7 @@ func (m *Monitor) takeOver(last *snapshot.Finding, interval, timeout duration.Du
 		f.due = last.StartedAt + int64(interval)
 	}
 	if m.isRuntime(Callout(len(m.flights))) {
-		f.rest(last.At, last.Took())
+		f.rest(last.At, min(last.Took(), timeout))
 	}
 	m.flights = append(m.flights, f)
 }
@@ -148,9 +148,5 @@ func (m *Monitor) WriteDue() bool {
 	return m.changed || m.clock.Monotonic()-m.Record.WrittenAt >= int64(Heartbeat)
 }
 
-// Written notes that the record was stored. changed reports whether more than its times had changed, so that what is
-// derived from it has to be told anew.
-func (m *Monitor) Written() (changed bool) {
-	changed, m.changed = m.changed, false
-	return changed
-}
+// Written notes that the record was stored.
+func (m *Monitor) Written() { m.changed = false }

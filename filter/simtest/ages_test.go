@@ -336,3 +336,26 @@ func TestMaintenanceIsToldOnceThroughLeaderChanges(t *testing.T) {
 		}
 	}
 }
+
+// TestPauseDuringPoll lets the process stand still while a poll of runtime is under way: that was no work of Envoy's, so it
+// neither puts the next poll off nor lets the reading count for longer.
+func TestPauseDuringPoll(t *testing.T) {
+	t.Parallel()
+	s := newReady(t, strings.Replace(watchdog, `"envoy_admin"}`, `"envoy_admin", "on_stale": "fail"}`, 1), hostsim.Workers(2))
+	s.SetLatency("envoy_admin", 20*time.Millisecond)
+	polls := func() (n int) {
+		for _, r := range s.UpstreamRequests("envoy_admin") {
+			if strings.HasPrefix(r.Path(), "/runtime") {
+				n++
+			}
+		}
+		return n
+	}
+	for before := polls(); polls() == before; {
+		s.Advance(5 * time.Millisecond)
+	}
+	s.JumpMonotonic(5 * time.Minute)
+	s.Admin().SetRuntime("maintenance", "true")
+	s.Advance(45 * time.Second) // twenty times the timeout, and what a tick is late
+	s.wantMaintenance()
+}
