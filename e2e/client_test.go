@@ -42,8 +42,7 @@ type client struct {
 func from(source string, to string) client { return client{to, source} }
 
 func (c client) dial() (net.Conn, error) {
-	d := net.Dialer{Timeout: 10 * time.Second, LocalAddr: &net.TCPAddr{IP: net.ParseIP(c.source)}}
-	return d.Dial("tcp", c.target)
+	return envoytest.DialerFrom(c.source, 10*time.Second).Dial("tcp", c.target)
 }
 
 // raw sends text and reads one response to a request of the method.

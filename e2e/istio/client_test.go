@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"sync"
@@ -29,7 +28,7 @@ type client struct {
 
 // newClient returns a client that opens a connection for each request, or keeps its connections.
 func newClient(t testing.TB, source, target string, keepAlive bool) *client {
-	dialer := net.Dialer{Timeout: envoytest.Limit, LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
+	dialer := envoytest.DialerFrom(source, envoytest.Limit)
 	transport := &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: !keepAlive, DisableCompression: true}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &client{&http.Client{Transport: transport, Timeout: envoytest.Limit}, target}

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -61,8 +60,7 @@ func TestPeerOfTheConnection(t *testing.T) {
 		{"127.0.0.1", "203.0.113.9", 200, "OK"},
 		{"127.0.0.2", "127.0.0.1", 200, "app " + check}, // untrusted: on to the application
 	} {
-		dialer := net.Dialer{Timeout: envoytest.Limit, LocalAddr: &net.TCPAddr{IP: net.ParseIP(test.source)}}
-		connection, err := dialer.Dial("tcp", i.listen)
+		connection, err := envoytest.DialerFrom(test.source, envoytest.Limit).Dial("tcp", i.listen)
 		if err != nil {
 			t.Fatal(err)
 		}

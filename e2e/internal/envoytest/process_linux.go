@@ -4,6 +4,8 @@ import (
 	"os/exec"
 	"runtime"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // start starts the command so that it cannot outlive the tests, not even when they are killed or run into their
@@ -31,4 +33,16 @@ func start(cmd *exec.Cmd) (exited <-chan struct{}, err error) {
 // would not end what make started.
 func asTerminal() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+}
+
+// portWhenConnected lets the kernel choose a connection's port when it knows where the connection leads. Chosen before, it
+// would have to be free of all that were closed in the last minute, of which there may be thousands.
+func portWhenConnected(_, _ string, c syscall.RawConn) error {
+	var err error
+	if failed := c.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	}); failed != nil {
+		return failed
+	}
+	return err
 }
