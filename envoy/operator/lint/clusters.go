@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/operator/document"
+	"github.com/healthgate/healthgate/envoy/operator/dump"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -70,7 +71,7 @@ func probed(v any) []string {
 		if is && v["endpoints"] != nil {
 			var out []string
 			for _, p := range probes {
-				name, _ := at(p, "cluster").(string)
+				name, _ := dump.At(p, "cluster").(string)
 				out = append(out, name)
 			}
 			return out
@@ -117,10 +118,10 @@ func (c *cluster) faults() []string {
 	default:
 		say("has a panic threshold of %g%%: when fewer hosts are left, those that are out are probed, too", threshold)
 	}
-	thresholds, _ := at(c.settings, "circuit_breakers", "thresholds").([]any)
+	thresholds, _ := dump.At(c.settings, "circuit_breakers", "thresholds").([]any)
 	for _, v := range thresholds {
 		for _, limit := range []string{"max_requests", "max_pending_requests"} {
-			if n, is := number(at(v, limit)); is && n < math.MaxUint32 { // Istio writes this for none
+			if n, is := number(dump.At(v, limit)); is && n < math.MaxUint32 { // Istio writes this for none
 				say("has a circuit breaker, %s %.f: what is above it fails, and so may probes", limit, n)
 			}
 		}
@@ -138,54 +139,43 @@ func (c *cluster) faults() []string {
 
 // panicThreshold returns a percentage. A dump leaves a 0 out of its message.
 func (c *cluster) panicThreshold() float64 {
-	threshold := at(c.settings, "common_lb_config", "healthy_panic_threshold")
+	threshold := dump.At(c.settings, "common_lb_config", "healthy_panic_threshold")
 	if threshold == nil {
 		return 50
 	}
-	percent, _ := number(at(threshold, "value"))
+	percent, _ := number(dump.At(threshold, "value"))
 	return percent
 }
 
 // survey finds the clusters of a configuration, by name, with their hosts and whether a route leads to them.
 func survey(envoy any) map[string]*cluster {
 	found, hosts, routed := map[string]*cluster{}, map[string]int{}, map[string]bool{}
-	var walk func(v any)
-	walk = func(v any) {
-		switch v := v.(type) {
-		case []any:
-			for _, child := range v {
-				walk(child)
+	dump.Each(envoy, func(v map[string]any) bool {
+		if name, is := v["name"].(string); is && isCluster(v) {
+			found[name] = &cluster{settings: v}
+		}
+		if name, is := v["cluster_name"].(string); is {
+			n := 0
+			places, _ := v["endpoints"].([]any)
+			for _, place := range places {
+				list, _ := dump.At(place, "lb_endpoints").([]any)
+				n += len(list)
 			}
-		case map[string]any:
-			if name, is := v["name"].(string); is && isCluster(v) {
-				found[name] = &cluster{settings: v}
-			}
-			if name, is := v["cluster_name"].(string); is {
-				n := 0
-				places, _ := v["endpoints"].([]any)
-				for _, place := range places {
-					list, _ := at(place, "lb_endpoints").([]any)
-					n += len(list)
-				}
-				hosts[name] = max(hosts[name], n) // a dump tells it again, with what names stand for
-			}
-			if name, is := at(v, "route", "cluster").(string); is {
+			hosts[name] = max(hosts[name], n) // a dump tells it again, with what names stand for
+		}
+		if name, is := dump.At(v, "route", "cluster").(string); is {
+			routed[name] = true
+		}
+		several, _ := dump.At(v, "route", "weighted_clusters", "clusters").([]any)
+		for _, one := range several {
+			if name, is := dump.At(one, "name").(string); is {
 				routed[name] = true
 			}
-			several, _ := at(v, "route", "weighted_clusters", "clusters").([]any)
-			for _, one := range several {
-				if name, is := at(one, "name").(string); is {
-					routed[name] = true
-				}
-			}
-			for _, child := range v {
-				walk(child)
-			}
 		}
-	}
-	walk(envoy)
+		return true
+	})
 	for name, c := range found {
-		service, is := at(c.settings, "eds_cluster_config", "service_name").(string)
+		service, is := dump.At(c.settings, "eds_cluster_config", "service_name").(string)
 		if !is {
 			service = name
 		}
@@ -208,12 +198,4 @@ func number(v any) (float64, bool) {
 	}
 	n, is := v.(float64)
 	return n, is
-}
-
-func at(v any, path ...string) any {
-	for _, name := range path {
-		object, _ := v.(map[string]any)
-		v = object[name]
-	}
-	return v
 }

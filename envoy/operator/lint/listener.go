@@ -3,6 +3,7 @@ package lint
 import (
 	"strings"
 
+	"github.com/healthgate/healthgate/envoy/operator/dump"
 	"github.com/healthgate/healthgate/filter/config"
 )
 
@@ -16,14 +17,14 @@ type ListenerWarning struct {
 // holds.
 func Listener(listener any, c *config.Config) []ListenerWarning {
 	stated := false
-	filters, _ := at(listener, "listener_filters").([]any)
+	filters, _ := dump.At(listener, "listener_filters").([]any)
 	for _, f := range filters {
-		kind, _ := at(f, "typed_config", "@type").(string)
+		kind, _ := dump.At(f, "typed_config", "@type").(string)
 		stated = stated || strings.HasSuffix(kind, ".proxy_protocol.v3.ProxyProtocol")
 	}
 	fields, _ := listener.(map[string]any)
 	_, internal := fields["internal_listener"]
-	pipe := at(listener, "address", "pipe") != nil
+	pipe := dump.At(listener, "address", "pipe") != nil
 	var out []ListenerWarning
 	for i := range c.Endpoints {
 		t := &c.Endpoints[i].Trusted

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/healthgate/healthgate/envoy/operator/dump"
 	"github.com/healthgate/healthgate/filter/config"
 )
 
@@ -110,34 +111,23 @@ func (p *plugin) statusURL(adminHost string) (url, host string) {
 
 // shut returns the paths of endpoints for which no route enables a plugin that is disabled elsewhere. It finds none where
 // something else than a route for one path enables the plugin.
-func (p *plugin) shut(dump any) []string {
+func (p *plugin) shut(envoy any) []string {
 	if p.byRoute == "" {
 		return nil
 	}
 	enabled, wide := map[string]bool{}, false
-	var walk func(v any)
-	walk = func(v any) {
-		switch v := v.(type) {
-		case []any:
-			for _, child := range v {
-				walk(child)
-			}
-		case map[string]any:
-			enable, is := at(v, "typed_per_filter_config", p.byRoute).(map[string]any)
-			path, exact := at(v, "match", "path").(string)
-			switch {
-			case !is || enable["disabled"] == true:
-			case !exact:
-				wide = true
-			case at(v, "match", "runtime_fraction") == nil:
-				enabled[path] = true
-			}
-			for _, child := range v {
-				walk(child)
-			}
+	dump.Each(envoy, func(v map[string]any) bool {
+		enable, is := dump.At(v, "typed_per_filter_config", p.byRoute).(map[string]any)
+		path, exact := dump.At(v, "match", "path").(string)
+		switch {
+		case !is || enable["disabled"] == true:
+		case !exact:
+			wide = true
+		case dump.At(v, "match", "runtime_fraction") == nil:
+			enabled[path] = true
 		}
-	}
-	walk(dump)
+		return true
+	})
 	var out []string
 	for _, e := range p.config.Endpoints {
 		for _, path := range e.Paths {
@@ -158,38 +148,19 @@ type routeSwitch struct {
 }
 
 // findRoutes finds every maintenance route in the document of /config_dump.
-func findRoutes(dump any) []routeSwitch {
+func findRoutes(envoy any) []routeSwitch {
 	var out []routeSwitch
-	var walk func(v any)
-	walk = func(v any) {
-		switch v := v.(type) {
-		case []any:
-			for _, child := range v {
-				walk(child)
-			}
-		case map[string]any:
-			on, _ := at(v, "metadata", "filter_metadata", "healthgate", "maintenance").(bool)
-			key, _ := at(v, "match", "runtime_fraction", "runtime_key").(string)
-			path, _ := at(v, "match", "path").(string)
-			if on && key != "" && path != "" {
-				numerator, _ := at(v, "match", "runtime_fraction", "default_value", "numerator").(float64)
-				scale := map[any]float64{"TEN_THOUSAND": 1e4, "MILLION": 1e6}[at(v, "match", "runtime_fraction", "default_value", "denominator")]
-				out = append(out, routeSwitch{key, path, numerator, max(scale, 100)})
-				return
-			}
-			for _, child := range v {
-				walk(child)
-			}
+	dump.Each(envoy, func(v map[string]any) bool {
+		on, _ := dump.At(v, "metadata", "filter_metadata", "healthgate", "maintenance").(bool)
+		key, _ := dump.At(v, "match", "runtime_fraction", "runtime_key").(string)
+		path, _ := dump.At(v, "match", "path").(string)
+		if on && key != "" && path != "" {
+			numerator, _ := dump.At(v, "match", "runtime_fraction", "default_value", "numerator").(float64)
+			scale := map[any]float64{"TEN_THOUSAND": 1e4, "MILLION": 1e6}[dump.At(v, "match", "runtime_fraction", "default_value", "denominator")]
+			out = append(out, routeSwitch{key, path, numerator, max(scale, 100)})
+			return false
 		}
-	}
-	walk(dump)
+		return true
+	})
 	return out
-}
-
-func at(v any, path ...string) any {
-	for _, name := range path {
-		object, _ := v.(map[string]any)
-		v = object[name]
-	}
-	return v
 }
