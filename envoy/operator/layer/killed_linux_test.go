@@ -72,16 +72,22 @@ func command(t *testing.T, how, path, key string) *exec.Cmd {
 // eachKind runs a test on a disk layer and on an RTDS file, which hold the keys k=1, other=7 and, on disk, one that
 // only its owner may read.
 func eachKind(t *testing.T, run func(t *testing.T, path string)) {
+	t.Helper()
+	eachKindIn(t, (*testing.T).TempDir, run)
+}
+
+// eachKindIn is eachKind with its layers in folders that newFolder makes.
+func eachKindIn(t *testing.T, newFolder func(*testing.T) string, run func(t *testing.T, path string)) {
 	t.Parallel()
 	t.Run("disk", func(t *testing.T) {
 		t.Parallel()
-		dir := t.TempDir()
+		dir := newFolder(t)
 		tree(t, dir, map[string]string{"current.a/k": "1", "current.a/other": "7", "current.a/secret@600": "s", "current": "-> current.a"})
 		run(t, filepath.Join(dir, "current"))
 	})
 	t.Run("RTDS", func(t *testing.T) {
 		t.Parallel()
-		file := filepath.Join(t.TempDir(), "rtds.yaml")
+		file := filepath.Join(newFolder(t), "rtds.yaml")
 		if err := RTDSFile(file).Apply(t.Context(), Change{{"k", "1"}, {"other", "7"}}); err != nil {
 			t.Fatal(err)
 		}
@@ -236,7 +242,7 @@ func TestRTDSKeepsModeAndLink(t *testing.T) {
 // The owner who is not root keeps the group by which Envoy reads, and can change a layer with folders that nobody may
 // write to. Only root can play him: everybody else is himself, in his own group.
 func TestAsOwner(t *testing.T) {
-	eachKind(t, func(t *testing.T, path string) {
+	eachKindIn(t, sharedFolder, func(t *testing.T, path string) {
 		uid, gid := os.Getuid(), os.Getgid()
 		if uid == 0 {
 			uid, gid = 65534, 12345
@@ -244,20 +250,17 @@ func TestAsOwner(t *testing.T) {
 		folder := filepath.Dir(path)
 		tree(t, folder, map[string]string{"current.a/closed/x": "1"})
 		must(t, os.Chmod(filepath.Join(folder, "current.a", "closed"), 0o555))
-		must(t, os.Chmod(filepath.Dir(folder), 0o755))
 		must(t, filepath.WalkDir(folder, func(p string, _ fs.DirEntry, err error) error {
 			if err == nil {
 				err = os.Lchown(p, uid, gid)
 			}
 			return err
 		}))
-		t.Cleanup(func() { _ = removeAll(folder) })
 		program := filepath.Join(folder, "program") // where another user may run it
 		binary, err := os.ReadFile(os.Args[0])
 		must(t, err)
 		must(t, os.WriteFile(program, binary, 0o755))
 		must(t, os.Chmod(program, 0o755))
-		must(t, os.Chmod(filepath.Dir(filepath.Dir(folder)), 0o755))
 		for range 4 {
 			cmd := command(t, "once", path, "new")
 			cmd.Path = program
@@ -274,6 +277,16 @@ func TestAsOwner(t *testing.T) {
 			}
 		}
 	})
+}
+
+// sharedFolder is a folder that every user can enter. t.TempDir need not be one: TMPDIR may be closed to others.
+func sharedFolder(t *testing.T) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("/tmp", "healthgate-layer-")
+	must(t, err)
+	t.Cleanup(func() { must(t, removeAll(folder)) })
+	must(t, os.Chmod(folder, 0o755))
+	return folder
 }
 
 func TestRTDSFileIsNoPipe(t *testing.T) {
