@@ -28,7 +28,7 @@ FILTER_SOURCES := $(shell find filter -type f ! -name '*_test.go') go.mod go.sum
 # What these packages do is done once, when a configuration is read or the status page is asked for. To inline calls in
 # them makes the module 50 kB larger and nothing faster.
 FILTER_BUILD = GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildvcs=false -ldflags="-s -w $(STAMP)" -buildmode=c-shared \
-	$(foreach package,config rfc3339 status,-gcflags=github.com/healthgate/healthgate/filter/$(package)=-l)
+	$(foreach package,config lean/rfc3339 status,-gcflags=github.com/healthgate/healthgate/filter/$(package)=-l)
 
 # custommalloc keeps TinyGo from exporting malloc, which Envoy would prefer to proxy_on_memory_allocate: TinyGo's malloc
 # pins every buffer in a map that nothing ever empties. The plugin has no goroutines, so it needs no scheduler.

@@ -5,8 +5,8 @@ package main
 import (
 	"strconv"
 
-	"github.com/healthgate/healthgate/filter/duration"
 	"github.com/healthgate/healthgate/filter/host"
+	"github.com/healthgate/healthgate/filter/lean/duration"
 	"github.com/healthgate/healthgate/filter/lease"
 	"github.com/healthgate/healthgate/filter/monitor"
 	"github.com/healthgate/healthgate/filter/snapshot"

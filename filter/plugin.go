@@ -6,8 +6,8 @@ import (
 	"strconv"
 
 	"github.com/healthgate/healthgate/filter/config"
-	"github.com/healthgate/healthgate/filter/duration"
 	"github.com/healthgate/healthgate/filter/host"
+	"github.com/healthgate/healthgate/filter/lean/duration"
 	"github.com/healthgate/healthgate/filter/lease"
 	"github.com/healthgate/healthgate/filter/match"
 	"github.com/healthgate/healthgate/filter/monitor"

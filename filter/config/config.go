@@ -5,7 +5,7 @@
 package config
 
 import (
-	"github.com/healthgate/healthgate/filter/duration"
+	"github.com/healthgate/healthgate/filter/lean/duration"
 	"github.com/healthgate/healthgate/filter/trust"
 )
 

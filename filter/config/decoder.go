@@ -4,9 +4,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/healthgate/healthgate/filter/ascii"
-	"github.com/healthgate/healthgate/filter/duration"
-	"github.com/healthgate/healthgate/filter/json"
+	"github.com/healthgate/healthgate/filter/lean/ascii"
+	"github.com/healthgate/healthgate/filter/lean/duration"
+	"github.com/healthgate/healthgate/filter/lean/json"
 )
 
 // Error is a mistake in a configuration: its place in the JSON document, and what is wrong there.

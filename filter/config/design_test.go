@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/healthgate/healthgate/filter/duration"
+	"github.com/healthgate/healthgate/filter/lean/duration"
 )
 
 // example is a configuration with every field there is.

@@ -4,8 +4,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/healthgate/healthgate/filter/ascii"
-	"github.com/healthgate/healthgate/filter/json"
+	"github.com/healthgate/healthgate/filter/lean/ascii"
+	"github.com/healthgate/healthgate/filter/lean/json"
 	"github.com/healthgate/healthgate/filter/trust"
 )
 

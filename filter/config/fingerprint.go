@@ -3,7 +3,7 @@ package config
 import (
 	"strconv"
 
-	"github.com/healthgate/healthgate/filter/duration"
+	"github.com/healthgate/healthgate/filter/lean/duration"
 )
 
 // fingerprint hashes the parts of the configuration that decide what is in the shared record. Replies, paths and

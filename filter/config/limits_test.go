@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/healthgate/healthgate/filter/duration"
+	"github.com/healthgate/healthgate/filter/lean/duration"
 )
 
 // many is a configuration with as many probes and endpoints.

@@ -4,8 +4,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/healthgate/healthgate/filter/duration"
-	"github.com/healthgate/healthgate/filter/json"
+	"github.com/healthgate/healthgate/filter/lean/duration"
+	"github.com/healthgate/healthgate/filter/lean/json"
 )
 
 // Parse reads a plugin configuration, JSON or a serialized google.protobuf.Struct. The error is an *Error with the place

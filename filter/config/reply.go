@@ -1,8 +1,8 @@
 package config
 
 import (
-	"github.com/healthgate/healthgate/filter/ascii"
-	"github.com/healthgate/healthgate/filter/json"
+	"github.com/healthgate/healthgate/filter/lean/ascii"
+	"github.com/healthgate/healthgate/filter/lean/json"
 )
 
 // local is a local reply with a content-type.

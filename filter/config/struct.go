@@ -5,7 +5,7 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/healthgate/healthgate/filter/json"
+	"github.com/healthgate/healthgate/filter/lean/json"
 )
 
 // Envoy hands a google.protobuf.Struct over in protobuf's wire format (MessageUtil::anyToBytes unwraps only strings

@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/healthgate/healthgate/filter/ascii"
+	"github.com/healthgate/healthgate/filter/lean/ascii"
 	"github.com/healthgate/healthgate/filter/trust"
 )
 

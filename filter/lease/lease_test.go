@@ -4,7 +4,7 @@ import (
 	"math/rand"
 	"testing"
 
-	"github.com/healthgate/healthgate/filter/duration"
+	"github.com/healthgate/healthgate/filter/lean/duration"
 )
 
 // store has Envoy's compare-and-swap: cas 0 overwrites, and an absent key takes any cas.

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/healthgate/healthgate/filter/ascii"
-	"github.com/healthgate/healthgate/filter/json"
+	"github.com/healthgate/healthgate/filter/lean/ascii"
+	"github.com/healthgate/healthgate/filter/lean/json"
 )
 
 // Entry is one runtime key and its reason, as the operator set them.

@@ -6,9 +6,9 @@ import (
 	"math"
 	"strings"
 
-	"github.com/healthgate/healthgate/filter/ascii"
-	"github.com/healthgate/healthgate/filter/duration"
-	"github.com/healthgate/healthgate/filter/rfc3339"
+	"github.com/healthgate/healthgate/filter/lean/ascii"
+	"github.com/healthgate/healthgate/filter/lean/duration"
+	"github.com/healthgate/healthgate/filter/lean/rfc3339"
 )
 
 // Switch is the meaning of a runtime key's value.

@@ -5,8 +5,8 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/healthgate/healthgate/filter/ascii"
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/lean/ascii"
 )
 
 // Request gives the parts of a request that an endpoint may look at.

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/filter/config"
-	"github.com/healthgate/healthgate/filter/duration"
+	"github.com/healthgate/healthgate/filter/lean/duration"
 )
 
 type world struct {

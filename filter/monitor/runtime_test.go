@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/healthgate/healthgate/filter/duration"
+	"github.com/healthgate/healthgate/filter/lean/duration"
 	"github.com/healthgate/healthgate/filter/snapshot"
 )
 

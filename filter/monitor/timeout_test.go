@@ -3,7 +3,7 @@ package monitor
 import (
 	"testing"
 
-	"github.com/healthgate/healthgate/filter/duration"
+	"github.com/healthgate/healthgate/filter/lean/duration"
 	"github.com/healthgate/healthgate/filter/snapshot"
 )
 

@@ -5,7 +5,7 @@
 package snapshot
 
 import (
-	"github.com/healthgate/healthgate/filter/duration"
+	"github.com/healthgate/healthgate/filter/lean/duration"
 	"github.com/healthgate/healthgate/filter/maintenance"
 )
 

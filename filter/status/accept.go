@@ -3,7 +3,7 @@ package status
 import (
 	"strings"
 
-	"github.com/healthgate/healthgate/filter/ascii"
+	"github.com/healthgate/healthgate/filter/lean/ascii"
 )
 
 // WantsHTML reports whether a request's Accept header (RFC 9110, section 12.5.1) asks for HTML by name, and at least as

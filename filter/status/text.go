@@ -4,8 +4,8 @@ import (
 	"strconv"
 	"unicode/utf8"
 
-	"github.com/healthgate/healthgate/filter/duration"
-	"github.com/healthgate/healthgate/filter/rfc3339"
+	"github.com/healthgate/healthgate/filter/lean/duration"
+	"github.com/healthgate/healthgate/filter/lean/rfc3339"
 )
 
 // age writes a length of time in nanoseconds as people say it, in its two largest units.

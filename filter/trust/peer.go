@@ -1,15 +1,19 @@
 package trust
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/healthgate/healthgate/filter/lean/addr"
+)
 
 // ContainsPeer reports whether a peer's address, as Envoy writes it, is in the set. connection demands that it be the
 // address of a connection; ParsePeer says which are.
 func (s *Set) ContainsPeer(peer string, connection bool) bool {
-	if addr, port, ok := parse4(peer); ok {
-		return (port > 0 || !connection) && s.contains4(addr)
+	if ip, port, ok := addr.Parse4(peer); ok {
+		return (port > 0 || !connection) && s.contains4(ip)
 	}
-	addr, isConnection, ok := ParsePeer(peer)
-	return ok && (isConnection || !connection) && s.Contains(addr)
+	ip, isConnection, ok := ParsePeer(peer)
+	return ok && (isConnection || !connection) && s.Contains(ip)
 }
 
 // ParsePeer reads an address as Envoy writes it: "10.0.0.1:443", "[fd00::1]:443", or, without a port, "10.0.0.1" and
@@ -17,21 +21,21 @@ func (s *Set) ContainsPeer(peer string, connection bool) bool {
 // from X-Forwarded-For port 0, which no peer has, while an address without a port says nothing of its origin and is
 // not one either. ok is false for anything else, such as the path of a Unix socket. A zone, which no CIDR has, is
 // dropped.
-func ParsePeer(s string) (addr Addr, connection, ok bool) {
+func ParsePeer(s string) (ip addr.Addr, connection, ok bool) {
 	if colon := strings.LastIndexByte(s, ':'); colon > 0 {
-		ip := s[:colon]
-		bracketed := ip[0] == '[' && ip[len(ip)-1] == ']'
+		text := s[:colon]
+		bracketed := text[0] == '[' && text[len(text)-1] == ']'
 		if bracketed {
-			ip = ip[1 : len(ip)-1]
+			text = text[1 : len(text)-1]
 		}
 		if port, ok := parsePort(s[colon+1:]); ok {
-			if addr, is6, _, ok := parseAddr(ip); ok && is6 == bracketed {
-				return addr, port != 0, true
+			if ip, is6, _, ok := addr.Parse(text); ok && is6 == bracketed {
+				return ip, port != 0, true
 			}
 		}
 	}
-	addr, _, _, ok = parseAddr(s)
-	return addr, false, ok
+	ip, _, _, ok = addr.Parse(s)
+	return ip, false, ok
 }
 
 // IsForwarded reports whether Envoy derived a peer's address from a header.
@@ -40,11 +44,11 @@ func IsForwarded(peer string) bool { return strings.HasSuffix(peer, ":0") }
 // IsOwnEntry reports whether an X-Forwarded-For is the peer's own address and nothing more: that is what Envoy makes of a
 // request without one when it uses the remote address.
 func IsOwnEntry(forwardedFor, peer string) bool {
-	ip := peer[:max(0, strings.LastIndexByte(peer, ':'))]
-	if strings.HasPrefix(ip, "[") {
-		ip = ip[1 : len(ip)-1]
+	text := peer[:max(0, strings.LastIndexByte(peer, ':'))]
+	if strings.HasPrefix(text, "[") {
+		text = text[1 : len(text)-1]
 	}
-	return ip != "" && ip == forwardedFor
+	return text != "" && text == forwardedFor
 }
 
 // Origin is where a connection without an address comes from.

@@ -4,6 +4,8 @@ package trust
 import (
 	"sort"
 	"strings"
+
+	"github.com/healthgate/healthgate/filter/lean/addr"
 )
 
 // Set is a set of addresses given as CIDRs. Its look-up time grows with the logarithm of the number of CIDRs.
@@ -16,7 +18,7 @@ type Set struct {
 type range4 struct{ first, last uint32 }
 
 // CIDR is a network.
-type CIDR struct{ first, last Addr }
+type CIDR struct{ first, last addr.Addr }
 
 // ParseCIDR reads "10.0.0.0/8", "fd00::/8", or a bare address as a range of one. Host bits below the prefix are
 // refused, because they usually are a slip: "10.0.0.1/8" may have been meant as one address.
@@ -26,7 +28,7 @@ func ParseCIDR(s string) (CIDR, bool) {
 	if slash >= 0 {
 		text = s[:slash]
 	}
-	addr, is6, zone, ok := parseAddr(text)
+	ip, is6, zone, ok := addr.Parse(text)
 	if !ok || zone {
 		return CIDR{}, false
 	}
@@ -38,12 +40,12 @@ func ParseCIDR(s string) (CIDR, bool) {
 		if !is6 {
 			bits += 96
 		}
-		if bits > 128 || addr.is4() && bits < 96 {
+		if bits > 128 || ip.Is4() && bits < 96 {
 			return CIDR{}, false
 		}
 	}
-	host := Addr{}.last(bits)
-	return CIDR{addr, addr.last(bits)}, addr.high&host.high == 0 && addr.low&host.low == 0
+	host := addr.Addr{}.Last(bits)
+	return CIDR{ip, ip.Last(bits)}, ip.High&host.High == 0 && ip.Low&host.Low == 0
 }
 
 // parseBits reads the length of a prefix. As in net/netip it has no sign and no zero in front.
@@ -56,7 +58,7 @@ func parseBits(s string) (bits int, ok bool) {
 func NewSet(cidrs []CIDR) *Set {
 	var v4, v6 []CIDR
 	for _, c := range cidrs {
-		if c.first.is4() {
+		if c.first.Is4() {
 			v4 = append(v4, c)
 		} else {
 			v6 = append(v6, c)
@@ -64,7 +66,7 @@ func NewSet(cidrs []CIDR) *Set {
 	}
 	set := &Set{ranges6: merge(v6)}
 	for _, c := range merge(v4) {
-		set.ranges4 = append(set.ranges4, range4{uint32(c.first.low), uint32(c.last.low)})
+		set.ranges4 = append(set.ranges4, range4{uint32(c.first.Low), uint32(c.last.Low)})
 	}
 	return set
 }
@@ -76,7 +78,7 @@ func merge(cidrs []CIDR) []CIDR {
 	// one before also ends there.
 	merged := cidrs[:0]
 	for _, c := range cidrs {
-		if n := len(merged); n == 0 || merged[n-1].last.less(c.first) {
+		if n := len(merged); n == 0 || merged[n-1].last.Less(c.first) {
 			merged = append(merged, c)
 		}
 	}
@@ -89,34 +91,34 @@ type byStart []CIDR
 func (c byStart) Len() int      { return len(c) }
 func (c byStart) Swap(i, j int) { c[i], c[j] = c[j], c[i] }
 func (c byStart) Less(i, j int) bool {
-	return c[i].first.less(c[j].first) || c[i].first == c[j].first && c[j].last.less(c[i].last)
+	return c[i].first.Less(c[j].first) || c[i].first == c[j].first && c[j].last.Less(c[i].last)
 }
 
 // Contains reports whether the address is in the set.
-func (s *Set) Contains(addr Addr) bool {
-	if addr.is4() {
-		return s.contains4(uint32(addr.low))
+func (s *Set) Contains(ip addr.Addr) bool {
+	if ip.Is4() {
+		return s.contains4(uint32(ip.Low))
 	}
 	// sort.Search would do, here and below, but TinyGo allocates what its closure refers to.
 	from, after := 0, len(s.ranges6)
 	for from < after {
-		if i := (from + after) / 2; addr.less(s.ranges6[i].first) {
+		if i := (from + after) / 2; ip.Less(s.ranges6[i].first) {
 			after = i
 		} else {
 			from = i + 1
 		}
 	}
-	return after > 0 && !s.ranges6[after-1].last.less(addr)
+	return after > 0 && !s.ranges6[after-1].last.Less(ip)
 }
 
-func (s *Set) contains4(addr uint32) bool {
+func (s *Set) contains4(ip uint32) bool {
 	from, after := 0, len(s.ranges4)
 	for from < after {
-		if i := (from + after) / 2; addr < s.ranges4[i].first {
+		if i := (from + after) / 2; ip < s.ranges4[i].first {
 			after = i
 		} else {
 			from = i + 1
 		}
 	}
-	return after > 0 && addr <= s.ranges4[after-1].last
+	return after > 0 && ip <= s.ranges4[after-1].last
 }

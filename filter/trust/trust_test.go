@@ -6,12 +6,14 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/healthgate/healthgate/filter/lean/addr"
 )
 
 // of is what the package makes of an address that net/netip read.
-func of(a netip.Addr) Addr {
+func of(a netip.Addr) addr.Addr {
 	b := a.As16()
-	return Addr{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
+	return addr.Addr{High: binary.BigEndian.Uint64(b[:8]), Low: binary.BigEndian.Uint64(b[8:])}
 }
 
 // network is of for a prefix.
@@ -20,7 +22,7 @@ func network(p netip.Prefix) CIDR {
 	if p.Addr().Is4() {
 		bits += 96
 	}
-	return CIDR{of(p.Addr()), of(p.Addr()).last(bits)}
+	return CIDR{of(p.Addr()), of(p.Addr()).Last(bits)}
 }
 
 func networks(prefixes []netip.Prefix) (out []CIDR) {
@@ -31,10 +33,10 @@ func networks(prefixes []netip.Prefix) (out []CIDR) {
 }
 
 // back is the inverse of of.
-func back(a Addr) netip.Addr {
+func back(a addr.Addr) netip.Addr {
 	var b [16]byte
-	binary.BigEndian.PutUint64(b[:8], a.high)
-	binary.BigEndian.PutUint64(b[8:], a.low)
+	binary.BigEndian.PutUint64(b[:8], a.High)
+	binary.BigEndian.PutUint64(b[8:], a.Low)
 	return netip.AddrFrom16(b).Unmap()
 }
 
@@ -69,11 +71,11 @@ func TestParsePeer(t *testing.T) {
 		{"[fd00::1]", "", false}, {"[10.0.0.1]:443", "", false}, {"10.0.0.1:443\x00", "", false},
 		{"10.0.0.0/8", "", false},
 	} {
-		addr, connection, ok := ParsePeer(test.text)
+		ip, connection, ok := ParsePeer(test.text)
 		if ok != (test.addr != "") {
 			t.Errorf("%q: ok is %t", test.text, ok)
-		} else if ok && (addr != of(netip.MustParseAddr(test.addr)) || connection != test.connection) {
-			t.Errorf("%q: %v, connection %t; want %s, %t", test.text, addr, connection, test.addr, test.connection)
+		} else if ok && (ip != of(netip.MustParseAddr(test.addr)) || connection != test.connection) {
+			t.Errorf("%q: %v, connection %t; want %s, %t", test.text, ip, connection, test.addr, test.connection)
 		}
 		if !ok && connection {
 			t.Errorf("%q is no address, yet a connection's", test.text)
@@ -87,17 +89,17 @@ func FuzzParsePeer(f *testing.F) {
 	}
 	everyone := NewSet(networks([]netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}))
 	f.Fuzz(func(t *testing.T, s string) {
-		addr, connection, ok := ParsePeer(s)
+		ip, connection, ok := ParsePeer(s)
 		if everyone.ContainsPeer(s, false) != ok || everyone.ContainsPeer(s, true) != (ok && connection) {
 			t.Errorf("%q: ContainsPeer disagrees with ParsePeer: connection %t, ok %t", s, connection, ok)
 		}
-		if number, port, ok4 := parse4(s); ok4 && (!ok || addr != addr4(number) || connection != (port > 0)) {
-			t.Errorf("%q: %08x, port %d; ParsePeer says %v, ok %t", s, number, port, addr, ok)
+		if number, port, ok4 := addr.Parse4(s); ok4 && (!ok || ip != addr.From4(number) || connection != (port > 0)) {
+			t.Errorf("%q: %08x, port %d; ParsePeer says %v, ok %t", s, number, port, ip, ok)
 		}
-		if ap, err := netip.ParseAddrPort(s); err == nil && (!ok || addr != of(ap.Addr()) || connection != (ap.Port() != 0)) {
-			t.Errorf("%q: %v, connection %t, ok %t; net/netip says %v", s, addr, connection, ok, ap)
-		} else if bare, notBare := netip.ParseAddr(s); err != nil && (connection || ok != (notBare == nil) || ok && addr != of(bare)) {
-			t.Errorf("%q: %v, connection %t, ok %t; to net/netip it is no address with a port: %v", s, addr, connection, ok, err)
+		if ap, err := netip.ParseAddrPort(s); err == nil && (!ok || ip != of(ap.Addr()) || connection != (ap.Port() != 0)) {
+			t.Errorf("%q: %v, connection %t, ok %t; net/netip says %v", s, ip, connection, ok, ap)
+		} else if bare, notBare := netip.ParseAddr(s); err != nil && (connection || ok != (notBare == nil) || ok && ip != of(bare)) {
+			t.Errorf("%q: %v, connection %t, ok %t; to net/netip it is no address with a port: %v", s, ip, connection, ok, err)
 		}
 		if !ok {
 			if connection {
@@ -105,42 +107,18 @@ func FuzzParsePeer(f *testing.F) {
 			}
 			return
 		}
-		if !everyone.Contains(addr) {
-			t.Errorf("%q: %v is in neither 0.0.0.0/0 nor ::/0", s, addr)
+		if !everyone.Contains(ip) {
+			t.Errorf("%q: %v is in neither 0.0.0.0/0 nor ::/0", s, ip)
 		}
-		again, isConnection, ok := ParsePeer(netip.AddrPortFrom(back(addr), 1).String())
-		if !ok || !isConnection || again != addr {
-			t.Errorf("%q: %v reads back as %v", s, addr, again)
-		}
-	})
-}
-
-// addresses are seeds for what follows: each form, and each one's near misses.
-var addresses = []string{
-	"1.2.3.4", "1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.04", "1.2.3.", ".1.2.3", "1..2.3", "1.2.3.4:5", "1.2.3.4%x",
-	"::", ":::", "::::", ":", ":1", "1:", "::1", "1::", "1::1", "1::1::1", "1:::1", "::1:", "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7",
-	"1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7:8::", "::1:2:3:4:5:6:7:8", "1:2:3:4::5:6:7:8",
-	"1:2:3:4:5:6:7:", "12345::", "::fffff", "::FfFf", "::g", "::-1", "::1.2.3.4", "::ffff:1.2.3.4", "1:2:3:4:5:6:1.2.3.4",
-	"1:2:3:4:5:1.2.3.4", "1:2:3:4:5:6:7:1.2.3.4", "::1:2:3:4:5:6:1.2.3.4", "1::2:3:4:5:6:1.2.3.4", "1::2:3:4:5:1.2.3.4",
-	"1.2.3.4::", "::1.2.3.4:5", "::1.2.3.400", "::1.2.3", "::1.2.3.4:1", "fe80::1%eth0", "fe80::1%", "%eth0", "fe80::1%a%b",
-	"fe80::1%a:b", "::ffff:1.2.3.4%x", "1%x", "", " ::1", "::1 ", "[::1]", "0::0", "0:0:0:0:0:0:0:0", "00000::", "::00001",
-}
-
-func FuzzParseAddr(f *testing.F) {
-	for _, s := range addresses {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		addr, is6, zone, ok := parseAddr(s)
-		want, err := netip.ParseAddr(s)
-		if ok != (err == nil) || ok && (addr != of(want) || is6 != want.Is6() || zone != (want.Zone() != "")) {
-			t.Errorf("%q: %v, IPv6 %t, zone %t, ok %t; net/netip says %v, %v", s, addr, is6, zone, ok, want, err)
+		again, isConnection, ok := ParsePeer(netip.AddrPortFrom(back(ip), 1).String())
+		if !ok || !isConnection || again != ip {
+			t.Errorf("%q: %v reads back as %v", s, ip, again)
 		}
 	})
 }
 
 func FuzzParseCIDR(f *testing.F) {
-	for _, s := range addresses {
+	for _, s := range []string{"1.2.3.4", "::", "::1", "fe80::1%eth0", "::ffff:1.2.3.4", "::1.2.3.4", "1.2.3", ""} {
 		for _, bits := range []string{"", "/0", "/8", "/32", "/33", "/96", "/95", "/128", "/129", "/08", "/+8", "/-0", "/", "/8/8", "/99999999999999999999"} {
 			f.Add(s + bits)
 		}
@@ -157,21 +135,21 @@ func FuzzParseCIDR(f *testing.F) {
 // likeNetip is ParseCIDR by means of net/netip.
 func likeNetip(s string) (netip.Prefix, bool) {
 	if !strings.Contains(s, "/") {
-		addr, err := netip.ParseAddr(s)
-		if err != nil || addr.Zone() != "" {
+		ip, err := netip.ParseAddr(s)
+		if err != nil || ip.Zone() != "" {
 			return netip.Prefix{}, false
 		}
-		return netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()), true
+		return netip.PrefixFrom(ip.Unmap(), ip.Unmap().BitLen()), true
 	}
 	prefix, err := netip.ParsePrefix(s)
 	if err != nil {
 		return netip.Prefix{}, false
 	}
-	if addr := prefix.Addr(); addr.Is4In6() {
+	if ip := prefix.Addr(); ip.Is4In6() {
 		if prefix.Bits() < 96 {
 			return netip.Prefix{}, false
 		}
-		prefix = netip.PrefixFrom(addr.Unmap(), prefix.Bits()-96)
+		prefix = netip.PrefixFrom(ip.Unmap(), prefix.Bits()-96)
 	}
 	return prefix, prefix == prefix.Masked()
 }
@@ -248,9 +226,9 @@ func TestContains(t *testing.T) {
 }
 
 // naive is what Contains must agree with.
-func naive(cidrs []netip.Prefix, addr netip.Addr) bool {
+func naive(cidrs []netip.Prefix, ip netip.Addr) bool {
 	for _, c := range cidrs {
-		if c.Contains(addr.Unmap()) {
+		if c.Contains(ip.Unmap()) {
 			return true
 		}
 	}
@@ -300,7 +278,7 @@ func FuzzSet(f *testing.F) {
 	f.Add([]byte{10, 0, 0, 0, 8, 10, 1, 0, 0, 16}, []byte{10, 1, 2, 3})
 	f.Add([]byte{0, 0, 0, 0, 0}, []byte{255, 255, 255, 255})
 	f.Add([]byte{}, []byte{1, 2, 3, 4})
-	f.Fuzz(func(t *testing.T, ranges, addr []byte) {
+	f.Fuzz(func(t *testing.T, ranges, ip []byte) {
 		var cidrs []netip.Prefix
 		for ; len(ranges) >= 5 && len(cidrs) < 1000; ranges = ranges[5:] {
 			bits := int(ranges[4]) % 33
@@ -314,7 +292,7 @@ func FuzzSet(f *testing.F) {
 		}
 		s := NewSet(networks(cidrs))
 		probes := []netip.Addr{}
-		if a, ok := netip.AddrFromSlice(addr); ok {
+		if a, ok := netip.AddrFromSlice(ip); ok {
 			probes = append(probes, a)
 		}
 		for _, c := range cidrs {
@@ -351,8 +329,8 @@ func TestHundredThousandCIDRs(t *testing.T) {
 func TestContainsDoesNotAllocate(t *testing.T) {
 	s := set(t, "10.0.0.0/8", "fd00::/8")
 	for _, text := range []string{"10.1.2.3", "11.0.0.1", "::ffff:10.1.2.3", "fd00::1"} {
-		addr := of(netip.MustParseAddr(text))
-		if n := testing.AllocsPerRun(100, func() { s.Contains(addr) }); n != 0 {
+		ip := of(netip.MustParseAddr(text))
+		if n := testing.AllocsPerRun(100, func() { s.Contains(ip) }); n != 0 {
 			t.Errorf("%s: %v allocations", text, n)
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/filter/config"
-	"github.com/healthgate/healthgate/filter/duration"
+	"github.com/healthgate/healthgate/filter/lean/duration"
 	"github.com/healthgate/healthgate/filter/maintenance"
 	"github.com/healthgate/healthgate/filter/snapshot"
 )

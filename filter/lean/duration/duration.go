@@ -1,5 +1,4 @@
-// Package duration is what the plugin needs of package time: importing that alone brings 100 kB of the standard module's
-// code, which runs before main. Natively a Duration is a time.Duration, so that tests and the command-line tools need not
+// Package duration is what the plugin needs of package time for lengths of time. Natively a Duration is a time.Duration, so that tests and the command-line tools need not
 // know.
 package duration
 

@@ -1,5 +1,4 @@
-// Package rfc3339 reads and writes times as RFC 3339 has them. The package time would do, but the plugin needs no more of
-// it than this: with its layouts and time zones it would be 75 kB of the standard module, and 8 kB of TinyGo's.
+// Package rfc3339 reads and writes times as RFC 3339 has them.
 package rfc3339
 
 import "strconv"

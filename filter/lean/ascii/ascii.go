@@ -1,6 +1,6 @@
-// Package ascii changes the case of names, trims blanks and shortens texts in HTTP's alphabet. Package strings does that for all of
-// Unicode, which is 24 kB of the standard module and here it would be wrong: its lower case of the Kelvin sign U+212A is
-// "k", for which Envoy and load balancers would not take it.
+// Package ascii changes the case of names, trims blanks and shortens texts in HTTP's alphabet. Package
+// strings does that for all of Unicode, which would be wrong here: its lower case of the Kelvin sign U+212A is "k", for
+// which Envoy and load balancers would not take it.
 package ascii
 
 // Lower returns s with A to Z in lower case. It allocates only if there are any.

@@ -1,37 +1,38 @@
-package trust
+// Package addr reads IP addresses.
+package addr
 
 import "strings"
 
 // Addr is an IP address as a 128-bit number. An IPv4 address is its IPv4-mapped IPv6 address (RFC 4291, section
-// 2.5.5.2), so the two are the same. net/netip's would do, but it brings a concurrent map for zones, which no CIDR has.
-type Addr struct{ high, low uint64 }
+// 2.5.5.2), so the two are the same.
+type Addr struct{ High, Low uint64 }
 
 const mapped = 0xffff << 32 // the low half of 0.0.0.0
 
-// addr4 returns the address of an IPv4 number.
-func addr4(number uint32) Addr { return Addr{0, mapped | uint64(number)} }
+// From4 returns the address of an IPv4 number.
+func From4(number uint32) Addr { return Addr{0, mapped | uint64(number)} }
 
-// is4 reports whether the address is an IPv4 address.
-func (a Addr) is4() bool { return a.high == 0 && a.low>>32 == mapped>>32 }
+// Is4 reports whether the address is an IPv4 address.
+func (a Addr) Is4() bool { return a.High == 0 && a.Low>>32 == mapped>>32 }
 
-func (a Addr) less(b Addr) bool { return a.high < b.high || a.high == b.high && a.low < b.low }
+func (a Addr) Less(b Addr) bool { return a.High < b.High || a.High == b.High && a.Low < b.Low }
 
 // append shifts 16 bits in from the right.
-func (a Addr) append(group uint64) Addr { return Addr{a.high<<16 | a.low>>48, a.low<<16 | group} }
+func (a Addr) append(group uint64) Addr { return Addr{a.High<<16 | a.Low>>48, a.Low<<16 | group} }
 
-// last returns the last address with the same first bits.
-func (a Addr) last(bits int) Addr {
+// Last returns the Last address with the same first bits.
+func (a Addr) Last(bits int) Addr {
 	if bits < 64 {
-		return Addr{a.high | ^uint64(0)>>bits, ^uint64(0)}
+		return Addr{a.High | ^uint64(0)>>bits, ^uint64(0)}
 	}
-	return Addr{a.high, a.low | ^uint64(0)>>(bits-64)}
+	return Addr{a.High, a.Low | ^uint64(0)>>(bits-64)}
 }
 
-// parseAddr reads an IPv4 address, or an IPv6 address (RFC 4291, section 2.2) with or without a zone (RFC 4007, section
+// Parse reads an IPv4 address, or an IPv6 address (RFC 4291, section 2.2) with or without a zone (RFC 4007, section
 // 11), exactly those that netip.ParseAddr reads. is6 and zone say how it was written; the zone itself is dropped.
-func parseAddr(s string) (addr Addr, is6, zone, ok bool) {
-	if number, port, ok := parse4(s); ok && port == noPort {
-		return addr4(number), false, false, true
+func Parse(s string) (addr Addr, is6, zone, ok bool) {
+	if number, port, ok := Parse4(s); ok && port == NoPort {
+		return From4(number), false, false, true
 	}
 	if percent := strings.IndexByte(s, '%'); percent >= 0 {
 		if percent == len(s)-1 {
@@ -56,8 +57,8 @@ func parse6(s string) (Addr, bool) {
 			return Addr{}, false
 		}
 		if digits < len(s) && s[digits] == '.' { // IPv4 at the end
-			number, port, ok := parse4(s)
-			if !ok || port != noPort {
+			number, port, ok := Parse4(s)
+			if !ok || port != NoPort {
 				return Addr{}, false
 			}
 			parts[part] = parts[part].append(uint64(number >> 16)).append(uint64(number & 0xffff))
@@ -87,7 +88,7 @@ func parse6(s string) (Addr, bool) {
 	for range 8 - groups[0] {
 		parts[0] = parts[0].append(0)
 	}
-	return Addr{parts[0].high | parts[1].high, parts[0].low | parts[1].low}, true
+	return Addr{parts[0].High | parts[1].High, parts[0].Low | parts[1].Low}, true
 }
 
 // hex reads the hexadecimal digits at the start, of which there are too many for an address when there are five.
@@ -110,12 +111,12 @@ func hex(s string) (n uint64, digits int) {
 	return n, digits
 }
 
-// noPort is the port of an address without one.
-const noPort = -1
+// NoPort is the port of an address without one.
+const NoPort = -1
 
-// parse4 reads an IPv4 address with or without a port, in one pass and with no calls: most checks come from one. ok is
+// Parse4 reads an IPv4 address with or without a port, in one pass and with no calls: most checks come from one. ok is
 // false for whatever else may be an address all the same, such as one with a port that starts with 0.
-func parse4(s string) (addr uint32, port int, ok bool) {
+func Parse4(s string) (addr uint32, port int, ok bool) {
 	number, digits, dots := 0, 0, 0
 	for i := 0; i < len(s); i++ {
 		c := s[i]
@@ -142,7 +143,7 @@ func parse4(s string) (addr uint32, port int, ok bool) {
 		addr, number, digits = addr<<8|uint32(number), 0, 0
 	}
 	if dots == 3 && number <= 0xff {
-		return addr<<8 | uint32(number), noPort, digits > 0
+		return addr<<8 | uint32(number), NoPort, digits > 0
 	}
 	return addr, number, dots == 4 && digits > 0
 }
