@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/run"
 )
 
 // reader is someone who types what documents say, on a machine that has seen nothing of it yet.
@@ -197,16 +198,17 @@ func (r *reader) leave(place, text, output string) {
 	r.left = append(r.left, log)
 	cmd := exec.Command("sh", "-euc", "exec "+text)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = r.folder, r.env, log, log
-	exited, ctrlC, err := envoytest.StartInTerminal(cmd)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // as a terminal does
+	p, err := run.Start(cmd)
 	if err != nil {
 		r.t.Fatalf("%s: %v", place, err)
 	}
 	r.t.Cleanup(func() {
-		ctrlC()
-		<-exited
+		_ = syscall.Kill(-p.PID(), syscall.SIGINT) // fails when all have ended
+		<-p.Done()
 		// A shell says of a program that Ctrl-C ended that it ended with 130.
-		if code := cmd.ProcessState.ExitCode(); code != 0 && code != 130 && !interrupted(cmd) {
-			r.t.Errorf("%s: Ctrl-C ends it with %v", place, cmd.ProcessState)
+		if code := p.State().ExitCode(); code != 0 && code != 130 && !interrupted(cmd) {
+			r.t.Errorf("%s: Ctrl-C ends it with %v", place, p.State())
 		}
 		if r.t.Failed() {
 			r.t.Logf("%s: the end of what it printed:\n%s", place, log.Tail(60))
@@ -214,8 +216,8 @@ func (r *reader) leave(place, text, output string) {
 	})
 	envoytest.Eventually(r.t, envoytest.StartLimit, place, func() error {
 		select {
-		case <-exited:
-			r.t.Fatalf("%s: it has ended: %v", place, cmd.ProcessState)
+		case <-p.Done():
+			r.t.Fatalf("%s: it has ended: %v", place, p.State())
 		default:
 		}
 		if printed := log.Tail(1 << 20); !prints(output, printed) {

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -59,19 +58,7 @@ func startHAProxy(t *testing.T, envoys ...*node) *haproxy {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	log := &envoytest.Log{}
-	cmd := exec.Command(binary, "-f", file, "-db")
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM) // fails when it has ended by itself
-		_ = cmd.Wait()                          // HAProxy ends with 143
-		if t.Failed() {
-			t.Logf("HAProxy's log:\n%s", log.Tail(60))
-		}
-	})
+	envoytest.Program(t, exec.Command(binary, "-f", file, "-db"))
 	return h
 }
 

@@ -1,7 +1,6 @@
 package watch
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -38,30 +36,11 @@ func run(t testing.TB, program string, args ...string) (string, error) {
 }
 
 // launch starts a program in the repository's root, and stops it when the test ends.
-func launch(t testing.TB, program string, args ...string) (log *bytes.Buffer) {
+func launch(t testing.TB, program string, args ...string) *envoytest.Log {
 	t.Helper()
-	log = &bytes.Buffer{} // read only when the program has ended
 	cmd := exec.Command(program, args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = envoytest.Root, log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM) // fails when it has ended by itself
-		select {
-		case <-ended:
-		case <-time.After(envoytest.Limit):
-			_ = cmd.Process.Kill()
-			<-ended
-			t.Errorf("%s does not end", filepath.Base(program))
-		}
-		if t.Failed() {
-			lines := strings.Split(log.String(), "\n")
-			t.Logf("the end of what %s printed:\n%s", filepath.Base(program), strings.Join(lines[max(0, len(lines)-40):], "\n"))
-		}
-	})
+	cmd.Dir = envoytest.Root
+	_, log := envoytest.Program(t, cmd)
 	return log
 }
 

@@ -3,16 +3,14 @@
 package envoytest
 
 import (
-	"fmt"
+	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
-	"syscall"
 	"testing"
-	"time"
+
+	"github.com/healthgate/healthgate/envoy/run"
 )
 
 // Envoy is a running Envoy.
@@ -22,8 +20,7 @@ type Envoy struct {
 	AccessLog *Log // what it writes to stdout
 
 	t      testing.TB
-	cmd    *exec.Cmd
-	exited <-chan struct{}
+	envoy  *run.Envoy
 	killed bool
 }
 
@@ -48,23 +45,18 @@ func Launch(t testing.TB, c *Config, workers int) *Envoy {
 		t.Fatal(err)
 	}
 	e := &Envoy{Config: c, Log: &Log{}, AccessLog: &Log{}, t: t}
-	args := []string{
-		"-c", file,
-		"--disable-hot-restart",
-		"--concurrency", strconv.Itoa(workers),
-		"--file-flush-interval-msec", "50",
+	command := run.Command{
+		Binary: Binary(t), Config: file, AdminPort: c.AdminPort, Concurrency: workers, Stdout: e.AccessLog, Stderr: e.Log,
+		Args: append([]string{"--file-flush-interval-msec", "50"}, c.Args...),
 	}
 	if !slices.Contains(c.Args, "--drain-time-s") {
 		// A listener that was replaced, or a stopped Envoy, waits this long for its connections.
-		args = append(args, "--drain-time-s", "1")
+		command.Args = append(command.Args, "--drain-time-s", "1")
 	}
-	e.cmd = exec.Command(Binary(t), append(args, c.Args...)...)
-	e.cmd.Stdout, e.cmd.Stderr = e.AccessLog, e.Log
-	exited, err := start(e.cmd)
-	if err != nil {
-		t.Fatalf("start Envoy: %v", err)
+	var err error
+	if e.envoy, err = command.Start(); err != nil {
+		t.Fatal(err)
 	}
-	e.exited = exited
 	t.Cleanup(func() {
 		e.Stop()
 		e.judge()
@@ -88,48 +80,34 @@ func (e *Envoy) judge() {
 			e.t.Errorf("the plugin crashed: %s", line)
 		}
 	}
-	if !e.killed && !e.cmd.ProcessState.Success() {
-		e.t.Errorf("Envoy ended with %v", e.cmd.ProcessState)
+	if !e.killed && !e.envoy.State().Success() {
+		e.t.Errorf("Envoy ended with %v", e.envoy.State())
 	}
 }
 
 // WaitReady waits until the Envoy is live. It ends the test if the Envoy ends instead.
 func (e *Envoy) WaitReady() {
 	e.t.Helper()
-	Eventually(e.t, StartLimit, "Envoy ready", func() error {
-		select {
-		case <-e.exited:
-			e.t.Fatalf("Envoy ended instead of starting: %v\n%s", e.cmd.ProcessState, e.Log.Tail(20))
-		default:
-		}
-		status, body, err := e.adminGet("/ready")
-		if err != nil {
-			return err
-		}
-		if status != 200 {
-			return fmt.Errorf("%d %s", status, body)
-		}
-		return nil
-	})
+	ctx, cancel := context.WithTimeout(context.Background(), StartLimit)
+	defer cancel()
+	if err := e.envoy.Ready(ctx); err != nil {
+		e.t.Fatalf("%v\n%s", err, e.Log.Tail(20))
+	}
 }
 
 // PID returns the process's id.
-func (e *Envoy) PID() int { return e.cmd.Process.Pid }
+func (e *Envoy) PID() int { return e.envoy.PID() }
 
 // Stop asks the Envoy to end and waits until it has.
 func (e *Envoy) Stop() {
-	_ = e.cmd.Process.Signal(syscall.SIGTERM) // fails when it has ended by itself
-	select {
-	case <-e.exited:
-	case <-time.After(Limit):
-		e.t.Errorf("Envoy does not end")
-		e.Kill()
+	if err := e.envoy.Stop(Limit); err != nil {
+		e.killed = true
+		e.t.Error(err)
 	}
 }
 
 // Kill ends the Envoy as a crash would.
 func (e *Envoy) Kill() {
 	e.killed = true
-	_ = e.cmd.Process.Kill() // fails when it has ended by itself
-	<-e.exited
+	e.envoy.Kill()
 }

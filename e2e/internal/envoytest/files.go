@@ -1,15 +1,16 @@
 package envoytest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"testing"
+
+	"github.com/healthgate/healthgate/envoy/run"
 )
 
 // Root is the repository's folder.
@@ -20,17 +21,11 @@ var Root = func() string {
 
 // binary asks scripts/get-envoy for an Envoy, as `make run` does.
 var binary = sync.OnceValues(func() (string, error) {
-	cmd := exec.Command(filepath.Join(Root, "scripts", "get-envoy"))
-	if version := os.Getenv("HEALTHGATE_ENVOY_VERSION"); version != "" {
-		cmd.Args = append(cmd.Args, version)
-	}
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
+	path, err := run.Binary(context.Background(), Root, os.Getenv("HEALTHGATE_ENVOY_VERSION"), os.Stderr)
 	if err != nil {
-		return "", fmt.Errorf("there is no Envoy to test with: %s: %w; see its output above. "+
-			"Set ENVOY to the path of one, or run `make envoy`, which gets one", strings.Join(cmd.Args, " "), err)
+		return "", fmt.Errorf("%w; see its output above. Set ENVOY to the path of one, or run `make envoy`, which gets one", err)
 	}
-	return strings.TrimSpace(string(out)), nil
+	return path, nil
 })
 
 // Binary returns the path of the Envoy under test: of version HEALTHGATE_ENVOY_VERSION, or the newest.

@@ -2,17 +2,28 @@ package envoytest
 
 import (
 	"os/exec"
-	"syscall"
+	"path/filepath"
+	"testing"
+
+	"github.com/healthgate/healthgate/envoy/run"
 )
 
-// StartProcess starts a command that is no Envoy so that it cannot outlive the tests. exited is closed when it has
-// ended; its ProcessState says how.
-func StartProcess(cmd *exec.Cmd) (exited <-chan struct{}, err error) { return start(cmd) }
-
-// StartInTerminal starts a command as a terminal does, and returns what Ctrl-C does there: it interrupts the command
-// and all that it started.
-func StartInTerminal(cmd *exec.Cmd) (exited <-chan struct{}, ctrlC func(), err error) {
-	cmd.SysProcAttr = asTerminal()
-	exited, err = start(cmd)
-	return exited, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }, err // fails when all have ended
+// Program starts a program that is no Envoy. It is stopped when the test ends.
+func Program(t testing.TB, cmd *exec.Cmd) (*run.Process, *Log) {
+	t.Helper()
+	name, log := filepath.Base(cmd.Path), &Log{}
+	cmd.Stdout, cmd.Stderr = log, log
+	p, err := run.Start(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Stop(Limit); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("the end of what %s printed:\n%s", name, log.Tail(60))
+		}
+	})
+	return p, log
 }

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"github.com/healthgate/healthgate/envoy"
 	"github.com/healthgate/healthgate/envoy/demoapp"
 	"github.com/healthgate/healthgate/envoy/operator/layer"
+	"github.com/healthgate/healthgate/envoy/run"
 )
 
 type settings struct {
@@ -53,13 +53,13 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if err := run(ctx, s); err != nil {
+	if err := serve(ctx, s); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, s settings) (err error) {
+func serve(ctx context.Context, s settings) (err error) {
 	out := &lines{w: os.Stdout}
 	say := out.logger("demo ")
 
@@ -86,7 +86,7 @@ func run(ctx context.Context, s settings) (err error) {
 	defer app.Close()
 
 	if s.binary == "" {
-		if s.binary, err = getEnvoy(ctx, s.version); err != nil {
+		if s.binary, err = run.Binary(ctx, ".", s.version, os.Stderr); err != nil {
 			if ctx.Err() != nil {
 				return nil // Ctrl-C while fetching
 			}
@@ -99,14 +99,15 @@ func run(ctx context.Context, s settings) (err error) {
 	}
 	say("starting %s -c %s", s.binary, config)
 	stdout, stderr := out.writer("log  "), out.writer("envoy")
-	p, err := envoy.Start(envoy.Command{
+	command := run.Command{
 		Binary: s.binary, Config: config, AdminPort: s.AdminPort, Concurrency: s.workers,
-		Stdout: stdout, Stderr: stderr,
+		Stdout: stdout, Stderr: stderr, OwnGroup: true,
 		Args: []string{
 			"--log-level", s.logLevel, "--component-log-level", "wasm:info", "--log-format", "%T [%l] %v",
 			"--file-flush-interval-msec", "200", // the access log, too, shows what just happened
 		},
-	})
+	}
+	p, err := command.Start()
 	if err != nil {
 		return err
 	}
@@ -147,7 +148,11 @@ func startApp(s settings, out *lines) (*http.Server, error) {
 		Handler:           demoapp.New(out.logger("app  "), "inbound", "outbound", "stats"),
 		ReadHeaderTimeout: 10 * time.Second,
 	}
-	go func() { _ = app.Serve(l) }()
+	go func() {
+		if err := app.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			out.logger("demo ")("the application serves no more: %v", err)
+		}
+	}()
 	out.logger("demo ")("application on 127.0.0.1:%d", s.AppPort)
 	return app, nil
 }
@@ -181,26 +186,6 @@ func listen(flag string, port int) (net.Listener, error) {
 	return l, err
 }
 
-// getEnvoy asks the one script that knows where an Envoy comes from.
-func getEnvoy(ctx context.Context, version string) (string, error) {
-	const script = "scripts/get-envoy"
-	var args []string
-	if version != "" {
-		args = append(args, version)
-	}
-	cmd := exec.CommandContext(ctx, script, args...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // let it clean up
-	cmd.Stderr = os.Stderr
-	path, err := cmd.Output()
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return "", fmt.Errorf("there is no %s here: start in the repository's root, or say -envoy PATH", script)
-	case err != nil:
-		return "", errors.New("there is no Envoy to run: see above")
-	}
-	return strings.TrimSpace(string(path)), nil
-}
-
 // writeConfig writes Envoy's bootstrap, and makes the disk layer it reads unless there is one: what was set there in
 // an earlier run still holds.
 func writeConfig(ctx context.Context, s *settings) (string, error) {
@@ -223,12 +208,13 @@ func writeConfig(ctx context.Context, s *settings) (string, error) {
 func firstAnswer(ctx context.Context, port int) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
+	client := &http.Client{Timeout: time.Second}
 	for ctx.Err() == nil {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/my-service/healthcheck", port), nil)
 		if err != nil {
 			return
 		}
-		if resp, err := http.DefaultClient.Do(req); err == nil {
+		if resp, err := client.Do(req); err == nil {
 			body, _ := io.ReadAll(resp.Body)
 			resp.Body.Close()
 			if !strings.HasPrefix(string(body), "UNKNOWN") {

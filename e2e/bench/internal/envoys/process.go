@@ -11,13 +11,13 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/bench/internal/proc"
-	"github.com/healthgate/healthgate/envoy"
+	"github.com/healthgate/healthgate/envoy/run"
 )
 
 // Envoy is a running one.
 type Envoy struct {
-	*envoy.Process
-	Ready time.Duration // from its start until its admin interface called it live; listeners are open then
+	*run.Envoy
+	ReadyAfter time.Duration // from its start until its admin interface called it live; listeners are open then
 
 	log *os.File
 }
@@ -33,39 +33,24 @@ func Start(ctx context.Context, binary string, c *Config, workers int) (*Envoy, 
 		return nil, err
 	}
 	began := time.Now()
-	p, err := envoy.Start(envoy.Command{
+	command := run.Command{
 		Binary: binary, Config: path, AdminPort: c.AdminPort, Concurrency: workers, Stdout: log, Stderr: log,
 		// A stopped Envoy would wait for its connections.
 		Args: []string{"--log-level", "warning", "--drain-time-s", "1"},
-	})
+	}
+	p, err := command.Start()
 	if err != nil {
 		log.Close()
 		return nil, err
 	}
-	e := &Envoy{Process: p, log: log}
-	if err := e.live(ctx); err != nil {
+	e := &Envoy{Envoy: p, log: log}
+	ready, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	if err := p.Ready(ready); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w\n%s", err, e.Log()), e.Stop())
 	}
-	e.Ready = time.Since(began)
+	e.ReadyAfter = time.Since(began)
 	return e, nil
-}
-
-// live looks often, so that the time until Envoy is ready is known to a few milliseconds.
-func (e *Envoy) live(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
-	for {
-		if status, body, err := Get(ctx, e.AdminURL+"/ready"); err == nil && status == http.StatusOK && strings.HasPrefix(body, "LIVE") {
-			return nil
-		}
-		select {
-		case <-e.Done():
-			return errors.New("Envoy ended instead of starting")
-		case <-ctx.Done():
-			return fmt.Errorf("Envoy is not ready: %w", ctx.Err())
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
 }
 
 // CPU returns the CPU time that Envoy has used since it started, all its threads together.
@@ -104,5 +89,5 @@ func (e *Envoy) Log() string {
 // Stop ends Envoy.
 func (e *Envoy) Stop() error {
 	defer e.log.Close()
-	return e.Process.Stop(10 * time.Second)
+	return e.Envoy.Stop(10 * time.Second)
 }

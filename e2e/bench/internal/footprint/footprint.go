@@ -124,7 +124,7 @@ func start(ctx context.Context, env *bench.Env, m module, workers, appPort int) 
 		return s, err
 	}
 	defer stop()
-	s.ready = e.Ready.Seconds()
+	s.ready = e.ReadyAfter.Seconds()
 	if err := wait(ctx, settle); err != nil {
 		return s, err
 	}

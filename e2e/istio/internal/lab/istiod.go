@@ -12,10 +12,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 	"github.com/healthgate/healthgate/e2e/istio/internal/kube"
+	"github.com/healthgate/healthgate/envoy/run"
 )
 
 // Istiod is a running control plane.
@@ -79,7 +79,6 @@ func StartIstiod(t testing.TB) *Istiod {
 	t.Helper()
 	i := &Istiod{
 		Kube:    kube.Start(t, File(t, "crds.yaml"), "default", "istio-system", "kube-system"),
-		Log:     &envoytest.Log{},
 		xdsPort: envoytest.ReservePort(t),
 	}
 	i.Kube.Apply([]byte(withoutTLS))
@@ -100,30 +99,16 @@ func StartIstiod(t testing.TB) *Istiod {
 		"--ctrlz_port=0")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), environment...)
-	cmd.Stdout, cmd.Stderr = i.Log, i.Log
-	exited, err := envoytest.StartProcess(cmd)
-	if err != nil {
-		t.Fatalf("start istiod: %v", err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt) // fails when it has ended by itself
-		select {
-		case <-exited:
-		case <-time.After(envoytest.Limit):
-			_ = cmd.Process.Kill()
-			<-exited
-		}
-		if t.Failed() {
-			t.Logf("the end of istiod's log:\n%s", i.Log.Tail(40))
-		}
-	})
+	var istiod *run.Process
+	istiod, i.Log = envoytest.Program(t, cmd)
+	client := &http.Client{Timeout: envoytest.Limit}
 	envoytest.Eventually(t, envoytest.Limit, "istiod ready", func() error {
 		select {
-		case <-exited:
-			t.Fatalf("istiod ended instead of starting: %v\n%s", cmd.ProcessState, i.Log.Tail(20))
+		case <-istiod.Done():
+			t.Fatalf("istiod ended instead of starting: %v\n%s", istiod.State(), i.Log.Tail(20))
 		default:
 		}
-		response, err := http.Get("http://" + envoytest.Loopback(httpPort) + "/ready")
+		response, err := client.Get("http://" + envoytest.Loopback(httpPort) + "/ready")
 		if err != nil {
 			return err
 		}
