@@ -40,7 +40,9 @@ export HEALTHGATE_ENVOY_VERSION
 .PHONY: help filter filter-tinygo run sim envoy test lint test-unit test-e2e test-lb test-tinygo test-matrix conformance conformance-table guests fuzz clean check-go check-race
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@/ {print "\n" substr($$0, 5) ":"} /^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Build and try
 
 filter: build/healthgate.wasm ## build the plugin, build/healthgate.wasm
 
@@ -88,6 +90,11 @@ sim: filter ## the filter without Envoy: on hostsim, with the demo application a
 envoy: ## get an Envoy and print its path
 	@scripts/get-envoy $(HEALTHGATE_ENVOY_VERSION)
 
+clean: ## remove what was built, and the disk layer of make run; keep Envoy and the tools
+	rm -rf build
+
+##@ Test
+
 test: first-test lint test-unit test-e2e ## vet, linters, unit tests and the tests on a real Envoy
 
 .PHONY: first-test
@@ -125,25 +132,9 @@ test-tinygo: need-haproxy filter-tinygo build/healthgate-tinygo_faults.wasm ## t
 		$(GO) test -count=1 -timeout 10m -v -run TestConformance ./e2e/conformance -cases '^filter '
 	$(MAKE) test-lb RACE= HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm
 
-# make soak CHECKS=200000 IDLE=10s BUILDS=healthgate only shows that all works.
-.PHONY: soak
-CHECKS ?= 10000000
-IDLE ?= 20m
-BUILDS ?= healthgate healthgate-tinygo
-soak: need-wrk $(BUILDS:%=build/%.wasm) ## an hour on a real Envoy, 10 million checks on each build: memory must stay flat; needs wrk
-	@for build in $(BUILDS); do \
-		HEALTHGATE_WASM=$(CURDIR)/build/$$build.wasm \
-		$(GO) test -count=1 -v -timeout 6h ./e2e/soak -checks $(CHECKS) -idle $(IDLE) || exit 1; \
-	done
-
-.PHONY: test-watch screenshot
+.PHONY: test-watch
 test-watch: need-prometheus need-promtool need-chromium filter filter-faults check-race ## a real Prometheus, its alerts, the dashboard and the status page (Debian: apt-get install prometheus chromium)
 	$(GO) test $(RACE) -count=1 -timeout 10m -v ./e2e/watch
-
-SCREENSHOTS ?= docs
-screenshot: need-chromium filter ## take the pictures of the status page in docs/ anew (Debian: apt-get install chromium)
-	@$(GO) build -o build/demo ./envoy/cmd/demo
-	@scripts/screenshot '$(SCREENSHOTS)'
 
 # make test-lb HEALTHGATE_WASM=$PWD/build/healthgate-tinygo.wasm tests that build, as the other suites do.
 test-lb: need-haproxy filter check-race ## two Envoys behind a real HAProxy, under load (Debian: apt-get install haproxy)
@@ -168,8 +159,10 @@ conformance: filter ## run each conformance case on hostsim and on two real Envo
 		HEALTHGATE_ENVOY_VERSION=$$version $(GO) test -count=1 -timeout 10m -v ./e2e/conformance || exit 1; \
 	done
 
-conformance-table: filter ## write what the conformance cases cover, and where hostsim is not Envoy, anew
-	$(GO) test -count=1 -run TestDocuments ./e2e/conformance -update
+fuzz: check-go ## fuzz each fuzz test for FUZZTIME (30s)
+	@scripts/fuzz $(FUZZTIME)
+
+##@ Measure
 
 .PHONY: bench bench-publish
 # make bench SECTIONS=checks QUICK=1 measures these sections alone, and only to see that all works.
@@ -179,6 +172,19 @@ bench: need-wrk filter ## measure the filter beside what else answers health che
 
 bench-publish: ## put the figures of the last make bench into the documents
 	@$(GO) run ./e2e/bench/cmd/bench -publish
+
+# make soak CHECKS=200000 IDLE=10s BUILDS=healthgate only shows that all works.
+.PHONY: soak
+CHECKS ?= 10000000
+IDLE ?= 20m
+BUILDS ?= healthgate healthgate-tinygo
+soak: need-wrk $(BUILDS:%=build/%.wasm) ## an hour on a real Envoy, 10 million checks on each build: memory must stay flat; needs wrk
+	@for build in $(BUILDS); do \
+		HEALTHGATE_WASM=$(CURDIR)/build/$$build.wasm \
+		$(GO) test -count=1 -v -timeout 6h ./e2e/soak -checks $(CHECKS) -idle $(IDLE) || exit 1; \
+	done
+
+##@ Release
 
 # What a release says it is: Git's tag, or how far it is from one, and the commit. Without Git, give both.
 HEALTHGATE_VERSION ?= $(or $(shell git describe --tags --match 'v*' --abbrev=12 --dirty 2>/dev/null),devel)
@@ -211,19 +217,24 @@ build/release/healthgate-%: always | check-go
 dist-check: ## make dist in two other folders, from nothing, and compare what comes out byte for byte
 	@HEALTHGATE_VERSION='$(HEALTHGATE_VERSION)' HEALTHGATE_COMMIT='$(HEALTHGATE_COMMIT)' scripts/dist-check
 
+##@ Make anew what is committed
+
 .PHONY: examples
 examples: check-go ## write envoy/bootstrap.yaml, envoy/examples and the JSON Schema anew
 	$(GO) test ./envoy/operator/schema -run TestShippedSchema -update
 	$(GO) test ./envoy/cmd/healthgate -run 'TestExamples|TestCommandPage' -update
 
+conformance-table: filter ## write what the conformance cases cover, and where hostsim is not Envoy, anew
+	$(GO) test -count=1 -run TestDocuments ./e2e/conformance -update
+
+.PHONY: screenshot
+SCREENSHOTS ?= docs
+screenshot: need-chromium filter ## take the pictures of the status page in docs/ anew (Debian: apt-get install chromium)
+	@$(GO) build -o build/demo ./envoy/cmd/demo
+	@scripts/screenshot '$(SCREENSHOTS)'
+
 guests: check-go ## build the plugins of other SDKs in hostsim/testdata/guests anew, from their published sources
 	@scripts/build-guests
-
-fuzz: check-go ## fuzz each fuzz test for FUZZTIME (30s)
-	@scripts/fuzz $(FUZZTIME)
-
-clean: ## remove what was built, and the disk layer of make run; keep Envoy and the tools
-	rm -rf build
 
 check-go:
 	@command -v $(GO) >/dev/null || { echo "Go is missing: install Go 1.25 or newer, https://go.dev/dl" >&2; exit 1; }

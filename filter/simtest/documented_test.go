@@ -2,6 +2,7 @@ package simtest
 
 import (
 	"bufio"
+	"encoding/json"
 	"net"
 	"net/http"
 	"os"
@@ -10,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/healthgate/healthgate/envoy/operator/document"
-	"github.com/healthgate/healthgate/envoy/operator/lint"
+	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/hostsim"
+	"go.yaml.in/yaml/v3"
 )
 
 // fenced finds a fenced block of docs/load-balancers.md: its language and what is in it.
@@ -68,21 +69,22 @@ func TestDocumentedLoadBalancers(t *testing.T) {
 	}
 }
 
-// endpointIn reads a block as `healthgate validate` does, and returns the plugin's configuration and the name of its one
-// endpoint.
+// endpointIn returns the plugin's configuration in a block, and the name of its one endpoint.
 func endpointIn(t *testing.T, text string) (settings, name string) {
 	t.Helper()
-	d, err := document.Parse("healthgate.yaml", []byte(text))
-	if err != nil {
+	var document any
+	if err := yaml.Unmarshal([]byte(text), &document); err != nil {
 		t.Fatalf("%v in\n%s", err, text)
 	}
-	for _, warning := range lint.Check(d) {
-		t.Errorf("%v in\n%s", warning, text)
+	out, err := json.Marshal(document)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if len(d.Config.Endpoints) != 1 {
-		t.Fatalf("want one endpoint in\n%s", text)
+	c, err := config.Parse(out, config.Node{})
+	if err != nil || len(c.Endpoints) != 1 {
+		t.Fatalf("want one endpoint, %v in\n%s", err, text)
 	}
-	return string(d.JSON()), d.Config.Endpoints[0].Name
+	return string(out), c.Endpoints[0].Name
 }
 
 // request reads a request as it stands in the document.
