@@ -168,7 +168,7 @@ func TestStatusTellsWhatTheGateLacks(t *testing.T) {
 	i.eventually(t, 200, "OK")
 	out := run(t, "status", "--json", "--admin", envoytest.Loopback(port))
 	out.is(t, 0)
-	want := []string{"no route enables the filter for /healthz: its checks reach the application"}
+	want := []string{`listener "ingress": no route enables the filter for /healthz: its checks reach the application`}
 	if got := parse(t, out.stdout)[0].Notes; !slices.Equal(got, want) {
 		t.Errorf("notes %q, want %q", got, want)
 	}

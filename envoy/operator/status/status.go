@@ -8,12 +8,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/operator/admin"
 	"github.com/healthgate/healthgate/envoy/operator/lint"
+	"github.com/healthgate/healthgate/envoy/operator/reach"
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/maintenance"
 )
@@ -97,25 +97,26 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 	if err != nil {
 		r.Notes = append(r.Notes, "its configuration can't be read: "+err.Error())
 	}
-	plugins := findPlugins(dump, node)
-	for _, p := range plugins {
-		r.fromConfig(p.config, runtime, now)
+	known := reach.Read(dump, node)
+	for _, p := range known.Plugins {
+		r.fromConfig(p.Config, runtime, now)
 	}
 	r.fromGauges(gauges)
-	if len(gauges) == 0 && len(plugins) == 0 {
+	if len(gauges) == 0 && len(known.Plugins) == 0 {
 		r.Notes = append(r.Notes, "it runs no healthgate")
 	}
-	for _, p := range plugins {
-		url, host := p.statusURL(envoy.Host())
-		if url == "" {
-			continue
-		}
-		if err := r.ask(ctx, url, host); err == nil {
-			// The plugin does not see the routes; they are in the configuration.
-			r.Notes = slices.DeleteFunc(r.Notes, func(note string) bool { return strings.HasPrefix(note, "maintenance by route") })
-			break
-		} else if ctx.Err() == nil {
-			r.Notes = append(r.Notes, "its status endpoint "+url+" does not tell: "+err.Error())
+	for _, p := range known.Plugins {
+		for _, place := range p.Places {
+			url, host := statusURL(p.Config, place.Address, envoy.Host())
+			if url == "" || r.StatusURL != "" {
+				continue
+			}
+			if err := r.ask(ctx, url, host); err == nil {
+				// The plugin does not see the routes; they are in the configuration.
+				r.Notes = slices.DeleteFunc(r.Notes, func(note string) bool { return strings.HasPrefix(note, "maintenance by route") })
+			} else if ctx.Err() == nil {
+				r.Notes = append(r.Notes, "its status endpoint "+url+" does not tell: "+err.Error())
+			}
 		}
 	}
 	note := func(text string) {
@@ -123,46 +124,48 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 			r.Notes = append(r.Notes, text)
 		}
 	}
-	for _, p := range plugins {
-		r.fromRoutes(p.config, findRoutes(dump), runtime)
-		for _, path := range p.shut(dump) {
-			note(fmt.Sprintf("no route enables the filter for %s: its checks reach the application", path))
-		}
-		for _, w := range lint.Listener(p.listener, p.config) {
-			note(fmt.Sprintf("endpoint %q: %s", p.config.Endpoints[w.Endpoint].Name, w.What))
+	for _, fault := range known.Faults() {
+		note(fault)
+	}
+	for _, gap := range known.Gaps() {
+		note(gap.What)
+	}
+	for _, p := range known.Plugins {
+		r.fromRoutes(p.Config, known.Routes(), runtime)
+		for _, place := range p.Places {
+			for _, w := range lint.Listener(place.Listener, p.Config) {
+				note(fmt.Sprintf("endpoint %q: %s", p.Config.Endpoints[w.Endpoint].Name, w.What))
+			}
 		}
 		var clusters []string
-		for i := range p.config.Probes {
-			clusters = append(clusters, p.config.Probes[i].Cluster)
+		for i := range p.Config.Probes {
+			clusters = append(clusters, p.Config.Probes[i].Cluster)
 		}
 		for _, w := range lint.Clusters(clusters, dump) {
-			note(fmt.Sprintf("probe %q: %s", p.config.Probes[w.Probe].Name, w.What))
+			note(fmt.Sprintf("probe %q: %s", p.Config.Probes[w.Probe].Name, w.What))
 		}
 	}
 	return r
 }
 
 // fromRoutes takes the maintenance routes that are on.
-func (r *Report) fromRoutes(c *config.Config, routes []routeSwitch, runtime *admin.Runtime) {
+func (r *Report) fromRoutes(c *config.Config, routes []reach.Route, runtime *admin.Runtime) {
 	for _, route := range routes {
-		value := runtime.Entries[route.key].Value
-		n, err := strconv.ParseFloat(value, 64)
-		if err != nil {
-			n = route.otherwise
-		}
+		value := runtime.Entries[route.Key].Value
+		share := route.Share(value)
 		for i := range c.Endpoints {
 			e := &c.Endpoints[i]
-			if n <= 0 || !e.Maintenance.RouteMetadata || !slices.Contains(e.Paths, route.path) {
+			if share == 0 || !e.Maintenance.RouteMetadata || !slices.Contains(e.Paths, route.Path) {
 				continue
 			}
-			if n < route.scale {
-				r.Notes = append(r.Notes, fmt.Sprintf("maintenance by route: %s = %s puts only %g%% of the checks of %s under maintenance; 100 is all",
-					route.key, value, 100*n/route.scale, route.path))
+			if share < 1 {
+				r.Notes = append(r.Notes, fmt.Sprintf("maintenance by route: %s = %s puts only %g%% of the checks of %s under maintenance; %g is all",
+					route.Key, value, 100*share, route.Path, route.Scale))
 				continue
 			}
 			*r.endpoint(e.Name) = Endpoint{
 				Name: e.Name, Verdict: "maintenance", HTTPStatus: int(e.Maintenance.Reply.Status), Output: "by its route",
-				Maintenance: &Maintenance{Key: route.key, Value: value, Reason: runtime.Entries[route.key+".reason"].Value},
+				Maintenance: &Maintenance{Key: route.Key, Value: value, Reason: runtime.Entries[route.Key+".reason"].Value},
 			}
 		}
 	}

@@ -1,0 +1,239 @@
+package reach
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/healthgate/healthgate/filter/config"
+	"go.yaml.in/yaml/v3"
+)
+
+// Parts of what /config_dump has.
+const (
+	settings = `{endpoints: [{name: e, paths: [/a], trusted: {cidrs: [10.0.0.0/8]}, maintenance: {keys: [k, "z.{zone}"], route_metadata: true}, probes: {names: [p]}},
+		{name: other, paths: [/o], trusted: {cidrs: [10.0.0.0/8]}}], probes: [{name: p, cluster: probes, path: /p}], admin: {cluster: adm}}`
+	wasm   = `{"@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm, config: {configuration: {value: ` + settings + `}}}`
+	gated  = `{name: hg, disabled: true, typed_config: ` + wasm + `}`
+	always = `{name: hg, typed_config: ` + wasm + `}`
+	// Routes.
+	throw = `{match: {path: /a, runtime_fraction: {runtime_key: by, default_value: {}}}, metadata: {filter_metadata: {healthgate: {maintenance: true}}},
+		typed_per_filter_config: {hg: {}}, route: {cluster: app}}, `
+	gate  = `{match: {path: /a}, typed_per_filter_config: {hg: {}}, route: {cluster: app}}, `
+	other = `{match: {path: /o}, typed_per_filter_config: {hg: {}}, route: {cluster: app}}, `
+	rest  = `{match: {prefix: /}, route: {cluster: app}}`
+)
+
+func host(domain, routes string) string {
+	return `{name: "` + domain + `", domains: ["` + domain + `"], routes: [` + routes + `]}, `
+}
+
+func chain(filters, routes string) string {
+	return `{filters: [{typed_config: {"@type": x.http_connection_manager.v3.HttpConnectionManager, http_filters: [` + filters + `, {name: router}], ` + routes + `}}]}, `
+}
+
+func hostsOf(hosts string) string { return `route_config: {virtual_hosts: [` + hosts + `]}` }
+
+func listener(name, chains string) string {
+	return `{listener: {name: ` + name + `, address: {socket_address: {address: 10.0.0.7, port_value: 80}}, filter_chains: [` + chains + `]}}, `
+}
+
+func one(name, filters, hosts string) string {
+	return listener(name, chain(filters, hostsOf(hosts)))
+}
+
+// first is the shipped listener.
+var first = one("first", gated, host("*", throw+gate+other+rest))
+
+// envoy reads an Envoy with these listeners, and more parts of a configuration.
+func envoy(t *testing.T, listeners string, more ...string) *Envoy {
+	t.Helper()
+	text := `configs:
+- {"@type": x.BootstrapConfigDump, bootstrap: {node: {cluster: shop}, static_resources: {listeners: [{name: twice, filter_chains: [{}]}]},
+    layered_runtime: {layers: [{name: base, static_layer: {}}, {name: disk, disk_layer: {symlink_root: /r, append_service_cluster: true, subdirectory: s}},
+      {name: rtds, rtds_layer: {rtds_config: {path_config_source: {path: /rtds.yaml}}}}, {name: hand, admin_layer: {}}]}}}
+- {"@type": x.ClustersConfigDump, static_clusters: [{cluster: {name: app}}, {cluster: {name: adm}}], dynamic_active_clusters: [{cluster: {name: probes}}]}
+- {"@type": x.ListenersConfigDump, static_listeners: [` + listeners + `], dynamic_listeners: [{warming_state: ` + strings.TrimSuffix(one("warming", "{}", host("*", rest)), ", ") + `}]}
+` + strings.Join(more, "\n")
+	var dump any
+	if err := yaml.Unmarshal([]byte(text), &dump); err != nil {
+		t.Fatalf("%v:\n%s", err, text)
+	}
+	asJSON, err := json.Marshal(dump)
+	if err == nil {
+		err = json.Unmarshal(asJSON, &dump)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Read(dump, config.Node{Zone: "b"})
+}
+
+func edit(text, old, with string) string { return strings.Replace(text, old, with, 1) }
+
+// Each way past the plugin is found by the key, by the route or by both, and nothing in what is shipped.
+func TestGaps(t *testing.T) {
+	t.Parallel()
+	const (
+		noRoute  = "no route enables the filter for /a: its checks reach the application"
+		noSwitch = "no maintenance route of by takes the checks of /a"
+		nothing  = " has no healthgate: checks of /a there get the answer of "
+	)
+	with := func(hosts string) string { return one("first", gated, hosts) }
+	matcher := func(match, domain string) string {
+		return one("first", `{name: hg, typed_config: {extension_config: {}, xds_matcher: {predicate: {or: [{value_match: {exact: /o}}, {value_match: {`+match+`}}]}, action: `+wasm+`}}}`,
+			host(domain, strings.ReplaceAll(throw, "typed_per_filter_config: {hg: {}},", "")+rest))
+	}
+	for _, test := range []struct {
+		name, listeners string
+		key             string // what is in the way of the key
+		route           string
+	}{
+		{"shipped", first, "", ""},
+		{"the filter misnamed", with(host("*", throw+edit(gate, "hg", "healthgate")+other+rest)),
+			`listener "first": ` + noRoute + `; the filter's name is "hg", and typed_per_filter_config has "healthgate"`, ""},
+		{"another filter's settings", with(host("*", throw+edit(gate, "hg", "router")+other+rest)), `listener "first": ` + noRoute, ""},
+		{"no gate", with(host("*", throw+other+rest)), `listener "first": ` + noRoute, ""},
+		{"the gate behind the rest", with(host("*", throw+other+rest+", "+gate)), `listener "first": ` + noRoute, ""},
+		{"disabled once more", with(host("*", throw+edit(gate, "{}", "{disabled: true}")+other+rest)), `listener "first": ` + noRoute, ""},
+		{"no route at all", with(host("*", throw+other)), `listener "first": no route takes /a: its checks get 404`, ""},
+		{"a redirect", with(host("*", throw+other+`{match: {prefix: /}, redirect: {}}`)),
+			`listener "first": no route enables the filter for /a: another route answers its checks`, ""},
+		{"a wide gate", with(host("*", throw+edit(rest, "route:", "typed_per_filter_config: {hg: {}}, route:"))), "", ""},
+		{"a gate on the virtual host", with(edit(host("*", throw+rest), "name", "typed_per_filter_config: {hg: {}}, name")), "", ""},
+		{"a gate by regex", with(host("*", throw+other+edit(gate, "path: /a", "safe_regex: {regex: '/[ab]'}")+rest)), "", ""},
+		{"a gate by a longer regex", with(host("*", throw+other+edit(gate, "path: /a", "safe_regex: {regex: '/[ab]b'}")+rest)), `listener "first": ` + noRoute, ""},
+		{"a gate for any case", with(host("*", throw+other+edit(gate, "path: /a", "path: /A, case_sensitive: false")+rest)), "", ""},
+		{"a gate that asks for a header", with(host("*", throw+other+edit(gate, "path: /a", "path: /a, headers: [{}]")+rest)), "", ""},
+		{"a canary before the gate", with(host("*", throw+other+edit(rest, "prefix: /", "prefix: /, headers: [{}]")+", "+gate+rest)), "", ""},
+		{"no gate and none needed", one("first", always, host("*", throw+rest)), "", ""},
+		{"disabled by a route", one("first", always, host("*", throw+edit(gate, "{}", "{disabled: true}")+rest)), `listener "first": ` + noRoute, ""},
+		{"another virtual host without", with(host("api", rest) + host("*", throw+gate+other+rest)),
+			`listener "first", virtual host "api": ` + noRoute, `listener "first", virtual host "api": ` + noSwitch},
+		{"the gate in another virtual host", with(host("api", throw+gate+other+rest) + host("*", rest)),
+			`listener "first", virtual host "*": ` + noRoute, `listener "first", virtual host "*": ` + noSwitch},
+		{"another virtual host, which the endpoint does not have",
+			strings.ReplaceAll(with(host("api", rest)+host("*", throw+gate+other+rest)), "paths: [/a]", "paths: [/a], hosts: [shop]"), "", ""},
+		{"the virtual host that fits best", strings.ReplaceAll(with(host("*", rest)+host("*.shop", rest)+host("shop:80", throw+gate+other+rest)+host("sho*", rest)),
+			"paths: [/a]", "paths: [/a], hosts: [shop]"), "", ""},
+		{"another virtual host without any route", with(host("api", "") + host("*", throw+gate+other+rest)), "", ""},
+		{"no virtual host for some", with(host("api", throw+gate+other+rest)), "", ""},
+		{"routes that did not come", listener("first", chain(gated, "rds: {route_config_name: none}")),
+			`listener "first": its routes are not in the configuration, so whether one enables the filter for /a is not known`, ""},
+		{"routes by RDS", listener("first", chain(gated, "rds: {route_config_name: r}")), "", ""},
+		{"a filter by ECDS", one("first", `{name: hg, disabled: true, config_discovery: {}}`, host("*", throw+gate+rest)), "", ""},
+		{"a filter by ECDS without a gate", one("first", `{name: hg, disabled: true, config_discovery: {}}`, host("*", rest)), `listener "first": ` + noRoute, ""},
+		{"the gate in one of two listeners", first + one("second", gated, host("*", rest)), `listener "second": ` + noRoute, `listener "second": ` + noSwitch},
+		{"the gate in both", first + one("second", gated, host("*", throw+gate+other+rest)), "", ""},
+		{"a listener without", first + one("second", "{}", host("*", rest)), `listener "second"` + nothing + `the cluster "app"`, `listener "second"` + nothing + `the cluster "app"`},
+		{"a listener that has the path", first + one("second", "{}", host("*", `{match: {path: /a}, route: {cluster: probes}}`)),
+			`listener "second"` + nothing + `the cluster "probes"`, `listener "second"` + nothing + `the cluster "probes"`},
+		{"a listener that answers itself", first + one("second", "{}", host("*", `{match: {prefix: /}, direct_response: {status: 200}}`)),
+			`listener "second"` + nothing + `a route, 200`, `listener "second"` + nothing + `a route, 200`},
+		{"a listener for something else", first + one("second", "{}", host("*", edit(rest, "app", "probes"))), "", ""},
+		{"a listener that refuses", first + one("second", "{}", host("*", `{match: {prefix: /}, direct_response: {status: 404}}`)), "", ""},
+		{"a listener that redirects", first + one("second", "{}", host("*", `{match: {prefix: /}, redirect: {https_redirect: true}}`)), "", ""},
+		{"a filter chain without", listener("first", edit(chain("{}", hostsOf(host("*", edit(rest, "cluster: app", "weighted_clusters: {clusters: [{name: app}]}")))), "{", "{name: tls, ")+
+			chain(gated, hostsOf(host("*", throw+gate+other+rest)))),
+			`listener "first", filter chain "tls"` + nothing + `the cluster "app"`, `listener "first", filter chain "tls"` + nothing + `the cluster "app"`},
+		{"the default filter chain without", edit(first, "filter_chains", "default_filter_chain: "+strings.TrimSuffix(chain("{}", hostsOf(host("*", rest))), ", ")+", filter_chains"),
+			`listener "first", filter chain "2"` + nothing + `the cluster "app"`, `listener "first", filter chain "2"` + nothing + `the cluster "app"`},
+		{"a sidecar's outbound listener", edit(first, "name:", "traffic_direction: INBOUND, name:") +
+			edit(one("second", "{}", host("*", rest)), "name:", "traffic_direction: OUTBOUND, name:"), "", ""},
+		{"by matcher", matcher("exact: /a", "*"), "", ""},
+		{"by matcher, a prefix", matcher("prefix: /", "*"), "", ""},
+		{"by matcher, a regex", matcher("safe_regex: {}", "*"), "", ""},
+		{"by matcher, for another path", matcher("exact: /b", "*"),
+			`listener "first": the gate's matcher does not have /a: its checks reach the application`, `listener "first": ` + noSwitch},
+		{"by matcher, no virtual host for some", matcher("exact: /a", "api"), "", `listener "first", for a Host that no virtual host has: ` + noSwitch},
+		{"the key in one of two plugins", first + edit(one("second", gated, host("*", throw+gate+other+rest)), "keys: [k,", "keys: [l,"),
+			`listener "second", endpoint "e" has /a, and not the key k`, ""},
+		{"the maintenance route too late", with(host("*", gate+throw+other+rest)), "", `listener "first": ` + noSwitch},
+		{"the maintenance route misnames the filter", with(host("*", edit(throw, "hg: ", "healthgate: ")+gate+other+rest)), "", `listener "first": ` + noSwitch},
+		{"the maintenance route counts to 10000", with(host("*", edit(throw, "default_value: {}", "default_value: {denominator: TEN_THOUSAND}")+gate+other+rest)), "",
+			`listener "first": by = 100 puts only 1% of the checks of /a under maintenance; 10000 is all`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			e := envoy(t, test.listeners, `- {"@type": x.RoutesConfigDump, dynamic_route_configs: [{route_config: {name: r, virtual_hosts: [`+host("*", throw+gate+other+rest)+`]}}]}`,
+				`- {"@type": x.EcdsConfigDump, ecds_filters: [{ecds_filter: {name: hg, typed_config: `+wasm+`}}]}`)
+			for _, got := range []struct {
+				by   string
+				gaps []Gap
+				want string
+			}{{"key", e.KeyGaps("k"), test.key}, {"route", e.RouteGaps("by", "100"), test.route}} {
+				var what []string
+				for _, g := range got.gaps {
+					what = append(what, g.What)
+				}
+				if all := strings.Join(what, " | "); all != got.want {
+					t.Errorf("by %s: %s\nwant %s", got.by, all, got.want)
+				}
+			}
+			for _, g := range e.KeyGaps("k") {
+				if !slices.Contains(e.Gaps(), g) && !strings.Contains(g.What, "not the key") {
+					t.Errorf("Gaps has no %v", g)
+				}
+			}
+		})
+	}
+}
+
+// Which keys there are, and which endpoints they switch.
+func TestSwitches(t *testing.T) {
+	t.Parallel()
+	e := envoy(t, first+first)
+	if got := e.Keys(); len(e.Plugins) != 1 || len(e.Plugins[0].Places) != 1 || e.Plugins[0].Places[0].Address != "10.0.0.7:80" || !slices.Equal(got, []string{"k", "z.b"}) {
+		t.Errorf("%d plugins with the keys %q", len(e.Plugins), got)
+	}
+	for key, want := range map[string][]string{"k": {"e"}, "z.b": {"e"}, "z.a": nil, "by": nil} {
+		if got := e.Readers(key); !slices.Equal(got, want) {
+			t.Errorf("%s switches %q, want %q", key, got, want)
+		}
+	}
+	if got := e.Routes(); !slices.Equal(got, []Route{{"by", "/a", 0, 100}}) || !slices.Equal(e.RouteKeys(), []string{"by"}) {
+		t.Errorf("%v", got)
+	}
+	for _, test := range []struct {
+		key, value string
+		want       []string
+	}{{"by", "100", []string{"e"}}, {"by", "99", nil}, {"by", "true", nil}, {"by", "", nil}, {"k", "100", nil}} {
+		if got := e.RouteReaders(test.key, test.value); !slices.Equal(got, test.want) {
+			t.Errorf("%s = %s switches %q, want %q", test.key, test.value, got, test.want)
+		}
+	}
+	if got := e.RouteReaders("by", "100"); len(envoy(t, edit(first, "route_metadata: true", "")).RouteReaders("by", "100")) > 0 || len(got) != 1 {
+		t.Error("an endpoint without route_metadata is switched by a route")
+	}
+}
+
+// The layers are told by their kind, and what they read.
+func TestLayers(t *testing.T) {
+	t.Parallel()
+	want := []Layer{{Name: "base", Kind: Static}, {"disk", Disk, "/r", "s/shop", ""}, {Name: "rtds", Kind: RTDS, File: "/rtds.yaml"}, {Name: "hand", Kind: Admin}}
+	e := envoy(t, first)
+	if !slices.Equal(e.Layers, want) || !slices.Equal(e.Of(Disk), want[1:2]) {
+		t.Errorf("%+v", e.Layers)
+	}
+}
+
+// What keeps a plugin from knowing is told by its real cause.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, listeners, more, faults, metrics string }{
+		{"nothing", first, "", "", "its configuration has healthgate, and no metric"},
+		{"no such admin", edit(first, "{cluster: adm}", "{cluster: adm2}"), "", `admin.cluster is "adm2", and Envoy has no such cluster`, "its configuration has healthgate"},
+		{"no such probe", edit(first, "cluster: probes", "cluster: gone"), "", `probe "p": its cluster is "gone", and Envoy has no such cluster`, "its configuration has"},
+		{"no plugin", one("first", "{}", host("*", rest)), "", "", "its configuration has no healthgate"},
+		{"no metrics", first, `- {"@type": x.BootstrapConfigDump, bootstrap: {stats_config: {stats_matcher: {}}}}`, "", "its stats_matcher leaves out"},
+	} {
+		e := envoy(t, test.listeners, test.more)
+		if got := strings.Join(e.Faults(), " | "); !strings.HasPrefix(got, test.faults) || (got == "") != (test.faults == "") {
+			t.Errorf("%s: %s", test.name, got)
+		}
+		if got := e.NoMetrics(); !strings.HasPrefix(got, test.metrics) {
+			t.Errorf("%s: %s", test.name, got)
+		}
+	}
+}
