@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -61,7 +62,7 @@ func (e *Envoy) Ready(ctx context.Context) error {
 		case <-e.Done():
 			return fmt.Errorf("Envoy ended before it was ready: %v", e.State())
 		case <-ctx.Done():
-			return fmt.Errorf("Envoy is not ready: %w; its state is %q, %v", ctx.Err(), state, err)
+			return fmt.Errorf("Envoy is not ready, its state is %q: %w", state, errors.Join(ctx.Err(), err))
 		case <-look.C:
 		}
 	}

@@ -4,6 +4,7 @@ go 1.25.0
 
 require (
 	codeberg.org/polyfloyd/go-errorlint v1.9.0
+	github.com/OpenPeeDeeP/depguard/v2 v2.2.1
 	github.com/golangci/unconvert v0.0.0-20250410112200-a129a6e6413e
 	github.com/gostaticanalysis/nilerr v0.1.2
 	github.com/kisielk/errcheck v1.20.0
@@ -16,6 +17,7 @@ require (
 	github.com/BurntSushi/toml v1.6.0 // indirect
 	github.com/fatih/color v1.18.0 // indirect
 	github.com/fatih/structtag v1.2.0 // indirect
+	github.com/gobwas/glob v0.2.3 // indirect
 	github.com/golangci/misspell v0.8.0 // indirect
 	github.com/gordonklaus/ineffassign v0.2.0 // indirect
 	github.com/gostaticanalysis/comment v1.5.0 // indirect

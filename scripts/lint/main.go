@@ -31,7 +31,11 @@ func main() {
 	if err := wrapping.Flags.Set("errorf", "true"); err != nil {
 		panic(err)
 	}
-	cmd.AddBareAnalyzers(uncheckedErrors, wrapping, nilerr.Analyzer, conversions)
+	layers, err := layers()
+	if err != nil {
+		panic(err)
+	}
+	cmd.AddBareAnalyzers(uncheckedErrors, wrapping, nilerr.Analyzer, conversions, layers)
 	cmd.Run()
 }
 

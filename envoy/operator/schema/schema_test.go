@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/envoy/operator/schema"
-	"github.com/healthgate/healthgate/envoy/operator/schema/schematest"
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
@@ -45,6 +44,24 @@ func TestNoSchemaNamed(t *testing.T) {
 			t.Errorf("%s names a schema (%v)", file, err)
 		}
 	}
+}
+
+// compile returns the schema, which a validator must take.
+func compile(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema.JSON()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("healthgate.schema.json", document); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile("healthgate.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func beyond(err error) bool {
@@ -146,7 +163,7 @@ func mutations(document any, each func(change string)) {
 
 func TestSchemaIsWhatThePluginReads(t *testing.T) {
 	t.Parallel()
-	s := schematest.Compile(t)
+	s := compile(t)
 	if !compare(t, s, []byte(full)) {
 		t.Fatal("the full document is refused")
 	}
@@ -174,6 +191,26 @@ func TestSchemaIsWhatThePluginReads(t *testing.T) {
 	t.Logf("%d documents, %d of them good", tried, accepted)
 	if tried < 5000 || accepted < 500 {
 		t.Errorf("only %d documents were tried, of which %d are good", tried, accepted)
+	}
+}
+
+// The schema refuses what the plugin's own tests show it to refuse.
+func TestSchemaRefusesTheSame(t *testing.T) {
+	t.Parallel()
+	s := compile(t)
+	text, err := os.ReadFile("../../../filter/config/testdata/refusals.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refusals := strings.Split(string(text), "\n\n")[1:]
+	for _, refusal := range refusals {
+		document, _, _ := strings.Cut(refusal, "\n=> ")
+		if compare(t, s, []byte(document)) {
+			t.Errorf("is not refused: %s", document)
+		}
+	}
+	if len(refusals) < 50 {
+		t.Errorf("there are only %d documents", len(refusals))
 	}
 }
 
