@@ -100,8 +100,8 @@ func proxyHTTPCall(v *vm, a []uint64) status {
 	return statusOK
 }
 
-// onHTTPCallResponse delivers a response; nil, or one that is cut, is a reset, which the plugin sees as
-// no headers at all.
+// onHTTPCallResponse delivers a response. A nil or truncated one means that the stream was
+// reset: the plugin gets no headers.
 func (c *pluginContext) onHTTPCallResponse(call *httpCallout, r *calloutResponse) {
 	if c.calls[call.id] != call {
 		return
@@ -145,12 +145,6 @@ func (c *pluginContext) cancelCallouts() {
 
 func millis(ms uint32) time.Duration { return time.Duration(ms) * time.Millisecond }
 
-// dispatch is send with the next fault of a queue.
-func (h *Host) dispatch(up *upstream, t *thread, req *UpstreamRequest, faults *calloutFaults, timeout time.Duration,
-	deliver func(*calloutResponse)) (cancel func()) {
-	return h.send(up, t, req, faults.next(), timeout, deliver)
-}
-
 // send brings req to up, as soon as the running call is over, and its answer back to
 // deliver on thread t. A timeout of 0 is none.
 func (h *Host) send(up *upstream, t *thread, req *UpstreamRequest, fault CalloutFault, timeout time.Duration,
@@ -158,9 +152,7 @@ func (h *Host) send(up *upstream, t *thread, req *UpstreamRequest, fault Callout
 	c := &exchange{host: h, thread: t, deliver: deliver}
 	if timeout > 0 {
 		c.timer = h.after(timeout, t, func() {
-			c.finish(&calloutResponse{local: true, status: http.StatusGatewayTimeout, details: "response_timeout", flags: flagUpstreamTimeout,
-				headers: localHeaders(http.StatusGatewayTimeout, "upstream request timeout"),
-				body:    []byte("upstream request timeout")})
+			c.finish(timedOut())
 		})
 	}
 	req.Time = h.time.Realtime()
@@ -209,18 +201,17 @@ func (c *exchange) finishAfter(d time.Duration, r *calloutResponse) {
 	})
 }
 
-// localHeaders are the headers of an answer that Envoy's router gives in place of an
-// upstream.
-func localHeaders(status int, body string) *headers.Map {
-	return headers.New(
-		headers.Field{Name: ":status", Value: strconv.Itoa(status)},
-		headers.Field{Name: "content-length", Value: strconv.Itoa(len(body))},
-		headers.Field{Name: "content-type", Value: "text/plain"},
-	)
+// localResponse is an answer that Envoy's router gives in place of an upstream.
+func localResponse(status int, body, details string, flags responseFlags) *calloutResponse {
+	return &calloutResponse{local: true, status: status, details: details, flags: flags, body: []byte(body),
+		headers: headers.New(
+			headers.Field{Name: ":status", Value: strconv.Itoa(status)},
+			headers.Field{Name: "content-length", Value: strconv.Itoa(len(body))},
+			headers.Field{Name: "content-type", Value: "text/plain"},
+		)}
 }
 
-// localResponse is such an answer.
-func localResponse(status int, body, details string, flags responseFlags) *calloutResponse {
-	return &calloutResponse{local: true, status: status, details: details, flags: flags,
-		headers: localHeaders(status, body), body: []byte(body)}
+// timedOut is the router's answer when an upstream gives none in time.
+func timedOut() *calloutResponse {
+	return localResponse(http.StatusGatewayTimeout, "upstream request timeout", "response_timeout", flagUpstreamTimeout)
 }

@@ -284,7 +284,7 @@ func proxySendLocalResponse(v *vm, a []uint64) status {
 		return statusInvalidMemoryAccess
 	}
 	r := localReply{status: int(uint32(a[0])), details: details, body: body, headers: pairs.Decode(extra)}
-	if code := uint32(a[7]); code <= maxGrpcStatus {
+	if code := uint32(a[7]); code <= grpcUnauthenticated { // the last one of gRPC's
 		r.grpcStatus, r.hasGrpcStatus = code, true
 	}
 	v.effectiveContext().sendLocalResponse(r)

@@ -32,7 +32,7 @@ func (c *pluginContext) failStream() {
 	if !c.stream.filterFailed {
 		c.stream.filterFailed = true
 		c.stream.sendLocalReply(localReply{status: http.StatusServiceUnavailable, details: "wasm_fail_stream",
-			grpcStatus: 14, hasGrpcStatus: true})
+			grpcStatus: grpcUnavailable, hasGrpcStatus: true})
 	}
 }
 

@@ -40,7 +40,7 @@ func (s *Stream) forwardAgain() {
 		return
 	}
 	again := *s.reply.Upstream
-	s.host.dispatch(s.host.app, s.thread, &again, &s.host.appFaults, routeTimeout, func(*calloutResponse) {})
+	s.callApplication(&again, func(*calloutResponse) {})
 }
 
 // stopHeaders applies the status of a headers callback.

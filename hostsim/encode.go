@@ -347,22 +347,19 @@ func percentEncode(s string) string {
 	return b.String()
 }
 
-// maxGrpcStatus is Unauthenticated, the last of the well-known codes.
-const maxGrpcStatus = 16
-
 // grpcStatusOf maps an HTTP status (Grpc::Utility::httpToGrpcStatus).
 func grpcStatusOf(code int) uint32 {
 	switch code {
 	case http.StatusBadRequest:
-		return 13
+		return grpcInternal
 	case http.StatusUnauthorized:
-		return 16
+		return grpcUnauthenticated
 	case http.StatusForbidden:
-		return 7
+		return grpcPermissionDenied
 	case http.StatusNotFound:
-		return 12
+		return grpcUnimplemented
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return 14
+		return grpcUnavailable
 	}
-	return 2
+	return grpcUnknown
 }

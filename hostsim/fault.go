@@ -155,10 +155,7 @@ func (h *Host) FaultAllCallouts(upstream string, fault *CalloutFault) {
 }
 
 func (h *Host) calloutFaults(name string) *calloutFaults {
-	if name == h.app.name {
-		return &h.appFaults
-	}
-	up := h.upstreams[name]
+	up := h.upstream(name)
 	if up == nil {
 		panic("hostsim: no upstream " + name)
 	}

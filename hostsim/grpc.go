@@ -13,9 +13,12 @@ import (
 
 // gRPC's status codes, as far as Envoy gives them itself.
 const (
-	grpcUnknown     = 2
-	grpcInternal    = 13
-	grpcUnavailable = 14 // the call did not get through
+	grpcUnknown          = 2
+	grpcPermissionDenied = 7
+	grpcUnimplemented    = 12
+	grpcInternal         = 13
+	grpcUnavailable      = 14 // the call did not get through
+	grpcUnauthenticated  = 16
 )
 
 // grpcView is what of a gRPC callout the plugin can reach in its callback.

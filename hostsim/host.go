@@ -40,7 +40,6 @@ type Host struct {
 
 	upstreams  map[string]*upstream
 	app        *upstream
-	appFaults  calloutFaults
 	upstreamMu sync.Mutex
 	client     *http.Client
 	grpcClient *http.Client // speaks HTTP/2 only
@@ -232,16 +231,48 @@ func (h *Host) Main() *Worker { return &Worker{h.main} }
 func (h *Host) Metric(name string) (uint64, bool) { return h.metrics.Lookup(name) }
 
 // Metric is a metric of the plugin's.
-type Metric = metrics.Snapshot
+type Metric struct {
+	Name    string
+	Kind    MetricKind
+	Value   uint64   // of counters and gauges
+	Samples []uint64 // of histograms, in order of arrival
+}
 
-// Metrics returns all metrics that the plugin has defined, sorted by name.
-func (h *Host) Metrics() []Metric { return h.metrics.All() }
+// MetricKind is the type of a metric, numbered as in the ABI (MetricType).
+type MetricKind uint32
 
-// SharedDatum is an entry of the shared data and the number of its last write.
-type SharedDatum = shareddata.Entry
+// The kinds of the ABI.
+const (
+	Counter   = MetricKind(metrics.Counter)
+	Gauge     = MetricKind(metrics.Gauge)
+	Histogram = MetricKind(metrics.Histogram)
+)
+
+// Metrics returns all metrics that the plugin has defined, sorted by name and kind.
+func (h *Host) Metrics() []Metric {
+	var all []Metric
+	for _, s := range h.metrics.All() {
+		all = append(all, Metric{s.Name, MetricKind(s.Kind), s.Value, s.Samples})
+	}
+	return all
+}
+
+// SharedDatum is an entry of the shared data. Cas counts the writes, over all keys: it is
+// the number of the last write to this one.
+type SharedDatum struct {
+	Key   string
+	Value string
+	Cas   uint32
+}
 
 // SharedData returns the shared data of the plugin's vm_id, sorted by key.
-func (h *Host) SharedData() []SharedDatum { return h.shared.Entries(h.cfg.vmID) }
+func (h *Host) SharedData() []SharedDatum {
+	var all []SharedDatum
+	for _, e := range h.shared.Entries(h.cfg.vmID) {
+		all = append(all, SharedDatum(e))
+	}
+	return all
+}
 
 // SetSharedData writes to the shared data as another plugin of the same vm_id would.
 func (h *Host) SetSharedData(key, value string) {
@@ -270,10 +301,7 @@ func (h *Host) Admin() *AdminEndpoint { return h.admin }
 func (h *Host) UpstreamRequests(name string) []*UpstreamRequest {
 	h.upstreamMu.Lock()
 	defer h.upstreamMu.Unlock()
-	if name == h.app.name {
-		return append([]*UpstreamRequest(nil), h.app.seen...)
-	}
-	if up := h.upstreams[name]; up != nil {
+	if up := h.upstream(name); up != nil {
 		return append([]*UpstreamRequest(nil), up.seen...)
 	}
 	return nil
@@ -283,9 +311,15 @@ func (h *Host) UpstreamRequests(name string) []*UpstreamRequest {
 func (h *Host) SetLatency(upstream string, d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if upstream == h.app.name {
-		h.app.latency = d
-	} else if up := h.upstreams[upstream]; up != nil {
+	if up := h.upstream(upstream); up != nil {
 		up.latency = d
 	}
+}
+
+// upstream is a cluster or the application; nil if there is none of that name.
+func (h *Host) upstream(name string) *upstream {
+	if name == h.app.name {
+		return h.app
+	}
+	return h.upstreams[name]
 }

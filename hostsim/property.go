@@ -200,20 +200,14 @@ func (c *pluginContext) responseAttribute(name string) (any, bool) {
 	s := c.stream
 	switch name {
 	case "code":
-		if s.code == 0 {
-			return nil, false
-		}
-		return int64(s.code), true
+		return int64(s.code), s.code != 0
 	case "code_details":
 		return s.reply.Details, s.detailed
 	case "flags":
 		return int64(s.flags), true
 	case "grpc_status":
 		// Derived from the HTTP status where there is none (Grpc::Common::getGrpcStatus).
-		if c.stream.code == 0 {
-			return nil, false
-		}
-		return httpToGrpcStatus(c.stream.code), true
+		return int64(grpcStatusOf(s.code)), s.code != 0
 	case "size":
 		return int64(len(s.reply.Body)), true
 	case "total_size":
@@ -261,21 +255,4 @@ func (c *pluginContext) xds(name string) (any, bool) {
 		return metadataMessage(nil), true
 	}
 	return nil, false
-}
-
-// httpToGrpcStatus is what gRPC makes of an HTTP status (Grpc::Utility::httpToGrpcStatus).
-func httpToGrpcStatus(code int) int64 {
-	switch code {
-	case 400:
-		return 13 // Internal
-	case 401:
-		return 16 // Unauthenticated
-	case 403:
-		return 7 // PermissionDenied
-	case 404:
-		return 12 // Unimplemented
-	case 429, 502, 503, 504:
-		return 14 // Unavailable
-	}
-	return 2 // Unknown
 }

@@ -51,14 +51,10 @@ func (s *Stream) forward() {
 	if _, sized := m.Get("content-length"); !sized && s.appRequest.bodiless && mayHaveBody(m.Value(":method")) {
 		m.Add("content-length", "0")
 	}
-	up := s.host.app
 	if n, ok := m.Get("content-length"); ok && atoi(n) > len(s.appRequest.body) {
 		// The plugin took from the body and left its length: the application waits for
 		// the rest, until Envoy gives up.
-		s.host.after(routeTimeout, s.thread, func() {
-			s.sendLocalReply(localReply{status: http.StatusGatewayTimeout, body: "upstream request timeout",
-				details: "response_timeout", flags: flagUpstreamTimeout})
-		})
+		s.host.after(routeTimeout, s.thread, func() { s.respond(timedOut()) })
 		return
 	}
 	call := &UpstreamRequest{Header: toHeader(m), Body: s.appRequest.body, Trailer: toHeader(s.request.trailers)}
@@ -66,19 +62,20 @@ func (s *Stream) forward() {
 		call.Trailer = nil // HTTP/1.1 has trailers behind chunks only
 	}
 	s.reply.Upstream = call
-	s.host.dispatch(up, s.thread, call, &s.host.appFaults, routeTimeout, func(r *calloutResponse) {
+	s.callApplication(call, func(r *calloutResponse) {
 		if s.stopped() {
 			return
 		}
 		if r == nil {
-			s.sendLocalReply(localReply{status: http.StatusServiceUnavailable,
-				body:    "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
-				details: "upstream_reset_before_response_started{connection_termination}",
-				flags:   flagConnectionTermination})
-			return
+			r = resetBeforeHeaders()
 		}
 		s.respond(r)
 	})
+}
+
+func (s *Stream) callApplication(req *UpstreamRequest, deliver func(*calloutResponse)) {
+	app := s.host.app
+	s.host.send(app, s.thread, req, app.faults.next(), routeTimeout, deliver)
 }
 
 // mayHaveBody is whether the HTTP/1.1 codec says "no body" of a request without one

@@ -47,8 +47,9 @@ func (h *Host) connectFailure() *calloutResponse {
 	if h.cfg.profile == Envoy136 {
 		text += ", transport failure reason: " + reason
 	}
-	r := localResponse(http.StatusServiceUnavailable, text, "upstream_reset_before_response_started{remote_connection_failure|"+
-		strings.ReplaceAll(reason, " ", "_")+"}", flagConnectFailure)
+	r := localResponse(http.StatusServiceUnavailable, text,
+		"upstream_reset_before_response_started{remote_connection_failure|"+strings.ReplaceAll(reason, " ", "_")+"}",
+		flagConnectFailure)
 	r.transportFailure = reason
 	return r
 }
@@ -76,13 +77,13 @@ func (h *Host) serveUpstream(c *exchange, up *upstream, req *UpstreamRequest, fa
 	case CalloutTimeout:
 		up.saw(h, req)
 		if c.timer == nil {
-			c.finishAfter(fault.Delay, localResponse(http.StatusGatewayTimeout, "upstream request timeout", "response_timeout",
-				flagUpstreamTimeout))
+			c.finishAfter(fault.Delay, timedOut())
 		}
 		return
 	}
 	if up.handler == nil && up.url == nil {
-		c.finishAfter(0, localResponse(http.StatusServiceUnavailable, "no healthy upstream", "no_healthy_upstream", flagNoHealthyUpstream))
+		c.finishAfter(0, localResponse(http.StatusServiceUnavailable, "no healthy upstream", "no_healthy_upstream",
+			flagNoHealthyUpstream))
 		return
 	}
 	up.saw(h, req)

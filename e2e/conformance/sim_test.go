@@ -101,7 +101,7 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 	}
 	r.log = simLog(host.Logs())
 	for _, m := range host.Metrics() {
-		if m.Kind < histogram && strings.HasPrefix(m.Name, c.metrics()) {
+		if m.Kind != hostsim.Histogram && strings.HasPrefix(m.Name, c.metrics()) {
 			r.metrics = append(r.metrics, metric(m.Name, m.Value))
 		}
 	}
@@ -122,9 +122,6 @@ func machineAddress(t testing.TB) string {
 	}
 	return "127.0.0.1"
 }
-
-// histogram is the kind of the metrics that Envoy's /stats does not show as a number.
-const histogram = 2
 
 // settle is virtual time at the end of a case, for what is under way.
 const settle = 300 * time.Millisecond

@@ -17,17 +17,6 @@ const (
 	Histogram
 )
 
-// String is the kind's name in lower case.
-func (k Kind) String() string {
-	switch k {
-	case Counter:
-		return "counter"
-	case Gauge:
-		return "gauge"
-	}
-	return "histogram"
-}
-
 // Store holds all stats of a process. It is safe for concurrent use.
 type Store struct {
 	mu    sync.Mutex
