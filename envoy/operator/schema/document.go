@@ -25,28 +25,28 @@ var notEmpty = node{"type": "string", "minLength": 1}
 // document is the whole configuration.
 func document() node {
 	return object(
-		need("endpoints", with(atLeastOne(list(endpoint())), "maxItems", 64), "The health check URLs, and what each answers."),
-		may("probes", with(list(probe()), "maxItems", 64), "What is asked of the application, by one VM for all workers."),
-		may("admin", admin(), "How runtime keys and draining are read from Envoy's admin. Required with maintenance.keys."),
+		required("endpoints", with(atLeastOne(list(endpoint())), "maxItems", 64), "The health check URLs, and what each answers."),
+		optional("probes", with(list(probe()), "maxItems", 64), "What is asked of the application, by one VM for all workers."),
+		optional("admin", admin(), "How runtime keys and draining are read from Envoy's admin. Required with maintenance.keys."),
 	)
 }
 
 func endpoint() node {
 	out := object(
-		may("kind", otherwise(oneOf("health_check", "status"), "health_check"),
+		optional("kind", otherwise(oneOf("health_check", "status"), "health_check"),
 			"What it is for: a load balancer's checks, or operators, whom it shows the state of everything."),
-		need("name", text(name), "In metrics and log lines: letters, digits, '_', '-' and '.'."),
-		need("paths", atLeastOne(set(text(path))), "Exact, byte for byte, without the query."),
-		may("methods", otherwise(set(text(token)), []string{"GET", "HEAD", "OPTIONS"}), "[] means any method."),
-		may("hosts", otherwise(set(text(host)), []string{}), "None means any; without a port they match every port."),
-		may("headers", list(header()), "All of them must match."),
-		need("trusted", trusted(), "Whose checks are answered."),
-		may("untrusted", untrusted(), "What anyone else gets: the application (pass), or a reply."),
-		may("healthy", healthy(), "The reply when all is well. `action: pass` lets the application's own endpoint answer."),
-		may("unhealthy", unhealthy(), "The reply when the probes' policy does not hold."),
-		may("maintenance", maintenance(), "What switches maintenance, and the reply then."),
-		may("probes", policy(), "How many of which probes must be healthy."),
-		may("unknown", replyOf(reply{status: whole(200, 599), statusDefault: 503, body: "UNKNOWN", contentType: "text/plain"}),
+		required("name", text(name), "In metrics and log lines: letters, digits, '_', '-' and '.'."),
+		required("paths", atLeastOne(set(text(path))), "Exact, byte for byte, without the query."),
+		optional("methods", otherwise(set(text(token)), []string{"GET", "HEAD", "OPTIONS"}), "[] means any method."),
+		optional("hosts", otherwise(set(text(host)), []string{}), "None means any; without a port they match every port."),
+		optional("headers", list(header()), "All of them must match."),
+		required("trusted", trusted(), "Whose checks are answered."),
+		optional("untrusted", untrusted(), "What anyone else gets: the application (pass), or a reply."),
+		optional("healthy", healthy(), "The reply when all is well. `action: pass` lets the application's own endpoint answer."),
+		optional("unhealthy", unhealthy(), "The reply when the probes' policy does not hold."),
+		optional("maintenance", maintenance(), "What switches maintenance, and the reply then."),
+		optional("probes", policy(), "How many of which probes must be healthy."),
+		optional("unknown", replyOf(reply{status: whole(200, 599), statusDefault: 503, body: "UNKNOWN", contentType: "text/plain"}),
 			"The reply when the state is not known yet, or too old."),
 	)
 	none := node{}
@@ -61,13 +61,13 @@ func endpoint() node {
 func header() node {
 	value := []string{"exact", "prefix", "suffix", "contains", "present_match"}
 	out := object(
-		need("name", text(token), "The name of a request header; case does not matter."),
-		may("exact", text(""), ""),
-		may("prefix", notEmpty, ""),
-		may("suffix", notEmpty, ""),
-		may("contains", notEmpty, ""),
-		may("present_match", boolean(), "true: the header is there, whatever its value; false: it is not."),
-		may("ignore_case", otherwise(boolean(), false), ""),
+		required("name", text(token), "The name of a request header; case does not matter."),
+		optional("exact", text(""), ""),
+		optional("prefix", notEmpty, ""),
+		optional("suffix", notEmpty, ""),
+		optional("contains", notEmpty, ""),
+		optional("present_match", boolean(), "true: the header is there, whatever its value; false: it is not."),
+		optional("ignore_case", otherwise(boolean(), false), ""),
 	)
 	var exactlyOne []node
 	for _, v := range value {
@@ -79,11 +79,11 @@ func header() node {
 
 func trusted() node {
 	out := object(
-		may("cidrs", list(text(cidr)), "Networks, 10.0.0.0/8, or single addresses."),
-		may("providers", set(oneOf(trust.Providers()...)), "The addresses from which a platform checks."),
-		may("pipe", otherwise(boolean(), false), "Whoever can open the Unix socket that Envoy listens on."),
-		may("peer", node{
-			"anyOf":   []node{oneOf("connection", "forwarded"), object(need("filter_state", notEmpty, "The key of a filter state object."))},
+		optional("cidrs", list(text(cidr)), "Networks, 10.0.0.0/8, or single addresses."),
+		optional("providers", set(oneOf(trust.Providers()...)), "The addresses from which a platform checks."),
+		optional("pipe", otherwise(boolean(), false), "Whoever can open the Unix socket that Envoy listens on."),
+		optional("peer", node{
+			"anyOf":   []node{oneOf("connection", "forwarded"), object(required("filter_state", notEmpty, "The key of a filter state object."))},
 			"default": "connection",
 		}, "Where the address is read: of the connection, never from X-Forwarded-For (connection); Envoy's source address even "+
 			"from X-Forwarded-For (forwarded); what a set_filter_state filter stored ({filter_state: KEY})."),
@@ -105,10 +105,10 @@ type reply struct {
 
 func (r reply) fields() []field {
 	return []field{
-		may("status", otherwise(r.status, r.statusDefault), "HTTP status."),
-		may("body", otherwise(text(""), r.body), ""),
-		may("content_type", otherwise(text(fieldValue), r.contentType), "Empty for none."),
-		may("headers", node{
+		optional("status", otherwise(r.status, r.statusDefault), "HTTP status."),
+		optional("body", otherwise(text(""), r.body), ""),
+		optional("content_type", otherwise(text(fieldValue), r.contentType), "Empty for none."),
+		optional("headers", node{
 			"type": "object", "additionalProperties": text(someValue), "maxProperties": 64,
 			"propertyNames": node{"pattern": token, "not": node{"pattern": anyCase("content-type", "content-length", "transfer-encoding",
 				"connection", "upgrade", "te", "trailer", "keep-alive")}},
@@ -145,16 +145,16 @@ func replyOf(r reply, more ...field) node { return r.bodiless(object(append(more
 func untrusted() node {
 	r := reply{status: whole(200, 599), statusDefault: 403, contentType: "text/plain"}
 	return node{"anyOf": []node{
-		object(may("action", otherwise(oneOf("pass"), "pass"), "On to the application.")),
-		replyOf(r, need("action", oneOf("reply"), "")),
+		object(optional("action", otherwise(oneOf("pass"), "pass"), "On to the application.")),
+		replyOf(r, required("action", oneOf("reply"), "")),
 	}}
 }
 
 func healthy() node {
 	r := reply{status: whole(200, 599), statusDefault: 200, contentType: "text/html"}
 	return node{"anyOf": []node{
-		replyOf(r, may("action", otherwise(oneOf("reply"), "reply"), "")),
-		object(need("action", oneOf("pass"), "On to the application.")),
+		replyOf(r, optional("action", otherwise(oneOf("reply"), "reply"), "")),
+		object(required("action", oneOf("pass"), "On to the application.")),
 	}}
 }
 
@@ -170,16 +170,16 @@ func maintenance() node {
 		status: whole(200, 599), statusDefault: 503,
 		body: "Under maintenance. Remove maintenance file when complete", contentType: "text/plain",
 	},
-		may("keys", with(set(with(text(key), "maxLength", 256)), "maxItems", 64), "Runtime keys, any of which switches maintenance on. {node_id}, {cluster}, {region} and {zone} are the Envoy's own."),
-		may("route_metadata", otherwise(boolean(), false), "A route with the metadata healthgate: {maintenance: true} switches it on, too."),
+		optional("keys", with(set(with(text(key), "maxLength", 256)), "maxItems", 64), "Runtime keys, any of which switches maintenance on. {node_id}, {cluster}, {region} and {zone} are the Envoy's own."),
+		optional("route_metadata", otherwise(boolean(), false), "A route with the metadata healthgate: {maintenance: true} switches it on, too."),
 	)
 }
 
 func policy() node {
 	return object(
-		need("names", atLeastOne(set(notEmpty)), "Names of probes."),
-		may("policy", node{
-			"anyOf":   []node{oneOf("all", "any"), object(need("at_least", whole(1, 64), "How many must be healthy."))},
+		required("names", atLeastOne(set(notEmpty)), "Names of probes."),
+		optional("policy", node{
+			"anyOf":   []node{oneOf("all", "any"), object(required("at_least", whole(1, 64), "How many must be healthy."))},
 			"default": "all",
 		}, "all, any, or {at_least: N}."),
 	)
@@ -187,33 +187,33 @@ func policy() node {
 
 func schedule(timeout string, fields ...field) []field {
 	return append(fields,
-		may("interval", otherwise(text(duration), "1s"), "From 100ms to 1h."),
-		may("timeout", otherwise(text(duration), timeout), "From 10ms to 1m."),
+		optional("interval", otherwise(text(duration), "1s"), "From 100ms to 1h."),
+		optional("timeout", otherwise(text(duration), timeout), "From 10ms to 1m."),
 	)
 }
 
 func probe() node {
 	threshold := otherwise(whole(1, 1000), 1)
 	return object(schedule("500ms",
-		need("name", text(name), "In metrics, in log lines, and under endpoints[].probes."),
-		need("cluster", notEmpty, "The Envoy cluster that is asked."),
-		need("path", text(pathAndQuery), "May have a query."),
-		may("host", otherwise(text(fieldValue), "localhost"), "The Host header."),
-		may("method", otherwise(text(token), "GET"), ""),
-		may("unhealthy_threshold", threshold, "Failures in a row until the probe is unhealthy."),
-		may("healthy_threshold", threshold, "Successes in a row until it is healthy again."),
-		may("expected_statuses", list(object(
-			may("start", otherwise(whole(100, 599), 100), "The first status of the range."),
-			may("end", otherwise(whole(101, 600), 600), "The first status after it."),
+		required("name", text(name), "In metrics, in log lines, and under endpoints[].probes."),
+		required("cluster", notEmpty, "The Envoy cluster that is asked."),
+		required("path", text(pathAndQuery), "May have a query."),
+		optional("host", otherwise(text(fieldValue), "localhost"), "The Host header."),
+		optional("method", otherwise(text(token), "GET"), ""),
+		optional("unhealthy_threshold", threshold, "Failures in a row until the probe is unhealthy."),
+		optional("healthy_threshold", threshold, "Successes in a row until it is healthy again."),
+		optional("expected_statuses", list(object(
+			optional("start", otherwise(whole(100, 599), 100), "The first status of the range."),
+			optional("end", otherwise(whole(101, 600), 600), "The first status after it."),
 		)), "Half-open ranges; 200 alone when there is none."),
 	)...)
 }
 
 func admin() node {
 	return object(schedule("2s",
-		need("cluster", notEmpty, "The Envoy cluster that reaches Envoy's own admin."),
-		may("max_age", otherwise(text(duration), "10s"), "How long the last readings of runtime and draining stay good: interval to 24h."),
-		may("on_stale", otherwise(oneOf("keep", "fail"), "keep"), "After max_age: keep the last reading, or answer `unknown`."),
-		may("draining", otherwise(oneOf("poll", "ignore"), "poll"), "ignore: /ready is not asked, and checks do not see that Envoy drains."),
+		required("cluster", notEmpty, "The Envoy cluster that reaches Envoy's own admin."),
+		optional("max_age", otherwise(text(duration), "10s"), "How long the last readings of runtime and draining stay good: interval to 24h."),
+		optional("on_stale", otherwise(oneOf("keep", "fail"), "keep"), "After max_age: keep the last reading, or answer `unknown`."),
+		optional("draining", otherwise(oneOf("poll", "ignore"), "poll"), "ignore: /ready is not asked, and checks do not see that Envoy drains."),
 	)...)
 }

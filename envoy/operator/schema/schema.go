@@ -53,8 +53,8 @@ type field struct {
 	text     string // for whoever writes it
 }
 
-func need(name string, schema node, text string) field { return field{name, schema, true, text} }
-func may(name string, schema node, text string) field  { return field{name, schema, false, text} }
+func required(name string, schema node, text string) field { return field{name, schema, true, text} }
+func optional(name string, schema node, text string) field { return field{name, schema, false, text} }
 
 // object is strict: no field but these. Like the reader it takes null for a field that is not there.
 func object(fields ...field) node {
