@@ -49,7 +49,7 @@ func newChecks(p *plugin) checks {
 		c.headers = append(c.headers, [verdict.Kinds]host.Headers{
 			verdict.Untrusted:   encodeHeaders(&e.Untrusted),
 			verdict.Maintenance: encodeHeaders(&e.Maintenance.Reply),
-			verdict.Draining:    encodeHeaders(&verdict.DrainingReply),
+			verdict.Draining:    encodeHeaders(&e.Draining),
 			verdict.Unknown:     encodeHeaders(&e.Unknown),
 			verdict.Unhealthy:   encodeHeaders(&e.Unhealthy),
 			verdict.Healthy:     encodeHeaders(&e.Healthy),

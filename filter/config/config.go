@@ -54,6 +54,7 @@ type Endpoint struct {
 	Maintenance Maintenance
 	Probes      Policy
 	Unknown     Reply
+	Draining    Reply
 }
 
 // EndpointKind is what an endpoint is for.

@@ -62,8 +62,9 @@ func TestFullExample(t *testing.T) {
 			Unhealthy: Reply{ProbeStatus: true, Status: 503, Body: "FAILED", Headers: headers()},
 			Maintenance: Maintenance{Keys: []int{0, 1}, RouteMetadata: true, Reply: Reply{Status: 503,
 				Body: "Under maintenance. Remove maintenance file when complete", Headers: headers()}},
-			Probes:  Policy{Names: []int{0, 1, 2}, Need: 3},
-			Unknown: Reply{Status: 503, Body: "UNKNOWN", Headers: headers()},
+			Probes:   Policy{Names: []int{0, 1, 2}, Need: 3},
+			Unknown:  Reply{Status: 503, Body: "UNKNOWN", Headers: headers()},
+			Draining: Reply{Status: 503, Body: "DRAINING", Headers: headers()},
 		}},
 		Probes: []Probe{
 			{"inbound", "app", "/inbound/isalive", "localhost", "GET", duration.Second, 500 * duration.Millisecond, 1, 1,

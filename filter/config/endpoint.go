@@ -80,6 +80,7 @@ func (r *endpointReader) healthCheck(o *object, e *Endpoint) {
 	e.Unhealthy = local(503, "FAILED", "text/plain")
 	e.Unhealthy.ProbeStatus = true
 	e.Unhealthy = o.reply("unhealthy", false, e.Unhealthy)
+	e.Draining = local(503, "DRAINING", "text/plain")
 	e.Unknown = o.reply("unknown", false, local(503, "UNKNOWN", "text/plain"))
 	r.maintenance(o, &e.Maintenance)
 	e.Probes = r.policy(o)

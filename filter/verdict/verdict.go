@@ -44,9 +44,6 @@ type Answer struct {
 	Status uint32
 }
 
-// DrainingReply is the reply while Envoy drains.
-var DrainingReply = config.Reply{Status: 503, Body: "DRAINING", Headers: [][2]string{{"content-type", "text/plain"}}}
-
 // Refuse returns the answer to a check from a source that is not trusted.
 func Refuse(e *config.Endpoint) Answer { return answer(Untrusted, &e.Untrusted) }
 
@@ -57,7 +54,7 @@ func Decide(c *config.Config, e *config.Endpoint, record *snapshot.Record, maint
 		return answer(Maintenance, &e.Maintenance.Reply)
 	}
 	if record != nil && record.Draining {
-		return answer(Draining, &DrainingReply)
+		return answer(Draining, &e.Draining)
 	}
 	if !known(c, e, record, clock.Monotonic()) {
 		return answer(Unknown, &e.Unknown)

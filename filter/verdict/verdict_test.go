@@ -29,7 +29,7 @@ type world struct {
 func newWorld() *world {
 	e := config.Endpoint{
 		Healthy: config.Reply{Status: 200}, Unhealthy: config.Reply{Status: 503, ProbeStatus: true},
-		Unknown: config.Reply{Status: 521}, Untrusted: config.Reply{Status: 403},
+		Unknown: config.Reply{Status: 521}, Draining: config.Reply{Status: 522}, Untrusted: config.Reply{Status: 403},
 		Maintenance: config.Maintenance{Keys: []int{0}, Reply: config.Reply{Status: 520}},
 		Probes:      config.Policy{Names: []int{0, 1}, Need: 2},
 	}
@@ -67,8 +67,8 @@ func TestDecide(t *testing.T) {
 		{"key until later", func(w *world) { w.r.Keys[0].Switch = maintenance.Switch{On: true, Until: 1001} }, Maintenance, 520},
 		{"key until now", func(w *world) { w.r.Keys[0].Switch = maintenance.Switch{On: true, Until: 1000} }, Healthy, 200},
 		{"another endpoint's key", func(w *world) { w.on(); w.e.Maintenance.Keys = nil }, Healthy, 200},
-		{"draining before stale and sick", func(w *world) { w.r.Draining = true; w.r.WrittenAt = 0; w.sick(500) }, Draining, 503},
-		{"draining without probes and keys", func(w *world) { w.bare(); w.r.Draining = true }, Draining, 503},
+		{"draining before stale and sick", func(w *world) { w.r.Draining = true; w.r.WrittenAt = 0; w.sick(500) }, Draining, 522},
+		{"draining without probes and keys", func(w *world) { w.bare(); w.r.Draining = true }, Draining, 522},
 		{"no record", func(w *world) { w.r = nil }, Unknown, 521},
 		{"no record, without probes and keys", func(w *world) { w.bare(); w.r = nil }, Unknown, 521},
 		{"stale, without probes and keys", func(w *world) { w.bare(); w.r.WrittenAt = 0 }, Unknown, 521},
@@ -96,7 +96,7 @@ func TestDecide(t *testing.T) {
 		{"draining too old, keep", func(w *world) { w.r.Ready.At = ago(duration.Minute) }, Healthy, 200},
 		{"draining at max_age, fail", func(w *world) { w.r.Ready.At, w.c.Admin.FailOnStale = ago(5*duration.Second), true }, Healthy, 200},
 		{"draining too old, fail", func(w *world) { w.r.Ready.At, w.c.Admin.FailOnStale = ago(5*duration.Second)-1, true }, Unknown, 521},
-		{"draining too old, fail, on", func(w *world) { w.r.Ready.At, w.c.Admin.FailOnStale, w.r.Draining = 1, true, true }, Draining, 503},
+		{"draining too old, fail, on", func(w *world) { w.r.Ready.At, w.c.Admin.FailOnStale, w.r.Draining = 1, true, true }, Draining, 522},
 		{"runtime never read, no keys", func(w *world) { w.e.Maintenance.Keys = nil; w.r.Runtime.At = 0 }, Healthy, 200},
 		{"runtime never read, keep", func(w *world) { w.r.Runtime.At = 0 }, Unknown, 521},
 		{"runtime never read, fail", func(w *world) { w.r.Runtime.At, w.c.Admin.FailOnStale = 0, true }, Unknown, 521},
