@@ -1,5 +1,5 @@
-// Command hostsim runs a proxy-wasm HTTP plugin without an Envoy: as a server that
-// one can send requests to, or through a scenario that says what must come out.
+// Command hostsim runs a proxy-wasm HTTP plugin without an Envoy, as a server that
+// one can send requests to.
 //
 // See "hostsim --help".
 package main
@@ -20,12 +20,11 @@ const usage = `hostsim runs a proxy-wasm HTTP plugin without an Envoy.
 Usage:
 
   hostsim serve --wasm FILE [flags]   serve requests through the plugin
-  hostsim run FILE...                 play scenarios and check what comes out
 
-Exit codes: 0 all well; 1 an expectation of a scenario failed, or serving ended with
-an error; 2 wrong usage, or a plugin or scenario that cannot be loaded.
+Exit codes: 0 all well; 1 serving ended with an error; 2 wrong usage, or a plugin that
+cannot be loaded.
 
-"hostsim serve --help" lists the flags. A scenario is described in hostsim's README.
+"hostsim serve --help" lists the flags.
 `
 
 // Exit codes.
@@ -55,8 +54,6 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	case args[0] == "serve":
 		err = serve(ctx, args[1:], stdout, stderr)
-	case args[0] == "run":
-		err = runScenarios(args[1:], stdout)
 	case args[0] == "help", args[0] == "-h", args[0] == "--help":
 		fmt.Fprint(stdout, usage)
 		return exitOK

@@ -52,99 +52,6 @@ func workdir(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-const goodScenario = `
-wasm: script.wasm
-config: |
-  request_headers get_property "source\x00address"
-  request_headers send_local_response 403 "denied" "no" "x=1" -1
-  configure set_tick_period_milliseconds 1000
-  configure define_metric 0 "ticks" >m
-  tick increment_metric $m 1
-workers: 2
-admin: envoy_admin
-runtime: {key: value}
-node: {id: n, zone: z}
-steps:
-- name: denied
-  request: {worker: 1, path: /x, peer: "10.0.0.1:1", headers: {user-agent: test}}
-  expect: {status: 403, body: "no", details: denied, forwarded: false, headers: {x: "1"}}
-  log: ['"10.0.0.1:1"']
-- advance: 2s
-  metrics: {ticks: 6}
-- crash: 0
-  draining: true
-  runtime: {key: ""}
-  request: {worker: 0}
-  expect: {status: 503, details: wasm_fail_stream}
-`
-
-func TestRun(t *testing.T) {
-	t.Parallel()
-	dir := workdir(t, map[string]string{
-		"good.yaml": goodScenario,
-		"upstreams.yaml": `
-wasm: script.wasm
-failure_policy: open
-profile: envoy-1.40
-upstreams: {application: {status: 201, body: app}}
-steps:
-- request: {path: /}
-  expect: {status: 201, body: app, forwarded: true}
-- upstreams: {application: {fault: refused}}
-  request: {path: /}
-  expect: {status: 503}
-`,
-		"crash.yaml":     "wasm: script.wasm\nconfig: 'log close_stream 0'\nsteps: [{request: {}}]\n",
-		"refused.yaml":   "wasm: script.wasm\nconfig: 'configure return 0'\nload_error: Failed to configure\n",
-		"bad.yaml":       strings.Replace(goodScenario, "status: 403, body: \"no\"", "status: 200, body: \"yes\"", 1),
-		"not.yaml":       "wasm: script.wasm\nnonsense: 1\n",
-		"nowasm.yaml":    "steps: []\n",
-		"missing.yaml":   "wasm: none.wasm\n",
-		"noworker.yaml":  "wasm: script.wasm\nsteps: [{request: {worker: 7}}]\n",
-		"noup.yaml":      "wasm: script.wasm\nsteps: [{upstreams: {a: {status: 1}}}]\n",
-		"refuse2.yaml":   "wasm: script.wasm\nconfig: 'configure return 0'\n",
-		"accepted.yaml":  "wasm: script.wasm\nload_error: x\n",
-		"metric.yaml":    "wasm: script.wasm\nsteps: [{metrics: {none: 1}, log: [never]}]\n",
-		"bothconf.yaml":  "wasm: script.wasm\nconfig: a\nconfig_file: good.yaml\n",
-		"conffile.yaml":  "wasm: script.wasm\nconfig_file: conf.txt\nsteps: [{request: {}, expect: {status: 418}}]\n",
-		"conf.txt":       `request_headers send_local_response 418 "" "tea" "" -1`,
-		"expect.yaml":    "wasm: script.wasm\nsteps: [{expect: {status: 1}}]\n",
-		"badpolicy.yaml": "wasm: script.wasm\nfailure_policy: never\n",
-	})
-	for _, c := range []struct {
-		files string
-		code  int
-		want  string
-	}{
-		{"good.yaml upstreams.yaml refused.yaml conffile.yaml", exitOK, "good.yaml: ok, 3 steps"},
-		{"bad.yaml", exitFailed, `step 1 (denied): status is 403, want 200`},
-		{"bad.yaml", exitFailed, `step 1 (denied): body is "no", want "yes"`},
-		{"accepted.yaml", exitFailed, "should have been refused"},
-		{"metric.yaml", exitFailed, "metric none is 0, want 1"},
-		{"metric.yaml", exitFailed, `nothing logged with "never" in it`},
-		{"crash.yaml", exitFailed, "step 1: an Envoy would have crashed: proxy_close_stream in proxy_on_log"},
-		{"not.yaml", exitUsage, "field nonsense not found"},
-		{"nowasm.yaml", exitUsage, "wasm is missing"},
-		{"missing.yaml", exitUsage, "none.wasm"},
-		{"noworker.yaml", exitUsage, "step 1: no worker 7"},
-		{"noup.yaml", exitUsage, `upstream "a" is not among`},
-		{"refuse2.yaml", exitUsage, "Failed to configure base Wasm plugin"},
-		{"bothconf.yaml", exitUsage, "both config and config_file"},
-		{"expect.yaml", exitUsage, "expect without a request"},
-		{"badpolicy.yaml", exitUsage, `no failure policy "never"`},
-		{"none.yaml", exitUsage, "none.yaml"},
-	} {
-		args := []string{"run"}
-		for _, f := range strings.Fields(c.files) {
-			args = append(args, filepath.Join(dir, f))
-		}
-		var out bytes.Buffer
-		if code := command(context.Background(), args, &out, &out); code != c.code || !strings.Contains(out.String(), c.want) {
-			t.Errorf("%s: exit code %d, want %d; want %q in:\n%s", c.files, code, c.code, c.want, out.String())
-		}
-	}
-}
-
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	dir := workdir(t, map[string]string{"text.wasm": "not wasm at all"})
@@ -158,7 +65,6 @@ func TestUsage(t *testing.T) {
 		{"--help", exitOK, "hostsim serve --wasm FILE"},
 		{"serve --help", exitOK, "-upstream NAME=URL"},
 		{"fly", exitUsage, `unknown command "fly"`},
-		{"run", exitUsage, "needs the name of a scenario"},
 		{"serve", exitUsage, "serve needs --wasm FILE"},
 		{"serve --wasm none.wasm", exitUsage, "none.wasm"},
 		{"serve --wasm " + filepath.Join(dir, "text.wasm"), exitUsage, "not a Wasm file"},

@@ -136,7 +136,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 func parsePolicy(name string) (hostsim.FailurePolicy, error) {
 	policies := map[string]hostsim.FailurePolicy{
-		"closed": hostsim.FailClosed, "open": hostsim.FailOpen, "reload": hostsim.FailReload, "": hostsim.FailClosed,
+		"closed": hostsim.FailClosed, "open": hostsim.FailOpen, "reload": hostsim.FailReload,
 	}
 	p, ok := policies[name]
 	if !ok {
