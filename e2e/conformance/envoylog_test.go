@@ -2,8 +2,6 @@ package conformance
 
 import (
 	"bufio"
-	"errors"
-	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
@@ -143,7 +141,7 @@ func (j *journal) count(slug, text string) int {
 
 // stats are the counters and gauges of all plugins, as "name: value". None come from an Envoy that has ended.
 func (j *journal) stats() []string {
-	r, err := http.Get("http://" + envoytest.Loopback(j.envoy.Config.AdminPort) + "/stats?filter=wasmcustom")
+	r, err := envoytest.Client.Get("http://" + envoytest.Loopback(j.envoy.Config.AdminPort) + "/stats?filter=wasmcustom")
 	j.dead = err != nil
 	if err != nil {
 		return nil
@@ -166,16 +164,6 @@ func isNumber(s string) bool {
 // ready waits for an Envoy that sets up a plugin for each of hundreds of listeners.
 func (j *journal) ready(t testing.TB) {
 	t.Helper()
-	envoytest.Eventually(t, 4*envoytest.Limit, "Envoy ready", func() error {
-		r, err := http.Get("http://" + envoytest.Loopback(j.envoy.Config.AdminPort) + "/ready")
-		if err != nil {
-			return err
-		}
-		_ = r.Body.Close() // nothing in it counts
-		if r.StatusCode != http.StatusOK {
-			return errors.New(r.Status)
-		}
-		return nil
-	})
+	j.envoy.WaitReady()
 	j.began = time.Now()
 }

@@ -60,7 +60,7 @@ func browse(t testing.TB, url string) error {
 		return err
 	}
 	request.Header.Set("Accept", "text/html")
-	response, err := http.DefaultClient.Do(request)
+	response, err := envoytest.Client.Do(request)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package layers
 import (
 	"fmt"
 	"io"
-	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -17,11 +16,9 @@ const (
 	fine  = "200 OK"
 )
 
-// Each request has a connection of its own, so that every worker gets some.
-var client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-
+// get uses a connection of its own, so that every worker gets some.
 func get(url string) (string, error) {
-	r, err := client.Get(url)
+	r, err := envoytest.Client.Get(url)
 	if err != nil {
 		return "", err
 	}

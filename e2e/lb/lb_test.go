@@ -66,7 +66,7 @@ func TestMaintenance(t *testing.T) {
 	running := make(chan error, 2)
 	for range 2 { // one for each node, by turns
 		go func() {
-			r, err := http.Get("http://" + envoytest.Loopback(h.port) + slow)
+			r, err := envoytest.Client.Get("http://" + envoytest.Loopback(h.port) + slow)
 			if err == nil {
 				err = r.Body.Close()
 				if r.StatusCode != http.StatusOK {

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
@@ -73,9 +72,6 @@ func startDemo(t testing.TB) *demo {
 	return d
 }
 
-// client opens a connection for each request, so that each worker gets some.
-var client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-
 func (d *demo) do(method, url string, headers ...string) (int, string, error) {
 	r, err := http.NewRequest(method, url, nil)
 	if err != nil {
@@ -84,7 +80,7 @@ func (d *demo) do(method, url string, headers ...string) (int, string, error) {
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	response, err := client.Do(r)
+	response, err := envoytest.Client.Do(r)
 	if err != nil {
 		return 0, "", err
 	}

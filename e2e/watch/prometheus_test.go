@@ -55,7 +55,7 @@ func startPrometheus(t testing.TB, d *demo) *prometheus {
 
 // api asks Prometheus's HTTP API, and reads the answer's data.
 func (p *prometheus) api(path string, data any) error {
-	r, err := client.Get(p.url + path)
+	r, err := envoytest.Client.Get(p.url + path)
 	if err != nil {
 		return err
 	}
