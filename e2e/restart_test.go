@@ -5,7 +5,6 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
-	"github.com/healthgate/healthgate/envoy/operator/layer"
 )
 
 // TestRestart sets maintenance on disk: it outlives Envoy, ended in order
@@ -14,16 +13,9 @@ func TestRestart(t *testing.T) {
 	t.Parallel()
 	a := app.Start(t)
 	config := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
-	disk := layer.DiskLayer{Root: config.Disk()}
-	set := func(value string) {
-		t.Helper()
-		if err := disk.Apply(t.Context(), layer.Change{{Key: key, Value: value}}); err != nil {
-			t.Fatal(err)
-		}
-	}
 	b := start(t, a, config, 2)
 	b.settle(t)
-	set("true")
+	config.SetMaintenance(true, key)
 	b.within(t, interval+slack, 503, sorry)
 
 	for _, end := range []func(*envoytest.Envoy){(*envoytest.Envoy).Stop, (*envoytest.Envoy).Kill} {
@@ -35,6 +27,6 @@ func TestRestart(t *testing.T) {
 		w.saw(t, "503 UNKNOWN", "503 "+sorry)
 	}
 
-	set("")
+	config.SetMaintenance(false, key)
 	b.within(t, interval+slack, 200, "OK")
 }

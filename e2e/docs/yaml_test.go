@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -13,8 +14,6 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
-	"github.com/healthgate/healthgate/envoy/operator/document"
-	"github.com/healthgate/healthgate/envoy/operator/lint"
 )
 
 // TestYAML lets each block of YAML be read by what it is for.
@@ -76,9 +75,9 @@ func (p *parts) read(text string) error {
 	case top == nil: // comments alone
 		return nil
 	case top["endpoints"] != nil:
-		return valid(text)
+		return p.valid(text)
 	case top["maintenance"] != nil:
-		return valid("endpoints:\n- {name: a, paths: [/a], trusted: {cidrs: [192.0.2.1/32]}, " +
+		return p.valid("endpoints:\n- {name: a, paths: [/a], trusted: {cidrs: [192.0.2.1/32]}, " +
 			strings.TrimSpace(text) + "}\nadmin: {cluster: a}\n")
 	case top["containers"] != nil:
 		return pod(text)
@@ -138,17 +137,20 @@ func (p *parts) config(t testing.TB) *envoytest.Config {
 	return envoytest.FromYAML(t, here.Replace(string(text)), 0)
 }
 
-// valid reads a healthgate.yaml as `healthgate validate --strict` does.
-func valid(text string) error {
-	d, err := document.Parse("healthgate.yaml", []byte(text))
+// valid lets the command validate a healthgate.yaml.
+func (p *parts) valid(text string) error {
+	command, err := envoytest.Command()
 	if err != nil {
 		return err
 	}
-	var out error
-	for _, warning := range lint.Check(d) {
-		out = errors.Join(out, warning)
+	file := filepath.Join(p.folder, "healthgate.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		return err
 	}
-	return out
+	if out, err := exec.Command(command, "validate", "--strict", file).CombinedOutput(); err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	return nil
 }
 
 // pod looks whether all that a pod's containers name is there: $(VARIABLES), volumes.

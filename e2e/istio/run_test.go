@@ -3,12 +3,9 @@ package istio
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
@@ -29,20 +26,10 @@ func run(t testing.TB, name string, args ...string) []byte {
 	return out.Bytes()
 }
 
-var command = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(envoytest.Root, "build", "istio", "healthgate")
-	cmd := exec.Command("go", "build", "-o", path, "./envoy/cmd/healthgate")
-	cmd.Dir = envoytest.Root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%s: %w\n%s", cmd, err, out)
-	}
-	return path, nil
-})
-
 // healthgate runs the operator's command.
 func healthgate(t testing.TB, args ...string) []byte {
 	t.Helper()
-	path, err := command()
+	path, err := envoytest.Command()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,14 +42,14 @@ func TestEachWay(t *testing.T) {
 	)
 	ways := []way{
 		{"admin layer", polled, "true", admin},
-		{"disk layer", polled, "true", diskLayer(config.Disk())},
+		{"disk layer", polled, "true", func(_ *testing.T, key, on string) { config.SetMaintenance(on != "", key) }},
 		{"ConfigMap", polled, "true", mounted.set},
 		{"RTDS, a file", polled, "true", file.set},
 		{"RTDS, a server", polled, "true", server.set},
 		{"runtime_fraction, admin layer", routed, "100", admin},
 		{"runtime_fraction, RTDS server", routed, "100", server.set},
 	}
-	diskLayer(config.Disk())(t, "healthgate.unused", "0") // the layer is there from the start
+	config.SetMaintenance(true, "healthgate.unused") // the layer is there from the start
 
 	e = envoytest.Start(t, config, workers)
 	url := "http://" + config.Listener("ingress").Address()

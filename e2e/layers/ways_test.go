@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
-	"github.com/healthgate/healthgate/envoy/operator/layer"
 )
 
 // way is one way for an operator to set a runtime key. An empty value takes the key out again.
@@ -22,13 +21,6 @@ const (
 	polled = "healthgate.maintenance"       // one of the endpoint's maintenance keys
 	routed = "healthgate.route_maintenance" // the key of the maintenance route's runtime_fraction
 )
-
-// diskLayer sets a key as the command does.
-func diskLayer(root string) func(*testing.T, string, string) {
-	return func(t *testing.T, key, value string) {
-		must(t, layer.DiskLayer{Root: root}.Apply(t.Context(), layer.Change{{Key: key, Value: value}}))
-	}
-}
 
 // configMap is a volume that a kubelet keeps: its files are links through `..data`, itself a link to a folder with the
 // time in its name. An update writes a new folder and renames a new link onto `..data` (Kubernetes,

@@ -8,7 +8,6 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
-	"github.com/healthgate/healthgate/envoy/operator/layer"
 )
 
 // node is an Envoy and the application behind it.
@@ -24,15 +23,6 @@ func startNode(t *testing.T) *node {
 	a := app.Start(t)
 	c := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
 	return &node{a, c, envoytest.Start(t, c, 2), c.Listener("ingress").Address()}
-}
-
-// maintenance throws or clears maintenance on disk, where it outlives a restart of Envoy.
-func (n *node) maintenance(t *testing.T, on string) {
-	t.Helper()
-	disk := layer.DiskLayer{Root: n.config.Disk()}
-	if err := disk.Apply(t.Context(), layer.Change{{Key: "healthgate.maintenance", Value: on}}); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // restart ends the Envoy and starts it again: an upgrade.
@@ -83,7 +73,7 @@ func TestMaintenance(t *testing.T) {
 		return nil
 	})
 
-	a.maintenance(t, "true")
+	a.config.SetMaintenance(true, "healthgate.maintenance")
 	h.waits(t, "DOWN", "UP")
 	h.runs(t, "envoy1", a.app.Count(slow)) // the others that HAProxy had already sent are over
 	before, other := a.visits(), b.visits()
@@ -102,7 +92,7 @@ func TestMaintenance(t *testing.T) {
 		}
 	}
 
-	a.maintenance(t, "false")
+	a.config.SetMaintenance(false, "healthgate.maintenance")
 	h.waits(t, "UP", "UP")
 	before = a.visits()
 	u.more(t, 200)
@@ -121,7 +111,7 @@ func TestRollingPass(t *testing.T) {
 		name, one, other string
 	}{{a, "envoy1", "DOWN", "UP"}, {b, "envoy2", "UP", "DOWN"}} {
 		u.more(t, 100)
-		turn.node.maintenance(t, "true")
+		turn.node.config.SetMaintenance(true, "healthgate.maintenance")
 		h.waits(t, turn.one, turn.other)
 		h.runs(t, turn.name, 0)
 		turn.node.restart(t)
@@ -130,7 +120,7 @@ func TestRollingPass(t *testing.T) {
 		if got := turn.node.visits() - before; got != 0 {
 			t.Errorf("a node that was restarted during maintenance got %d requests", got)
 		}
-		turn.node.maintenance(t, "false")
+		turn.node.config.SetMaintenance(false, "healthgate.maintenance")
 		h.waits(t, "UP", "UP")
 	}
 	u.more(t, 200)

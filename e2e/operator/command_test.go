@@ -12,35 +12,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if dir, err := built(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(dir))
-	}
-	os.Exit(code)
-}
-
-// built builds the command, once.
-var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "healthgate-operator-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "healthgate")
-	cmd := exec.Command("go", "build", "-o", path, "./envoy/cmd/healthgate")
-	cmd.Dir = envoytest.Root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w\n%s", err, out)
-	}
-	return path, nil
-})
 
 // result is what a run of the command leaves.
 type result struct {
@@ -52,7 +28,7 @@ type result struct {
 // command returns the command with its arguments, in the repository's folder, not started yet.
 func command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
-	path, err := built()
+	path, err := envoytest.Command()
 	if err != nil {
 		t.Fatal(err)
 	}

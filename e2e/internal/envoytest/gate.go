@@ -1,24 +1,12 @@
 package envoytest
 
-import (
-	"path/filepath"
-
-	"github.com/healthgate/healthgate/envoy/operator/document"
-	"github.com/healthgate/healthgate/envoy/operator/render"
-	"go.yaml.in/yaml/v3"
-)
+import "go.yaml.in/yaml/v3"
 
 // ByMatcher returns what `healthgate render envoy --gate matcher` makes of envoy/healthgate.yaml: the gate with a filter
 // in it, and the routes that go with it, which are the maintenance route and the application's.
 func ByMatcher(filter Object) (gate Object, routes []any, err error) {
-	d, err := document.Read(filepath.Join(Root, "envoy", "healthgate.yaml"))
-	if err != nil {
-		return nil, nil, err
-	}
-	text, err := render.Envoy(d, render.EnvoyOptions{
-		Common: render.Common{Wasm: "unused", RouteKey: "healthgate.route_maintenance"}, Listen: "127.0.0.1:1", Admin: "127.0.0.1:2",
-		Clusters: []string{"app=127.0.0.1:3"}, Gate: render.ByMatcher,
-	})
+	text, err := healthgate("render", "envoy", "envoy/healthgate.yaml", "--gate", "matcher", "--cluster", "app=127.0.0.1:3",
+		"--route-key", "healthgate.route_maintenance")
 	if err != nil {
 		return nil, nil, err
 	}
