@@ -49,15 +49,15 @@ type calloutResponse struct {
 // proxyHTTPCall starts a call from the root (Context::httpCall).
 func proxyHTTPCall(v *vm, a []uint64) status {
 	root := v.effectiveContext().rootContext()
-	name, ok := v.str(a[0], a[1])
-	head, ok2 := v.bytes(a[2], a[3])
-	body, ok3 := v.str(a[4], a[5])
-	_, ok4 := v.bytes(a[6], a[7])
+	name, ok := v.Text(a[0], a[1])
+	head, ok2 := v.Bytes(a[2], a[3])
+	body, ok3 := v.Text(a[4], a[5])
+	_, ok4 := v.Bytes(a[6], a[7])
 	if !ok || !ok2 || !ok3 || !ok4 {
 		return statusInvalidMemoryAccess
 	}
 	m := headers.New(pairs.Decode(head)...)
-	if !v.write32(a[9], 0) {
+	if !v.Write32(a[9], 0) {
 		return statusInvalidMemoryAccess
 	}
 	timeout := int32(a[8])
@@ -96,7 +96,7 @@ func proxyHTTPCall(v *vm, a []uint64) status {
 	call.cancel = v.host.send(up, v.thread, req, fault, millis(uint32(timeout)), func(r *calloutResponse) {
 		root.onHTTPCallResponse(call, r)
 	})
-	v.write32(a[9], id)
+	v.Write32(a[9], id)
 	return statusOK
 }
 

@@ -9,7 +9,7 @@ import (
 // generalCalls are logging, time, contexts, properties, foreign functions and
 // metrics.
 var generalCalls = []hostCall{
-	{name: "proxy_log", sig: "us", fn: proxyLog},
+	{name: "proxy_log", sig: "us", inStart: true, inAlloc: true, fn: proxyLog},
 	{name: "proxy_get_log_level", sig: "U", fn: func(v *vm, a []uint64) status {
 		return v.out32(a[0], uint32(v.host.cfg.logLevel))
 	}},
@@ -40,28 +40,16 @@ var runtimeCalls = []hostCall{
 		}
 		return 0
 	}},
-	{name: "emscripten_notify_memory_growth", sig: "u", void: true, fn: answer(statusOK)},
-}
-
-func (v *vm) out32(ptr uint64, x uint32) status {
-	if !v.write32(ptr, x) {
-		return statusInvalidMemoryAccess
-	}
-	return statusOK
-}
-
-func (v *vm) out64(ptr, x uint64) status {
-	if !v.write64(ptr, x) {
-		return statusInvalidMemoryAccess
-	}
-	return statusOK
+	{name: "emscripten_notify_memory_growth", sig: "u", void: true, inStart: true, fn: func(*vm, []uint64) status {
+		return statusOK
+	}},
 }
 
 func proxyLog(v *vm, a []uint64) status {
 	if uint32(a[0]) > uint32(LogCritical) {
 		return statusBadArgument
 	}
-	msg, ok := v.str(a[1], a[2])
+	msg, ok := v.Text(a[1], a[2])
 	if !ok {
 		return statusInvalidMemoryAccess
 	}
@@ -94,7 +82,7 @@ func proxySetEffectiveContext(v *vm, a []uint64) status {
 func proxyDone(*vm, []uint64) status { return statusNotFound }
 
 func proxyGetProperty(v *vm, a []uint64) status {
-	path, ok := v.bytes(a[0], a[1])
+	path, ok := v.Bytes(a[0], a[1])
 	if !ok {
 		return statusInvalidMemoryAccess
 	}
@@ -106,8 +94,8 @@ func proxyGetProperty(v *vm, a []uint64) status {
 }
 
 func proxySetProperty(v *vm, a []uint64) status {
-	path, ok := v.str(a[0], a[1])
-	value, ok2 := v.str(a[2], a[3])
+	path, ok := v.Text(a[0], a[1])
+	value, ok2 := v.Text(a[2], a[3])
 	if !ok || !ok2 {
 		return statusInvalidMemoryAccess
 	}
@@ -125,7 +113,7 @@ var sharedCalls = []hostCall{
 }
 
 func proxyGetSharedData(v *vm, a []uint64) status {
-	key, ok := v.bytes(a[0], a[1])
+	key, ok := v.Bytes(a[0], a[1])
 	if !ok {
 		return statusInvalidMemoryAccess
 	}
@@ -140,8 +128,8 @@ func proxyGetSharedData(v *vm, a []uint64) status {
 }
 
 func proxySetSharedData(v *vm, a []uint64) status {
-	key, ok := v.str(a[0], a[1])
-	value, ok2 := v.str(a[2], a[3])
+	key, ok := v.Text(a[0], a[1])
+	value, ok2 := v.Text(a[2], a[3])
 	if !ok || !ok2 {
 		return statusInvalidMemoryAccess
 	}
@@ -153,7 +141,7 @@ func proxySetSharedData(v *vm, a []uint64) status {
 }
 
 func proxyRegisterSharedQueue(v *vm, a []uint64) status {
-	name, ok := v.str(a[0], a[1])
+	name, ok := v.Text(a[0], a[1])
 	if !ok {
 		return statusInvalidMemoryAccess
 	}
@@ -180,8 +168,8 @@ func (v *vm) queueReady(root uint32) func(token uint32) {
 }
 
 func proxyResolveSharedQueue(v *vm, a []uint64) status {
-	vmID, ok := v.str(a[0], a[1])
-	name, ok2 := v.str(a[2], a[3])
+	vmID, ok := v.Text(a[0], a[1])
+	name, ok2 := v.Text(a[2], a[3])
 	if !ok || !ok2 {
 		return statusInvalidMemoryAccess
 	}
@@ -196,7 +184,7 @@ func proxyResolveSharedQueue(v *vm, a []uint64) status {
 }
 
 func proxyEnqueueSharedQueue(v *vm, a []uint64) status {
-	value, ok := v.str(a[1], a[2])
+	value, ok := v.Text(a[1], a[2])
 	if !ok {
 		return statusInvalidMemoryAccess
 	}

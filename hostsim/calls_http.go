@@ -7,16 +7,16 @@ import (
 
 // httpCalls are header maps, buffers and what steers a stream.
 var httpCalls = []hostCall{
-	{name: "proxy_get_header_map_value", sig: "msS", fn: proxyGetHeaderMapValue},
-	{name: "proxy_add_header_map_value", sig: "mss", fn: headerChange((*headers.Map).Add)},
-	{name: "proxy_replace_header_map_value", sig: "mss", fn: headerChange((*headers.Map).Set)},
-	{name: "proxy_remove_header_map_value", sig: "ms", fn: proxyRemoveHeaderMapValue},
-	{name: "proxy_get_header_map_pairs", sig: "mH", fn: proxyGetHeaderMapPairs},
-	{name: "proxy_set_header_map_pairs", sig: "mh", fn: proxySetHeaderMapPairs},
-	{name: "proxy_get_header_map_size", sig: "mU", fn: proxyGetHeaderMapSize},
-	{name: "proxy_get_buffer_bytes", sig: "buuS", fn: proxyGetBufferBytes},
-	{name: "proxy_get_buffer_status", sig: "bUU", fn: proxyGetBufferStatus},
-	{name: "proxy_set_buffer_bytes", sig: "buus", fn: proxySetBufferBytes},
+	{name: "proxy_get_header_map_value", sig: "usS", fn: proxyGetHeaderMapValue},
+	{name: "proxy_add_header_map_value", sig: "uss", fn: headerChange((*headers.Map).Add)},
+	{name: "proxy_replace_header_map_value", sig: "uss", fn: headerChange((*headers.Map).Set)},
+	{name: "proxy_remove_header_map_value", sig: "us", fn: proxyRemoveHeaderMapValue},
+	{name: "proxy_get_header_map_pairs", sig: "uH", fn: proxyGetHeaderMapPairs},
+	{name: "proxy_set_header_map_pairs", sig: "uh", fn: proxySetHeaderMapPairs},
+	{name: "proxy_get_header_map_size", sig: "uU", fn: proxyGetHeaderMapSize},
+	{name: "proxy_get_buffer_bytes", sig: "uuuS", fn: proxyGetBufferBytes},
+	{name: "proxy_get_buffer_status", sig: "uUU", fn: proxyGetBufferStatus},
+	{name: "proxy_set_buffer_bytes", sig: "uuus", fn: proxySetBufferBytes},
 	{name: "proxy_continue_stream", sig: "u", fn: func(v *vm, a []uint64) status {
 		return v.effectiveContext().continueStream(streamType(a[0]))
 	}},
@@ -79,7 +79,7 @@ func proxyGetHeaderMapValue(v *vm, a []uint64) status {
 		return statusBadArgument
 	}
 	c := v.effectiveContext()
-	key, ok := v.str(a[1], a[2])
+	key, ok := v.Text(a[1], a[2])
 	if !ok {
 		return statusInvalidMemoryAccess
 	}
@@ -103,8 +103,8 @@ func headerChange(change func(m *headers.Map, name, value string)) func(*vm, []u
 		if uint32(a[0]) > uint32(mapTypeMax) {
 			return statusBadArgument
 		}
-		key, ok := v.str(a[1], a[2])
-		value, ok2 := v.str(a[3], a[4])
+		key, ok := v.Text(a[1], a[2])
+		value, ok2 := v.Text(a[3], a[4])
 		if !ok || !ok2 {
 			return statusInvalidMemoryAccess
 		}
@@ -121,7 +121,7 @@ func proxyRemoveHeaderMapValue(v *vm, a []uint64) status {
 	if uint32(a[0]) > uint32(mapTypeMax) {
 		return statusBadArgument
 	}
-	key, ok := v.str(a[1], a[2])
+	key, ok := v.Text(a[1], a[2])
 	if !ok {
 		return statusInvalidMemoryAccess
 	}
@@ -149,7 +149,7 @@ func proxySetHeaderMapPairs(v *vm, a []uint64) status {
 	if uint32(a[0]) > uint32(mapTypeMax) {
 		return statusBadArgument
 	}
-	b, ok := v.bytes(a[1], a[2])
+	b, ok := v.Bytes(a[1], a[2])
 	if !ok {
 		return statusInvalidMemoryAccess
 	}
@@ -254,7 +254,7 @@ func proxySetBufferBytes(v *vm, a []uint64) status {
 	if !ok {
 		return statusNotFound
 	}
-	data, ok := v.bytes(a[3], a[4])
+	data, ok := v.Bytes(a[3], a[4])
 	if !ok {
 		return statusInvalidMemoryAccess
 	}
@@ -277,9 +277,9 @@ func proxySetBufferBytes(v *vm, a []uint64) status {
 }
 
 func proxySendLocalResponse(v *vm, a []uint64) status {
-	details, ok := v.str(a[1], a[2])
-	body, ok2 := v.str(a[3], a[4])
-	extra, ok3 := v.bytes(a[5], a[6])
+	details, ok := v.Text(a[1], a[2])
+	body, ok2 := v.Text(a[3], a[4])
+	extra, ok3 := v.Bytes(a[5], a[6])
 	if !ok || !ok2 || !ok3 {
 		return statusInvalidMemoryAccess
 	}

@@ -11,7 +11,7 @@ const (
 // proxyDefineMetric gives each call a new id, all of one name the same stat
 // (Context::defineMetric).
 func proxyDefineMetric(v *vm, a []uint64) status {
-	name, ok := v.str(a[1], a[2])
+	name, ok := v.Text(a[1], a[2])
 	if !ok {
 		return statusInvalidMemoryAccess
 	}

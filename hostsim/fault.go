@@ -3,6 +3,8 @@ package hostsim
 import (
 	"sync"
 	"time"
+
+	"github.com/healthgate/healthgate/hostsim/internal/wasm"
 )
 
 // Fault is something that goes wrong in a VM. It is an Option, and Host.Inject puts
@@ -69,8 +71,8 @@ func (v *vm) strikes(kind faultKind, name string) bool {
 }
 
 func (v *vm) trapFault(e export) error {
-	if len(v.host.faults) > 0 && v.strikes(faultTrap, exportNames[e]) {
-		return trapError("injected trap")
+	if len(v.host.faults) > 0 && v.strikes(faultTrap, e.String()) {
+		return wasm.Trap("injected trap")
 	}
 	return nil
 }

@@ -25,8 +25,8 @@ const maxForeignResult = 64 << 20
 // proxyCallForeignFunction hands out an empty result, rather than none, if the
 // function has none.
 func proxyCallForeignFunction(v *vm, a []uint64) status {
-	name, ok := v.str(a[0], a[1])
-	args, ok2 := v.str(a[2], a[3])
+	name, ok := v.Text(a[0], a[1])
+	args, ok2 := v.Text(a[2], a[3])
 	if !ok || !ok2 {
 		return statusInvalidMemoryAccess
 	}
@@ -40,10 +40,10 @@ func proxyCallForeignFunction(v *vm, a []uint64) status {
 		copy(b, result)
 		ptr = p
 	}
-	if uint32(a[4]) != 0 && st != statusNotFound && !v.write32(a[4], uint32(ptr)) {
+	if uint32(a[4]) != 0 && st != statusNotFound && !v.Write32(a[4], uint32(ptr)) {
 		return statusInvalidMemoryAccess
 	}
-	if uint32(a[5]) != 0 && st != statusNotFound && !v.write32(a[5], uint32(len(result))) {
+	if uint32(a[5]) != 0 && st != statusNotFound && !v.Write32(a[5], uint32(len(result))) {
 		return statusInvalidMemoryAccess
 	}
 	return st

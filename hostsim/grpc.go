@@ -79,10 +79,10 @@ func (h *Host) grpcService(service string) (*upstream, status) {
 // newGrpc starts either kind of call, up to its first message.
 func (v *vm) newGrpc(a []uint64, id *uint32, timeout time.Duration) (*grpcCallout, status) {
 	root := v.effectiveContext().rootContext()
-	service, ok := v.str(a[0], a[1])
-	name, ok2 := v.str(a[2], a[3])
-	method, ok3 := v.str(a[4], a[5])
-	metadata, ok4 := v.bytes(a[6], a[7])
+	service, ok := v.Text(a[0], a[1])
+	name, ok2 := v.Text(a[2], a[3])
+	method, ok3 := v.Text(a[4], a[5])
+	metadata, ok4 := v.Bytes(a[6], a[7])
 	if !ok || !ok2 || !ok3 || !ok4 {
 		return nil, statusInvalidMemoryAccess
 	}
@@ -123,7 +123,7 @@ func (v *vm) newGrpc(a []uint64, id *uint32, timeout time.Duration) (*grpcCallou
 }
 
 func proxyGrpcCall(v *vm, a []uint64) status {
-	message, ok := v.str(a[8], a[9])
+	message, ok := v.Text(a[8], a[9])
 	if !ok {
 		return statusInvalidMemoryAccess
 	}
@@ -200,7 +200,7 @@ func (v *vm) grpcOf(token uint64) (*grpcCallout, status) {
 
 // proxyGrpcSend sends a message on a stream.
 func proxyGrpcSend(v *vm, a []uint64) status {
-	message, ok := v.str(a[1], a[2])
+	message, ok := v.Text(a[1], a[2])
 	if !ok {
 		return statusInvalidMemoryAccess
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/healthgate/healthgate/hostsim/internal/shareddata"
 	"github.com/healthgate/healthgate/hostsim/internal/sharedqueue"
 	"github.com/healthgate/healthgate/hostsim/internal/timeline"
+	"github.com/healthgate/healthgate/hostsim/internal/wasm"
 )
 
 // Host is one Envoy with one Wasm HTTP filter. Its methods are safe for concurrent
@@ -24,7 +25,7 @@ import (
 type Host struct {
 	mu     sync.Mutex // whoever holds it is the host's thread
 	cfg    *config
-	module *module
+	module *wasm.Module
 	time   *timeline.Timeline
 	random *rand.ChaCha8
 	closed bool
@@ -50,7 +51,7 @@ type Host struct {
 	traces []*Trace
 	faults []*Fault
 
-	watchdog watchdog
+	watchdog wasm.Watchdog
 	wake     chan struct{} // real time: there is something to do
 	began    time.Time     // real time: when the virtual one was 0
 	pending  sync.WaitGroup
@@ -74,17 +75,17 @@ func (e *LoadError) Error() string {
 	return msg
 }
 
-// New builds a host for the plugin in wasm, as Envoy does when it gets a
+// New builds a host for the plugin in code, as Envoy does when it gets a
 // configuration: it compiles the module (once per process), initializes the base VM,
 // tries the configuration on a canary VM, which is thrown away but whose traces in
 // shared data, queues and metrics stay, and starts a VM on the main thread and on each
 // worker. The error is a *LoadError if the plugin is to blame.
-func New(wasm []byte, opts ...Option) (*Host, error) {
+func New(code []byte, opts ...Option) (*Host, error) {
 	cfg := newConfig(opts)
 	if cfg.workers < 0 {
 		return nil, fmt.Errorf("hostsim: %d workers", cfg.workers)
 	}
-	m, err := loadModule(wasm, cfg.profile)
+	m, err := wasm.Load(code, profiles[cfg.profile], prepare)
 	if err != nil {
 		return nil, &LoadError{Message: err.Error()}
 	}
@@ -95,7 +96,7 @@ func New(wasm []byte, opts ...Option) (*Host, error) {
 		upstreams: make(map[string]*upstream), app: cfg.app, wake: make(chan struct{}, 1),
 		client: newClient(false), grpcClient: newClient(true),
 	}
-	h.watchdog.limit = cfg.deadline
+	h.watchdog.Limit = cfg.deadline
 	for _, up := range cfg.upstreams {
 		h.upstreams[up.name] = up
 	}
@@ -207,9 +208,9 @@ func (h *Host) close() {
 	for _, t := range h.threads() {
 		t.drop()
 	}
-	h.watchdog.close()
+	h.watchdog.Close()
 	h.shared.DeleteVMID(h.cfg.vmID)
-	h.module.release()
+	h.module.Release()
 }
 
 // threads are all threads, in the order in which things happen on them.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/healthgate/healthgate/hostsim/internal/headers"
 	"github.com/healthgate/healthgate/hostsim/internal/pairs"
+	"github.com/healthgate/healthgate/hostsim/internal/wasm"
 )
 
 // maxShown bounds how much of a string the trace shows.
@@ -120,10 +121,10 @@ func (h *Host) traceExit(v *vm, name string, result uint32, returns bool, err er
 
 // traced is a host call with its line. What it was given is read before, what it
 // gives after.
-func (hc *hostCall) traced(v *vm, stack []uint64) {
-	a := append([]uint64(nil), stack...)
+func (v *vm) traced(f *wasm.Func, args []uint64) uint32 {
+	a := append([]uint64(nil), args...)
 	var in []string
-	hc.eachArg(func(kind rune, i int) {
+	f.EachArg(func(kind rune, i int) {
 		switch kind {
 		case 's':
 			in = append(in, shown(v, a[i], a[i+1]))
@@ -131,55 +132,43 @@ func (hc *hostCall) traced(v *vm, stack []uint64) {
 			in = append(in, shownPairs(v, a[i], a[i+1]))
 		case 'l':
 			in = append(in, strconv.FormatInt(int64(a[i]), 10))
-		case 'u', 'm', 'b':
+		case 'u':
 			in = append(in, strconv.FormatUint(uint64(uint32(a[i])), 10))
 		}
 	})
 	v.traceDepth++
-	st := hc.fn(v, stack)
+	result := f.Fn(v.Instance, args)
 	v.traceDepth--
-	text := hc.name + "(" + strings.Join(in, ", ") + ")"
-	if !hc.void {
-		stack[0] = uint64(st)
-		if hc.module == "env" {
-			text += " = " + st.String()
-		} else {
-			text += " = " + strconv.Itoa(int(st))
-		}
+	text := f.Name + "(" + strings.Join(in, ", ") + ")"
+	switch {
+	case f.Void:
+	case f.Module == "env":
+		text += " = " + status(result).String()
+	default:
+		text += " = " + strconv.Itoa(int(result))
 	}
-	if st == statusOK {
-		hc.eachArg(func(kind rune, i int) {
+	if result == uint32(statusOK) {
+		f.EachArg(func(kind rune, i int) {
 			switch kind {
 			case 'S', 'H':
-				p, _ := v.read32(a[i])
-				n, _ := v.read32(a[i+1])
+				p, _ := v.Read32(a[i])
+				n, _ := v.Read32(a[i+1])
 				if kind == 'S' {
 					text += " " + shown(v, uint64(p), uint64(n))
 				} else {
 					text += " " + shownPairs(v, uint64(p), uint64(n))
 				}
 			case 'U':
-				x, _ := v.read32(a[i])
+				x, _ := v.Read32(a[i])
 				text += " " + strconv.FormatUint(uint64(x), 10)
 			case 'L':
-				b, _ := v.bytes(a[i], 8)
+				b, _ := v.Bytes(a[i], 8)
 				text += " " + strconv.FormatUint(le64(b), 10)
 			}
 		})
 	}
 	v.host.traceLine(v, v.traceDepth, text)
-}
-
-// eachArg walks the signature with the index of each argument's first word.
-func (hc *hostCall) eachArg(f func(kind rune, i int)) {
-	i := 0
-	for _, kind := range hc.sig {
-		f(kind, i)
-		i++
-		if strings.ContainsRune("shSH", kind) {
-			i++
-		}
-	}
+	return result
 }
 
 func le64(b []byte) (x uint64) {
@@ -190,7 +179,7 @@ func le64(b []byte) (x uint64) {
 }
 
 func shown(v *vm, ptr, size uint64) string {
-	b, ok := v.bytes(ptr, size)
+	b, ok := v.Bytes(ptr, size)
 	if !ok {
 		return "out of bounds"
 	}
@@ -201,7 +190,7 @@ func shown(v *vm, ptr, size uint64) string {
 }
 
 func shownPairs(v *vm, ptr, size uint64) string {
-	b, ok := v.bytes(ptr, size)
+	b, ok := v.Bytes(ptr, size)
 	if !ok {
 		return "out of bounds"
 	}

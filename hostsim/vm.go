@@ -1,31 +1,22 @@
 package hostsim
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"strings"
 
-	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/healthgate/healthgate/hostsim/internal/metrics"
-	"github.com/healthgate/healthgate/hostsim/internal/wasmbin"
+	"github.com/healthgate/healthgate/hostsim/internal/wasm"
 )
-
-// maxDepth is how deep calls into a VM nest: a callback, in a host call of it an
-// allocation. Callbacks from after-call actions come on top.
-const maxDepth = 64
 
 // vm is one Wasm VM (WasmBase). All its methods run on the host's one thread.
 type vm struct {
+	*wasm.Instance // nil if the VM could not be made
+
 	host   *Host
 	thread *thread
 	role   string
-	mod    api.Module
-	mem    api.Memory
 	fns    exports
-	ctx    context.Context
 
 	contexts  map[uint32]*pluginContext
 	nextID    uint32
@@ -34,11 +25,7 @@ type vm struct {
 
 	current    *pluginContext // whose callback runs; nil outside
 	effective  uint32         // set_effective_context; 0 for none
-	phase      phase
-	depth      int
 	traceDepth int
-	polls      int
-	stacks     [maxDepth][8]uint64
 
 	// stopIteration makes the running callback's result count as a pause.
 	stopIteration bool
@@ -46,8 +33,6 @@ type vm struct {
 
 	// failure is why the VM is dead; empty while it lives.
 	failure string
-	// interrupt makes the running call trap soon.
-	interrupt api.MutableGlobal
 
 	nextHTTPCall, nextGrpcCall, nextGrpcStream uint32
 	nextMetric                                 [3]uint32
@@ -67,19 +52,14 @@ func newVM(h *Host, t *thread, role string) *vm {
 		nextMetric:     [3]uint32{0, 1, 2},
 	}
 	v.vmContext = &pluginContext{vm: v}
-	v.ctx = context.WithValue(context.Background(), vmKey{}, v)
-	v.phase = phaseStart
-	v.current = v.vmContext
-	mod, err := v.instantiate()
-	v.current = nil
+	instance, err := h.module.Instantiate(v, &h.watchdog)
 	if err != nil {
 		v.failed("start", err)
 		return v
 	}
-	v.mod, v.mem = mod, mod.Memory()
-	v.interrupt = mod.ExportedGlobal(wasmbin.Interrupt).(api.MutableGlobal)
-	v.fns.bind(mod, v.host.cfg.profile)
-	if start := mod.ExportedFunction(wasmbin.Start); start != nil {
+	v.Instance = instance
+	v.fns.bind(instance, h.cfg.profile)
+	if start := instance.Function(wasm.ExportStart); start != nil {
 		v.callFunction(v.vmContext, start, "start")
 	}
 	for _, e := range []export{expInitialize, expStart} {
@@ -94,18 +74,8 @@ func newVM(h *Host, t *thread, role string) *vm {
 	} else if v.fns[expMainVoid] != nil {
 		v.call(v.vmContext, expMainVoid)
 	}
-	v.phase = phaseRun
+	v.Phase = wasm.Running
 	return v
-}
-
-func (v *vm) instantiate() (mod api.Module, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%v", r)
-		}
-	}()
-	cfg := wazero.NewModuleConfig().WithName("").WithStartFunctions()
-	return v.host.module.engine.rt.InstantiateModule(v.ctx, v.host.module.compiled, cfg)
 }
 
 // call runs an export in context c. It reports false if the VM is or becomes dead,
@@ -116,51 +86,31 @@ func (v *vm) call(c *pluginContext, e export, args ...uint64) (result uint64, ok
 		return 0, false
 	}
 	if err := v.trapFault(e); err != nil {
-		v.trapped(exportNames[e], args, err)
+		v.trapped(e.String(), args, err)
 		return 0, false
 	}
-	return v.callFunction(c, fn, exportNames[e], args...)
+	return v.callFunction(c, fn, e.String(), args...)
 }
 
 // callFunction is call for any function.
 func (v *vm) callFunction(c *pluginContext, fn api.Function, name string, args ...uint64) (result uint64, ok bool) {
-	if v.depth == maxDepth {
-		v.failed(name, errors.New("calls nest too deep"))
-		return 0, false
-	}
-	savedContext, savedEffective, savedPhase := v.current, v.effective, v.phase
+	savedContext, savedEffective := v.current, v.effective
 	v.current, v.effective = c, 0
-	dog := &v.host.watchdog
-	if v.depth == 0 {
-		v.polls = 0
-		dog.begin(v)
-	}
-	stack := v.stacks[v.depth][:]
-	copy(stack, args)
-	v.depth++
 	tracing := v.host.tracing()
 	if tracing {
 		v.host.traceEnter(v, name, args)
 	}
-	err := v.invoke(fn, stack)
-	v.depth--
-	late := err != nil && dog.struck()
-	if v.depth == 0 && !dog.end() {
-		late = true
-	}
-	if late {
-		err = trapError(fmt.Sprintf("the call took longer than %v of real time", dog.limit))
-	}
-	v.current, v.effective, v.phase = savedContext, savedEffective, savedPhase
+	r, err := v.Call(fn, args...)
+	v.current, v.effective = savedContext, savedEffective
 	if tracing {
 		returns := len(fn.Definition().ResultTypes()) > 0
-		v.host.traceExit(v, name, uint32(stack[0]), returns && err == nil, err)
+		v.host.traceExit(v, name, r, returns && err == nil, err)
 	}
 	if err != nil {
 		v.failed(name, err)
 		return 0, false
 	}
-	return uint64(uint32(stack[0])), true
+	return uint64(r), true
 }
 
 // trapped is a call that a fault ends before it begins.
@@ -172,27 +122,13 @@ func (v *vm) trapped(name string, args []uint64, err error) {
 	v.failed(name, err)
 }
 
-func (v *vm) invoke(fn api.Function, stack []uint64) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%v", r)
-		}
-	}()
-	return fn.CallWithStack(v.ctx, stack)
-}
-
 // failed marks the VM dead (FailState::RuntimeError) and says so in the log, as
 // Envoy does at critical level.
 func (v *vm) failed(what string, err error) {
 	if v.dead() {
 		return
 	}
-	msg := err.Error()
-	if trap := trapError(""); errors.As(err, &trap) {
-		msg = string(trap)
-	}
-	msg, _, _ = strings.Cut(msg, "\nwasm stack trace:")
-	v.failure = fmt.Sprintf("Function: %s failed: %s", what, strings.TrimSpace(msg))
+	v.failure = fmt.Sprintf("Function: %s failed: %v", what, err)
 	v.host.logLine(v.threadName(), LogCritical, v.failure)
 }
 
@@ -255,9 +191,8 @@ func (v *vm) close() {
 		v.root.cancelCallouts()
 	}
 	v.host.time.Cancel(v.tickEvent())
-	if v.mod != nil {
-		v.mod.Close(context.Background())
-		v.mod = nil
+	if v.Instance != nil {
+		v.Instance.Close()
 	}
 	if v.failure == "" {
 		v.failure = "closed"

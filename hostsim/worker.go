@@ -3,6 +3,8 @@ package hostsim
 import (
 	"encoding/hex"
 	"time"
+
+	"github.com/healthgate/healthgate/hostsim/internal/wasm"
 )
 
 // thread is one of Envoy's threads and the plugin's VM on it.
@@ -86,20 +88,7 @@ func (t *thread) shutdown() {
 	if v.root.onDone() {
 		v.root.onDelete()
 	}
-	v.finished()
-}
-
-// finished is the end of a VM whose plugin is deleted.
-func (v *vm) finished() {
-	v.later(func() {
-		if v.thread.vm == v {
-			v.thread.vm = nil
-		}
-		v.close()
-	})
-	if v.depth == 0 {
-		v.runAfterCall()
-	}
+	t.drop()
 }
 
 // drop closes the thread's VM without a word.
@@ -196,7 +185,7 @@ func (w *Worker) Crash() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if w.t.vm != nil {
-		w.t.vm.failed("crash", trapError("killed by the test"))
+		w.t.vm.failed("crash", wasm.Trap("killed by the test"))
 	}
 }
 
@@ -221,8 +210,8 @@ func (w *Worker) MemoryBytes() int {
 	h := w.t.host
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if w.t.vm == nil || w.t.vm.mem == nil {
+	if w.t.vm == nil {
 		return 0
 	}
-	return int(w.t.vm.mem.Size())
+	return w.t.vm.MemoryBytes()
 }

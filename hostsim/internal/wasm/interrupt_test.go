@@ -1,4 +1,4 @@
-package wasmbin
+package wasm
 
 import (
 	"context"
@@ -19,15 +19,15 @@ func code(body string) string {
 	return "\x0a" + string(rune(len(f)+2)) + "\x01" + string(rune(len(f))) + f
 }
 
-// The globals that TestBound expects, and the code that uses them.
+// The globals that TestInterruptible expects, and the code that uses them.
 const (
 	globals = "\x06\x0b\x02\x7f\x01\x41\x00\x0b\x7f\x01\x41\x00\x0b"
-	exports = "\x07\x15\x01\x11" + Interrupt + "\x03\x00"
+	exports = "\x07\x15\x01\x11" + exportInterrupt + "\x03\x00"
 	check   = "\x23\x01\x41\x01\x6a\x24\x01\x23\x01\x41\x80\x80\x01\x4f\x04\x40\x41\x00\x24\x01" +
 		"\x41\x00\x40\x00\x1a\x23\x00\x04\x40\x00\x0b\x0b"
 )
 
-func TestBound(t *testing.T) {
+func TestInterruptible(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, in, out, err string }{
 		{"no memory", header + typeAndFunc + code("\x0b"), header + typeAndFunc + code("\x0b"), ""},
@@ -46,11 +46,11 @@ func TestBound(t *testing.T) {
 		{"what looks like a loop", header + typeAndFunc + memory + code("\x41\x03\x1a\x44\x03\x03\x03\x03\x03\x03\x03\x03\x1a\x0b"),
 			header + typeAndFunc + memory + globals + exports + code("\x41\x03\x1a\x44\x03\x03\x03\x03\x03\x03\x03\x03\x1a\x0b"), ""},
 		{"a start section", header + typeAndFunc + memory + "\x08\x01\x00" + code("\x0b"),
-			header + typeAndFunc + memory + globals + "\x07\x25\x02\x0d" + Start + "\x00\x00\x11" + Interrupt + "\x03\x00" + code("\x0b"), ""},
+			header + typeAndFunc + memory + globals + "\x07\x25\x02\x0d" + ExportStart + "\x00\x00\x11" + exportInterrupt + "\x03\x00" + code("\x0b"), ""},
 		{"no instruction", header + typeAndFunc + memory + code("\xff\x0b"), "", "function 0: unknown instruction"},
 		{"an instruction without its end", header + typeAndFunc + memory + code("\x44\x00"), "", "truncated"},
 	} {
-		out, err := Bound([]byte(c.in))
+		out, err := interruptible([]byte(c.in))
 		switch {
 		case c.err != "":
 			if err == nil || !strings.Contains(err.Error(), c.err) {
@@ -63,7 +63,7 @@ func TestBound(t *testing.T) {
 }
 
 // FuzzBound compiles what comes out: it must be as good as what went in.
-func FuzzBound(f *testing.F) {
+func FuzzInterruptible(f *testing.F) {
 	for _, body := range []string{
 		"\x0b", "\x03\x40\x0c\x00\x0b\x0b", "\x10\x00\x0b", "\x41\x00\x0d\x00\x03\x40\x0b\x10\x00\x0b",
 		"\x41\x00\x0e\x01\x00\x00\x0b", "\x41\x00\xfd\x0f\xfd\x15\x01\x1a\x0b", "\x41\x00\xfd\x00\x00\x00\x1a\x0b",
@@ -77,7 +77,7 @@ func FuzzBound(f *testing.F) {
 	rt := wazero.NewRuntime(ctx)
 	f.Cleanup(func() { _ = rt.Close(ctx) })
 	f.Fuzz(func(t *testing.T, in []byte) {
-		in, err := Check(in)
+		in, err := checked(in)
 		if err != nil {
 			return
 		}
@@ -86,7 +86,7 @@ func FuzzBound(f *testing.F) {
 			return
 		}
 		_ = c.Close(ctx)
-		out, err := Bound(in)
+		out, err := interruptible(in)
 		if err != nil {
 			t.Fatalf("%q: %v", in, err)
 		}

@@ -1,4 +1,4 @@
-package hostsim
+package wasm
 
 import (
 	"sync"
@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// watchdog ends calls into a VM that take too much real time. It looks at the host a few
-// times per limit, and only while calls are made, so that a call costs it no timer.
-type watchdog struct {
-	limit time.Duration // 0 for none
+// Watchdog ends calls into instances, of which one runs at a time, that take too much real time. It looks a few times
+// per limit, and only while calls are made, so that a call costs it no timer.
+type Watchdog struct {
+	Limit time.Duration // 0 for none
 
 	// call counts up when an outermost call begins and when it is over: odd while one
 	// runs. The watchdog ends a call by counting on in its place.
 	call  atomic.Uint64
-	vm    atomic.Pointer[vm] // that the call is in
+	in    atomic.Pointer[Instance] // where the call is
 	armed atomic.Bool
 
 	mu     sync.Mutex
@@ -29,12 +29,12 @@ type watchdog struct {
 const looksPerLimit = 4
 
 // begin is the start of an outermost call.
-func (w *watchdog) begin(v *vm) {
-	if w.limit <= 0 {
+func (w *Watchdog) begin(i *Instance) {
+	if w.Limit <= 0 {
 		return
 	}
-	if w.vm.Load() != v {
-		w.vm.Store(v)
+	if w.in.Load() != i {
+		w.in.Store(i)
 	}
 	w.call.Add(1)
 	if !w.armed.Load() {
@@ -43,8 +43,8 @@ func (w *watchdog) begin(v *vm) {
 }
 
 // end is the end of an outermost call. It reports false if it took too long.
-func (w *watchdog) end() bool {
-	if w.limit <= 0 {
+func (w *Watchdog) end() bool {
+	if w.Limit <= 0 {
 		return true
 	}
 	now := w.call.Load()
@@ -52,40 +52,40 @@ func (w *watchdog) end() bool {
 }
 
 // struck reports, within a call, whether it was ended.
-func (w *watchdog) struck() bool { return w.limit > 0 && w.call.Load()%2 == 0 }
+func (w *Watchdog) struck() bool { return w.Limit > 0 && w.call.Load()%2 == 0 }
 
-func (w *watchdog) arm() {
+func (w *Watchdog) arm() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed || !w.armed.CompareAndSwap(false, true) {
 		return
 	}
 	if w.timer == nil {
-		w.timer = time.AfterFunc(w.limit/looksPerLimit, w.look)
+		w.timer = time.AfterFunc(w.Limit/looksPerLimit, w.look)
 	} else {
-		w.timer.Reset(w.limit / looksPerLimit)
+		w.timer.Reset(w.Limit / looksPerLimit)
 	}
 }
 
 // look runs on the timer's goroutine, while the guest may run on the host's.
-func (w *watchdog) look() {
-	call, v := w.call.Load(), w.vm.Load()
+func (w *Watchdog) look() {
+	call, i := w.call.Load(), w.in.Load()
 	w.mu.Lock()
 	now := time.Now()
 	if call != w.seen {
 		w.seen, w.since = call, now
 	}
-	over := now.Sub(w.since) >= w.limit
+	over := now.Sub(w.since) >= w.Limit
 	again := call%2 == 1 && !over && !w.closed
 	if again {
-		w.timer.Reset(w.limit / looksPerLimit)
+		w.timer.Reset(w.Limit / looksPerLimit)
 	}
 	w.mu.Unlock()
 	if again {
 		return
 	}
 	if call%2 == 1 && over && w.call.CompareAndSwap(call, call+1) {
-		v.interrupt.Set(1)
+		i.interrupt.Set(1)
 	}
 	w.armed.Store(false)
 	if w.call.Load()%2 == 1 { // began before it could see that nobody looks
@@ -93,8 +93,8 @@ func (w *watchdog) look() {
 	}
 }
 
-// close ends the watchdog, outside of any call.
-func (w *watchdog) close() {
+// Close ends the watchdog, outside of any call.
+func (w *Watchdog) Close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true

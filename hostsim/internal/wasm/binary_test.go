@@ -1,4 +1,4 @@
-package wasmbin
+package wasm
 
 import (
 	"bytes"
@@ -39,7 +39,7 @@ func TestCheck(t *testing.T) {
 		{"passive data", header + "\x0b\x04\x01\x01\x01a", header + "\x0b\x04\x01\x01\x01a", true},
 		{"more data than bytes", header + "\x0b\x07\x01\x01\xff\xff\xff\x0fa", "", false},
 	} {
-		out, err := Check([]byte(c.in))
+		out, err := checked([]byte(c.in))
 		if (err == nil) != c.ok || c.ok && string(out) != c.out {
 			t.Errorf("%s: %q, %v", c.name, out, err)
 		}
@@ -51,11 +51,11 @@ func TestCheck(t *testing.T) {
 func FuzzCheck(f *testing.F) {
 	f.Add([]byte(header + "\x0b\x07\x01\x00\x41\x00\x0b\x01a"))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		out, err := Check(in)
+		out, err := checked(in)
 		if err != nil {
 			return
 		}
-		again, err := Check(out)
+		again, err := checked(out)
 		if err != nil || !bytes.Equal(out, again) {
 			t.Errorf("%q: %q, then %q, %v", in, out, again, err)
 		}

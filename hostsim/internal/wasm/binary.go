@@ -1,8 +1,8 @@
-// Package wasmbin looks a Wasm binary over before a compiler gets it. A compiler that
-// trusts the counts in a file asks the system for as much memory as a broken one
-// claims to need, and the whole process dies of it; so counts and sizes that the file
-// cannot back are found here. Whether the code makes sense is the compiler's affair.
-package wasmbin
+// What a broken binary claims is found before a compiler gets it: one that trusts the counts in a file asks the system
+// for as much memory as the file says, and the whole process dies of it. Whether the code makes sense is the compiler's
+// affair.
+
+package wasm
 
 import (
 	"encoding/binary"
@@ -16,7 +16,7 @@ const (
 	maxTableSize = 10_000_000
 )
 
-// The sections that Check looks into.
+// The sections that checked looks into.
 const (
 	sectionCustom  = 0
 	sectionType    = 1
@@ -36,13 +36,13 @@ const (
 
 const headerSize = 8
 
-// ErrTruncated is a binary that ends too early, or claims to hold more than it does.
-var ErrTruncated = errors.New("the binary is truncated or corrupt")
+// errTruncated is a binary that ends too early, or claims to hold more than it does.
+var errTruncated = errors.New("the binary is truncated or corrupt")
 
-// Check returns the binary without its custom sections, of which a plugin has no use.
-func Check(code []byte) ([]byte, error) {
+// checked returns the binary without its custom sections, of which a plugin has no use.
+func checked(code []byte) ([]byte, error) {
 	if len(code) < headerSize {
-		return nil, ErrTruncated
+		return nil, errTruncated
 	}
 	out := append(make([]byte, 0, len(code)), code[:headerSize]...)
 	r := &reader{b: code[headerSize:]}
@@ -75,7 +75,7 @@ type reader struct {
 func (r *reader) fail() {
 	r.b = nil
 	if r.err == nil {
-		r.err = ErrTruncated
+		r.err = errTruncated
 	}
 }
 

@@ -1,4 +1,4 @@
-package wasmbin
+package wasm
 
 import (
 	"encoding/binary"
@@ -6,18 +6,18 @@ import (
 	"slices"
 )
 
-// What Bound adds to a module's exports.
+// What interruptible adds to a module's exports.
 const (
-	// Interrupt is a mutable global, 0 at first: once it is anything else, the code
+	// exportInterrupt is a mutable global, 0 at first: once it is anything else, the code
 	// traps ("unreachable") soon.
-	Interrupt = "hostsim:interrupt"
-	// Start is the function that the start section named, if there was one. The
+	exportInterrupt = "hostsim:interrupt"
+	// ExportStart is the function that the start section named, if there was one. The
 	// section itself is gone, so that nothing runs before the interrupt can be reached.
-	Start = "hostsim:start"
+	ExportStart = "hostsim:start"
 )
 
 // checkEvery is how many loops and functions are entered between two looks at
-// Interrupt: some tens of microseconds, which make the cost of a look disappear.
+// exportInterrupt: some tens of microseconds, which make the cost of a look disappear.
 const checkEvery = 1 << 14
 
 // order is the order in which sections come.
@@ -32,9 +32,9 @@ type part struct {
 	body []byte
 }
 
-// Bound makes the code of a module that Check passed interruptible. Nothing can run for
+// interruptible makes the code of a module that checked passed interruptible. Nothing can run for
 // ever without entering a loop or a function, so that is where it counts, and every now
-// and then looks at Interrupt. Before, it grows the memory by nothing, which leaves the
+// and then looks at the interrupt. Before, it grows the memory by nothing, which leaves the
 // guest's code for the engine's: Go cannot stop a goroutine in machine code that it did
 // not compile, so a guest that loops would hold up the garbage collector, and with it
 // whoever would interrupt the guest.
@@ -43,7 +43,7 @@ type part struct {
 // starts a goroutine for each call; this costs a few instructions.
 //
 // A module without a memory is returned as it is; no plugin can do without.
-func Bound(code []byte) ([]byte, error) {
+func interruptible(code []byte) ([]byte, error) {
 	r := &reader{b: code[headerSize:]}
 	var parts []part
 	for len(r.b) > 0 {
@@ -66,11 +66,11 @@ func Bound(code []byte) ([]byte, error) {
 		case sectionGlobal:
 			global += body.u32()
 		case sectionStart:
-			exports = appendExport(exports, Start, 0, body.u32())
+			exports = appendExport(exports, ExportStart, 0, body.u32())
 			added++
 		}
 	}
-	exports = appendExport(exports, Interrupt, 3, global)
+	exports = appendExport(exports, exportInterrupt, 3, global)
 	parts = slices.DeleteFunc(parts, func(p part) bool { return p.id == sectionStart })
 	zero := []byte{0x7f, 1, 0x41, 0, 0x0b} // an i32, mutable, i32.const 0, end
 	parts = extend(parts, sectionGlobal, 2, append(zero, zero...))

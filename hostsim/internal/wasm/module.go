@@ -1,0 +1,163 @@
+// Package wasm is the WebAssembly machine of a host: modules, their instances and memory, the WASI that guests meet, and
+// the limits on what a guest can do to the process. It knows nothing of proxy-wasm.
+package wasm
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// maxMemoryPages is 1 GiB (PROXY_WASM_HOST_MAX_WASM_MEMORY_SIZE_BYTES).
+const maxMemoryPages = 16384
+
+// maxIdleModules bounds the compiled modules that are kept though nobody uses them.
+const maxIdleModules = 16
+
+// Module is a compiled module with all that it imports.
+type Module struct {
+	key      moduleKey
+	once     sync.Once
+	err      error
+	runtime  wazero.Runtime
+	compiled wazero.CompiledModule
+	users    int
+}
+
+type moduleKey struct {
+	profile *Profile
+	sum     [sha256.Size]byte
+}
+
+// cache is process-wide: compiling a module takes seconds, so it is done once.
+var cache = struct {
+	sync.Mutex
+	code    wazero.CompilationCache // the profiles share it
+	modules map[moduleKey]*Module
+	idle    []*Module // least recently used first
+}{code: wazero.NewCompilationCache(), modules: make(map[moduleKey]*Module)}
+
+// Load returns the compiled module of code. Every caller must Release it. prepare must
+// Link the module, and can refuse it; it is called once for code and profile.
+func Load(code []byte, p *Profile, prepare func(*Module) error) (*Module, error) {
+	key := moduleKey{p, sha256.Sum256(code)}
+	cache.Lock()
+	m := cache.modules[key]
+	if m == nil {
+		m = &Module{key: key}
+		cache.modules[key] = m
+	}
+	m.users++
+	cache.idle = slices.DeleteFunc(cache.idle, func(idle *Module) bool { return idle == m })
+	cache.Unlock()
+	m.once.Do(func() {
+		if m.err = m.compile(code); m.err == nil {
+			m.err = prepare(m)
+		}
+	})
+	if m.err != nil {
+		m.Release()
+		return nil, m.err
+	}
+	return m, nil
+}
+
+// Release gives a module back, once its instances are closed. Failed ones are forgotten
+// at once, others when too many lie idle.
+func (m *Module) Release() {
+	cache.Lock()
+	defer cache.Unlock()
+	if m.users--; m.users > 0 {
+		return
+	}
+	if m.err == nil {
+		cache.idle = append(cache.idle, m)
+		if len(cache.idle) <= maxIdleModules {
+			return
+		}
+		m, cache.idle = cache.idle[0], cache.idle[1:]
+	}
+	delete(cache.modules, m.key)
+	if m.compiled != nil {
+		_ = m.compiled.Close(context.Background()) // neither can fail
+	}
+	if m.runtime != nil {
+		_ = m.runtime.Close(context.Background())
+	}
+}
+
+func (m *Module) compile(code []byte) error {
+	if len(code) < headerSize || string(code[:4]) != "\x00asm" {
+		return errors.New("not a Wasm file: it does not start with \\0asm")
+	}
+	code, err := checked(code)
+	if err == nil {
+		code, err = interruptible(code)
+	}
+	if err == nil {
+		m.runtime = wazero.NewRuntimeWithConfig(context.Background(),
+			wazero.NewRuntimeConfig().WithCompilationCache(cache.code).WithMemoryLimitPages(maxMemoryPages))
+		m.compiled, err = compile(m.runtime, code)
+	}
+	if err != nil {
+		return fmt.Errorf("failed to load Wasm bytecode: %w", err)
+	}
+	return nil
+}
+
+func compile(rt wazero.Runtime, code []byte) (c wazero.CompiledModule, err error) {
+	defer recovered(&err)
+	return rt.CompileModule(context.Background(), code)
+}
+
+// Exports are the functions that the module exports.
+func (m *Module) Exports() map[string]api.FunctionDefinition { return m.compiled.ExportedFunctions() }
+
+// Link gives the module the functions that it imports, of funcs and the profile's WASI,
+// and checks that it has what an instance needs.
+func (m *Module) Link(funcs []Func) error {
+	known := make(map[string]*Func)
+	for _, f := range append(m.key.profile.wasi(), funcs...) {
+		known[f.Module+"."+f.Name] = &f
+	}
+	builders := make(map[string]wazero.HostModuleBuilder)
+	for _, imported := range m.compiled.ImportedFunctions() {
+		module, name, _ := imported.Import()
+		f := known[module+"."+name]
+		if f == nil {
+			return fmt.Errorf("failed to load Wasm module due to a missing import: %s.%s (%s)", module, name, m.key.profile.Name)
+		}
+		f.setTypes()
+		if !slices.Equal(imported.ParamTypes(), f.params) || !slices.Equal(imported.ResultTypes(), f.results) {
+			return fmt.Errorf("failed to load Wasm module due to an import type mismatch: %s.%s", module, name)
+		}
+		if builders[module] == nil {
+			builders[module] = m.runtime.NewHostModuleBuilder(module)
+		}
+		builders[module].NewFunctionBuilder().
+			WithGoModuleFunction(api.GoModuleFunc(f.call), f.params, f.results).
+			Export(name)
+	}
+	if memories := m.compiled.ImportedMemories(); len(memories) > 0 {
+		module, name, _ := memories[0].Import()
+		return fmt.Errorf("failed to load Wasm module due to a missing import: %s.%s (a memory)", module, name)
+	}
+	if _, ok := m.compiled.ExportedMemories()["memory"]; !ok {
+		return errors.New(`the module exports no memory called "memory"`)
+	}
+	if start := m.Exports()[ExportStart]; start != nil && len(start.ParamTypes())+len(start.ResultTypes()) > 0 {
+		return errors.New("failed to load Wasm bytecode: the start function takes or returns something")
+	}
+	for _, b := range builders {
+		if _, err := b.Instantiate(context.Background()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
