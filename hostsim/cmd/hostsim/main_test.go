@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // plugin builds hostsim's script plugin into a directory, once.
@@ -104,10 +106,27 @@ func (p *pipe) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// accepts reports whether a server still takes connections.
+func accepts(addr string) bool {
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
+}
+
 func TestServe(t *testing.T) {
 	t.Parallel()
+	ctx, cancel := context.WithCancel(context.Background())
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
+		if r.URL.Path == "/last" {
+			cancel()
+			for accepts(r.Host) {
+				time.Sleep(time.Millisecond)
+			}
+		}
 		w.Header().Set("X-App", "yes")
 		io.WriteString(w, r.Method+" "+r.URL.Path+" "+string(b))
 	}))
@@ -120,7 +139,6 @@ func TestServe(t *testing.T) {
 		response_headers add_header_map_value 2 "x-plugin" "yes"
 		configure define_metric 0 "answers" >m
 		response_headers increment_metric $m 1`})
-	ctx, cancel := context.WithCancel(context.Background())
 	out := &pipe{lines: make(chan string, 8)}
 	done := make(chan int)
 	go func() {
@@ -177,7 +195,9 @@ func TestServe(t *testing.T) {
 	if _, _, body := do("GET", admin+"/runtime?format=json", ""); !strings.Contains(body, `"final_value": "v"`) {
 		t.Error(body)
 	}
-	cancel()
+	if status, _, body := do("GET", url+"/last", ""); status != 200 || body != "GET /last " {
+		t.Errorf("a request that was under way when the server ended got %d %q", status, body)
+	}
 	if code := <-done; code != exitOK {
 		t.Errorf("exit code %d", code)
 	}

@@ -145,22 +145,32 @@ func parsePolicy(name string) (hostsim.FailurePolicy, error) {
 	return p, nil
 }
 
-// listenAndServe serves until ctx is done.
+// grace is how long the requests under way may take once no more are accepted.
+const grace = 10 * time.Second
+
+// listenAndServe serves until ctx is done, and then the requests that are under way.
 func listenAndServe(ctx context.Context, host *hostsim.Host, addr, adminAddr string, stdout io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	failed := make(chan error, 2)
+	var servers []*http.Server
+	defer func() {
+		for _, s := range servers {
+			s.Close()
+		}
+	}()
 	start := func(what, addr string, h http.Handler) error {
 		l, err := net.Listen("tcp", addr)
 		if err != nil {
 			return err
 		}
 		server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
-		context.AfterFunc(ctx, func() { server.Close() })
+		servers = append(servers, server)
 		fmt.Fprintf(stdout, "%s on http://%s\n", what, l.Addr())
 		go func() {
 			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 				failed <- err
+				cancel()
 			}
 		}()
 		return nil
@@ -173,15 +183,18 @@ func listenAndServe(ctx context.Context, host *hostsim.Host, addr, adminAddr str
 			return err
 		}
 	}
+	answering, answered := context.WithCancel(context.Background())
+	defer answered()
 	go func() {
-		select {
-		case err := <-failed:
-			failed <- err
-			cancel()
-		case <-ctx.Done():
+		defer answered()
+		<-ctx.Done()
+		limited, end := context.WithTimeout(context.Background(), grace)
+		defer end()
+		for _, s := range servers {
+			_ = s.Shutdown(limited) // a request that takes longer is cut off
 		}
 	}()
-	host.Serve(ctx)
+	host.Serve(answering)
 	if why := host.Crashed(); why != "" {
 		return errors.New("an Envoy would have crashed: " + why)
 	}
