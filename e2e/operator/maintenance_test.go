@@ -1,9 +1,11 @@
 package operator
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -49,6 +51,8 @@ func TestMaintenance(t *testing.T) {
 		{"dry run", testDryRun},
 		{"an Envoy that is not there", testUnreachable},
 		{"interrupted", testInterrupted},
+		{"for pipelines", testJSON},
+		{"another folder", testAnotherFolder},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.run(t, i) }) {
 			return
@@ -122,7 +126,7 @@ func testRTDS(t *testing.T, i *instance) {
 
 // The route is chosen for each request, so the change holds from the next one on.
 func testRoute(t *testing.T, i *instance) {
-	run(t, "maintenance", "on", "--route", "--admin", i.admin).is(t, 0, "healthgate.route_maintenance", "on")
+	run(t, "maintenance", "on", "--route", "--admin", i.admin).is(t, 0, "healthgate.route_maintenance", "on", "my-service")
 	i.is(t, 503, sorry)
 	run(t, "maintenance", "off", "--route", "--admin", i.admin).is(t, 0, "off")
 	i.is(t, 200, "OK")
@@ -141,8 +145,7 @@ func testTwoLayers(t *testing.T, i *instance) {
 
 func testUnreadKey(t *testing.T, i *instance) {
 	run(t, "maintenance", "on", "healthgate.maintenence", "--admin", i.admin, "--wait", "4s").
-		is(t, 1, "the key is set, but no endpoint went into maintenance: is it one of maintenance.keys")
-	run(t, "maintenance", "off", "healthgate.maintenence", "--admin", i.admin).is(t, 0)
+		is(t, 1, "no endpoint has the key healthgate.maintenence; there is healthgate.maintenance, healthgate.maintenance.zone.local-a")
 }
 
 // Another key that stays on is told: the instance is not back.
@@ -150,7 +153,7 @@ func testZone(t *testing.T, i *instance) {
 	const zone = key + ".zone.local-a"
 	run(t, "maintenance", "on", zone, "--admin", i.admin).is(t, 0)
 	run(t, "maintenance", "on", "--admin", i.admin).is(t, 0)
-	run(t, "maintenance", "off", "--admin", i.admin, "--wait", "4s").is(t, 1, "the key is off, and still in maintenance: my-service")
+	run(t, "maintenance", "off", "--admin", i.admin, "--wait", "4s").is(t, 1, "the key is off, and still in maintenance: my-service, by "+zone)
 	run(t, "maintenance", "off", zone, "--admin", i.admin).is(t, 0)
 }
 
@@ -186,7 +189,10 @@ func testUnreachable(t *testing.T, i *instance) {
 // Ctrl-C while it waits ends it at once, with nothing left behind.
 func testInterrupted(t *testing.T, i *instance) {
 	folder := filepath.Join(i.folder, "other", "current")
-	if err := os.Mkdir(filepath.Dir(folder), 0o755); err != nil {
+	if err := os.MkdirAll(folder+".a", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("current.a", folder); err != nil {
 		t.Fatal(err)
 	}
 	cmd := command(t, "maintenance", "on", "--runtime-dir", folder, "--admin", i.admin, "--wait", "10m")
@@ -208,6 +214,63 @@ func testInterrupted(t *testing.T, i *instance) {
 	if left, err := os.ReadDir(filepath.Dir(folder)); err != nil || len(left) != 2 {
 		t.Errorf("%v, %v", left, err)
 	}
+}
+
+// One form tells pipelines of all three commands, also what went wrong.
+func testJSON(t *testing.T, i *instance) {
+	type state struct {
+		Envoy, Key, Value, Reason, Layer, Error string
+		On                                      *bool
+		Until                                   *time.Time
+		Endpoints, Notes                        []string
+	}
+	say := func(code int, args ...string) []state {
+		t.Helper()
+		out := run(t, append([]string{"maintenance"}, args...)...)
+		out.is(t, code)
+		var states []state
+		if err := json.Unmarshal([]byte(out.stdout), &states); err != nil {
+			t.Fatalf("%v in %s", err, out.stdout)
+		}
+		return states
+	}
+	gone := envoytest.Loopback(envoytest.ReservePort(t))
+	for _, args := range [][]string{{"on", "--for", "1h", "--reason", "a \"b\""}, {"status"}} {
+		code, want := 0, 1
+		if args[0] == "status" {
+			args, code, want = append(args, "--admin", gone), 1, 2
+		}
+		states := say(code, append(args, "-o", "json", "--admin", i.admin)...)
+		s := states[len(states)-1]
+		if len(states) != want || s.Envoy != i.admin || s.Key != key || s.On == nil || !*s.On || s.Until == nil || s.Value != s.Until.Format(time.RFC3339) ||
+			s.Reason != `a "b"` || s.Layer != "admin" || !slices.Equal(s.Endpoints, []string{"my-service"}) || s.Error != "" || len(s.Notes) > 0 {
+			t.Errorf("%q: %+v", args, states)
+		}
+		if want == 2 && (states[0].On != nil || states[0].Endpoints == nil || !strings.Contains(states[0].Error, "connection refused")) {
+			t.Errorf("one that is gone: %+v", states[0])
+		}
+	}
+	if states := say(0, "off", "--output", "json", "--admin", i.admin); *states[0].On || states[0].Endpoints == nil || len(states[0].Endpoints) > 0 {
+		t.Errorf("off: %+v", states)
+	}
+	if states := say(0, "on", "--rtds-file", filepath.Join(t.TempDir(), "rtds.yaml"), "-o", "json"); states == nil || len(states) > 0 {
+		t.Errorf("without an Envoy: %+v", states)
+	}
+}
+
+// A layer that no Envoy reads is not made, and where nobody can say so, that it was made is told.
+func testAnotherFolder(t *testing.T, i *instance) {
+	for flag, path := range map[string]string{"--runtime-dir": filepath.Join(t.TempDir(), "other"), "--rtds-file": filepath.Join(t.TempDir(), "other.yaml")} {
+		theirs := map[string]string{"--runtime-dir": i.runtimeDir, "--rtds-file": i.rtdsFile}[flag]
+		run(t, "maintenance", "on", flag, path, "--admin", i.admin).is(t, 2, flag+": "+path+" is not there, and what the Envoys read is "+theirs)
+		if _, err := os.Lstat(path); err == nil {
+			t.Errorf("%s was made", path)
+		}
+		run(t, "maintenance", "on", flag, path).is(t, 0, "written to "+path+", which was not there and was made; no --admin was given")
+		run(t, "maintenance", "on", flag, path).is(t, 0, "written to "+path+"; no --admin was given")
+	}
+	run(t, "maintenance", "on", "--runtime-dir", i.runtimeDir, "--admin", i.admin).is(t, 0, "on")
+	run(t, "maintenance", "off", "--runtime-dir", i.runtimeDir, "--admin", i.admin).is(t, 0, "off")
 }
 
 // TestUnixSocket reaches admin through a Unix socket, as the filter does.

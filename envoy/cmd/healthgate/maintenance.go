@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +17,7 @@ import (
 	"github.com/healthgate/healthgate/envoy/operator/admin"
 	"github.com/healthgate/healthgate/envoy/operator/layer"
 	"github.com/healthgate/healthgate/envoy/operator/maintenance"
+	"github.com/healthgate/healthgate/envoy/operator/reach"
 	"github.com/healthgate/healthgate/envoy/operator/render"
 	"github.com/spf13/cobra"
 )
@@ -33,8 +37,11 @@ type switching struct {
 	wait         time.Duration
 	dryRun       bool
 	route        bool
+	verify       []string
+	output       string
 	clients      []*admin.Client
 	layer        layer.Layer // what is written to; nil for the admin layer of each Envoy
+	kind         reach.Kind  // of that layer
 }
 
 func newMaintenance() *cobra.Command {
@@ -49,6 +56,10 @@ Where the key is written:
   --runtime-dir DIR   a disk layer, which a restart keeps; DIR is its symlink_root, a link, made when it is not there
   --rtds-file FILE    a file that Envoy reads by RTDS
 With --runtime-dir or --rtds-file, nothing is written to the --admin addresses; they only say whether it arrived.
+
+Done means that each Envoy's configuration lets the key switch every check of its endpoints: in all listeners, filter
+chains and virtual hosts that lead to the application. Where one gets past the plugin, or that can't be known, the exit
+code is 1, and the message says what is in the way. --verify URL has a check itself say so, and settles it.
 
 KEY is ` + defaultKey + ` unless given. On a key that holds a zone, write the zone: healthgate.maintenance.zone.eu-1a`,
 		Example: `  healthgate maintenance on --admin http://127.0.0.1:9901 --for 30m --reason "disk swap, rack 4"
@@ -65,6 +76,7 @@ func (s *switching) flags(cmd *cobra.Command, writes bool) {
 	f.SortFlags = false
 	f.StringArrayVar(&s.admins, "admin", nil, "an Envoy's admin `ADDRESS`: http://HOST:PORT, HOST:PORT or unix:///PATH; may be repeated")
 	f.BoolVar(&s.route, "route", false, "KEY is that of a maintenance route, a percentage (default "+defaultRouteKey+")")
+	f.StringVarP(&s.output, "output", "o", "table", "`FORM` of what is written: table or json, an array with an object for each Envoy")
 	if !writes {
 		return
 	}
@@ -72,6 +84,7 @@ func (s *switching) flags(cmd *cobra.Command, writes bool) {
 	f.StringVar(&s.subdirectory, "subdirectory", "", "`DIR` below the symlink_root that holds the keys; . for none (default: what Envoy's admin says)")
 	f.StringVar(&s.rtdsFile, "rtds-file", "", "write to an RTDS `FILE`")
 	f.DurationVar(&s.wait, "wait", 10*time.Second, "how long each Envoy may take until it says so")
+	f.StringArrayVar(&s.verify, "verify", nil, "a health check's `URL`, sent from here until it gets what is ordered; may be repeated: with several --admin one for each, in their order")
 	f.BoolVar(&s.dryRun, "dry-run", false, "say what would be done, and do nothing")
 }
 
@@ -110,6 +123,17 @@ func (s *switching) key(args []string, writes bool) (string, error) {
 		}
 		s.clients = append(s.clients, client)
 	}
+	if s.output != "table" && s.output != "json" {
+		return "", fmt.Errorf("--output: %q is neither table nor json", s.output)
+	}
+	for _, url := range s.verify {
+		if err := maintenance.CheckURL(url); err != nil {
+			return "", fmt.Errorf("--verify: %w", err)
+		}
+	}
+	if n := len(s.clients); len(s.verify) > 0 && (n == 0 || n > 1 && n != len(s.verify)) {
+		return "", fmt.Errorf("--verify: give one URL for each --admin, in their order; there are %d and %d", len(s.verify), n)
+	}
 	if s.subdirectory != "" && s.runtimeDir == "" {
 		return "", errors.New("--subdirectory is for --runtime-dir")
 	}
@@ -119,6 +143,7 @@ func (s *switching) key(args []string, writes bool) (string, error) {
 // openLayer finds the layer that is written to, and checks that it can be.
 func (s *switching) openLayer() error {
 	flag := "--runtime-dir"
+	s.kind = reach.Disk
 	switch {
 	case s.runtimeDir != "":
 		disk := layer.DiskLayer{Root: s.runtimeDir}
@@ -127,8 +152,9 @@ func (s *switching) openLayer() error {
 		}
 		s.layer = disk
 	case s.rtdsFile != "":
-		flag, s.layer = "--rtds-file", layer.RTDSFile(s.rtdsFile)
+		flag, s.layer, s.kind = "--rtds-file", layer.RTDSFile(s.rtdsFile), reach.RTDS
 	default:
+		s.kind = reach.Admin
 		return nil
 	}
 	if err := s.layer.Check(); err != nil {
@@ -137,34 +163,42 @@ func (s *switching) openLayer() error {
 	return nil
 }
 
-// askSubdirectory asks the Envoys where in their disk layer keys lie, if nobody said.
-func (s *switching) askSubdirectory(ctx context.Context) error {
+// place finds where in the Envoys' layers the key belongs, and refuses a path that is neither there nor theirs.
+func (s *switching) place(envoys []*maintenance.Envoy) error {
+	path := s.runtimeDir + s.rtdsFile
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	var layers, same []reach.Layer
+	for _, e := range envoys {
+		if known := e.Known(); known != nil {
+			layers = append(layers, known.Of(s.kind)...)
+		}
+	}
+	for _, l := range layers {
+		// A relative one is relative to Envoy's working directory.
+		if root := filepath.Clean(l.SymlinkRoot + l.File); root == absolute || !filepath.IsAbs(root) && strings.HasSuffix(absolute, "/"+root) {
+			same = append(same, l)
+		}
+	}
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) && len(layers) > 0 && len(same) == 0 {
+		return fmt.Errorf("%s is not there, and what the Envoys read is %s; if it is that by another name, as in a container, make it first",
+			path, layers[0].SymlinkRoot+layers[0].File)
+	}
 	disk, is := s.layer.(layer.DiskLayer)
 	if !is || disk.Subdirectory != nil {
 		return nil
 	}
-	for _, c := range s.clients {
-		layers, err := c.DiskLayers(ctx)
-		if err != nil {
-			continue // what can't be asked is reported when it is waited for
+	if len(same) == 0 {
+		same = layers // its path may be another one inside a container
+	}
+	for _, l := range same {
+		if disk.Subdirectory != nil && *disk.Subdirectory != l.Folder {
+			return fmt.Errorf("the Envoys' disk layers have their keys in different folders, %q and %q: say which with --subdirectory",
+				*disk.Subdirectory, l.Folder)
 		}
-		if len(layers) == 0 {
-			return fmt.Errorf("--runtime-dir: %s has no disk layer, so nothing that is written there reaches it", c.Name)
-		}
-		// Its path may be another one inside a container. That matters only if there are several.
-		found := slices.DeleteFunc(slices.Clone(layers), func(l admin.DiskLayer) bool {
-			return filepath.Clean(l.SymlinkRoot) != filepath.Clean(s.runtimeDir)
-		})
-		if len(found) == 0 {
-			found = layers
-		}
-		for _, l := range found {
-			if disk.Subdirectory != nil && *disk.Subdirectory != l.Folder {
-				return fmt.Errorf("--runtime-dir: the Envoys' disk layers have their keys in different folders, %q and %q: say which with --subdirectory",
-					*disk.Subdirectory, l.Folder)
-			}
-			disk.Subdirectory = &l.Folder
-		}
+		disk.Subdirectory = &l.Folder
 	}
 	s.layer = disk
 	return nil
@@ -172,8 +206,7 @@ func (s *switching) askSubdirectory(ctx context.Context) error {
 
 func newOn() *cobra.Command {
 	var s switching
-	var duration time.Duration
-	var until, reason string
+	var duration, until, reason string
 	cmd := &cobra.Command{
 		Use:   "on [KEY]",
 		Short: "Take instances out of rotation",
@@ -187,16 +220,19 @@ func newOn() *cobra.Command {
 				return err
 			}
 			o := maintenance.Order{Key: key, Value: maintenance.On, Reason: reason, On: true, Route: s.route}
+			isFor, isUntil := cmd.Flags().Changed("for"), cmd.Flags().Changed("until")
 			switch {
-			case s.route && (duration != 0 || until != ""):
+			case s.route && (isFor || isUntil):
 				return errors.New("--for, --until: a route's key is a percentage, which can't end by itself; use a key of maintenance.keys")
 			case s.route:
 				o.Value = maintenance.RouteOn
-			case cmd.Flags().Changed("for"):
+			case isFor && isUntil:
+				return errors.New("--for, --until: both say when it ends; give one of them")
+			case isFor:
 				if o.Value, err = maintenance.For(duration, time.Now()); err != nil {
 					return fmt.Errorf("--for: %w", err)
 				}
-			case cmd.Flags().Changed("until"):
+			case isUntil:
 				if o.Value, err = maintenance.Until(until, time.Now()); err != nil {
 					return fmt.Errorf("--until: %w", err)
 				}
@@ -208,16 +244,16 @@ func newOn() *cobra.Command {
 		},
 	}
 	s.flags(cmd, true)
-	cmd.Flags().DurationVar(&duration, "for", 0, "end by itself after this `TIME`, such as 30m or 1h30m")
+	cmd.Flags().StringVar(&duration, "for", "", "end by itself after this `TIME`, such as 30m or 1h30m")
 	cmd.Flags().StringVar(&until, "until", "", "end by itself at this `TIME`: 2026-12-01T06:00:00Z, \"2026-12-01 06:00\" or 06:00 (local)")
 	cmd.Flags().StringVar(&reason, "reason", "", "a `TEXT` for the log and the status page")
-	cmd.MarkFlagsMutuallyExclusive("for", "until")
 	return cmd
 }
 
 func newOff() *cobra.Command {
 	var s switching
 	var override bool
+	ofOn := []string{"for", "until", "reason"} // known here for a better answer than "unknown flag"
 	cmd := &cobra.Command{
 		Use:   "off [KEY]",
 		Short: "Take instances back into rotation",
@@ -233,6 +269,11 @@ A disk layer or RTDS file that does not exist is wrong input, exit code 2: there
 			if err != nil {
 				return err
 			}
+			for _, flag := range ofOn {
+				if cmd.Flags().Changed(flag) {
+					return fmt.Errorf("--%s: is for on; off takes the key and its reason out now", flag)
+				}
+			}
 			o := maintenance.Order{Key: key, Route: s.route}
 			if override {
 				if o.Value = maintenance.Off; s.route {
@@ -243,6 +284,10 @@ A disk layer or RTDS file that does not exist is wrong input, exit code 2: there
 		},
 	}
 	s.flags(cmd, true)
+	for _, flag := range ofOn {
+		cmd.Flags().String(flag, "", "")
+		_ = cmd.Flags().MarkHidden(flag)
+	}
 	cmd.Flags().BoolVar(&override, "override", false, "set the key to false instead of taking it out, over what earlier layers say")
 	return cmd
 }
@@ -259,9 +304,9 @@ func newMaintenanceStatus() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.report(cmd, key, s.each(func(c *admin.Client) maintenance.State {
-				return maintenance.Read(cmd.Context(), c, key, time.Now())
-			}))
+			states := make([]maintenance.State, len(s.clients))
+			s.each(func(i int) { states[i] = maintenance.Ask(cmd.Context(), s.clients[i], key, s.route).Report() })
+			return s.report(cmd, key, states)
 		},
 	}
 	s.flags(cmd, false)
@@ -282,36 +327,82 @@ func (s *switching) order(cmd *cobra.Command, o maintenance.Order) error {
 		s.plan(cmd.OutOrStdout(), o)
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), s.wait)
-	defer cancel()
-	if err := s.askSubdirectory(ctx); err != nil {
+	envoys, states := make([]*maintenance.Envoy, len(s.clients)), make([]maintenance.State, len(s.clients))
+	ask := func(ctx context.Context, i int) (refused bool) {
+		envoys[i] = maintenance.Ask(ctx, s.clients[i], o.Key, s.route)
+		states[i] = envoys[i].State
+		states[i].Error = envoys[i].Refuses(o, s.kind)
+		return states[i].Error != ""
+	}
+	wait := func(ctx context.Context, i int) {
+		checks := s.verify
+		if len(s.clients) > 1 && len(checks) > 0 {
+			checks = checks[i : i+1]
+		}
+		states[i] = envoys[i].Wait(ctx, o, s.kind, checks)
+	}
+	if s.layer == nil {
+		s.each(func(i int) {
+			ctx, cancel := context.WithTimeout(cmd.Context(), s.wait)
+			defer cancel()
+			if ask(ctx, i) {
+				return
+			}
+			if err := envoys[i].Post(ctx, o); err != nil {
+				states[i].Error = err.Error()
+				return
+			}
+			wait(ctx, i)
+		})
+		return s.report(cmd, o.Key, states)
+	}
+	// One layer is written for all, so all are asked before, which one that hangs delays only so long.
+	s.each(func(i int) {
+		ctx, cancel := context.WithTimeout(cmd.Context(), min(s.wait, askTimeout))
+		defer cancel()
+		ask(ctx, i)
+	})
+	if len(states) > 0 && !slices.ContainsFunc(envoys, func(e *maintenance.Envoy) bool { return e.State.Error != "" || e.Refuses(o, s.kind) == "" }) {
+		return s.report(cmd, o.Key, states) // nothing would come of it
+	}
+	flag := map[reach.Kind]string{reach.Disk: "--runtime-dir", reach.RTDS: "--rtds-file"}[s.kind]
+	if err := s.place(envoys); err != nil {
+		return fmt.Errorf("%s: %w", flag, err)
+	}
+	made := ""
+	if _, err := os.Lstat(s.runtimeDir + s.rtdsFile); errors.Is(err, fs.ErrNotExist) {
+		made = ", which was not there and was made"
+	}
+	if err := s.layer.Apply(cmd.Context(), o.Change()); err != nil {
+		if ambiguous := (*layer.AmbiguousError)(nil); errors.As(err, &ambiguous) {
+			return fmt.Errorf("--subdirectory: %w", err)
+		}
 		return failure{err}
 	}
-	before := map[*admin.Client]maintenance.State{}
-	for i, state := range s.each(func(c *admin.Client) maintenance.State { return maintenance.Read(ctx, c, o.Key, time.Now()) }) {
-		before[s.clients[i]] = state
-	}
-	if s.layer != nil {
-		if err := s.layer.Apply(cmd.Context(), o.Change()); err != nil {
-			if ambiguous := (*layer.AmbiguousError)(nil); errors.As(err, &ambiguous) {
-				return fmt.Errorf("--subdirectory: %w", err)
-			}
-			return failure{err}
-		}
-	}
 	if len(s.clients) == 0 {
-		fmt.Fprintf(cmd.OutOrStdout(), "written to %s; no --admin was given, so no Envoy was asked whether it arrived\n", s.runtimeDir+s.rtdsFile)
+		w := cmd.OutOrStdout()
+		if s.output == "json" {
+			w = cmd.ErrOrStderr()
+		}
+		fmt.Fprintf(w, "written to %s%s; no --admin was given, so no Envoy was asked whether it arrived\n", s.runtimeDir+s.rtdsFile, made)
+		if s.output == "json" {
+			return s.report(cmd, o.Key, states)
+		}
 		return nil
 	}
-	return s.report(cmd, o.Key, s.each(func(c *admin.Client) maintenance.State {
-		if s.layer == nil {
-			if err := c.ModifyRuntime(ctx, o.Change().Pairs()...); err != nil {
-				return maintenance.State{Envoy: c.Name, Problem: err.Error()}
-			}
+	s.each(func(i int) {
+		ctx, cancel := context.WithTimeout(cmd.Context(), s.wait)
+		defer cancel()
+		if envoys[i].State.Error != "" && ask(ctx, i) || states[i].Error != "" {
+			return
 		}
-		return maintenance.Wait(ctx, c, o, before[c])
-	}))
+		wait(ctx, i)
+	})
+	return s.report(cmd, o.Key, states)
 }
+
+// askTimeout is how long Envoys are asked at most before a layer that is for all of them is written.
+const askTimeout = 5 * time.Second
 
 // plan says what order would do.
 func (s *switching) plan(w io.Writer, o maintenance.Order) {
@@ -332,50 +423,61 @@ func (s *switching) plan(w io.Writer, o maintenance.Order) {
 	}
 }
 
-// each asks all Envoys at once, and returns what they say in their order.
-func (s *switching) each(ask func(*admin.Client) maintenance.State) []maintenance.State {
-	states := make([]maintenance.State, len(s.clients))
+// each does something with all Envoys at once.
+func (s *switching) each(do func(i int)) {
 	var wg sync.WaitGroup
-	for i, c := range s.clients {
-		wg.Go(func() { states[i] = ask(c) })
+	for i := range s.clients {
+		wg.Go(func() { do(i) })
 	}
 	wg.Wait()
-	return states
 }
 
 func (s *switching) report(cmd *cobra.Command, key string, states []maintenance.State) error {
 	if errors.Is(cmd.Context().Err(), context.Canceled) {
 		return failure{errors.New("interrupted: what was written stays, see: healthgate maintenance status")}
 	}
+	if s.output == "json" {
+		encoder := json.NewEncoder(cmd.OutOrStdout())
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(states); err != nil {
+			return failure{err}
+		}
+	} else if err := s.table(cmd, key, states); err != nil {
+		return failure{err}
+	}
+	if slices.ContainsFunc(states, func(st maintenance.State) bool { return st.Error != "" }) {
+		return failure{errSilent}
+	}
+	return nil
+}
+
+func (s *switching) table(cmd *cobra.Command, key string, states []maintenance.State) error {
 	rows := [][]cell{plain("ENVOY", key, "UNTIL", "REASON", "LAYER", "ENDPOINTS IN MAINTENANCE")}
-	failed := 0
 	for _, st := range states {
-		word, until := cell{"off", green}, "-"
-		if st.On {
-			word = cell{"on", yellow}
-		}
-		if !st.Until.IsZero() {
-			until = moment(&st.Until, time.Now())
-		}
-		if st.Problem != "" {
-			failed++
-			if st.Value == "" && !st.On && st.Layer == "" {
-				word = cell{"?", red}
+		word := cell{"?", red}
+		if st.On != nil {
+			if word = (cell{"off", green}); *st.On {
+				word = cell{"on", yellow}
 			}
+		}
+		until := "-"
+		if st.Until != nil {
+			until = moment(st.Until, time.Now())
 		}
 		rows = append(rows, []cell{{text: st.Envoy}, word, {text: until}, {text: orDash(st.Reason)}, {text: orDash(st.Layer)},
 			{text: orDash(strings.Join(st.Endpoints, ", "))}})
 	}
 	if err := writeTable(cmd.OutOrStdout(), "", rows); err != nil {
-		return failure{err}
+		return err
 	}
+	w := cmd.ErrOrStderr()
 	for _, st := range states {
-		if st.Problem != "" {
-			fmt.Fprintf(cmd.ErrOrStderr(), "%s %s: %s\n", paint(cmd.ErrOrStderr(), red, "error:"), printable(st.Envoy), printable(st.Problem))
+		for _, note := range st.Notes {
+			fmt.Fprintf(w, "note: %s: %s\n", printable(st.Envoy), printable(note))
 		}
-	}
-	if failed > 0 {
-		return failure{errSilent}
+		if st.Error != "" {
+			fmt.Fprintf(w, "%s %s: %s\n", paint(w, red, "error:"), printable(st.Envoy), printable(st.Error))
+		}
 	}
 	return nil
 }

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -35,7 +34,7 @@ const maxBody = 64 << 20
 // New returns a client for http://HOST:PORT, HOST:PORT or unix:///PATH. It connects to nothing yet.
 func New(address string) (*Client, error) {
 	dialer := &net.Dialer{}
-	transport := &http.Transport{DisableKeepAlives: true, DialContext: dialer.DialContext}
+	transport := &http.Transport{DialContext: dialer.DialContext} // one connection serves all polls
 	c := &Client{Name: address, http: &http.Client{Timeout: requestTimeout, Transport: transport}}
 	if path, is := strings.CutPrefix(address, "unix://"); is {
 		if !strings.HasPrefix(path, "/") {
@@ -46,6 +45,9 @@ func New(address string) (*Client, error) {
 		}
 		c.base = "http://envoy"
 		return c, nil
+	}
+	if strings.Contains(address, ",") {
+		return nil, fmt.Errorf("%q is several addresses: repeat --admin for each", address)
 	}
 	if !strings.Contains(address, "://") {
 		address = "http://" + address
@@ -224,55 +226,6 @@ func (c *Client) ConfigDump(ctx context.Context) (any, error) {
 	var out any
 	if err := json.Unmarshal(body, &out); err != nil {
 		return nil, errors.New("GET /config_dump did not return JSON")
-	}
-	return out, nil
-}
-
-// DiskLayer is a disk layer of Envoy's runtime.
-type DiskLayer struct {
-	SymlinkRoot string
-	Folder      string // where its keys are below SymlinkRoot, by subdirectory and append_service_cluster
-}
-
-// DiskLayers returns the disk layers in Envoy's bootstrap.
-func (c *Client) DiskLayers(ctx context.Context) ([]DiskLayer, error) {
-	body, err := c.get(ctx, "/config_dump")
-	if err != nil {
-		return nil, err
-	}
-	var dump struct {
-		Configs []struct {
-			Bootstrap struct {
-				Node struct {
-					Cluster string `json:"cluster"`
-				} `json:"node"`
-				Runtime struct {
-					Layers []struct {
-						Disk *struct {
-							SymlinkRoot          string `json:"symlink_root"`
-							Subdirectory         string `json:"subdirectory"`
-							AppendServiceCluster bool   `json:"append_service_cluster"`
-						} `json:"disk_layer"`
-					} `json:"layers"`
-				} `json:"layered_runtime"`
-			} `json:"bootstrap"`
-		} `json:"configs"`
-	}
-	if err := json.Unmarshal(body, &dump); err != nil {
-		return nil, errors.New("GET /config_dump did not return JSON")
-	}
-	var out []DiskLayer
-	for _, config := range dump.Configs {
-		for _, l := range config.Bootstrap.Runtime.Layers {
-			if l.Disk == nil {
-				continue
-			}
-			folder := l.Disk.Subdirectory
-			if l.Disk.AppendServiceCluster {
-				folder = path.Join(folder, config.Bootstrap.Node.Cluster)
-			}
-			out = append(out, DiskLayer{l.Disk.SymlinkRoot, folder})
-		}
 	}
 	return out, nil
 }

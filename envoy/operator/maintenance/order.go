@@ -49,9 +49,13 @@ func CheckReason(reason string) error {
 	return nil
 }
 
-// For returns the value that ends by itself after d.
-func For(d time.Duration, now time.Time) (string, error) {
-	if d < time.Second {
+// For returns the value that ends by itself after a time such as 30m.
+func For(text string, now time.Time) (string, error) {
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%q is not a time such as 30m or 1h30m; a day is 24h", text)
+	case d < time.Second:
 		return "", fmt.Errorf("%s is less than a second", d)
 	}
 	end := now.Add(d)

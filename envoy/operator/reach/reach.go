@@ -298,6 +298,9 @@ func (e *Envoy) NoMetrics() string {
 	return "its configuration has healthgate, and no metric of the plugin is there: did it start? See Envoy's log"
 }
 
+// Silent reports whether waiting brings no metric of the plugin.
+func (e *Envoy) Silent() bool { return len(e.Plugins) == 0 || e.statsMatcher }
+
 // list returns the list in nested objects under these names.
 func list(v any, names ...string) []any {
 	out, _ := dump.At(v, names...).([]any)

@@ -1,0 +1,175 @@
+package operator
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/healthgate/healthgate/e2e/internal/app"
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+// gateRoute returns a listener's route for checks when there is no maintenance.
+func gateRoute(l *envoytest.Listener) envoytest.Object {
+	i := slices.IndexFunc(l.Routes(), func(r any) bool { return r.(envoytest.Object)["name"] == "healthgate-my-service" })
+	return l.Routes()[i].(envoytest.Object)
+}
+
+// last returns the route that takes what no other does.
+func last(l *envoytest.Listener) any { return l.Routes()[len(l.Routes())-1] }
+
+// TestMaintenanceKnowsWhatIsInTheWay: where checks get something else than the maintenance reply, or that can't be known,
+// the command says why and does not say that all is well. --verify has a check say it.
+func TestMaintenanceKnowsWhatIsInTheWay(t *testing.T) {
+	t.Parallel()
+	const shut = "no route enables the filter for " + check + ": its checks reach the application"
+	on := []string{"maintenance", "on"}
+	for _, test := range []struct {
+		name string
+		edit func(*envoytest.Config, *envoytest.Listener)
+		args []string
+		want string // what is in the way
+		host string // of a check that goes past the plugin; empty: none does
+		at   string // the listener where it does
+		gets int    // what the load balancer's check gets from the shipped listener then; 0: it does not matter
+	}{
+		{"the filter misnamed", func(_ *envoytest.Config, l *envoytest.Listener) {
+			gateRoute(l)["typed_per_filter_config"] = envoytest.Object{"healthgte": envoytest.At[any](gateRoute(l), "typed_per_filter_config", "healthgate")}
+		}, on, shut + `; the filter's name is "healthgate", and typed_per_filter_config has "healthgte"`, "a", "ingress", 0},
+		{"a virtual host without the gate", func(_ *envoytest.Config, l *envoytest.Listener) {
+			hosts := envoytest.At[envoytest.Object](l.HCM(), "route_config")
+			hosts["virtual_hosts"] = append(hosts["virtual_hosts"].([]any), envoytest.Object{"name": "api", "domains": []any{"api"}, "routes": []any{last(l)}})
+		}, on, `listener "ingress", virtual host "api": ` + shut, "api", "ingress", 503},
+		{"the filter on two listeners, the gate in one", func(c *envoytest.Config, _ *envoytest.Listener) {
+			second := c.AddListener("second")
+			second.SetRoutes([]any{last(second)})
+		}, on, `listener "second": ` + shut, "a", "second", 503},
+		{"a listener without the filter", func(c *envoytest.Config, _ *envoytest.Listener) {
+			second := c.AddListener("second")
+			second.SetRoutes([]any{last(second)})
+			second.HCM()["http_filters"] = second.Filters()[len(second.Filters())-1:]
+		}, on, `listener "second" has no healthgate: checks of ` + check + ` there get the answer of the cluster "app"`, "a", "second", 503},
+		{"a misspelt key beside one that is on", func(c *envoytest.Config, _ *envoytest.Listener) {
+			envoytest.At[envoytest.Object](c.Bootstrap, "layered_runtime", "layers", 0, "static_layer")[key+".zone.local-a"] = true
+		}, append(on, "healthgate.maintenence"), "no endpoint has the key healthgate.maintenence; there is " + key + ", " + key + ".zone.local-a", "", "", 0},
+		{"any key with --route", func(*envoytest.Config, *envoytest.Listener) {}, append(on, "healthgate.rout", "--route"),
+			"no maintenance route has the key healthgate.rout; there is healthgate.route_maintenance", "", "", 0},
+		{"a virtual host without the maintenance route", func(_ *envoytest.Config, l *envoytest.Listener) {
+			hosts := envoytest.At[envoytest.Object](l.HCM(), "route_config")
+			hosts["virtual_hosts"] = append(hosts["virtual_hosts"].([]any), envoytest.Object{"name": "api", "domains": []any{"api"}, "routes": l.Routes()[1:]})
+		}, append(on, "--route"), `listener "ingress", virtual host "api": no maintenance route of healthgate.route_maintenance takes the checks of ` + check, "api", "ingress", 503},
+		{"no metrics", func(c *envoytest.Config, _ *envoytest.Listener) {
+			envoytest.At[envoytest.Object](c.Bootstrap, "stats_config")["stats_matcher"] = envoytest.Object{
+				"exclusion_list": envoytest.Object{"patterns": []any{envoytest.Object{"prefix": "wasmcustom"}}}}
+		}, on, "its stats_matcher leaves out the plugin's metrics: let those that start with wasmcustom.healthgate_ pass", "", "", 503},
+		{"an admin.cluster that names nothing", func(_ *envoytest.Config, l *envoytest.Listener) {
+			l.Change(func(settings envoytest.Object) { envoytest.At[envoytest.Object](settings, "admin")["cluster"] = "gone" })
+		}, on, `admin.cluster is "gone", and Envoy has no such cluster: the plugin can read neither maintenance keys nor draining`, "", "", 0},
+		{"a configuration that is not shown", func(c *envoytest.Config, _ *envoytest.Listener) {
+			envoytest.At[envoytest.Object](c.Bootstrap, "admin")["allow_paths"] = []any{envoytest.Object{"prefix": "/runtime"}, envoytest.Object{"exact": "/ready"}, envoytest.Object{"prefix": "/stats"}}
+		}, on, "its configuration can't be read, so whether all checks come to the plugin is not known: GET /server_info was answered 403", "", "", 503},
+		{"metrics that are not shown", func(c *envoytest.Config, _ *envoytest.Listener) {
+			envoytest.At[envoytest.Object](c.Bootstrap, "admin")["allow_paths"] = []any{envoytest.Object{"prefix": "/runtime"}, envoytest.Object{"exact": "/ready"}}
+		}, on, "what the plugin does is not known: GET /stats was answered 403", "", "", 503},
+		{"no RTDS layer", func(*envoytest.Config, *envoytest.Listener) {}, append(on, "--rtds-file", "RTDS"),
+			`its runtime has no rtds layer: its layers are "defaults" (static), "disk" (disk), "admin" (admin)`, "", "", 200},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			a := app.Start(t)
+			c := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
+			l := c.Listener("ingress")
+			test.edit(c, l)
+			envoy := envoytest.Start(t, c, 1)
+			i := &instance{app: a, envoy: envoy, listen: l.Address(), admin: envoytest.Loopback(c.AdminPort), folder: t.TempDir()}
+			if test.gets != 0 {
+				i.eventually(t, 200, "OK")
+			}
+			args := slices.Clone(test.args)
+			for j := range args {
+				args[j] = strings.Replace(args[j], "RTDS", i.folder+"/rtds.yaml", 1)
+			}
+			args = append(args, "--admin", i.admin)
+			run(t, args...).is(t, 1, "error: "+i.admin+": ", test.want)
+			if test.host != "" {
+				if status, body := get(t, "http://"+c.Listener(test.at).Address()+check, test.host); status != 200 || body == sorry {
+					t.Errorf("past the plugin: %d %q", status, body)
+				}
+			}
+			switch test.gets {
+			case 503:
+				i.eventually(t, 503, sorry)
+				run(t, append(args, "--verify", "http://"+i.listen+check)...).is(t, 0, "on")
+				args[1] = "off"
+				run(t, append(args, "--verify", "http://"+i.listen+check)...).is(t, 0, "off")
+			case 200:
+				i.is(t, 200, "OK")
+			}
+		})
+	}
+}
+
+func get(t testing.TB, url, host string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Host = host
+	r, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: envoytest.Limit}).Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.StatusCode, string(body)
+}
+
+// Each Envoy has its own clock: one that hangs leaves the others theirs.
+func TestOneThatHangsUsesUpNoOtherTime(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	i := start(t)
+	for _, where := range [][]string{nil, {"--runtime-dir", i.runtimeDir}} {
+		args := append([]string{"maintenance", "on", "--admin", silent.Addr().String(), "--admin", i.admin, "--wait", "4s"}, where...)
+		out := run(t, args...)
+		out.is(t, 1, "error: "+silent.Addr().String()+": no answer in time", "my-service")
+		if strings.Contains(out.stderr, i.admin) {
+			t.Errorf("%s", out.stderr)
+		}
+		i.is(t, 503, sorry)
+		run(t, append([]string{"maintenance", "off", "--admin", i.admin}, where...)...).is(t, 0, "off")
+	}
+}
+
+// What is no Envoy is sent nothing but questions.
+func TestNothingIsPostedToWhatIsNoEnvoy(t *testing.T) {
+	t.Parallel()
+	var posts atomic.Int32
+	for _, body := range []string{"", "hello", "{}", `{"entries": 1}`} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodGet {
+				posts.Add(1)
+			}
+			fmt.Fprint(w, body)
+		}))
+		defer server.Close()
+		run(t, "maintenance", "on", "--wait", "2s", "--admin", server.URL).is(t, 1, "error: "+server.URL)
+	}
+	if n := posts.Load(); n > 0 {
+		t.Errorf("%d POSTs", n)
+	}
+}

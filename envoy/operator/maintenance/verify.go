@@ -1,0 +1,116 @@
+package maintenance
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/healthgate/healthgate/filter/config"
+)
+
+// CheckURL refuses what can't be the URL of a health check.
+func CheckURL(s string) error {
+	if u, err := url.Parse(s); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path == "" {
+		return fmt.Errorf("%q is not http://HOST:PORT/PATH", s)
+	}
+	return nil
+}
+
+// checker sends each check on a connection of its own, as many balancers do, and like them it trusts any certificate.
+var checker = &http.Client{
+	Timeout:       5 * time.Second,
+	Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec // see above
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+// verify sends one check, and says what its answer lacks of an order: for on it is the endpoint's maintenance reply, for
+// off another one.
+func (e *Envoy) verify(ctx context.Context, o Order, to string) problem {
+	u, err := url.Parse(to)
+	if err != nil {
+		return problem{err.Error(), true}
+	}
+	method, want := http.MethodGet, config.Reply{Status: http.StatusServiceUnavailable}
+	header, host := http.Header{}, ""
+	if e.known != nil {
+		endpoint := e.checked(u)
+		switch {
+		case endpoint == nil:
+			return problem{fmt.Sprintf("--verify: no health check has the path %s", u.Path), true}
+		case o.On && !slices.Contains(e.readers(), endpoint.Name):
+			return problem{fmt.Sprintf("--verify: the endpoint %q has %s, and does not go into maintenance by %s", endpoint.Name, u.Path, o.Key), true}
+		}
+		want = endpoint.Maintenance.Reply
+		if len(endpoint.Methods) > 0 && !slices.Contains(endpoint.Methods, method) {
+			method = endpoint.Methods[0]
+		}
+		if len(endpoint.Hosts) > 0 && !slices.Contains(endpoint.Hosts, strings.ToLower(u.Hostname())) {
+			host = endpoint.Hosts[0]
+		}
+		for _, h := range endpoint.Headers {
+			switch h.Kind {
+			case config.Absent:
+			case config.Present:
+				header.Set(h.Name, "healthgate")
+			default:
+				header.Set(h.Name, h.Value)
+			}
+		}
+	}
+	request, err := http.NewRequestWithContext(ctx, method, to, nil)
+	if err != nil {
+		return problem{err.Error(), true}
+	}
+	request.Header, request.Host = header, host
+	response, err := checker.Do(request)
+	if err != nil {
+		var outer *url.Error
+		if errors.As(err, &outer) {
+			err = outer.Err
+		}
+		return problem{what: fmt.Sprintf("the check %s %s: %v", method, to, err)}
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err != nil {
+		return problem{what: fmt.Sprintf("the check %s %s: %v", method, to, err)}
+	}
+	is := response.StatusCode == int(want.Status) && (method == http.MethodHead || e.known == nil || string(body) == want.Body)
+	if is == o.On {
+		return problem{}
+	}
+	got := strings.TrimSpace(response.Status + " " + firstLine(body))
+	if o.On {
+		return problem{what: fmt.Sprintf("the check %s %s gets %s, and in maintenance it is %d %s: is this machine's address one that the endpoint trusts?",
+			method, to, got, want.Status, firstLine([]byte(want.Body)))}
+	}
+	return problem{what: fmt.Sprintf("the check %s %s still gets %s", method, to, got)}
+}
+
+// checked returns the health check that a URL is for.
+func (e *Envoy) checked(u *url.URL) *config.Endpoint {
+	for _, p := range e.known.Plugins {
+		for i := range p.Config.Endpoints {
+			endpoint := &p.Config.Endpoints[i]
+			if endpoint.Kind == config.KindHealthCheck && slices.Contains(endpoint.Paths, u.EscapedPath()) {
+				return endpoint
+			}
+		}
+	}
+	return nil
+}
+
+func firstLine(body []byte) string {
+	line, _, _ := strings.Cut(string(body), "\n")
+	if len(line) > 80 {
+		line = line[:80] + "…"
+	}
+	return line
+}

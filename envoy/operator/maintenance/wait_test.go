@@ -1,0 +1,214 @@
+package maintenance
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/envoy/operator/admin"
+	"github.com/healthgate/healthgate/envoy/operator/reach"
+	"github.com/healthgate/healthgate/filter/config"
+)
+
+// configuration is what /config_dump has of an Envoy: an endpoint a with the keys k and z, and a maintenance route by r.
+const configuration = `{"configs": [
+	{"@type": "x.BootstrapConfigDump", "bootstrap": {"layered_runtime": {"layers": [{"name": "disk", "disk_layer": {"symlink_root": "/r"}},
+		{"name": "rtds", "rtds_layer": {"rtds_config": {"path_config_source": {"path": "/rtds.yaml"}}}}, {"name": "hand", "admin_layer": {}}]}}},
+	{"@type": "x.ClustersConfigDump", "static_clusters": [{"cluster": {"name": "adm"}}]},
+	{"@type": "x.ListenersConfigDump", "static_listeners": [{"listener": {"name": "l", "filter_chains": [{"filters": [{"typed_config": {
+		"@type": "x.http_connection_manager.v3.HttpConnectionManager", "http_filters": [{"name": "hg", "disabled": GATE, "typed_config": {
+		"@type": "x.filters.http.wasm.v3.Wasm", "config": {"configuration": {"value": {"endpoints": [{"name": "a", "paths": ["/a"], "hosts": ["shop"], "methods": ["HEAD", "OPTIONS"],
+			"headers": [{"name": "x", "exact": "y"}, {"name": "u", "present_match": true}, {"name": "n", "present_match": false}],
+			"trusted": {"cidrs": ["10.0.0.0/8"]}, "maintenance": {"keys": ["k", "z"], "route_metadata": true}}], "admin": {"cluster": "adm"}}}}}}],
+		"route_config": {"virtual_hosts": [{"domains": ["*"], "routes": [{"match": {"path": "/a", "runtime_fraction": {"runtime_key": "r", "default_value": {"numerator": DEFAULT}}},
+			"metadata": {"filter_metadata": {"healthgate": {"maintenance": true}}}, "typed_per_filter_config": {"hg": {}}, "route": {"cluster": "app"}},
+			{"match": {"prefix": "/"}, "route": {"cluster": "app"}}]}]}}}]}]}}]}]}`
+
+func read(t *testing.T, edits ...string) *reach.Envoy {
+	t.Helper()
+	var dump any
+	text := strings.NewReplacer(append(edits, "GATE", "false", "DEFAULT", "0")...).Replace(configuration)
+	if err := json.Unmarshal([]byte(text), &dump); err != nil {
+		t.Fatal(err)
+	}
+	return reach.Read(dump, config.Node{})
+}
+
+// What an Envoy says is held against what was ordered.
+func TestLacks(t *testing.T) {
+	t.Parallel()
+	on, off, routeOn, routeOff := Order{Key: "k", Value: On, On: true}, Order{Key: "k"}, Order{Key: "r", Value: RouteOn, On: true, Route: true}, Order{Key: "r", Route: true}
+	values := func(disk, rtds, hand string) admin.Entry {
+		final := hand
+		for _, v := range []string{rtds, disk} {
+			if final == "" {
+				final = v
+			}
+		}
+		return admin.Entry{Value: final, Layers: []string{disk, rtds, hand}}
+	}
+	in, out := map[string]bool{"a": true}, map[string]bool{"a": false}
+	known, shut, stuck := read(t), read(t, "GATE", "true"), read(t, "DEFAULT", "100")
+	var wrongAdmin, noMetrics *reach.Envoy = read(t, `"cluster": "adm"}}}}`, `"cluster": "gone"}}}}`), read(t, `{"layered_runtime"`, `{"stats_config": {"stats_matcher": {}}, "layered_runtime"`)
+	for _, test := range []struct {
+		name    string
+		order   Order
+		kind    reach.Kind
+		known   *reach.Envoy
+		wasOn   bool
+		was     []string // in maintenance
+		entries map[string]admin.Entry
+		gauges  map[string]bool
+		arrived time.Duration
+		want    string // part of the problem; empty: none
+	}{
+		{"on", on, reach.Admin, known, false, nil, map[string]admin.Entry{"k": values("", "", "true")}, in, 0, ""},
+		{"not there yet", on, reach.RTDS, known, false, nil, nil, out, 0, `the key has not arrived in its layer "rtds", which reads /rtds.yaml`},
+		{"not there, and on by another layer", on, reach.RTDS, known, true, []string{"a"}, map[string]admin.Entry{"k": values("", "", "true")}, in, 0, `has not arrived in its layer "rtds"`},
+		{"not there, where the layers are not known", on, reach.RTDS, nil, false, nil, nil, out, 0, "has not arrived"},
+		{"a later layer wins", on, reach.Disk, known, false, nil, map[string]admin.Entry{"k": values("true", "", "false")}, out, 0, `the layer "hand" says "false"`},
+		{"another reason", Order{Key: "k", Value: On, On: true, Reason: "r"}, reach.Admin, known, false, nil,
+			map[string]admin.Entry{"k": values("", "", "true"), "k.reason": values("", "", "q")}, in, 0, `its reason is "q"`},
+		{"not read yet", on, reach.Admin, known, false, nil, map[string]admin.Entry{"k": values("", "", "true")}, out, 0,
+			`the key is set, and not in maintenance: a: can the plugin reach admin, through the cluster "adm"?`},
+		{"no plugin to be seen", on, reach.Admin, nil, false, nil, map[string]admin.Entry{"k": values("", "", "true")}, nil, 0, "no metric of healthgate"},
+		{"in maintenance, and all else unknown", on, reach.Admin, nil, false, nil, map[string]admin.Entry{"k": values("", "", "true")}, in, 0, "configuration can't be read"},
+		{"no metric", on, reach.Admin, known, false, nil, map[string]admin.Entry{"k": values("", "", "true")}, nil, 0, "and no metric of the plugin is there"},
+		{"a stats_matcher", on, reach.Admin, noMetrics, false, nil, map[string]admin.Entry{"k": values("", "", "true")}, nil, 0, "its stats_matcher leaves out"},
+		{"a stats_matcher, off", off, reach.Admin, noMetrics, true, nil, nil, nil, 0, "its stats_matcher leaves out"},
+		{"no such admin.cluster", on, reach.Admin, wrongAdmin, false, nil, map[string]admin.Entry{"k": values("", "", "true")}, out, 0, `admin.cluster is "gone"`},
+		{"no gate", on, reach.Admin, shut, false, nil, map[string]admin.Entry{"k": values("", "", "true")}, in, 0, "no route enables the filter for /a"},
+		{"in maintenance from before", on, reach.Admin, known, false, []string{"a"}, map[string]admin.Entry{"k": values("", "", "true")}, in, time.Second, "may not have read it yet"},
+		{"in maintenance from before, and still", on, reach.Admin, known, false, []string{"a"}, map[string]admin.Entry{"k": values("", "", "true")}, in, settle, ""},
+		{"on again", on, reach.Admin, known, true, []string{"a"}, map[string]admin.Entry{"k": values("", "", "true")}, in, 0, ""},
+		{"off", off, reach.Admin, known, true, []string{"a"}, nil, out, 0, ""},
+		{"off, and still in the layer", off, reach.Admin, known, true, nil, map[string]admin.Entry{"k": values("", "", "false")}, out, 0, `the layer "hand" still says "false"`},
+		{"another layer has it on", off, reach.Admin, known, true, nil, map[string]admin.Entry{"k": values("true", "", "")}, in, 0, `the layer "disk" says "true": take it back there`},
+		{"off, and not read yet", off, reach.Admin, known, true, []string{"a"}, nil, in, 0, "still in maintenance: a: can the plugin reach admin"},
+		{"off, where nothing is known, and not read yet", off, reach.Admin, nil, true, []string{"a"}, nil, in, 0, "still in maintenance: a: is another key on"},
+		{"off, and another key is on", off, reach.Admin, known, false, []string{"a"}, map[string]admin.Entry{"z": values("true", "", "")}, in, 0, "still in maintenance: a, by z"},
+		{"overridden", Order{Key: "k", Value: Off}, reach.Admin, known, false, nil, map[string]admin.Entry{"k": values("true", "", "false")}, out, 0, ""},
+		{"not overridden yet", Order{Key: "k", Value: Off}, reach.Admin, known, false, nil, nil, out, 0, "has not arrived"},
+		{"a route", routeOn, reach.Admin, known, false, nil, map[string]admin.Entry{"r": values("", "", "100")}, out, 0, ""},
+		{"a route, and all else unknown", routeOn, reach.Admin, nil, false, nil, map[string]admin.Entry{"r": values("", "", "100")}, out, 0, "configuration can't be read"},
+		{"a route, off", routeOff, reach.Admin, known, true, nil, nil, out, 0, ""},
+		{"a route, off, and its default is on", routeOff, reach.Admin, stuck, true, nil, nil, out, 0, "by its default_value: say --override"},
+	} {
+		client, err := admin.New("a:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := &Envoy{State: State{On: &test.wasOn, Endpoints: test.was}, client: client, key: test.order.Key, route: test.order.Route, known: test.known,
+			unknown: net.ErrClosed, gauges: test.gauges, runtime: &admin.Runtime{Layers: []string{"disk", "rtds", "hand"}, Entries: test.entries}}
+		lack := e.runtimeLacks(test.order, test.kind, time.Now())
+		if lack.what == "" {
+			lack = e.pluginLacks(test.order, test.arrived, time.Now())
+		}
+		if (lack.what == "") != (test.want == "") || !strings.Contains(lack.what, test.want) {
+			t.Errorf("%s: %q, want %q", test.name, lack.what, test.want)
+		}
+	}
+}
+
+// An order of which nothing would come is refused before anything is written, and why is told.
+func TestRefuses(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, key string
+		order     Order
+		kind      reach.Kind
+		edits     []string
+		value     string // of the key, before
+		want      string
+	}{
+		{"on", "k", Order{On: true}, reach.Admin, nil, "", ""},
+		{"a misspelt key", "l", Order{On: true}, reach.Admin, nil, "", "no endpoint has the key l; there is k, z"},
+		{"a misspelt key, off", "l", Order{}, reach.Admin, nil, "", "no endpoint has the key l; there is k, z"},
+		{"a misspelt key that is set, off", "l", Order{}, reach.Admin, nil, "true", ""},
+		{"the key of an endpoint as that of a route", "k", Order{On: true, Route: true}, reach.Admin, nil, "", "no maintenance route has the key k; there is r"},
+		{"no route", "r", Order{On: true, Route: true}, reach.Admin, []string{`"maintenance": true`, `"maintenance": false`}, "", "no maintenance route has the key r, or any"},
+		{"no plugin", "k", Order{On: true}, reach.Admin, []string{"wasm.v3.Wasm", "lua.v3.Lua"}, "", "its configuration has no healthgate"},
+		{"no such layer", "k", Order{On: true}, reach.RTDS, []string{"rtds_layer", "static_layer"}, "",
+			`its runtime has no rtds layer: its layers are "disk" (disk), "rtds" (static), "hand" (admin)`},
+	} {
+		e := &Envoy{State: State{Value: test.value}, key: test.key, route: test.order.Route, known: read(t, test.edits...)}
+		if got := e.Refuses(test.order, test.kind); got != test.want {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+// While it is waited, one connection serves, and the whole of runtime is asked for only until the key is there.
+func TestWaitAsksForWhatIsNeeded(t *testing.T) {
+	t.Parallel()
+	var connections, runtimes, gauges atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/runtime":
+			value := map[bool]string{true: "true"}[runtimes.Add(1) > 2] // once when it is asked first, once too early
+			fmt.Fprintf(w, `{"layers": ["disk", "rtds", "hand"], "entries": {"k": {"final_value": %q, "layer_values": ["", "", %q]}}}`, value, value)
+		case "/stats":
+			fmt.Fprintf(w, "wasmcustom.healthgate_maintenance.endpoint.a: %d\n", gauges.Add(1)/5)
+		case "/config_dump":
+			fmt.Fprint(w, strings.NewReplacer("GATE", "false", "DEFAULT", "0").Replace(configuration))
+		default:
+			fmt.Fprint(w, "{}")
+		}
+	}))
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	client, err := admin.New(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := Ask(t.Context(), client, "k", false)
+	if s := e.Wait(t.Context(), Order{Key: "k", Value: On, On: true}, reach.Admin, nil); s.Error != "" || !s.on() || len(s.Endpoints) != 1 {
+		t.Errorf("%+v", s)
+	}
+	if connections.Load() != 1 || runtimes.Load() != 3 || gauges.Load() != 5 {
+		t.Errorf("%d connections, runtime %d times, gauges %d times", connections.Load(), runtimes.Load(), gauges.Load())
+	}
+}
+
+// A check is sent as the endpoint wants it, and what it gets is held against the endpoint's own maintenance reply.
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	var status atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodHead || r.Host != "shop" || r.Header.Get("x") != "y" || r.Header["U"] == nil || r.Header["N"] != nil {
+			t.Errorf("%s %s %v", r.Method, r.Host, r.Header)
+		}
+		w.WriteHeader(int(status.Load()))
+	}))
+	defer server.Close()
+	e := &Envoy{key: "k", known: read(t)}
+	for _, test := range []struct {
+		status int
+		on     bool
+		path   string
+		want   string
+	}{
+		{503, true, "/a", ""}, {200, true, "/a", "gets 200 OK, and in maintenance it is 503"}, {503, false, "/a", "still gets 503"},
+		{200, false, "/a", ""}, {500, false, "/a", ""}, {503, true, "/b", "no health check has the path /b"},
+	} {
+		status.Store(int32(test.status))
+		lack := e.verify(t.Context(), Order{Key: "k", On: test.on}, server.URL+test.path)
+		if (lack.what == "") != (test.want == "") || !strings.Contains(lack.what, test.want) {
+			t.Errorf("%+v: %s", test, lack.what)
+		}
+	}
+	if lack := (&Envoy{key: "l", known: read(t)}).verify(t.Context(), Order{Key: "l", On: true}, server.URL+"/a"); !strings.Contains(lack.what, "does not go into maintenance by l") {
+		t.Error(lack.what)
+	}
+}
