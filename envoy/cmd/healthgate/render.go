@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/healthgate/healthgate/envoy/operator/document"
 	"github.com/healthgate/healthgate/envoy/operator/lint"
@@ -142,7 +144,9 @@ func renderTo(cmd *cobra.Command, file, output string, o *render.Common, render 
 	if err != nil {
 		return err
 	}
-	o.Command = commandLine(cmd, file)
+	if o.Command, err = commandLine(cmd, file); err != nil {
+		return err
+	}
 	text, err := render(d)
 	if err != nil {
 		return err
@@ -165,47 +169,67 @@ func renderTo(cmd *cobra.Command, file, output string, o *render.Common, render 
 	return nil
 }
 
-// commandLine returns how the command was called, as far as it decides what is written.
-func commandLine(cmd *cobra.Command, file string) string {
-	words := []string{cmd.CommandPath(), shellQuote(file)}
+// commandLine returns the words of how the command was called, as far as they decide what is written.
+func commandLine(cmd *cobra.Command, file string) ([]string, error) {
+	words := append(strings.Fields(cmd.CommandPath()), file)
+	var wrong error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		values := []string{f.Value.String()}
 		if list, is := f.Value.(pflag.SliceValue); is {
 			values = list.GetSlice()
 		}
 		for _, v := range values {
+			if !utf8.ValidString(v) {
+				wrong = &render.OptionError{Flag: f.Name, What: fmt.Sprintf("%q is not UTF-8", v)}
+			}
 			if f.Name != "output" {
-				words = append(words, "--"+f.Name+" "+shellQuote(v))
+				words = append(words, "--"+f.Name, v)
 			}
 		}
 	})
-	return strings.Join(words, " ")
+	return words, wrong
 }
 
-var shellSafe = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
-
-func shellQuote(s string) string {
-	if shellSafe.MatchString(s) {
-		return s
-	}
-	return "'" + strings.NewReplacer("'", `'\''`, "\n", " ").Replace(s) + "'"
-}
-
-// writeFile replaces a file as a whole, so that no reader and no interruption sees half of it.
+// writeFile replaces a file as a whole, so that no reader and no interruption sees half of it. A link stays; the file that
+// it leads to is replaced. What is no file, such as a pipe, gets the text.
 func writeFile(path, text string) error {
+	mode := fs.FileMode(0o644)
+	switch info, err := os.Stat(path); {
+	case err == nil && info.Mode().IsRegular():
+		mode = info.Mode().Perm()
+		if path, err = filepath.EvalSymlinks(path); err != nil {
+			return err
+		}
+	case err == nil:
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.WriteString(text)
+		return errors.Join(err, f.Close())
+	default:
+		if _, notThere := os.Lstat(path); notThere == nil {
+			return err // a link to nothing
+		}
+	}
+	if err := replaceFile(path, text, mode); err != nil {
+		var failed *fs.PathError
+		if errors.As(err, &failed) { // it names a file that nobody asked for
+			err = failed.Err
+		}
+		return fmt.Errorf("%s can't be written: %w", path, err)
+	}
+	return nil
+}
+
+func replaceFile(path, text string, mode fs.FileMode) error {
 	next, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(next.Name())
-	if _, err := next.WriteString(text); err != nil {
-		next.Close()
-		return err
-	}
-	if err := next.Close(); err != nil {
-		return err
-	}
-	if err := os.Chmod(next.Name(), 0o644); err != nil {
+	_, err = next.WriteString(text)
+	if err := errors.Join(err, next.Chmod(mode), next.Close()); err != nil {
 		return err
 	}
 	return os.Rename(next.Name(), path)

@@ -3,8 +3,10 @@ package document
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -27,6 +29,9 @@ func (d *Document) writeJSON(out *bytes.Buffer, n *yaml.Node) error {
 			if i > 0 {
 				out.WriteByte(',')
 			}
+			if n.Content[i].Kind != yaml.ScalarNode {
+				return d.at(n.Content[i], "the name of a field must be text")
+			}
 			writeString(out, n.Content[i].Value)
 			out.WriteByte(':')
 			if err := d.writeJSON(out, n.Content[i+1]); err != nil {
@@ -46,30 +51,36 @@ func (d *Document) writeJSON(out *bytes.Buffer, n *yaml.Node) error {
 		}
 		out.WriteByte(']')
 	default:
-		return d.writeScalar(out, n)
+		switch {
+		case n.ShortTag() == "!!binary":
+			return d.at(n, "binary values have no place here; write text")
+		case isText(n):
+			writeString(out, n.Value)
+		case writeValue(out, n) != nil: // infinity, for one
+			return d.at(n, n.Value+" is not a JSON number")
+		}
 	}
 	return nil
 }
 
-func (d *Document) writeScalar(out *bytes.Buffer, n *yaml.Node) error {
+// isText reports whether a scalar is a string. A date is one here.
+func isText(n *yaml.Node) bool {
 	switch n.ShortTag() {
 	case "!!null", "!!bool", "!!int", "!!float":
-		var v any
-		err := n.Decode(&v)
-		var text []byte
-		if err == nil {
-			text, err = json.Marshal(v)
-		}
-		if err != nil { // infinity, for one
-			return &Problem{File: d.File, Line: n.Line, Column: n.Column, What: n.Value + " is not a JSON number"}
-		}
-		out.Write(text)
-	case "!!binary":
-		return &Problem{File: d.File, Line: n.Line, Column: n.Column, What: "binary values have no place here; write text"}
-	default: // a date is a string here
-		writeString(out, n.Value)
+		return false
 	}
-	return nil
+	return true
+}
+
+// writeValue writes a number, a truth value or null as JSON, which is YAML in each of its versions.
+func writeValue(out *bytes.Buffer, n *yaml.Node) error {
+	var v any
+	if err := n.Decode(&v); err != nil {
+		return err
+	}
+	text, err := json.Marshal(v)
+	out.Write(text)
+	return err
 }
 
 func writeString(out *bytes.Buffer, s string) {
@@ -79,80 +90,77 @@ func writeString(out *bytes.Buffer, s string) {
 	out.Truncate(out.Len() - 1)
 }
 
-// YAML returns the configuration with its comments, in a form that every YAML reader takes alike: two spaces of
-// indentation, no aliases, and quotes around strings that YAML 1.1 (Kubernetes, Envoy) would take for something else.
-func (d *Document) YAML() (string, error) {
-	root := clone(d.root)
-	quoteAmbiguous(root)
-	var out bytes.Buffer
-	encoder := yaml.NewEncoder(&out)
-	encoder.SetIndent(2)
-	encoder.CompactSeqIndent()
-	if err := encoder.Encode(root); err != nil {
-		return "", err
-	}
-	if err := encoder.Close(); err != nil {
-		return "", err
-	}
-	return out.String(), nil
-}
+// Node returns the configuration with its comments, as a node that every YAML reader takes for the same values: those of
+// YAML 1.2, of 1.1 (Kubernetes) and Envoy, which has rules of its own. It has no aliases and no tags.
+func (d *Document) Node() *yaml.Node { return portable(d.root, false) }
 
-func clone(n *yaml.Node) *yaml.Node {
-	out := *n
-	out.Content = nil
-	for _, child := range n.Content {
-		out.Content = append(out.Content, clone(child))
-	}
-	return &out
-}
-
-// ambiguous are plain scalars that YAML 1.1 does not read as the strings or decimal numbers YAML 1.2 sees: truth
-// values, base 60, dates, and other ways to write numbers.
-var ambiguous = regexp.MustCompile(`^(?i:y|n|yes|no|on|off)$|^[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$|^\d{4}-\d`)
-
-func quoteAmbiguous(n *yaml.Node) {
-	if n.Kind == yaml.ScalarNode && n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
-		switch n.ShortTag() {
-		case "!!int", "!!float", "!!bool":
-			var v any
-			if n.Decode(&v) == nil {
-				if text, err := json.Marshal(v); err == nil {
-					n.Value = string(text)
-				}
-			}
-		case "!!null":
-		default:
-			if n.ShortTag() == "!!timestamp" || ambiguous.MatchString(n.Value) {
-				n.Tag, n.Style = "!!str", yaml.DoubleQuotedStyle
-			}
+func portable(n *yaml.Node, isName bool) *yaml.Node {
+	out := &yaml.Node{Kind: n.Kind, Style: n.Style & yaml.FlowStyle}
+	if n.Kind == yaml.ScalarNode {
+		var value bytes.Buffer
+		if isName || isText(n) || writeValue(&value, n) != nil {
+			out = Text(n.Value)
+		} else {
+			out.Value = value.String()
 		}
 	}
-	for _, child := range n.Content {
-		quoteAmbiguous(child)
+	out.HeadComment, out.LineComment, out.FootComment = comment(n.HeadComment), comment(n.LineComment), comment(n.FootComment)
+	for i, child := range n.Content {
+		child = portable(child, n.Kind == yaml.MappingNode && i%2 == 0)
+		out.Content = append(out.Content, child)
 	}
+	return out
 }
 
-// Plain reports whether every YAML reader takes the text, written without quotes, for that same string.
-func Plain(s string) bool {
-	return plain.MatchString(s) && !ambiguous.MatchString(s) && !word.MatchString(s)
+// comment returns a comment of the file without what speaks to its editor, and with no character that may end it.
+func comment(text string) string {
+	var out []string
+	for line := range strings.SplitSeq(text, "\n") {
+		if !forEditors.MatchString(line) {
+			out = append(out, Printable(line))
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+// forEditors matches the lines that name the file's schema, which is not the schema of what is made of it.
+var forEditors = regexp.MustCompile(`^#\s*(yaml-language-server:|\$schema:)`)
+
+// Text returns a string as a node that every YAML reader takes for that string.
+func Text(s string) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s, Style: yaml.DoubleQuotedStyle}
+	switch {
+	case plain.MatchString(s) && !ambiguous.MatchString(s):
+		n.Style = 0
+	case strings.Contains(s, "\n") && lines.MatchString(s):
+		n.Style = yaml.LiteralStyle
+	case strings.Contains(s, `"`) && quotable.MatchString(s):
+		n.Style = yaml.SingleQuotedStyle
+	}
+	return n
 }
 
 var (
-	plain = regexp.MustCompile(`^[A-Za-z/_][A-Za-z0-9/_.-]*$`)
-	word  = regexp.MustCompile(`^(?i:true|false|null|nan|inf)$`)
+	plain = regexp.MustCompile(`^[A-Za-z0-9/_][A-Za-z0-9/_.%+=~-]*( [A-Za-z0-9/_.%+=~-]+)*$`)
+	// ambiguous are plain texts that a reader takes for a truth value, null, a number in some notation, or a date.
+	ambiguous = regexp.MustCompile(`^(?i:y|n|yes|no|on|off|true|false|null|nan|inf)$|` +
+		`^[0-9][0-9_]*(\.[0-9_]*)?(e[-+]?[0-9_]*)?$|^0(?i:x[0-9a-f_]*|[bo][0-9_]*)$|^[0-9]{4}-[0-9]`)
+	quotable = regexp.MustCompile(`^[!-~]([ -~]*[!-~])?$`)
+	// lines are read alike as a literal block: printable, none with blanks at its end, the first one with none at its
+	// beginning, and at most one line break after the last.
+	lines = regexp.MustCompile(`^[!-~\p{L}]([ -~\p{L}]*[!-~\p{L}])?(\n+[ -~\p{L}]*[!-~\p{L}])*\n?$`)
 )
 
-// Quote writes a string as YAML, with quotes only where it needs them.
-func Quote(s string) string {
-	if Plain(s) {
-		return s
+// Printable returns a text without line breaks and other characters that do not print; it shows how Go would write them.
+func Printable(s string) string {
+	var out strings.Builder
+	for _, r := range s {
+		if r == '\t' || unicode.IsPrint(r) {
+			out.WriteRune(r)
+		} else {
+			quoted := strconv.QuoteRune(r)
+			out.WriteString(quoted[1 : len(quoted)-1])
+		}
 	}
-	var out bytes.Buffer
-	writeString(&out, s)
-	return unprintable.ReplaceAllStringFunc(out.String(), func(c string) string {
-		return fmt.Sprintf(`\u%04x`, []rune(c)[0])
-	})
+	return out.String()
 }
-
-// unprintable are characters that JSON may hold as they are and YAML may not.
-var unprintable = regexp.MustCompile("[\u007f-\u009f\ufeff\ufffe\uffff]")

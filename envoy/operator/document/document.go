@@ -105,10 +105,25 @@ func (d *Document) With(values map[string]string) (*Document, error) {
 	return out, out.read()
 }
 
+func clone(n *yaml.Node) *yaml.Node {
+	out := *n
+	out.Content = nil
+	for _, child := range n.Content {
+		out.Content = append(out.Content, clone(child))
+	}
+	return &out
+}
+
 // Problem returns a remark on a place of this document, with its line.
 func (d *Document) Problem(place, what string) *Problem {
 	n, _ := d.find(place)
-	return &Problem{File: d.File, Line: n.Line, Column: n.Column, Place: place, What: what}
+	p := d.at(n, what)
+	p.Place = place
+	return p
+}
+
+func (d *Document) at(n *yaml.Node, what string) *Problem {
+	return &Problem{File: d.File, Line: n.Line, Column: n.Column, What: what}
 }
 
 // JSON returns the configuration as the JSON object that the YAML stands for.
@@ -159,7 +174,7 @@ const (
 // resolve returns the node with its aliases unfolded and without anchors.
 func (d *Document) resolve(n *yaml.Node, depth int) (*yaml.Node, error) {
 	if d.nodes++; depth > maxDepth || d.nodes > maxNodes {
-		return nil, &Problem{File: d.File, Line: n.Line, Column: n.Column, What: "is nested too deeply, or too large"}
+		return nil, d.at(n, "is nested too deeply, or too large")
 	}
 	if n.Kind == yaml.AliasNode {
 		return d.resolve(n.Alias, depth+1)
@@ -169,8 +184,7 @@ func (d *Document) resolve(n *yaml.Node, depth int) (*yaml.Node, error) {
 	out.Content = nil
 	for i, child := range n.Content {
 		if n.Kind == yaml.MappingNode && i%2 == 0 && child.Tag == "!!merge" {
-			return nil, &Problem{File: d.File, Line: child.Line, Column: child.Column,
-				What: "merge keys (<<) are not part of YAML 1.2; write the fields out"}
+			return nil, d.at(child, "merge keys (<<) are not part of YAML 1.2; write the fields out")
 		}
 		resolved, err := d.resolve(child, depth+1)
 		if err != nil {

@@ -48,6 +48,7 @@ func TestMistakesHaveLines(t *testing.T) {
 		{"two documents", good + "---\n" + good, "f.yaml:11:1: a second document begins here; a configuration is one document, so remove one of them"},
 		{"a merge key", "a: &a {b: c}\nd:\n  <<: *a\n", "f.yaml:3:3: merge keys (<<) are not part of YAML 1.2; write the fields out"},
 		{"infinity", "admin: {cluster: .inf}\n", "f.yaml:1:18: .inf is not a JSON number"},
+		{"a name that is none", "? [a]\n: b\n", "f.yaml:1:3: the name of a field must be text"},
 		{"binary", "admin: {cluster: !!binary aGk=}\n", "f.yaml:1:18: binary values have no place here; write text"},
 		{"an unknown alias", "a: *b\n", "f.yaml: not YAML: unknown anchor 'b' referenced"},
 		{"a bomb", bomb(), "f.yaml:1:5: is nested too deeply, or too large"},
@@ -122,10 +123,12 @@ func TestYAMLForEveryReader(t *testing.T) {
 			t.Errorf("body %q was read as %q", body, got)
 		}
 	}
-	out, err := d.YAML()
-	if err != nil {
+	text.Reset()
+	encoder := yaml.NewEncoder(text)
+	if err := encoder.Encode(d.Node()); err != nil {
 		t.Fatal(err)
 	}
+	out := text.String()
 	for _, want := range []string{`body: "yes"`, `body: "No"`, `body: "on"`, `body: "12:30:45"`, `body: "2026-12-01"`, "healthy_threshold: 31", "# comment a"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("there is no %s in\n%s", want, out)
@@ -155,16 +158,22 @@ func TestAccess(t *testing.T) {
 	}
 }
 
-// Whatever text is quoted, every reader gets it back, inside a flow mapping, too.
-func FuzzQuote(f *testing.F) {
-	for _, s := range []string{"", "a", "/my-service/healthcheck?", "yes", "inbound|80||", "a: b", "{zone}", "\x7f\u0085\u2028", "null", "1e3", "-", "..", "a\"b\\"} {
+// Every reader gets back whatever text it is, inside braces, too, and as a field's name.
+func FuzzText(f *testing.F) {
+	for _, s := range []string{"", "a", "/my-service/healthcheck?", "yes", "inbound|80||", "a: b", "{zone}", "\x7f\u0085\u2028", "null", "1e3", "-", "..", "a\"b\\", "a\n\t\n"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		s = strings.ToValidUTF8(s, "?")
-		var got map[string]any
-		if err := yaml.Unmarshal([]byte("{exact: "+Quote(s)+"}"), &got); err != nil || got["exact"] != s {
-			t.Errorf("%q: %s is read as %v, %v", s, Quote(s), got, err)
+		for _, style := range []yaml.Style{0, yaml.FlowStyle} {
+			text, err := yaml.Marshal(&yaml.Node{Kind: yaml.MappingNode, Style: style, Content: []*yaml.Node{Text(s), Text(s)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got map[string]any
+			if err := yaml.Unmarshal(text, &got); err != nil || len(got) != 1 || got[s] != s {
+				t.Errorf("%q: %s is read as %v, %v", s, text, got, err)
+			}
 		}
 	})
 }

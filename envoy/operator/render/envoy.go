@@ -2,9 +2,13 @@ package render
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/healthgate/healthgate/envoy/operator/document"
+	"github.com/healthgate/healthgate/filter/config"
+	"go.yaml.in/yaml/v3"
 )
 
 // EnvoyOptions are what a whole Envoy needs besides healthgate.yaml.
@@ -32,14 +36,14 @@ type Node struct{ ID, Cluster, Region, Zone string }
 
 // Envoy renders a whole Envoy configuration.
 func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
-	listen, static, err := Address(o.Listen)
+	listen, static, err := address(o.Listen)
 	if err != nil {
 		return "", &OptionError{"listen", err.Error()}
 	}
 	if !static {
 		return "", &OptionError{"listen", fmt.Sprintf("%q: Envoy listens on an IP address; for all of them: 0.0.0.0", o.Listen)}
 	}
-	admin, static, err := Address(o.Admin)
+	admin, static, err := address(o.Admin)
 	if err == nil && !static {
 		err = fmt.Errorf("%q: Envoy listens on an IP address or a Unix socket", o.Admin)
 	}
@@ -62,54 +66,73 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 		}
 		clusters = slices.Insert(clusters, 1, own)
 	}
-	text, err := d.YAML()
+	routes, err := maintenanceRoutes(d, o.RouteKey)
 	if err != nil {
 		return "", err
 	}
-	action := "{cluster: " + document.Quote(app.Name) + "}"
-	routes, err := routes(d, o.RouteKey, action)
-	if err != nil {
-		return "", err
+	code := part("code", values{"file": o.Wasm})
+	v := values{
+		"source": d.File, "command": commandLine(o.Command), "curl": o.curl(d.Config), "file": o.RuntimeDir + "/" + someKey(d.Config),
+		"node_id": o.Node.ID, "node_cluster": o.Node.Cluster, "region": o.Node.Region, "zone": o.Node.Zone,
+		"admin": admin, "listen": listen, "app": app.Name, "peer": peer(d.Config), "tags": part("tags", nil),
+		"defaults": defaults(keys(d.Config, routes)), "runtime_dir": o.RuntimeDir,
+		"rtds": o.RTDSFile != "" || o.RTDSServer != "", "rtds_file": o.RTDSFile, "rtds_server": o.RTDSServer != "",
 	}
-	var gated []route
 	switch o.Gate {
 	case "", ByRoute:
-		for i := range routes {
-			routes[i].Enables = true
-		}
-		gated = gateRoutes(d.Config, action)
+		v["filter"] = part("disabled", values{"wasm": wasm(d, code)})
+		v["gate_routes"] = nodes(gateRoutes(d.Config), app.Name, "", true)
+		v["routes"] = nodes(routes, app.Name, "", true)
 	case ByMatcher:
+		v["filter"] = matcher(d, code)
+		v["routes"] = nodes(routes, app.Name, "", false)
 	default:
 		return "", &OptionError{"gate", fmt.Sprintf("%q is neither %s nor %s", o.Gate, ByRoute, ByMatcher)}
 	}
-	var rtds any
-	if o.RTDSFile != "" || o.RTDSServer != "" {
-		rtds = struct{ File string }{o.RTDSFile}
+	var made []*yaml.Node
+	for _, c := range clusters {
+		made = append(made, c.node())
 	}
-	defaults := keys(d.Config, routes)
-	for i := range defaults {
-		defaults[i].Value = map[string]string{"true": "false", "100": "0"}[defaults[i].Value]
+	v["clusters"] = made
+	out := documents(envoyTemplate, v)
+	for i, n := range out[0].Content[0].Content {
+		if i%2 == 0 && i > 0 {
+			n.HeadComment = "\n" + n.HeadComment
+		}
 	}
-	return render("envoy.tmpl", map[string]any{
-		"Source": d.File, "Command": o.Command,
-		"Node": o.Node, "Admin": admin, "Listen": listen, "Clusters": clusters,
-		"Defaults": defaults, "RuntimeDir": o.RuntimeDir, "RTDS": rtds,
-		"Peers": peers(d.Config), "Routes": routes, "Gated": gated, "AppRoute": action,
-		"Filter": filter{Paths: paths(d.Config), Code: localCode(o.Wasm), Config: text},
-	})
+	return write(out...)
 }
 
-func localCode(path string) string {
-	return "{local: {filename: " + document.Quote(path) + "}}"
+// defaults returns what switches keys off.
+func defaults(keys []entry) *yaml.Node {
+	if len(keys) == 0 {
+		return nil
+	}
+	n := &yaml.Node{Kind: yaml.MappingNode}
+	for _, k := range keys {
+		n.Content = append(n.Content, document.Text(k.Key), &yaml.Node{Kind: yaml.ScalarNode, Value: map[string]string{"true": "false", "100": "0"}[k.Value]})
+	}
+	return n
 }
 
-func render(name string, data any) (string, error) {
-	text, err := execute(templates, name, data)
-	return text + "\n", err
+func someKey(c *config.Config) string {
+	if known := keys(c, nil); len(known) > 0 {
+		return known[0].Key
+	}
+	return "KEY"
+}
+
+// curl returns how maintenance is switched on without this command.
+func (o *EnvoyOptions) curl(c *config.Config) string {
+	key := url.QueryEscape(someKey(c))
+	if path, is := strings.CutPrefix(o.Admin, "unix://"); is {
+		return commandLine([]string{"curl", "--unix-socket", path, "-X", "POST", "http://admin/runtime_modify?" + key + "=true"})
+	}
+	return commandLine([]string{"curl", "-X", "POST", "http://" + o.Admin + "/runtime_modify?" + key + "=true"})
 }
 
 // clusters returns the application's cluster, the others that are given, admin's, and that of an RTDS server.
-func (o *EnvoyOptions) clusters(d *document.Document, admin string) ([]cluster, error) {
+func (o *EnvoyOptions) clusters(d *document.Document, admin *yaml.Node) ([]cluster, error) {
 	var out []cluster
 	known := map[string]bool{}
 	for _, s := range o.Clusters {

@@ -1,7 +1,6 @@
 package render
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"path"
@@ -28,28 +27,9 @@ type IstioOptions struct {
 // istioAdmin is the cluster of Istio's bootstrap that reaches the proxy's admin port.
 const istioAdmin = "prometheus_stats"
 
-// istio is what istio.tmpl and hints.tmpl take.
-type istio struct {
-	Source, Command, What    string
-	Context, Name, Namespace string
-	Selector                 []entry
-	Port                     int
-	Gate                     *filter // nil for a WasmPlugin
-	Config                   string
-	URL, SHA256              string // of a WasmPlugin
-	Peers                    []string
-	Routes                   []route
-	RouteMatch               string
-	Clusters                 []cluster
-	Bootstrap, Hints         string
-	RuntimeDir               string
-	Keys                     []entry
-	File, FileDir, FileName  string // of a plugin that is a file
-}
-
 // IstioEnvoyFilter renders an EnvoyFilter, and the ConfigMaps that go with it.
 func IstioEnvoyFilter(d *document.Document, o IstioOptions) (string, error) {
-	i, err := o.common(d)
+	d, v, err := o.values(d)
 	if err != nil {
 		return "", err
 	}
@@ -57,46 +37,41 @@ func IstioEnvoyFilter(d *document.Document, o IstioOptions) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	i.Gate = &filter{Paths: paths(d.Config), Code: code, Config: i.Config}
-	return i.render()
+	v["kind"], v["filter"], v["patches"] = "an EnvoyFilter", matcher(d, code), true
+	return write(documents(istioTemplate, v)...)
 }
 
 // IstioWasmPlugin renders a WasmPlugin, the ConfigMaps that go with it, and an EnvoyFilter for what a WasmPlugin
 // cannot bring.
 func IstioWasmPlugin(d *document.Document, o IstioOptions) (string, error) {
-	i, err := o.common(d)
+	d, v, err := o.values(d)
 	if err != nil {
 		return "", err
 	}
-	i.URL, i.SHA256 = o.Wasm, o.WasmSHA256
-	if i.File != "" {
-		i.URL = "file://" + i.File
+	v["kind"], v["wasmplugin"], v["configuration"] = "a WasmPlugin", true, d.Node()
+	v["patches"] = v.has("peer") || v.has("routes") || v.has("clusters")
+	v["url"], v["sha256"] = o.Wasm, o.WasmSHA256
+	if o.isFile() {
+		v["url"] = "file://" + o.Wasm
 	}
-	return i.render()
+	return write(documents(istioTemplate, v)...)
 }
 
-func (i *istio) render() (string, error) {
-	var err error
-	if i.Hints, err = execute(templates, "hints.tmpl", i); err != nil {
-		return "", err
-	}
-	return render("istio.tmpl", i)
-}
+func (o *IstioOptions) isFile() bool { return !strings.Contains(o.Wasm, "://") }
 
 // code returns where Envoy itself takes the plugin from. Istio's agent fetches for a WasmPlugin only.
-func (o *IstioOptions) code() (string, error) {
-	if !strings.Contains(o.Wasm, "://") {
-		return localCode(o.Wasm), nil
+func (o *IstioOptions) code() (*yaml.Node, error) {
+	if o.isFile() {
+		return part("code", values{"file": o.Wasm}), nil
 	}
 	if !strings.HasPrefix(o.Wasm, "http://") && !strings.HasPrefix(o.Wasm, "https://") {
-		return "", &OptionError{"wasm", fmt.Sprintf("%q: an EnvoyFilter takes a path in the proxy's container, or http(s):// "+
+		return nil, &OptionError{"wasm", fmt.Sprintf("%q: an EnvoyFilter takes a path in the proxy's container, or http(s):// "+
 			"with --wasm-cluster and --wasm-sha256; oci:// is for istio-wasmplugin", o.Wasm)}
 	}
 	if o.WasmCluster == "" || o.WasmSHA256 == "" {
-		return "", &OptionError{"wasm", "Envoy fetches a URL only through a cluster and with its sum: give --wasm-cluster and --wasm-sha256"}
+		return nil, &OptionError{"wasm", "Envoy fetches a URL only through a cluster and with its sum: give --wasm-cluster and --wasm-sha256"}
 	}
-	return fmt.Sprintf("{remote: {http_uri: {uri: %s, cluster: %s, timeout: 30s}, sha256: %s}}",
-		document.Quote(o.Wasm), document.Quote(o.WasmCluster), document.Quote(o.WasmSHA256)), nil
+	return part("code", values{"url": o.Wasm, "cluster": o.WasmCluster, "sha256": o.WasmSHA256}), nil
 }
 
 var (
@@ -106,61 +81,134 @@ var (
 	sum     = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
-func (o *IstioOptions) common(d *document.Document) (*istio, error) {
+// values checks the options and returns what is the same in both forms, with the document that has clusters for probes.
+func (o *IstioOptions) values(d *document.Document) (*document.Document, values, error) {
 	d, busy, err := ownClusters(d, func(name string) bool { return istioCluster.MatchString(name) })
 	if err != nil {
-		return nil, err
-	}
-	text, err := d.YAML()
-	if err != nil {
-		return nil, err
-	}
-	i := &istio{
-		Source: d.File, Command: o.Command, What: "a sidecar's inbound ports", Context: "SIDECAR_INBOUND",
-		Name: o.Name, Namespace: o.Namespace, Port: o.Port, Config: text, Peers: peers(d.Config), RuntimeDir: o.RuntimeDir,
-	}
-	if o.Gateway {
-		i.What, i.Context = "a gateway", "GATEWAY"
+		return nil, nil, err
 	}
 	for _, f := range []struct{ flag, value string }{{"name", o.Name}, {"namespace", o.Namespace}} {
 		if !dnsName.MatchString(f.value) {
-			return nil, &OptionError{f.flag, fmt.Sprintf("%q is no name in Kubernetes: lower-case letters, digits, '-' and '.'", f.value)}
+			return nil, nil, &OptionError{f.flag, fmt.Sprintf("%q is no name in Kubernetes: lower-case letters, digits, '-' and '.'", f.value)}
 		}
 	}
 	if len(o.Selector) == 0 {
-		return nil, &OptionError{"selector", "is needed: the labels of the workload's pods, KEY=VALUE"}
+		return nil, nil, &OptionError{"selector", "is needed: the labels of the workload's pods, KEY=VALUE"}
 	}
+	var selector []entry
 	for _, s := range o.Selector {
 		m := label.FindStringSubmatch(s)
 		if m == nil {
-			return nil, &OptionError{"selector", fmt.Sprintf("%q is not KEY=VALUE", s)}
+			return nil, nil, &OptionError{"selector", fmt.Sprintf("%q is not KEY=VALUE", s)}
 		}
-		i.Selector = append(i.Selector, entry{m[1], m[2]})
+		selector = append(selector, entry{m[1], m[2]})
 	}
 	if o.Port < 0 || o.Port > 65535 {
-		return nil, &OptionError{"port", fmt.Sprintf("%d is not a port", o.Port)}
+		return nil, nil, &OptionError{"port", fmt.Sprintf("%d is not a port", o.Port)}
 	}
 	if o.WasmSHA256 != "" && !sum.MatchString(o.WasmSHA256) {
-		return nil, &OptionError{"wasm-sha256", "is not 64 lower-case hexadecimal digits, as sha256sum prints"}
+		return nil, nil, &OptionError{"wasm-sha256", "is not 64 lower-case hexadecimal digits, as sha256sum prints"}
 	}
-	if !strings.Contains(o.Wasm, "://") {
-		if !path.IsAbs(o.Wasm) {
-			return nil, &OptionError{"wasm", fmt.Sprintf("%q: a path in the proxy's container starts with a slash", o.Wasm)}
-		}
-		i.File, i.FileDir, i.FileName = o.Wasm, path.Dir(o.Wasm), path.Base(o.Wasm)
+	if o.isFile() && !path.IsAbs(o.Wasm) {
+		return nil, nil, &OptionError{"wasm", fmt.Sprintf("%q: a path in the proxy's container starts with a slash", o.Wasm)}
 	}
 	if !path.IsAbs(o.RuntimeDir) {
-		return nil, &OptionError{"runtime-dir", fmt.Sprintf("%q: a path in the proxy's container starts with a slash", o.RuntimeDir)}
+		return nil, nil, &OptionError{"runtime-dir", fmt.Sprintf("%q: a path in the proxy's container starts with a slash", o.RuntimeDir)}
 	}
-	if err := o.routes(d, i); err != nil {
-		return nil, err
+	v := values{
+		"source": d.File, "command": commandLine(o.Command), "what": "a sidecar's inbound ports",
+		"name": o.Name, "namespace": o.Namespace, "runtime_name": o.Name + "-runtime", "bootstrap_name": o.Name + "-bootstrap",
+		"selector": mapping(selector...), "context": "SIDECAR_INBOUND", "mode": "SERVER", "port": o.Port, "peer": peer(d.Config),
 	}
-	i.Keys = keys(d.Config, i.Routes)
-	if i.Clusters, err = o.clusters(d, busy); err != nil {
-		return nil, err
+	if o.Gateway {
+		v["what"], v["context"], v["mode"] = "a gateway", "GATEWAY", "CLIENT_AND_SERVER"
 	}
-	i.Bootstrap, err = istioBootstrap(o.RuntimeDir + "/..data")
-	return i, err
+	routes, err := maintenanceRoutes(d, o.RouteKey)
+	if err != nil {
+		return nil, nil, err
+	}
+	if v["routes"], err = o.routePatches(d, routes, v); err != nil {
+		return nil, nil, err
+	}
+	if v["clusters"], err = o.clusterPatches(d, busy, v); err != nil {
+		return nil, nil, err
+	}
+	if v["bootstrap"], err = istioBootstrap(o.RuntimeDir + "/..data"); err != nil {
+		return nil, nil, err
+	}
+	v["kubectl"] = o.kubectl(keys(d.Config, routes))
+	v["hints"], err = o.hints()
+	return d, v, err
+}
+
+// kubectl returns the commands that switch keys on and off. A ConfigMap cannot hold every key.
+func (o *IstioOptions) kubectl(keys []entry) []string {
+	var out []string
+	for _, k := range keys {
+		if !configMapKey.MatchString(k.Key) {
+			out = append(out, fmt.Sprintf("  (%q can't be a ConfigMap's key)", k.Key))
+			continue
+		}
+		for _, value := range []string{`"` + k.Value + `"`, "null"} {
+			out = append(out, "  "+commandLine([]string{
+				"kubectl", "-n", o.Namespace, "patch", "configmap", o.Name + "-runtime", "--type", "merge",
+				"-p", fmt.Sprintf(`{"data": {"%s": %s}}`, k.Key, value),
+			}))
+		}
+	}
+	return out
+}
+
+// configMapKey is what Kubernetes takes as a key of a ConfigMap.
+var configMapKey = regexp.MustCompile(`^[-._a-zA-Z0-9]{1,253}$`)
+
+// hints returns what the workload's pods need besides the documents.
+func (o *IstioOptions) hints() ([]string, error) {
+	bootstrap := entry{"sidecar.istio.io/bootstrapOverride", o.Name + "-bootstrap"}
+	var out []string
+	if o.Gateway {
+		out = append(out, "In the gateway's Deployment, the pod template's annotation", "", "  "+bootstrap.Key+": "+bootstrap.Value, "")
+		mounts := "and, for the container istio-proxy, the ConfigMap " + o.Name + "-runtime mounted at " + o.RuntimeDir
+		if o.isFile() {
+			out = append(out, mounts+",")
+			mounts = "the ConfigMap " + o.Name + "-wasm at " + path.Dir(o.Wasm)
+		}
+		out = append(out, mounts+".")
+	} else {
+		type object = map[string]any
+		volumes := object{o.Name + "-runtime": object{"configMap": object{"name": o.Name + "-runtime", "optional": true}}}
+		mounts := object{o.Name + "-runtime": object{"mountPath": o.RuntimeDir, "readOnly": true}}
+		if o.isFile() {
+			volumes[o.Name+"-wasm"] = object{"configMap": object{"name": o.Name + "-wasm"}}
+			mounts[o.Name+"-wasm"] = object{"mountPath": path.Dir(o.Wasm), "readOnly": true}
+		}
+		v, m := toJSON(volumes, ""), toJSON(mounts, "")
+		text, err := write(mapping(bootstrap, entry{"sidecar.istio.io/userVolume", v}, entry{"sidecar.istio.io/userVolumeMount", m}))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, "Annotations of the workload's pod template:", "")
+		for line := range strings.Lines(text) {
+			out = append(out, "  "+strings.TrimSuffix(line, "\n"))
+		}
+	}
+	if o.isFile() {
+		out = append(out, "", "The plugin, small enough for a ConfigMap when built by `make filter-tinygo`:", "", "  "+commandLine([]string{
+			"kubectl", "-n", o.Namespace, "create", "configmap", o.Name + "-wasm",
+			"--from-file=" + path.Base(o.Wasm) + "=build/healthgate-tinygo.wasm",
+		}))
+	}
+	return out, nil
+}
+
+// toJSON writes what can always be written.
+func toJSON(v any, indent string) string {
+	var out strings.Builder
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", indent)
+	_ = encoder.Encode(v)
+	return strings.TrimSuffix(out.String(), "\n")
 }
 
 // istioCluster matches the names of clusters that Istio makes of ports and of services.
@@ -178,10 +226,10 @@ func ownCluster(name string) (cluster, error) {
 	return c.own(), nil
 }
 
-// clusters returns those that are added to Istio's: in the place of busy ones, for probes, and for admin unless Istio's
-// own serves.
-func (o *IstioOptions) clusters(d *document.Document, busy []string) ([]cluster, error) {
-	var out []cluster
+// clusterPatches returns what adds clusters to Istio's: in the place of busy ones, for probes, and for admin unless
+// Istio's own serves.
+func (o *IstioOptions) clusterPatches(d *document.Document, busy []string, v values) ([]*yaml.Node, error) {
+	var out []*yaml.Node
 	known := map[string]bool{istioAdmin: true, "agent": true}
 	add := func(c cluster) error {
 		if known[c.Name] {
@@ -191,7 +239,10 @@ func (o *IstioOptions) clusters(d *document.Document, busy []string) ([]cluster,
 		if c.Type == "" {
 			c.Type = "STATIC"
 		}
-		out = append(out, c)
+		n := c.node()
+		patch := part("cluster_patch", values{"context": v["context"], "cluster": n})
+		patch.HeadComment, n.HeadComment = n.HeadComment, ""
+		out = append(out, patch)
 		return nil
 	}
 	for _, name := range busy {
@@ -232,15 +283,11 @@ func (o *IstioOptions) clusters(d *document.Document, busy []string) ([]cluster,
 	return out, nil
 }
 
-// routes fills in the maintenance routes, which are inserted before Istio's.
-func (o *IstioOptions) routes(d *document.Document, i *istio) error {
+// routePatches returns what inserts maintenance routes before Istio's.
+func (o *IstioOptions) routePatches(d *document.Document, routes []route, v values) ([]*yaml.Node, error) {
 	cluster := o.RouteCluster
 	if cluster == "" && !o.Gateway && o.Port > 0 {
 		cluster = fmt.Sprintf("inbound|%d||", o.Port)
-	}
-	var err error
-	if i.Routes, err = routes(d, o.RouteKey, "{cluster: "+document.Quote(cluster)+", timeout: 0s}"); err != nil || len(i.Routes) == 0 {
-		return err
 	}
 	if cluster == "" {
 		for n, e := range d.Config.Endpoints {
@@ -249,41 +296,37 @@ func (o *IstioOptions) routes(d *document.Document, i *istio) error {
 				if o.Gateway {
 					flag = "--route-cluster CLUSTER, such as 'outbound|80||app.default.svc.cluster.local'"
 				}
-				return d.Problem(fmt.Sprintf("endpoints[%d].maintenance.route_metadata", n),
+				return nil, d.Problem(fmt.Sprintf("endpoints[%d].maintenance.route_metadata", n),
 					"a maintenance route must know where to send what is not a health check: give "+flag)
 			}
 		}
 	}
-	// A gateway's routes are found by the port of its service, its listeners by the container's, which this is. So
-	// there the route is in each of the gateway's ports; it does nothing where no request has its path.
-	if o.Port > 0 && !o.Gateway {
-		i.RouteMatch = fmt.Sprintf("{portNumber: %d}", o.Port)
+	var out []*yaml.Node
+	for _, n := range nodes(routes, cluster, "0s", false) {
+		patch := values{"context": v["context"], "route": n}
+		// A gateway's routes are found by the port of its service, its listeners by the container's, which this is. So
+		// there the route is in each of the gateway's ports; it does nothing where no request has its path.
+		if !o.Gateway {
+			patch["port"] = o.Port
+		}
+		out = append(out, part("route_patch", patch))
 	}
-	return nil
+	return out, nil
 }
 
 // istioBootstrap returns what sidecar.istio.io/bootstrapOverride adds to Istio's bootstrap. Envoy appends the lists.
 func istioBootstrap(symlinkRoot string) (string, error) {
-	text, err := execute(templates, "tags.tmpl", nil)
-	if err != nil {
-		return "", err
-	}
 	var tags []struct {
 		Name  string `yaml:"tag_name" json:"tag_name"`
 		Regex string `yaml:"regex" json:"regex"`
 	}
-	if err := yaml.Unmarshal([]byte(text), &tags); err != nil {
+	if err := part("tags", nil).Decode(&tags); err != nil {
 		return "", err
 	}
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	err = encoder.Encode(map[string]any{
+	return toJSON(map[string]any{
 		"layered_runtime": map[string]any{"layers": []any{map[string]any{
 			"name": "healthgate", "disk_layer": map[string]any{"symlink_root": symlinkRoot},
 		}}},
 		"stats_config": map[string]any{"stats_tags": tags},
-	})
-	return out.String(), err
+	}, "  ") + "\n", nil
 }

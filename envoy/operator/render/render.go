@@ -3,74 +3,24 @@
 package render
 
 import (
-	"bytes"
-	"embed"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"text/template"
 
 	"github.com/healthgate/healthgate/envoy/operator/document"
 	"github.com/healthgate/healthgate/filter/config"
+	"go.yaml.in/yaml/v3"
 )
-
-//go:embed templates/*.tmpl
-var files embed.FS
-
-var templates = func() *template.Template {
-	t := template.New("")
-	t.Funcs(template.FuncMap{
-		"yaml":    document.Quote,
-		"indent":  func(n int, text string) string { return indent(strings.Repeat(" ", n), text) },
-		"item":    item,
-		"comment": func(text string) string { return indent("# ", text) },
-		"include": func(name string, data any) (string, error) { return execute(t, name, data) },
-	})
-	return template.Must(t.ParseFS(files, "templates/*.tmpl"))
-}()
-
-func execute(t *template.Template, name string, data any) (string, error) {
-	var out bytes.Buffer
-	err := t.ExecuteTemplate(&out, name, data)
-	return strings.Trim(out.String(), "\n"), err
-}
-
-// indent puts the prefix before each line. An empty line stays without blanks.
-func indent(prefix, text string) string {
-	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
-	for i, line := range lines {
-		if lines[i] = prefix + line; strings.TrimSpace(line) == "" {
-			lines[i] = strings.TrimRight(prefix, " ")
-		}
-	}
-	return strings.Join(lines, "\n")
-}
-
-// item makes a YAML mapping an element of a list. Comments above it stay above it.
-func item(n int, text string) string {
-	lines := strings.Split(text, "\n")
-	margin, first := strings.Repeat(" ", n), true
-	for i, line := range lines {
-		switch {
-		case first && strings.HasPrefix(line, "#"):
-			lines[i] = margin + line
-		case first:
-			lines[i], first = margin+"- "+line, false
-		default:
-			lines[i] = indent(margin+"  ", line)
-		}
-	}
-	return strings.Join(lines, "\n")
-}
 
 // Common are the options of every form.
 type Common struct {
-	Command    string // how it was rendered, for the file's head
-	Wasm       string // the plugin: a path, or a URL where the form takes one
-	WasmSHA256 string // of what a URL brings, 64 hexadecimal digits
-	RuntimeDir string // symlink_root of the disk runtime layer; empty: no such layer
+	Command    []string // the words of how it was rendered, for the file's head
+	Wasm       string   // the plugin: a path, or a URL where the form takes one
+	WasmSHA256 string   // of what a URL brings, 64 hexadecimal digits
+	RuntimeDir string   // symlink_root of the disk runtime layer; empty: no such layer
 	// RouteKey is the runtime key of maintenance by route, a percentage. {endpoint} stands for an endpoint's name.
 	RouteKey string
 }
@@ -82,21 +32,6 @@ func (e *OptionError) Error() string { return "--" + e.Flag + ": " + e.What }
 
 // entry is a key with its value.
 type entry struct{ Key, Value string }
-
-// filter is what disabled.tmpl and matcher.tmpl take.
-type filter struct {
-	Paths  []string // for a matcher
-	Code   string   // Envoy's AsyncDataSource, as YAML
-	Config string   // the plugin's configuration, as YAML
-}
-
-// route is what route.tmpl takes.
-type route struct {
-	Name, Path string
-	Key        string // of a maintenance route
-	Enables    bool   // the filter, which is disabled elsewhere
-	Action     string // Envoy's RouteAction, as YAML
-}
 
 // paths returns every path of an endpoint, each once.
 func paths(c *config.Config) []string {
@@ -111,24 +46,63 @@ func paths(c *config.Config) []string {
 	return out
 }
 
-// peers returns the filter state keys from which endpoints read the peer.
-func peers(c *config.Config) []string {
-	var out []string
+// wasm returns the typed_config of the Wasm filter.
+func wasm(d *document.Document, code *yaml.Node) *yaml.Node {
+	return part("wasm", values{"code": code, "configuration": d.Node()})
+}
+
+// matcher returns the filter behind a gate of its own.
+func matcher(d *document.Document, code *yaml.Node) *yaml.Node {
+	input := part("path", nil)
+	again := &yaml.Node{Kind: yaml.AliasNode, Value: input.Anchor, Alias: input}
+	var predicates []*yaml.Node
+	for _, p := range paths(d.Config) {
+		predicates = append(predicates, part("predicate", values{"input": input, "exact": p}), part("predicate", values{"input": again, "prefix": p + "?"}))
+		input = again
+	}
+	return part("matcher", values{"predicates": predicates, "wasm": wasm(d, code)})
+}
+
+// peer returns a filter that stores the connection's peer where endpoints read it, nil if none does.
+func peer(c *config.Config) *yaml.Node {
+	var known []string
+	var objects []*yaml.Node
 	for _, e := range c.Endpoints {
-		if key := e.Trusted.FilterState; key != "" && !slices.Contains(out, key) {
-			out = append(out, key)
+		if key := e.Trusted.FilterState; key != "" && !slices.Contains(known, key) {
+			known = append(known, key)
+			objects = append(objects, part("peer_object", values{"key": key}))
 		}
+	}
+	if len(objects) == 0 {
+		return nil
+	}
+	return part("peer", values{"objects": objects})
+}
+
+// route is a route for checks.
+type route struct {
+	Name, Path string
+	Key        string // of a maintenance route
+}
+
+// nodes returns the routes as Envoy has them. They lead to a cluster, and may enable a filter that is disabled elsewhere.
+func nodes(routes []route, cluster, timeout string, enable bool) []*yaml.Node {
+	var out []*yaml.Node
+	for _, r := range routes {
+		out = append(out, part("route", values{
+			"name": r.Name, "path": r.Path, "key": r.Key, "enables": enable, "cluster": cluster, "timeout": timeout,
+		}))
 	}
 	return out
 }
 
 // gateRoutes returns a route for each path of an endpoint, each once.
-func gateRoutes(c *config.Config, action string) []route {
+func gateRoutes(c *config.Config) []route {
 	var out []route
 	for _, e := range c.Endpoints {
 		for i, path := range e.Paths {
 			if !slices.ContainsFunc(out, func(r route) bool { return r.Path == path }) {
-				out = append(out, route{Name: routeName("healthgate", e.Name, i), Path: path, Enables: true, Action: action})
+				out = append(out, route{Name: routeName("healthgate", e.Name, i), Path: path})
 			}
 		}
 	}
@@ -143,23 +117,31 @@ func routeName(kind, endpoint string, i int) string {
 	return kind + "-" + endpoint + "-" + strconv.Itoa(i+1)
 }
 
-// routes returns a maintenance route for each path of an endpoint that asks for one.
-func routes(d *document.Document, key, action string) ([]route, error) {
+// maintenanceRoutes returns a route for each path of an endpoint that asks for one.
+func maintenanceRoutes(d *document.Document, key string) ([]route, error) {
 	var out []route
-	for _, e := range d.Config.Endpoints {
+	for n, e := range d.Config.Endpoints {
 		if !e.Maintenance.RouteMetadata {
 			continue
 		}
+		key := strings.ReplaceAll(key, "{endpoint}", e.Name)
+		if key == "" {
+			return nil, &OptionError{"route-key", "must not be empty"}
+		}
+		if slices.Contains(d.Config.Keys, key) {
+			return nil, &OptionError{"route-key", fmt.Sprintf("%q is one of the maintenance keys of %s, too. "+
+				"A route's key is a percentage and theirs a truth value, so choose another", key, d.File)}
+		}
 		for i, path := range e.Paths {
-			r := route{
-				Name: routeName("maintenance", e.Name, i), Path: path, Action: action,
-				Key: strings.ReplaceAll(key, "{endpoint}", e.Name),
+			r := route{routeName("maintenance", e.Name, i), path, key}
+			other := slices.IndexFunc(out, func(r route) bool { return r.Path == path })
+			if other < 0 {
+				out = append(out, r)
+			} else if out[other].Key != key {
+				return nil, d.Problem(fmt.Sprintf("endpoints[%d].paths[%d]", n, i), fmt.Sprintf("%s is a path of another endpoint "+
+					"with route_metadata, too. A route knows the path alone, so the key of one would put both into maintenance: "+
+					"give them other paths, or --route-key without {endpoint}", path))
 			}
-			if slices.Contains(d.Config.Keys, r.Key) {
-				return nil, &OptionError{"route-key", fmt.Sprintf("%q is one of the maintenance keys of %s, too. "+
-					"A route's key is a percentage and theirs a truth value, so choose another", r.Key, d.File)}
-			}
-			out = append(out, r)
 		}
 	}
 	return out, nil
@@ -184,9 +166,20 @@ func keys(c *config.Config, routes []route) []entry {
 
 // cluster is a cluster with one address, or with the hosts that a control plane knows for Service.
 type cluster struct {
-	Comment, Name, Type, Address string
-	Service, SNI                 string // of Istio's
-	HTTP2                        bool
+	Comment, Name, Type string
+	Address             *yaml.Node
+	Service, SNI        string // of Istio's
+	HTTP2               bool
+}
+
+func (c *cluster) node() *yaml.Node {
+	n := part("cluster", values{
+		"name": c.Name, "type": c.Type, "address": c.Address, "service": c.Service, "sni": c.SNI, "http2": c.HTTP2,
+	})
+	if c.Comment != "" {
+		n.HeadComment = commented(strings.Split(c.Comment, "\n"))
+	}
+	return n
 }
 
 // ownPrefix begins the names of clusters that are made for probes alone.
@@ -228,38 +221,68 @@ func parseCluster(s string) (cluster, error) {
 	return newCluster("cluster", name, address)
 }
 
-func newCluster(flag, name, address string) (cluster, error) {
-	yaml, static, err := Address(address)
+func newCluster(flag, name, text string) (cluster, error) {
+	node, static, err := address(text)
 	if err != nil {
 		return cluster{}, &OptionError{flag, err.Error()}
 	}
-	c := cluster{Name: name, Address: yaml}
+	c := cluster{Name: name, Address: node}
 	if !static {
 		c.Type = "STRICT_DNS"
 	}
 	return c, nil
 }
 
-// Address returns Envoy's Address for HOST:PORT or unix:///PATH, as YAML. static is false when the host is a name.
-func Address(s string) (yaml string, static bool, err error) {
+// address returns Envoy's Address for HOST:PORT or unix:///PATH. static is false when the host is a name.
+func address(s string) (node *yaml.Node, static bool, err error) {
 	if path, is := strings.CutPrefix(s, "unix://"); is {
 		if !strings.HasPrefix(path, "/") {
-			return "", false, fmt.Errorf("%q: a Unix socket is written unix:///PATH", s)
+			return nil, false, fmt.Errorf("%q: a Unix socket is written unix:///PATH", s)
 		}
-		return "{pipe: {path: " + document.Quote(path) + "}}", true, nil
+		return part("address", values{"path": path}), true, nil
 	}
 	i := strings.LastIndexByte(s, ':')
 	port, portErr := strconv.ParseUint(s[i+1:], 10, 16)
 	if i <= 0 || portErr != nil || port == 0 {
-		return "", false, fmt.Errorf("%q is not HOST:PORT or unix:///PATH", s)
+		return nil, false, fmt.Errorf("%q is not HOST:PORT or unix:///PATH", s)
 	}
 	host := strings.TrimSuffix(strings.TrimPrefix(s[:i], "["), "]")
 	ip, notIP := netip.ParseAddr(host)
 	if notIP != nil && strings.ContainsAny(host, ":/@ ") {
-		return "", false, fmt.Errorf("%q: %q is neither an IP address nor a host name", s, host)
+		return nil, false, fmt.Errorf("%q: %q is neither an IP address nor a host name", s, host)
 	}
-	if notIP == nil && !ip.Is4() {
-		host = `"` + ip.String() + `"`
+	if notIP == nil {
+		host = ip.String()
 	}
-	return fmt.Sprintf("{socket_address: {address: %s, port_value: %d}}", host, port), notIP == nil, nil
+	return part("address", values{"host": host, "port": int(port)}), notIP == nil, nil
+}
+
+// shellQuote returns a word that a shell reads as this text.
+func shellQuote(s string) string {
+	if unquoted.MatchString(s) {
+		return s
+	}
+	if document.Printable(s) == s {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	var out strings.Builder
+	for _, c := range []byte(s) {
+		if c < ' ' || c > '~' || c == '\'' || c == '\\' {
+			fmt.Fprintf(&out, `\%03o`, c)
+		} else {
+			out.WriteByte(c)
+		}
+	}
+	return "$'" + out.String() + "'"
+}
+
+var unquoted = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
+
+// commandLine returns the words as a shell takes them.
+func commandLine(words []string) string {
+	var out []string
+	for _, w := range words {
+		out = append(out, shellQuote(w))
+	}
+	return strings.Join(out, " ")
 }

@@ -15,7 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// nasty holds what templates could get wrong: characters that mean something to YAML, texts that look like something else.
+// nasty holds what a writer could get wrong: characters that mean something to YAML, texts that look like something else.
 const nasty = `# about the file
 
 endpoints:
@@ -30,7 +30,7 @@ endpoints:
 
         indented: yes
       # no comment
-    headers: {x-a: "%REQ(:PATH)%", "x-b!": '{{ .Command }}'}
+    headers: {x-a: "%REQ(:PATH)%", "x-b!": '$command'}
   maintenance: {keys: ["a.{zone}", k, "on"], route_metadata: true, body: off}
   probes: {names: [p], policy: {at_least: 1}}
 - {name: on, paths: [/second], trusted: {cidrs: ["10.0.0.0/8"], peer: {filter_state: other}}, maintenance: {route_metadata: true}}
@@ -396,6 +396,82 @@ func TestRouteKeyIsItsOwn(t *testing.T) {
 	o.RouteKey = "k"
 	if _, err := Envoy(parse(t, nasty), o); err == nil || !strings.Contains(err.Error(), `--route-key: "k" is one of the maintenance keys of f.yaml`) {
 		t.Error(err)
+	}
+}
+
+// A route knows a path alone. So endpoints on one path have one key, or one of them none.
+func TestRouteKeysOfOnePath(t *testing.T) {
+	t.Parallel()
+	const two = `endpoints:
+- {name: a, hosts: [a.example], paths: [/x, /hc], trusted: {cidrs: ["::1"]}, maintenance: {route_metadata: true}}
+- {name: b, hosts: [b.example], paths: [/hc], trusted: {cidrs: ["::1"]}, maintenance: {route_metadata: true}}
+`
+	for _, test := range []struct{ name, text, key, want string }{
+		{"two keys", two, "hg.{endpoint}", "f.yaml:3:41: endpoints[1].paths[0]: /hc is a path of another endpoint with route_metadata"},
+		{"one key", two, "hg", ""},
+		{"other paths", strings.Replace(two, "[/x, /hc]", "[/x]", 1), "hg.{endpoint}", ""},
+		{"one endpoint", strings.Replace(two, "true", "false", 1), "hg.{endpoint}", ""},
+		{"no key", two, "", "--route-key: must not be empty"},
+	} {
+		o := envoyOptions
+		o.RouteKey = test.key
+		out, err := Envoy(parse(t, test.text), o)
+		if err == nil && test.want != "" || err != nil && (test.want == "" || !strings.HasPrefix(err.Error(), test.want)) {
+			t.Errorf("%s: %v, want %s", test.name, err, test.want)
+		}
+		paths := map[any]bool{}
+		for _, match := range collect(collect(decode(t, out), "routes"), "match") {
+			m := match.(map[string]any)
+			if m["runtime_fraction"] != nil && paths[m["path"]] {
+				t.Errorf("%s: two maintenance routes have the path %v", test.name, m["path"])
+			}
+			paths[m["path"]] = paths[m["path"]] || m["runtime_fraction"] != nil
+		}
+	}
+}
+
+// What a comment says to type is true of this configuration, and does what it says in a shell.
+func TestCommandsInComments(t *testing.T) {
+	t.Parallel()
+	const text = `endpoints: [{name: a, paths: [/a], trusted: {cidrs: ["::1"]}, maintenance: {keys: [KEY, second]}}]
+admin: {cluster: prometheus_stats}
+`
+	for _, test := range []struct {
+		admin, runtimeDir, key string
+		want                   []string
+	}{
+		{"127.0.0.1:9902", "/run/hg", "k", []string{
+			"# curl -X POST 'http://127.0.0.1:9902/runtime_modify?k=true'", "are the keys: /run/hg/k.",
+			`#   kubectl -n ns patch configmap hg-runtime --type merge -p '{"data": {"k": "true"}}'`,
+			`#   sidecar.istio.io/userVolumeMount: '{"hg-runtime":{"mountPath":"/run/hg","readOnly":true}}'`,
+		}},
+		{"unix:///run/a b.sock", "/run/a'b", `"a b';\nkind: X"`, []string{
+			"# curl --unix-socket '/run/a b.sock' -X POST 'http://admin/runtime_modify?a+b%27%3B%0Akind%3A+X=true'",
+			`are the keys: /run/a'b/a b';\nkind: X.`, `#   ("a b';\nkind: X" can't be a ConfigMap's key)`,
+			`#   sidecar.istio.io/userVolumeMount: '{"hg-runtime":{"mountPath":"/run/a''b","readOnly":true}}'`,
+			`#   healthgate $'/run/a\047b\012'`,
+		}},
+	} {
+		e, i := envoyOptions, istioOptions
+		e.Admin, e.RuntimeDir, i.RuntimeDir, i.Wasm = test.admin, test.runtimeDir, test.runtimeDir, "oci://a/b"
+		i.Command = []string{"healthgate", test.runtimeDir + "\n"}
+		if test.key == "k" {
+			i.Command = nil
+		}
+		d := parse(t, strings.Replace(text, "KEY", test.key, 1))
+		first, err := Envoy(d, e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := IstioWasmPlugin(d, i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range test.want {
+			if !strings.Contains(first+second, want) {
+				t.Errorf("there is no %s in\n%s\n%s", want, first, second)
+			}
+		}
 	}
 }
 
