@@ -32,16 +32,16 @@ func (c *pluginContext) readMap(t mapType) *headers.Map {
 	views := &c.views
 	switch t {
 	case mapRequestHeaders:
-		return views.requestHeaders
+		return views.request.headers
 	case mapRequestTrailers:
 		if views.accessLog {
 			return nil
 		}
-		return views.requestTrailers
+		return views.request.trailers
 	case mapResponseHeaders:
-		return views.responseHeaders
+		return views.response.headers
 	case mapResponseTrailers:
-		return views.responseTrailers
+		return views.response.trailers
 	case mapGrpcReceiveInitialMetadata:
 		return c.rootContext().grpcView.initialMetadata
 	case mapGrpcReceiveTrailingMetadata:
@@ -65,13 +65,24 @@ func (c *pluginContext) writeMap(t mapType) *headers.Map {
 	if views.accessLog || t > mapResponseTrailers {
 		return nil
 	}
-	switch {
-	case t == mapRequestTrailers && views.requestTrailers == nil && views.requestBody != nil && views.endOfStream:
-		views.requestTrailers = c.stream.addRequestTrailers()
-	case t == mapResponseTrailers && views.responseTrailers == nil && views.responseBody != nil && views.endOfStream:
-		views.responseTrailers = c.stream.addResponseTrailers()
+	if s := c.stream; s != nil && views.endOfStream {
+		switch t {
+		case mapRequestTrailers:
+			c.addTrailers(&s.request)
+		case mapResponseTrailers:
+			c.addTrailers(&s.response)
+		}
 	}
 	return c.readMap(t)
+}
+
+// addTrailers gives a direction trailers, if it has none (addDecodedTrailers,
+// addEncodedTrailers).
+func (c *pluginContext) addTrailers(d *direction) {
+	if view := c.view(d); view.body != nil && view.trailers == nil {
+		d.trailers, d.trailing = headers.New(), true
+		view.trailers = d.trailers
+	}
 }
 
 func proxyGetHeaderMapValue(v *vm, a []uint64) status {
@@ -174,23 +185,17 @@ func proxyGetHeaderMapSize(v *vm, a []uint64) status {
 }
 
 // buffer is a buffer as the plugin may read it (Context::getBuffer).
-func (c *pluginContext) buffer(t bufferType) (b view, ok bool) {
-	h, views := c.vm.host, &c.views
+func (c *pluginContext) buffer(t bufferType) (b buffer, ok bool) {
+	h := c.vm.host
 	switch t {
-	case bufferHTTPRequestBody:
-		b.change = views.requestBody
-		if views.bufferingRequest && c.stream != nil {
-			b.change = &c.stream.request.buffered
-		}
-	case bufferHTTPResponseBody:
-		b.change = views.responseBody
-		if views.bufferingResponse && c.stream != nil {
-			b.change = &c.stream.response.buffered
+	case bufferHTTPRequestBody, bufferHTTPResponseBody:
+		if c.stream != nil {
+			b.change = c.body(t)
 		}
 	case bufferHTTPCallResponseBody:
 		r := c.rootContext().response
 		if r == nil {
-			return view{}, false
+			return buffer{}, false
 		}
 		b.data = r.body
 	case bufferGrpcReceive:
@@ -199,7 +204,7 @@ func (c *pluginContext) buffer(t bufferType) (b view, ok bool) {
 		b.data = h.cfg.vmConfig
 	case bufferPluginConfiguration:
 		if !c.configuring {
-			return view{}, false
+			return buffer{}, false
 		}
 		b.data = h.cfg.pluginConfig
 	case bufferCallData:
@@ -207,6 +212,19 @@ func (c *pluginContext) buffer(t bufferType) (b view, ok bool) {
 	}
 	c.lastBuffer = b
 	return b, true
+}
+
+// body is where the body that the plugin sees lives: the piece, or what it held back.
+func (c *pluginContext) body(t bufferType) *[]byte {
+	d := &c.stream.request
+	if t == bufferHTTPResponseBody {
+		d = &c.stream.response
+	}
+	view := c.view(d)
+	if view.buffering {
+		return &d.buffered
+	}
+	return view.body
 }
 
 // proxyGetBufferBytes reads what there is of [start, start+max).

@@ -20,7 +20,7 @@ type pluginContext struct {
 
 	// lastBuffer is what the plugin looked at last: Envoy has one place for all buffers,
 	// and hands it out, as it is, for the call data.
-	lastBuffer view
+	lastBuffer buffer
 
 	// Of a stream.
 	stream    *Stream
@@ -46,23 +46,25 @@ type pluginContext struct {
 // streamViews is what of a stream the plugin can reach right now: Envoy hands each
 // map and buffer out for the time of its own callback, longer only while paused.
 type streamViews struct {
-	requestHeaders, requestTrailers   *headers.Map
-	responseHeaders, responseTrailers *headers.Map
-	requestBody, responseBody         *[]byte
-	bufferingRequest                  bool
-	bufferingResponse                 bool
-	endOfStream                       bool
-	accessLog                         bool
+	request, response directionView
+	endOfStream       bool
+	accessLog         bool
 }
 
-// view is a buffer as a plugin reads it. change is nil for one that cannot be written,
+type directionView struct {
+	headers, trailers *headers.Map
+	body              *[]byte
+	buffering         bool // the body that the plugin sees is the one it held back
+}
+
+// buffer is a buffer as a plugin reads it. change is nil for one that cannot be written,
 // and else where it lives.
-type view struct {
+type buffer struct {
 	data   []byte
 	change *[]byte
 }
 
-func (b view) bytes() []byte {
+func (b buffer) bytes() []byte {
 	if b.change != nil {
 		return *b.change
 	}

@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"strings"
 	"unicode"
-
-	"github.com/healthgate/healthgate/hostsim/internal/headers"
 )
 
 // headersStatus, dataStatus are what a callback's result means for the chain
@@ -64,129 +62,87 @@ func boolArg(b bool) uint64 {
 	return 0
 }
 
-func (c *pluginContext) onHeaders(e export, m *headers.Map, end bool) headersStatus {
-	st := headersContinue
-	if c.onStreamCallback(e, func(result uint64) {
+// skips reports whether the plugin is not told of a direction.
+func (c *pluginContext) skips(d *direction) bool {
+	return !c.created || d == &c.stream.response && c.stream.filterFailed
+}
+
+// view is what of a direction the plugin can reach.
+func (c *pluginContext) view(d *direction) *directionView {
+	if d == &c.stream.request {
+		return &c.views.request
+	}
+	return &c.views.response
+}
+
+func (c *pluginContext) onHeaders(d *direction, end bool) headersStatus {
+	if d == &c.stream.request {
+		c.onCreate()
+	} else if c.skips(d) {
+		return headersContinue
+	}
+	view, st := c.view(d), headersContinue
+	view.headers, c.views.endOfStream = d.headers, end
+	if c.onStreamCallback(d.onHeaders, func(result uint64) {
 		switch {
 		case c.vm.stopIteration || result > uint64(headersStopAllAndWatermark):
 			st = headersStopAllAndWatermark
 		case headersStatus(result) == headersStopIteration && !c.vm.host.cfg.allowStopIteration:
 			st = headersStopAllAndWatermark
 		case result == 2: // not a status of Envoy's
-			st = headersContinue
 		default:
 			st = headersStatus(result)
 		}
-	}, c.id64(), uint64(m.Len()), boolArg(end)) {
-		return headersStopAllAndWatermark
+	}, c.id64(), uint64(d.headers.Len()), boolArg(end)) {
+		st = headersStopAllAndWatermark
+	}
+	if st == headersContinue {
+		view.headers = nil
 	}
 	return st
 }
 
-func (c *pluginContext) onData(e export, size int, end bool) dataStatus {
-	st := dataContinue
-	if c.onStreamCallback(e, func(result uint64) {
+func (c *pluginContext) onData(d *direction, data *[]byte, end bool) dataStatus {
+	if c.skips(d) {
+		return dataContinue
+	}
+	view, st := c.view(d), dataContinue
+	if view.buffering {
+		// The plugin sees all that it held back; what it leaves is what moves on.
+		d.buffered = append(d.buffered, *data...)
+		*data = nil
+	}
+	view.body, c.views.endOfStream = data, end
+	body, _ := c.buffer(d.body)
+	if c.onStreamCallback(d.onBody, func(result uint64) {
 		if c.vm.stopIteration || result > uint64(dataStopNoBuffer) {
 			st = dataStopNoBuffer
 		} else {
 			st = dataStatus(result)
 		}
-	}, c.id64(), uint64(size), boolArg(end)) {
-		return dataStopNoBuffer
+	}, c.id64(), uint64(len(body.bytes())), boolArg(end)) {
+		st = dataStopNoBuffer
+	}
+	view.buffering = st == dataStopAndBuffer
+	if st == dataContinue {
+		view.body = nil
 	}
 	return st
 }
 
-func (c *pluginContext) onTrailers(e export, m *headers.Map) (stop bool) {
-	if c.onStreamCallback(e, func(result uint64) {
+func (c *pluginContext) onTrailers(d *direction) (stop bool) {
+	if c.skips(d) {
+		return false
+	}
+	view := c.view(d)
+	view.trailers = d.trailers
+	if c.onStreamCallback(d.onTrailers, func(result uint64) {
 		stop = c.vm.stopIteration || result != 0
-	}, c.id64(), uint64(m.Len())) {
-		return true
+	}, c.id64(), uint64(d.trailers.Len())) {
+		stop = true
 	}
-	return stop
-}
-
-func (c *pluginContext) decodeHeaders(m *headers.Map, end bool) headersStatus {
-	c.onCreate()
-	c.views.requestHeaders, c.views.endOfStream = m, end
-	st := c.onHeaders(expRequestHeaders, m, end)
-	if st == headersContinue {
-		c.views.requestHeaders = nil
-	}
-	return st
-}
-
-func (c *pluginContext) decodeData(data *[]byte, end bool) dataStatus {
-	if !c.created {
-		return dataContinue
-	}
-	held := &c.stream.request.buffered
-	if c.views.bufferingRequest {
-		// The plugin sees all that it held back; what it leaves is what moves on.
-		*held = append(*held, *data...)
-		*data = nil
-	}
-	c.views.requestBody, c.views.endOfStream = data, end
-	body, _ := c.buffer(bufferHTTPRequestBody)
-	st := c.onData(expRequestBody, len(body.bytes()), end)
-	c.views.bufferingRequest = st == dataStopAndBuffer
-	if st == dataContinue {
-		c.views.requestBody = nil
-	}
-	return st
-}
-
-func (c *pluginContext) decodeTrailers(m *headers.Map) (stop bool) {
-	if !c.created {
-		return false
-	}
-	c.views.requestTrailers = m
-	if stop = c.onTrailers(expRequestTrailers, m); !stop {
-		c.views.requestTrailers = nil
-	}
-	return stop
-}
-
-func (c *pluginContext) skipEncode() bool { return !c.created || c.stream.filterFailed }
-
-func (c *pluginContext) encodeHeaders(m *headers.Map, end bool) headersStatus {
-	if c.skipEncode() {
-		return headersContinue
-	}
-	c.views.responseHeaders, c.views.endOfStream = m, end
-	st := c.onHeaders(expResponseHeaders, m, end)
-	if st == headersContinue {
-		c.views.responseHeaders = nil
-	}
-	return st
-}
-
-func (c *pluginContext) encodeData(data *[]byte, end bool) dataStatus {
-	if c.skipEncode() {
-		return dataContinue
-	}
-	held := &c.stream.response.buffered
-	if c.views.bufferingResponse {
-		*held = append(*held, *data...)
-		*data = nil
-	}
-	c.views.responseBody, c.views.endOfStream = data, end
-	body, _ := c.buffer(bufferHTTPResponseBody)
-	st := c.onData(expResponseBody, len(body.bytes()), end)
-	c.views.bufferingResponse = st == dataStopAndBuffer
-	if st == dataContinue {
-		c.views.responseBody = nil
-	}
-	return st
-}
-
-func (c *pluginContext) encodeTrailers(m *headers.Map) (stop bool) {
-	if c.skipEncode() {
-		return false
-	}
-	c.views.responseTrailers = m
-	if stop = c.onTrailers(expResponseTrailers, m); !stop {
-		c.views.responseTrailers = nil
+	if !stop {
+		view.trailers = nil
 	}
 	return stop
 }
@@ -197,11 +153,11 @@ func (c *pluginContext) continueStream(t streamType) status {
 	switch t {
 	case streamRequest:
 		if s := c.stream; s != nil {
-			c.vm.later(s.continueDecoding)
+			c.vm.later(func() { s.resume(&s.request) })
 		}
 	case streamResponse:
 		if s := c.stream; s != nil {
-			c.vm.later(s.continueEncoding)
+			c.vm.later(func() { s.resume(&s.response) })
 		}
 	case streamDownstream:
 		return statusOK
@@ -210,7 +166,8 @@ func (c *pluginContext) continueStream(t streamType) status {
 	default:
 		return statusBadArgument
 	}
-	c.views.requestHeaders, c.views.requestBody, c.views.requestTrailers = nil, nil, nil
+	view := &c.views.request
+	view.headers, view.body, view.trailers = nil, nil, nil
 	return statusOK
 }
 
@@ -251,8 +208,9 @@ func (c *pluginContext) logStream() {
 	c.onCreate() // a stream that never got to the plugin is created now
 	s := c.stream
 	c.views = streamViews{
-		accessLog:      true,
-		requestHeaders: s.request.headers, responseHeaders: s.response.headers, responseTrailers: s.response.trailers,
+		accessLog: true,
+		request:   directionView{headers: s.request.headers},
+		response:  directionView{headers: s.response.headers, trailers: s.response.trailers},
 	}
 	c.callback(expLog, c.id64())
 	c.views = streamViews{}

@@ -156,18 +156,18 @@ func (c *pluginContext) requestAttribute(name string) (any, bool) {
 	case "protocol":
 		return "HTTP/1.1", true
 	case "id":
-		return s.id, c.views.requestHeaders != nil
+		return s.id, c.views.request.headers != nil
 	case "size":
 		return int64(len(s.req.body())), true
 	case "total_size":
-		return int64(len(s.req.body()) + c.views.requestHeaders.ByteSize()), true
+		return int64(len(s.req.body()) + c.views.request.headers.ByteSize()), true
 	case "duration":
 		if !s.done {
 			return nil, false
 		}
 		return s.host.time.Elapsed() - s.started, true
 	}
-	m := c.views.requestHeaders
+	m := c.views.request.headers
 	if m == nil {
 		return nil, false
 	}
@@ -211,17 +211,17 @@ func (c *pluginContext) responseAttribute(name string) (any, bool) {
 	case "size":
 		return int64(len(s.reply.Body)), true
 	case "total_size":
-		return int64(len(s.reply.Body) + c.views.responseHeaders.ByteSize() + c.views.responseTrailers.ByteSize()), true
+		return int64(len(s.reply.Body) + c.views.response.headers.ByteSize() + c.views.response.trailers.ByteSize()), true
 	case "headers":
-		if c.views.responseHeaders == nil {
+		if c.views.response.headers == nil {
 			return nil, false
 		}
-		return headerMap{c.views.responseHeaders}, true
+		return headerMap{c.views.response.headers}, true
 	case "trailers":
-		if c.views.responseTrailers == nil {
+		if c.views.response.trailers == nil {
 			return nil, false
 		}
-		return headerMap{c.views.responseTrailers}, true
+		return headerMap{c.views.response.trailers}, true
 	}
 	return nil, false
 }

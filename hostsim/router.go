@@ -39,8 +39,6 @@ func (s *Stream) forwardData(data []byte, end bool) {
 	}
 }
 
-func (s *Stream) forwardTrailers() { s.forward() }
-
 // forward sends the whole request to the application.
 func (s *Stream) forward() {
 	if s.request.out {
@@ -104,11 +102,11 @@ func (s *Stream) respond(r *calloutResponse) {
 		trailers = nil
 	}
 	noBody := s.isHead() || s.code == http.StatusNoContent || s.code == http.StatusNotModified || len(r.body) == 0 && !r.cut
-	s.encodeHeaders(noBody && trailers.Len() == 0)
+	s.headersArrive(&s.response, noBody && trailers.Len() == 0)
 	if noBody && trailers.Len() == 0 || s.done {
 		return
 	}
-	s.encodeData(append([]byte(nil), r.body...), false)
+	s.dataArrives(&s.response, append([]byte(nil), r.body...), false)
 	switch {
 	case s.done:
 	case r.cut:
@@ -116,8 +114,8 @@ func (s *Stream) respond(r *calloutResponse) {
 		s.flags |= flagUpstreamProtocolError
 		s.reset()
 	case trailers.Len() > 0:
-		s.encodeTrailers(trailers)
+		s.trailersArrive(&s.response, trailers)
 	default:
-		s.encodeData(nil, true)
+		s.dataArrives(&s.response, nil, true)
 	}
 }

@@ -50,29 +50,6 @@ type Stream struct {
 	flags            responseFlags
 }
 
-// direction is one half of a stream at the plugin's place in the chain.
-type direction struct {
-	headers  *headers.Map
-	trailers *headers.Map
-	buffered []byte // held back for the plugin
-	hold     hold
-	passed   bool // the headers went past the plugin
-	ended    bool // the end of the stream reached the plugin's place
-	trailing bool // trailers reached the plugin's place
-	out      bool // the end of the stream went past the plugin
-	early    bool // continued before the headers callback could pause
-	limited  bool // what is held counts against the buffer limit
-}
-
-// hold is why a direction does not move on (FilterManager's iteration state).
-type hold int
-
-const (
-	holdNone   hold = iota
-	holdSingle      // this piece was stopped; the next goes to the plugin
-	holdAll         // nothing goes to the plugin until it continues
-)
-
 // Done reports whether the stream is over, log, done and delete included.
 func (s *Stream) Done() bool {
 	s.host.mu.Lock()
@@ -110,12 +87,9 @@ func (s *Stream) begin() {
 	if !s.host.cfg.trailers {
 		trailer = nil
 	}
-	s.decodeHeaders(len(chunks) == 0 && len(trailer) == 0)
+	s.headersArrive(&s.request, len(chunks) == 0 && len(trailer) == 0)
 	for _, c := range chunks {
-		if s.stopped() {
-			return
-		}
-		s.decodeData(append([]byte(nil), c...), false)
+		s.dataArrives(&s.request, append([]byte(nil), c...), false)
 	}
 	switch {
 	case s.stopped():
@@ -124,10 +98,10 @@ func (s *Stream) begin() {
 		for _, f := range trailer {
 			m.Add(f[0], f[1])
 		}
-		s.decodeTrailers(m)
+		s.trailersArrive(&s.request, m)
 	case len(chunks) > 0:
 		// HTTP/1.1 learns of the end after the last byte, so it comes by itself.
-		s.decodeData(nil, true)
+		s.dataArrives(&s.request, nil, true)
 	}
 }
 

@@ -139,7 +139,8 @@ func (h *Host) start(t *thread, req *Request, onDone func()) *Stream {
 	if req == nil {
 		req = &Request{}
 	}
-	s := &Stream{host: h, thread: t, req: req, onDone: onDone, started: h.time.Elapsed()}
+	s := &Stream{host: h, thread: t, req: req, onDone: onDone, started: h.time.Elapsed(),
+		request: direction{callbacks: &requestCallbacks}, response: direction{callbacks: &responseCallbacks}}
 	if !h.runs() {
 		s.done, s.reply.Reset = true, true
 		return s

@@ -1,0 +1,105 @@
+package hostsim
+
+import (
+	"net/http"
+	"strings"
+)
+
+// sendHeaders is the way out to the client: what the connection manager and the
+// HTTP/1.1 codec add (ActiveStream::encodeHeaders, StreamEncoderImpl).
+func (s *Stream) sendHeaders(end bool) {
+	m := s.response.headers
+	if _, ok := m.Get(":status"); !ok {
+		// checkRequiredResponseHeaders
+		s.sendLocalReply(localReply{status: http.StatusBadGateway, body: "missing required header: :status",
+			details: "filter_removed_required_response_headers{missing_required_header:_:status}"})
+		return
+	}
+	s.response.passed = true
+	s.headersSent = true
+	if _, ok := m.Get("date"); !ok {
+		m.Add("date", s.host.time.Realtime().UTC().Format(http.TimeFormat))
+	}
+	m.Overwrite("server", "envoy")
+	m.Remove("transfer-encoding")
+	m.Remove("connection")
+	s.reply.Status = atoi(m.Value(":status"))
+	s.setCode(s.reply.Status)
+	for _, f := range m.Fields() {
+		if !strings.HasPrefix(f.Name, ":") {
+			s.reply.Header = append(s.reply.Header, [2]string{f.Name, f.Value})
+		}
+	}
+	if _, ok := m.Get("content-length"); !ok && s.reply.Status >= 200 &&
+		s.reply.Status != http.StatusNoContent && s.reply.Status != http.StatusNotModified {
+		switch {
+		case !end:
+			s.reply.Header = append(s.reply.Header, [2]string{"transfer-encoding", "chunked"})
+		case !s.isHead():
+			s.reply.Header = append(s.reply.Header, [2]string{"content-length", "0"})
+		}
+	}
+	if end {
+		s.finish()
+	}
+}
+
+func (s *Stream) isHead() bool { return s.req.Method == http.MethodHead }
+
+func (s *Stream) sendData(data []byte, end bool) {
+	if s.reply.Status != http.StatusNoContent && s.reply.Status != http.StatusNotModified {
+		s.reply.Body = append(s.reply.Body, data...)
+	}
+	if end {
+		s.finish()
+	}
+}
+
+func (s *Stream) sendTrailers() {
+	s.reply.Trailer = toHeader(s.response.trailers)
+	s.finish()
+}
+
+// finish ends the stream: access log, then done and delete.
+func (s *Stream) finish() {
+	if s.done {
+		return
+	}
+	s.done = true
+	s.reply.Flags = s.flags.String()
+	s.host.time.Cancel(s.idle)
+	if c := s.filter; c != nil {
+		c.logStream()
+		c.destroyStream()
+	}
+	s.reply.Properties = s.stored()
+	if s.onDone != nil {
+		s.onDone()
+	}
+}
+
+// stored is what the plugin left in the stream.
+func (s *Stream) stored() map[string]string {
+	if len(s.state)+len(s.filterState) == 0 {
+		return nil
+	}
+	all := make(map[string]string)
+	for path, value := range s.state {
+		all[strings.TrimPrefix(path, "wasm.")] = value
+	}
+	for key, value := range s.filterState {
+		if text, ok := value.(string); ok {
+			all[key] = text
+		}
+	}
+	return all
+}
+
+// reset cuts the stream off.
+func (s *Stream) reset() {
+	if s.done {
+		return
+	}
+	s.reply.Reset = true
+	s.finish()
+}
