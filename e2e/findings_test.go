@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,19 +82,34 @@ func TestReadyIsClosed(t *testing.T) {
 	}
 }
 
-// TestWhatAProbeFound: a status is the application's only if something answered; each way to get none is told apart.
+// TestWhatAProbeFound: a status is the application's only if something answered; each way to get none is told apart, in the
+// log and by the status endpoint.
 func TestWhatAProbeFound(t *testing.T) {
 	t.Parallel()
 	a := app.Start(t)
-	proxy := app.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	var hangs atomic.Bool
+	proxy := app.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if hangs.Load() {
+			<-r.Context().Done()
+			return
+		}
 		w.WriteHeader(http.StatusGatewayTimeout)
 		_, _ = io.WriteString(w, "upstream request timeout") // what an Envoy in front of the application writes
+	}))
+	crash := app.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/within" {
+			w.Header().Set("Content-Length", "9")
+			_, _ = io.WriteString(w, "half")
+			_ = http.NewResponseController(w).Flush()
+		}
+		panic(http.ErrAbortHandler) // closes the connection
 	}))
 	gone := app.Start(t)
 	gone.Vanish()
 	a.Hold("/held")
 	config := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
 	config.AddCluster("proxy", proxy.Port)
+	config.AddCluster("crash", crash.Port)
 	config.AddCluster("gone", gone.Port)
 	config.AddCluster("full", a.Port)
 	config.AddCluster("empty", a.Port)
@@ -108,7 +125,8 @@ func TestWhatAProbeFound(t *testing.T) {
 			`{"name": "proxy", "cluster": "proxy", "path": "/"}`,
 			`{"name": "gone", "cluster": "gone", "path": "/"` + any, `{"name": "held", "cluster": "app", "path": "/held"` + any,
 			`{"name": "full", "cluster": "full", "path": "/"` + any, `{"name": "empty", "cluster": "empty", "path": "/"` + any,
-			`{"name": "none", "cluster": "none", "path": "/"` + any,
+			`{"name": "none", "cluster": "none", "path": "/"` + any, `{"name": "crash", "cluster": "crash", "path": "/"` + any,
+			`{"name": "within", "cluster": "crash", "path": "/within"` + any,
 		} {
 			s["probes"] = append(s["probes"].([]interface{}), envoytest.Parse(p))
 		}
@@ -116,18 +134,34 @@ func TestWhatAProbeFound(t *testing.T) {
 	})
 	b := start(t, a, config, 2)
 	b.within(t, envoytest.Limit, 504, "FAILED")
-	for probe, line := range map[string]string{
-		"proxy": "status 504",
-		"gone":  "no response: ",
-		"held":  "timed out after 500ms, counts as 503",
-		"full":  `no healthy host, or an open circuit breaker, in cluster "full", counts as 503`,
-		"empty": `no healthy host, or an open circuit breaker, in cluster "empty", counts as 503`,
-		"none":  `there is no cluster "none", counts as 503`,
+	for probe, want := range map[string]struct{ line, output string }{
+		"proxy":  {"status 504", "status 504"},
+		"gone":   {"no response: ", "no connection"},
+		"held":   {"timed out after 500ms, counts as 503", "timeout"},
+		"full":   {`no healthy host, or an open circuit breaker, in cluster "full", counts as 503`, "no host"},
+		"empty":  {`no healthy host, or an open circuit breaker, in cluster "empty", counts as 503`, "no host"},
+		"none":   {`there is no cluster "none", counts as 503`, "no cluster"},
+		"crash":  {"no response: ", "reset"},
+		"within": {"reset within the response, counts as 503", "reset"},
 	} {
 		envoytest.Eventually(t, envoytest.Limit, "probe "+probe, func() error {
-			return b.envoy.Log.Has(fmt.Sprintf("probe %q: unhealthy: %s", probe, line))
+			return errors.Join(b.envoy.Log.Has(fmt.Sprintf("probe %q: unhealthy: %s", probe, want.line)), b.probeShows(probe, want.output))
 		})
 	}
+	envoytest.Eventually(t, envoytest.Limit, "the endpoint", b.shows(503, "fail", "my-service: proxy (504) failing; 0 of 1 healthy, 1 needed"))
+	page := b.balancer.get(t, statusPath, "Accept: text/html").body
+	for _, cell := range []string{"<td>504<td>", "<td>timeout<td>", "<td>no connection<td>", "<td>no host<td>", "<td>no cluster<td>", "<td>reset<td>"} {
+		if !strings.Contains(page, cell) || strings.Contains(page, "<td>503") {
+			t.Errorf("the page lacks %s, or shows a 503 that no one sent: %s", cell, page)
+		}
+	}
+
+	hangs.Store(true) // checks change from 504 to 503, and so does everything that says why
+	b.within(t, envoytest.Limit, 503, "FAILED")
+	envoytest.Eventually(t, envoytest.Limit, "the endpoint", b.shows(503, "fail", "my-service: proxy (timeout) failing; 0 of 1 healthy, 1 needed"))
+	envoytest.Eventually(t, envoytest.Limit, "the log says it", func() error {
+		return errors.Join(b.envoy.Log.Has(`probe "proxy": still unhealthy: timed out after 500ms, counts as 503`), b.probeShows("proxy", "timeout"))
+	})
 }
 
 // TestTwoEndpointsOfOneState: plugins that ask the same share a leader, and each tells of its own endpoints, whoever leads.

@@ -18,6 +18,7 @@ type statusDocument struct {
 	Checks                    map[string][]struct {
 		Status, Output string
 		ObservedValue  any
+		Outcome        string
 		HTTPStatus     int
 		Maintenance    *struct{ Key, Value, Reason string }
 	}
@@ -39,6 +40,23 @@ func (b *bench) shows(httpStatus int, status, output string) func() error {
 		}
 		return nil
 	}
+}
+
+// probeShows reports an error unless the status endpoint says this of a failing probe, and a status only if one came.
+func (b *bench) probeShows(probe, output string) error {
+	a, err := b.balancer.request("GET", statusPath, "")
+	if err != nil {
+		return err
+	}
+	var d statusDocument
+	if err := json.Unmarshal([]byte(a.body), &d); err != nil {
+		return err
+	}
+	c := d.Checks[probe+":responseTime"]
+	if len(c) != 1 || c[0].Output != output || (c[0].HTTPStatus != 0) != (c[0].Outcome == "response") {
+		return fmt.Errorf("probe %s is shown as %+v, not %q", probe, c, output)
+	}
+	return nil
 }
 
 // testStatus looks at the state through each of its causes.

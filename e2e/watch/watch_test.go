@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"image"
 	_ "image/png"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -81,6 +84,7 @@ func TestWatching(t *testing.T) {
 	t.Run("alerts", func(t *testing.T) { testAlerts(t, d, p) })
 	t.Run("dashboard", func(t *testing.T) { testDashboard(t, p) })
 	t.Run("page", func(t *testing.T) { testPage(t, d) })
+	t.Run("narrow page", func(t *testing.T) { testNarrowPage(t, d) })
 }
 
 // noHelp is what promtool says of each metric of Envoy, the filter's included: Envoy writes no help text.
@@ -243,30 +247,74 @@ func testPage(t *testing.T, d *demo) {
 		}
 		return err
 	})
-	args := []string{"--headless", "--disable-gpu", "--user-data-dir=" + t.TempDir(), "--enable-logging=stderr", "--dump-dom"}
-	if os.Getuid() == 0 {
-		args = append(args, "--no-sandbox") // which Chromium refuses to set up for root
-	}
-	cmd := exec.Command(find(t, "chromium", "chromium"), append(args, url)...)
-	var log strings.Builder
-	cmd.Stderr = &log
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, &log)
-	}
-	dom := string(out)
-	for _, part := range []string{"<b>Failing</b>", "&lt;b&gt;bold&lt;/b&gt; &amp; &lt;script&gt;", "<h3>my-service</h3>", "<title>fail · healthgate-1</title>"} {
+	dom, log := browse(t, url)
+	for _, part := range []string{"<b>Out of rotation</b>", "&lt;b&gt;bold&lt;/b&gt; &amp; &lt;script&gt;", "<h3>my-service</h3>", "<title>Out of rotation · healthgate-1</title>"} {
 		if !strings.Contains(dom, part) {
 			t.Errorf("the browser's page lacks %s:\n%s", part, dom)
 		}
 	}
 	// What the browser refuses (a resource that the Content-Security-Policy forbids) and what goes wrong it says here.
-	for line := range strings.Lines(log.String()) {
+	for line := range strings.Lines(log) {
 		if strings.Contains(line, "CONSOLE") {
 			t.Errorf("the browser says: %s", line)
 		}
 	}
 	d.setRuntime("healthgate.maintenance", "", "healthgate.maintenance.reason", "")
+}
+
+// browse returns what Chromium makes of a page, and what it logs.
+func browse(t *testing.T, url string) (dom, log string) {
+	t.Helper()
+	args := []string{"--headless", "--disable-gpu", "--user-data-dir=" + t.TempDir(), "--enable-logging=stderr", "--dump-dom"}
+	if os.Getuid() == 0 {
+		args = append(args, "--no-sandbox") // which Chromium refuses to set up for root
+	}
+	cmd := exec.Command(find(t, "chromium", "chromium"), append(args, url)...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, &stderr)
+	}
+	return string(out), stderr.String()
+}
+
+// measure is a page that shows another one in a frame, and says what of it lies outside the frame or is scrolled away.
+const measure = `<!doctype html><iframe src="/page" style="width:%dpx;height:3000px;border:0"></iframe><pre></pre><script>
+onload = () => {
+	const page = document.querySelector("iframe").contentDocument, said = ["measured " + page.querySelectorAll("tbody tr").length + " rows"]
+	for (const e of page.body.querySelectorAll("*")) {
+		const box = e.getBoundingClientRect()
+		if (box.right > page.documentElement.clientWidth || e.clientWidth && e.scrollWidth > e.clientWidth)
+			said.push("cut: " + e.tagName + " " + e.innerText)
+	}
+	document.querySelector("pre").textContent = said.join("\n") + "\nend"
+}</script>`
+
+// testNarrowPage looks at the page on a telephone, and on a screen that just holds the tables: nothing is cut.
+func testNarrowPage(t *testing.T, d *demo) {
+	d.post(d.nodes + "inbound?status=500")
+	defer d.post(d.nodes + "inbound")
+	var page string
+	envoytest.Eventually(t, envoytest.Limit, "the failure shows", func() error {
+		status, body, err := d.do("GET", d.envoy+"/healthgate/status", "Accept", "text/html")
+		if page = body; err == nil && !strings.Contains(body, "<td>500<td>") {
+			err = fmt.Errorf("%d %s", status, body)
+		}
+		return err
+	})
+	for _, width := range []int{320, 400, 768, 770, 1000} {
+		mux := http.NewServeMux() // without the page's Content-Security-Policy, which allows no frame and no script
+		mux.HandleFunc("/page", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, page) })
+		mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintf(w, measure, width) })
+		server := httptest.NewServer(mux)
+		dom, _ := browse(t, server.URL)
+		server.Close()
+		_, said, _ := strings.Cut(dom, "<pre>")
+		if said, _, ended := strings.Cut(said, "end</pre>"); !ended || said != "measured 6 rows\n" {
+			t.Errorf("%d pixels wide: %s", width, said)
+		}
+	}
 }
 
 // TestScreenshot takes the pictures of the documentation.
@@ -287,11 +335,11 @@ func TestScreenshot(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		// The page's background, and the band that says how things are: red.
+		// The page's background, and the band that says how things are: amber.
 		if r, _, _, _ := picture.At(3, 3).RGBA(); (r < 0x8000) != dark {
 			t.Errorf("%s: the background is %v", name, picture.At(3, 3))
 		}
-		if r, g, b, _ := picture.At(500, 40).RGBA(); r < 2*g || r < 2*b {
+		if r, g, b, _ := picture.At(500, 40).RGBA(); r < g || 2*g < r || g < 2*b {
 			t.Errorf("%s: the header is %v", name, picture.At(500, 40))
 		}
 	}

@@ -73,7 +73,8 @@ func (m *Monitor) Answered(c Callout, number uint32, r Response) {
 	case r.Local && r.Status == 504:
 		m.failed(c, snapshot.TimedOut, "timed out after "+duration.Text(m.flights[c].timeout))
 	case r.Local:
-		m.failed(c, snapshot.Unreachable, unreachable(string(r.Body())))
+		outcome, why := unreachable(string(r.Body()))
+		m.failed(c, outcome, why)
 	case m.isRuntime(c):
 		m.runtimeAnswered(c, r)
 	case m.isProbe(c):
@@ -83,12 +84,18 @@ func (m *Monitor) Answered(c Callout, number uint32, r Response) {
 	}
 }
 
-// unreachable picks the reason out of the text that Envoy writes in an upstream's place.
-func unreachable(text string) string {
-	if _, reason, ok := strings.Cut(text, "reset reason: "); ok {
-		return "no response: " + reason
+// unreachable picks the reason out of the text that Envoy writes in an upstream's place: StreamResetReason in
+// Http::Utility::resetReasonToString.
+func unreachable(text string) (outcome snapshot.Outcome, why string) {
+	_, reason, ok := strings.Cut(text, "reset reason: ")
+	if !ok {
+		return snapshot.Unreachable, "no response"
 	}
-	return "no response"
+	outcome = snapshot.CutOff
+	if strings.Contains(reason, "connection failure") || strings.Contains(reason, "connection timeout") {
+		outcome = snapshot.NoConnection
+	}
+	return outcome, "no response: " + reason
 }
 
 // Failed takes the news that a callout was reset, could not be sent, or was never answered.
@@ -97,7 +104,7 @@ func (m *Monitor) Failed(c Callout, number uint32, outcome snapshot.Outcome) {
 		return
 	}
 	why := [...]string{
-		snapshot.CutOff: "no response", snapshot.Refused: "Envoy refused to send it", snapshot.Unanswered: "was never answered",
+		snapshot.CutOff: "reset within the response", snapshot.Refused: "Envoy refused to send it", snapshot.Unanswered: "was never answered",
 		snapshot.NoCluster: "there is no cluster ", snapshot.NoHost: "no healthy host, or an open circuit breaker, in cluster ",
 	}[outcome]
 	if outcome == snapshot.NoCluster || outcome == snapshot.NoHost {
@@ -134,7 +141,7 @@ func (m *Monitor) found(c Callout, f *snapshot.Finding) {
 func (m *Monitor) probed(i int, outcome snapshot.Outcome, status uint32, what string) {
 	c, p := &m.config.Probes[i], &m.Record.Probes[i]
 	success := outcome == snapshot.Answered && c.Expects(status)
-	before := *p
+	streak := p.Streak
 	flip := !verdict.ProbeKnown(c, p, m.clock.Monotonic())
 	m.found(Callout(i), &p.Finding)
 	if !flip && success != p.Healthy {
@@ -150,19 +157,26 @@ func (m *Monitor) probed(i int, outcome snapshot.Outcome, status uint32, what st
 	if flip {
 		p.Healthy, p.Streak, p.ChangedAt = success, 0, p.At
 	}
-	if success == p.Healthy {
-		p.Outcome, p.Status = outcome, status // a success on the way up must not replace the status of the failure
+	if success == p.Healthy && (p.Outcome != outcome || p.Status != status) {
+		// A success on the way up must not replace the status of the failure.
+		p.Outcome, p.Status, m.changed = outcome, status, true
 	}
-	if flip {
-		m.logProbe(c.Name, success, what)
+	told := &m.flights[i].told
+	news := !flip && !success && !p.Healthy && (told.Outcome != outcome || told.Status != status) && p.At-told.At >= int64(tellAgain)
+	if flip || news {
+		m.logProbe(c.Name, success, news, what)
+		*told = p.Finding
 	}
-	if flip || before.Outcome != p.Outcome || before.Status != p.Status || before.Streak != p.Streak {
+	if flip || p.Streak != streak {
 		m.changed = true
 	}
 }
 
-func (m *Monitor) logProbe(name string, healthy bool, what string) {
+func (m *Monitor) logProbe(name string, healthy, still bool, what string) {
 	line := "probe " + strconv.Quote(name) + ": "
+	if still {
+		line += "still "
+	}
 	if healthy {
 		m.sink.Info(line + "healthy: " + what)
 	} else {

@@ -16,6 +16,10 @@ const Heartbeat = 500 * duration.Millisecond
 // grace is how much longer than its timeout a callout may stay unanswered before it counts as lost.
 const grace = duration.Second
 
+// tellAgain is how long a log line of an unhealthy probe stands before another status, or none, is worth the next: an
+// application that fails in turns must not fill the log.
+const tellAgain = 10 * duration.Second
+
 // Sink takes what the monitor has to say.
 type Sink interface {
 	Info(text string)
@@ -43,7 +47,8 @@ type flight struct {
 	due, began        int64
 	number            uint32 // counts the callouts, so that a late answer is not taken for the current one's
 	flying            bool
-	failing           bool // a poll that could not be read, and this was said
+	failing           bool             // a poll that could not be read, and this was said
+	told              snapshot.Finding // what of a probe was said last
 }
 
 // rest puts the next one off after one that took so long.
@@ -62,6 +67,7 @@ func New(c *config.Config, record *snapshot.Record, clock verdict.Clock, sink Si
 	for i := range c.Probes {
 		p, f := &c.Probes[i], &record.Probes[i]
 		m.takeOver(&f.Finding, p.Interval, p.Timeout, verdict.ProbeKnown(p, f, now))
+		m.flights[i].told = f.Finding
 	}
 	if a := c.Admin; a != nil {
 		m.takeOver(&record.Runtime, a.Interval, a.Timeout, record.Runtime.At != 0)

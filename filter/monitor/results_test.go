@@ -24,7 +24,7 @@ func TestNoResponseIsNoSuccess(t *testing.T) {
 	}{
 		{"an expected 503", func(r *rig, n uint32) { r.Answered(0, n, upstream(503, "")) }, true, "healthy: status 503"},
 		{"an expected 504", func(r *rig, n uint32) { r.Answered(0, n, upstream(504, "")) }, true, "healthy: status 504"},
-		{"reset", func(r *rig, n uint32) { r.Failed(0, n, snapshot.CutOff) }, false, "unhealthy: no response, counts as 503"},
+		{"reset", func(r *rig, n uint32) { r.Failed(0, n, snapshot.CutOff) }, false, "unhealthy: reset within the response, counts as 503"},
 		{"no connection", func(r *rig, n uint32) { r.Answered(0, n, local(503, "")) }, false, "unhealthy: no response, counts as 503"},
 		{"no cluster", func(r *rig, n uint32) { r.Failed(0, n, snapshot.NoCluster) }, false, `unhealthy: there is no cluster "app", counts as 503`},
 		{"no host", func(r *rig, n uint32) { r.Failed(0, n, snapshot.NoHost) }, false,
@@ -62,6 +62,51 @@ func TestLostCallout(t *testing.T) {
 	}
 	r.Answered(0, begun[0].Number, upstream(200, ""))
 	r.said(t, "the next one", `probe "p": unhealthy: was never answered, counts as 503`, `probe "p": healthy: status 200`)
+}
+
+// What an unhealthy probe finds is told when it changes, and at most once in ten seconds; the last change is always told.
+func TestAnotherFailureIsTold(t *testing.T) {
+	t.Parallel()
+	c := probes()
+	c.Probes[0].UnhealthyThreshold = 1
+	r := newRig(c, nil)
+	for i, step := range []struct {
+		seconds int64
+		result  func(number uint32)
+		line    string
+	}{
+		{0, func(n uint32) { r.Answered(0, n, upstream(500, "")) }, "unhealthy: status 500"},
+		{9, func(n uint32) { r.Answered(0, n, local(504, "")) }, ""},
+		{1, func(n uint32) { r.Answered(0, n, local(504, "")) }, "still unhealthy: timed out after 500ms, counts as 503"},
+		{60, func(n uint32) { r.Answered(0, n, local(504, "")) }, ""},
+		{1, func(n uint32) { r.Answered(0, n, upstream(503, "")) }, "still unhealthy: status 503"},
+		{9, func(n uint32) { r.Failed(0, n, snapshot.CutOff) }, ""},
+		{1, func(n uint32) { r.Answered(0, n, upstream(503, "")) }, ""}, // as was told
+		{1, func(n uint32) { r.Failed(0, n, snapshot.NoHost) }, `still unhealthy: no healthy host, or an open circuit breaker, in cluster "", counts as 503`},
+		{1, func(n uint32) { r.Answered(0, n, upstream(200, "")) }, "healthy: status 200"},
+		{1, func(n uint32) { r.Answered(0, n, upstream(204, "")) }, "unhealthy: status 204"},
+	} {
+		r.now += step.seconds * int64(duration.Second)
+		if i > 0 {
+			r.Record.Probes[0].At = r.now - int64(duration.Second) // it was asked meanwhile
+		}
+		step.result(r.Due()[0].Number)
+		var want []string
+		if step.line != "" {
+			want = []string{`probe "p": ` + step.line}
+		}
+		r.said(t, fmt.Sprint("step ", i), want...)
+	}
+	// A new leader knows what the last one told.
+	r.now += int64(duration.Second)
+	next := newRig(c, r.Record)
+	for _, status := range []uint32{204, 501} {
+		next.now = r.now + int64(duration.Minute)
+		next.Record.Probes[0].At = next.now - int64(duration.Second)
+		next.Answered(0, next.Due()[0].Number, upstream(status, ""))
+		r.now = next.now
+	}
+	next.said(t, "the next leader", `probe "p": still unhealthy: status 501`)
 }
 
 // The first result decides; after it, as many in a row as the threshold says.

@@ -49,7 +49,7 @@ func TestRuntimeUnreadable(t *testing.T) {
 		{"not quite success", "status 204", func(r *rig) { r.answer(t, runtimeCallout, 204, document()) }},
 		{"no JSON", "not the JSON of /runtime?format=json", func(r *rig) { r.answer(t, runtimeCallout, 200, "<html>") }},
 		{"nothing", "not the JSON of /runtime?format=json", func(r *rig) { r.answer(t, runtimeCallout, 200, "") }},
-		{"reset", "no response", func(r *rig) {
+		{"reset", "reset within the response", func(r *rig) {
 			r.now += int64(duration.Second)
 			r.due()
 			r.Failed(runtimeCallout, r.flying[runtimeCallout], snapshot.CutOff)
@@ -130,7 +130,7 @@ func TestReady(t *testing.T) {
 	r.now += int64(duration.Second)
 	r.due()
 	r.Failed(readyCallout, r.flying[readyCallout], snapshot.CutOff)
-	r.said(t, "cut off", cannot+"no response")
+	r.said(t, "cut off", cannot+"reset within the response")
 	if r.bad != 12 || !r.Record.Draining {
 		t.Errorf("cut off: %d failed, draining %v", r.bad, r.Record.Draining)
 	}

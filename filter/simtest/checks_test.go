@@ -228,6 +228,26 @@ func TestReplyHeaders(t *testing.T) {
 	}
 }
 
+// TestFailsInAnotherWay: what a check gets changes, and whatever says why changes with it.
+func TestFailsInAnotherWay(t *testing.T) {
+	t.Parallel()
+	s := newReady(t, withStatus, hostsim.Workers(2))
+	s.set("/outbound/isalive", 500)
+	s.Advance(12 * time.Second)
+	s.want(check, 500, "FAILED", "healthgate_unhealthy")
+	s.wantStatus(503, "fail", "my-service: outbound (500) failing; 2 of 3 healthy, 3 needed")
+	s.FaultAllCallouts("app", &hostsim.CalloutFault{Kind: hostsim.CalloutNever})
+	s.Advance(2 * time.Second)
+	s.want(check, 503, "FAILED", "healthgate_unhealthy")
+	d := s.wantStatus(503, "fail", "my-service: inbound (timeout), outbound (timeout), stats (timeout) failing; 0 of 3 healthy, 3 needed")
+	if c := d.Checks["outbound:responseTime"][0]; c.Outcome != "timeout" || c.HTTPStatus != 0 || c.Output != "timeout" {
+		t.Errorf("%+v", c)
+	}
+	if n := strings.Count(s.LogText(), `probe "outbound": still unhealthy: timed out after 500ms, counts as 503`); n != 1 {
+		t.Errorf("logged %d times:\n%s", n, s.LogText())
+	}
+}
+
 func TestProbes(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -245,7 +265,7 @@ func TestProbes(t *testing.T) {
 			log: `no response: remote connection failure, counts as 503`},
 		{name: "failed at once", fault: &hostsim.CalloutFault{Kind: hostsim.CalloutInlineFailure}, want: 503,
 			log: `no healthy host, or an open circuit breaker, in cluster "app", counts as 503`},
-		{name: "reset", fault: &hostsim.CalloutFault{Kind: hostsim.CalloutReset}, want: 503, log: `no response, counts as 503`},
+		{name: "reset", fault: &hostsim.CalloutFault{Kind: hostsim.CalloutReset}, want: 503, log: `reset within the response, counts as 503`},
 		{name: "hanging", fault: &hostsim.CalloutFault{Kind: hostsim.CalloutNever}, want: 503,
 			log: `timed out after 500ms, counts as 503`},
 		{name: "never answered, not even by Envoy", fault: &hostsim.CalloutFault{Kind: hostsim.CalloutLost}, want: 503,

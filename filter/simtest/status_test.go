@@ -29,10 +29,10 @@ func (s *sim) look(worker int, headers ...[2]string) *hostsim.Reply {
 type statusPage struct {
 	Status, ServiceID, Output string
 	Checks                    map[string][]struct {
-		Status, Since, Output string
-		ObservedValue         any
-		HTTPStatus            int
-		Maintenance           *struct{ Key, Value, Reason string }
+		Status, Since, Output, Outcome string
+		ObservedValue                  any
+		HTTPStatus                     int
+		Maintenance                    *struct{ Key, Value, Reason string }
 	}
 }
 

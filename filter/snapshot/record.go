@@ -31,15 +31,16 @@ type Outcome uint8
 
 // The outcomes.
 const (
-	NoOutcome   Outcome = iota // none has ended yet
-	Answered                   // a response, with Status
-	TimedOut                   // Envoy gave up at the timeout
-	Unreachable                // Envoy answered itself: no connection, or reset before the response
-	CutOff                     // reset within the response
-	NoCluster                  // Envoy has no cluster of this name
-	NoHost                     // nothing was sent: no healthy host, or an open circuit breaker
-	Refused                    // nothing was sent, for another reason
-	Unanswered                 // Envoy never said anything
+	NoOutcome    Outcome = iota // none has ended yet
+	Answered                    // a response, with Status
+	TimedOut                    // Envoy gave up at the timeout
+	Unreachable                 // Envoy answered itself, and did not say why
+	CutOff                      // reset before or within the response
+	NoCluster                   // Envoy has no cluster of this name
+	NoHost                      // nothing was sent: no healthy host, or an open circuit breaker
+	Refused                     // nothing was sent, for another reason
+	Unanswered                  // Envoy never said anything
+	NoConnection                // none could be made
 )
 
 // Finding is what one kind of request last found. Only another result makes it younger.

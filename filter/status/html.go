@@ -10,12 +10,13 @@ func (d *Document) HTML() []byte {
 	h := htmlWriter{now: d.Time}
 	h.raw(`<!doctype html><html lang="en"><head><meta charset="utf-8">` +
 		`<meta name="viewport" content="width=device-width,initial-scale=1"><meta http-equiv="refresh" content="5"><title>`)
-	h.text(d.Level.String() + " · " + d.Node)
-	h.raw(`</title><style>` + style + `</style></head><body><main><header class="` + d.Level.String() + `"><h1><b>` +
-		[...]string{"Healthy", "Needs a look", "Failing"}[d.Level] + `</b> `)
+	heading := [...]string{"Healthy", "Needs a look", "Out of rotation", "Failing"}[d.Level]
+	h.text(heading + " · " + d.Node)
+	h.raw(`</title><style>` + style + `</style><main><header class="` + class(d.Level) + `"><h1><b>` + heading + `</b> `)
 	h.text(d.Node)
 	h.raw(`</h1>`)
 	h.paragraph(d.Output)
+	h.paragraph(d.Note)
 	h.raw(`</header>`)
 	if len(d.Endpoints) > 0 {
 		h.raw(`<h2>Health checks</h2><div class="cards">`)
@@ -25,31 +26,35 @@ func (d *Document) HTML() []byte {
 		h.raw(`</div>`)
 	}
 	if len(d.Probes) > 0 {
-		h.raw(`<h2>Probes</h2><div class="wide"><table><thead><tr><th>Probe<th>State<th>For<th>Last status<th>Latency<th>Last asked</tr></thead><tbody>`)
+		h.raw(`<h2>Probes</h2><div class="wide"><table><thead><tr><th>Probe<th>State<th>For<th>Answer<th>Latency<th>Last asked<tbody>`)
 		for i := range d.Probes {
 			h.probe(&d.Probes[i])
 		}
-		h.raw(`</tbody></table></div>`)
+		h.raw(`</table></div>`)
 	}
 	if len(d.System) > 0 {
 		h.raw(`<h2>Envoy</h2><div class="wide"><table><tbody>`)
 		for i := range d.System {
 			h.system(&d.System[i])
 		}
-		h.raw(`</tbody></table></div>`)
+		h.raw(`</table></div>`)
 	}
-	h.raw(`<footer>`)
-	for _, note := range d.Notes {
-		h.paragraph("Note: " + note + ".")
-	}
-	h.raw(`<p>As of `)
+	h.raw(`<footer><p>As of `)
 	h.time(d.Time, timestamp(d.Time))
-	h.raw(`, reloaded every 5 seconds. Answered by healthgate.</p></footer></main></body></html>` + "\n")
+	h.raw(`, reloaded every 5 seconds. Answered by healthgate.</p></footer></main>` + "\n")
 	return h.b
 }
 
+// class is the CSS class of a level: what an operator wanted is no outage.
+func class(l Level) string {
+	if l == Planned {
+		l = Warn
+	}
+	return l.String()
+}
+
 func (h *htmlWriter) endpoint(c *Check) {
-	h.raw(`<section class="` + c.Level.String() + `"><h3>`)
+	h.raw(`<section class="` + class(c.Level) + `"><h3>`)
 	h.text(c.Component)
 	h.raw(`</h3><p class="state">`)
 	h.text(c.Value[1 : len(c.Value)-1])
@@ -103,6 +108,8 @@ func (h *htmlWriter) probe(c *Check) {
 	h.raw(`<td>`)
 	if c.HTTPStatus != 0 {
 		h.raw(strconv.Itoa(int(c.HTTPStatus)))
+	} else {
+		h.raw(c.Outcome)
 	}
 	h.raw(`<td>`)
 	if c.Value != "" {
@@ -110,12 +117,11 @@ func (h *htmlWriter) probe(c *Check) {
 	}
 	h.raw(`<td>`)
 	h.ago(c.Time)
-	h.raw(`</tr>`)
 }
 
 // system writes a line for each of what docs/status.md calls the system's checks.
 func (h *htmlWriter) system(c *Check) {
-	h.raw(`<tr class="` + c.Level.String() + `"><th scope="row">`)
+	h.raw(`<tr class="` + class(c.Level) + `"><th scope="row">`)
 	switch c.Component {
 	case "envoy":
 		h.raw(`Draining`)
@@ -133,7 +139,6 @@ func (h *htmlWriter) system(c *Check) {
 	default:
 		h.ago(c.Time)
 	}
-	h.raw(`</tr>`)
 }
 
 // htmlWriter writes text with HTML's own characters escaped.
@@ -193,11 +198,13 @@ const style = `:root{color-scheme:light dark;--bg:#f5f6f8;--card:#fff;--fg:#1c21
 	`.pass{--c:var(--pass);--b:#1a7f37;--s:"✓"}.warn{--c:var(--warn);--b:#8a5a00;--s:"!"}.fail{--c:var(--fail);--b:#b81f2b;--s:"✕"}` +
 	`*{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--fg);font:16px/1.5 system-ui,sans-serif}` +
 	`main{max-width:60rem;margin:auto;padding:1.5rem 1rem}p{margin:.3rem 0}` +
-	`header,section,.wide{background:var(--card);border:1px solid var(--line);border-radius:.6rem;padding:1rem 1.2rem}header,section{overflow-wrap:anywhere}` +
-	`header{background:var(--b);border-color:var(--b);color:#fff}h1{margin:0;font-size:1.6rem;font-weight:400}h1:before{content:var(--s);margin-right:.6rem;font-weight:700}h1 b{margin-right:.5rem}` +
+	`header,section,.wide{background:var(--card);border:1px solid var(--line);border-radius:.6rem;padding:1rem 1.2rem;overflow-wrap:anywhere}` +
+	`header{background:var(--b);border-color:var(--b);color:#fff}h1{margin:0;font-size:1.6rem;font-weight:400}h1:before,.state:before{content:var(--s);margin-right:.5rem;font-weight:700}` +
 	`h2{margin:1.6rem 0 .6rem;font-size:1rem;color:var(--dim);font-weight:600}` +
 	`.cards{display:grid;gap:.8rem;grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr))}section{border-top:.3rem solid var(--c)}` +
-	`h3{margin:0;font-size:1.15rem}.state{color:var(--c);font-weight:600}.state:before{content:var(--s);margin-right:.5rem}.state span,.dim,footer{color:var(--dim);font-weight:400}.state span{margin-left:.4rem;white-space:nowrap}.dim{font:.9rem/1.5 ui-monospace,monospace}` +
-	`dl{display:grid;grid-template-columns:auto 1fr;gap:.1rem .8rem;margin:.6rem 0 0}dt{color:var(--dim);white-space:nowrap}dd{margin:0}` +
-	`.wide{overflow-x:auto;padding:.3rem 1.2rem}table{width:100%;border-collapse:collapse}th,td{padding:.5rem 1rem .5rem 0;text-align:left;white-space:nowrap}td.state{white-space:normal}tbody>tr>*{border-top:1px solid var(--line)}table>tbody:first-child>tr:first-child>*{border:0}thead th{color:var(--dim);font-weight:400;font-size:.9rem}tbody th{font-weight:600;width:30%}` +
-	`footer{margin-top:1.5rem;font-size:.9rem}`
+	`h3{margin:0;font-size:1.15rem}.state{color:var(--c);font-weight:600}.state span,.dim,footer,dt,thead th,td+td:before{color:var(--dim);font-weight:400}.dim{font:.9rem/1.5 monospace}` +
+	`dl{display:grid;grid-template-columns:auto 1fr;gap:.1rem .8rem;margin:.6rem 0 0}dt{white-space:nowrap}dd{margin:0}` +
+	`.wide{overflow-x:auto;padding:.3rem 1.2rem}table{width:100%;border-collapse:collapse}th,td{padding:.5rem 1rem .5rem 0;text-align:left;white-space:nowrap}td.state{white-space:normal}tr+tr{border-top:1px solid var(--line)}thead{font-size:.9rem;border-bottom:1px solid var(--line)}tbody th{font-weight:600;width:30%}` +
+	`footer{margin-top:1.5rem;font-size:.9rem}` +
+	`@media(max-width:48rem){table,tbody,tr,tbody th,td{display:block;width:auto;padding:0;white-space:normal}thead,td:empty{display:none}tr{padding:.5rem 0}` +
+	`td:nth-child(3):before{content:"For "}td:nth-child(4):before{content:"Answer "}td:nth-child(5):before{content:"Latency "}td:nth-child(6):before{content:"Last asked "}}`

@@ -16,8 +16,8 @@ func (d *Document) JSON() []byte {
 	if d.Output != "" {
 		b.field("output").text(d.Output)
 	}
-	if len(d.Notes) > 0 {
-		b.field("notes").texts(d.Notes)
+	if d.Note != "" {
+		b.field("notes").texts([]string{d.Note})
 	}
 	b.field("checks").open('{')
 	for _, checks := range [...]struct {
@@ -51,6 +51,9 @@ func (b *jsonWriter) check(c *Check, componentType string) {
 	b.optionalTime("since", c.Since)
 	if c.HTTPStatus != 0 {
 		b.field("httpStatus").raw(strconv.Itoa(int(c.HTTPStatus)))
+	}
+	if c.Outcome != "" {
+		b.field("outcome").text(c.Outcome)
 	}
 	if len(c.Paths) > 0 {
 		b.field("affectedEndpoints").texts(c.Paths)

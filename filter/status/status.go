@@ -22,19 +22,20 @@ type Level uint8
 const (
 	Pass Level = iota
 	Warn
+	Planned // for programs the same as Fail, for people not: an operator wanted it so
 	Fail
 )
 
 // String is the level's name in the document.
-func (l Level) String() string { return [...]string{"pass", "warn", "fail"}[l] }
+func (l Level) String() string { return [...]string{"pass", "warn", "fail", "fail"}[l] }
 
 // Document is the state of one configuration. All times are Unix nanoseconds, 0 for not known.
 type Document struct {
 	Level     Level
-	Node      string // Envoy's node id
-	Time      int64  // when the document was made
-	Output    string // which checks are why Level is not Pass
-	Notes     []string
+	Node      string  // Envoy's node id
+	Time      int64   // when the document was made
+	Output    string  // which checks are why Level is not Pass
+	Note      string  // what the document can't know
 	Endpoints []Check // one for each endpoint of kind health_check
 	Probes    []Check // one for each probe
 	System    []Check // draining, runtime and the shared record
@@ -49,6 +50,7 @@ type Check struct {
 	Time                   int64  // when Value was recorded
 	Since                  int64  // since when a probe has been as it is
 	HTTPStatus             uint32 // what a health check gets, or what a probe got last; 0 when there is none
+	Outcome                string // what a probe got last, in the words of docs/status.md
 	Paths                  []string
 	Output                 string       // why Level is not Pass
 	Maintenance            *Maintenance // nil unless a runtime key puts the endpoint under maintenance
@@ -62,11 +64,13 @@ type Maintenance struct {
 
 // HTTPStatus is the status of the document's response: the draft demands 4xx or 5xx for fail, 2xx or 3xx for all else.
 func (d *Document) HTTPStatus() uint32 {
-	if d.Level == Fail {
+	if d.Level >= Planned {
 		return 503
 	}
 	return 200
 }
+
+const noteOnRoutes = "maintenance by route is decided for each check, and not known here"
 
 // describer has what a document is made from.
 type describer struct {
@@ -81,11 +85,12 @@ type describer struct {
 func Describe(c *config.Config, node config.Node, record *snapshot.Record, clock verdict.Clock) *Document {
 	d := describer{config: c, record: record, clock: clock, now: clock.Monotonic(), wall: clock.Wall()}
 	doc := &Document{Node: node.ID, Time: d.wall}
-	byRoute := false
 	for i := range c.Endpoints {
 		if e := &c.Endpoints[i]; e.Kind == config.KindHealthCheck {
 			doc.Endpoints = append(doc.Endpoints, d.endpoint(e))
-			byRoute = byRoute || e.Maintenance.RouteMetadata
+			if e.Maintenance.RouteMetadata {
+				doc.Note = noteOnRoutes
+			}
 		}
 	}
 	for i := range c.Probes {
@@ -100,9 +105,6 @@ func Describe(c *config.Config, node config.Node, record *snapshot.Record, clock
 	if c.Admin != nil || len(c.Probes) > 0 {
 		doc.System = append(doc.System, d.snapshot())
 	}
-	if byRoute {
-		doc.Notes = append(doc.Notes, "maintenance by route is decided for each check and does not show here")
-	}
 	doc.judge()
 	return doc
 }
@@ -113,7 +115,7 @@ func (d *Document) judge() {
 		d.Level = max(d.Level, d.Endpoints[i].Level)
 	}
 	lists := [][]Check{d.Endpoints}
-	if d.Level != Fail {
+	if d.Level < Planned {
 		// What is wrong here fails no health check: a probe that no endpoint needs, or one of several.
 		lists = append(lists, d.Probes, d.System)
 	}
@@ -152,19 +154,23 @@ func (d *describer) endpoint(e *config.Endpoint) Check {
 		Component: e.Name, Measurement: "verdict", Value: `"` + a.Kind.String() + `"`, Time: d.recordTime(),
 		HTTPStatus: a.Status, Paths: e.Paths,
 	}
+	c.Level = Planned
 	switch a.Kind {
 	case verdict.Maintenance:
 		c.Maintenance, c.Output = d.maintenance(e)
 	case verdict.Draining:
 		c.Output = "Envoy is draining"
 	case verdict.Unknown:
-		c.Output = d.unknown(e)
+		c.Level, c.Output = Fail, d.unknown(e)
 	case verdict.Unhealthy:
-		c.Output = d.unhealthy(e)
+		c.Level, c.Output = Fail, d.unhealthy(e)
 	default: // healthy
+		c.Level = Pass
+		if e.Maintenance.RouteMetadata {
+			c.Output = noteOnRoutes
+		}
 		return c
 	}
-	c.Level = Fail
 	if a.Status < 400 {
 		c.Level = Warn // something is wrong, and the configuration tells load balancers otherwise
 	}
@@ -211,7 +217,7 @@ func (d *describer) unhealthy(e *config.Endpoint) string {
 	var failing []string
 	for _, i := range e.Probes.Names {
 		if p := &d.record.Probes[i]; !p.Healthy {
-			failing = append(failing, d.config.Probes[i].Name+" ("+strconv.Itoa(int(p.Status))+")")
+			failing = append(failing, d.config.Probes[i].Name+" ("+found(&p.Finding, "")+")")
 		}
 	}
 	n := len(e.Probes.Names)
@@ -230,14 +236,17 @@ func (d *describer) probe(i int) Check {
 	}
 	p := &d.record.Probes[i]
 	c.Value, c.Unit = strconv.Itoa(int(p.TookMs)), "ms"
-	c.Time, c.Since, c.HTTPStatus = d.toWall(p.At), d.toWall(p.ChangedAt), p.Status
+	c.Time, c.Since, c.Outcome = d.toWall(p.At), d.toWall(p.ChangedAt), word(p.Outcome)
+	if p.Outcome == snapshot.Answered {
+		c.HTTPStatus = p.Status
+	}
 	switch {
 	case !d.probeKnown(i):
 		c.Output = "unknown: the last result is " + age(d.now-p.At) + " old"
 	case p.Healthy:
 		c.Level, c.Output = Pass, ""
 	default:
-		c.Level, c.Output = Fail, "status "+strconv.Itoa(int(p.Status))
+		c.Level, c.Output = Fail, found(&p.Finding, "status ")
 	}
 	return c
 }
@@ -245,7 +254,7 @@ func (d *describer) probe(i int) Check {
 func (d *describer) draining() Check {
 	c := Check{Component: "envoy", Measurement: "draining"}
 	if d.record != nil && d.record.Draining {
-		c.Level, c.Value, c.Output = Fail, "true", "Envoy is draining"
+		c.Level, c.Value, c.Output = Planned, "true", "Envoy is draining"
 		c.Time = d.toWall(d.record.Ready.At)
 		return c
 	}
@@ -266,13 +275,20 @@ func (d *describer) runtime() Check {
 // reading judges a reading of admin as verdict.Decide does, and returns it; nil if there is none.
 func (d *describer) reading(c *Check, of func(*snapshot.Record) *snapshot.Finding) *snapshot.Finding {
 	a := d.config.Admin
-	if d.record == nil || of(d.record).At == 0 {
-		c.Level, c.Output = Warn, "not read yet through cluster "+strconv.Quote(a.Cluster)
+	through := " through cluster " + strconv.Quote(a.Cluster)
+	f := &snapshot.Finding{}
+	if d.record != nil {
+		f = of(d.record)
+	}
+	if f.Outcome != snapshot.NoOutcome && f.Status != 200 { // a request came to this since it could be read
+		through += ": " + found(f, "status ")
+	}
+	if f.At == 0 {
+		c.Level, c.Output = Warn, "not read yet"+through
 		return nil
 	}
-	f := of(d.record)
 	if old := d.now - f.At; old > int64(a.MaxAgeAfter(f.Took())) {
-		c.Level, c.Output = Warn, "last read "+age(old)+" ago through cluster "+strconv.Quote(a.Cluster)
+		c.Level, c.Output = Warn, "last read "+age(old)+" ago"+through
 		if a.FailOnStale {
 			c.Level = Fail
 		} else {

@@ -61,6 +61,13 @@ func probe(status, took uint32, age, since time.Duration) snapshot.Probe {
 		Healthy: status == 200, ChangedAt: ago(since)}
 }
 
+// silent is the state of a probe that nothing answered.
+func silent(outcome snapshot.Outcome) snapshot.Probe {
+	p := probe(503, 500, 0, 0)
+	p.Outcome = outcome
+	return p
+}
+
 func (w *world) describe() *Document {
 	return Describe(w.config, config.Node{ID: "node-1"}, w.record, clock{})
 }
@@ -113,9 +120,9 @@ func TestWhole(t *testing.T) {
 		`"plain:verdict":[{"componentId":"plain","componentType":"component","status":"pass","observedValue":"healthy",` +
 		`"time":"2026-03-04T15:06:06Z","httpStatus":200,"affectedEndpoints":["/plain"]}],` +
 		`"a:responseTime":[{"componentId":"a","componentType":"component","status":"pass","observedValue":3,"observedUnit":"ms",` +
-		`"time":"2026-03-04T15:06:05Z","since":"2026-03-04T15:04:37Z","httpStatus":200}],` +
+		`"time":"2026-03-04T15:06:05Z","since":"2026-03-04T15:04:37Z","httpStatus":200,"outcome":"response"}],` +
 		`"b:responseTime":[{"componentId":"b","componentType":"component","status":"fail","observedValue":12,"observedUnit":"ms",` +
-		`"time":"2026-03-04T15:06:06Z","since":"2026-03-04T15:05:07Z","httpStatus":500,"output":"status 500"}],` +
+		`"time":"2026-03-04T15:06:06Z","since":"2026-03-04T15:05:07Z","httpStatus":500,"outcome":"response","output":"status 500"}],` +
 		`"envoy:draining":[{"componentId":"envoy","componentType":"system","status":"pass","observedValue":false,"time":"2026-03-04T15:06:06Z"}],` +
 		`"runtime:age":[{"componentId":"runtime","componentType":"system","status":"pass","observedValue":900,"observedUnit":"ms","time":"2026-03-04T15:06:06Z"}],` +
 		`"snapshot:age":[{"componentId":"snapshot","componentType":"system","status":"pass","observedValue":250,"observedUnit":"ms","time":"2026-03-04T15:06:06Z"}]}}` + "\n"
@@ -191,6 +198,17 @@ func TestStates(t *testing.T) {
 			w.record.Probes[1] = probe(404, 0, 0, 0)
 		}, status: "fail", output: "shop: a (503), b (404) failing; 0 of 2 healthy, 1 needed",
 			lines: map[string]string{"shop:verdict": `fail "unhealthy" a (503), b (404) failing; 0 of 2 healthy, 1 needed`}},
+		{name: "two that did not answer", change: func(w *world) {
+			w.record.Probes[0] = silent(snapshot.TimedOut)
+			w.record.Probes[1] = silent(snapshot.NoHost)
+		}, status: "fail", output: "shop: a (timeout), b (no host) failing; 0 of 2 healthy, 1 needed",
+			lines: map[string]string{"a:responseTime": "fail 500 timeout", "b:responseTime": "fail 500 no host"}},
+		{name: "runtime is refused", change: func(w *world) {
+			w.record.Runtime = snapshot.Finding{Outcome: snapshot.Answered, Status: 403}
+			w.record.Ready = snapshot.Finding{Outcome: snapshot.TimedOut, At: ago(old)}
+		}, status: "fail", output: `shop: not read yet through cluster "envoy_admin": status 403`, lines: map[string]string{
+			"runtime:age":    `warn null not read yet through cluster "envoy_admin": status 403`,
+			"envoy:draining": `warn false last read 14 s ago through cluster "envoy_admin": timeout; the last values are kept`}},
 		{name: "draining", change: func(w *world) { w.record.Draining = true }, status: "fail",
 			output: "shop: Envoy is draining; plain: Envoy is draining",
 			lines:  map[string]string{"envoy:draining": `fail true Envoy is draining`}},
@@ -237,12 +255,19 @@ func TestStates(t *testing.T) {
 func TestNoteOnRoutes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, strings.Replace(settings, `{"keys"`, `{"route_metadata": true, "keys"`, 1))
-	const note = "maintenance by route is decided for each check and does not show here"
+	const note = "maintenance by route is decided for each check, and not known here"
 	if p := read(t, w.describe().JSON()); len(p.Notes) != 1 || p.Notes[0] != note {
 		t.Errorf("notes %q", p.Notes)
 	}
-	if page := string(w.describe().HTML()); !strings.Contains(page, "<p>Note: "+note+".</p>") {
-		t.Errorf("not on the page:\n%s", page)
+	page := string(w.describe().HTML())
+	for _, part := range []string{
+		`<h1><b>Healthy</b> node-1</h1><p>` + note + `</p></header>`,
+		`<span>checks get 200</span></p><p class="dim">/hc<br>/hc2</p><p>` + note + `</p></section>`,
+		`<span>checks get 200</span></p><p class="dim">/plain</p></section>`,
+	} {
+		if !strings.Contains(page, part) {
+			t.Errorf("the page lacks %s:\n%s", part, page)
+		}
 	}
 }
 
@@ -254,15 +279,15 @@ func TestPage(t *testing.T) {
 	w.record.Probes[1] = probe(500, 12, time.Second, 2*time.Hour)
 	page := string(w.describe().HTML())
 	for _, part := range []string{
-		`<title>fail · node-1</title>`,
-		`<header class="fail"><h1><b>Failing</b> node-1</h1><p>shop: under maintenance by key &#34;m&#34;: new disk &amp; more</p></header>`,
-		`<section class="fail"><h3>shop</h3><p class="state">maintenance <span>checks get 503</span></p><p class="dim">/hc<br>/hc2</p>`,
+		`<title>Out of rotation · node-1</title>`,
+		`<header class="warn"><h1><b>Out of rotation</b> node-1</h1><p>shop: under maintenance by key &#34;m&#34;: new disk &amp; more</p></header>`,
+		`<section class="warn"><h3>shop</h3><p class="state">maintenance <span>checks get 503</span></p><p class="dim">/hc<br>/hc2</p>`,
 		`<dt>Reason<dd>new disk &amp; more<dt>Key<dd>m = 2026-03-04T16:36:07Z<dt>Ends<dd>in <time datetime="2026-03-04T16:36:07Z" title="2026-03-04T16:36:07Z">1 h 30 min</time>`,
 		`<section class="pass"><h3>plain</h3><p class="state">healthy <span>checks get 200</span></p>`,
 		`<tr class="pass"><th scope="row">a<td class="state">healthy<td><time datetime="2026-03-04T15:04:37Z" title="2026-03-04T15:04:37Z">1 min 30 s</time><td>200<td>3 ms<td>`,
 		`<tr class="fail"><th scope="row">b<td class="state">unhealthy<td><time datetime="2026-03-04T13:06:07Z" title="2026-03-04T13:06:07Z">2 h 0 min</time><td>500<td>12 ms<td>`,
-		`<tr class="pass"><th scope="row">Draining<td class="state">no</tr>`,
-		`>900 ms ago</time></tr>`, `>250 ms ago</time></tr>`,
+		`<tr class="pass"><th scope="row">Draining<td class="state">no<tr`,
+		`>900 ms ago</time><tr`, `>250 ms ago</time></table>`,
 		`As of <time datetime="2026-03-04T15:06:07Z"`,
 	} {
 		if !strings.Contains(page, part) {
@@ -276,10 +301,74 @@ func TestPage(t *testing.T) {
 	}
 	w.record = nil
 	page = string(w.describe().HTML())
-	for _, part := range []string{`<tr class="warn"><th scope="row">a<td class="state">no result yet<td><td><td><td></tr>`,
-		`<tr class="warn"><th scope="row">Shared record written<td class="state">there is no shared record yet</tr>`} {
+	for _, part := range []string{`<tr class="warn"><th scope="row">a<td class="state">no result yet<td><td><td><td><tr`,
+		`<tr class="warn"><th scope="row">Shared record written<td class="state">there is no shared record yet</table>`} {
 		if !strings.Contains(page, part) {
 			t.Errorf("the page without a record lacks %s", part)
+		}
+	}
+}
+
+// What an operator wanted is amber, and red is left for what is wrong; both are the same for a load balancer.
+func TestColors(t *testing.T) {
+	t.Parallel()
+	under := func(w *world) {
+		w.record.Keys[0] = snapshot.Key{Switch: maintenance.Switch{On: true}, Value: "true"}
+		w.record.Probes[0], w.record.Probes[1] = silent(snapshot.TimedOut), silent(snapshot.TimedOut)
+	}
+	for _, test := range []struct {
+		name, settings string
+		change         func(w *world)
+		title, class   string
+		status         uint32
+		classes        []string // of the health checks' cards
+	}{
+		{"well", settings, func(*world) {}, "Healthy", "pass", 200, []string{"pass", "pass"}},
+		{"a probe that no one needs", settings, func(w *world) { w.record.Probes[0] = silent(snapshot.CutOff) }, "Needs a look", "warn", 200,
+			[]string{"pass", "pass"}},
+		{"maintenance, and what it is for", settings, under, "Out of rotation", "warn", 503, []string{"warn", "pass"}},
+		{"draining", settings, func(w *world) { w.record.Draining = true }, "Out of rotation", "warn", 503, []string{"warn", "warn"}},
+		{"maintenance that is told as success", strings.Replace(settings, `{"keys"`, `{"status": 200, "keys"`, 1), under, "Needs a look",
+			"warn", 200, []string{"warn", "pass"}},
+		{"an outage", settings, func(w *world) { under(w); w.record.Keys[0] = snapshot.Key{} }, "Failing", "fail", 503, []string{"fail", "pass"}},
+		{"unknown beside maintenance", settings, func(w *world) { under(w); w.record.Ready.At = 0 }, "Failing", "fail", 503, []string{"warn", "fail"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, test.settings)
+			test.change(w)
+			doc := w.describe()
+			page := string(doc.HTML())
+			for _, part := range []string{"<title>" + test.title + " · node-1</title>", `<header class="` + test.class + `"><h1><b>` + test.title + "</b>",
+				`<section class="` + test.classes[0] + `"><h3>shop`, `<section class="` + test.classes[1] + `"><h3>plain`} {
+				if !strings.Contains(page, part) {
+					t.Errorf("the page lacks %s:\n%s", part, page)
+				}
+			}
+			if doc.HTTPStatus() != test.status {
+				t.Errorf("answered with %d", doc.HTTPStatus())
+			}
+		})
+	}
+}
+
+// Each outcome is said in every form, and no status that no one sent.
+func TestOutcomes(t *testing.T) {
+	t.Parallel()
+	for outcome, want := range map[snapshot.Outcome]string{
+		snapshot.TimedOut: "timeout", snapshot.Unreachable: "no response", snapshot.CutOff: "reset", snapshot.NoCluster: "no cluster",
+		snapshot.NoHost: "no host", snapshot.Refused: "refused", snapshot.Unanswered: "unanswered", snapshot.NoConnection: "no connection",
+		200: "no response", // of another plugin
+	} {
+		w := newWorld(t, settings)
+		w.record.Probes[1] = silent(outcome)
+		doc := w.describe()
+		c := read(t, doc.JSON()).Checks["b:responseTime"][0]
+		if c["outcome"] != want || c["output"] != want || c["httpStatus"] != nil {
+			t.Errorf("%s is shown as %v", want, c)
+		}
+		if page := string(doc.HTML()); !strings.Contains(page, "</time><td>"+want+"<td>500 ms<td>") || strings.Contains(page, "<td>503") {
+			t.Errorf("the page lacks %s:\n%s", want, page)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/healthgate/healthgate/filter/lean/duration"
 	"github.com/healthgate/healthgate/filter/lean/rfc3339"
+	"github.com/healthgate/healthgate/filter/snapshot"
 )
 
 // age writes a length of time in nanoseconds as people say it, in its two largest units.
@@ -27,6 +28,24 @@ func age(ns int64) string {
 
 // timestamp writes Unix nanoseconds as an RFC 3339 time in UTC.
 func timestamp(ns int64) string { return rfc3339.Format(ns / int64(duration.Second)) }
+
+// word is an outcome in the words of docs/status.md.
+func word(o snapshot.Outcome) string {
+	if int(o) >= len(words) {
+		o = snapshot.Unreachable // another plugin wrote it
+	}
+	return words[o]
+}
+
+var words = [...]string{"none", "response", "timeout", "no response", "reset", "no cluster", "no host", "refused", "unanswered", "no connection"}
+
+// found is what a request found: the status behind a prefix if something answered, else the outcome.
+func found(f *snapshot.Finding, prefix string) string {
+	if f.Outcome == snapshot.Answered {
+		return prefix + strconv.Itoa(int(f.Status))
+	}
+	return word(f.Outcome)
+}
 
 // appendEscaped appends s with some characters replaced: those that replace knows, and by U+FFFD what is not UTF-8. The
 // texts of runtime keys are cut at a number of bytes, so they may end within a character.

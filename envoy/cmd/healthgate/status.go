@@ -223,6 +223,8 @@ func probeRows(r *status.Report, now time.Time) [][]cell {
 		}
 		if p.Status != 0 {
 			last = strconv.Itoa(p.Status)
+		} else if p.Outcome != "" {
+			last = p.Outcome
 		}
 		if p.LatencyMS != nil {
 			latency = strconv.FormatInt(*p.LatencyMS, 10) + "ms"

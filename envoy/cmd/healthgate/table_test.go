@@ -33,6 +33,7 @@ func TestWriteReport(t *testing.T) {
 				{Name: "p", Healthy: &no, Since: at(-time.Hour), Status: 500, LatencyMS: &latency, LastAsked: at(0)},
 				{Name: "q", Healthy: &yes},
 				{Name: "r"},
+				{Name: "s", Healthy: &no, Outcome: "timeout"},
 			},
 		}, `a:1  n-1  zone z  LIVE  not draining  record 312ms old
   ENDPOINT   CHECKS GET       WHY
@@ -44,6 +45,7 @@ func TestWriteReport(t *testing.T) {
   p      unhealthy  2026-11-21T11:00:00Z (1h0m0s ago)  500          3ms      2026-11-21T12:00:00Z (now)
   q      healthy    -                                  -            -        -
   r      not known  -                                  -            -        -
+  s      unhealthy  -                                  timeout      -        -
   note: a note
 
 `},

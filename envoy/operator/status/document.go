@@ -26,6 +26,7 @@ type check struct {
 	Time          *time.Time      `json:"time"`
 	Since         *time.Time      `json:"since"`
 	HTTPStatus    int             `json:"httpStatus"`
+	Outcome       string          `json:"outcome"`
 	Output        string          `json:"output"`
 	Maintenance   *Maintenance    `json:"maintenance"`
 
@@ -127,9 +128,12 @@ func (r *Report) fromCheck(c check) {
 		e := r.endpoint(c.ComponentID)
 		*e = Endpoint{Name: e.Name, HTTPStatus: c.HTTPStatus, Output: c.Output, Maintenance: c.Maintenance}
 		_ = json.Unmarshal(c.ObservedValue, &e.Verdict) // not there: not known
+		if c.Status == "pass" {
+			e.Output = "" // that a route may say otherwise, which is a note, too
+		}
 	case "responseTime":
 		p := r.probe(c.ComponentID)
-		*p = Probe{Name: p.Name, Since: c.Since, Status: c.HTTPStatus, LatencyMS: number(), LastAsked: c.Time}
+		*p = Probe{Name: p.Name, Since: c.Since, Status: c.HTTPStatus, Outcome: c.Outcome, LatencyMS: number(), LastAsked: c.Time}
 		if c.Status != "warn" {
 			healthy := c.Status == "pass"
 			p.Healthy = &healthy

@@ -56,6 +56,7 @@ type Probe struct {
 	Healthy   *bool      `json:"healthy,omitempty"`
 	Since     *time.Time `json:"since,omitempty"`
 	Status    int        `json:"last_status,omitempty"`
+	Outcome   string     `json:"outcome,omitempty"` // what came in the place of a status, see docs/status.md
 	LatencyMS *int64     `json:"latency_ms,omitempty"`
 	LastAsked *time.Time `json:"last_asked,omitempty"`
 }
