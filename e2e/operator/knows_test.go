@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -112,6 +114,77 @@ func TestMaintenanceKnowsWhatIsInTheWay(t *testing.T) {
 				i.is(t, 200, "OK")
 			}
 		})
+	}
+}
+
+// TestMaintenanceKnowsThatNothingIsInTheWay: every form of gate, routes and filter from elsewhere, and listeners for
+// something else are no reason to doubt.
+func TestMaintenanceKnowsThatNothingIsInTheWay(t *testing.T) {
+	t.Parallel()
+	a := app.Start(t)
+	c := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
+	file := func(name string, resource envoytest.Object) envoytest.Object {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(envoytest.Text(envoytest.Object{"resources": []any{resource}})), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return envoytest.Object{"resource_api_version": "V3", "path_config_source": envoytest.Object{"path": path}}
+	}
+	const filterType = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"
+
+	matcher := c.AddListener("matcher")
+	gate, routes, err := envoytest.ByMatcher(envoytest.Object{"name": "envoy.filters.http.wasm", "typed_config": matcher.Wasm()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	matcher.Filters()[0] = gate
+	matcher.SetRoutes(routes)
+
+	rds := c.AddListener("rds")
+	table := envoytest.Clone(envoytest.At[envoytest.Object](rds.HCM(), "route_config"))
+	table["name"] = "shared"
+	delete(rds.HCM(), "route_config")
+	rds.HCM()["rds"] = envoytest.Object{"route_config_name": "shared", "config_source": file("rds.json", envoytest.Any("envoy.config.route.v3.RouteConfiguration", table))}
+
+	ecds := c.AddListener("ecds")
+	filter := ecds.Filters()[0].(envoytest.Object)
+	extension := envoytest.Any("envoy.config.core.v3.TypedExtensionConfig", envoytest.Object{"name": filter["name"], "typed_config": filter["typed_config"]})
+	delete(filter, "typed_config")
+	filter["config_discovery"] = envoytest.Object{"config_source": file("ecds.json", extension), "type_urls": []any{filterType}}
+
+	c.AddCluster("other", a.Port)
+	for name, answer := range map[string]envoytest.Object{
+		"other":    {"route": envoytest.Object{"cluster": "other"}},
+		"redirect": {"redirect": envoytest.Object{"https_redirect": true}},
+	} {
+		l := c.AddListener(name)
+		l.HCM()["http_filters"] = l.Filters()[len(l.Filters())-1:]
+		answer["match"] = envoytest.Object{"prefix": "/"}
+		l.SetRoutes([]any{answer})
+	}
+
+	envoy := envoytest.Start(t, c, 1)
+	var all []*instance
+	for _, name := range []string{"ingress", "matcher", "rds", "ecds"} {
+		l := &instance{app: a, envoy: envoy, listen: c.Listener(name).Address(), admin: envoytest.Loopback(c.AdminPort)}
+		l.eventually(t, 200, "OK")
+		all = append(all, l)
+	}
+	for _, route := range [][]string{nil, {"--route"}} {
+		for _, order := range []struct {
+			word   string
+			status int
+			body   string
+		}{{"on", 503, sorry}, {"off", 200, "OK"}} {
+			out := run(t, append([]string{"maintenance", order.word, "--admin", all[0].admin}, route...)...)
+			out.is(t, 0, order.word)
+			if out.stderr != "" {
+				t.Error(out.stderr)
+			}
+			for _, l := range all {
+				l.eventually(t, order.status, order.body)
+			}
+		}
 	}
 }
 

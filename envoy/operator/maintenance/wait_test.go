@@ -55,7 +55,7 @@ func TestLacks(t *testing.T) {
 	}
 	in, out := map[string]bool{"a": true}, map[string]bool{"a": false}
 	known, shut, stuck := read(t), read(t, "GATE", "true"), read(t, "DEFAULT", "100")
-	var wrongAdmin, noMetrics *reach.Envoy = read(t, `"cluster": "adm"}}}}`, `"cluster": "gone"}}}}`), read(t, `{"layered_runtime"`, `{"stats_config": {"stats_matcher": {}}, "layered_runtime"`)
+	var wrongAdmin, noMetrics *reach.Envoy = read(t, `"cluster": "adm"}}}}`, `"cluster": "gone"}}}}`), read(t, `{"layered_runtime"`, `{"stats_config": {"stats_matcher": {"reject_all": true}}, "layered_runtime"`)
 	for _, test := range []struct {
 		name    string
 		order   Order

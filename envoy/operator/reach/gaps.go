@@ -5,7 +5,6 @@ import (
 	"net"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/healthgate/healthgate/envoy/operator/dump"
 	"github.com/healthgate/healthgate/filter/config"
@@ -170,19 +169,13 @@ func (f *filter) matches(path string) bool {
 		if is(v, typeWasm) {
 			return false
 		}
+		wide = wide || v["not_matcher"] != nil || v["custom_match"] != nil || v["prefix_match_map"] != nil
 		if tree := object(v, "exact_match_map", "map"); tree != nil {
 			texts, found = true, found || tree[path] != nil
 		}
-		wide = wide || v["not_matcher"] != nil
-		match := object(v, "value_match")
-		if match == nil {
-			return true
+		if match := object(v, "value_match"); match != nil {
+			texts, found = true, found || stringFits(match, path)
 		}
-		texts = true
-		exact, isExact := match["exact"].(string)
-		prefix, isPrefix := match["prefix"].(string)
-		wide = wide || !isExact && !isPrefix || match["ignore_case"] == true
-		found = found || isExact && exact == path || isPrefix && strings.HasPrefix(path, prefix)
 		return true
 	})
 	return found || wide || !texts

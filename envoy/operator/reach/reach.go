@@ -32,7 +32,7 @@ type Envoy struct {
 
 	doors        []door
 	clusters     map[string]bool
-	statsMatcher bool
+	statsMatcher any
 }
 
 // Plugin is one configuration of healthgate.
@@ -86,7 +86,7 @@ func Read(envoy any, node config.Node) *Envoy {
 		switch {
 		case is(part, typeBootstrap):
 			e.Layers = layers(dump.At(part, "bootstrap"))
-			e.statsMatcher = dump.At(part, "bootstrap", "stats_config", "stats_matcher") != nil
+			e.statsMatcher = dump.At(part, "bootstrap", "stats_config", "stats_matcher")
 		case is(part, typeClusters):
 			for _, c := range append(list(part, "static_clusters"), list(part, "dynamic_active_clusters")...) {
 				e.clusters[text(c, "cluster", "name")] = true
@@ -292,14 +292,32 @@ func (e *Envoy) NoMetrics() string {
 	switch {
 	case len(e.Plugins) == 0:
 		return "its configuration has no healthgate"
-	case e.statsMatcher:
+	case e.leftOut():
 		return "its stats_matcher leaves out the plugin's metrics: let those that start with wasmcustom.healthgate_ pass"
 	}
 	return "its configuration has healthgate, and no metric of the plugin is there: did it start? See Envoy's log"
 }
 
 // Silent reports whether waiting brings no metric of the plugin.
-func (e *Envoy) Silent() bool { return len(e.Plugins) == 0 || e.statsMatcher }
+func (e *Envoy) Silent() bool { return len(e.Plugins) == 0 || e.leftOut() }
+
+// leftOut reports whether the stats_matcher leaves out metrics of the plugin's.
+func (e *Envoy) leftOut() bool {
+	const metric = "wasmcustom.healthgate_maintenance.endpoint."
+	if dump.At(e.statsMatcher, "reject_all") == true {
+		return true
+	}
+	for _, p := range e.Plugins {
+		for i := range p.Config.Endpoints {
+			matches := func(pattern any) bool { return stringFits(pattern, metric+p.Config.Endpoints[i].Name) }
+			if slices.ContainsFunc(list(e.statsMatcher, "exclusion_list", "patterns"), matches) ||
+				object(e.statsMatcher, "inclusion_list") != nil && !slices.ContainsFunc(list(e.statsMatcher, "inclusion_list", "patterns"), matches) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // list returns the list in nested objects under these names.
 func list(v any, names ...string) []any {

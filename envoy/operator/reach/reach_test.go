@@ -143,7 +143,7 @@ func TestGaps(t *testing.T) {
 			edit(one("second", "{}", host("*", rest)), "name:", "traffic_direction: OUTBOUND, name:"), "", ""},
 		{"by matcher", matcher("exact: /a", "*"), "", ""},
 		{"by matcher, a prefix", matcher("prefix: /", "*"), "", ""},
-		{"by matcher, a regex", matcher("safe_regex: {}", "*"), "", ""},
+		{"by matcher, a regex", matcher("safe_regex: {regex: '/a.*'}", "*"), "", ""},
 		{"by matcher, for another path", matcher("exact: /b", "*"),
 			`listener "first": the gate's matcher does not have /a: its checks reach the application`, `listener "first": ` + noSwitch},
 		{"by matcher, no virtual host for some", matcher("exact: /a", "api"), "", `listener "first", for a Host that no virtual host has: ` + noSwitch},
@@ -221,12 +221,19 @@ func TestLayers(t *testing.T) {
 // What keeps a plugin from knowing is told by its real cause.
 func TestFaults(t *testing.T) {
 	t.Parallel()
+	matcher := func(settings string) string {
+		return `- {"@type": x.BootstrapConfigDump, bootstrap: {stats_config: {stats_matcher: {` + settings + `}}}}`
+	}
 	for _, test := range []struct{ name, listeners, more, faults, metrics string }{
 		{"nothing", first, "", "", "its configuration has healthgate, and no metric"},
 		{"no such admin", edit(first, "{cluster: adm}", "{cluster: adm2}"), "", `admin.cluster is "adm2", and Envoy has no such cluster`, "its configuration has healthgate"},
 		{"no such probe", edit(first, "cluster: probes", "cluster: gone"), "", `probe "p": its cluster is "gone", and Envoy has no such cluster`, "its configuration has"},
 		{"no plugin", one("first", "{}", host("*", rest)), "", "", "its configuration has no healthgate"},
-		{"no metrics", first, `- {"@type": x.BootstrapConfigDump, bootstrap: {stats_config: {stats_matcher: {}}}}`, "", "its stats_matcher leaves out"},
+		{"no metric passes", first, matcher(`reject_all: true`), "", "its stats_matcher leaves out"},
+		{"its metrics excluded", first, matcher(`exclusion_list: {patterns: [{prefix: http}, {contains: CUSTOM.healthgate_, ignore_case: true}]}`), "", "its stats_matcher leaves out"},
+		{"others excluded", first, matcher(`exclusion_list: {patterns: [{prefix: http}, {exact: wasmcustom}]}`), "", "its configuration has healthgate, and no"},
+		{"its metrics included", first, matcher(`inclusion_list: {patterns: [{suffix: rq_total}, {safe_regex: {regex: 'wasmcustom\..*'}}]}`), "", "its configuration has healthgate, and no"},
+		{"others included", first, matcher(`inclusion_list: {patterns: [{safe_regex: {regex: wasmcustom}}]}`), "", "its stats_matcher leaves out"},
 	} {
 		e := envoy(t, test.listeners, test.more)
 		if got := strings.Join(e.Faults(), " | "); !strings.HasPrefix(got, test.faults) || (got == "") != (test.faults == "") {

@@ -3,6 +3,8 @@ package reach
 import (
 	"regexp"
 	"strings"
+
+	"github.com/healthgate/healthgate/envoy/operator/dump"
 )
 
 // fit is whether a route takes a request of which only the path is known.
@@ -37,9 +39,7 @@ func fits(route any, path, on string) fit {
 				takes = yes
 			}
 		case "safe_regex":
-			if re, err := regexp.Compile("^(?:" + text(value, "regex") + ")$"); err != nil {
-				takes = maybe
-			} else if re.MatchString(path) {
+			if regexFits(value, path) {
 				takes = yes
 			}
 		case "path_match_policy":
@@ -142,4 +142,26 @@ func targets(route any) (out []string) {
 		out = append(out, text(c, "name"))
 	}
 	return out
+}
+
+// regexFits reports whether a RegexMatcher matches the whole of a text.
+func regexFits(matcher any, s string) bool {
+	re, err := regexp.Compile("^(?:" + text(matcher, "regex") + ")$")
+	return err == nil && re.MatchString(s)
+}
+
+// stringFits reports whether a StringMatcher matches a text.
+func stringFits(matcher any, s string) bool {
+	for kind, fits := range map[string]func(s, with string) bool{
+		"exact": func(s, with string) bool { return s == with }, "prefix": strings.HasPrefix, "suffix": strings.HasSuffix, "contains": strings.Contains,
+	} {
+		with, is := dump.At(matcher, kind).(string)
+		if is && dump.At(matcher, "ignore_case") == true {
+			with, s = strings.ToLower(with), strings.ToLower(s)
+		}
+		if is {
+			return fits(s, with)
+		}
+	}
+	return regexFits(dump.At(matcher, "safe_regex"), s)
 }
