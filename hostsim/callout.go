@@ -48,7 +48,7 @@ type calloutResponse struct {
 
 // proxyHTTPCall starts a call from the root (Context::httpCall).
 func proxyHTTPCall(v *vm, a []uint64) status {
-	root := v.effectiveContext().rootContext()
+	root := v.effectiveContext().root
 	name, ok := v.Text(a[0], a[1])
 	head, ok2 := v.Bytes(a[2], a[3])
 	body, ok3 := v.Text(a[4], a[5])
@@ -102,7 +102,7 @@ func proxyHTTPCall(v *vm, a []uint64) status {
 
 // onHTTPCallResponse delivers a response. A nil or truncated one means that the stream was
 // reset: the plugin gets no headers.
-func (c *pluginContext) onHTTPCallResponse(call *httpCallout, r *calloutResponse) {
+func (c *rootContext) onHTTPCallResponse(call *httpCallout, r *calloutResponse) {
 	if c.calls[call.id] != call {
 		return
 	}
@@ -126,13 +126,13 @@ func (c *pluginContext) onHTTPCallResponse(call *httpCallout, r *calloutResponse
 
 // calloutCallback runs a callback of the root that has clean-up waiting, which is
 // run even if the plugin lacks the callback.
-func (c *pluginContext) calloutCallback(e export, args ...uint64) {
-	c.vm.call(c, e, append([]uint64{c.id64()}, args...)...)
+func (c *rootContext) calloutCallback(e export, args ...uint64) {
+	c.vm.call(&c.pluginContext, e, append([]uint64{c.id64()}, args...)...)
 	c.vm.runAfterCall()
 }
 
 // cancelCallouts is what happens to a root's calls when it is destroyed.
-func (c *pluginContext) cancelCallouts() {
+func (c *rootContext) cancelCallouts() {
 	for _, call := range c.calls {
 		call.cancel()
 	}

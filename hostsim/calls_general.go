@@ -18,7 +18,7 @@ var generalCalls = []hostCall{
 		return v.out64(a[0], uint64(v.host.time.Realtime().UnixNano()))
 	}},
 	{name: "proxy_set_tick_period_milliseconds", sig: "u", fn: func(v *vm, a []uint64) status {
-		v.effectiveContext().rootContext().setTickPeriod(uint32(a[0]))
+		v.effectiveContext().root.setTickPeriod(uint32(a[0]))
 		return statusOK
 	}},
 	{name: "proxy_set_effective_context", sig: "u", fn: proxySetEffectiveContext},
@@ -59,7 +59,7 @@ func proxyLog(v *vm, a []uint64) status {
 
 // proxyGetStatus tells how the last callout of the root went.
 func proxyGetStatus(v *vm, a []uint64) status {
-	root := v.effectiveContext().rootContext()
+	root := v.effectiveContext().root
 	if st := v.out32(a[0], root.statusCode); st != statusOK {
 		return st
 	}
@@ -145,7 +145,7 @@ func proxyRegisterSharedQueue(v *vm, a []uint64) status {
 	if !ok {
 		return statusInvalidMemoryAccess
 	}
-	root := v.effectiveContext().rootContext().id
+	root := v.effectiveContext().root.id
 	token := v.host.queues.Register(v.host.cfg.vmID, name, v.queueReady(root))
 	return v.out32(a[2], token)
 }

@@ -43,15 +43,15 @@ func (c *pluginContext) readMap(t mapType) *headers.Map {
 	case mapResponseTrailers:
 		return views.response.trailers
 	case mapGrpcReceiveInitialMetadata:
-		return c.rootContext().grpcView.initialMetadata
+		return c.root.grpcView.initialMetadata
 	case mapGrpcReceiveTrailingMetadata:
-		return c.rootContext().grpcView.trailingMetadata
+		return c.root.grpcView.trailingMetadata
 	case mapHTTPCallResponseHeaders:
-		if r := c.rootContext().response; r != nil {
+		if r := c.root.response; r != nil {
 			return r.headers
 		}
 	case mapHTTPCallResponseTrailers:
-		if r := c.rootContext().response; r != nil {
+		if r := c.root.response; r != nil {
 			return r.trailers
 		}
 	}
@@ -193,13 +193,13 @@ func (c *pluginContext) buffer(t bufferType) (b buffer, ok bool) {
 			b.change = c.body(t)
 		}
 	case bufferHTTPCallResponseBody:
-		r := c.rootContext().response
+		r := c.root.response
 		if r == nil {
 			return buffer{}, false
 		}
 		b.data = r.body
 	case bufferGrpcReceive:
-		b.data = c.rootContext().grpcView.message
+		b.data = c.root.grpcView.message
 	case bufferVMConfiguration:
 		b.data = h.cfg.vmConfig
 	case bufferPluginConfiguration:

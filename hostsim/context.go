@@ -1,16 +1,13 @@
 package hostsim
 
-import (
-	"github.com/healthgate/healthgate/hostsim/internal/headers"
-	"github.com/healthgate/healthgate/hostsim/internal/timeline"
-)
+import "github.com/healthgate/healthgate/hostsim/internal/headers"
 
-// pluginContext is a context of the ABI: the VM's own (id 0), a plugin's root, or
-// one HTTP stream's (ContextBase, and Envoy's Context).
+// pluginContext is a context of the ABI, for which a plugin calls its host: the VM's own
+// (id 0), a plugin's root, or one HTTP stream's (ContextBase, and Envoy's Context).
 type pluginContext struct {
 	vm   *vm
 	id   uint32
-	root *pluginContext // itself for a root, nil for the VM's own
+	root *rootContext // that of the plugin; that of the VM has one of its own
 
 	// created is set once proxy_on_context_create ran (in_vm_context_created_).
 	created bool
@@ -30,17 +27,6 @@ type pluginContext struct {
 	// declared are properties that declare_property was told of, and whether they are
 	// read-only. Only a root's count.
 	declared map[string]bool
-
-	// Of a root.
-	expressions expressions
-	tickPeriod  uint32
-	tick        *timeline.Event
-	calls       map[uint32]*httpCallout
-	grpc        map[uint32]*grpcCallout
-	response    *calloutResponse // the HTTP callout response being delivered
-	grpcView    grpcView
-	statusCode  uint32
-	statusText  string
 }
 
 // streamViews is what of a stream the plugin can reach right now: Envoy hands each
@@ -71,14 +57,6 @@ func (b buffer) bytes() []byte {
 	return b.data
 }
 
-// rootContext is the plugin's root, whatever context this is.
-func (c *pluginContext) rootContext() *pluginContext {
-	if c.root != nil {
-		return c.root
-	}
-	return c
-}
-
 // callback runs one export and the after-call actions.
 func (c *pluginContext) callback(e export, args ...uint64) (uint64, bool) {
 	if c.vm.fns[e] == nil || c.vm.dead() {
@@ -91,49 +69,13 @@ func (c *pluginContext) callback(e export, args ...uint64) (uint64, bool) {
 
 func (c *pluginContext) id64() uint64 { return uint64(c.id) }
 
-// onStart creates the root context in the VM and starts the VM (onStart).
-func (c *pluginContext) onStart() bool {
-	if c.vm.fns[expContextCreate] != nil {
-		c.vm.call(c, expContextCreate, c.id64(), 0)
-		c.created = true
-	}
-	ok := true
-	if c.vm.fns[expVMStart] != nil {
-		r, _ := c.vm.call(c, expVMStart, c.id64(), uint64(len(c.vm.host.cfg.vmConfig)))
-		ok = r != 0
-	}
-	c.vm.runAfterCall()
-	return ok
-}
-
-// onConfigure hands the plugin its configuration.
-func (c *pluginContext) onConfigure() bool {
-	if c.vm.dead() {
-		return true // as Envoy has it: the VM's own failure is looked at elsewhere
-	}
-	if !c.created {
-		c.callback(expContextCreate, c.id64(), 0)
-		c.created = true
-	}
-	if c.vm.fns[expConfigure] == nil {
-		return true
-	}
-	c.configuring = true
-	r, _ := c.vm.call(c, expConfigure, c.id64(), uint64(len(c.vm.host.cfg.pluginConfig)))
-	c.configuring = false
-	c.vm.runAfterCall()
-	return r != 0
-}
-
 // onCreate creates a stream's context in the VM, once.
 func (c *pluginContext) onCreate() {
 	if !c.created {
-		c.callback(expContextCreate, c.id64(), uint64(c.rootContext().id))
+		c.callback(expContextCreate, c.id64(), uint64(c.root.id))
 	}
 	c.created = true
 }
-
-func (c *pluginContext) onTick() { c.callback(expTick, c.id64()) }
 
 // onDone returns whether the context is done with; only a root's answer counts.
 func (c *pluginContext) onDone() bool {
@@ -148,39 +90,4 @@ func (c *pluginContext) onDelete() {
 	if c.created {
 		c.callback(expDelete, c.id64())
 	}
-}
-
-// setTickPeriod starts, restarts or (0) stops the root's timer
-// (Wasm::setTimerPeriod). The period is counted from now.
-func (c *pluginContext) setTickPeriod(ms uint32) {
-	h := c.vm.host
-	h.time.Cancel(c.tick)
-	c.tick = nil
-	c.tickPeriod = ms
-	if ms > 0 {
-		c.armTick()
-	}
-}
-
-func (c *pluginContext) armTick() {
-	h := c.vm.host
-	c.tick = h.after(millis(c.tickPeriod), c.vm.thread, func() {
-		c.tick = nil
-		if c.vm.dead() {
-			return
-		}
-		c.onTick()
-		// A fixed delay: the next period starts when the callback is over, unless it
-		// set another one or the VM is dead by then.
-		if c.tick == nil && c.tickPeriod > 0 && !c.vm.dead() {
-			c.armTick()
-		}
-	})
-}
-
-func (v *vm) tickEvent() *timeline.Event {
-	if v.root == nil {
-		return nil
-	}
-	return v.root.tick
 }

@@ -44,7 +44,7 @@ func (v *vm) foreignExpression(name, args string) ([]byte, status) {
 	if compile == nil {
 		return nil, statusNotFound
 	}
-	e := &v.current.rootContext().expressions
+	e := &v.current.root.expressions
 	if name == "expr_create" {
 		program, err := compile(args)
 		if err != nil {

@@ -29,7 +29,7 @@ type grpcView struct {
 
 // grpcCallout is a unary call or a stream, told apart by the low bits of the id.
 type grpcCallout struct {
-	root    *pluginContext
+	root    *rootContext
 	id      uint32
 	up      *upstream
 	request *UpstreamRequest
@@ -78,7 +78,7 @@ func (h *Host) grpcService(service string) (*upstream, status) {
 
 // newGrpc starts either kind of call, up to its first message.
 func (v *vm) newGrpc(a []uint64, id *uint32, timeout time.Duration) (*grpcCallout, status) {
-	root := v.effectiveContext().rootContext()
+	root := v.effectiveContext().root
 	service, ok := v.Text(a[0], a[1])
 	name, ok2 := v.Text(a[2], a[3])
 	method, ok3 := v.Text(a[4], a[5])
@@ -191,7 +191,7 @@ func (v *vm) grpcOf(token uint64) (*grpcCallout, status) {
 	if id%calloutStep != 1 && id%calloutStep != 2 {
 		return nil, statusBadArgument
 	}
-	c := v.effectiveContext().rootContext().grpc[id]
+	c := v.effectiveContext().root.grpc[id]
 	if c == nil {
 		return nil, statusNotFound
 	}
@@ -371,13 +371,13 @@ func grpcOutcome(head, trailers *headers.Map) (uint32, string) {
 	return grpcUnknown, ""
 }
 
-func (c *pluginContext) onGrpcReceive(call *grpcCallout, message []byte) {
+func (c *rootContext) onGrpcReceive(call *grpcCallout, message []byte) {
 	c.grpcView.message = message
 	c.vm.later(func() { c.grpcView.message = nil })
 	c.calloutCallback(expGrpcReceive, uint64(call.id), uint64(len(message)))
 }
 
-func (c *pluginContext) onGrpcMetadata(call *grpcCallout, e export, m *headers.Map) {
+func (c *rootContext) onGrpcMetadata(call *grpcCallout, e export, m *headers.Map) {
 	if m == nil {
 		m = headers.New()
 	}
@@ -390,7 +390,7 @@ func (c *pluginContext) onGrpcMetadata(call *grpcCallout, e export, m *headers.M
 	c.grpcView.initialMetadata, c.grpcView.trailingMetadata = nil, nil
 }
 
-func (c *pluginContext) onGrpcClose(call *grpcCallout, status uint32, text string) {
+func (c *rootContext) onGrpcClose(call *grpcCallout, status uint32, text string) {
 	c.statusCode, c.statusText = status, strings.TrimSpace(text)
 	c.vm.later(func() { c.statusText = "" })
 	c.calloutCallback(expGrpcClose, uint64(call.id), uint64(status))

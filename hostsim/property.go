@@ -50,7 +50,7 @@ func (c *pluginContext) setProperty(path, value string) status {
 		s.state = make(map[string]string)
 	}
 	key := "wasm." + path
-	if _, set := s.state[key]; set && c.rootContext().declared[path] {
+	if _, set := s.state[key]; set && c.root.declared[path] {
 		return statusBadArgument // declared read-only
 	}
 	s.state[key] = value

@@ -21,7 +21,7 @@ type vm struct {
 	contexts  map[uint32]*pluginContext
 	nextID    uint32
 	vmContext *pluginContext
-	root      *pluginContext
+	root      *rootContext
 
 	current    *pluginContext // whose callback runs; nil outside
 	effective  uint32         // set_effective_context; 0 for none
@@ -51,7 +51,7 @@ func newVM(h *Host, t *thread, role string) *vm {
 		nextGrpcStream: 2,
 		nextMetric:     [3]uint32{0, 1, 2},
 	}
-	v.vmContext = &pluginContext{vm: v}
+	v.vmContext = &newRoot(v, 0).pluginContext
 	instance, err := h.module.Instantiate(v, &h.watchdog)
 	if err != nil {
 		v.failed("start", err)
@@ -178,9 +178,8 @@ func (v *vm) newContextID() uint32 {
 
 // start makes the root context and runs on_vm_start (WasmBase::start).
 func (v *vm) start() bool {
-	v.root = &pluginContext{vm: v, id: v.newContextID()}
-	v.root.root = v.root
-	v.contexts[v.root.id] = v.root
+	v.root = newRoot(v, v.newContextID())
+	v.contexts[v.root.id] = &v.root.pluginContext
 	ok := v.root.onStart()
 	return ok && !v.dead()
 }
@@ -189,8 +188,8 @@ func (v *vm) start() bool {
 func (v *vm) close() {
 	if v.root != nil {
 		v.root.cancelCallouts()
+		v.host.time.Cancel(v.root.tick)
 	}
-	v.host.time.Cancel(v.tickEvent())
 	if v.Instance != nil {
 		v.Instance.Close()
 	}

@@ -1,0 +1,81 @@
+package hostsim
+
+import "github.com/healthgate/healthgate/hostsim/internal/timeline"
+
+// rootContext is a plugin's root: its configuration, its timer, and what it has called.
+type rootContext struct {
+	pluginContext
+
+	expressions expressions
+	tickPeriod  uint32
+	tick        *timeline.Event
+	calls       map[uint32]*httpCallout
+	grpc        map[uint32]*grpcCallout
+	response    *calloutResponse // the HTTP callout response being delivered
+	grpcView    grpcView
+	statusCode  uint32
+	statusText  string
+}
+
+// newRoot gives a VM a root context.
+func newRoot(v *vm, id uint32) *rootContext {
+	c := &rootContext{pluginContext: pluginContext{vm: v, id: id}}
+	c.root = c
+	return c
+}
+
+// onStart creates the root context in the VM and starts the VM (onStart).
+func (c *rootContext) onStart() bool {
+	c.vm.call(&c.pluginContext, expContextCreate, c.id64(), 0)
+	c.created = true
+	ok := true
+	if c.vm.fns[expVMStart] != nil {
+		r, _ := c.vm.call(&c.pluginContext, expVMStart, c.id64(), uint64(len(c.vm.host.cfg.vmConfig)))
+		ok = r != 0
+	}
+	c.vm.runAfterCall()
+	return ok
+}
+
+// onConfigure hands the plugin its configuration.
+func (c *rootContext) onConfigure() bool {
+	if c.vm.dead() {
+		return true // as Envoy has it: the VM's own failure is looked at elsewhere
+	}
+	if c.vm.fns[expConfigure] == nil {
+		return true
+	}
+	c.configuring = true
+	r, _ := c.vm.call(&c.pluginContext, expConfigure, c.id64(), uint64(len(c.vm.host.cfg.pluginConfig)))
+	c.configuring = false
+	c.vm.runAfterCall()
+	return r != 0
+}
+
+// setTickPeriod starts, restarts or (0) stops the root's timer
+// (Wasm::setTimerPeriod). The period is counted from now.
+func (c *rootContext) setTickPeriod(ms uint32) {
+	h := c.vm.host
+	h.time.Cancel(c.tick)
+	c.tick = nil
+	c.tickPeriod = ms
+	if ms > 0 {
+		c.armTick()
+	}
+}
+
+func (c *rootContext) armTick() {
+	h := c.vm.host
+	c.tick = h.after(millis(c.tickPeriod), c.vm.thread, func() {
+		c.tick = nil
+		if c.vm.dead() {
+			return
+		}
+		c.callback(expTick, c.id64())
+		// A fixed delay: the next period starts when the callback is over, unless it
+		// set another one or the VM is dead by then.
+		if c.tick == nil && c.tickPeriod > 0 && !c.vm.dead() {
+			c.armTick()
+		}
+	})
+}
