@@ -1,7 +1,16 @@
 package operator
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -50,6 +59,7 @@ func TestMaintenance(t *testing.T) {
 		{"zone", testZone},
 		{"dry run", testDryRun},
 		{"an Envoy that is not there", testUnreachable},
+		{"a protected admin", testProtected},
 		{"interrupted", testInterrupted},
 		{"for pipelines", testJSON},
 		{"another folder", testAnotherFolder},
@@ -186,6 +196,54 @@ func testUnreachable(t *testing.T, i *instance) {
 	run(t, "maintenance", "on", "--admin", i.listen, "--wait", "1s").is(t, 1, "error: "+i.listen) // not an admin address
 }
 
+// testProtected reaches admin through a proxy that asks for a login and a client's certificate, below a path.
+func testProtected(t *testing.T, i *instance) {
+	const prefix = "/api/v1/namespaces/shop/pods/shop-0:15000/proxy"
+	forward := http.StripPrefix(prefix, httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: i.admin}))
+	proxy := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "ops" || password != "s3cret" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		forward.ServeHTTP(w, r)
+	}))
+	proxy.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	proxy.Config.ErrorLog = log.New(io.Discard, "", 0)
+	proxy.StartTLS()
+	defer proxy.Close()
+	own := proxy.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(own.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]byte{
+		"cert":  pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: own.Certificate[0]}),
+		"key":   pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
+		"login": []byte("ops:s3cret\n"), "wrong": []byte("ops:other\n"),
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(i.folder, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask := func(login string, words ...string) result {
+		path := func(name string) string { return filepath.Join(i.folder, name) }
+		return run(t, append(words, "--admin", proxy.URL+prefix, "--admin-auth-file", path(login),
+			"--admin-ca-file", path("cert"), "--admin-cert-file", path("cert"), "--admin-key-file", path("key"))...)
+	}
+	ask("login", "maintenance", "on").is(t, 0, proxy.URL+prefix, "my-service")
+	i.is(t, 503, sorry)
+	ask("login", "status").is(t, 0, proxy.URL+prefix, "maintenance")
+	ask("login", "maintenance", "off").is(t, 0, "off")
+	for _, words := range [][]string{{"maintenance", "status"}, {"status"}} {
+		if r := ask("wrong", words...); strings.Contains(r.stdout+r.stderr, "other") {
+			t.Errorf("the login is shown:\n%s%s", r.stdout, r.stderr)
+		} else {
+			r.is(t, 1, "the login that was sent is refused")
+		}
+	}
+}
+
 // Ctrl-C while it waits ends it at once, with nothing left behind.
 func testInterrupted(t *testing.T, i *instance) {
 	folder := filepath.Join(i.folder, "other", "current")
@@ -293,7 +351,7 @@ func TestUnixSocket(t *testing.T) {
 	i.is(t, 503, sorry)
 	run(t, "maintenance", "off", "--admin", socket).is(t, 0, "off")
 	i.is(t, 200, "OK")
-	run(t, "maintenance", "status", "--admin", socket+".gone").is(t, 1, "no such file or directory")
+	run(t, "maintenance", "status", "--admin", socket+".gone").is(t, 1, "there is no such Unix socket: is Envoy running")
 }
 
 // TestSubdirectory has Envoy read its disk layer as its documentation shows: below the link, in a folder for each cluster.

@@ -30,7 +30,7 @@ const (
 
 // switching is the part that maintenance on, off and status share.
 type switching struct {
-	admins       []string
+	admins       admins
 	runtimeDir   string
 	subdirectory string
 	rtdsFile     string
@@ -74,7 +74,7 @@ KEY is ` + defaultKey + ` unless given. On a key that holds a zone, write the zo
 func (s *switching) flags(cmd *cobra.Command, writes bool) {
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringArrayVar(&s.admins, "admin", nil, "an Envoy's admin `ADDRESS`: http://HOST:PORT, HOST:PORT or unix:///PATH; may be repeated")
+	s.admins.flags(f)
 	f.BoolVar(&s.route, "route", false, "KEY is that of a maintenance route, a percentage (default "+defaultRouteKey+")")
 	f.StringVarP(&s.output, "output", "o", "table", "`FORM` of what is written: table or json, an array with an object for each Envoy")
 	if !writes {
@@ -103,7 +103,7 @@ func (s *switching) key(args []string, writes bool) (string, error) {
 	if strings.HasSuffix(key, ".reason") {
 		return "", fmt.Errorf("KEY: %q is where a reason is kept; give the key without .reason, and --reason TEXT", key)
 	}
-	if len(s.admins) == 0 && s.runtimeDir == "" && s.rtdsFile == "" {
+	if len(s.admins.addresses) == 0 && s.runtimeDir == "" && s.rtdsFile == "" {
 		where := "--admin ADDRESS"
 		if writes {
 			where += ", --runtime-dir DIR or --rtds-file FILE"
@@ -116,12 +116,9 @@ func (s *switching) key(args []string, writes bool) (string, error) {
 	if writes && s.wait <= 0 {
 		return "", &render.OptionError{Flag: "wait", What: s.wait.String() + " is not a time to wait"}
 	}
-	for _, address := range s.admins {
-		client, err := admin.New(address)
-		if err != nil {
-			return "", fmt.Errorf("--admin: %w", err)
-		}
-		s.clients = append(s.clients, client)
+	var err error
+	if s.clients, err = s.admins.clients(); err != nil {
+		return "", err
 	}
 	if s.output != "table" && s.output != "json" {
 		return "", fmt.Errorf("--output: %q is neither table nor json", s.output)

@@ -11,14 +11,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/healthgate/healthgate/envoy/operator/admin"
 	"github.com/healthgate/healthgate/envoy/operator/render"
 	"github.com/healthgate/healthgate/envoy/operator/status"
 	"github.com/spf13/cobra"
 )
 
 func newStatus() *cobra.Command {
-	var admins, urls []string
+	var envoys admins
+	var urls []string
 	var watch, asJSON bool
 	var interval time.Duration
 	cmd := &cobra.Command{
@@ -37,18 +37,18 @@ The exit code is 1 when an Envoy could not be asked, whatever the others say.`,
   healthgate status --status-url http://10.0.0.7:10000/healthgate/status --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if len(admins)+len(urls) == 0 {
+			if len(envoys.addresses)+len(urls) == 0 {
 				return errors.New("say which Envoy: --admin ADDRESS or --status-url URL")
 			}
 			if interval <= 0 {
 				return &render.OptionError{Flag: "interval", What: interval.String() + " is not a time to wait"}
 			}
 			var ask []func(context.Context) status.Report
-			for _, address := range admins {
-				client, err := admin.New(address)
-				if err != nil {
-					return fmt.Errorf("--admin: %w", err)
-				}
+			clients, err := envoys.clients()
+			if err != nil {
+				return err
+			}
+			for _, client := range clients {
 				ask = append(ask, func(ctx context.Context) status.Report { return status.FromAdmin(ctx, client, time.Now()) })
 			}
 			for _, url := range urls {
@@ -79,7 +79,7 @@ The exit code is 1 when an Envoy could not be asked, whatever the others say.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringArrayVar(&admins, "admin", nil, "an Envoy's admin `ADDRESS`: http://HOST:PORT, HOST:PORT or unix:///PATH; may be repeated")
+	envoys.flags(f)
 	f.StringArrayVar(&urls, "status-url", nil, "a status endpoint's `URL`, asked from here; may be repeated")
 	f.BoolVar(&watch, "watch", false, "show it again and again, until Ctrl-C")
 	f.DurationVar(&interval, "interval", 2*time.Second, "how often, with --watch")

@@ -81,8 +81,22 @@ func TestWrongInput(t *testing.T) {
 		{"maintenance on k.{zone} --admin a:1", `KEY: "k.{zone}": write what the placeholder stands for`},
 		{"maintenance off k/l --admin a:1", `KEY: "k/l" has characters other than`},
 		{"maintenance on k.reason --admin a:1", `KEY: "k.reason" is where a reason is kept`},
-		{"maintenance on --admin localhost", `--admin: "localhost" is not http://HOST:PORT, HOST:PORT or unix:///PATH`},
-		{"maintenance on --admin http://a:1/runtime", `--admin: "http://a:1/runtime" is not`},
+		{"maintenance on --admin localhost", `--admin: "localhost" is not http://HOST:PORT, HOST:PORT, https://HOST:PORT or unix:///PATH`},
+		{"maintenance on --admin /run/admin.sock", `--admin: "/run/admin.sock" is not`},
+		{"maintenance on --admin tcp://a:1", `--admin: "tcp://a:1" is not`},
+		{"maintenance on --admin http://a:1#b", `--admin: "http://a:1#b" is not`},
+		{"maintenance on --admin http://a:1/?token=s3cret", `--admin: "http://a:1/": leave out what begins at the question mark`},
+		{"maintenance on --admin localhost:99010", `--admin: "localhost:99010": 99010 is not a port`},
+		{"status --admin localhost:0", `--admin: "localhost:0": 0 is not a port`},
+		{"maintenance on --admin http://ops:s3cret@a:1", "--admin: an address holds no login"},
+		{"status --admin ops:s3cret@a:1", "write USER:PASSWORD into a file, --admin-auth-file FILE, or into HEALTHGATE_ADMIN_AUTH"},
+		{"status --admin http://ops:s3cret%zz/?@a:1", "--admin: an address holds no login"},
+		{"status --status-url http://ops:s3cret@a:1/x", "--status-url: a URL holds no login"},
+		{"status --status-url http://ops:s3cret%zz@a:1/x", "--status-url: a URL holds no login"},
+		{"maintenance status --admin a:1 --admin-auth-file /nonexistent", "--admin-auth-file: open /nonexistent: no such file"},
+		{"status --admin a:1 --admin-ca-file " + file, "--admin-ca-file: " + file + ": has no certificate in PEM form"},
+		{"status --admin https://a:1 --admin-cert-file " + file, "--admin-cert-file and --admin-key-file: one is of no use without the other"},
+		{"maintenance on --admin unix:/a", `--admin: "unix:/a": a Unix socket is written unix:///PATH`},
 		{"maintenance on --admin unix://a", `--admin: "unix://a": a Unix socket is written unix:///PATH`},
 		{"maintenance on --admin a:1 --for 30", `--for: "30" is not a time such as 30m or 1h30m`},
 		{"maintenance on --admin a:1 --for 1d", `--for: "1d" is not a time such as 30m or 1h30m; a day is 24h`},
@@ -117,7 +131,7 @@ func TestWrongInput(t *testing.T) {
 		if strings.Contains(test.command, " -o ") {
 			wantCode = 1 // not the input's fault
 		}
-		if code != wantCode || stdout != "" || !strings.Contains(stderr, test.want) {
+		if code != wantCode || stdout != "" || !strings.Contains(stderr, test.want) || strings.Contains(stderr, "s3cret") {
 			t.Errorf("healthgate %s: exit code %d, %q\n got %s\nwant … %s", test.command, code, stdout, stderr, test.want)
 		}
 	}

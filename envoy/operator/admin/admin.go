@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,11 +19,12 @@ import (
 	"github.com/healthgate/healthgate/filter/config"
 )
 
-// Client asks one Envoy.
+// Client asks one Envoy. It keeps its connection from one request to the next.
 type Client struct {
-	Name string // as it was given
-	base string // "http://127.0.0.1:9901"
-	http *http.Client
+	Name   string // as it was given
+	base   string // "http://127.0.0.1:9901", with a prefix of paths where one was given
+	access Access
+	http   *http.Client
 }
 
 // requestTimeout is how long one request may take.
@@ -31,13 +33,18 @@ const requestTimeout = 5 * time.Second
 // maxBody bounds what is read of an answer.
 const maxBody = 64 << 20
 
-// New returns a client for http://HOST:PORT, HOST:PORT or unix:///PATH. It connects to nothing yet.
-func New(address string) (*Client, error) {
+const forms = "http://HOST:PORT, HOST:PORT, https://HOST:PORT or unix:///PATH"
+
+// New returns a client for an address, http(s)://HOST:PORT/PREFIX, HOST:PORT or unix:///PATH. It connects to nothing yet.
+func New(address string, access Access) (*Client, error) {
 	dialer := &net.Dialer{}
-	transport := &http.Transport{DialContext: dialer.DialContext} // one connection serves all polls
-	c := &Client{Name: address, http: &http.Client{Timeout: requestTimeout, Transport: transport}}
-	if path, is := strings.CutPrefix(address, "unix://"); is {
-		if !strings.HasPrefix(path, "/") {
+	transport := &http.Transport{DialContext: dialer.DialContext, TLSClientConfig: access.tls.Clone(), IdleConnTimeout: time.Minute}
+	c := &Client{Name: address, access: access, http: &http.Client{
+		Timeout: requestTimeout, Transport: transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	if path, is := strings.CutPrefix(address, "unix:"); is {
+		if path, is = strings.CutPrefix(path, "//"); !is || !strings.HasPrefix(path, "/") {
 			return nil, fmt.Errorf("%q: a Unix socket is written unix:///PATH", address)
 		}
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -46,60 +53,65 @@ func New(address string) (*Client, error) {
 		c.base = "http://envoy"
 		return c, nil
 	}
-	if strings.Contains(address, ",") {
+	if strings.Contains(address, "@") {
+		// The address is not repeated: it holds a password.
+		return nil, fmt.Errorf("an address holds no login, which lists of processes and logs would show: write USER:PASSWORD into a file, "+
+			"--admin-auth-file FILE, or into %s in the environment", LoginVariable)
+	}
+	if before, _, is := strings.Cut(address, "?"); is {
+		return nil, fmt.Errorf("%q: leave out what begins at the question mark", before)
+	}
+	if strings.ContainsAny(address, ", ") {
 		return nil, fmt.Errorf("%q is several addresses: repeat --admin for each", address)
 	}
 	if !strings.Contains(address, "://") {
 		address = "http://" + address
 	}
 	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Port() == "" ||
-		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("%q is not http://HOST:PORT, HOST:PORT or unix:///PATH", c.Name)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Port() == "" || u.Fragment != "" {
+		return nil, fmt.Errorf("%q is not %s", c.Name, forms)
 	}
-	c.base = u.Scheme + "://" + u.Host
+	if port, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || port == 0 {
+		return nil, fmt.Errorf("%q: %s is not a port", c.Name, u.Port())
+	}
+	if access.tls != nil && u.Scheme != "https" {
+		return nil, fmt.Errorf("%q: a certificate is for https://", c.Name)
+	}
+	c.base = u.Scheme + "://" + u.Host + strings.TrimRight(u.EscapedPath(), "/")
 	return c, nil
 }
 
-func (c *Client) do(ctx context.Context, method, path string) (status int, body []byte, err error) {
+func (c *Client) do(ctx context.Context, method, path string) (*http.Response, []byte, error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+path, nil)
 	if err != nil {
-		return 0, nil, err
+		return nil, nil, err
 	}
+	if c.access.authorization != "" {
+		request.Header.Set("Authorization", c.access.authorization)
+	}
+	// Each request may be repeated when a kept connection turns out to be closed; the header itself is not sent.
+	request.Header["Idempotency-Key"] = nil
 	response, err := c.http.Do(request)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return 0, nil, errors.New("no answer in time; an Envoy that is starting answers when it has compiled its plugins")
-	}
 	if err != nil {
-		var inner *url.Error // it repeats the address
-		if errors.As(err, &inner) {
-			err = inner.Err
-		}
-		return 0, nil, err
+		return nil, nil, explain(err)
 	}
 	defer response.Body.Close()
-	body, err = io.ReadAll(io.LimitReader(response.Body, maxBody))
-	return response.StatusCode, body, err
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
+	if err != nil {
+		return nil, nil, explain(err)
+	}
+	return response, body, nil
 }
 
 func (c *Client) get(ctx context.Context, path string) ([]byte, error) {
-	status, body, err := c.do(ctx, http.MethodGet, path)
+	response, body, err := c.do(ctx, http.MethodGet, path)
 	if err != nil {
 		return nil, err
 	}
-	if status != http.StatusOK {
-		return nil, answered(http.MethodGet, path, status, body)
+	if response.StatusCode != http.StatusOK {
+		return nil, c.answered(http.MethodGet, path, response, body)
 	}
 	return body, nil
-}
-
-func answered(method, path string, status int, body []byte) error {
-	text := strings.TrimSpace(string(body))
-	if len(text) > 200 {
-		text = text[:200] + "…"
-	}
-	path, _, _ = strings.Cut(path, "?")
-	return fmt.Errorf("%s %s was answered %d %s", method, path, status, text)
 }
 
 // Runtime is what Envoy's runtime says.
@@ -133,7 +145,7 @@ func (c *Client) Runtime(ctx context.Context) (*Runtime, error) {
 	}
 	var out Runtime
 	if err := json.Unmarshal(body, &out); err != nil || out.Entries == nil {
-		return nil, errors.New("GET /runtime did not return runtime; is this Envoy's admin address?")
+		return nil, errors.New("GET /runtime did not return runtime: " + isAdmin)
 	}
 	return &out, nil
 }
@@ -154,28 +166,32 @@ func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+"
 // ModifyRuntime sends what ModifyPath returns.
 func (c *Client) ModifyRuntime(ctx context.Context, pairs ...string) error {
 	path := ModifyPath(pairs...)
-	status, body, err := c.do(ctx, http.MethodPost, path)
+	response, body, err := c.do(ctx, http.MethodPost, path)
 	switch {
 	case err != nil:
 		return err
-	case status == http.StatusServiceUnavailable && strings.Contains(string(body), "No admin layer"):
+	case response.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(body), "No admin layer"):
 		return errors.New("its layered_runtime has no admin_layer: add one, or use --runtime-dir or --rtds-file")
-	case status != http.StatusOK:
-		return answered(http.MethodPost, path, status, body)
+	case response.StatusCode != http.StatusOK:
+		return c.answered(http.MethodPost, path, response, body)
 	}
 	return nil
 }
 
 // Ready returns Envoy's state, "LIVE", "DRAINING" and so on.
 func (c *Client) Ready(ctx context.Context) (string, error) {
-	status, body, err := c.do(ctx, http.MethodGet, "/ready")
+	response, body, err := c.do(ctx, http.MethodGet, "/ready")
 	if err != nil {
 		return "", err
 	}
-	if status != http.StatusOK && status != http.StatusServiceUnavailable {
-		return "", answered(http.MethodGet, "/ready", status, body)
+	if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusServiceUnavailable {
+		return "", c.answered(http.MethodGet, "/ready", response, body)
 	}
-	return strings.TrimSpace(string(body)), nil
+	state := strings.TrimSpace(string(body))
+	if !slices.Contains([]string{"LIVE", "DRAINING", "PRE_INITIALIZING", "INITIALIZING"}, state) {
+		return "", errors.New("GET /ready did not return Envoy's state: " + isAdmin)
+	}
+	return state, nil
 }
 
 // Stats returns the counters and gauges whose names match a regular expression.
@@ -211,7 +227,7 @@ func (c *Client) Node(ctx context.Context) (config.Node, error) {
 		} `json:"node"`
 	}
 	if err := json.Unmarshal(body, &out); err != nil {
-		return config.Node{}, errors.New("GET /server_info did not return JSON; is this Envoy's admin address?")
+		return config.Node{}, errors.New("GET /server_info did not return JSON: " + isAdmin)
 	}
 	n := out.Node
 	return config.Node{ID: n.ID, Cluster: n.Cluster, Region: n.Locality.Region, Zone: n.Locality.Zone}, nil
@@ -230,10 +246,10 @@ func (c *Client) ConfigDump(ctx context.Context) (any, error) {
 	return out, nil
 }
 
-// Host returns the host of the address, "" for a Unix socket.
+// Host returns the host of the address, "" where it is not Envoy's own: with a Unix socket, or behind a prefix.
 func (c *Client) Host() string {
 	u, err := url.Parse(c.base)
-	if err != nil || strings.HasPrefix(c.Name, "unix://") {
+	if err != nil || strings.HasPrefix(c.Name, "unix:") || u.Path != "" {
 		return ""
 	}
 	return u.Hostname()

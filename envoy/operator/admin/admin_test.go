@@ -2,21 +2,299 @@ package admin
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io"
+	"log"
+	"math/big"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
-// TestSilent: an Envoy that is starting accepts connections, and answers none before its plugins are compiled.
-func TestSilent(t *testing.T) {
+const answer = `{"layers":["admin"],"entries":{"k":{"final_value":"true","layer_values":["true"]}}}`
+
+// file writes a file and returns its name.
+func file(t *testing.T, text string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// runtime asks for the runtime keys, and returns what is in the way.
+func runtime(t *testing.T, address string, files Files) string {
+	t.Helper()
+	access, err := files.Open()
+	if err != nil {
+		return err.Error()
+	}
+	client, err := New(address, access)
+	if err != nil {
+		return err.Error()
+	}
+	if _, err := client.Runtime(t.Context()); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// TestProtected: an admin behind a login, TLS with a client certificate, and a prefix of paths.
+func TestProtected(t *testing.T) {
 	t.Parallel()
+	const wantBasic, wantToken = "Basic b3BzOnMzY3JldDp4", "Bearer eyJ.abc-_~+/=="
+	admin := http.NewServeMux()
+	for prefix, want := range map[string]string{"/basic": wantBasic, "/token": wantToken, "/open": ""} {
+		admin.HandleFunc("GET "+prefix+"/runtime", func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != want {
+				w.WriteHeader(401)
+				return
+			}
+			_, _ = io.WriteString(w, answer)
+		})
+	}
+	admin.HandleFunc("/echo/runtime", func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(500)
+		_, _ = io.WriteString(w, "you sent "+r.Header.Get("Authorization")+", that is s3cret:x")
+	})
+	quiet := log.New(io.Discard, "", 0)
+	start := func(change func(*tls.Config)) *httptest.Server {
+		s := httptest.NewUnstartedServer(admin)
+		s.Config.ErrorLog = quiet
+		s.TLS = &tls.Config{}
+		change(s.TLS)
+		s.StartTLS()
+		t.Cleanup(s.Close)
+		return s
+	}
+	plain := httptest.NewServer(admin)
+	t.Cleanup(plain.Close)
+	secure := start(func(*tls.Config) {})
+	ca := file(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})))
+	cert, key, parsed := certificate(t)
+	mutual := start(func(c *tls.Config) {
+		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
+		c.ClientCAs.AddCert(parsed)
+	})
+	other, otherKey, _ := certificate(t)
+	basic, bearer := file(t, "ops:s3cret:x\n"), file(t, "eyJ.abc-_~+/==\r\n")
+
+	for _, test := range []struct {
+		name, address string
+		files         Files
+		want          string // "": it is answered
+	}{
+		{"nothing is needed", plain.URL + "/open", Files{}, ""},
+		{"a prefix with a slash at its end", plain.URL + "/open/", Files{}, ""},
+		{"another prefix", plain.URL + "/opn", Files{}, "GET /runtime was answered 404: is this Envoy's admin address?"},
+		{"basic", plain.URL + "/basic", Files{Login: basic}, ""},
+		{"a token", plain.URL + "/token", Files{Login: bearer}, ""},
+		{"no login", plain.URL + "/basic", Files{}, "answered 401: it wants a login: give --admin-auth-file FILE, or set HEALTHGATE_ADMIN_AUTH"},
+		{"another login", plain.URL + "/basic", Files{Login: bearer}, "answered 401: the login that was sent is refused"},
+		{"a server that repeats it", plain.URL + "/echo", Files{Login: basic}, "answered 500 you sent Basic [hidden], that is [hidden]"},
+		{"https", secure.URL + "/basic", Files{Login: basic, CA: ca}, ""},
+		{"an authority that nobody knows", secure.URL + "/open", Files{}, "give the authority's certificate, --admin-ca-file FILE"},
+		{"another authority", secure.URL + "/open", Files{CA: other}, "give the authority's certificate, --admin-ca-file FILE"},
+		{"another name", strings.Replace(secure.URL, "127.0.0.1", "localhost", 1), Files{CA: ca}, "not localhost"},
+		{"a client's certificate", mutual.URL + "/open", Files{CA: ca, Cert: cert, Key: key}, ""},
+		{"none", mutual.URL + "/open", Files{CA: ca}, "does it want a client's certificate (--admin-cert-file, --admin-key-file)"},
+		{"another", mutual.URL + "/open", Files{CA: ca, Cert: other, Key: otherKey}, "does it want a client's certificate"},
+		{"https against http", strings.Replace(plain.URL, "http:", "https:", 1), Files{}, "speaks no TLS: write http:// instead of https://"},
+		{"http against https", strings.Replace(secure.URL, "https:", "http:", 1), Files{}, "speaks TLS: write https:// instead of http://"},
+		{"a file of two lines", plain.URL, Files{Login: file(t, "ops:s3cret\nmore\n")}, "has more than one line"},
+		{"an empty file", plain.URL, Files{Login: file(t, "\n")}, "is empty; write USER:PASSWORD"},
+		{"a header's value", plain.URL, Files{Login: file(t, "Bearer s3cret")}, "write the token alone, without the word Bearer"},
+		{"no file", plain.URL, Files{Login: "/nonexistent"}, "--admin-auth-file: open /nonexistent: no such file"},
+		{"no PEM", secure.URL, Files{CA: basic}, "--admin-ca-file: " + basic + ": has no certificate in PEM form"},
+		{"no CA", secure.URL, Files{CA: "/nonexistent"}, "--admin-ca-file: open /nonexistent"},
+		{"a certificate without its key", secure.URL, Files{Cert: cert}, "--admin-cert-file and --admin-key-file: one is of no use without the other"},
+		{"another's key", secure.URL, Files{Cert: cert, Key: otherKey}, "--admin-cert-file, --admin-key-file: tls: private key does not match"},
+		{"a certificate for http", plain.URL, Files{CA: ca}, "a certificate is for https://"},
+	} {
+		got := runtime(t, test.address, test.files)
+		if (got == "") != (test.want == "") || !strings.Contains(got, test.want) || strings.Contains(got, "s3cret") {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+// certificate makes a certificate that signs itself.
+func certificate(t *testing.T) (certFile, keyFile string, parsed *x509.Certificate) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: t.Name()}, NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if parsed, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))),
+		file(t, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}))), parsed
+}
+
+// TestLoginOfTheEnvironment: a file comes before it.
+func TestLoginOfTheEnvironment(t *testing.T) {
+	t.Setenv(LoginVariable, "ops:s3cret")
+	for _, test := range []struct {
+		env, file, want string // the header, or what the error says
+	}{
+		{"ops:s3cret", "", "Basic b3BzOnMzY3JldA=="},
+		{"ops:s3cret", file(t, "t0ken"), "Bearer t0ken"},
+		{"", "", "HEALTHGATE_ADMIN_AUTH in the environment: is empty"},
+		{"a b", "", "HEALTHGATE_ADMIN_AUTH in the environment: is neither"},
+	} {
+		t.Setenv(LoginVariable, test.env)
+		access, err := Files{Login: test.file}.Open()
+		got := access.authorization
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.HasPrefix(got, test.want) {
+			t.Errorf("%q: %s, want %s", test.env, got, test.want)
+		}
+	}
+}
+
+// TestRedirects: none is followed, and the place that one points to hears of nothing.
+func TestRedirects(t *testing.T) {
+	t.Parallel()
+	var followed atomic.Int32
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed.Add(1) }))
+	defer elsewhere.Close()
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		redirects := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, strings.Replace(elsewhere.URL, "://", "://ops:s3cret@", 1)+"/login?token=s3cret", status)
+		}))
+		client, err := New(redirects.URL, Access{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, get := client.Runtime(t.Context())
+		_, ready := client.Ready(t.Context())
+		for _, err := range []error{get, ready, client.ModifyRuntime(t.Context(), "k", "v")} {
+			if err == nil || !strings.Contains(err.Error(), "with a redirect to "+elsewhere.URL+"/login; none is followed") {
+				t.Errorf("%d: %v", status, err)
+			}
+		}
+		redirects.Close()
+	}
+	if followed.Load() > 0 {
+		t.Errorf("%d redirects were followed", followed.Load())
+	}
+}
+
+// TestConnectionIsKept, and a change goes out again when the kept one turns out to be closed.
+func TestConnectionIsKept(t *testing.T) {
+	t.Parallel()
+	var connections atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	client, err := New(server.URL, Access{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		if _, err := client.Runtime(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := connections.Load(); n != 1 {
+		t.Errorf("%d connections for 5 requests", n)
+	}
+	server.CloseClientConnections()
+	if err := client.ModifyRuntime(t.Context(), "k", "v"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFaults: what listens is told apart, as far as it can be.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ says, want string }{
+		{"", "closed the connection without an answer: is this Envoy's admin address?"},
+		{"SSH-2.0-OpenSSH_9.9\r\n", "does not speak HTTP/1.1: is this Envoy's admin address?"},
+		{"\x00\x00\x06\x04\x00\x00\x00\x00\x00", "does not speak HTTP/1.1"},
+		{"\x15\x03\x01\x00\x02\x02\x46", "speaks TLS: write https://"},
+		{"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", "closed the connection without an answer"},
+		{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "did not return runtime: is this Envoy's admin address?"},
+		{"HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\n\r\nno\r\n", "GET /runtime was answered 403 no"},
+	} {
+		listener := listen(t)
+		go func() {
+			for {
+				connection, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = connection.Read(make([]byte, 4096))
+				_, _ = io.WriteString(connection, test.says)
+				connection.Close()
+			}
+		}()
+		if got := runtime(t, listener.Addr().String(), Files{}); !strings.Contains(got, test.want) {
+			t.Errorf("%q: %s, want %s", test.says, got, test.want)
+		}
+	}
+	gone := listen(t)
+	gone.Close()
+	for address, want := range map[string]string{
+		gone.Addr().String():           "connection refused: is Envoy running, and is this Envoy's admin address?",
+		"unix://" + t.TempDir() + "/a": "there is no such Unix socket: is Envoy running",
+		"unix://" + file(t, ""):        "connection refused: is Envoy running",
+		"nowhere.invalid:9901":         "its name stands for no address",
+	} {
+		if got := runtime(t, address, Files{}); !strings.Contains(got, want) {
+			t.Errorf("%s: %s, want %s", address, got, want)
+		}
+	}
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	client, err := New(listener.Addr().String())
+	t.Cleanup(func() { listener.Close() })
+	return listener
+}
+
+// TestSilent: an Envoy that is starting accepts connections, and answers none before its plugins are compiled.
+func TestSilent(t *testing.T) {
+	t.Parallel()
+	client, err := New(listen(t).Addr().String(), Access{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,5 +302,21 @@ func TestSilent(t *testing.T) {
 	defer cancel()
 	if _, err := client.Runtime(ctx); err == nil || !strings.HasPrefix(err.Error(), "no answer in time") {
 		t.Errorf("it says %v", err)
+	}
+}
+
+// TestReady: another server's word is no state of Envoy's.
+func TestReady(t *testing.T) {
+	t.Parallel()
+	for says, want := range map[string]string{"LIVE\n": "LIVE", "<html>": ""} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, says) }))
+		client, err := New(server.URL, Access{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if state, err := client.Ready(t.Context()); state != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v", says, state, err)
+		}
+		server.Close()
 	}
 }

@@ -100,7 +100,7 @@ func TestLacks(t *testing.T) {
 		{"a route, off", routeOff, reach.Admin, known, true, nil, nil, out, 0, ""},
 		{"a route, off, and its default is on", routeOff, reach.Admin, stuck, true, nil, nil, out, 0, "by its default_value: say --override"},
 	} {
-		client, err := admin.New("a:1")
+		client, err := admin.New("a:1", admin.Access{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,7 +168,7 @@ func TestWaitAsksForWhatIsNeeded(t *testing.T) {
 	}
 	server.Start()
 	defer server.Close()
-	client, err := admin.New(server.URL)
+	client, err := admin.New(server.URL, admin.Access{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,6 +68,9 @@ var client = &http.Client{
 // CheckURL refuses what can't be the URL of a status endpoint.
 func CheckURL(s string) error {
 	u, err := url.Parse(s)
+	if scheme, rest, _ := strings.Cut(s, "://"); strings.Contains(scheme+strings.SplitN(rest, "/", 2)[0], "@") {
+		return errors.New("a URL holds no login, which lists of processes and logs would show: a status endpoint trusts addresses")
+	}
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path == "" {
 		return fmt.Errorf("%q is not http://HOST:PORT/PATH", s)
 	}

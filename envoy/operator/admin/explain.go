@@ -1,0 +1,87 @@
+package admin
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+)
+
+const isAdmin = "is this Envoy's admin address?"
+
+// explain says of a request that had no answer what is in the way.
+func explain(err error) error {
+	var outer *url.Error // it repeats the address
+	if errors.As(err, &outer) {
+		err = outer.Err
+	}
+	text := err.Error()
+	var timeout net.Error
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return errors.New("no answer in time; an Envoy that is starting answers when it has compiled its plugins")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return errors.New("connection refused: is Envoy running, and " + isAdmin)
+	case errors.Is(err, fs.ErrNotExist):
+		return errors.New("there is no such Unix socket: is Envoy running, and " + isAdmin)
+	case errors.As(err, new(*net.DNSError)):
+		return errors.New("its name stands for no address: " + text)
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		return errors.New("its certificate is of an authority that is not trusted here: give the authority's certificate, --admin-ca-file FILE")
+	case strings.Contains(text, "server gave HTTP response to HTTPS client"), errors.As(err, new(tls.RecordHeaderError)):
+		return errors.New("speaks no TLS: write http:// instead of https://")
+	case strings.Contains(text, "remote error: tls: "):
+		_, alert, _ := strings.Cut(text, "remote error: tls: ")
+		return fmt.Errorf("refuses TLS, %s: does it want a client's certificate (--admin-cert-file, --admin-key-file) of another authority?", alert)
+	case strings.Contains(text, `malformed HTTP response "\x15\x03`): // an alert
+		return errTLS
+	case strings.Contains(text, "malformed HTTP"):
+		return errors.New("does not speak HTTP/1.1: " + isAdmin)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return errors.New("closed the connection without an answer: " + isAdmin + " Does it want https:// or http://?")
+	}
+	return err
+}
+
+var errTLS = errors.New("speaks TLS: write https:// instead of http://")
+
+// answered says what is in the way of a request that was answered, but not as Envoy's admin answers it.
+func (c *Client) answered(method, path string, response *http.Response, body []byte) error {
+	text := strings.TrimSpace(string(body))
+	if c.access.secrets != nil {
+		text = c.access.secrets.Replace(text)
+	}
+	if len(text) > 200 {
+		text = text[:200] + "…"
+	}
+	path, _, _ = strings.Cut(path, "?")
+	said := fmt.Sprintf("%s %s was answered %d", method, path, response.StatusCode)
+	login := "it wants a login: give --admin-auth-file FILE, or set " + LoginVariable
+	if c.access.authorization != "" {
+		login = "the login that was sent is refused"
+	}
+	switch status := response.StatusCode; {
+	case status == http.StatusUnauthorized, status == http.StatusProxyAuthRequired:
+		return fmt.Errorf("%s: %s", said, login)
+	case status >= 300 && status < 400:
+		if to, err := response.Location(); err == nil {
+			said += " with a redirect to " + (&url.URL{Scheme: to.Scheme, Host: to.Host, Path: to.Path}).String()
+		}
+		return errors.New(said + "; none is followed: give the address that answers itself")
+	case status == http.StatusNotFound:
+		return fmt.Errorf("%s: %s", said, isAdmin)
+	case status == http.StatusBadRequest && strings.Contains(text, "HTTPS"): // as Go and nginx say it
+		return errTLS
+	}
+	return fmt.Errorf("%s %s", said, text)
+}
