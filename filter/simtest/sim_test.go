@@ -1,7 +1,9 @@
 package simtest
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/hostsim"
+	"go.yaml.in/yaml/v3"
 )
 
 // module is the compiled filter.
@@ -28,52 +31,61 @@ func build(file, variable, target string) ([]byte, error) {
 	return wasm, nil
 }
 
-// watchdog is the configuration of a service with three nodes, as the shipped bootstrap has it.
-const watchdog = `{
-	"endpoints": [{
-		"name": "my-service", "paths": ["/my-service/healthcheck"],
-		"trusted": {"cidrs": ["10.0.0.0/8", "fd00::/8"]},
-		"healthy": {"body": "OK", "content_type": "text/plain"},
-		"maintenance": {"keys": ["maintenance", "maintenance.zone.{zone}"], "route_metadata": true},
-		"probes": {"policy": "all", "names": ["inbound", "outbound", "stats"]}
-	}, {
-		"name": "middleware", "paths": ["/healthz"], "trusted": {"cidrs": ["10.0.0.0/8"]}
-	}],
-	"probes": [
-		{"name": "inbound", "cluster": "app", "path": "/inbound/isalive"},
-		{"name": "outbound", "cluster": "app", "path": "/outbound/isalive"},
-		{"name": "stats", "cluster": "app", "path": "/stats/isalive"}
-	],
-	"admin": {"cluster": "envoy_admin"}
-}`
+// watchdog is the configuration of testdata/watchdog.yaml, as JSON.
+var watchdog = func() string {
+	var config any
+	text, err := os.ReadFile("testdata/watchdog.yaml")
+	if err == nil {
+		err = yaml.Unmarshal(text, &config)
+	}
+	if err != nil {
+		panic(err)
+	}
+	text, _ = json.Marshal(config)
+	return string(text)
+}()
 
 const (
-	check       = "/my-service/healthcheck"
-	balancer    = "10.1.2.3:40000"
-	maintenance = "Under maintenance. Remove maintenance file when complete"
+	check    = "/my-service/healthcheck"
+	balancer = "10.1.2.3:40000"
 )
 
-// sim is a host with the filter and an application whose nodes do as they are told.
+// sim is a host with the filter, whose upstreams answer as they are told.
 type sim struct {
 	*hostsim.Host
-	t      *testing.T
-	mu     sync.Mutex
-	status map[string]int // by path; 200 if not there
+	t       *testing.T
+	mu      sync.Mutex
+	answers map[string]answer // by the upstream's name and a path, or "*" for all paths
 }
 
-func (s *sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if status := s.status[r.URL.Path]; status != 0 {
-		w.WriteHeader(status)
-	}
+type answer struct {
+	status int
+	body   string
 }
 
-// set makes a path of the application answer with a status.
-func (s *sim) set(path string, status int) {
+// answer makes an upstream answer requests for a path with a status, or as usual with status 0.
+func (s *sim) answer(upstream, path string, status int, body string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.status[path] = status
+	s.answers[upstream+path] = answer{status, body}
+}
+
+// serve answers for an upstream as it was told to, or else as usual.
+func (s *sim) serve(upstream string, usual http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		told := s.answers[upstream+r.URL.Path]
+		if told.status == 0 {
+			told = s.answers[upstream+"*"]
+		}
+		s.mu.Unlock()
+		if told.status == 0 {
+			usual(w, r)
+			return
+		}
+		w.WriteHeader(told.status)
+		_, _ = io.WriteString(w, told.body)
+	})
 }
 
 // newSim starts a host; later options win.
@@ -89,22 +101,36 @@ func newSim(t *testing.T, config string, opts ...hostsim.Option) *sim {
 // newSimOf is newSim for another build of the filter.
 func newSimOf(t *testing.T, wasm []byte, config string, opts ...hostsim.Option) *sim {
 	t.Helper()
-	var err error
-	s := &sim{t: t, status: map[string]int{}}
-	s.Host, err = hostsim.New(wasm, append([]hostsim.Option{
-		hostsim.PluginConfig(config), hostsim.PluginName("healthgate"), hostsim.VMID("healthgate"),
-		hostsim.Node{ID: "node-1", Cluster: "shop", Region: "north", Zone: "north-a"},
-		hostsim.Upstream("app", s), hostsim.Admin("envoy_admin"), hostsim.FailReload,
-	}, opts...)...)
+	s, err := start(t, wasm, config, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+// start loads a build of the filter into a host.
+func start(t *testing.T, wasm []byte, config string, opts ...hostsim.Option) (*sim, error) {
+	t.Helper()
+	s := &sim{t: t, answers: map[string]answer{}}
+	ok := func(http.ResponseWriter, *http.Request) {}
+	admin := func(w http.ResponseWriter, r *http.Request) { s.Admin().ServeHTTP(w, r) }
+	host, err := hostsim.New(wasm, append([]hostsim.Option{
+		hostsim.PluginConfig(config), hostsim.PluginName("healthgate"), hostsim.VMID("healthgate"),
+		hostsim.Node{ID: "node-1", Cluster: "shop", Region: "north", Zone: "north-a"},
+		hostsim.Upstream("app", s.serve("app", ok)), hostsim.Upstream("empty", nil),
+		hostsim.Application(s.serve("application", ok)), hostsim.Upstream("envoy_admin", s.serve("envoy_admin", admin)),
+		hostsim.FailReload,
+	}, opts...)...)
+	if err != nil {
+		return nil, err
+	}
+	s.Host = host
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return s
+	return s, nil
 }
 
 // newReady starts a host and lets the first election and round of probes pass.
@@ -124,33 +150,6 @@ func (s *sim) ask(worker int, path string) *hostsim.Reply {
 	return s.Host.Worker(worker).Do(&hostsim.Request{Path: path, Peer: balancer})
 }
 
-// want asks every worker and compares status, body and details.
-func (s *sim) want(path string, status int, body, details string) {
-	s.t.Helper()
-	for i := range s.Workers() {
-		r := s.ask(i, path)
-		if r.Status != status || string(r.Body) != body || r.Details != details || r.Forwarded {
-			s.t.Errorf("%v: worker %d: %s: got %d %q, details %q, forwarded %v; want %d %q, %q", s.Elapsed(), i, path,
-				r.Status, r.Body, r.Details, r.Forwarded, status, body, details)
-		}
-	}
-}
-
-func (s *sim) wantHealthy() {
-	s.t.Helper()
-	s.want(check, 200, "OK", "healthgate_healthy")
-}
-
-func (s *sim) wantMaintenance() {
-	s.t.Helper()
-	s.want(check, 503, maintenance, "healthgate_maintenance")
-}
-
-func (s *sim) wantUnknown() {
-	s.t.Helper()
-	s.want(check, 503, "UNKNOWN", "healthgate_unknown")
-}
-
 func (s *sim) wantMetric(name string, want uint64) {
 	s.t.Helper()
 	if got, ok := s.Metric(name); got != want || !ok {
@@ -159,9 +158,10 @@ func (s *sim) wantMetric(name string, want uint64) {
 }
 
 // stateLog returns the plugin's log without the lines about who leads, each with its level.
-func (s *sim) stateLog() []string {
-	var lines []string
-	for _, e := range s.Logs() {
+func (s *sim) stateLog() []string { return stateLog(s.Logs()) }
+
+func stateLog(entries []hostsim.LogEntry) (lines []string) {
+	for _, e := range entries {
 		if text, ok := strings.CutPrefix(e.Message, "healthgate: "); ok && !strings.HasPrefix(text, "leader: ") {
 			lines = append(lines, e.Level.String()+" "+text)
 		}
@@ -169,22 +169,38 @@ func (s *sim) stateLog() []string {
 	return lines
 }
 
-// wantLog compares the state log from the given line on.
-func (s *sim) wantLog(from int, want ...string) {
+// leader returns the thread that leads: the one that logged so last.
+func (s *sim) leader() string {
 	s.t.Helper()
-	got := s.stateLog()
-	if got = got[min(from, len(got)):]; strings.Join(got, "\n") != strings.Join(want, "\n") {
-		s.t.Errorf("log:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-	}
-}
-
-// requests counts the requests that the application got for a path.
-func (s *sim) requests(path string) int {
-	n := 0
-	for _, r := range s.UpstreamRequests("app") {
-		if r.Path() == path {
-			n++
+	name := ""
+	for _, e := range s.Logs() {
+		if strings.HasPrefix(e.Message, "healthgate: leader: ") {
+			name = e.Thread
 		}
 	}
-	return n
+	if name == "" {
+		s.t.Fatal("no thread leads")
+	}
+	return name
+}
+
+func (s *sim) thread(name string) *hostsim.Worker {
+	for i := range s.Workers() {
+		if w := s.Host.Worker(i); w.Name() == name {
+			return w
+		}
+	}
+	return s.Main()
+}
+
+// datum returns the key of shared data with an ending, and its value.
+func (s *sim) datum(ending string) (key, value string) {
+	s.t.Helper()
+	for _, d := range s.SharedData() {
+		if strings.HasSuffix(d.Key, ending) {
+			return d.Key, d.Value
+		}
+	}
+	s.t.Fatalf("no %s in shared data", ending)
+	return "", ""
 }
