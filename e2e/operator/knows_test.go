@@ -73,12 +73,6 @@ func TestMaintenanceKnowsWhatIsInTheWay(t *testing.T) {
 		{"an admin.cluster that names nothing", func(_ *envoytest.Config, l *envoytest.Listener) {
 			l.Change(func(settings envoytest.Object) { envoytest.At[envoytest.Object](settings, "admin")["cluster"] = "gone" })
 		}, on, `admin.cluster is "gone", and Envoy has no such cluster: the plugin can read neither maintenance keys nor draining`, "", "", 0},
-		{"a configuration that is not shown", func(c *envoytest.Config, _ *envoytest.Listener) {
-			envoytest.At[envoytest.Object](c.Bootstrap, "admin")["allow_paths"] = []any{envoytest.Object{"prefix": "/runtime"}, envoytest.Object{"exact": "/ready"}, envoytest.Object{"prefix": "/stats"}}
-		}, on, "its configuration can't be read, so whether all checks come to the plugin is not known: GET /server_info was answered 403", "", "", 503},
-		{"metrics that are not shown", func(c *envoytest.Config, _ *envoytest.Listener) {
-			envoytest.At[envoytest.Object](c.Bootstrap, "admin")["allow_paths"] = []any{envoytest.Object{"prefix": "/runtime"}, envoytest.Object{"exact": "/ready"}}
-		}, on, "what the plugin does is not known: GET /stats was answered 403", "", "", 503},
 		{"no RTDS layer", func(*envoytest.Config, *envoytest.Listener) {}, append(on, "--rtds-file", "RTDS"),
 			`its runtime has no rtds layer: its layers are "defaults" (static), "disk" (disk), "admin" (admin)`, "", "", 200},
 	} {

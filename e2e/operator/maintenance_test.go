@@ -62,6 +62,7 @@ func TestMaintenance(t *testing.T) {
 		{"a protected admin", testProtected},
 		{"interrupted", testInterrupted},
 		{"for pipelines", testJSON},
+		{"an admin that hides", testHidden},
 		{"another folder", testAnotherFolder},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.run(t, i) }) {
@@ -313,6 +314,31 @@ func testJSON(t *testing.T, i *instance) {
 	}
 	if states := say(0, "on", "--rtds-file", filepath.Join(t.TempDir(), "rtds.yaml"), "-o", "json"); states == nil || len(states) > 0 {
 		t.Errorf("without an Envoy: %+v", states)
+	}
+}
+
+// What an admin does not show is not known, and no reason to write nothing. A check settles it.
+func testHidden(t *testing.T, i *instance) {
+	for _, test := range []struct{ hidden, want string }{
+		{"/config_dump", "its configuration can't be read, so whether all checks come to the plugin is not known: GET /config_dump was answered 403"},
+		{"/server_info", "whether all checks come to the plugin is not known: GET /server_info was answered 403"},
+		{"/stats", "what the plugin does is not known: GET /stats was answered 403"},
+	} {
+		behind := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: i.admin})
+		admin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == test.hidden {
+				w.WriteHeader(http.StatusForbidden)
+				return
+			}
+			behind.ServeHTTP(w, r)
+		}))
+		run(t, "maintenance", "on", "--admin", admin.URL, "--wait", "4s").is(t, 1, test.want)
+		i.is(t, 503, sorry)
+		check := "http://" + i.listen + check
+		run(t, "maintenance", "on", "--admin", admin.URL, "--verify", check).is(t, 0, "on")
+		run(t, "maintenance", "off", "--admin", admin.URL, "--verify", check).is(t, 0, "off")
+		i.is(t, 200, "OK")
+		admin.Close()
 	}
 }
 
