@@ -165,13 +165,26 @@ fuzz: check-go ## fuzz each fuzz test for FUZZTIME (30s)
 ##@ Measure
 
 .PHONY: bench bench-publish
-# make bench SECTIONS=checks QUICK=1 measures these sections alone, and only to see that all works.
-bench: need-wrk filter ## measure the filter beside what else answers health checks (SECTIONS, ROUNDS, QUICK=1); needs wrk
-	@$(GO) build -o build/bench/bench ./e2e/bench/cmd/bench
-	@build/bench/bench -sections '$(SECTIONS)' $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(QUICK),-quick) $(if $(LOCK),-lock '$(LOCK)')
+ROUNDS ?= 11
+# make bench ROUNDS=1 only shows that all works.
+bench: need-wrk filter filter-tinygo build/bench/rust.wasm .tools/bench-python/installed ## measure the filter beside what else answers health checks (ROUNDS); needs wrk, Rust and Python
+	@$(GO) test -count=1 -timeout 3h -run '^$$' -bench . -benchtime 1x ./e2e/bench -rounds $(ROUNDS)
+	@cat build/bench/results.md
 
 bench-publish: ## put the figures of the last make bench into the documents
-	@$(GO) run ./e2e/bench/cmd/bench -publish
+	@cp build/bench/results.md e2e/bench/results.md
+	@$(GO) test -count=1 -run TestReadme ./e2e/bench -update
+
+build/bench/rust.wasm: $(shell find e2e/bench/peers/rust -type f)
+	@mkdir -p $(@D)
+	@echo "building $@"
+	@e2e/bench/peers/rust/build $@
+
+.tools/bench-python/installed: e2e/bench/peers/python/requirements.txt
+	@echo "installing Flask and gunicorn into $(@D)"
+	@python3 -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r $<
+	@touch $@
 
 # make soak CHECKS=200000 IDLE=10s BUILDS=healthgate only shows that all works.
 .PHONY: soak
