@@ -133,7 +133,7 @@ func parseWrk(out string) (requests int, perSecond float64, err error) {
 	return requests, perSecond, err
 }
 
-// What a process uses is seen, and that of a process it started.
+// What a process uses is seen, which processes it started, and on which CPU one of those has to stay.
 func TestProcess(t *testing.T) {
 	t.Parallel()
 	before := cpuTime(t, os.Getpid())
@@ -148,6 +148,10 @@ func TestProcess(t *testing.T) {
 	child, _ := envoytest.Program(t, exec.Command("sleep", "600"))
 	if all := tree(os.Getpid()); !slices.Contains(all, child.PID()) {
 		t.Errorf("%d is not in %v", child.PID(), all)
+	}
+	pin(t, lastCPU(t), child.PID())
+	if want := "Cpus_allowed_list:\t" + lastCPU(t) + "\n"; !strings.Contains(read("/proc/%d/status", child.PID())[0], want) {
+		t.Errorf("%d may run on other CPUs than %s", child.PID(), lastCPU(t))
 	}
 }
 
