@@ -4,13 +4,17 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/operator/render/rendertest"
 )
 
 // edited writes a healthgate.yaml that differs from the shipped one.
@@ -44,6 +48,90 @@ func TestEnvoyTakesWhatIsRendered(t *testing.T) {
 				t.Errorf("%v\n%s", err, out)
 			}
 		})
+	}
+}
+
+// random renders a file as it is, for an Envoy that reads it itself, and returns where it is and the address to ask.
+func random(t *testing.T, text string, flags ...string) (config, listen string) {
+	t.Helper()
+	folder := t.TempDir()
+	file, config := filepath.Join(folder, "healthgate.yaml"), filepath.Join(folder, "envoy.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	listen = envoytest.Loopback(envoytest.ReservePort(t))
+	run(t, append([]string{"render", "envoy", file, "-o", config, "--listen", listen, "--admin", envoytest.Loopback(envoytest.ReservePort(t)),
+		"--wasm", envoytest.Wasm(t), "--runtime-dir", "", "--cluster", "app=127.0.0.1:1"}, flags...)...).is(t, 0)
+	return config, listen
+}
+
+// TestEnvoyTakesRandomFiles: whatever the operator wrote, the plugin that Envoy loads takes what was rendered of it.
+func TestEnvoyTakesRandomFiles(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(8) {
+		text, _ := rendertest.Random(rand.New(rand.NewPCG(seed, 1)))
+		config, _ := random(t, text, "--cluster", "c0=127.0.0.1:1", "--cluster", "c1=127.0.0.1:1",
+			"--route-key", "route.{endpoint}", "--gate", []string{"route", "matcher"}[seed%2])
+		cmd := exec.Command(envoytest.Binary(t), "-c", config, "--mode", "validate", "--disable-hot-restart", "--concurrency", "1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("seed %d: %v\n%s\n%s", seed, err, out, text)
+		}
+	}
+}
+
+// TestEnvoyAnswersAsWritten: a check gets each body and each header as the operator wrote it.
+func TestEnvoyAnswersAsWritten(t *testing.T) {
+	t.Parallel()
+	headers := map[string]any{}
+	for _, name := range rendertest.Headers {
+		headers[name] = "v" + name
+	}
+	for texts := range slices.Chunk(rendertest.Texts, 64) {
+		var endpoints []any
+		for i, body := range texts {
+			endpoints = append(endpoints, map[string]any{
+				"name": fmt.Sprint("e", i), "paths": []any{fmt.Sprint("/", i)}, "trusted": map[string]any{"cidrs": []any{"127.0.0.0/8"}},
+				"healthy": map[string]any{"body": body, "headers": headers},
+			})
+		}
+		config, listen := random(t, rendertest.Write(rand.New(rand.NewPCG(2, 3)), map[string]any{"endpoints": endpoints}))
+		cmd := exec.Command(envoytest.Binary(t), "-c", config, "--disable-hot-restart", "--concurrency", "1", "-l", "warning")
+		log := &envoytest.Log{}
+		cmd.Stdout, cmd.Stderr = log, log
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = cmd.Process.Kill() // fails when it has ended by itself
+			_ = cmd.Wait()
+			if t.Failed() {
+				t.Logf("Envoy's log:\n%s", log.Tail(20))
+			}
+		})
+		client := http.Client{Timeout: envoytest.Limit}
+		envoytest.Eventually(t, envoytest.Limit, "an answer", func() error {
+			r, err := client.Get("http://" + listen + "/0")
+			if err == nil {
+				r.Body.Close()
+			}
+			return err
+		})
+		for i, want := range texts {
+			r, err := client.Get(fmt.Sprint("http://", listen, "/", i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(r.Body)
+			r.Body.Close()
+			if err != nil || r.StatusCode != 200 || string(body) != want {
+				t.Errorf("%d %q, want %q, %v", r.StatusCode, body, want, err)
+			}
+			for name, value := range headers {
+				if got := r.Header.Get(name); got != value {
+					t.Errorf("the header %s is %q", name, got)
+				}
+			}
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -109,7 +110,19 @@ func portable(n *yaml.Node, isName bool) *yaml.Node {
 		child = portable(child, n.Kind == yaml.MappingNode && i%2 == 0)
 		out.Content = append(out.Content, child)
 	}
+	// The library misplaces comments inside braces, and what stands behind or below a collection without braces.
+	if slices.ContainsFunc(out.Content, commented) {
+		out.Style &^= yaml.FlowStyle
+	}
+	if n.Kind != yaml.ScalarNode && out.Style&yaml.FlowStyle == 0 {
+		out.HeadComment = strings.TrimSpace(out.HeadComment + "\n" + out.LineComment + "\n" + out.FootComment)
+		out.LineComment, out.FootComment = "", ""
+	}
 	return out
+}
+
+func commented(n *yaml.Node) bool {
+	return n.HeadComment+n.LineComment+n.FootComment != "" || slices.ContainsFunc(n.Content, commented)
 }
 
 // comment returns a comment of the file without what speaks to its editor, and with no character that may end it.
@@ -130,6 +143,7 @@ var forEditors = regexp.MustCompile(`^#\s*(yaml-language-server:|\$schema:)`)
 func Text(s string) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s, Style: yaml.DoubleQuotedStyle}
 	switch {
+	case strings.Contains(s, `\N`): // what the library writes for U+0085: render.write looks for it
 	case plain.MatchString(s) && !ambiguous.MatchString(s):
 		n.Style = 0
 	case strings.Contains(s, "\n") && lines.MatchString(s):

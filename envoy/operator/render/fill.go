@@ -211,5 +211,13 @@ func write(documents ...*yaml.Node) (string, error) {
 		}
 	}
 	err := encoder.Close()
-	return out.String(), err
+	return escape.ReplaceAllStringFunc(out.String(), func(e string) string {
+		if e == `\N` { // Envoy's YAML reader takes it for the byte 0x85, which is no character
+			return `\u0085`
+		}
+		return e
+	}), err
 }
+
+// escape matches those of double quotes. Nowhere else is there one of U+0085: document.Text.
+var escape = regexp.MustCompile(`\\.`)

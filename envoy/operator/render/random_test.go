@@ -105,6 +105,15 @@ func numbers(v any) any {
 	return v
 }
 
+// outside matches a line that has no margin and is neither a comment, nor a top-level field, nor between documents.
+var outside = regexp.MustCompile(`(?m)^([^ #a-zA-Z\n-]|-[^-]).*`)
+
+func commentInBraces(n *yaml.Node, inside bool) bool {
+	return inside && n.HeadComment+n.LineComment+n.FootComment != "" || slices.ContainsFunc(n.Content, func(child *yaml.Node) bool {
+		return commentInBraces(child, inside || n.Style&yaml.FlowStyle != 0)
+	})
+}
+
 // says compares what each form holds with what the operator wrote, as YAML 1.2 and Envoy have it.
 func says(t *testing.T, d *document.Document, common Common, want map[string]any) {
 	t.Helper()
@@ -131,6 +140,9 @@ func says(t *testing.T, d *document.Document, common Common, want map[string]any
 			if err := n.Decode(&v); err != nil {
 				t.Fatalf("%v in\n%s", err, made.text)
 			}
+			if commentInBraces(&n, false) {
+				t.Errorf("%s: a comment in braces, which not every reader takes, in\n%s", form, made.text)
+			}
 			kind, _ := v["kind"].(string)
 			kinds, decoded, nodes = append(kinds, kind), append(decoded, numbers(v)), append(nodes, asEnvoy(&n))
 		}
@@ -142,6 +154,9 @@ func says(t *testing.T, d *document.Document, common Common, want map[string]any
 		}
 		if !slices.ContainsFunc(collect(nodes, field), is) {
 			t.Errorf("%s: Envoy reads another configuration than %v in\n%s", form, want, made.text)
+		}
+		if line := outside.FindString(made.text); line != "" {
+			t.Errorf("%s: %q is not indented, which not every reader takes, in\n%s", form, line, made.text)
 		}
 		for _, mode := range []string{"yaml-language-server", "$schema"} {
 			if strings.Contains(made.text, mode) {

@@ -14,7 +14,7 @@ import (
 var Texts = []string{
 	"", "a", "OK", "yes", "No", "on", "OFF", "y", "true", "null", "Null", "~", "nan", ".inf", "200", "0x10", "0o17", "017", "0b11", "1_000", "1.0", "1e3",
 	"-1", "+1", ".5", "12:30:45", "1:20.5", "2026-12-01", "2026-12-01T06:00:00Z", "=", "<<", "-", "--- a", "...", "? a", ": a", "a: b", "a #b", "#a",
-	"[a", "{a", "a, b", "&a", "*a", "!a", "!!str a", "|", ">", "'a'", `"a"`, `a\b`, "%a", "@a", "`a`", " a", "a ", "a  b", "$a", "{{a}}", "$name",
+	"[a", "{a", "a, b", "&a", "*a", "!a", "!!str a", "|", ">", "'a'", `"a"`, `a\b`, `a\Nb`, "a\\Nb\n\\\\N\\\n", "\\N\u0085\"", "%a", "@a", "`a`", " a", "a ", "a  b", "$a", "{{a}}", "$name",
 	"a\n", "a\nb", "a\nb\n", "a\n\n", "a\n\n\nb\n\n", "\na", "\n", "\n\n", " a\nb", "a\n b", "a \nb", "a\n\t\nb\n", "\t", "\ta\n", "a\tb", "a\n#b\n", "a\n---\nb\n",
 	"a\r\nb", "\r", "\x00", "\x1b[0m", "\x7f", "a\u0085b", "\u0085", "\u00a0", "a\u2028b", "\u2029", "\ufeff", "a\ufeff", "\ufffe", "é", "日本\n語\n", "😀", "\U0010ffff",
 	strings.Repeat("long ", 60), strings.Repeat("x", 200),
@@ -26,19 +26,25 @@ var Keys = []string{
 	"$name", strings.Repeat("k", 200), "é", "a: b", "a\r\nkind: X",
 }
 
-var headers = []string{"x-a", "0x10", "1_000", "1.0", "on", "No", "null", "~", "1e3", "-", "&a", "*a", "!a", "'a'", "%a", "`a`", "2026-12-01", "x", "017", ".5"}
+// Headers are names that a reply's headers may have.
+var Headers = []string{"x-a", "0x10", "1_000", "1.0", "on", "No", "null", "~", "1e3", "-", "&a", "*a", "!a", "'a'", "%a", "`a`", "2026-12-01", "x", "017", ".5"}
 
 // Random returns a file that the plugin accepts, written in some of the ways that YAML has, and what it says, in the
 // types of JSON.
 func Random(r *rand.Rand) (text string, says map[string]any) {
 	g := &generator{Rand: r}
 	says = g.config()
+	return Write(r, says), says
+}
+
+// Write writes a file in some of the ways that YAML has.
+func Write(r *rand.Rand, says map[string]any) string {
 	w := &writer{Rand: r, anchors: map[string]string{}}
 	if w.maybe(4) {
 		w.out.WriteString("# yaml-language-server: $schema=healthgate.schema.json\n")
 	}
 	w.mapping(says, 0)
-	return w.out.String(), says
+	return w.out.String()
 }
 
 type generator struct{ *rand.Rand }
@@ -67,7 +73,7 @@ func (g *generator) reply() map[string]any {
 	}
 	named := map[string]any{}
 	for range g.IntN(4) {
-		named[pick(g.Rand, headers)] = g.value()
+		named[pick(g.Rand, Headers)] = g.value()
 	}
 	if len(named) > 0 || g.maybe(4) {
 		out["headers"] = named
@@ -100,7 +106,7 @@ func (g *generator) config() map[string]any {
 			e["methods"] = nil
 		}
 		if g.maybe(3) {
-			e["headers"] = []any{map[string]any{"name": pick(g.Rand, headers), "exact": pick(g.Rand, Texts)}}
+			e["headers"] = []any{map[string]any{"name": pick(g.Rand, Headers), "exact": pick(g.Rand, Texts)}}
 		}
 		if g.maybe(2) {
 			m := g.reply()
