@@ -157,6 +157,7 @@ func testTwoLayers(t *testing.T, i *instance) {
 func testUnreadKey(t *testing.T, i *instance) {
 	run(t, "maintenance", "on", "healthgate.maintenence", "--admin", i.admin, "--wait", "4s").
 		is(t, 1, "no endpoint has the key healthgate.maintenence; there is healthgate.maintenance, healthgate.maintenance.zone.local-a")
+	run(t, "maintenance", "status", "healthgate.maintenence", "--admin", i.admin).is(t, 0, "note: "+i.admin+": no endpoint has the key healthgate.maintenence")
 }
 
 // Another key that stays on is told: the instance is not back.
@@ -170,8 +171,8 @@ func testZone(t *testing.T, i *instance) {
 
 func testDryRun(t *testing.T, i *instance) {
 	before := envoytest.Parse(i.envoy.Get("/runtime?format=json"))
-	run(t, "maintenance", "on", "--dry-run", "--admin", i.admin, "--reason", "a b").
-		is(t, 0, "POST /runtime_modify?healthgate.maintenance=true&healthgate.maintenance.reason=a%20b to "+i.admin)
+	run(t, "maintenance", "on", "--dry-run", "--admin", i.admin, "--reason", "a b", "--verify", "http://a/b").
+		is(t, 0, "POST /runtime_modify?healthgate.maintenance=true&healthgate.maintenance.reason=a%20b to "+i.admin, "send a check to http://a/b until")
 	folder := filepath.Join(i.folder, "new", "current")
 	run(t, "maintenance", "on", "--runtime-dir", folder, "--admin", i.admin).
 		is(t, 2, "there is no folder "+filepath.Dir(folder)+"; is this the symlink_root of Envoy's disk_layer?")
@@ -353,7 +354,14 @@ func testAnotherFolder(t *testing.T, i *instance) {
 		run(t, "maintenance", "on", flag, path).is(t, 0, "written to "+path+", which was not there and was made; no --admin was given")
 		run(t, "maintenance", "on", flag, path).is(t, 0, "written to "+path+"; no --admin was given")
 	}
-	run(t, "maintenance", "on", "--runtime-dir", i.runtimeDir, "--admin", i.admin).is(t, 0, "on")
+	byLink := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(filepath.Dir(i.runtimeDir), byLink); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(i.runtimeDir); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "maintenance", "on", "--runtime-dir", filepath.Join(byLink, filepath.Base(i.runtimeDir)), "--admin", i.admin).is(t, 0, "on")
 	run(t, "maintenance", "off", "--runtime-dir", i.runtimeDir, "--admin", i.admin).is(t, 0, "off")
 }
 

@@ -167,6 +167,7 @@ func (s *switching) place(envoys []*maintenance.Envoy) error {
 	if err != nil {
 		return err
 	}
+	absolute = canonical(absolute)
 	var layers, same []reach.Layer
 	for _, e := range envoys {
 		if known := e.Known(); known != nil {
@@ -175,12 +176,12 @@ func (s *switching) place(envoys []*maintenance.Envoy) error {
 	}
 	for _, l := range layers {
 		// A relative one is relative to Envoy's working directory.
-		if root := filepath.Clean(l.SymlinkRoot + l.File); root == absolute || !filepath.IsAbs(root) && strings.HasSuffix(absolute, "/"+root) {
+		if root := canonical(filepath.Clean(l.SymlinkRoot + l.File)); root == absolute || !filepath.IsAbs(root) && strings.HasSuffix(absolute, "/"+root) {
 			same = append(same, l)
 		}
 	}
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) && len(layers) > 0 && len(same) == 0 {
-		return fmt.Errorf("%s is not there, and what the Envoys read is %s; if it is that by another name, as in a container, make it first",
+		return fmt.Errorf("%s is not there, and what the Envoys read is %s; if it is that by another name, as in a container, write to it once without --admin",
 			path, layers[0].SymlinkRoot+layers[0].File)
 	}
 	disk, is := s.layer.(layer.DiskLayer)
@@ -199,6 +200,14 @@ func (s *switching) place(envoys []*maintenance.Envoy) error {
 	}
 	s.layer = disk
 	return nil
+}
+
+// canonical returns a path whose folder is reached by no link, if it is there.
+func canonical(path string) string {
+	if folder, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil && filepath.IsAbs(path) {
+		return filepath.Join(folder, filepath.Base(path))
+	}
+	return path
 }
 
 func newOn() *cobra.Command {
@@ -320,6 +329,9 @@ func (s *switching) order(cmd *cobra.Command, o maintenance.Order) error {
 			return fmt.Errorf("%s: %w", flag, err)
 		}
 	}
+	if s.dryRun && s.output == "json" {
+		return errors.New("--dry-run: says it in words; leave out --output")
+	}
 	if s.dryRun {
 		s.plan(cmd.OutOrStdout(), o)
 		return nil
@@ -417,6 +429,9 @@ func (s *switching) plan(w io.Writer, o maintenance.Order) {
 			fmt.Fprintf(w, "POST %s to %s\n", admin.ModifyPath(o.Change().Pairs()...), c.Name)
 		}
 		fmt.Fprintf(w, "wait up to %s until %s says so\n", s.wait, c.Name)
+	}
+	for _, url := range s.verify {
+		fmt.Fprintf(w, "send a check to %s until it gets the answer\n", url)
 	}
 }
 

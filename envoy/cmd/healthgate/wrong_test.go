@@ -107,6 +107,7 @@ func TestWrongInput(t *testing.T) {
 		{"maintenance off --admin a:1 --for 3m", "--for: is for on; off takes the key and its reason out now"},
 		{"maintenance off --admin a:1 --reason x", "--reason: is for on"},
 		{"maintenance on --admin a:1 --output yaml", `--output: "yaml" is neither table nor json`},
+		{"maintenance on --admin a:1 --output json --dry-run", "--dry-run: says it in words; leave out --output"},
 		{"maintenance on --admin a:1 --verify a:2/x", `--verify: "a:2/x" is not http://HOST:PORT/PATH`},
 		{"maintenance on --admin a:1 --admin a:2 --verify http://a/x", "--verify: give one URL for each --admin, in their order; there are 1 and 2"},
 		{"maintenance on --rtds-file " + filepath.Join(filepath.Dir(file), "x.yaml") + " --verify http://a/x", "--verify: give one URL for each --admin"},

@@ -116,22 +116,17 @@ func (e *Envoy) runtimeLacks(o Order, kind reach.Kind, now time.Time) problem {
 	return problem{}
 }
 
-// written returns the layer of a kind that has the key, or the last one there is, and the value there.
+// written returns the layer of a kind and the key's value there, if it is known which one that is.
 func (e *Envoy) written(kind reach.Kind) (layer reach.Layer, value string, found bool) {
-	if e.known == nil {
+	if e.known == nil || len(e.known.Of(kind)) != 1 {
 		return layer, "", false
 	}
-	for _, l := range e.known.Of(kind) {
-		i := slices.Index(e.runtime.Layers, l.Name)
-		if i < 0 {
-			continue
-		}
-		found, layer = true, l
-		if values := e.runtime.Entries[e.key].Layers; i < len(values) && values[i] != "" {
-			value = values[i]
-		}
+	layer = e.known.Of(kind)[0]
+	i := slices.Index(e.runtime.Layers, layer.Name)
+	if values := e.runtime.Entries[e.key].Layers; i >= 0 && i < len(values) {
+		value = values[i]
 	}
-	return layer, value, found
+	return layer, value, i >= 0
 }
 
 // pluginLacks says what the plugin lacks of an order that runtime has had for some time.

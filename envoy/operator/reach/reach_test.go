@@ -151,8 +151,7 @@ func TestGaps(t *testing.T) {
 			`listener "second", endpoint "e" has /a, and not the key k`, ""},
 		{"the maintenance route too late", with(host("*", gate+throw+other+rest)), "", `listener "first": ` + noSwitch},
 		{"the maintenance route misnames the filter", with(host("*", edit(throw, "hg: ", "healthgate: ")+gate+other+rest)), "", `listener "first": ` + noSwitch},
-		{"the maintenance route counts to 10000", with(host("*", edit(throw, "default_value: {}", "default_value: {denominator: TEN_THOUSAND}")+gate+other+rest)), "",
-			`listener "first": by = 100 puts only 1% of the checks of /a under maintenance; 10000 is all`},
+		{"the maintenance route's default counts to 10000", with(host("*", edit(throw, "default_value: {}", "default_value: {denominator: TEN_THOUSAND}")+gate+other+rest)), "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -192,7 +191,7 @@ func TestSwitches(t *testing.T) {
 			t.Errorf("%s switches %q, want %q", key, got, want)
 		}
 	}
-	if got := e.Routes(); !slices.Equal(got, []Route{{"by", "/a", 0, 100}}) || !slices.Equal(e.RouteKeys(), []string{"by"}) {
+	if got := e.Routes(); !slices.Equal(got, []Route{{"by", "/a", 0}}) || !slices.Equal(e.RouteKeys(), []string{"by"}) {
 		t.Errorf("%v", got)
 	}
 	for _, test := range []struct {
@@ -205,6 +204,29 @@ func TestSwitches(t *testing.T) {
 	}
 	if got := e.RouteReaders("by", "100"); len(envoy(t, edit(first, "route_metadata: true", "")).RouteReaders("by", "100")) > 0 || len(got) != 1 {
 		t.Error("an endpoint without route_metadata is switched by a route")
+	}
+}
+
+// A route takes the part of the requests that Envoy makes of its key's value.
+func TestShare(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		value           string
+		otherwise, want float64
+	}{
+		{"100", 0, 1}, {"101", 0, 1}, {"1e2", 0, 1}, {"50", 1, .5}, {"0", 1, 0}, {"0.5", 1, 0}, {"true", .25, .25}, {"", .25, .25}, {"-5", .25, .25},
+		{"numerator: 100", 0, 1}, {`{"numerator": 5000, "denominator": "TEN_THOUSAND"}`, 0, .5}, {"{denominator: MILLION, numerator: 2000000}", 0, 1},
+	} {
+		if got := (&Route{Otherwise: test.otherwise}).Share(test.value); got != test.want {
+			t.Errorf("%s takes %g, want %g", test.value, got, test.want)
+		}
+	}
+	e := envoy(t, edit(first, "default_value: {}", "default_value: {numerator: 2500, denominator: TEN_THOUSAND}"))
+	if got := e.Routes(); len(got) != 1 || got[0].Otherwise != .25 {
+		t.Errorf("%v", got)
+	}
+	if got := e.RouteGaps("by", "50"); len(got) != 1 || !strings.HasSuffix(got[0].What, "by = 50 puts only 50% of the checks of /a under maintenance; 100 is all") {
+		t.Errorf("%v", got)
 	}
 }
 

@@ -2,11 +2,13 @@ package reach
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
 	"github.com/healthgate/healthgate/envoy/operator/dump"
 	"github.com/healthgate/healthgate/filter/config"
+	"go.yaml.in/yaml/v3"
 )
 
 // Readers returns the endpoints that a maintenance key switches.
@@ -70,8 +72,7 @@ func (e *Envoy) Keys() (out []string) {
 type Route struct {
 	Key       string
 	Path      string  // empty for one that takes more than one path
-	Otherwise float64 // without a runtime value
-	Scale     float64 // what selects each request: 100 when the key is a percentage
+	Otherwise float64 // which part it takes without a runtime value, from 0 to 1
 }
 
 // switchOf returns what a maintenance route is; false for another route.
@@ -79,9 +80,9 @@ func switchOf(route any) (Route, bool) {
 	on, _ := dump.At(route, "metadata", "filter_metadata", "healthgate", "maintenance").(bool)
 	fraction := object(route, "match", "runtime_fraction")
 	key := text(fraction, "runtime_key")
-	otherwise, _ := dump.At(fraction, "default_value", "numerator").(float64)
-	scale := map[any]float64{"TEN_THOUSAND": 1e4, "MILLION": 1e6}[dump.At(fraction, "default_value", "denominator")]
-	return Route{key, text(route, "match", "path"), otherwise, max(scale, 100)}, on && key != ""
+	numerator, _ := dump.At(fraction, "default_value", "numerator").(float64)
+	otherwise := share(numerator, text(fraction, "default_value", "denominator"))
+	return Route{key, text(route, "match", "path"), otherwise}, on && key != ""
 }
 
 // Routes returns the maintenance routes in the ways into the application that have a plugin.
@@ -101,13 +102,25 @@ func (e *Envoy) Routes() (out []Route) {
 	return out
 }
 
-// Share returns which part of the requests a route takes when its key has a value, from 0 to 1.
+// Share returns which part of the requests a route takes when its key has a value, from 0 to 1. A number is a percentage,
+// whatever denominator the route's default_value has; a FractionalPercent brings its own; all else is ignored.
 func (r *Route) Share(value string) float64 {
-	n, err := strconv.ParseFloat(value, 64)
-	if err != nil {
-		n = r.Otherwise
+	if n, err := strconv.ParseFloat(value, 64); err == nil && n >= 0 {
+		return share(math.Floor(n), "")
 	}
-	return min(max(n/r.Scale, 0), 1)
+	var percent *struct {
+		Numerator   float64
+		Denominator string
+	}
+	if err := yaml.Unmarshal([]byte(value), &percent); err != nil || percent == nil {
+		return r.Otherwise
+	}
+	return share(percent.Numerator, percent.Denominator)
+}
+
+// share is what a FractionalPercent of Envoy's is, from 0 to 1.
+func share(numerator float64, denominator string) float64 {
+	return min(numerator/max(map[string]float64{"TEN_THOUSAND": 1e4, "MILLION": 1e6}[denominator], 100), 1)
 }
 
 // RouteKeys returns the keys of maintenance routes.
@@ -139,8 +152,8 @@ func (e *Envoy) RouteGaps(key, value string) (out []Gap) {
 		case route == nil:
 			out = append(out, Gap{endpoint.Name, fmt.Sprintf("%s: no maintenance route of %s takes the checks of %s", where, key, path)})
 		case route.Share(value) < 1:
-			out = append(out, Gap{endpoint.Name, fmt.Sprintf("%s: %s = %s puts only %g%% of the checks of %s under maintenance; %g is all",
-				where, key, value, 100*route.Share(value), path, route.Scale)})
+			out = append(out, Gap{endpoint.Name, fmt.Sprintf("%s: %s = %s puts only %g%% of the checks of %s under maintenance; 100 is all",
+				where, key, value, 100*route.Share(value), path)})
 		}
 	})
 	e.eachPath(func(p *Plugin, endpoint *config.Endpoint, path string) {

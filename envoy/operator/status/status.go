@@ -160,8 +160,8 @@ func (r *Report) fromRoutes(c *config.Config, routes []reach.Route, runtime *adm
 				continue
 			}
 			if share < 1 {
-				r.Notes = append(r.Notes, fmt.Sprintf("maintenance by route: %s = %s puts only %g%% of the checks of %s under maintenance; %g is all",
-					route.Key, value, 100*share, route.Path, route.Scale))
+				r.Notes = append(r.Notes, fmt.Sprintf("maintenance by route: %s = %s puts only %g%% of the checks of %s under maintenance; 100 is all",
+					route.Key, value, 100*share, route.Path))
 				continue
 			}
 			*r.endpoint(e.Name) = Endpoint{
