@@ -172,7 +172,6 @@ bench: need-wrk filter filter-tinygo build/bench/rust.wasm .tools/bench-python/i
 	@cat build/bench/results.md
 
 bench-publish: ## put the figures of the last make bench into the documents
-	@cp build/bench/results.md e2e/bench/results.md
 	@$(GO) test -count=1 -run TestReadme ./e2e/bench -update
 
 build/bench/rust.wasm: $(shell find e2e/bench/peers/rust -type f)
