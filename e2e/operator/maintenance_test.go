@@ -177,10 +177,15 @@ func testDryRun(t *testing.T, i *instance) {
 	run(t, "maintenance", "on", "--runtime-dir", folder, "--admin", i.admin).
 		is(t, 2, "there is no folder "+filepath.Dir(folder)+"; is this the symlink_root of Envoy's disk_layer?")
 	folder = filepath.Join(i.folder, "new")
-	run(t, "maintenance", "on", "--dry-run", "--runtime-dir", folder, "--admin", i.admin).
-		is(t, 0, "write healthgate.maintenance=true to "+folder, "take healthgate.maintenance.reason out of")
+	run(t, "maintenance", "on", "--dry-run", "--runtime-dir", folder, "--admin", i.admin).is(t, 2, "--runtime-dir: "+folder+" is not there")
+	layer, _ := os.Readlink(i.runtimeDir)
+	run(t, "maintenance", "on", "--dry-run", "--runtime-dir", i.runtimeDir, "--admin", i.admin).
+		is(t, 0, "write healthgate.maintenance=true to "+i.runtimeDir, "take healthgate.maintenance.reason out of")
 	if _, err := os.Lstat(folder); err == nil {
-		t.Error("the layer was made")
+		t.Error("a layer was made")
+	}
+	if now, _ := os.Readlink(i.runtimeDir); now != layer {
+		t.Error("the layer was changed")
 	}
 	if after := envoytest.Parse(i.envoy.Get("/runtime?format=json")); !reflect.DeepEqual(after, before) {
 		t.Errorf("runtime has changed: %v", after)
@@ -406,8 +411,11 @@ func TestSubdirectory(t *testing.T) {
 	envoytest.Eventually(t, envoytest.StartLimit, "healthy", i.answers(200, "OK"))
 	run(t, "maintenance", "on", "--runtime-dir", i.runtimeDir, "--admin", i.admin).is(t, 0, "on", "disk", "my-service")
 	i.is(t, 503, sorry)
-	run(t, "maintenance", "off", "--runtime-dir", i.runtimeDir).
-		is(t, 2, "--subdirectory: "+i.runtimeDir+` holds the folder "envoy"`)
+	for _, dry := range []string{"--dry-run", "--dry-run=false"} {
+		run(t, "maintenance", "off", "--runtime-dir", i.runtimeDir, dry).
+			is(t, 2, "--subdirectory: "+i.runtimeDir+` holds the folder "envoy"`)
+	}
+	run(t, "maintenance", "off", "--runtime-dir", i.runtimeDir, "--admin", i.admin, "--dry-run").is(t, 0, "take healthgate.maintenance out of")
 	i.is(t, 503, sorry)
 	folders, err := filepath.Glob(filepath.Join(i.runtimeDir, "envoy", "*"))
 	if err != nil || len(folders) != 1 {

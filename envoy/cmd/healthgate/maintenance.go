@@ -239,8 +239,12 @@ func newOn() *cobra.Command {
 					return fmt.Errorf("--for: %w", err)
 				}
 			case isUntil:
-				if o.Value, err = maintenance.Until(until, time.Now()); err != nil {
+				var note string
+				if o.Value, note, err = maintenance.Until(until, time.Now()); err != nil {
 					return fmt.Errorf("--until: %w", err)
+				}
+				if note != "" {
+					fmt.Fprintf(cmd.ErrOrStderr(), "note: --until: %s\n", note)
 				}
 			}
 			if err := maintenance.CheckReason(reason); err != nil {
@@ -332,7 +336,7 @@ func (s *switching) order(cmd *cobra.Command, o maintenance.Order) error {
 	if s.dryRun && s.output == "json" {
 		return errors.New("--dry-run: says it in words; leave out --output")
 	}
-	if s.dryRun {
+	if s.dryRun && s.layer == nil {
 		s.plan(cmd.OutOrStdout(), o)
 		return nil
 	}
@@ -382,11 +386,19 @@ func (s *switching) order(cmd *cobra.Command, o maintenance.Order) error {
 	if _, err := os.Lstat(s.runtimeDir + s.rtdsFile); errors.Is(err, fs.ErrNotExist) {
 		made = ", which was not there and was made"
 	}
-	if err := s.layer.Apply(cmd.Context(), o.Change()); err != nil {
+	apply := s.layer.Apply
+	if s.dryRun {
+		apply = func(_ context.Context, c layer.Change) error { return s.layer.Try(c) }
+	}
+	if err := apply(cmd.Context(), o.Change()); err != nil {
 		if ambiguous := (*layer.AmbiguousError)(nil); errors.As(err, &ambiguous) {
 			return fmt.Errorf("--subdirectory: %w", err)
 		}
 		return failure{err}
+	}
+	if s.dryRun {
+		s.plan(cmd.OutOrStdout(), o)
+		return nil
 	}
 	if len(s.clients) == 0 {
 		w := cmd.OutOrStdout()

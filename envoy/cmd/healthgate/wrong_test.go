@@ -102,6 +102,7 @@ func TestWrongInput(t *testing.T) {
 		{"maintenance on --admin a:1 --for 1d", `--for: "1d" is not a time such as 30m or 1h30m; a day is 24h`},
 		{"maintenance on --admin a:1 --for 0s", "--for: 0s is less than a second"},
 		{"maintenance on --admin a:1 --until 2020-01-01T00:00:00Z", "--until: 2020-01-01T00:00:00Z has passed"},
+		{"maintenance on --admin a:1 --until 9999-12-31T23:59:59-01:00", "--until: 9999-12-31T23:59:59-01:00 is in the year 10000 in UTC"},
 		{"maintenance on --admin a:1 --until noon", `--until: "noon" is not a time such as`},
 		{"maintenance on --admin a:1 --for 1m --until 06:00", "--for, --until: both say when it ends; give one of them"},
 		{"maintenance off --admin a:1 --for 3m", "--for: is for on; off takes the key and its reason out now"},

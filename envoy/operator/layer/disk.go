@@ -71,28 +71,19 @@ func (d DiskLayer) Apply(ctx context.Context, change Change) error {
 	if err != nil {
 		return err
 	}
-	folders, nextLink := beside(root)
-	parent := filepath.Dir(root)
-	unlock, err := lock(ctx, parent)
+	unlock, err := lock(ctx, filepath.Dir(root))
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if parent, err = filepath.EvalSymlinks(parent); err != nil {
+	old, next, err := places(root)
+	if err != nil {
 		return err
 	}
-	old, err := filepath.EvalSymlinks(root)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	name := folders[0]
-	if inside, err := filepath.Rel(filepath.Join(parent, name), old); old != "" && err == nil && filepath.IsLocal(inside) {
-		name = folders[1] // the old layer is that folder, or lies in it
-	}
-	next, link := filepath.Join(parent, name), filepath.Join(parent, nextLink)
-	if info, err := os.Lstat(next); err == nil && !info.IsDir() {
-		return fmt.Errorf("%s is in the way: the next layer is made there; move it away", next)
-	}
+	folders, nextLink := beside(root)
+	parent, name := filepath.Split(next)
+	parent = filepath.Clean(parent)
+	link := filepath.Join(parent, nextLink)
 	direct, _ := os.Readlink(root)
 	if direct != "" && !filepath.IsAbs(direct) {
 		direct = filepath.Join(parent, direct)
@@ -118,6 +109,47 @@ func (d DiskLayer) Apply(ctx context.Context, change Change) error {
 		_ = removeAll(old)
 	}
 	return nil
+}
+
+// Try makes the layer that Apply would make in a folder for temporary files.
+func (d DiskLayer) Try(change Change) error {
+	if err := d.Check(); err != nil {
+		return err
+	}
+	root, err := filepath.Abs(d.Root)
+	if err != nil {
+		return err
+	}
+	old, next, err := places(root)
+	if err != nil {
+		return err
+	}
+	temporary, err := os.MkdirTemp("", "healthgate-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = removeAll(temporary) }()
+	return d.write(filepath.Join(temporary, filepath.Base(next)), old, change)
+}
+
+// places returns the folder behind root, empty if there is none, and the one that the next layer is made in.
+func places(root string) (old, next string, err error) {
+	parent, err := filepath.EvalSymlinks(filepath.Dir(root))
+	if err != nil {
+		return "", "", err
+	}
+	if old, err = filepath.EvalSymlinks(root); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", "", err
+	}
+	folders, _ := beside(root)
+	next = filepath.Join(parent, folders[0])
+	if inside, err := filepath.Rel(next, old); old != "" && err == nil && filepath.IsLocal(inside) {
+		next = filepath.Join(parent, folders[1]) // the old layer is that folder, or lies in it
+	}
+	if info, err := os.Lstat(next); err == nil && !info.IsDir() {
+		return "", "", fmt.Errorf("%s is in the way: the next layer is made there; move it away", next)
+	}
+	return old, next, writable(parent)
 }
 
 // write makes the folder next: old's content with the change.

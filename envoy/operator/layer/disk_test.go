@@ -1,6 +1,7 @@
 package layer
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -71,6 +72,21 @@ func listing(t *testing.T, folder string) string {
 	return strings.Join(out, "; ")
 }
 
+// apply is Apply behind a Try, which must say the same and change nothing in the folder.
+func apply(t *testing.T, l Layer, folder string, change Change) error {
+	t.Helper()
+	before := listing(t, folder)
+	try := l.Try(change)
+	if after := listing(t, folder); after != before {
+		t.Errorf("to try it made %q of %q", after, before)
+	}
+	err := l.Apply(t.Context(), change)
+	if fmt.Sprint(try) != fmt.Sprint(err) {
+		t.Errorf("to try it says %v, to do it %v", try, err)
+	}
+	return err
+}
+
 func some(s string) *string { return &s }
 
 // What lies in a layer stays as it is, but for the key that is changed.
@@ -121,7 +137,7 @@ func TestDiskKeepsWhatIsThere(t *testing.T) {
 			tree(t, dir, map[string]string{"current": "-> mine"})
 			before, root := listing(t, filepath.Join(dir, "mine")), filepath.Join(dir, "current")
 			for range 2 { // from the operator's folder, then from our own
-				err := DiskLayer{root, test.subdirectory}.Apply(t.Context(), test.change)
+				err := apply(t, DiskLayer{root, test.subdirectory}, dir, test.change)
 				if test.err != "" {
 					if err == nil || !strings.Contains(err.Error(), test.err) {
 						t.Fatalf("%v, want … %s", err, test.err)

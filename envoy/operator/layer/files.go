@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -46,6 +47,17 @@ func lock(ctx context.Context, folder string) (unlock func(), err error) {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// writable reports an error unless this process may make files in a folder.
+func writable(folder string) error {
+	if err := syscall.Access(folder, 2); err != nil { // W_OK
+		if absolute, err := filepath.Abs(folder); err == nil {
+			folder = absolute
+		}
+		return fmt.Errorf("no file can be made in %s: %w", folder, err)
+	}
+	return nil
 }
 
 // openFile opens a file, and refuses a symbolic link in its place.

@@ -201,7 +201,7 @@ func TestCleaningUpFails(t *testing.T) {
 		if err := os.Chmod(held, 0o555); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = os.Chmod(held, fs.FileMode(0o755)) })
+		t.Cleanup(func() { _ = removeAll(dir) })
 	} else {
 		t.Cleanup(func() { _ = syscall.Unmount(held, 0) })
 	}
@@ -256,17 +256,9 @@ func TestAsOwner(t *testing.T) {
 			}
 			return err
 		}))
-		program := filepath.Join(folder, "program") // where another user may run it
-		binary, err := os.ReadFile(os.Args[0])
-		must(t, err)
-		must(t, os.WriteFile(program, binary, 0o755))
-		must(t, os.Chmod(program, 0o755))
 		for range 4 {
 			cmd := command(t, "once", path, "new")
-			cmd.Path = program
-			if os.Getuid() == 0 {
-				cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid), Groups: []uint32{uint32(gid)}}}
-			}
+			as(t, cmd, uid, gid)
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Fatalf("%v %s", err, out)
 			}
@@ -276,6 +268,50 @@ func TestAsOwner(t *testing.T) {
 				t.Errorf("it belongs to %d:%d, want %d:%d", got.Uid, got.Gid, uid, gid)
 			}
 		}
+	})
+}
+
+// as makes root run a command as another user, with a further group.
+func as(t *testing.T, cmd *exec.Cmd, uid, group int) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return
+	}
+	cmd.Path = filepath.Join(sharedFolder(t), "program") // where another user may run it
+	binary, err := os.ReadFile(os.Args[0])
+	must(t, err)
+	must(t, os.WriteFile(cmd.Path, binary, 0o755))
+	must(t, os.Chmod(cmd.Path, 0o755))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid), Groups: []uint32{uint32(group)}}}
+}
+
+// Where no file can be made, that is said before anything is done, and so it is of a link whose target could be changed.
+func TestReadOnly(t *testing.T) {
+	refused := func(t *testing.T, path, folder string) {
+		t.Helper()
+		must(t, os.Chmod(folder, 0o555))
+		t.Cleanup(func() { must(t, os.Chmod(folder, 0o755)) })
+		cmd := command(t, "once", path, "new")
+		as(t, cmd, 65534, 65534)
+		if out, err := cmd.CombinedOutput(); err == nil || string(out) != "no file can be made in "+folder+": permission denied\n" {
+			t.Errorf("%v %s", err, out)
+		}
+		whole(t, path)
+		if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) > 2 {
+			t.Errorf("it left more than the layer: %v, %v", left, err)
+		}
+	}
+	eachKindIn(t, sharedFolder, func(t *testing.T, path string) { refused(t, path, filepath.Dir(path)) })
+	t.Run("link", func(t *testing.T) {
+		t.Parallel()
+		folder := sharedFolder(t)
+		target, link := filepath.Join(folder, "open", "rtds.yaml"), filepath.Join(folder, "closed", "rtds.yaml")
+		must(t, os.Mkdir(filepath.Dir(target), 0o755))
+		must(t, os.Mkdir(filepath.Dir(link), 0o755))
+		must(t, RTDSFile(target).Apply(t.Context(), Change{{"k", "1"}, {"other", "7"}}))
+		must(t, os.Symlink(target, link))
+		must(t, os.Chmod(filepath.Dir(target), 0o777))
+		refused(t, link, filepath.Dir(link))
 	})
 }
 

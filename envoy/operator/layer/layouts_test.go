@@ -1,9 +1,11 @@
 package layer
 
 import (
+	"encoding/json"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -47,7 +49,7 @@ func TestDiskLayouts(t *testing.T) {
 			if test.set != nil {
 				test.set(&d)
 			}
-			err := d.Apply(t.Context(), Change{{"k", "true"}})
+			err := apply(t, d, dir, Change{{"k", "true"}})
 			if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 				t.Errorf("%v, want … %s", err, test.err)
 			}
@@ -110,7 +112,7 @@ func TestRTDSForms(t *testing.T) {
 			if err := os.WriteFile(file, []byte(head+test.layer), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			err := RTDSFile(file).Apply(t.Context(), Change{{"a.k", test.value}})
+			err := apply(t, RTDSFile(file), filepath.Dir(file), Change{{"a.k", test.value}})
 			if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 				t.Fatalf("%v, want … %s", err, test.err)
 			}
@@ -122,6 +124,37 @@ func TestRTDSForms(t *testing.T) {
 				t.Errorf("got\n%s\nwant\n%s", got, want)
 			}
 		})
+	}
+}
+
+// In JSON a character may stand in escapes that YAML does not know.
+func TestRTDSJSON(t *testing.T) {
+	t.Parallel()
+	const head = `{"resources": [{"@type": "` + runtimeType + `", "name": "x", "layer": {`
+	for layer, want := range map[string]string{
+		`"a": "\ud83d\ude00 \u00e9\/", "b": 1.5`: `"a": "😀 é/", "b": 1.5, "k": true`,
+		`"\ud83d\ude00": "\"\\\u2028"`:           `"k": true, "😀": "\"\\\u2028"`,
+		`"n": 9007199254740993, "t": "true"`:     `"k": true, "n": 9007199254740993, "t": "true"`,
+		`"a": "\ud83d"`:                          "has half of a character",
+		`"a": 1,`:                                "is not JSON",
+		`"a": 1}}]} {"b": {"c": [{`:              "has more behind its JSON",
+		`"a": {"k": 1}, "a": 'x'`:                "is not JSON",
+	} {
+		file := filepath.Join(t.TempDir(), "rtds.json")
+		before := head + layer + "}}]}"
+		must(t, os.WriteFile(file, []byte(before), 0o644))
+		err := apply(t, RTDSFile(file), filepath.Dir(file), Change{{"k", "true"}})
+		text, _ := os.ReadFile(file)
+		if !strings.HasPrefix(want, `"`) {
+			if err == nil || !strings.Contains(err.Error(), want) || string(text) != before {
+				t.Errorf("%s: %v, want … %s\n%s", layer, err, want, text)
+			}
+			continue
+		}
+		var got, wanted any
+		if err != nil || json.Unmarshal(text, &got) != nil || json.Unmarshal([]byte(head+want+"}}]}"), &wanted) != nil || !reflect.DeepEqual(got, wanted) {
+			t.Errorf("%s: %v\n%s", layer, err, text)
+		}
 	}
 }
 

@@ -31,15 +31,36 @@ func (f RTDSFile) Check() error {
 	return err
 }
 
+// Try reports an error if Apply can't make a change.
+func (f RTDSFile) Try(change Change) error {
+	_, err := f.target()
+	if err == nil {
+		_, err = changed(string(f), change)
+	}
+	return err
+}
+
+// target is the file behind the link, if f is one, in a folder where files can be made.
+func (f RTDSFile) target() (string, error) {
+	target, err := filepath.EvalSymlinks(string(f))
+	if errors.Is(err, fs.ErrNotExist) {
+		target, err = string(f), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if err := writable(filepath.Dir(target)); err != nil {
+		return "", err
+	}
+	return target, writable(filepath.Dir(string(f)))
+}
+
 // Apply changes the runtime keys in the file, and makes it when there is none. The file is replaced by a move, which is
 // what Envoy watches for; its mode and owner stay. If it is a symbolic link, its target is replaced, and then the link by
 // its like, so that Envoy notices.
 func (f RTDSFile) Apply(ctx context.Context, change Change) error {
 	file := string(f)
-	target, err := filepath.EvalSymlinks(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		target, err = file, nil
-	}
+	target, err := f.target()
 	if err != nil {
 		return err
 	}
@@ -107,11 +128,15 @@ func changed(file string, change Change) ([]byte, error) {
 		return nil, fmt.Errorf("%s is a link to %s, which does not exist; make that first", file, target)
 	}
 	text, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		text, err = []byte(emptyRTDS), nil
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		text = []byte(emptyRTDS)
+	case err != nil:
 		return nil, err
+	case extension == ".json":
+		if text, err = plainJSON(text); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
 	}
 	var document, second yaml.Node
 	reader := yaml.NewDecoder(bytes.NewReader(text))
@@ -150,6 +175,24 @@ func changed(file string, change Change) ([]byte, error) {
 		return nil, err
 	}
 	return out.Bytes(), encoder.Close()
+}
+
+// plainJSON returns JSON that YAML reads alike: there, a character in two escapes, as in "\ud83d\ude00", is none.
+func plainJSON(text []byte) ([]byte, error) {
+	var v any
+	reader := json.NewDecoder(bytes.NewReader(text))
+	reader.UseNumber()
+	if err := reader.Decode(&v); err != nil {
+		return nil, fmt.Errorf("is not JSON: %w", err)
+	}
+	if _, err := reader.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("has more behind its JSON; remove it")
+	}
+	plain, err := json.Marshal(v)
+	if bytes.ContainsRune(plain, '\uFFFD') && !bytes.ContainsRune(text, '\uFFFD') {
+		return nil, errors.New("has half of a character, an escape such as \\ud83d alone, which a change would lose")
+	}
+	return plain, err
 }
 
 // findLayer returns the mapping of keys: the resource's named RTDSName, or the only one there is.

@@ -66,27 +66,65 @@ func For(text string, now time.Time) (string, error) {
 }
 
 // Until returns the value that ends by itself at a time: RFC 3339, or a local date and time, or the next such time of day.
-func Until(text string, now time.Time) (string, error) {
+// The note says which one was taken of a local time that comes twice.
+func Until(text string, now time.Time) (value, note string, err error) {
 	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		t, note, err = local(text, now)
+	}
+	switch {
+	case err != nil:
+		return "", "", err
+	case !t.After(now):
+		return "", "", fmt.Errorf("%s has passed", t.Format(time.RFC3339))
+	case t.UTC().Year() > 9999:
+		return "", "", fmt.Errorf("%s is in the year %d in UTC, and RFC 3339 ends with 9999", text, t.UTC().Year())
+	}
+	return t.UTC().Format(time.RFC3339), note, nil
+}
+
+// local reads a date and time, or a time of day, on the clock of now's location.
+func local(text string, now time.Time) (t time.Time, note string, err error) {
 	for _, form := range []string{"2006-01-02 15:04", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02T15:04:05"} {
-		if err != nil {
-			t, err = time.ParseInLocation(form, text, now.Location())
+		if clock, err := time.Parse(form, text); err == nil {
+			return onClock(clock, now)
 		}
 	}
+	clock, err := time.Parse("15:04", text)
 	if err != nil {
-		var clock time.Time
-		if clock, err = time.Parse("15:04", text); err == nil {
-			t = time.Date(now.Year(), now.Month(), now.Day(), clock.Hour(), clock.Minute(), 0, 0, now.Location())
-			if !t.After(now) {
-				t = time.Date(now.Year(), now.Month(), now.Day()+1, clock.Hour(), clock.Minute(), 0, 0, now.Location())
-			}
-		}
+		return t, "", fmt.Errorf("%q is not a time such as 2026-12-01T06:00:00Z, \"2026-12-01 06:00\" or 06:00 (local)", text)
 	}
-	if err != nil {
-		return "", fmt.Errorf("%q is not a time such as 2026-12-01T06:00:00Z, \"2026-12-01 06:00\" or 06:00 (local)", text)
+	clock = time.Date(now.Year(), now.Month(), now.Day(), clock.Hour(), clock.Minute(), 0, 0, time.UTC)
+	if t, note, err = onClock(clock, now); !t.After(now) {
+		t, note, err = onClock(clock.AddDate(0, 0, 1), now)
 	}
-	if !t.After(now) {
-		return "", fmt.Errorf("%s has passed", t.Format(time.RFC3339))
+	return t, note, err
+}
+
+// onClock returns when the clock of now's location shows what clock shows in UTC. When clocks are changed, that may be
+// twice, of which the next to come is taken, or never.
+func onClock(clock, now time.Time) (t time.Time, note string, err error) {
+	_, before := clock.AddDate(0, 0, -1).In(now.Location()).Zone()
+	_, after := clock.AddDate(0, 0, 1).In(now.Location()).Zone()
+	shows := func(offset int) (time.Time, bool) {
+		t := clock.Add(-time.Duration(offset) * time.Second).In(now.Location())
+		_, is := t.Zone()
+		return t, is == offset
 	}
-	return t.UTC().Format(time.RFC3339), nil
+	first, isFirst := shows(before)
+	second, isSecond := shows(after)
+	switch {
+	case before == after || isFirst && !isSecond:
+		return first, "", nil
+	case isSecond && !isFirst:
+		return second, "", nil
+	case !isFirst:
+		return first, "", fmt.Errorf("%s never comes: the clocks go forward", clock.Format("2006-01-02 15:04"))
+	}
+	taken, other := first, second
+	if !first.After(now) {
+		taken, other = second, first
+	}
+	return taken, fmt.Sprintf("%s comes twice, as the clocks go back: taken is %s, not %s", clock.Format("2006-01-02 15:04"),
+		taken.Format(time.RFC3339), other.Format(time.RFC3339)), nil
 }
