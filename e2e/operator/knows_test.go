@@ -146,7 +146,7 @@ func TestMaintenanceKnowsThatNothingIsInTheWay(t *testing.T) {
 	delete(filter, "typed_config")
 	filter["config_discovery"] = envoytest.Object{"config_source": file("ecds.json", extension), "type_urls": []any{filterType}}
 
-	c.AddCluster("other", a.Port)
+	c.AddCluster("other", app.Start(t).Port)
 	for name, answer := range map[string]envoytest.Object{
 		"other":    {"route": envoytest.Object{"cluster": "other"}},
 		"redirect": {"redirect": envoytest.Object{"https_redirect": true}},

@@ -139,6 +139,7 @@ func testRTDS(t *testing.T, i *instance) {
 func testRoute(t *testing.T, i *instance) {
 	run(t, "maintenance", "on", "--route", "--admin", i.admin).is(t, 0, "healthgate.route_maintenance", "on", "my-service")
 	i.is(t, 503, sorry)
+	run(t, "maintenance", "off", "--admin", i.admin).is(t, 1, "still in maintenance: my-service, by healthgate.route_maintenance")
 	run(t, "maintenance", "off", "--route", "--admin", i.admin).is(t, 0, "off")
 	i.is(t, 200, "OK")
 }

@@ -131,6 +131,11 @@ func (e *Envoy) written(kind reach.Kind) (layer reach.Layer, value string, found
 
 // pluginLacks says what the plugin lacks of an order that runtime has had for some time.
 func (e *Envoy) pluginLacks(o Order, arrived time.Duration, now time.Time) problem {
+	if !o.On && e.known != nil {
+		if in, by := e.others(now); len(by) > 0 {
+			return problem{fmt.Sprintf("the key is off, and still in maintenance: %s, by %s", strings.Join(in, ", "), strings.Join(by, ", ")), true}
+		}
+	}
 	if o.Route {
 		if gaps := e.gaps(); o.On && len(gaps) > 0 {
 			return problem{strings.Join(gaps, "; ") + orVerify, true}
@@ -175,10 +180,6 @@ func (e *Envoy) pluginLacks(o Order, arrived time.Duration, now time.Time) probl
 			return problem{strings.Join(gaps, "; ") + orVerify, true}
 		}
 	case len(inside) > 0 && e.known != nil:
-		by := e.causes(inside, now)
-		if len(by) > 0 {
-			return problem{fmt.Sprintf("the key is off, and still in maintenance: %s, by %s", strings.Join(inside, ", "), strings.Join(by, ", ")), true}
-		}
 		return problem{what: "the key is off, and still in maintenance: " + strings.Join(inside, ", ") + e.deaf()}
 	case len(inside) > 0 && e.State.on() && len(inside) >= len(e.State.Endpoints):
 		return problem{what: "the key is off, and still in maintenance: " + strings.Join(inside, ", ") + ": is another key on, or can the plugin not reach admin?"}
@@ -198,24 +199,34 @@ func (e *Envoy) deaf() string {
 	return ": is it one of maintenance.keys, and can the plugin reach admin?"
 }
 
-// causes returns the keys that have endpoints in maintenance.
-func (e *Envoy) causes(endpoints []string, now time.Time) (out []string) {
-	for _, p := range e.known.Plugins {
-		for i := range p.Config.Endpoints {
-			endpoint := &p.Config.Endpoints[i]
-			if !slices.Contains(endpoints, endpoint.Name) {
-				continue
-			}
-			for _, k := range endpoint.Maintenance.Keys {
-				key := p.Config.Keys[k]
-				s, _ := filter.ParseSwitch(e.runtime.Entries[key].Value)
-				if s.Active(wallClock(now)) && !slices.Contains(out, key) {
-					out = append(out, key)
+// others returns those of the key's endpoints that other keys have in maintenance, and these keys.
+func (e *Envoy) others(now time.Time) (in, by []string) {
+	add := func(endpoint, key string) {
+		if key != e.key && !slices.Contains(in, endpoint) {
+			in = append(in, endpoint)
+		}
+		if key != e.key && !slices.Contains(by, key) {
+			by = append(by, key)
+		}
+	}
+	readers := e.readers()
+	for _, key := range e.known.Keys() {
+		if s, _ := filter.ParseSwitch(e.runtime.Entries[key].Value); s.Active(wallClock(now)) {
+			for _, endpoint := range e.known.Readers(key) {
+				if slices.Contains(readers, endpoint) {
+					add(endpoint, key)
 				}
 			}
 		}
 	}
-	return out
+	for _, key := range e.known.RouteKeys() {
+		for _, endpoint := range e.known.RouteReaders(key, e.runtime.Entries[key].Value) {
+			if slices.Contains(readers, endpoint) {
+				add(endpoint, key)
+			}
+		}
+	}
+	return in, by
 }
 
 // Post writes an order to the admin layer.

@@ -93,6 +93,8 @@ func TestLacks(t *testing.T) {
 		{"off, and not read yet", off, reach.Admin, known, true, []string{"a"}, nil, in, 0, "still in maintenance: a: can the plugin reach admin"},
 		{"off, where nothing is known, and not read yet", off, reach.Admin, nil, true, []string{"a"}, nil, in, 0, "still in maintenance: a: is another key on"},
 		{"off, and another key is on", off, reach.Admin, known, false, []string{"a"}, map[string]admin.Entry{"z": values("true", "", "")}, in, 0, "still in maintenance: a, by z"},
+		{"off, and a route is on", off, reach.Admin, known, true, []string{"a"}, map[string]admin.Entry{"r": values("", "", "100")}, out, 0, "still in maintenance: a, by r"},
+		{"a route, off, and a key is on", routeOff, reach.Admin, known, true, nil, map[string]admin.Entry{"z": values("", "", "true")}, in, 0, "still in maintenance: a, by z"},
 		{"overridden", Order{Key: "k", Value: Off}, reach.Admin, known, false, nil, map[string]admin.Entry{"k": values("true", "", "false")}, out, 0, ""},
 		{"not overridden yet", Order{Key: "k", Value: Off}, reach.Admin, known, false, nil, nil, out, 0, "has not arrived"},
 		{"a route", routeOn, reach.Admin, known, false, nil, map[string]admin.Entry{"r": values("", "", "100")}, out, 0, ""},

@@ -55,11 +55,11 @@ func (e *Envoy) shut(p *Plugin, endpoint *config.Endpoint, path string) (out []s
 		}
 		for _, host := range hosts(d.routes, endpoint.Hosts) {
 			enables := func(route any) bool { return f.enabled(d.routes, host, route) }
-			switch route := choose(host, path, "", enables); {
+			switch route := choose(host, endpoint, path, "", enables); {
+			case route == nil && f.byRoute:
+				missing = append(missing, fmt.Sprintf("%s: no route takes %s: its checks get 404", d.in(host), path))
 			case enables(route):
 				enabled = true
-			case route == nil:
-				missing = append(missing, fmt.Sprintf("%s: no route takes %s: its checks get 404", d.in(host), path))
 			default:
 				out = append(out, d.in(host)+": "+d.shuts(f, host, route, path))
 			}
@@ -73,12 +73,17 @@ func (e *Envoy) shut(p *Plugin, endpoint *config.Endpoint, path string) (out []s
 
 // unguarded returns where an endpoint's checks reach the same application without a plugin.
 func (e *Envoy) unguarded(p *Plugin, endpoint *config.Endpoint, path string) (out []string) {
-	application := map[string]bool{}
+	guarded := map[string]bool{}     // listeners: what is no HTTP there is no check
+	application := map[string]bool{} // its clusters, and their hosts
 	for _, d := range e.doors {
 		if f := d.filter(p); f != nil {
+			guarded[d.listener] = true
 			for _, host := range hosts(d.routes, endpoint.Hosts) {
-				for _, name := range targets(choose(host, path, "", func(route any) bool { return f.enabled(d.routes, host, route) })) {
+				for _, name := range targets(choose(host, endpoint, path, "", func(route any) bool { return f.enabled(d.routes, host, route) })) {
 					application[name] = true
+					for _, address := range e.clusters[name] {
+						application[address] = true
+					}
 				}
 			}
 		}
@@ -87,9 +92,15 @@ func (e *Envoy) unguarded(p *Plugin, endpoint *config.Endpoint, path string) (ou
 		if slices.ContainsFunc(d.filters, func(f filter) bool { return f.plugin == p || f.plugin.has(path) }) {
 			continue
 		}
+		if d.tcp != nil {
+			if to := e.answers(d.tcp, path, application); to != "" && !guarded[d.listener] {
+				out = append(out, fmt.Sprintf("%s has no healthgate: checks of %s there get the answer of %s", d.where, path, to))
+			}
+			continue
+		}
 		for _, host := range hosts(d.routes, endpoint.Hosts) {
-			route := choose(host, path, "", func(any) bool { return false })
-			if to := answers(route, path, application); to != "" {
+			route := choose(host, endpoint, path, "", func(any) bool { return false })
+			if to := e.answers(route, path, application); to != "" {
 				out = append(out, fmt.Sprintf("%s has no healthgate: checks of %s there get the answer of %s", d.in(host), path, to))
 			}
 		}
@@ -98,9 +109,10 @@ func (e *Envoy) unguarded(p *Plugin, endpoint *config.Endpoint, path string) (ou
 }
 
 // answers returns who else answers checks of a path by a route; "" when that is none of the same application.
-func answers(route any, path string, application map[string]bool) string {
+func (e *Envoy) answers(route any, path string, application map[string]bool) string {
 	for _, name := range targets(route) {
-		if application[name] || text(route, "match", "path") == path {
+		same := slices.ContainsFunc(e.clusters[name], func(address string) bool { return application[address] })
+		if same || application[name] || text(route, "match", "path") == path {
 			return fmt.Sprintf("the cluster %q", name)
 		}
 	}

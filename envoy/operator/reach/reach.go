@@ -31,7 +31,7 @@ type Envoy struct {
 	Layers  []Layer // of runtime, a later one wins
 
 	doors        []door
-	clusters     map[string]bool
+	clusters     map[string][]string // their hosts, as far as they are known
 	statsMatcher any
 }
 
@@ -74,12 +74,13 @@ const (
 	typeECDS      = ".EcdsConfigDump"
 	typeBootstrap = ".BootstrapConfigDump"
 	typeWasm      = ".filters.http.wasm.v3.Wasm"
+	typeTCP       = ".tcp_proxy.v3.TcpProxy"
 	typeManager   = ".http_connection_manager.v3.HttpConnectionManager"
 )
 
 // Read reads the document of /config_dump. The node's values stand for the placeholders in keys.
 func Read(envoy any, node config.Node) *Envoy {
-	e := &Envoy{clusters: map[string]bool{}}
+	e := &Envoy{clusters: map[string][]string{}}
 	r := reader{Envoy: e, node: node, discovered: map[string]any{}, routes: map[string]any{}, known: map[string]*Plugin{}}
 	var listeners []map[string]any
 	for _, part := range list(envoy, "configs") {
@@ -89,7 +90,7 @@ func Read(envoy any, node config.Node) *Envoy {
 			e.statsMatcher = dump.At(part, "bootstrap", "stats_config", "stats_matcher")
 		case is(part, typeClusters):
 			for _, c := range append(list(part, "static_clusters"), list(part, "dynamic_active_clusters")...) {
-				e.clusters[text(c, "cluster", "name")] = true
+				e.clusters[text(c, "cluster", "name")] = addresses(c)
 			}
 		case is(part, typeListeners):
 			for _, l := range list(part, "static_listeners") {
@@ -133,6 +134,17 @@ func layers(bootstrap any) (out []Layer) {
 	return out
 }
 
+// addresses returns the addresses of a cluster's hosts, as far as the configuration has them.
+func addresses(cluster any) (out []string) {
+	dump.Each(dump.At(cluster, "cluster", "load_assignment"), func(v map[string]any) bool {
+		if address := socketAddress(v); address != "" {
+			out = append(out, address)
+		}
+		return true
+	})
+	return out
+}
+
 // Of returns the layers of a kind.
 func (e *Envoy) Of(kind Kind) []Layer {
 	return slices.DeleteFunc(slices.Clone(e.Layers), func(l Layer) bool { return l.Kind != kind })
@@ -147,9 +159,11 @@ type reader struct {
 	known      map[string]*Plugin // by their configuration's text
 }
 
-// door is a way into an application: the HTTP connection manager of a filter chain.
+// door is a way into an application: the HTTP connection manager of a filter chain, or its TCP proxy.
 type door struct {
-	where string
+	where    string
+	listener string
+	tcp      any // as the action of a route; nil for HTTP
 	// A plugin's filter is made for a request when its gate opens: by route where the filter is disabled otherwise, or by
 	// a matcher.
 	filters []filter
@@ -174,16 +188,19 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 	for i, chain := range chains {
 		for _, f := range list(chain, "filters") {
 			manager := dump.At(f, "typed_config")
-			if !is(manager, typeManager) {
+			if !is(manager, typeManager) && !is(manager, typeTCP) {
 				continue
 			}
-			d := door{where: fmt.Sprintf("listener %q", text(l, "name"))}
+			d := door{where: fmt.Sprintf("listener %q", text(l, "name")), listener: text(l, "name")}
 			if len(chains) > 1 {
 				name := text(chain, "name")
 				if name == "" {
 					name = fmt.Sprint(i + 1)
 				}
 				d.where += fmt.Sprintf(", filter chain %q", name)
+			}
+			if is(manager, typeTCP) {
+				d.tcp = map[string]any{"route": manager}
 			}
 			for _, f := range list(manager, "http_filters") {
 				d.names = append(d.names, text(f, "name"))
@@ -263,10 +280,15 @@ func (p *Plugin) place(listener map[string]any) {
 	}
 }
 
+func (e *Envoy) has(cluster string) bool {
+	_, is := e.clusters[cluster]
+	return is
+}
+
 // AdminFaults returns what keeps the plugins from reading maintenance keys.
 func (e *Envoy) AdminFaults() (out []string) {
 	for _, p := range e.Plugins {
-		if a := p.Config.Admin; a != nil && !e.clusters[a.Cluster] {
+		if a := p.Config.Admin; a != nil && !e.has(a.Cluster) {
 			out = append(out, fmt.Sprintf("admin.cluster is %q, and Envoy has no such cluster: the plugin can read neither maintenance keys nor draining",
 				a.Cluster))
 		}
@@ -279,7 +301,7 @@ func (e *Envoy) Faults() []string {
 	out := e.AdminFaults()
 	for _, p := range e.Plugins {
 		for i := range p.Config.Probes {
-			if probe := &p.Config.Probes[i]; !e.clusters[probe.Cluster] {
+			if probe := &p.Config.Probes[i]; !e.has(probe.Cluster) {
 				out = append(out, fmt.Sprintf("probe %q: its cluster is %q, and Envoy has no such cluster: each probe fails", probe.Name, probe.Cluster))
 			}
 		}

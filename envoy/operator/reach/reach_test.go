@@ -49,11 +49,12 @@ var first = one("first", gated, host("*", throw+gate+other+rest))
 // envoy reads an Envoy with these listeners, and more parts of a configuration.
 func envoy(t *testing.T, listeners string, more ...string) *Envoy {
 	t.Helper()
+	const place = `{endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 10.0.0.8, port_value: 80}}}}]}]}`
 	text := `configs:
 - {"@type": x.BootstrapConfigDump, bootstrap: {node: {cluster: shop}, static_resources: {listeners: [{name: twice, filter_chains: [{}]}]},
     layered_runtime: {layers: [{name: base, static_layer: {}}, {name: disk, disk_layer: {symlink_root: /r, append_service_cluster: true, subdirectory: s}},
       {name: rtds, rtds_layer: {rtds_config: {path_config_source: {path: /rtds.yaml}}}}, {name: hand, admin_layer: {}}]}}}
-- {"@type": x.ClustersConfigDump, static_clusters: [{cluster: {name: app}}, {cluster: {name: adm}}], dynamic_active_clusters: [{cluster: {name: probes}}]}
+- {"@type": x.ClustersConfigDump, static_clusters: [{cluster: {name: app, load_assignment: ` + place + `}}, {cluster: {name: again, load_assignment: ` + place + `}}, {cluster: {name: adm}}], dynamic_active_clusters: [{cluster: {name: probes}}]}
 - {"@type": x.ListenersConfigDump, static_listeners: [` + listeners + `], dynamic_listeners: [{warming_state: ` + strings.TrimSuffix(one("warming", "{}", host("*", rest)), ", ") + `}]}
 ` + strings.Join(more, "\n")
 	var dump any
@@ -105,8 +106,18 @@ func TestGaps(t *testing.T) {
 		{"a gate by regex", with(host("*", throw+other+edit(gate, "path: /a", "safe_regex: {regex: '/[ab]'}")+rest)), "", ""},
 		{"a gate by a longer regex", with(host("*", throw+other+edit(gate, "path: /a", "safe_regex: {regex: '/[ab]b'}")+rest)), `listener "first": ` + noRoute, ""},
 		{"a gate for any case", with(host("*", throw+other+edit(gate, "path: /a", "path: /A, case_sensitive: false")+rest)), "", ""},
-		{"a gate that asks for a header", with(host("*", throw+other+edit(gate, "path: /a", "path: /a, headers: [{}]")+rest)), "", ""},
-		{"a canary before the gate", with(host("*", throw+other+edit(rest, "prefix: /", "prefix: /, headers: [{}]")+", "+gate+rest)), "", ""},
+		{"a gate that asks for a header", with(host("*", throw+other+edit(gate, "path: /a", "path: /a, headers: [{name: x}]")+rest)), `listener "first": ` + noRoute, ""},
+		{"a gate that asks for what the endpoint does", strings.ReplaceAll(with(host("*", throw+other+edit(gate, "path: /a", "path: /a, headers: [{name: X}, {name: ':method', string_match: {exact: GET}}, {name: ':authority'}]")+rest)),
+			"paths: [/a]", "paths: [/a], methods: [GET], hosts: [shop], headers: [{name: x, exact: y}]"), "", ""},
+		{"a gate for some methods", with(host("*", throw+other+edit(gate, "path: /a", "path: /a, headers: [{name: ':method', string_match: {exact: GET}}]")+rest)), `listener "first": ` + noRoute, ""},
+		{"a gate for some checks", with(host("*", throw+other+edit(gate, "path: /a", "path: /a, runtime_fraction: {default_value: {numerator: 50}}")+rest)), `listener "first": ` + noRoute, ""},
+		{"a canary before the gate", with(host("*", other+edit(rest, "prefix: /", "prefix: /, headers: [{name: x}]")+", "+edit(rest, "prefix: /", "prefix: /, grpc: {}")+", "+throw+gate+rest)), "", ""},
+		{"a canary for some of all before the gate", with(host("*", edit(rest, "prefix: /", "prefix: /, runtime_fraction: {default_value: {numerator: 5}}")+", "+throw+gate+other+rest)),
+			`listener "first": ` + noRoute, `listener "first": ` + noSwitch},
+		{"a canary for none before the gate", with(host("*", edit(rest, "prefix: /", "prefix: /, runtime_fraction: {default_value: {}}")+", "+throw+gate+other+rest)), "", ""},
+		{"another method before the gate", with(host("*", edit(rest, "prefix: /", "prefix: /, headers: [{name: ':method', string_match: {exact: POST}}]")+", "+throw+gate+other+rest)), "", ""},
+		{"a method before the gate", with(host("*", edit(rest, "prefix: /", "prefix: /, headers: [{name: ':method', string_match: {exact: HEAD}}]")+", "+throw+gate+other+rest)),
+			`listener "first": ` + noRoute, `listener "first": ` + noSwitch},
 		{"no gate and none needed", one("first", always, host("*", throw+rest)), "", ""},
 		{"disabled by a route", one("first", always, host("*", throw+edit(gate, "{}", "{disabled: true}")+rest)), `listener "first": ` + noRoute, ""},
 		{"another virtual host without", with(host("api", rest) + host("*", throw+gate+other+rest)),
@@ -131,6 +142,11 @@ func TestGaps(t *testing.T) {
 			`listener "second"` + nothing + `the cluster "probes"`, `listener "second"` + nothing + `the cluster "probes"`},
 		{"a listener that answers itself", first + one("second", "{}", host("*", `{match: {prefix: /}, direct_response: {status: 200}}`)),
 			`listener "second"` + nothing + `a route, 200`, `listener "second"` + nothing + `a route, 200`},
+		{"a listener that leads to the same host", first + one("second", "{}", host("*", edit(rest, "app", "again"))),
+			`listener "second"` + nothing + `the cluster "again"`, `listener "second"` + nothing + `the cluster "again"`},
+		{"a listener that knows no HTTP", first + listener("raw", `{filters: [{typed_config: {"@type": x.tcp_proxy.v3.TcpProxy, weighted_clusters: {clusters: [{name: app}]}}}]}`),
+			`listener "raw"` + nothing + `the cluster "app"`, `listener "raw"` + nothing + `the cluster "app"`},
+		{"what is no HTTP in the same listener", edit(first, "filter_chains: [", `filter_chains: [{filters: [{typed_config: {"@type": x.tcp_proxy.v3.TcpProxy, cluster: app}}]}, `), "", ""},
 		{"a listener for something else", first + one("second", "{}", host("*", edit(rest, "app", "probes"))), "", ""},
 		{"a listener that refuses", first + one("second", "{}", host("*", `{match: {prefix: /}, direct_response: {status: 404}}`)), "", ""},
 		{"a listener that redirects", first + one("second", "{}", host("*", `{match: {prefix: /}, redirect: {https_redirect: true}}`)), "", ""},

@@ -2,9 +2,11 @@ package reach
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/operator/dump"
+	"github.com/healthgate/healthgate/filter/config"
 )
 
 // fit is whether a route takes a request of which only the path is known.
@@ -56,7 +58,7 @@ func fits(route any, path, on string) fit {
 	} else if match["runtime_fraction"] != nil {
 		takes = maybe
 	}
-	for _, condition := range []string{"headers", "query_parameters", "cookies", "grpc", "tls_context", "dynamic_metadata", "filter_state"} {
+	for _, condition := range append(others, "headers") {
 		if match[condition] != nil {
 			takes = maybe
 		}
@@ -64,17 +66,60 @@ func fits(route any, path, on string) fit {
 	return takes
 }
 
-// choose returns the route that takes a check of a path: the first that does for sure, or one before it that may and
-// that pleases.
-func choose(host any, path, on string, pleases func(route any) bool) any {
+// choose returns the route that takes an endpoint's checks of a path. One that asks for more than a path counts where it
+// pleases and the endpoint asks for no less, and where it does not please and may take some of them.
+func choose(host any, endpoint *config.Endpoint, path, on string, pleases func(route any) bool) any {
 	for _, route := range list(host, "routes") {
-		switch f := fits(route, path, on); {
-		case f == yes, f == maybe && pleases(route):
+		switch fits(route, path, on) {
+		case yes:
 			return route
+		case maybe:
+			all, some := takes(route, endpoint)
+			if all && pleases(route) || some && !pleases(route) {
+				return route
+			}
 		}
 	}
 	return nil
 }
+
+// takes reports whether a route that asks for more than a path takes all checks of an endpoint, or maybe some. Those with
+// headers, a query or the like of which the endpoint says nothing are nobody's checks.
+func takes(route any, endpoint *config.Endpoint) (all, some bool) {
+	match := object(route, "match")
+	all, some = true, true
+	for _, condition := range others {
+		if match[condition] != nil {
+			return false, false
+		}
+	}
+	if _, is := switchOf(route); !is && match["runtime_fraction"] != nil {
+		numerator, _ := dump.At(match, "runtime_fraction", "default_value", "numerator").(float64)
+		all, some = false, numerator > 0
+	}
+	for _, header := range list(match, "headers") {
+		switch name := strings.ToLower(text(header, "name")); {
+		case slices.ContainsFunc(endpoint.Headers, func(h config.HeaderMatcher) bool { return h.Name == name }):
+		case name == ":method":
+			fit := 0
+			for _, method := range endpoint.Methods {
+				if stringFits(dump.At(header, "string_match"), method) {
+					fit++
+				}
+			}
+			all = all && fit > 0 && fit == len(endpoint.Methods)
+			some = some && (fit > 0 || len(endpoint.Methods) == 0)
+		case name == ":authority", name == "host":
+			all = all && len(endpoint.Hosts) > 0
+		default:
+			return false, false
+		}
+	}
+	return all, some
+}
+
+// others are conditions of routes, beside a path, headers and a fraction.
+var others = []string{"query_parameters", "cookies", "grpc", "tls_context", "dynamic_metadata", "filter_state"}
 
 // hosts returns the virtual hosts that a request for one of these hosts reaches. Without hosts it may come for any. A nil
 // among them says that it may reach none.

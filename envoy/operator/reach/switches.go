@@ -197,7 +197,7 @@ func (e *Envoy) switched(key string, visit func(p *Plugin, endpoint *config.Endp
 					r, is := switchOf(route)
 					return is && r.Key == key && f.matches(path) && f.enabled(d.routes, host, route)
 				}
-				route := choose(host, path, key, on)
+				route := choose(host, endpoint, path, key, on)
 				switch r, _ := switchOf(route); {
 				case on(route):
 					visit(p, endpoint, path, &r, d.in(host))
