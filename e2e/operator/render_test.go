@@ -96,18 +96,7 @@ func TestEnvoyAnswersAsWritten(t *testing.T) {
 		}
 		config, listen := random(t, rendertest.Write(rand.New(rand.NewPCG(2, 3)), map[string]any{"endpoints": endpoints}))
 		cmd := exec.Command(envoytest.Binary(t), "-c", config, "--disable-hot-restart", "--concurrency", "1", "-l", "warning")
-		log := &envoytest.Log{}
-		cmd.Stdout, cmd.Stderr = log, log
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			_ = cmd.Process.Kill() // fails when it has ended by itself
-			_ = cmd.Wait()
-			if t.Failed() {
-				t.Logf("Envoy's log:\n%s", log.Tail(20))
-			}
-		})
+		envoytest.Program(t, cmd)
 		client := http.Client{Timeout: envoytest.Limit}
 		envoytest.Eventually(t, envoytest.Limit, "an answer", func() error {
 			r, err := client.Get("http://" + listen + "/0")

@@ -15,6 +15,8 @@ import (
 
 	"github.com/healthgate/healthgate/filter/config"
 	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
 )
 
 // Document is a healthgate.yaml that the plugin accepts.
@@ -91,6 +93,14 @@ func (d *Document) read() error {
 			return err
 		}
 		return d.Problem(refused.Place, refused.What)
+	}
+	var handed structpb.Struct
+	if err := handed.UnmarshalJSON(d.json); err != nil {
+		return err
+	}
+	if size := proto.Size(&handed); size > config.MaxBytes {
+		return &Problem{File: d.File, What: fmt.Sprintf("%d bytes are more than %d: Envoy hands it to the plugin as a google.protobuf.Struct, "+
+			"which is larger than the text", size, config.MaxBytes)}
 	}
 	return nil
 }

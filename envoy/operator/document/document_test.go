@@ -8,7 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/healthgate/healthgate/filter/config"
 	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
 )
 
 const good = `# about the file
@@ -137,6 +140,44 @@ func TestYAMLForEveryReader(t *testing.T) {
 	again, err := Parse("g.yaml", []byte(out))
 	if err != nil || string(again.JSON()) != string(d.JSON()) {
 		t.Errorf("it means something else then: %v\n%s\n%s", err, again.JSON(), d.JSON())
+	}
+}
+
+// A file is as large as what Envoy makes of it for the plugin: the plugin's own reader decides about that.
+func TestSizeIsThatOfTheStruct(t *testing.T) {
+	t.Parallel()
+	sized := func(cidrs, body int) string {
+		return "endpoints: [{name: a, paths: [/a], healthy: {body: " + strings.Repeat("x", body) + "}, trusted: {cidrs: [" +
+			strings.Repeat("10.0.0.0/8, ", cidrs) + "]}}]\n"
+	}
+	handed := func(text string) error {
+		var v map[string]any
+		if err := yaml.Unmarshal([]byte(text), &v); err != nil {
+			t.Fatal(err)
+		}
+		s, err := structpb.NewStruct(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		message, err := proto.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = config.Parse(message, config.Node{})
+		return err
+	}
+	body := 1 // the largest that fits
+	for step := 1 << 15; step > 0; step /= 2 {
+		if handed(sized(72_000, body+step)) == nil {
+			body += step
+		}
+	}
+	if _, err := Parse("f.yaml", []byte(sized(72_000, body))); err != nil {
+		t.Error(err)
+	}
+	_, err := Parse("f.yaml", []byte(sized(72_000, body+1)))
+	if want := "f.yaml: 1048577 bytes are more than 1048576: Envoy hands it to the plugin as a google.protobuf.Struct, which is larger than the text"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }
 
