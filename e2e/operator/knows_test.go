@@ -74,7 +74,7 @@ func TestMaintenanceKnowsWhatIsInTheWay(t *testing.T) {
 			l.Change(func(settings envoytest.Object) { envoytest.At[envoytest.Object](settings, "admin")["cluster"] = "gone" })
 		}, on, `admin.cluster is "gone", and Envoy has no such cluster: the plugin can read neither maintenance keys nor draining`, "", "", 0},
 		{"no RTDS layer", func(*envoytest.Config, *envoytest.Listener) {}, append(on, "--rtds-file", "RTDS"),
-			`its runtime has no rtds layer: its layers are "defaults" (static), "disk" (disk), "admin" (admin)`, "", "", 200},
+			`its runtime has no rtds layer, only "defaults" (static), "disk" (disk), "admin" (admin)`, "", "", 200},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

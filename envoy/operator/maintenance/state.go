@@ -210,12 +210,29 @@ func (e *Envoy) Refuses(o Order, kind reach.Kind) string {
 	if what := e.unread(); what != "" && (o.On || e.State.Value == "") {
 		return what
 	}
-	if e.known == nil || len(e.known.Layers) == 0 || len(e.known.Of(kind)) > 0 {
+	if e.known == nil || len(e.known.Layers) == 0 {
+		return ""
+	}
+	of := e.known.Of(kind)
+	switch {
+	case kind == reach.RTDS && len(of) > 0 && !slices.ContainsFunc(of, func(l reach.Layer) bool { return l.File != "" }):
+		return fmt.Sprintf("its layer %q comes from a server, not from a file: change the key there", of[0].Name)
+	case len(of) > 0:
 		return ""
 	}
 	var there []string
 	for _, l := range e.known.Layers {
 		there = append(there, fmt.Sprintf("%q (%s)", l.Name, strings.TrimSuffix(string(l.Kind), "_layer")))
 	}
-	return fmt.Sprintf("its runtime has no %s: its layers are %s", strings.ReplaceAll(string(kind), "_", " "), strings.Join(there, ", "))
+	return fmt.Sprintf("its runtime has no %s, only %s: add one, or write to another kind", strings.ReplaceAll(string(kind), "_", " "),
+		strings.Join(there, ", "))
+}
+
+// some joins texts, of which there may be hundreds.
+func some(texts []string) string {
+	const most = 4
+	if more := len(texts) - most; more > 0 {
+		texts = append(slices.Clone(texts[:most]), fmt.Sprintf("and %d more, see: healthgate status", more))
+	}
+	return strings.Join(texts, "; ")
 }

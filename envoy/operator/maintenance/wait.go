@@ -138,7 +138,7 @@ func (e *Envoy) pluginLacks(o Order, arrived time.Duration, now time.Time) probl
 	}
 	if o.Route {
 		if gaps := e.gaps(); o.On && len(gaps) > 0 {
-			return problem{strings.Join(gaps, "; ") + orVerify, true}
+			return problem{some(gaps) + orVerify, true}
 		}
 		return problem{}
 	}
@@ -177,7 +177,7 @@ func (e *Envoy) pluginLacks(o Order, arrived time.Duration, now time.Time) probl
 		return problem{what: "the key is set, and the plugin may not have read it yet"}
 	case o.On:
 		if gaps := e.gaps(); len(gaps) > 0 {
-			return problem{strings.Join(gaps, "; ") + orVerify, true}
+			return problem{some(gaps) + orVerify, true}
 		}
 	case len(inside) > 0 && e.known != nil:
 		return problem{what: "the key is off, and still in maintenance: " + strings.Join(inside, ", ") + e.deaf()}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -137,11 +138,21 @@ func TestRefuses(t *testing.T) {
 		{"no route", "r", Order{On: true, Route: true}, reach.Admin, []string{`"maintenance": true`, `"maintenance": false`}, "", "no maintenance route has the key r, or any"},
 		{"no plugin", "k", Order{On: true}, reach.Admin, []string{"wasm.v3.Wasm", "lua.v3.Lua"}, "", "its configuration has no healthgate"},
 		{"no such layer", "k", Order{On: true}, reach.RTDS, []string{"rtds_layer", "static_layer"}, "",
-			`its runtime has no rtds layer: its layers are "disk" (disk), "rtds" (static), "hand" (admin)`},
+			`its runtime has no rtds layer, only "disk" (disk), "rtds" (static), "hand" (admin): add one, or write to another kind`},
+		{"no file", "k", Order{On: true}, reach.RTDS, []string{`"path_config_source"`, `"ads"`}, "", `its layer "rtds" comes from a server, not from a file: change the key there`},
 	} {
 		e := &Envoy{State: State{Value: test.value}, key: test.key, route: test.order.Route, known: read(t, test.edits...)}
 		if got := e.Refuses(test.order, test.kind); got != test.want {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+func TestSome(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{1: "a", 4: "a; a; a; a", 6: "a; a; a; a; and 2 more, see: healthgate status"} {
+		if got := some(slices.Repeat([]string{"a"}, n)); got != want {
+			t.Errorf("%d: %s", n, got)
 		}
 	}
 }
