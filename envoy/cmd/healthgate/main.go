@@ -46,21 +46,8 @@ func report(root *cobra.Command, err error) int {
 	return 2
 }
 
-// group makes a command of its subcommands alone: without one it shows its help, with an unknown one it fails.
-func group(cmd *cobra.Command, subcommands ...*cobra.Command) *cobra.Command {
-	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return fmt.Errorf("unknown command %q for %q; see: %s --help", args[0], cmd.CommandPath(), cmd.CommandPath())
-		}
-		return nil
-	}
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	cmd.AddCommand(subcommands...)
-	return cmd
-}
-
 func newRoot() *cobra.Command {
-	return group(&cobra.Command{
+	root := group(&cobra.Command{
 		Use:   "healthgate",
 		Short: "Health checks answered at the proxy: configure, take out of rotation, watch",
 		Long: `Makes what Envoy and Istio need from one healthgate.yaml, takes instances into and out of maintenance, and shows
@@ -72,4 +59,6 @@ arrive); 2, wrong input, and nothing was changed.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}, newValidate(), newRender(), newSchema(), newMaintenance(), newStatus())
+	root.SetFlagErrorFunc(flagError)
+	return root
 }

@@ -219,7 +219,7 @@ func newOn() *cobra.Command {
 		Example: `  healthgate maintenance on --admin 127.0.0.1:9901 --for 30m --reason "disk swap, rack 4"
   healthgate maintenance on healthgate.maintenance.zone.eu-1a --rtds-file /etc/envoy/rtds.yaml --admin 127.0.0.1:9901
   healthgate maintenance on --route --admin 127.0.0.1:9901        # the very next check gets 503`,
-		Args: cobra.MaximumNArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Args: takes("KEY"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			key, err := s.key(args, true)
 			if err != nil {
@@ -273,7 +273,7 @@ decides: take it back there, or say --override.
 A disk layer or RTDS file that does not exist is wrong input, exit code 2: there is nothing to take out of it.`,
 		Example: `  healthgate maintenance off --admin 127.0.0.1:9901
   healthgate maintenance off --runtime-dir /var/lib/envoy/runtime/current --admin 127.0.0.1:9901`,
-		Args: cobra.MaximumNArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Args: takes("KEY"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			key, err := s.key(args, true)
 			if err != nil {
@@ -308,7 +308,7 @@ func newMaintenanceStatus() *cobra.Command {
 		Use:     "status [KEY]",
 		Short:   "Show what each Envoy says of a key",
 		Example: `  healthgate maintenance status --admin 127.0.0.1:9901 --admin unix:///run/envoy/admin.sock`,
-		Args:    cobra.MaximumNArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Args:    takes("KEY"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			key, err := s.key(args, false)
 			if err != nil {
@@ -394,7 +394,7 @@ func (s *switching) order(cmd *cobra.Command, o maintenance.Order) error {
 		if ambiguous := (*layer.AmbiguousError)(nil); errors.As(err, &ambiguous) {
 			return fmt.Errorf("--subdirectory: %w", err)
 		}
-		return failure{err}
+		return failure{notWritten(s.runtimeDir+s.rtdsFile, err)}
 	}
 	if s.dryRun {
 		s.plan(cmd.OutOrStdout(), o)

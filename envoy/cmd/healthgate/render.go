@@ -38,7 +38,7 @@ layers, the labels of metrics. FILE is a healthgate.yaml, or - for standard inpu
 		Example: `  healthgate render envoy healthgate.yaml --wasm /etc/envoy/healthgate.wasm -o envoy.yaml
   healthgate render envoy healthgate.yaml --listen 0.0.0.0:443 --admin unix:///run/envoy/admin.sock \
       --cluster app=127.0.0.1:8080 --cluster stats=stats.internal:7070`,
-		Args: cobra.MatchAll(someFile("render"), cobra.MaximumNArgs(1)), ValidArgsFunction: yamlFiles,
+		Args: cobra.MatchAll(someFile("render"), takes("FILE")), ValidArgsFunction: yamlFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return renderTo(cmd, args[0], output, &o.Common, func(d *document.Document) (string, error) {
 				return render.Envoy(d, o)
@@ -85,7 +85,7 @@ func newRenderIstio(form string) *cobra.Command {
 (annotation sidecar.istio.io/bootstrapOverride), and the ConfigMap that holds the runtime keys. FILE is a
 healthgate.yaml, or - for standard input.`,
 		Example: example,
-		Args:    cobra.MatchAll(someFile("render"), cobra.MaximumNArgs(1)), ValidArgsFunction: yamlFiles,
+		Args:    cobra.MatchAll(someFile("render"), takes("FILE")), ValidArgsFunction: yamlFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch workload {
 			case "sidecar", "gateway":
@@ -212,14 +212,22 @@ func writeFile(path, text string) error {
 			return err // a link to nothing
 		}
 	}
-	if err := replaceFile(path, text, mode); err != nil {
-		var failed *fs.PathError
-		if errors.As(err, &failed) { // it names a file that nobody asked for
-			err = failed.Err
-		}
-		return fmt.Errorf("%s can't be written: %w", path, err)
+	return notWritten(path, replaceFile(path, text, mode))
+}
+
+// notWritten leaves out of an error the name of what is made on the way, which nobody asked for.
+func notWritten(path string, err error) error {
+	var made *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &link):
+		err = link.Err
+	case errors.As(err, &made) && (made.Op == "mkdir" || strings.HasPrefix(filepath.Base(made.Path), ".")):
+		err = made.Err
+	default:
+		return err
 	}
-	return nil
+	return fmt.Errorf("%s can't be written: %w", path, err)
 }
 
 func replaceFile(path, text string, mode fs.FileMode) error {

@@ -35,7 +35,7 @@ The exit code is 1 when an Envoy could not be asked, whatever the others say.`,
 		Example: `  healthgate status --admin 127.0.0.1:9901
   healthgate status --admin unix:///run/envoy/admin.sock --watch
   healthgate status --status-url http://10.0.0.7:10000/healthgate/status --json`,
-		Args: cobra.NoArgs,
+		Args: takes(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if len(envoys.addresses)+len(urls) == 0 {
 				return errors.New("say which Envoy: --admin ADDRESS or --status-url URL")

@@ -76,7 +76,7 @@ it is written. It does not see all that ` + "`healthgate validate`" + ` sees: na
 		Example: `  healthgate schema > healthgate.schema.json
   # then, as the first line of healthgate.yaml:
   # yaml-language-server: $schema=healthgate.schema.json`,
-		Args: cobra.NoArgs,
+		Args: takes(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := cmd.OutOrStdout().Write(schema.JSON()); err != nil {
 				return failure{err}

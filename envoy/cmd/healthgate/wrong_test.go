@@ -34,17 +34,30 @@ func TestWrongInput(t *testing.T) {
 	bad := write(t, strings.Replace(minimal, "10.0.0.0/8", "10.0.0.1/8", 1))
 	sidecar := "--selector app=a --wasm /p.wasm "
 	for _, test := range []struct{ command, want string }{
-		{"rendr", `unknown command "rendr"`},
-		{"render envoi", `unknown command "envoi" for "healthgate render"`},
+		{"rendr", `unknown command "rendr" for "healthgate"; did you mean render? see: healthgate --help`},
+		{"Status", `unknown command "Status" for "healthgate"; did you mean status?`},
+		{"frobnicate", `unknown command "frobnicate" for "healthgate"; see: healthgate --help`},
+		{"render envoi", `unknown command "envoi" for "healthgate render"; did you mean envoy?`},
+		{"render istio", `did you mean istio-`},
 		{"maintenance toggle", `unknown command "toggle" for "healthgate maintenance"`},
 		{"validate", "say which FILE to check, such as healthgate.yaml, or - for standard input"},
 		{"validate " + bad, bad + `:4:21: endpoints[0].trusted.cidrs[0]: "10.0.0.1/8" is not a CIDR`},
 		{"validate " + file + ".yml", "no such file or directory"},
-		{"schema x", "unknown command"},
+		{"schema x", `"x": schema takes no argument; see: healthgate schema --help`},
+		{"status 127.0.0.1:9901", `"127.0.0.1:9901": an Envoy is named by a flag: --admin 127.0.0.1:9901`},
+		{"maintenance on http://a:1", `"http://a:1": an Envoy is named by a flag: --admin http://a:1`},
+		{"maintenance status k unix:///a", `"unix:///a": an Envoy is named by a flag: --admin unix:///a`},
+		{"status --admin", "--admin: is without its value, ADDRESS"},
+		{"status --admn a:1", "unknown flag: --admn; did you mean --admin? see: healthgate status --help"},
+		{"status -admin a:1", "unknown flag: -admin; did you mean --admin?"},
+		{"status --admin a:1 --interval 2", `--interval: "2" is not a time such as 500ms, 10s or 1m30s`},
+		{"status --admin a:1 --watch=maybe", `--watch: "maybe" is neither true nor false`},
+		{"maintenance on --admin a:1 --wait ever", `--wait: "ever" is not a time such as`},
+		{"render istio-wasmplugin a --port web", `--port: "web" is not a whole number`},
 		{"render envoy", "say which FILE to render, such as healthgate.yaml, or - for standard input"},
-		{"render envoy a b", "accepts at most 1 arg(s), received 2"},
+		{"render envoy a b", `envoy takes one FILE, and got 2: ["a" "b"]`},
 		{"render envoy " + bad, bad + `:4:21: endpoints[0].trusted.cidrs[0]`},
-		{"render envoy " + file + " --lissen a", "unknown flag: --lissen"},
+		{"render envoy " + file + " --lissen a", "unknown flag: --lissen; did you mean --listen? see: healthgate render envoy --help"},
 		{"render envoy " + file + " --listen localhost:80", `--listen: "localhost:80": Envoy listens on an IP address`},
 		{"render envoy " + file + " --listen 127.0.0.1", `--listen: "127.0.0.1" is not HOST:PORT`},
 		{"render envoy " + file + " --listen 127.0.0.1:0", `--listen: "127.0.0.1:0" is not HOST:PORT`},
@@ -58,7 +71,7 @@ func TestWrongInput(t *testing.T) {
 		{"render envoy " + file + " --rtds-file a --rtds-server a:1", "--rtds-server: cannot go with --rtds-file"},
 		{"render envoy " + file + " --gate regex", `--gate: "regex" is neither route nor matcher`},
 		{"render envoy " + file + " --node-id a\xff", `--node-id: "a\xff" is not UTF-8`},
-		{"render envoy " + file + " -o /nonexistent/a.yaml", "no such file or directory"},
+		{"render envoy " + file + " -o /nonexistent/a.yaml", "healthgate: /nonexistent/a.yaml can't be written: no such file or directory"},
 		{"render istio-envoyfilter " + file, "--selector: is needed"},
 		{"render istio-envoyfilter " + file + " --selector app", `--selector: "app" is not KEY=VALUE`},
 		{"render istio-envoyfilter " + file + " --workload pod", `--workload: "pod" is neither sidecar nor gateway`},
@@ -77,7 +90,7 @@ func TestWrongInput(t *testing.T) {
 		{"render istio-wasmplugin " + file + " --selector a=b --wasm oci://a/b --wasm-sha256 x", "--wasm-sha256: is not 64 lower-case hexadecimal digits"},
 		{"maintenance on", "say which Envoy: --admin ADDRESS, --runtime-dir DIR or --rtds-file FILE"},
 		{"maintenance status", "say which Envoy: --admin ADDRESS"},
-		{"maintenance on a b --admin a:1", "accepts at most 1 arg(s), received 2"},
+		{"maintenance on a b --admin a:1", `on takes one KEY, and got 2: ["a" "b"]`},
 		{"maintenance on k.{zone} --admin a:1", `KEY: "k.{zone}": write what the placeholder stands for`},
 		{"maintenance off k/l --admin a:1", `KEY: "k/l" has characters other than`},
 		{"maintenance on k.reason --admin a:1", `KEY: "k.reason" is where a reason is kept`},
@@ -136,6 +149,28 @@ func TestWrongInput(t *testing.T) {
 		if code != wantCode || stdout != "" || !strings.Contains(stderr, test.want) || strings.Contains(stderr, "s3cret") {
 			t.Errorf("healthgate %s: exit code %d, %q\n got %s\nwant … %s", test.command, code, stdout, stderr, test.want)
 		}
+	}
+}
+
+// What fails on the way is told of the file that was asked for, not of one that is made beside it.
+func TestNotWritten(t *testing.T) {
+	t.Parallel()
+	inner := os.ErrPermission
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{&os.PathError{Op: "mkdir", Path: "/d/x.a", Err: inner}, "/d/x can't be written: permission denied"},
+		{&os.PathError{Op: "open", Path: "/d/.x.next", Err: inner}, "/d/x can't be written: permission denied"},
+		{&os.LinkError{Op: "rename", Old: "/d/.x.1", New: "/d/x", Err: inner}, "/d/x can't be written: permission denied"},
+		{&os.PathError{Op: "open", Path: "/d/x.a/key", Err: inner}, "open /d/x.a/key: permission denied"},
+	} {
+		if got := notWritten("/d/x", test.err).Error(); got != strings.Replace(test.want, "permission denied", inner.Error(), 1) {
+			t.Errorf("%v: %s", test.err, got)
+		}
+	}
+	if err := notWritten("/d/x", nil); err != nil {
+		t.Error(err)
 	}
 }
 

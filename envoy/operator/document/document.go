@@ -55,19 +55,24 @@ var standIns = config.Node{ID: "{node_id}", Cluster: "{cluster}", Region: "{regi
 
 // Read reads a file, or standard input when its name is "-". A refused document's error is a *Problem.
 func Read(file string) (*Document, error) {
-	if file == "-" {
-		text, err := io.ReadAll(os.Stdin)
-		if err != nil {
+	name, in := "standard input", os.Stdin
+	if file != "-" {
+		var err error
+		if in, err = os.Open(file); err != nil {
 			return nil, err
 		}
-		return Parse("standard input", text)
+		defer in.Close()
+		name = file
 	}
-	text, err := os.ReadFile(file)
+	text, err := io.ReadAll(io.LimitReader(in, maxText+1))
 	if err != nil {
 		return nil, err
 	}
-	return Parse(file, text)
+	return Parse(name, text)
 }
+
+// maxText bounds a file, comments and all: the parser takes seconds and a gigabyte for what the plugin would refuse anyway.
+const maxText = 4 * config.MaxBytes
 
 // Parse is Read for a text at hand; the name stands in messages.
 func Parse(name string, text []byte) (*Document, error) {
@@ -145,27 +150,52 @@ var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 // fromZero are the messages that count lines from 0: the parser's, as opposed to the scanner's.
 var fromZero = regexp.MustCompile(`did not find expected (<document start>|node content|key|'-' indicator|',' or '[]}]')$`)
 
-func (d *Document) load(text []byte) error {
-	reader := yaml.NewDecoder(bytes.NewReader(text))
-	var document yaml.Node
-	if err := reader.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
-		p := &Problem{File: d.File, What: "not YAML: " + yamlLine.ReplaceAllString(err.Error(), "")}
-		if m := yamlLine.FindStringSubmatch(err.Error()); m != nil && m[1] != "" {
-			p.Line, _ = strconv.Atoi(m[1])
-			p.Column = 1
-			if fromZero.MatchString(err.Error()) {
-				p.Line++
-			}
+// notYAML says where the YAML parser gave up, and why.
+func (d *Document) notYAML(text []byte, err error) *Problem {
+	said := yamlLine.ReplaceAllString(err.Error(), "")
+	p := &Problem{File: d.File}
+	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil && m[1] != "" {
+		p.Line, _ = strconv.Atoi(m[1])
+		p.Column = 1
+		if fromZero.MatchString(said) {
+			p.Line++
 		}
-		return p
+	} else if strings.HasPrefix(said, "found ") || strings.HasPrefix(said, "did not find ") {
+		p.Line, p.Column = 1, 1 // the first line goes without saying
 	}
-	var second yaml.Node
+	lines := bytes.Split(text, []byte("\n"))
+	for n := max(p.Line, 1); n <= min(p.Line+1, len(lines)); n++ { // what it says of a tab may be of the line before
+		blanks := lines[n-1][:len(lines[n-1])-len(bytes.TrimLeft(lines[n-1], " \t"))]
+		if tab := bytes.IndexByte(blanks, '\t'); tab >= 0 && (n == p.Line || strings.Contains(said, "tab")) {
+			said, p.Line, p.Column = "a tab indents this line; write spaces instead", n, tab+1
+			break
+		}
+	}
+	if said == "found character that cannot start any token" {
+		said = "a value here begins with a character such as @, % or `; write it in quotes"
+	}
+	p.What = "not YAML: " + said
+	return p
+}
+
+func (d *Document) load(text []byte) error {
+	if len(text) > maxText {
+		return &Problem{File: d.File, What: fmt.Sprintf("is larger than %d MiB, comments and all, and the plugin takes %d MiB", maxText>>20, config.MaxBytes>>20)}
+	}
+	reader := yaml.NewDecoder(bytes.NewReader(text))
+	var document, second yaml.Node
+	if err := reader.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
+		return d.notYAML(text, err)
+	}
 	if err := reader.Decode(&second); err == nil {
 		return &Problem{File: d.File, Line: second.Line, Column: 1,
 			What: "a second document begins here; a configuration is one document, so remove one of them"}
+	} else if !errors.Is(err, io.EOF) {
+		return d.notYAML(text, err)
 	}
 	if document.Kind != yaml.DocumentNode || document.Content[0].Tag == "!!null" {
-		return &Problem{File: d.File, What: "is empty; write at least one endpoint, see: healthgate render --help"}
+		return &Problem{File: d.File, What: "is empty; envoy/healthgate.yaml is an example, and the smallest is " +
+			"endpoints: [{name: a, paths: [/healthz], trusted: {cidrs: [10.0.0.0/8]}}]"}
 	}
 	root, err := d.resolve(document.Content[0], 0)
 	if err != nil {
