@@ -341,18 +341,20 @@ func (s *switching) order(cmd *cobra.Command, o maintenance.Order) error {
 		return nil
 	}
 	envoys, states := make([]*maintenance.Envoy, len(s.clients)), make([]maintenance.State, len(s.clients))
+	checks := func(i int) []string {
+		if len(s.clients) > 1 && len(s.verify) > 0 {
+			return s.verify[i : i+1]
+		}
+		return s.verify
+	}
 	ask := func(ctx context.Context, i int) (refused bool) {
 		envoys[i] = maintenance.Ask(ctx, s.clients[i], o.Key, s.route)
 		states[i] = envoys[i].State
-		states[i].Error = envoys[i].Refuses(o, s.kind)
+		states[i].Error = envoys[i].Refuses(o, s.kind, checks(i))
 		return states[i].Error != ""
 	}
 	wait := func(ctx context.Context, i int) {
-		checks := s.verify
-		if len(s.clients) > 1 && len(checks) > 0 {
-			checks = checks[i : i+1]
-		}
-		states[i] = envoys[i].Wait(ctx, o, s.kind, checks)
+		states[i] = envoys[i].Wait(ctx, o, s.kind, checks(i))
 	}
 	if s.layer == nil {
 		s.each(func(i int) {
@@ -375,7 +377,11 @@ func (s *switching) order(cmd *cobra.Command, o maintenance.Order) error {
 		defer cancel()
 		ask(ctx, i)
 	})
-	if len(states) > 0 && !slices.ContainsFunc(envoys, func(e *maintenance.Envoy) bool { return e.State.Error != "" || e.Refuses(o, s.kind) == "" }) {
+	refused := len(envoys) > 0
+	for i, e := range envoys {
+		refused = refused && e.State.Error == "" && states[i].Error != ""
+	}
+	if refused {
 		return s.report(cmd, o.Key, states) // nothing would come of it
 	}
 	flag := map[reach.Kind]string{reach.Disk: "--runtime-dir", reach.RTDS: "--rtds-file"}[s.kind]

@@ -169,13 +169,15 @@ func (e *Envoy) unread() string {
 	if e.known == nil || len(e.readers()) > 0 || e.route && len(e.gaps()) > 0 {
 		return ""
 	}
-	what, there := "no endpoint has the key", e.known.Keys()
+	what, there, hint := "no endpoint has the key", e.known.Keys(), "; a maintenance route has it: say --route"
 	if e.route {
-		what, there = "no maintenance route has the key", e.known.RouteKeys()
+		what, there, hint = "no maintenance route has the key", e.known.RouteKeys(), "; an endpoint has it: leave out --route"
 	}
 	switch {
 	case len(e.known.Plugins) == 0:
 		return "its configuration has no healthgate"
+	case slices.Contains(append(e.known.Keys(), e.known.RouteKeys()...), e.key):
+		return what + " " + e.key + hint
 	case len(there) == 0:
 		return what + " " + e.key + ", or any"
 	}
@@ -202,13 +204,19 @@ func (e *Envoy) Report() State {
 	return s
 }
 
-// Refuses says why nothing would come of an order that is written to a layer of this kind; "" when something may.
-func (e *Envoy) Refuses(o Order, kind reach.Kind) string {
+// Refuses says why nothing would come of an order that is written to a layer of this kind, or of checks that are to verify
+// it; "" when something may.
+func (e *Envoy) Refuses(o Order, kind reach.Kind, checks []string) string {
 	if e.State.Error != "" {
 		return e.State.Error
 	}
 	if what := e.unread(); what != "" && (o.On || e.State.Value == "") {
 		return what
+	}
+	for _, url := range checks {
+		if what := e.misfit(url); what != "" {
+			return what
+		}
 	}
 	if e.known == nil || len(e.known.Layers) == 0 {
 		return ""

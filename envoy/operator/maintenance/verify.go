@@ -39,14 +39,7 @@ func (e *Envoy) verify(ctx context.Context, o Order, to string) problem {
 	}
 	method, want := http.MethodGet, config.Reply{Status: http.StatusServiceUnavailable}
 	header, host := http.Header{}, ""
-	if e.known != nil {
-		endpoint := e.checked(u)
-		switch {
-		case endpoint == nil:
-			return problem{fmt.Sprintf("--verify: no health check has the path %s", u.Path), true}
-		case o.On && !slices.Contains(e.readers(), endpoint.Name):
-			return problem{fmt.Sprintf("--verify: the endpoint %q has %s, and does not go into maintenance by %s", endpoint.Name, u.Path, o.Key), true}
-		}
+	if endpoint := e.checked(to); endpoint != nil {
 		want = endpoint.Maintenance.Reply
 		if len(endpoint.Methods) > 0 && !slices.Contains(endpoint.Methods, method) {
 			method = endpoint.Methods[0]
@@ -94,8 +87,25 @@ func (e *Envoy) verify(ctx context.Context, o Order, to string) problem {
 	return problem{what: fmt.Sprintf("the check %s %s still gets %s", method, to, got)}
 }
 
-// checked returns the health check that a URL is for.
-func (e *Envoy) checked(u *url.URL) *config.Endpoint {
+// misfit says why a check would tell nothing of the key; "" when it does, or that is not known.
+func (e *Envoy) misfit(to string) string {
+	endpoint := e.checked(to)
+	switch {
+	case e.known == nil:
+	case endpoint == nil:
+		return fmt.Sprintf("--verify: no health check has the path of %s", to)
+	case !slices.Contains(e.readers(), endpoint.Name):
+		return fmt.Sprintf("--verify: the endpoint %q has the path of %s, and %s does not switch it", endpoint.Name, to, e.key)
+	}
+	return ""
+}
+
+// checked returns the health check that a URL is for; nil when there is none, or that is not known.
+func (e *Envoy) checked(to string) *config.Endpoint {
+	u, err := url.Parse(to)
+	if err != nil || e.known == nil {
+		return nil
+	}
 	for _, p := range e.known.Plugins {
 		for i := range p.Config.Endpoints {
 			endpoint := &p.Config.Endpoints[i]
