@@ -74,7 +74,8 @@ func testMaintenanceUnknown(t *testing.T, b *bench) {
 	b.within(t, interval+slack, 200, "OK")
 }
 
-// testMaintenanceRoute sets the runtime key that the maintenance route waits for: the very next check sees it.
+// testMaintenanceRoute sets the runtime key that the maintenance route waits for: the very next check sees it. The status
+// endpoint does not, and says so wherever it calls the endpoint healthy.
 func testMaintenanceRoute(t *testing.T, b *bench) {
 	startTraffic(t, b.balancer)
 	const key = "healthgate.route_maintenance"
@@ -83,6 +84,18 @@ func testMaintenanceRoute(t *testing.T, b *bench) {
 		b.balancer.get(t, check).is(t, 503, sorry)
 		b.envoy.SetRuntime(key, "")
 		b.balancer.get(t, check).is(t, 200, "OK")
+	}
+	const note = "maintenance by route is decided for each check, and not known here"
+	for accept, parts := range map[string][]string{
+		"text/html":        {"<p>" + note + "</p></header>", "<p>" + note + "</p></section>"},
+		"application/json": {`"notes":["` + note + `"]`, `"affectedEndpoints":["` + check + `"],"output":"` + note + `"`},
+	} {
+		state := b.balancer.get(t, statusPath, "Accept: "+accept)
+		for _, part := range parts {
+			if !strings.Contains(state.body, part) {
+				t.Errorf("the status endpoint does not say %s: %v", part, state)
+			}
+		}
 	}
 }
 
