@@ -190,6 +190,9 @@ func (s *sim) thread(name string) *hostsim.Worker {
 			return w
 		}
 	}
+	if name != s.Main().Name() {
+		s.t.Fatalf("there is no thread %q", name)
+	}
 	return s.Main()
 }
 

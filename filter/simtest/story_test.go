@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -97,6 +98,7 @@ var commands = map[string]func(*player, *block) []string{
 }
 
 var (
+	clusters = map[string]string{"app": "app", "application": "application", "envoy_admin": "envoy_admin"}
 	switches = map[string]bool{"on": true, "off": false}
 	clocks   = map[string]func(*hostsim.Host, time.Duration){
 		"wall": (*hostsim.Host).JumpRealtime, "monotonic": (*hostsim.Host).JumpMonotonic,
@@ -187,7 +189,7 @@ func (p *player) runtime(b *block) {
 
 // upstream changes what a cluster answers.
 func (p *player) upstream(b *block) {
-	name, path := b.word(), b.wordOr("*")
+	name, path := oneOf(b, b.word(), clusters), b.wordOr("*")
 	if status := b.get("status", ""); status != "" {
 		body, _ := b.yaml(b.Input).(string)
 		p.answer(name, path, b.atoi(strings.Replace(status, "normal", "0", 1)), body)
@@ -302,8 +304,9 @@ func (b *block) number(name string, otherwise int) int {
 	return otherwise
 }
 
-func (b *block) atoi(text string) (n int) {
-	b.must(json.Unmarshal([]byte(text), &n))
+func (b *block) atoi(text string) int {
+	n, err := strconv.Atoi(text)
+	b.must(err)
 	return n
 }
 
