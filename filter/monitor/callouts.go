@@ -161,11 +161,8 @@ func (m *Monitor) probed(i int, outcome snapshot.Outcome, status uint32, what st
 		// A success on the way up must not replace the status of the failure.
 		p.Outcome, p.Status, m.changed = outcome, status, true
 	}
-	told := &m.flights[i].told
-	news := !flip && !success && !p.Healthy && (told.Outcome != outcome || told.Status != status) && p.At-told.At >= int64(tellAgain)
-	if flip || news {
-		m.logProbe(c.Name, success, news, what)
-		*told = p.Finding
+	if (flip || !success && !p.Healthy) && m.flights[i].tell(outcome, status, p.At, flip) {
+		m.logProbe(c.Name, success, !flip, what)
 	}
 	if flip || p.Streak != streak {
 		m.changed = true
@@ -211,7 +208,7 @@ func (m *Monitor) read(c Callout, status uint32) {
 func (m *Monitor) unread(c Callout, outcome snapshot.Outcome, status uint32, why string) {
 	f, name := m.reading(c)
 	f.Outcome, f.Status = outcome, status
-	if !m.flights[c].failing {
+	if m.flights[c].tell(outcome, status, m.clock.Monotonic(), !m.flights[c].failing) {
 		m.flights[c].failing = true
 		m.sink.Warn(name + ": cannot be read through cluster " + strconv.Quote(m.config.Admin.Cluster) + ": " + why)
 	}

@@ -16,8 +16,8 @@ const Heartbeat = 500 * duration.Millisecond
 // grace is how much longer than its timeout a callout may stay unanswered before it counts as lost.
 const grace = duration.Second
 
-// tellAgain is how long a log line of an unhealthy probe stands before another status, or none, is worth the next: an
-// application that fails in turns must not fill the log.
+// tellAgain is how long a log line of what fails stands before another status, or none, is worth the next: what fails in
+// turns must not fill the log.
 const tellAgain = 10 * duration.Second
 
 // Sink takes what the monitor has to say.
@@ -48,12 +48,22 @@ type flight struct {
 	number            uint32 // counts the callouts, so that a late answer is not taken for the current one's
 	flying            bool
 	failing           bool             // a poll that could not be read, and this was said
-	told              snapshot.Finding // what of a probe was said last
+	told              snapshot.Finding // what was said last
 }
 
 // rest puts the next one off after one that took so long.
 func (f *flight) rest(now int64, took duration.Duration) {
 	f.due = max(f.due, now+int64(config.Pause(took)))
+}
+
+// tell reports whether to log a result, and notes it: always if it changes the state, else if another one was told.
+func (f *flight) tell(outcome snapshot.Outcome, status uint32, now int64, change bool) bool {
+	t := &f.told
+	if !change && (t.Outcome == outcome && t.Status == status || now-t.At < int64(tellAgain)) {
+		return false
+	}
+	t.Outcome, t.Status, t.At = outcome, status, now
+	return true
 }
 
 // New makes the monitor of a VM that has just become leader. It goes on from the last leader's record, so that no

@@ -87,6 +87,28 @@ func TestRuntimeUnreadable(t *testing.T) {
 	}
 }
 
+// A poll that fails in another way is told again, as a probe is.
+func TestAnotherUnreadable(t *testing.T) {
+	t.Parallel()
+	const cannot = `runtime: cannot be read through cluster "a": `
+	r := newRig(full(), nil)
+	for i, step := range []struct {
+		seconds int64
+		status  uint32
+		line    string
+	}{
+		{1, 403, cannot + "status 403"}, {9, 404, ""}, {1, 404, cannot + "status 404"}, {60, 404, ""}, {1, 500, cannot + "status 500"},
+	} {
+		r.now += (step.seconds - 1) * int64(duration.Second)
+		r.answer(t, runtimeCallout, step.status, "")
+		var want []string
+		if step.line != "" {
+			want = []string{step.line}
+		}
+		r.said(t, fmt.Sprint("step ", i), want...)
+	}
+}
+
 // The answers to /ready, and what they say. Whatever Envoy's handler does not write is a failed reading, told once.
 func TestReady(t *testing.T) {
 	t.Parallel()
