@@ -200,6 +200,9 @@ func ownClusters(d *document.Document, carries func(cluster string) bool) (*docu
 			busy = append(busy, p.Cluster)
 		}
 	}
+	if len(busy) == 0 {
+		return d, nil, nil
+	}
 	d, err := d.With(values)
 	return d, busy, err
 }
