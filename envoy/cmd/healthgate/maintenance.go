@@ -1,17 +1,9 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/operator/admin"
@@ -139,75 +131,23 @@ func (s *switching) key(args []string, writes bool) (string, error) {
 
 // openLayer finds the layer that is written to, and checks that it can be.
 func (s *switching) openLayer() error {
-	flag := "--runtime-dir"
-	s.kind = reach.Disk
 	switch {
 	case s.runtimeDir != "":
 		disk := layer.DiskLayer{Root: s.runtimeDir}
 		if s.subdirectory != "" {
 			disk.Subdirectory = &s.subdirectory
 		}
-		s.layer = disk
+		s.layer, s.kind = disk, reach.Disk
 	case s.rtdsFile != "":
-		flag, s.layer, s.kind = "--rtds-file", layer.RTDSFile(s.rtdsFile), reach.RTDS
+		s.layer, s.kind = layer.RTDSFile(s.rtdsFile), reach.RTDS
 	default:
 		s.kind = reach.Admin
 		return nil
 	}
 	if err := s.layer.Check(); err != nil {
-		return fmt.Errorf("%s: %w", flag, err)
+		return fmt.Errorf("%s: %w", s.flag(), err)
 	}
 	return nil
-}
-
-// place finds where in the Envoys' layers the key belongs, and refuses a path that is neither there nor theirs.
-func (s *switching) place(envoys []*maintenance.Envoy) error {
-	path := s.runtimeDir + s.rtdsFile
-	absolute, err := filepath.Abs(path)
-	if err != nil {
-		return err
-	}
-	absolute = canonical(absolute)
-	var layers, same []reach.Layer
-	for _, e := range envoys {
-		if known := e.Known(); known != nil {
-			layers = append(layers, known.Of(s.kind)...)
-		}
-	}
-	for _, l := range layers {
-		// A relative one is relative to Envoy's working directory.
-		if root := canonical(filepath.Clean(l.SymlinkRoot + l.File)); root == absolute || !filepath.IsAbs(root) && strings.HasSuffix(absolute, "/"+root) {
-			same = append(same, l)
-		}
-	}
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) && len(layers) > 0 && len(same) == 0 {
-		return fmt.Errorf("%s is not there, and what the Envoys read is %s; if it is that by another name, as in a container, write to it once without --admin",
-			path, layers[0].SymlinkRoot+layers[0].File)
-	}
-	disk, is := s.layer.(layer.DiskLayer)
-	if !is || disk.Subdirectory != nil {
-		return nil
-	}
-	if len(same) == 0 {
-		same = layers // its path may be another one inside a container
-	}
-	for _, l := range same {
-		if disk.Subdirectory != nil && *disk.Subdirectory != l.Folder {
-			return fmt.Errorf("the Envoys' disk layers have their keys in different folders, %q and %q: say which with --subdirectory",
-				*disk.Subdirectory, l.Folder)
-		}
-		disk.Subdirectory = &l.Folder
-	}
-	s.layer = disk
-	return nil
-}
-
-// canonical returns a path whose folder is reached by no link, if it is there.
-func canonical(path string) string {
-	if folder, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil && filepath.IsAbs(path) {
-		return filepath.Join(folder, filepath.Base(path))
-	}
-	return path
 }
 
 func newOn() *cobra.Command {
@@ -321,193 +261,4 @@ func newMaintenanceStatus() *cobra.Command {
 	}
 	s.flags(cmd, false)
 	return cmd
-}
-
-// order carries an order out, waits for each Envoy, and shows how it went.
-func (s *switching) order(cmd *cobra.Command, o maintenance.Order) error {
-	for flag, path := range map[string]string{"--runtime-dir": s.runtimeDir, "--rtds-file": s.rtdsFile} {
-		if path == "" {
-			continue
-		}
-		if err := layer.CheckRemoval(path, o.Change()); err != nil {
-			return fmt.Errorf("%s: %w", flag, err)
-		}
-	}
-	if s.dryRun && s.output == "json" {
-		return errors.New("--dry-run: says it in words; leave out --output")
-	}
-	if s.dryRun && s.layer == nil {
-		s.plan(cmd.OutOrStdout(), o)
-		return nil
-	}
-	envoys, states := make([]*maintenance.Envoy, len(s.clients)), make([]maintenance.State, len(s.clients))
-	checks := func(i int) []string {
-		if len(s.clients) > 1 && len(s.verify) > 0 {
-			return s.verify[i : i+1]
-		}
-		return s.verify
-	}
-	ask := func(ctx context.Context, i int) (refused bool) {
-		envoys[i] = maintenance.Ask(ctx, s.clients[i], o.Key, s.route)
-		states[i] = envoys[i].State
-		states[i].Error = envoys[i].Refuses(o, s.kind, checks(i))
-		return states[i].Error != ""
-	}
-	wait := func(ctx context.Context, i int) {
-		states[i] = envoys[i].Wait(ctx, o, s.kind, checks(i))
-	}
-	if s.layer == nil {
-		s.each(func(i int) {
-			ctx, cancel := context.WithTimeout(cmd.Context(), s.wait)
-			defer cancel()
-			if ask(ctx, i) {
-				return
-			}
-			if err := envoys[i].Post(ctx, o); err != nil {
-				states[i].Error = err.Error()
-				return
-			}
-			wait(ctx, i)
-		})
-		return s.report(cmd, o.Key, states)
-	}
-	// One layer is written for all, so all are asked before, which one that hangs delays only so long.
-	s.each(func(i int) {
-		ctx, cancel := context.WithTimeout(cmd.Context(), min(s.wait, askTimeout))
-		defer cancel()
-		ask(ctx, i)
-	})
-	refused := len(envoys) > 0
-	for i, e := range envoys {
-		refused = refused && e.State.Error == "" && states[i].Error != ""
-	}
-	if refused {
-		return s.report(cmd, o.Key, states) // nothing would come of it
-	}
-	flag := map[reach.Kind]string{reach.Disk: "--runtime-dir", reach.RTDS: "--rtds-file"}[s.kind]
-	if err := s.place(envoys); err != nil {
-		return fmt.Errorf("%s: %w", flag, err)
-	}
-	made := ""
-	if _, err := os.Lstat(s.runtimeDir + s.rtdsFile); errors.Is(err, fs.ErrNotExist) {
-		made = ", which was not there and was made"
-	}
-	apply := s.layer.Apply
-	if s.dryRun {
-		apply = func(_ context.Context, c layer.Change) error { return s.layer.Try(c) }
-	}
-	if err := apply(cmd.Context(), o.Change()); err != nil {
-		if ambiguous := (*layer.AmbiguousError)(nil); errors.As(err, &ambiguous) {
-			return fmt.Errorf("--subdirectory: %w", err)
-		}
-		return failure{notWritten(s.runtimeDir+s.rtdsFile, err)}
-	}
-	if s.dryRun {
-		s.plan(cmd.OutOrStdout(), o)
-		return nil
-	}
-	if len(s.clients) == 0 {
-		w := cmd.OutOrStdout()
-		if s.output == "json" {
-			w = cmd.ErrOrStderr()
-		}
-		fmt.Fprintf(w, "written to %s%s; no --admin was given, so no Envoy was asked whether it arrived\n", s.runtimeDir+s.rtdsFile, made)
-		if s.output == "json" {
-			return s.report(cmd, o.Key, states)
-		}
-		return nil
-	}
-	s.each(func(i int) {
-		ctx, cancel := context.WithTimeout(cmd.Context(), s.wait)
-		defer cancel()
-		if envoys[i].State.Error != "" && ask(ctx, i) || states[i].Error != "" {
-			return
-		}
-		wait(ctx, i)
-	})
-	return s.report(cmd, o.Key, states)
-}
-
-// askTimeout is how long Envoys are asked at most before a layer that is for all of them is written.
-const askTimeout = 5 * time.Second
-
-// plan says what order would do.
-func (s *switching) plan(w io.Writer, o maintenance.Order) {
-	if where := s.runtimeDir + s.rtdsFile; s.layer != nil {
-		for _, p := range o.Change() {
-			if p.Value == "" {
-				fmt.Fprintf(w, "take %s out of %s\n", p.Key, where)
-			} else {
-				fmt.Fprintf(w, "write %s=%s to %s\n", p.Key, p.Value, where)
-			}
-		}
-	}
-	for _, c := range s.clients {
-		if s.layer == nil {
-			fmt.Fprintf(w, "POST %s to %s\n", admin.ModifyPath(o.Change().Pairs()...), c.Name)
-		}
-		fmt.Fprintf(w, "wait up to %s until %s says so\n", s.wait, c.Name)
-	}
-	for _, url := range s.verify {
-		fmt.Fprintf(w, "send a check to %s until it gets the answer\n", url)
-	}
-}
-
-// each does something with all Envoys at once.
-func (s *switching) each(do func(i int)) {
-	var wg sync.WaitGroup
-	for i := range s.clients {
-		wg.Go(func() { do(i) })
-	}
-	wg.Wait()
-}
-
-func (s *switching) report(cmd *cobra.Command, key string, states []maintenance.State) error {
-	if errors.Is(cmd.Context().Err(), context.Canceled) {
-		return failure{errors.New("interrupted: what was written stays, see: healthgate maintenance status")}
-	}
-	if s.output == "json" {
-		encoder := json.NewEncoder(cmd.OutOrStdout())
-		encoder.SetIndent("", "  ")
-		if err := encoder.Encode(states); err != nil {
-			return failure{err}
-		}
-	} else if err := s.table(cmd, key, states); err != nil {
-		return failure{err}
-	}
-	if slices.ContainsFunc(states, func(st maintenance.State) bool { return st.Error != "" }) {
-		return failure{errSilent}
-	}
-	return nil
-}
-
-func (s *switching) table(cmd *cobra.Command, key string, states []maintenance.State) error {
-	rows := [][]cell{plain("ENVOY", key, "UNTIL", "REASON", "LAYER", "ENDPOINTS IN MAINTENANCE")}
-	for _, st := range states {
-		word := cell{"?", red}
-		if st.On != nil {
-			if word = (cell{"off", green}); *st.On {
-				word = cell{"on", yellow}
-			}
-		}
-		until := "-"
-		if st.Until != nil {
-			until = moment(st.Until, time.Now())
-		}
-		rows = append(rows, []cell{{text: st.Envoy}, word, {text: until}, {text: orDash(st.Reason)}, {text: orDash(st.Layer)},
-			{text: orDash(strings.Join(st.Endpoints, ", "))}})
-	}
-	if err := writeTable(cmd.OutOrStdout(), "", rows); err != nil {
-		return err
-	}
-	w := cmd.ErrOrStderr()
-	for _, st := range states {
-		for _, note := range st.Notes {
-			fmt.Fprintf(w, "note: %s: %s\n", printable(st.Envoy), printable(note))
-		}
-		if st.Error != "" {
-			fmt.Fprintf(w, "%s %s: %s\n", paint(w, red, "error:"), printable(st.Envoy), printable(st.Error))
-		}
-	}
-	return nil
 }
