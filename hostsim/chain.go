@@ -41,7 +41,8 @@ var (
 	requestCallbacks = callbacks{expRequestHeaders, expRequestBody, expRequestTrailers, bufferHTTPRequestBody,
 		localReply{status: http.StatusRequestEntityTooLarge, body: "Payload Too Large", details: "request_payload_too_large"}}
 	responseCallbacks = callbacks{expResponseHeaders, expResponseBody, expResponseTrailers, bufferHTTPResponseBody,
-		localReply{status: http.StatusInternalServerError, body: "Internal Server Error", details: "response_payload_too_large"}}
+		localReply{status: http.StatusInternalServerError, body: "Internal Server Error",
+			details: "response_payload_too_large"}}
 )
 
 // headersArrive brings headers to the plugin.

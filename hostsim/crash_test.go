@@ -18,20 +18,23 @@ func TestCrash(t *testing.T) {
 		{`log close_stream 2`, ""},
 		{`done continue_stream 1`, ""},
 	} {
-		host := newHost(t, "configure set_tick_period_milliseconds 1000\ntick log 2 ticking\n"+c.script)
-		if r := host.Worker(0).Get("/"); r.Status != 200 {
-			t.Errorf("%s: %+v", c.script, r)
-		}
-		if got := host.Crashed(); got != c.why {
-			t.Errorf("%s: crashed of %q, want %q", c.script, got, c.why)
-		}
-		gone := c.why != ""
-		if r := host.Worker(0).Get("/"); r.Reset != gone {
-			t.Errorf("%s: the next request: %+v", c.script, r)
-		}
-		host.Advance(time.Second)
-		if ticked := strings.Contains(host.LogText(), "ticking"); ticked == gone {
-			t.Errorf("%s: ticked is %v:\n%s", c.script, ticked, host.LogText())
-		}
+		t.Run(c.script, func(t *testing.T) {
+			t.Parallel()
+			host := newHost(t, "configure set_tick_period_milliseconds 1000\ntick log 2 ticking\n"+c.script)
+			if r := host.Worker(0).Get("/"); r.Status != 200 {
+				t.Errorf("%+v", r)
+			}
+			if got := host.Crashed(); got != c.why {
+				t.Errorf("crashed of %q, want %q", got, c.why)
+			}
+			gone := c.why != ""
+			if r := host.Worker(0).Get("/"); r.Reset != gone {
+				t.Errorf("the next request: %+v", r)
+			}
+			host.Advance(time.Second)
+			if ticked := strings.Contains(host.LogText(), "ticking"); ticked == gone {
+				t.Errorf("ticked is %v:\n%s", ticked, host.LogText())
+			}
+		})
 	}
 }

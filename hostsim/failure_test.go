@@ -1,6 +1,7 @@
 package hostsim_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +37,8 @@ func TestFailurePolicies(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			host := newHost(t, text, c.policy, hostsim.TrapAt("proxy_on_request_headers", 1), hostsim.MinLogLevel(hostsim.LogTrace))
+			host := newHost(t, text, c.policy, hostsim.TrapAt("proxy_on_request_headers", 1),
+				hostsim.MinLogLevel(hostsim.LogTrace))
 			at := host.Elapsed()
 			for i, after := range []time.Duration{0, 100 * time.Millisecond, 900 * time.Millisecond, 1600 * time.Millisecond} {
 				host.Advance(at + after - host.Elapsed())
@@ -102,7 +104,7 @@ func TestFailurePolicies(t *testing.T) {
 			host.Advance(150 * time.Millisecond)
 			got = append(got, host.Worker(0).Get("/").Status, host.Worker(0).Get("/").Status)
 		}
-		if want := []int{503, 503, 200, 200, 200, 200}; len(got) != 6 || got[0] != want[0] || got[1] != want[1] || got[2] != want[2] {
+		if want := []int{503, 503, 200, 200, 200, 200}; !slices.Equal(got, want) {
 			t.Errorf("%v, want %v", got, want)
 		}
 		for name, want := range map[string]uint64{"vm_reload_success": 1, "vm_reload_failure": 1, "vm_reload_backoff": 1} {

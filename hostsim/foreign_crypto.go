@@ -16,7 +16,8 @@ import (
 // hashes are what verify_signature and sign know, in any case
 // (UtilityImpl::getHashFunction).
 var hashes = map[string]crypto.Hash{
-	"sha1": crypto.SHA1, "sha224": crypto.SHA224, "sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512,
+	"sha1": crypto.SHA1, "sha224": crypto.SHA224, "sha256": crypto.SHA256,
+	"sha384": crypto.SHA384, "sha512": crypto.SHA512,
 }
 
 func digest(hash crypto.Hash, text string) []byte {

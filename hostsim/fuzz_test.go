@@ -10,7 +10,8 @@ import (
 
 // FuzzModule loads random bytes, and modules with something broken in them.
 func FuzzModule(f *testing.F) {
-	good := tiny(abi020, wasmFunc{name: "proxy_on_request_headers", params: types(3), results: types(1), code: i32const(0)}).bytes()
+	good := tiny(abi020, wasmFunc{name: "proxy_on_request_headers", params: types(3), results: types(1),
+		code: i32const(0)}).bytes()
 	f.Add([]byte{})
 	f.Add([]byte("\x00asm"))
 	f.Add([]byte("\x00asm\x01\x00\x00\x00"))
@@ -81,7 +82,8 @@ func FuzzHostCall(f *testing.F) {
 		}[int(callback)%3]
 		m := tiny(abi020, at)
 		m.imports = []wasmImport{call}
-		host, err := hostsim.New(m.bytes(), hostsim.CallDeadline(time.Second), hostsim.Env("K", "V"), hostsim.Upstream("", echo))
+		host, err := hostsim.New(m.bytes(), hostsim.CallDeadline(time.Second), hostsim.Env("K", "V"),
+			hostsim.Upstream("", echo))
 		if err != nil {
 			return
 		}

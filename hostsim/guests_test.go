@@ -116,18 +116,21 @@ func TestRefused(t *testing.T) {
 		opts []hostsim.Option
 		want string
 	}{
-		"empty":          {nil, nil, "not a Wasm file"},
-		"text":           {[]byte("hello, world"), nil, "not a Wasm file"},
-		"truncated":      {good[:len(good)-9], nil, "failed to load Wasm bytecode"},
-		"no ABI marker":  {tiny("something").bytes(), nil, "missing or unknown Proxy-Wasm ABI version"},
-		"ABI 0.1.0":      {tiny("proxy_abi_version_0_1_0").bytes(), nil, "ABI 0.1.0"},
-		"no malloc":      {(&wasmModule{pages: 1, funcs: []wasmFunc{{name: abi020}}}).bytes(), nil, "missing the malloc"},
-		"unknown import": {with(tiny(abi020), wasmImport{"env", "proxy_fly", nil, nil}), nil, "missing import: env.proxy_fly"},
+		"empty":         {nil, nil, "not a Wasm file"},
+		"text":          {[]byte("hello, world"), nil, "not a Wasm file"},
+		"truncated":     {good[:len(good)-9], nil, "failed to load Wasm bytecode"},
+		"no ABI marker": {tiny("something").bytes(), nil, "missing or unknown Proxy-Wasm ABI version"},
+		"ABI 0.1.0":     {tiny("proxy_abi_version_0_1_0").bytes(), nil, "ABI 0.1.0"},
+		"no malloc":     {(&wasmModule{pages: 1, funcs: []wasmFunc{{name: abi020}}}).bytes(), nil, "missing the malloc"},
+		"unknown import": {with(tiny(abi020), wasmImport{"env", "proxy_fly", nil, nil}), nil,
+			"missing import: env.proxy_fly"},
 		"unknown module": {with(tiny(abi020), wasmImport{"elsewhere", "f", nil, nil}), nil, "missing import: elsewhere.f"},
-		"import type":    {with(tiny(abi020), wasmImport{"env", "proxy_log", types(2), types(1)}), nil, "type mismatch: env.proxy_log"},
+		"import type": {with(tiny(abi020), wasmImport{"env", "proxy_log", types(2), types(1)}), nil,
+			"type mismatch: env.proxy_log"},
 		"get_log_level before 0.2.1": {with(tiny(abi020), wasmImport{"env", "proxy_get_log_level", types(1), types(1)}), nil,
 			"missing import: env.proxy_get_log_level"},
-		"WASI that Envoy 1.36 lacks": {with(tiny(abi020), wasmImport{"wasi_snapshot_preview1", "fd_sync", types(1), types(1)}),
+		"WASI that Envoy 1.36 lacks": {
+			with(tiny(abi020), wasmImport{"wasi_snapshot_preview1", "fd_sync", types(1), types(1)}),
 			[]hostsim.Option{hostsim.Envoy136}, "missing import: wasi_snapshot_preview1.fd_sync (envoy-1.36)"},
 		"export type": {tiny(abi020, wasmFunc{name: "proxy_on_tick", params: types(2)}).bytes(), nil,
 			"bad function signature for: proxy_on_tick"},
@@ -154,7 +157,8 @@ func TestRefused(t *testing.T) {
 			[]hostsim.Option{hostsim.CallDeadline(50 * time.Millisecond)}, "took longer than 50ms"},
 		"start with a result": {(&wasmModule{pages: 1, start: 2, funcs: append(tiny(abi020).funcs,
 			wasmFunc{results: types(1), code: i32const(0)})}).bytes(), nil, "the start function"},
-		"endless recursion": {tiny(abi020, wasmFunc{name: "_initialize", code: []byte{0x10, 2}}).bytes(), nil, "stack overflow"},
+		"endless recursion": {tiny(abi020, wasmFunc{name: "_initialize", code: []byte{0x10, 2}}).bytes(), nil,
+			"stack overflow"},
 		"no workers at all": {good, []hostsim.Option{hostsim.Workers(-1)}, "-1 workers"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -235,7 +239,8 @@ func TestLoopIsEnded(t *testing.T) {
 
 // TestNoLeaks builds and closes many hosts.
 func TestNoLeaks(t *testing.T) {
-	wasm := tiny(abi020, wasmFunc{name: "proxy_on_vm_start", params: types(2), results: types(1), code: i32const(1)}).bytes()
+	wasm := tiny(abi020, wasmFunc{name: "proxy_on_vm_start", params: types(2), results: types(1),
+		code: i32const(1)}).bytes()
 	round := func(n int) {
 		for range n {
 			host, err := hostsim.New(wasm, hostsim.Workers(2))

@@ -75,7 +75,7 @@ func (s *Stream) prepareLocalReply(r *localReply) (end bool) {
 		m.Add(f.Name, f.Value)
 	}
 	s.response.headers = m
-	if ct := s.request.headers.Value("content-type"); ct == "application/grpc" || strings.HasPrefix(ct, "application/grpc+") {
+	if isGrpc(s.request.headers.Value("content-type")) {
 		m.Set(":status", "200")
 		m.Set("content-type", "application/grpc")
 		code := grpcStatusOf(r.status)
@@ -99,6 +99,10 @@ func (s *Stream) prepareLocalReply(r *localReply) (end bool) {
 		m.Set("content-type", "text/plain")
 	}
 	return s.isHead()
+}
+
+func isGrpc(contentType string) bool {
+	return contentType == "application/grpc" || strings.HasPrefix(contentType, "application/grpc+")
 }
 
 // percentEncode is the encoding of grpc-message.

@@ -36,7 +36,8 @@ func TestGuestsAsPublished(t *testing.T) {
 			t.Errorf("%s: its SHA-256 is %x, SHA256SUMS says %s; make guests writes both anew", name, got, want)
 		}
 	}
-	if files, err := filepath.Glob(filepath.Join(otherGuests, "*.wasm")); err != nil || len(files) != listed || listed == 0 {
+	files, err := filepath.Glob(filepath.Join(otherGuests, "*.wasm"))
+	if err != nil || len(files) != listed || listed == 0 {
 		t.Errorf("%d files, %d sums, %v", len(files), listed, err)
 	}
 }
@@ -68,12 +69,15 @@ var echoBody = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	w.Write([]byte(b.String()))
 })
 
-// TestOtherSDKs runs the examples of other SDKs and a plugin of none, and looks at what their clients, their operators and the log see.
+type options []hostsim.Option
+
+// TestOtherSDKs runs the examples of other SDKs and a plugin of none, and looks at what
+// their clients, their operators and the log see.
 func TestOtherSDKs(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, guest string
-		opts        []hostsim.Option
+		opts        options
 		run         func(t *testing.T, h *hostsim.Host)
 	}{
 		{"rust headers", "rust-http_headers", nil, func(t *testing.T, h *hostsim.Host) {
@@ -85,26 +89,29 @@ func TestOtherSDKs(t *testing.T) {
 			wantReply(t, h.Worker(0).Get("/other"), 200, "application", true)
 			wantLog(t, h, "worker 0 [trace] #2 -> :path: /hello", "#2 completed.", "#3 -> :path: /other", "#3 <- :status: 200")
 		}},
-		{"rust body", "rust-http_body", []hostsim.Option{hostsim.Application(fixed("my secret"))}, func(t *testing.T, h *hostsim.Host) {
-			wantReply(t, h.Worker(0).Get("/"), 200, "Original message body (9 bytes) redacted.", true)
-		}},
-		{"rust config", "rust-http_config", []hostsim.Option{hostsim.PluginConfig("from the operator")}, func(t *testing.T, h *hostsim.Host) {
-			if got := h.Worker(0).Get("/").Header.Get("custom-header"); got != "from the operator" {
-				t.Errorf("custom-header is %q", got)
-			}
-		}},
-		{"rust callout granted", "rust-http_auth_random", []hostsim.Option{hostsim.Upstream("httpbin", fixed("\x02"))},
+		{"rust body", "rust-http_body", options{hostsim.Application(fixed("my secret"))},
+			func(t *testing.T, h *hostsim.Host) {
+				wantReply(t, h.Worker(0).Get("/"), 200, "Original message body (9 bytes) redacted.", true)
+			}},
+		{"rust config", "rust-http_config", options{hostsim.PluginConfig("from the operator")},
+			func(t *testing.T, h *hostsim.Host) {
+				if got := h.Worker(0).Get("/").Header.Get("custom-header"); got != "from the operator" {
+					t.Errorf("custom-header is %q", got)
+				}
+			}},
+		{"rust callout granted", "rust-http_auth_random", options{hostsim.Upstream("httpbin", fixed("\x02"))},
 			func(t *testing.T, h *hostsim.Host) {
 				r := h.Worker(0).Get("/")
 				wantReply(t, r, 200, "application", true)
 				if r.Header.Get("powered-by") != "proxy-wasm" {
 					t.Errorf("%v", r.Header)
 				}
-				if u := h.UpstreamRequests("httpbin"); len(u) != 1 || u[0].Path() != "/bytes/1" || u[0].Authority() != "httpbin.org" {
+				if u := h.UpstreamRequests("httpbin"); len(u) != 1 ||
+					u[0].Path() != "/bytes/1" || u[0].Authority() != "httpbin.org" {
 					t.Errorf("%v", u)
 				}
 			}},
-		{"rust callout forbidden", "rust-http_auth_random", []hostsim.Option{hostsim.Upstream("httpbin", fixed("\x03"))},
+		{"rust callout forbidden", "rust-http_auth_random", options{hostsim.Upstream("httpbin", fixed("\x03"))},
 			func(t *testing.T, h *hostsim.Host) {
 				wantReply(t, h.Worker(0).Get("/"), 403, "Access forbidden.\n", false)
 				wantLog(t, h, "Access forbidden.")
@@ -125,7 +132,7 @@ func TestOtherSDKs(t *testing.T) {
 			}
 			wantLog(t, h, "request header --> :path: /", "response header <-- :status: 200", "2 finished")
 		}},
-		{"tinygo body", "tinygo-http_body", []hostsim.Option{hostsim.Application(echoBody)}, func(t *testing.T, h *hostsim.Host) {
+		{"tinygo body", "tinygo-http_body", options{hostsim.Application(echoBody)}, func(t *testing.T, h *hostsim.Host) {
 			for operation, want := range map[string]string{"append": "body[this is appended body]",
 				"prepend": "[this is prepended body]body", "": "[this is replaced body]"} {
 				r := h.Worker(0).Do(&hostsim.Request{Method: "POST", Body: []byte("body"),
@@ -135,21 +142,22 @@ func TestOtherSDKs(t *testing.T) {
 			wantReply(t, h.Worker(0).Get("/"), 400, "content must be provided", false)
 			wantLog(t, h, "original request body: body")
 		}},
-		{"tinygo body echoed", "tinygo-http_body", []hostsim.Option{hostsim.PluginConfig("echo")}, func(t *testing.T, h *hostsim.Host) {
-			wantReply(t, h.Worker(0).Do(&hostsim.Request{Method: "POST", Body: []byte("back to you")}), 200, "back to you", true)
-		}},
+		{"tinygo body echoed", "tinygo-http_body", options{hostsim.PluginConfig("echo")},
+			func(t *testing.T, h *hostsim.Host) {
+				wantReply(t, h.Worker(0).Do(&hostsim.Request{Method: "POST", Body: []byte("back to you")}), 200, "back to you", true)
+			}},
 		// The example grants what has an even FNV-1 hash.
-		{"tinygo callout granted", "tinygo-http_auth_random", []hostsim.Option{hostsim.Upstream("httpbin", fixed("a"))},
+		{"tinygo callout granted", "tinygo-http_auth_random", options{hostsim.Upstream("httpbin", fixed("a"))},
 			func(t *testing.T, h *hostsim.Host) {
 				wantReply(t, h.Worker(0).Get("/"), 200, "application", true)
 				wantLog(t, h, "http call dispatched to httpbin", "response header from httpbin: :status: 200", "access granted")
 			}},
-		{"tinygo callout forbidden", "tinygo-http_auth_random", []hostsim.Option{hostsim.Upstream("httpbin", fixed("b"))},
+		{"tinygo callout forbidden", "tinygo-http_auth_random", options{hostsim.Upstream("httpbin", fixed("b"))},
 			func(t *testing.T, h *hostsim.Host) {
 				wantReply(t, h.Worker(0).Get("/"), 403, "access forbidden", false)
 				wantLog(t, h, "access forbidden")
 			}},
-		{"tinygo metrics", "tinygo-metrics", []hostsim.Option{hostsim.Workers(2)}, func(t *testing.T, h *hostsim.Host) {
+		{"tinygo metrics", "tinygo-metrics", options{hostsim.Workers(2)}, func(t *testing.T, h *hostsim.Host) {
 			h.Worker(0).Get("/")
 			h.Worker(1).Get("/")
 			if n, ok := h.Metric("proxy_wasm_go.request_counter"); n != 2 || !ok {
@@ -166,7 +174,7 @@ func TestOtherSDKs(t *testing.T) {
 			wantReply(t, s.Reply(), 200, "application", true)
 			wantLog(t, h, "postpone request with contextID=2", "resume request with contextID=2")
 		}},
-		{"tinygo shared data", "tinygo-shared_data", []hostsim.Option{hostsim.Workers(2)}, func(t *testing.T, h *hostsim.Host) {
+		{"tinygo shared data", "tinygo-shared_data", options{hostsim.Workers(2)}, func(t *testing.T, h *hostsim.Host) {
 			h.Worker(0).Get("/")
 			h.Worker(1).Get("/")
 			wantLog(t, h, "worker 0 [info] shared value: 10000001", "worker 1 [info] shared value: 10000002")
@@ -176,7 +184,7 @@ func TestOtherSDKs(t *testing.T) {
 			wantLog(t, h, "OnPluginStart from Go!", "It's 1893553446", "OnTick called")
 		}},
 		{"c reactor", "c-reactor", nil, wantGreeting("hello from C", "constructed 1 time")},
-		{"c command", "c-command", []hostsim.Option{hostsim.PluginConfig("from the operator"), hostsim.Env("HOME", "/here")},
+		{"c command", "c-command", options{hostsim.PluginConfig("from the operator"), hostsim.Env("HOME", "/here")},
 			wantGreeting("from the operator", "constructed 1 time, main saw 0 arguments", "HOME is /here")},
 		// Its malloc asks WASI for files, which no Envoy allows.
 		{"c command that constructs again", "c-command_wrapped", nil, func(t *testing.T, h *hostsim.Host) {

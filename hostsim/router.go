@@ -101,7 +101,8 @@ func (s *Stream) respond(r *calloutResponse) {
 	if !s.host.cfg.trailers {
 		trailers = nil
 	}
-	noBody := s.isHead() || s.code == http.StatusNoContent || s.code == http.StatusNotModified || len(r.body) == 0 && !r.cut
+	noBody := s.isHead() || s.code == http.StatusNoContent || s.code == http.StatusNotModified ||
+		len(r.body) == 0 && !r.cut
 	s.headersArrive(&s.response, noBody && trailers.Len() == 0)
 	if noBody && trailers.Len() == 0 || s.done {
 		return

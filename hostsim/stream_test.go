@@ -48,12 +48,13 @@ func TestStreams(t *testing.T) {
 		}, {
 			name:   "with a body, and trailers both ways",
 			script: "trace",
-			opts: []hostsim.Option{hostsim.EnableTrailers(true), hostsim.Application(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				b, _ := io.ReadAll(r.Body)
-				w.Header().Set("Trailer", "T")
-				w.Write(b)
-				w.Header().Set("T", r.Trailer.Get("Rt"))
-			}))},
+			opts: []hostsim.Option{hostsim.EnableTrailers(true), hostsim.Application(http.HandlerFunc(
+				func(w http.ResponseWriter, r *http.Request) {
+					b, _ := io.ReadAll(r.Body)
+					w.Header().Set("Trailer", "T")
+					w.Write(b)
+					w.Header().Set("T", r.Trailer.Get("Rt"))
+				}))},
 			req: &hostsim.Request{Method: "POST", Chunks: [][]byte{[]byte("ab"), []byte("cd")},
 				Trailer: hostsim.Header{{"rt", "v"}}},
 			want: `
@@ -319,7 +320,8 @@ func TestLifecycle(t *testing.T) {
 		t.Parallel()
 		_, err := hostsim.New(script(t), hostsim.PluginConfig("configure say \"bad\"\nconfigure return 0"))
 		var le *hostsim.LoadError
-		if !errors.As(err, &le) || le.Message != "Failed to configure base Wasm plugin" || len(le.Logs) != 1 || le.Logs[0].Message != "bad" {
+		if !errors.As(err, &le) || le.Message != "Failed to configure base Wasm plugin" ||
+			len(le.Logs) != 1 || le.Logs[0].Message != "bad" {
 			t.Errorf("err = %v", err)
 		}
 	})

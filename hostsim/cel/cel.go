@@ -1,5 +1,5 @@
-// Package cel lets plugins on hostsim evaluate expressions of the Common Expression Language, as Envoy does: it makes the
-// foreign functions expr_create, expr_evaluate and expr_delete work.
+// Package cel lets plugins on hostsim evaluate expressions of the Common Expression Language, as Envoy does: it makes
+// the foreign functions expr_create, expr_evaluate and expr_delete work.
 //
 //	host, err := hostsim.New(wasm, cel.Option())
 package cel
@@ -30,7 +30,8 @@ func Compile(text string) (hostsim.Expression, error) {
 	if issues.Err() != nil {
 		return nil, issues.Err()
 	}
-	for _, call := range celast.MatchDescendants(celast.NavigateAST(ast.NativeRep()), celast.KindMatcher(celast.CallKind)) {
+	calls := celast.MatchDescendants(celast.NavigateAST(ast.NativeRep()), celast.KindMatcher(celast.CallKind))
+	for _, call := range calls {
 		if name := call.AsCall().FunctionName(); !env.HasFunction(name) {
 			return nil, fmt.Errorf("%w: no function %q", hostsim.ErrNotCompiled, name)
 		}

@@ -46,14 +46,16 @@ func TestEvaluate(t *testing.T) {
 		`request.headers['x'] + request['path']`:   "1/shop",
 		`request.size > 2 && request.path != '/x'`: true,
 	} {
-		e, err := Compile(text)
-		if err != nil {
-			t.Errorf("%s: %v", text, err)
-			continue
-		}
-		if got, err := e.Evaluate(stream); err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("%s is %#v, %v; want %#v", text, got, err, want)
-		}
+		t.Run(text, func(t *testing.T) {
+			t.Parallel()
+			e, err := Compile(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := e.Evaluate(stream); err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("%#v, %v; want %#v", got, err, want)
+			}
+		})
 	}
 	for _, text := range []string{"request.nothing", "nothing", "1 / 0", "request.path + 1", "request[1]"} {
 		e, err := Compile(text)

@@ -80,11 +80,14 @@ func TestUsage(t *testing.T) {
 		{"serve --config none --wasm " + wasm, exitUsage, "none"},
 		{"serve --listen 256.0.0.1:1 --wasm " + wasm, exitFailed, "256.0.0.1"},
 	} {
-		var out bytes.Buffer
-		if code := command(context.Background(), strings.Fields(c.args), &out, &out); code != c.code ||
-			!strings.Contains(out.String(), c.want) {
-			t.Errorf("%q: exit code %d, want %d; want %q in:\n%s", c.args, code, c.code, c.want, out.String())
-		}
+		t.Run(c.args, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			code := command(context.Background(), strings.Fields(c.args), &out, &out)
+			if code != c.code || !strings.Contains(out.String(), c.want) {
+				t.Errorf("exit code %d, want %d; want %q in:\n%s", code, c.code, c.want, out.String())
+			}
+		})
 	}
 }
 

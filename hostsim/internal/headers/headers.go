@@ -215,7 +215,8 @@ func lowerSlow(s string) string {
 // the caller's affair.
 var inline = map[string]bool{
 	":authority": true, ":method": true, ":path": true, ":protocol": true, ":scheme": true, ":status": true,
-	"accept": true, "cache-control": true, "client-trace-id": true, "connection": true, "content-length": true, "content-type": true,
+	"accept": true, "cache-control": true, "client-trace-id": true, "connection": true,
+	"content-length": true, "content-type": true,
 	"envoy-protocol": true, "expect": true, "grpc-message": true, "grpc-status": true, "grpc-timeout": true,
 	"keep-alive": true, "proxy-connection": true, "proxy-status": true, "server": true, "te": true,
 	"date": true, "transfer-encoding": true, "upgrade": true, "user-agent": true, "via": true,

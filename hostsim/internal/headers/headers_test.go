@@ -52,11 +52,14 @@ func TestMap(t *testing.T) {
 			m.Replace([]Field{{"A", "1"}, {":path", "/"}})
 		}, []Field{{":path", "/"}, {"a", "1"}}, 8},
 	} {
-		m := New()
-		c.change(m)
-		if !slices.Equal(m.Fields(), c.want) || m.ByteSize() != c.bytes {
-			t.Errorf("%s: %v, %d bytes", c.name, m.Fields(), m.ByteSize())
-		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			m := New()
+			c.change(m)
+			if !slices.Equal(m.Fields(), c.want) || m.ByteSize() != c.bytes {
+				t.Errorf("%v, %d bytes", m.Fields(), m.ByteSize())
+			}
+		})
 	}
 }
 

@@ -21,8 +21,8 @@ func TestCheck(t *testing.T) {
 		{"more exports than bytes", header + "\x07\x05\xff\xff\xff\xff\x0f", "", false},
 		{"more parameters than bytes", header + "\x01\x06\x01\x60\xff\xff\xff\x0f", "", false},
 		{"a type", header + "\x01\x06\x01\x60\x01\x7f\x01\x7f", header + "\x01\x06\x01\x60\x01\x7f\x01\x7f", true},
-		{"an import of each kind", header + "\x02\x17\x05\x00\x00\x00\x00\x00\x00\x01\x70\x00\x01\x00\x00\x02\x00\x01\x00\x00\x03\x7f\x00\x00\x00",
-			"", false},
+		{"an import of each kind", header + "\x02\x17\x05\x00\x00\x00\x00\x00\x00\x01\x70\x00\x01" +
+			"\x00\x00\x02\x00\x01\x00\x00\x03\x7f\x00\x00\x00", "", false},
 		{"an import of an unknown kind", header + "\x02\x04\x01\x00\x00\x09", "", false},
 		{"a huge table", header + "\x04\x07\x01\x70\x00\xff\xff\xff\x7f", "", false},
 		{"a table", header + "\x04\x04\x01\x70\x00\x10", header + "\x04\x04\x01\x70\x00\x10", true},
@@ -33,16 +33,20 @@ func TestCheck(t *testing.T) {
 		{"a function", header + "\x0a\x06\x01\x04\x01\x02\x7f\x0b", header + "\x0a\x06\x01\x04\x01\x02\x7f\x0b", true},
 		{"a function longer than its section", header + "\x0a\x03\x01\x09\x00", "", false},
 		{"elements", header + "\x09\x07\x01\x00\x41\x00\x0b\x01\x00", header + "\x09\x07\x01\x00\x41\x00\x0b\x01\x00", true},
-		{"elements by expression", header + "\x09\x07\x01\x05\x70\x01\xd2\x00\x0b", header + "\x09\x07\x01\x05\x70\x01\xd2\x00\x0b", true},
+		{"elements by expression",
+			header + "\x09\x07\x01\x05\x70\x01\xd2\x00\x0b", header + "\x09\x07\x01\x05\x70\x01\xd2\x00\x0b", true},
 		{"elements of no form", header + "\x09\x02\x01\x08", "", false},
 		{"data", header + "\x0b\x07\x01\x00\x41\x00\x0b\x01a", header + "\x0b\x07\x01\x00\x41\x00\x0b\x01a", true},
 		{"passive data", header + "\x0b\x04\x01\x01\x01a", header + "\x0b\x04\x01\x01\x01a", true},
 		{"more data than bytes", header + "\x0b\x07\x01\x01\xff\xff\xff\x0fa", "", false},
 	} {
-		out, err := checked([]byte(c.in))
-		if (err == nil) != c.ok || c.ok && string(out) != c.out {
-			t.Errorf("%s: %q, %v", c.name, out, err)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			out, err := checked([]byte(c.in))
+			if (err == nil) != c.ok || c.ok && string(out) != c.out {
+				t.Errorf("%q, %v", out, err)
+			}
+		})
 	}
 }
 

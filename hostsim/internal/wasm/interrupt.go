@@ -52,7 +52,8 @@ func interruptible(code []byte) ([]byte, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	if !slices.ContainsFunc(parts, func(p part) bool { return p.id == sectionMemory && (&reader{b: p.body}).count() > 0 }) {
+	hasMemory := func(p part) bool { return p.id == sectionMemory && (&reader{b: p.body}).count() > 0 }
+	if !slices.ContainsFunc(parts, hasMemory) {
 		return code, nil
 	}
 	global := uint32(0)

@@ -29,45 +29,47 @@ const (
 
 func TestInterruptible(t *testing.T) {
 	t.Parallel()
+	const prefix, made = header + typeAndFunc + memory, header + typeAndFunc + memory + globals + exports
 	for _, c := range []struct{ name, in, out, err string }{
 		{"no memory", header + typeAndFunc + code("\x0b"), header + typeAndFunc + code("\x0b"), ""},
 		{"a section of no memories", header + typeAndFunc + "\x05\x01\x00" + code("\x10\x00\x0b"),
 			header + typeAndFunc + "\x05\x01\x00" + code("\x10\x00\x0b"), ""},
-		{"nothing to bound", header + typeAndFunc + memory + code("\x0b"),
-			header + typeAndFunc + memory + globals + exports + code("\x0b"), ""},
-		{"a loop", header + typeAndFunc + memory + code("\x03\x40\x0c\x00\x0b\x0b"),
-			header + typeAndFunc + memory + globals + exports + code("\x03\x40"+check+"\x0c\x00\x0b\x0b"), ""},
-		{"recursion", header + typeAndFunc + memory + code("\x10\x00\x0b"),
-			header + typeAndFunc + memory + globals + exports + code(check+"\x10\x00\x0b"), ""},
-		{"recursion in a loop", header + typeAndFunc + memory + code("\x03\x40\x10\x00\x0b\x0b"),
-			header + typeAndFunc + memory + globals + exports + code("\x03\x40"+check+"\x10\x00\x0b\x0b"), ""},
-		{"recursion past a loop", header + typeAndFunc + memory + code("\x41\x00\x0d\x00\x03\x40\x0b\x10\x00\x0b"),
-			header + typeAndFunc + memory + globals + exports + code(check+"\x41\x00\x0d\x00\x03\x40"+check+"\x0b\x10\x00\x0b"), ""},
-		{"what looks like a loop", header + typeAndFunc + memory + code("\x41\x03\x1a\x44\x03\x03\x03\x03\x03\x03\x03\x03\x1a\x0b"),
-			header + typeAndFunc + memory + globals + exports + code("\x41\x03\x1a\x44\x03\x03\x03\x03\x03\x03\x03\x03\x1a\x0b"), ""},
-		{"a start section", header + typeAndFunc + memory + "\x08\x01\x00" + code("\x0b"),
-			header + typeAndFunc + memory + globals + "\x07\x25\x02\x0d" + ExportStart + "\x00\x00\x11" + exportInterrupt + "\x03\x00" + code("\x0b"), ""},
-		{"no instruction", header + typeAndFunc + memory + code("\xff\x0b"), "", "function 0: unknown instruction"},
-		{"an instruction without its end", header + typeAndFunc + memory + code("\x44\x00"), "", "truncated"},
+		{"nothing to bound", prefix + code("\x0b"), made + code("\x0b"), ""},
+		{"a loop", prefix + code("\x03\x40\x0c\x00\x0b\x0b"), made + code("\x03\x40"+check+"\x0c\x00\x0b\x0b"), ""},
+		{"recursion", prefix + code("\x10\x00\x0b"), made + code(check+"\x10\x00\x0b"), ""},
+		{"recursion in a loop", prefix + code("\x03\x40\x10\x00\x0b\x0b"),
+			made + code("\x03\x40"+check+"\x10\x00\x0b\x0b"), ""},
+		{"recursion past a loop", prefix + code("\x41\x00\x0d\x00\x03\x40\x0b\x10\x00\x0b"),
+			made + code(check+"\x41\x00\x0d\x00\x03\x40"+check+"\x0b\x10\x00\x0b"), ""},
+		{"what looks like a loop", prefix + code("\x41\x03\x1a\x44\x03\x03\x03\x03\x03\x03\x03\x03\x1a\x0b"),
+			made + code("\x41\x03\x1a\x44\x03\x03\x03\x03\x03\x03\x03\x03\x1a\x0b"), ""},
+		{"a start section", prefix + "\x08\x01\x00" + code("\x0b"), prefix + globals +
+			"\x07\x25\x02\x0d" + ExportStart + "\x00\x00\x11" + exportInterrupt + "\x03\x00" + code("\x0b"), ""},
+		{"no instruction", prefix + code("\xff\x0b"), "", "function 0: unknown instruction"},
+		{"an instruction without its end", prefix + code("\x44\x00"), "", "truncated"},
 	} {
-		out, err := interruptible([]byte(c.in))
-		switch {
-		case c.err != "":
-			if err == nil || !strings.Contains(err.Error(), c.err) {
-				t.Errorf("%s: %v, want %q in it", c.name, err, c.err)
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			out, err := interruptible([]byte(c.in))
+			switch {
+			case c.err != "":
+				if err == nil || !strings.Contains(err.Error(), c.err) {
+					t.Errorf("%v, want %q in it", err, c.err)
+				}
+			case err != nil || string(out) != c.out:
+				t.Errorf("%q, %v; want\n%q", out, err, c.out)
 			}
-		case err != nil || string(out) != c.out:
-			t.Errorf("%s:\n%q, %v; want\n%q", c.name, out, err, c.out)
-		}
+		})
 	}
 }
 
-// FuzzBound compiles what comes out: it must be as good as what went in.
+// FuzzInterruptible compiles what comes out: it must be as good as what went in.
 func FuzzInterruptible(f *testing.F) {
 	for _, body := range []string{
 		"\x0b", "\x03\x40\x0c\x00\x0b\x0b", "\x10\x00\x0b", "\x41\x00\x0d\x00\x03\x40\x0b\x10\x00\x0b",
 		"\x41\x00\x0e\x01\x00\x00\x0b", "\x41\x00\xfd\x0f\xfd\x15\x01\x1a\x0b", "\x41\x00\xfd\x00\x00\x00\x1a\x0b",
-		"\xfd\x0c0123456789abcdef\x1a\x0b", "\x41\x00\x41\x00\x41\x00\xfc\x0b\x00\x0b", "\x43\x00\x00\x00\x00\xfc\x00\x1a\x0b",
+		"\xfd\x0c0123456789abcdef\x1a\x0b", "\x41\x00\x41\x00\x41\x00\xfc\x0b\x00\x0b",
+		"\x43\x00\x00\x00\x00\xfc\x00\x1a\x0b",
 		"\x41\x00\x28\x02\x00\x1a\x0b", "\x41\x01\x41\x02\x41\x03\x1c\x01\x7f\x1a\x0b", "\xd0\x70\xd1\x1a\x0b",
 		"\x41\x00\xfd\x0f\x41\x00\xfd\x57\x00\x00\x00\x1a\x0b",
 	} {
@@ -92,7 +94,7 @@ func FuzzInterruptible(f *testing.F) {
 		}
 		c, err = rt.CompileModule(ctx, out)
 		if err != nil {
-			t.Fatalf("%q, bounded %q: %v", in, out, err)
+			t.Fatalf("%q, interruptible %q: %v", in, out, err)
 		}
 		_ = c.Close(ctx)
 	})

@@ -1,5 +1,5 @@
-// Package wasm is the WebAssembly machine of a host: modules, their instances and memory, the WASI that guests meet, and
-// the limits on what a guest can do to the process. It knows nothing of proxy-wasm.
+// Package wasm is the WebAssembly machine of a host: modules, their instances and memory, the WASI that guests meet,
+// and the limits on what a guest can do to the process. It knows nothing of proxy-wasm.
 package wasm
 
 import (
