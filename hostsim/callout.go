@@ -29,7 +29,7 @@ type httpCallout struct {
 	cancel func()
 }
 
-// calloutResponse is what an upstream answered.
+// calloutResponse is the answer of an upstream, or of Envoy in its place.
 type calloutResponse struct {
 	headers, trailers *headers.Map
 	body              []byte
@@ -146,7 +146,7 @@ func (c *rootContext) cancelCallouts() {
 func millis(ms uint32) time.Duration { return time.Duration(ms) * time.Millisecond }
 
 // send brings req to up, as soon as the running call is over, and its answer back to
-// deliver on thread t. A timeout of 0 is none.
+// deliver on thread t. With a timeout of 0 it waits for ever.
 func (h *Host) send(up *upstream, t *thread, req *UpstreamRequest, fault CalloutFault, timeout time.Duration,
 	deliver func(*calloutResponse)) (cancel func()) {
 	c := &exchange{host: h, thread: t, deliver: deliver}
@@ -211,7 +211,7 @@ func localResponse(status int, body, details string, flags responseFlags) *callo
 		)}
 }
 
-// timedOut is the router's answer when an upstream gives none in time.
+// timedOut is the router's answer when an upstream does not answer in time.
 func timedOut() *calloutResponse {
 	return localResponse(http.StatusGatewayTimeout, "upstream request timeout", "response_timeout", flagUpstreamTimeout)
 }

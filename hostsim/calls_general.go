@@ -67,7 +67,7 @@ func proxyGetStatus(v *vm, a []uint64) status {
 }
 
 // proxySetEffectiveContext lets the rest of this call act for another context. It
-// takes any context of the VM, 0 for none.
+// takes any context of the VM; 0 goes back to the one that was called.
 func proxySetEffectiveContext(v *vm, a []uint64) status {
 	id := uint32(a[0])
 	if id != 0 && v.contexts[id] == nil {

@@ -214,7 +214,7 @@ func (c *pluginContext) buffer(t bufferType) (b buffer, ok bool) {
 	return b, true
 }
 
-// body is where the body that the plugin sees lives: the piece, or what it held back.
+// body points to the body that the plugin sees: the piece that arrived, or all that it has held back.
 func (c *pluginContext) body(t bufferType) *[]byte {
 	d := &c.stream.request
 	if t == bufferHTTPResponseBody {

@@ -30,7 +30,7 @@ const (
 	holdAll         // nothing goes to the plugin until it continues
 )
 
-// callbacks are what tells the plugin of a direction, and what Envoy answers if the plugin holds back too much of it.
+// callbacks are the functions of the plugin for a direction, and Envoy's answer if the plugin holds back too much of it.
 type callbacks struct {
 	onHeaders, onBody, onTrailers export
 	body                          bufferType
@@ -69,7 +69,7 @@ func (s *Stream) headersArrive(d *direction, end bool) {
 
 // forwardAgain is what comes of continuing in the headers callback and then returning
 // that the request may continue: Envoy goes on twice, and the application gets the
-// request twice. Its second answer is on nobody's way.
+// request twice. The second answer is dropped.
 func (s *Stream) forwardAgain() {
 	if s.stopped() || s.reply.Upstream == nil {
 		return

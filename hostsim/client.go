@@ -78,7 +78,7 @@ func (s *Stream) finish() {
 	}
 }
 
-// stored is what the plugin left in the stream.
+// stored are the properties and the filter state that the plugin has set.
 func (s *Stream) stored() map[string]string {
 	if len(s.state)+len(s.filterState) == 0 {
 		return nil

@@ -6,7 +6,7 @@ import (
 	"github.com/healthgate/healthgate/hostsim/internal/timeline"
 )
 
-// Now is what the wall clock shows.
+// Now is the time of the wall clock.
 func (h *Host) Now() time.Time { return h.time.Realtime() }
 
 // Elapsed is the virtual time since the host was built, without jumps.
@@ -27,7 +27,7 @@ func (h *Host) Advance(d time.Duration) {
 // timer minds.
 func (h *Host) JumpRealtime(d time.Duration) { h.time.JumpRealtime(d) }
 
-// JumpMonotonic moves the monotonic clock. Forward is what a machine does that slept:
+// JumpMonotonic moves the monotonic clock. It goes forward when a machine has slept:
 // all that fell due meanwhile happens now, late, and each timer once. Back is what no
 // clock should do: only what the plugin reads changes.
 func (h *Host) JumpMonotonic(d time.Duration) {

@@ -108,7 +108,7 @@ func (c *pluginContext) onData(d *direction, data *[]byte, end bool) dataStatus 
 	}
 	view, st := c.view(d), dataContinue
 	if view.buffering {
-		// The plugin sees all that it held back; what it leaves is what moves on.
+		// The plugin sees all that it held back, and whatever it leaves there moves on.
 		d.buffered = append(d.buffered, *data...)
 		*data = nil
 	}
@@ -176,7 +176,7 @@ func (c *pluginContext) closeStream(t streamType) status {
 	if t > streamTypeMax {
 		return statusBadArgument
 	}
-	if t > streamResponse || c.misplaced("proxy_close_stream") {
+	if t > streamResponse || c.crashIfMisplaced("proxy_close_stream") {
 		return statusOK
 	}
 	if s := c.stream; s != nil {
@@ -191,7 +191,7 @@ func (c *pluginContext) closeStream(t streamType) status {
 // sendLocalResponse answers the stream, once the running call is over.
 func (c *pluginContext) sendLocalResponse(r localReply) {
 	s := c.stream
-	if s == nil || c.misplaced("proxy_send_local_response") {
+	if s == nil || c.crashIfMisplaced("proxy_send_local_response") {
 		return
 	}
 	r.details = strings.Map(func(c rune) rune {

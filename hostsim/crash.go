@@ -31,9 +31,9 @@ func (v *vm) crash(why string) {
 	})
 }
 
-// misplaced ends the process if the stream is past the point where Envoy survives the
+// crashIfMisplaced ends the process if the stream is past the point where Envoy survives the
 // call.
-func (c *pluginContext) misplaced(call string) bool {
+func (c *pluginContext) crashIfMisplaced(call string) bool {
 	switch {
 	case c.stream == nil:
 		return false

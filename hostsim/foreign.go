@@ -22,8 +22,7 @@ func ForeignFunction(name string, f ForeignFunc) Option {
 // maxForeignResult bounds what uncompress unpacks.
 const maxForeignResult = 64 << 20
 
-// proxyCallForeignFunction hands out an empty result, rather than none, if the
-// function has none.
+// proxyCallForeignFunction writes an empty result if the function returns nothing.
 func proxyCallForeignFunction(v *vm, a []uint64) status {
 	name, ok := v.Text(a[0], a[1])
 	args, ok2 := v.Text(a[2], a[3])

@@ -160,7 +160,7 @@ func (c *grpcCallout) begin() {
 	c.began = h.time.Elapsed()
 	c.request.Time = h.time.Realtime()
 	if c.fault.Kind != CalloutConnectFailure {
-		c.up.saw(h, c.request)
+		c.up.record(h, c.request)
 	}
 	switch c.fault.Kind {
 	case CalloutNever, CalloutLost, CalloutTimeout: // a stream has no timeout

@@ -38,7 +38,7 @@ type grpcStream struct {
 	taken int  // bytes of the body that are
 }
 
-// errGone is what the handler reads from a stream that the plugin has left.
+// errGone is the handler's error when it reads from a stream that the plugin has left.
 var errGone = errors.New("the stream was cancelled")
 
 // Read is the body of the request, for the handler.
@@ -255,14 +255,4 @@ func unframe(b []byte) [][]byte {
 		b = b[frameHeader+n:]
 	}
 	return ms
-}
-
-// metadata is the head of the response, with what a Go server adds over HTTP/2.
-func (w *recorder) metadata(h *Host) *headers.Map {
-	m := headers.New(headers.Field{Name: ":status", Value: strconv.Itoa(w.status)})
-	addSorted(m, w.sent)
-	if _, ok := w.sent["Date"]; !ok { // an empty list says that it wants none
-		m.Add("date", h.time.Realtime().UTC().Format(http.TimeFormat))
-	}
-	return m
 }

@@ -59,11 +59,11 @@ type Host struct {
 	inbox    []func()
 }
 
-// LoadError is why a plugin could not be set up: what Envoy would refuse the
-// configuration for.
+// LoadError says why a plugin could not be set up. Envoy would refuse the configuration
+// for the same reason.
 type LoadError struct {
 	Message string     // as in Envoy's log
-	Logs    []LogEntry // what the plugin said before
+	Logs    []LogEntry // until then
 }
 
 // Error is the message and what the plugin logged.
@@ -218,7 +218,7 @@ func (h *Host) threads() []*thread {
 	return append([]*thread{h.main}, h.workers...)
 }
 
-// Worker returns a worker thread. It panics if there is none of that number.
+// Worker returns a worker thread. It panics if there is no such worker.
 func (h *Host) Worker(i int) *Worker { return &Worker{h.workers[i]} }
 
 // Workers is the number of workers.
@@ -317,7 +317,7 @@ func (h *Host) SetLatency(upstream string, d time.Duration) {
 	}
 }
 
-// upstream is a cluster or the application; nil if there is none of that name.
+// upstream finds a cluster, or the application, by its name; nil if neither has it.
 func (h *Host) upstream(name string) *upstream {
 	if name == h.app.name {
 		return h.app

@@ -4,9 +4,9 @@ import (
 	"github.com/healthgate/healthgate/hostsim/internal/wasm"
 )
 
-// hostCall is one function of the ABI that a plugin can import. A row of a table: its
-// signature gives its Wasm type, what the trace shows, and what a module is checked for. It
-// is that of wasm.Func.
+// hostCall is one function of the ABI that a plugin can import, and a row of a table. Its
+// signature, in the letters of wasm.Func, gives its Wasm type and how the trace shows it; a
+// module is checked against it.
 type hostCall struct {
 	name, sig string
 	// void is set for the functions that return nothing.
@@ -16,7 +16,7 @@ type hostCall struct {
 	fn               func(v *vm, a []uint64) status
 }
 
-// hostCalls are those that an ABI version knows.
+// hostCalls are the functions of an ABI version.
 func hostCalls(abi abiVersion) []wasm.Func {
 	var funcs []wasm.Func
 	for _, rows := range [][]hostCall{generalCalls, httpCalls, sharedCalls, calloutCalls, runtimeCalls} {

@@ -144,7 +144,8 @@ func TestOtherSDKs(t *testing.T) {
 		}},
 		{"tinygo body echoed", "tinygo-http_body", options{hostsim.PluginConfig("echo")},
 			func(t *testing.T, h *hostsim.Host) {
-				wantReply(t, h.Worker(0).Do(&hostsim.Request{Method: "POST", Body: []byte("back to you")}), 200, "back to you", true)
+				wantReply(t, h.Worker(0).Do(&hostsim.Request{Method: "POST", Body: []byte("back to you")}),
+					200, "back to you", true)
 			}},
 		// The example grants what has an even FNV-1 hash.
 		{"tinygo callout granted", "tinygo-http_auth_random", options{hostsim.Upstream("httpbin", fixed("a"))},

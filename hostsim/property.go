@@ -1,6 +1,7 @@
 package hostsim
 
 import (
+	"cmp"
 	"net/netip"
 	"strings"
 )
@@ -84,7 +85,7 @@ func (c *pluginContext) attribute(name string) (any, bool) {
 	case "source":
 		return address(s.source), true
 	case "destination":
-		return address(or(s.req.Local, defaultLocal)), true
+		return address(cmp.Or(s.req.Local, defaultLocal)), true
 	case "connection":
 		return lookup(func(name string) (any, bool) {
 			switch name {
@@ -206,7 +207,7 @@ func (c *pluginContext) responseAttribute(name string) (any, bool) {
 	case "flags":
 		return int64(s.flags), true
 	case "grpc_status":
-		// Derived from the HTTP status where there is none (Grpc::Common::getGrpcStatus).
+		// Without a grpc-status it is derived from the HTTP status (Grpc::Common::getGrpcStatus).
 		return int64(grpcStatusOf(s.code)), s.code != 0
 	case "size":
 		return int64(len(s.reply.Body)), true
@@ -247,7 +248,7 @@ func (c *pluginContext) xds(name string) (any, bool) {
 	case "filter_chain_name":
 		return "", true
 	case "upstream_host_metadata":
-		// There once a host is chosen, but what Envoy has there it cannot serialize.
+		// It exists once a host is chosen, but Envoy cannot serialize it.
 		return unserializable{}, s.reply.Upstream != nil
 	case "listener_direction":
 		return int64(0), true

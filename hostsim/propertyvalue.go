@@ -22,7 +22,7 @@ type message struct {
 	bytes  string
 }
 
-// unserializable is an attribute that is there and that no plugin can have.
+// unserializable is an attribute that exists, and for which a plugin gets SerializationFailure.
 type unserializable struct{}
 
 // field is one step down a path.

@@ -1,6 +1,7 @@
 package hostsim
 
 import (
+	"cmp"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -43,7 +44,7 @@ func (h Header) Values(name string) []string {
 	return vs
 }
 
-// Request is what a client sends. The zero value is GET / of http://localhost/
+// Request is a request as a client sends it. The zero value is GET / of http://localhost/
 // from 127.0.0.1:40000, over HTTP/1.1.
 type Request struct {
 	Method    string // "GET" if empty
@@ -92,37 +93,29 @@ const (
 	defaultUpstreamLocal = "127.0.0.1:50000"
 )
 
-func or(s, fallback string) string {
-	if s == "" {
-		return fallback
-	}
-	return s
-}
-
 // headerMap is the request as the first filter sees it: what the connection manager
 // has made of it by then (ConnectionManagerUtility::mutateRequestHeaders).
 func (r *Request) headerMap(h *Host, id string) (*headers.Map, string) {
 	m := headers.New(
-		headers.Field{Name: ":authority", Value: or(r.Authority, "localhost")},
-		headers.Field{Name: ":path", Value: or(r.Path, "/")},
-		headers.Field{Name: ":method", Value: or(r.Method, "GET")},
-		headers.Field{Name: ":scheme", Value: or(r.Scheme, "http")},
+		headers.Field{Name: ":authority", Value: cmp.Or(r.Authority, "localhost")},
+		headers.Field{Name: ":path", Value: cmp.Or(r.Path, "/")},
+		headers.Field{Name: ":method", Value: cmp.Or(r.Method, "GET")},
+		headers.Field{Name: ":scheme", Value: cmp.Or(r.Scheme, "http")},
 	)
 	for _, f := range r.Header {
 		if !strings.HasPrefix(f[0], ":") {
 			m.Add(f[0], f[1])
 		}
 	}
-	// transfer-encoding is gone by then, so a
-	// body in chunks has neither field.
+	// transfer-encoding is gone by then, so a body in chunks has neither field.
 	if n := len(r.body()); n > 0 && len(r.Trailer) == 0 && len(r.Chunks) < 2 {
 		if _, ok := m.Get("content-length"); !ok {
 			m.Set("content-length", strconv.Itoa(n))
 		}
 	}
-	source := h.sourceAddress(m, or(r.Peer, defaultPeer))
+	source := h.sourceAddress(m, cmp.Or(r.Peer, defaultPeer))
 	if _, ok := m.Get("x-forwarded-proto"); !ok || h.cfg.useRemoteAddress && h.cfg.xffTrustedHops == 0 {
-		m.Overwrite("x-forwarded-proto", or(r.Scheme, "http"))
+		m.Overwrite("x-forwarded-proto", cmp.Or(r.Scheme, "http"))
 	}
 	h.cleanInternalHeaders(m)
 	if ip, ok := ipOf(source); ok && h.cfg.useRemoteAddress {
@@ -137,9 +130,9 @@ func (r *Request) headerMap(h *Host, id string) (*headers.Map, string) {
 	return m, source
 }
 
-// edgeHeaders are those that a request from outside cannot bring along, externalHeaders
-// those that no request can, since none counts as internal unless
-// internal_address_config says so (ConnectionManagerUtility::cleanInternalHeaders).
+// Envoy removes edgeHeaders from requests from outside, and externalHeaders from all, since
+// a request counts as internal only where internal_address_config says so
+// (ConnectionManagerUtility::cleanInternalHeaders).
 var (
 	edgeHeaders = []string{"x-envoy-decorator-operation", "x-envoy-downstream-service-cluster",
 		"x-envoy-downstream-service-node", "x-envoy-original-path"}
@@ -233,7 +226,7 @@ func fromRight(xff string, n int) (string, bool) {
 	return netip.AddrPortFrom(ip, 0).String(), true
 }
 
-// Reply is what the client got, and how it came about.
+// Reply is the answer as the client got it, and how it came about.
 type Reply struct {
 	// Status is the HTTP status; 0 if the stream was reset before one was sent.
 	Status int

@@ -76,8 +76,8 @@ func (s *Stream) callApplication(req *UpstreamRequest, deliver func(*calloutResp
 	s.host.send(app, s.thread, req, app.faults.next(), routeTimeout, deliver)
 }
 
-// mayHaveBody is whether the HTTP/1.1 codec says "no body" of a request without one
-// (HeaderUtility::requestShouldHaveNoBody).
+// mayHaveBody reports whether a request may have a body. If it may and has not, the
+// HTTP/1.1 codec says so with a length of 0 (HeaderUtility::requestShouldHaveNoBody).
 func mayHaveBody(method string) bool {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodDelete, http.MethodTrace, http.MethodConnect:

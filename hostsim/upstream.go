@@ -39,8 +39,7 @@ func (r *UpstreamRequest) Method() string    { return r.Header.Get(":method") }
 func (r *UpstreamRequest) Path() string      { return r.Header.Get(":path") }
 func (r *UpstreamRequest) Authority() string { return r.Header.Get(":authority") }
 
-// connectFailure is what Envoy answers when a connection is refused. Older ones say
-// why.
+// connectFailure is Envoy's answer when a connection is refused. Older Envoys say why.
 func (h *Host) connectFailure() *calloutResponse {
 	text := "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure"
 	const reason = "delayed connect error: Connection refused"
@@ -61,21 +60,21 @@ const maxUpstreamBody = 64 << 20
 func (h *Host) serveUpstream(c *exchange, up *upstream, req *UpstreamRequest, fault CalloutFault) {
 	switch fault.Kind {
 	case CalloutNever:
-		up.saw(h, req)
+		up.record(h, req)
 		return
 	case CalloutLost:
-		up.saw(h, req)
+		up.record(h, req)
 		h.time.Cancel(c.timer)
 		return
 	case CalloutConnectFailure:
 		c.finishAfter(fault.Delay, h.connectFailure())
 		return
 	case CalloutReset:
-		up.saw(h, req)
+		up.record(h, req)
 		c.finishAfter(fault.Delay, nil)
 		return
 	case CalloutTimeout:
-		up.saw(h, req)
+		up.record(h, req)
 		if c.timer == nil {
 			c.finishAfter(fault.Delay, timedOut())
 		}
@@ -86,7 +85,7 @@ func (h *Host) serveUpstream(c *exchange, up *upstream, req *UpstreamRequest, fa
 			flagNoHealthyUpstream))
 		return
 	}
-	up.saw(h, req)
+	up.record(h, req)
 	if up.url != nil {
 		h.roundTrip(c, up, req)
 		return
@@ -94,7 +93,7 @@ func (h *Host) serveUpstream(c *exchange, up *upstream, req *UpstreamRequest, fa
 	c.finishAfter(up.latency+fault.Delay, serve(up.handler, h, req))
 }
 
-func (up *upstream) saw(h *Host, req *UpstreamRequest) {
+func (up *upstream) record(h *Host, req *UpstreamRequest) {
 	h.upstreamMu.Lock()
 	defer h.upstreamMu.Unlock()
 	up.seen = append(up.seen, req)
@@ -126,7 +125,7 @@ func (r *UpstreamRequest) httpRequest() *http.Request {
 	return hr
 }
 
-// resetBeforeHeaders is what Envoy answers when the connection is reset in place of an answer.
+// resetBeforeHeaders is Envoy's answer when the connection is reset before the upstream answers.
 func resetBeforeHeaders() *calloutResponse {
 	return localResponse(http.StatusServiceUnavailable, "upstream connect error or disconnect/reset before "+
 		"headers. reset reason: connection termination",
@@ -194,7 +193,7 @@ func (w *recorder) Write(b []byte) (int, error) {
 	return w.body.Write(b)
 }
 
-// trailers are those that the handler announced, or marked.
+// trailers are the trailers that the handler announced, or marked with http.TrailerPrefix.
 func (w *recorder) trailers() *headers.Map {
 	trailers := headers.New()
 	for _, names := range w.header["Trailer"] {
@@ -217,11 +216,7 @@ func (w *recorder) trailers() *headers.Map {
 // response is what was recorded, with the fields a Go server adds, in a fixed order.
 func (w *recorder) response(h *Host) *calloutResponse {
 	trailers := w.trailers()
-	m := headers.New(headers.Field{Name: ":status", Value: strconv.Itoa(w.status)})
-	addSorted(m, w.sent)
-	if _, ok := w.sent["Date"]; !ok { // an empty list says that it wants none
-		m.Add("date", h.time.Realtime().UTC().Format(http.TimeFormat))
-	}
+	m := w.metadata(h)
 	_, sized := m.Get("content-length")
 	chunked := trailers.Len() > 0 || w.flushed >= 0 && !sized
 	if !sized && !chunked && w.status != http.StatusNoContent && w.status != http.StatusNotModified &&
@@ -235,6 +230,16 @@ func (w *recorder) response(h *Host) *calloutResponse {
 		m.Add("transfer-encoding", "chunked")
 	}
 	return &calloutResponse{headers: m, body: w.body.Bytes(), trailers: trailers}
+}
+
+// metadata is the head of the response, with the fields that a Go server adds over HTTP/2.
+func (w *recorder) metadata(h *Host) *headers.Map {
+	m := headers.New(headers.Field{Name: ":status", Value: strconv.Itoa(w.status)})
+	addSorted(m, w.sent)
+	if _, ok := w.sent["Date"]; !ok { // an empty list means that the handler wants no date
+		m.Add("date", h.time.Realtime().UTC().Format(http.TimeFormat))
+	}
+	return m
 }
 
 func addSorted(m *headers.Map, h http.Header) {

@@ -156,7 +156,7 @@ func (v *vm) runAfterCall() {
 // later puts f off to the end of the running callback.
 func (v *vm) later(f func()) { v.afterCall = append(v.afterCall, f) }
 
-// effectiveContext is whom a host call acts on (contextOrEffectiveContext).
+// effectiveContext is the context for which a host call acts (contextOrEffectiveContext).
 func (v *vm) effectiveContext() *pluginContext {
 	if v.effective != 0 {
 		if c := v.contexts[v.effective]; c != nil {

@@ -37,12 +37,12 @@ func New(epoch time.Time) *Timeline {
 // Elapsed is the time since the start, without any jump.
 func (t *Timeline) Elapsed() time.Duration { return time.Duration(t.now.Load()) }
 
-// Realtime is what a wall clock shows.
+// Realtime is the time of the wall clock.
 func (t *Timeline) Realtime() time.Time {
 	return t.epoch.Add(time.Duration(t.now.Load() + t.realSkew.Load()))
 }
 
-// Monotonic is what a monotonic clock shows, in nanoseconds. It starts at one
+// Monotonic is the time of the monotonic clock, in nanoseconds. It starts at one
 // second, since a clock at 0 reads as "not set" to many programs.
 func (t *Timeline) Monotonic() int64 {
 	return int64(time.Second) + t.now.Load() + t.monoSkew.Load()
@@ -51,7 +51,7 @@ func (t *Timeline) Monotonic() int64 {
 // JumpRealtime moves the wall clock alone, forward or back.
 func (t *Timeline) JumpRealtime(d time.Duration) { t.realSkew.Add(int64(d)) }
 
-// JumpMonotonic moves what the monotonic clock shows, forward or back.
+// JumpMonotonic moves the monotonic clock alone, forward or back.
 func (t *Timeline) JumpMonotonic(d time.Duration) { t.monoSkew.Add(int64(d)) }
 
 // Spend lets d pass without running what falls due in it: the thread was busy.
@@ -119,7 +119,7 @@ func (t *Timeline) Pop(until time.Duration) (*Event, bool) {
 	return e, true
 }
 
-// Run is what the event does.
+// Run calls the function of the event.
 func (e *Event) Run() { e.fn() }
 
 // MoveTo sets the clock to at, if that is later than now.

@@ -12,9 +12,9 @@ import (
 	"github.com/tetratelabs/wazero/api"
 )
 
-// Host is what an instance runs in: who makes its calls, and what WASI shows it.
+// Host is the surroundings of an instance: it makes the guest's calls, and gives WASI what the guest sees.
 type Host interface {
-	// Import makes a call of the guest's, which is f.Fn, and whatever belongs around it.
+	// Import calls f.Fn for the guest, and may look at the call before and after.
 	Import(f *Func, args []uint64) uint32
 	// Print takes what the guest writes to standard output or error.
 	Print(stderr bool, text string)
@@ -40,7 +40,7 @@ const (
 	Allocating              // its allocator
 )
 
-// Trap is what a host function panics with to make the guest trap.
+// Trap makes the guest trap when a host function panics with it.
 type Trap string
 
 func (t Trap) Error() string { return string(t) }
@@ -100,7 +100,7 @@ func plain(err error) error {
 	return errors.New(strings.TrimSpace(text))
 }
 
-// Function is an exported function, nil if there is none of that name.
+// Function is an exported function; nil if the module does not export it.
 func (i *Instance) Function(name string) api.Function { return i.mod.ExportedFunction(name) }
 
 // Call calls a function of the guest.

@@ -17,7 +17,7 @@ import (
 // maxMemoryPages is 1 GiB (PROXY_WASM_HOST_MAX_WASM_MEMORY_SIZE_BYTES).
 const maxMemoryPages = 16384
 
-// maxIdleModules bounds the compiled modules that are kept though nobody uses them.
+// maxIdleModules is how many compiled modules are kept while they are unused.
 const maxIdleModules = 16
 
 // Module is a compiled module with all that it imports.
