@@ -129,21 +129,20 @@ func (p *plugin) write(elected bool) {
 }
 
 func (p *plugin) send(start monitor.Start) {
-	m := p.monitor
-	r := m.Request(start.Callout)
+	m, c := p.monitor, start.Callout
 	headers := [][2]string{
-		{":method", r.Method}, {":path", r.Path}, {":authority", r.Host}, {"user-agent", "healthgate"},
+		{":method", c.Method}, {":path", c.Path}, {":authority", c.Host}, {"user-agent", "healthgate"},
 	}
-	call, status := host.DispatchHTTPCall(r.Cluster, headers, uint32(r.Timeout/duration.Millisecond))
+	call, status := host.DispatchHTTPCall(c.Cluster, headers, uint32(c.Timeout/duration.Millisecond))
 	switch status {
 	case host.StatusOK:
 		p.calls[call] = callout{m, start}
 	case host.StatusBadArgument: // of what Envoy takes for one, all but the cluster is right
-		m.Failed(start.Callout, start.Number, snapshot.NoCluster)
+		m.Failed(c, start.Number, snapshot.NoCluster)
 	case host.StatusInternalFailure: // Envoy has answered the request itself, within the call
-		m.Failed(start.Callout, start.Number, snapshot.NoHost)
+		m.Failed(c, start.Number, snapshot.NoHost)
 	default:
-		m.Failed(start.Callout, start.Number, snapshot.Refused)
+		m.Failed(c, start.Number, snapshot.Refused)
 	}
 }
 
@@ -190,10 +189,12 @@ func responseBody(size int) []byte {
 
 // plugin is the monitor's and the voice's sink.
 
-func (p *plugin) Info(text string)                { host.LogInfo(prefix + text) }
-func (p *plugin) Warn(text string)                { host.LogWarn(prefix + text) }
-func (p *plugin) CalloutFailed(c monitor.Callout) { host.Increment(p.metrics.calloutFailures[c]) }
-func (p *plugin) ValueUnrecognized()              { host.Increment(p.metrics.unrecognized) }
+func (p *plugin) Info(text string) { host.LogInfo(prefix + text) }
+func (p *plugin) Warn(text string) { host.LogWarn(prefix + text) }
+func (p *plugin) CalloutFailed(c *monitor.Callout) {
+	host.Increment(p.metrics.calloutFailures[c.Index])
+}
+func (p *plugin) ValueUnrecognized() { host.Increment(p.metrics.unrecognized) }
 
 func (p *plugin) RuntimePolled(took duration.Duration) {
 	host.Set(p.metrics.runtimePoll, uint64(took/duration.Millisecond))

@@ -58,7 +58,7 @@ func defineMetrics(c *config.Config) metrics {
 	if c.Admin != nil {
 		m.runtimePoll = host.DefineGauge("healthgate_runtime_poll_milliseconds")
 	}
-	for _, name := range monitor.CalloutNames(c) {
+	for _, name := range monitor.Names(c) {
 		m.calloutFailures = append(m.calloutFailures, host.DefineCounter("healthgate_callout_failures_total.callout."+name))
 	}
 	return m

@@ -68,8 +68,10 @@ func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
 	p.voice, p.voiceKey = voice.New(c), store+"voice/"+strconv.FormatUint(c.EndpointsFingerprint, 16)
 	p.checks = newChecks(p)
 	p.ticked.at = p.clock.Monotonic()
-	if len(c.Probes) > 0 || c.Admin != nil {
-		p.tickEvery(firstPeriod)
+	ticks := len(c.Probes) == 0 && c.Admin == nil || p.tickEvery(firstPeriod)
+	if !ticks || host.MetricsRefused() {
+		host.LogCritical(prefix + "the host has no timers, or no metrics")
+		return types.OnPluginStartStatusFailed
 	}
 	return types.OnPluginStartStatusOK
 }
@@ -105,15 +107,14 @@ const (
 	electionPeriod = lease.Renewal
 )
 
-// tickEvery sets the tick's period. The host starts a period anew each time it is set, so it is set only to change it.
-func (p *plugin) tickEvery(period duration.Duration) {
+// tickEvery sets the tick's period, and reports whether the host has timers. The host starts a period anew each time it is
+// set, so it is set only to change it.
+func (p *plugin) tickEvery(period duration.Duration) bool {
 	if period == p.period {
-		return
+		return true
 	}
 	p.period = period
-	if err := host.SetTickPeriodMilliSeconds(uint32(period / duration.Millisecond)); err != nil {
-		panic(err) // the host has no timers: the plugin would never notice anything
-	}
+	return host.SetTickPeriodMilliSeconds(uint32(period/duration.Millisecond)) == nil
 }
 
 // OnPluginDone frees the lease, so that another VM goes on without waiting for it to expire.

@@ -133,26 +133,29 @@ func DefineCounter(name string) Metric { return define(metricCounter, name) }
 // DefineGauge defines a gauge.
 func DefineGauge(name string) Metric { return define(metricGauge, name) }
 
+// refused says that the host refused to define a metric.
+var refused bool
+
+// MetricsRefused reports whether the host refused to define a metric. What is done to that one has no effect.
+func MetricsRefused() bool { return refused }
+
 func define(kind uint32, name string) Metric {
-	mustKnow(proxyDefineMetric(kind, pointer(name), length(name), unsafe.Pointer(&result.id)))
+	if proxyDefineMetric(kind, pointer(name), length(name), unsafe.Pointer(&result.id)) != StatusOK {
+		refused = true
+		return 0
+	}
 	return Metric(result.id)
 }
 
 // Increment adds one to a counter.
-func Increment(metric Metric) { mustKnow(proxyIncrementMetric(uint32(metric), 1)) }
+func Increment(metric Metric) { proxyIncrementMetric(uint32(metric), 1) }
 
 // Set sets a gauge.
-func Set(metric Metric, value uint64) { mustKnow(proxyRecordMetric(uint32(metric), value)) }
+func Set(metric Metric, value uint64) { proxyRecordMetric(uint32(metric), value) }
 
-// CounterValue returns the value of a counter.
+// CounterValue returns the value of a counter, 0 if the host does not know the metric.
 func CounterValue(metric Metric) uint64 {
-	mustKnow(proxyGetMetric(uint32(metric), unsafe.Pointer(&result.number)))
+	result.number = 0
+	proxyGetMetric(uint32(metric), unsafe.Pointer(&result.number))
 	return result.number
-}
-
-// mustKnow panics as the SDK does: every host has metrics, and forgets none.
-func mustKnow(status uint32) {
-	if status != StatusOK {
-		panic("the host does not know the metric")
-	}
 }

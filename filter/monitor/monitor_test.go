@@ -16,12 +16,12 @@ type world struct {
 	polls []duration.Duration
 }
 
-func (w *world) Monotonic() int64      { return w.now }
-func (w *world) Wall() int64           { return w.now }
-func (w *world) Info(s string)         { w.log = append(w.log, s) }
-func (w *world) Warn(s string)         { w.log = append(w.log, s) }
-func (w *world) CalloutFailed(Callout) { w.bad++ }
-func (w *world) ValueUnrecognized()    { w.bad++ }
+func (w *world) Monotonic() int64       { return w.now }
+func (w *world) Wall() int64            { return w.now }
+func (w *world) Info(s string)          { w.log = append(w.log, s) }
+func (w *world) Warn(s string)          { w.log = append(w.log, s) }
+func (w *world) CalloutFailed(*Callout) { w.bad++ }
+func (w *world) ValueUnrecognized()     { w.bad++ }
 
 func (w *world) RuntimePolled(took duration.Duration) { w.polls = append(w.polls, took) }
 

@@ -151,30 +151,27 @@ func TestRequests(t *testing.T) {
 	p := &c.Probes[0]
 	p.Cluster, p.Method, p.Host, p.Path = "app", "HEAD", "h", "/alive"
 	m := newRig(c, nil)
-	for callout, want := range []Request{
-		{"app", "HEAD", "h", "/alive", 500 * duration.Millisecond},
-		{"a", "GET", "localhost", "/runtime?format=json", 500 * duration.Millisecond},
-		{"a", "GET", "localhost", "/ready", 500 * duration.Millisecond},
-	} {
-		if got := m.Request(Callout(callout)); got != want {
-			t.Errorf("%d: %+v", callout, got)
+	for i, want := range []string{"app: HEAD h /alive", "a: GET localhost /runtime?format=json", "a: GET localhost /ready"} {
+		c := m.callouts[i]
+		if got := c.Cluster + ": " + c.Method + " " + c.Host + " " + c.Path; got != want || c.Timeout != 500*duration.Millisecond {
+			t.Errorf("%d: %s, %v", i, got, c.Timeout)
 		}
 	}
-	if got := CalloutNames(c); !reflect.DeepEqual(got, []string{"probe_p", "admin_runtime", "admin_ready"}) {
+	if got := Names(c); !reflect.DeepEqual(got, []string{"probe_p", "admin_runtime", "admin_ready"}) {
 		t.Errorf("names %q", got)
 	}
 	c.Admin.IgnoreDraining = true
-	if got := CalloutNames(c); !reflect.DeepEqual(got, []string{"probe_p", "admin_runtime"}) {
+	if got := Names(c); !reflect.DeepEqual(got, []string{"probe_p", "admin_runtime"}) {
 		t.Errorf("names with draining ignored: %q", got)
 	}
-	if got := newRig(c, nil).due(); !reflect.DeepEqual(got, []Callout{0, 1}) {
+	if got := newRig(c, nil).due(); !reflect.DeepEqual(got, []int{0, 1}) {
 		t.Errorf("begun with draining ignored: %v", got)
 	}
 	c.Admin.IgnoreDraining = false
-	if got := CalloutNames(probes()); !reflect.DeepEqual(got, []string{"probe_p"}) {
+	if got := Names(probes()); !reflect.DeepEqual(got, []string{"probe_p"}) {
 		t.Errorf("names without admin: %q", got)
 	}
-	if got := m.due(); !reflect.DeepEqual(got, []Callout{0, 1, 2}) {
+	if got := m.due(); !reflect.DeepEqual(got, []int{0, 1, 2}) {
 		t.Errorf("begun %v", got)
 	}
 }

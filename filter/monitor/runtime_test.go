@@ -53,16 +53,16 @@ func TestRuntimeUnreadable(t *testing.T) {
 			r.now += int64(duration.Second)
 			r.due()
 			r.Failed(runtimeCallout, r.flying[runtimeCallout], snapshot.CutOff)
-			r.land(readyCallout, r.flying[readyCallout])
-			r.land(probeCallout, r.flying[probeCallout])
+			r.callouts[readyCallout].complete(r.flying[readyCallout])
+			r.callouts[probeCallout].complete(r.flying[probeCallout])
 		}},
 		{"timeout", "timed out after 500ms", func(r *rig) {
 			r.now += int64(duration.Second)
 			r.due()
 			r.now += 500 * ms
 			r.Answered(runtimeCallout, r.flying[runtimeCallout], local(504, ""))
-			r.land(readyCallout, r.flying[readyCallout])
-			r.land(probeCallout, r.flying[probeCallout])
+			r.callouts[readyCallout].complete(r.flying[readyCallout])
+			r.callouts[probeCallout].complete(r.flying[probeCallout])
 		}},
 	} {
 		r := newRig(full(), nil)

@@ -107,7 +107,7 @@ func TestTakeoverKeepsTheRhythm(t *testing.T) {
 			}
 		}
 		r := newRig(full(), record)
-		begun := map[Callout]int64{}
+		begun := map[int]int64{}
 		for step := int64(0); step <= 1000; step += 50 {
 			r.now = start + step*ms
 			for _, c := range r.due() {
@@ -128,10 +128,10 @@ func TestTakeoverAsksForWhatIsNotKnown(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		at   int64
-		want []Callout
+		want []int
 	}{
-		{"never", 0, []Callout{probeCallout, runtimeCallout, readyCallout}},
-		{"too long ago", start - int64(3*duration.Minute+500*duration.Millisecond) - 1, []Callout{probeCallout}},
+		{"never", 0, []int{probeCallout, runtimeCallout, readyCallout}},
+		{"too long ago", start - int64(3*duration.Minute+500*duration.Millisecond) - 1, []int{probeCallout}},
 		{"long ago", start - int64(3*duration.Minute), nil},
 	} {
 		c := full()

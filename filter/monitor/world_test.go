@@ -29,7 +29,7 @@ func full() *config.Config {
 
 // The callouts of full.
 const (
-	probeCallout Callout = iota
+	probeCallout = iota
 	runtimeCallout
 	readyCallout
 )
@@ -38,31 +38,41 @@ const (
 type rig struct {
 	*world
 	*Monitor
-	flying map[Callout]uint32
+	flying map[int]uint32
 }
 
 func newRig(c *config.Config, record *snapshot.Record) *rig {
 	w := &world{now: start}
-	return &rig{w, New(c, record, w, w), map[Callout]uint32{}}
+	return &rig{w, New(c, record, w, w), map[int]uint32{}}
+}
+
+// Answered and Failed are the monitor's, by the callout's index.
+
+func (r *rig) Answered(c int, number uint32, response Response) {
+	r.Monitor.Answered(r.callouts[c], number, response)
+}
+
+func (r *rig) Failed(c int, number uint32, outcome snapshot.Outcome) {
+	r.Monitor.Failed(r.callouts[c], number, outcome)
 }
 
 // due notes the callouts that begin now, and says which.
-func (r *rig) due() (begun []Callout) {
+func (r *rig) due() (begun []int) {
 	for _, s := range r.Due() {
-		r.flying[s.Callout] = s.Number
-		begun = append(begun, s.Callout)
+		r.flying[s.Index] = s.Number
+		begun = append(begun, s.Index)
 	}
 	return begun
 }
 
 // answer moves to the callout's next turn and answers it.
-func (r *rig) answer(t *testing.T, c Callout, status uint32, body string) {
+func (r *rig) answer(t *testing.T, c int, status uint32, body string) {
 	t.Helper()
 	r.now += int64(duration.Second)
 	r.answerNow(t, c, status, body)
 }
 
-func (r *rig) answerNow(t *testing.T, c Callout, status uint32, body string) {
+func (r *rig) answerNow(t *testing.T, c int, status uint32, body string) {
 	t.Helper()
 	r.due()
 	number, flying := r.flying[c]
@@ -72,7 +82,7 @@ func (r *rig) answerNow(t *testing.T, c Callout, status uint32, body string) {
 	for other, n := range r.flying { // the others are of no interest: they end without a trace
 		delete(r.flying, other)
 		if other != c {
-			r.land(other, n)
+			r.callouts[other].complete(n)
 		}
 	}
 	r.Answered(c, number, upstream(status, body))
@@ -94,7 +104,7 @@ func (r *rig) idle() {
 	r.due()
 	for c, n := range r.flying {
 		delete(r.flying, c)
-		r.land(c, n)
+		r.callouts[c].complete(n)
 	}
 }
 
