@@ -87,6 +87,13 @@ func apply(t *testing.T, l Layer, folder string, change Change) error {
 	return err
 }
 
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func some(s string) *string { return &s }
 
 // What lies in a layer stays as it is, but for the key that is changed.

@@ -333,10 +333,3 @@ func TestRTDSFileIsNoPipe(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
