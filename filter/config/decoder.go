@@ -19,14 +19,18 @@ func (e *Error) Error() string {
 	return e.Place + ": " + e.What
 }
 
-// decoder keeps the first mistake. Once there is one, every method returns a zero value, so that the readers of the
-// configuration need no error handling of their own.
-type decoder struct{ err *Error }
+// decoder keeps the mistakes. A method that finds one returns a zero value, so that the readers of the configuration need
+// no error handling of their own, and find the next.
+type decoder struct{ errs []Error }
 
-// fail records a mistake. what may be "", then there is none.
+// MaxMistakes bounds the mistakes that are kept.
+const MaxMistakes = 100
+
+// fail records a mistake. what may be "", then there is none. A second one at the same place follows from the first.
 func (d *decoder) fail(place, what string) {
-	if d.err == nil && what != "" {
-		d.err = &Error{place, what}
+	n := len(d.errs)
+	if what != "" && n < MaxMistakes && (n == 0 || d.errs[n-1].Place != place) {
+		d.errs = append(d.errs, Error{place, what})
 	}
 }
 
@@ -44,7 +48,7 @@ const maxFields = 64
 type object struct {
 	d     *decoder
 	place string
-	left  []member // which nobody took so far
+	left  []member // which nobody took so far, by name: a Struct has its fields in another order on every run
 }
 
 type member struct {
@@ -57,29 +61,38 @@ func (d *decoder) object(v json.Value, place string) *object {
 	if !d.is(v, place, json.Object) {
 		return o
 	}
-	for w := v.Walk(); w.Next() && d.err == nil; {
+	for w := v.Walk(); w.Next(); {
 		text, _ := w.Name.Text() // one that is not Unicode is no field's name
 		name := strings.Clone(text)
 		if o.find(name) >= 0 {
 			o.fail(name, "is given twice")
-		} else if len(o.left) == maxFields {
-			d.fail(place, "has more than "+strconv.Itoa(maxFields)+" fields")
+			continue
 		}
-		o.left = append(o.left, member{name, w.Value})
+		if len(o.left) == maxFields {
+			d.fail(place, "has more than "+strconv.Itoa(maxFields)+" fields")
+			break
+		}
+		i := len(o.left)
+		o.left = append(o.left, member{})
+		for ; i > 0 && name < o.left[i-1].name; i-- {
+			o.left[i] = o.left[i-1]
+		}
+		o.left[i] = member{name, w.Value}
 	}
 	return o
 }
 
 // is reports whether a value is of a kind, and refuses it if it is not.
 func (d *decoder) is(v json.Value, place string, kind json.Kind) bool {
-	if d.err == nil && v.Kind() != kind {
-		must := kind.String()
-		if kind == json.Bool {
-			must = "true or false"
-		}
-		d.fail(place, "is "+v.Kind().String()+", must be "+must)
+	if v.Kind() == kind {
+		return true
 	}
-	return d.err == nil
+	must := kind.String()
+	if kind == json.Bool {
+		must = "true or false"
+	}
+	d.fail(place, "is "+v.Kind().String()+", must be "+must)
+	return false
 }
 
 // find returns the index of a field that nobody took, -1 if there is none.
@@ -101,7 +114,7 @@ func (o *object) at(name string) string {
 
 // fail records a mistake in a field.
 func (o *object) fail(name, what string) {
-	if o.d.err == nil && what != "" {
+	if what != "" {
 		o.d.fail(o.at(name), what)
 	}
 }
@@ -110,7 +123,7 @@ func (o *object) fail(name, what string) {
 // protobuf's JSON mapping.
 func (o *object) take(name string) json.Value {
 	i := o.find(name)
-	if i < 0 || o.d.err != nil {
+	if i < 0 {
 		return ""
 	}
 	v := o.left[i].value
@@ -124,7 +137,7 @@ func (o *object) take(name string) json.Value {
 // kind returns what a field is that nobody took, and forgets one that is null.
 func (o *object) kind(name string) json.Kind {
 	i := o.find(name)
-	if i < 0 || o.d.err != nil {
+	if i < 0 {
 		return json.Absent
 	}
 	if o.left[i].value.Kind() == json.Null {
@@ -158,19 +171,11 @@ func (o *object) sub(name string) *object {
 // done refuses the fields nobody took.
 func (o *object) done() { o.refuseRest("unknown field") }
 
-// refuseRest refuses the fields nobody took. Of several it names the alphabetically first: a Struct has its fields in
-// another order on every run.
+// refuseRest refuses the fields nobody took.
 func (o *object) refuseRest(what string) {
-	if len(o.left) == 0 {
-		return
-	}
-	first := o.left[0].name
 	for _, m := range o.left {
-		if m.name < first {
-			first = m.name
-		}
+		o.fail(m.name, what)
 	}
-	o.fail(first, what)
 }
 
 // str returns a copy of a string, so that the configuration does not keep its text in memory.
@@ -230,7 +235,10 @@ func (o *object) duration(name string, low, high, otherwise duration.Duration) d
 	if v == "" {
 		return otherwise
 	}
-	s := o.d.str(v, o.at(name))
+	s := string(v) // a number lacks its unit
+	if v.Kind() != json.Number {
+		s = o.d.str(v, o.at(name))
+	}
 	t, ok := duration.Parse(s)
 	if !ok {
 		o.fail(name, quote(s)+` is not a duration such as "500ms", "1s" or "1.5m"`)
@@ -251,7 +259,7 @@ func (o *object) choose(name, usual, other string) bool {
 	return s == other
 }
 
-// list goes over the items of an array until the first mistake.
+// list goes over the items of an array.
 //
 //	for l := o.list("probes"); l.next(); {
 //		read(l.value, l.place())
@@ -274,7 +282,7 @@ func (o *object) list(name string) list {
 }
 
 func (l *list) next() bool {
-	if l.d.err != nil || !l.walk.Next() {
+	if !l.walk.Next() {
 		return false
 	}
 	l.value = l.walk.Value

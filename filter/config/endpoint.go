@@ -167,7 +167,7 @@ func (r *endpointReader) trusted(endpoint *object) (t Trusted) {
 		}
 	}
 	o.done()
-	if r.err == nil {
+	if len(r.errs) == 0 {
 		t.Set = trust.NewSet(cidrs)
 	}
 	return t
@@ -188,9 +188,9 @@ func (r *endpointReader) maintenance(endpoint *object, m *Maintenance) {
 	if len(keys) > 0 && r.config.Admin == nil {
 		o.fail("keys", "needs the admin section, through which runtime keys are read")
 	}
-	for n, text := range keys {
-		if r.err != nil {
-			return // it may be one that is too long to expand
+	for n, text := range keys[:min(len(keys), MaxKeys)] {
+		if len(text) > MaxKeyBytes {
+			continue // too long to expand
 		}
 		place := index(o.at("keys"), n)
 		key, empty := r.expand(text, place)
@@ -269,7 +269,7 @@ func (r *endpointReader) policy(endpoint *object) (p Policy) {
 		if !a.has("at_least") {
 			a.fail("at_least", "is required")
 		}
-		p.Need = int(a.integer("at_least", 1, uint32(len(p.Names)), 0))
+		p.Need = int(a.integer("at_least", 1, uint32(max(len(p.Names), 1)), 0))
 		a.done()
 	} else if o.choose("policy", "all", "any") {
 		p.Need = 1

@@ -14,11 +14,18 @@ func Parse(text []byte, node Node) (*Config, error) {
 	d := &decoder{}
 	c := &Config{}
 	d.config(text, node, c)
-	if d.err != nil {
-		return nil, d.err
+	if len(d.errs) > 0 {
+		return nil, &d.errs[0]
 	}
 	c.Fingerprint, c.EndpointsFingerprint = fingerprint(c), endpointsFingerprint(c)
 	return c, nil
+}
+
+// Mistakes returns what Parse refuses, all of it as far as it can be told, at most MaxMistakes.
+func Mistakes(text []byte, node Node) []Error {
+	d := &decoder{}
+	d.config(text, node, &Config{})
+	return d.errs
 }
 
 func (d *decoder) config(text []byte, node Node, c *Config) {

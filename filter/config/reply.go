@@ -65,17 +65,9 @@ func (o *object) replyFields(out *Reply) {
 
 // replyHeaders reads an object of headers, sorted by their names as they are spelled.
 func (o *object) replyHeaders() [][2]string {
-	names := make([]string, 0, len(o.left))
-	for _, m := range o.left {
-		i := len(names)
-		names = append(names, "")
-		for ; i > 0 && m.name < names[i-1]; i-- {
-			names[i] = names[i-1]
-		}
-		names[i] = m.name
-	}
-	headers := make([][2]string, len(names))
-	for i, name := range names {
+	headers := make([][2]string, len(o.left))
+	for i := range headers {
+		name := o.left[0].name // needStr takes it
 		o.fail(name, checkToken(name))
 		headers[i] = [2]string{ascii.Lower(name), o.needStr(name)}
 		o.fail(name, checkFieldValue(headers[i][1]))

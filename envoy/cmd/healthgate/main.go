@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -38,7 +39,7 @@ func report(root *cobra.Command, err error) int {
 		return 0
 	}
 	if text := err.Error(); text != "" {
-		fmt.Fprintln(root.ErrOrStderr(), "healthgate:", text)
+		fmt.Fprintln(root.ErrOrStderr(), "healthgate:", strings.ReplaceAll(text, "\n", "\nhealthgate: "))
 	}
 	if errors.As(err, new(failure)) {
 		return 1

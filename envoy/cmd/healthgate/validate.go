@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/healthgate/healthgate/envoy/operator/document"
 	"github.com/healthgate/healthgate/envoy/operator/lint"
@@ -24,8 +25,8 @@ func newValidate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "validate FILE...",
 		Short: "Check a healthgate.yaml as the plugin does, and warn of what you will regret",
-		Long: `Checks each FILE as the plugin does when it is loaded, with the same messages, and the line. FILE is a
-healthgate.yaml, or - for standard input.
+		Long: `Checks each FILE as the plugin does when it is loaded, with the same messages, and the line: all mistakes,
+unknown fields first. FILE is a healthgate.yaml, or - for standard input.
 
 Then it warns of what the plugin accepts: demands that no request meets, an endpoint open to everyone, a peer that
 X-Forwarded-For can forge, a probe whose interval is below its timeout, a policy that can't hold, replies that a load
@@ -39,7 +40,9 @@ balancer takes the wrong way round.`,
 			for _, file := range files {
 				d, err := document.Read(file)
 				if err != nil {
-					fmt.Fprintln(cmd.ErrOrStderr(), paint(cmd.ErrOrStderr(), red, "error:"), err)
+					for _, line := range strings.Split(err.Error(), "\n") {
+						fmt.Fprintln(cmd.ErrOrStderr(), paint(cmd.ErrOrStderr(), red, "error:"), line)
+					}
 					wrong = errSilent
 					continue
 				}

@@ -13,31 +13,29 @@ import (
 )
 
 // toJSON writes the document as JSON, fields in their order, and those given twice twice: the plugin's reader refuses
-// them.
-func (d *Document) toJSON() ([]byte, error) {
+// them. What JSON does not have is noted in d.odd.
+func (d *Document) toJSON() []byte {
 	var out bytes.Buffer
-	if err := d.writeJSON(&out, d.root); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
+	d.odd = nil
+	d.writeJSON(&out, d.root)
+	return out.Bytes()
 }
 
-func (d *Document) writeJSON(out *bytes.Buffer, n *yaml.Node) error {
+func (d *Document) writeJSON(out *bytes.Buffer, n *yaml.Node) {
 	switch n.Kind {
 	case yaml.MappingNode:
 		out.WriteByte('{')
+		comma := ""
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			if i > 0 {
-				out.WriteByte(',')
-			}
 			if n.Content[i].Kind != yaml.ScalarNode {
-				return d.at(n.Content[i], "the name of a field must be text")
+				d.odd = append(d.odd, d.at(n.Content[i], "the name of a field must be text"))
+				continue
 			}
+			out.WriteString(comma)
+			comma = ","
 			writeString(out, n.Content[i].Value)
 			out.WriteByte(':')
-			if err := d.writeJSON(out, n.Content[i+1]); err != nil {
-				return err
-			}
+			d.writeJSON(out, n.Content[i+1])
 		}
 		out.WriteByte('}')
 	case yaml.SequenceNode:
@@ -46,22 +44,21 @@ func (d *Document) writeJSON(out *bytes.Buffer, n *yaml.Node) error {
 			if i > 0 {
 				out.WriteByte(',')
 			}
-			if err := d.writeJSON(out, child); err != nil {
-				return err
-			}
+			d.writeJSON(out, child)
 		}
 		out.WriteByte(']')
 	default:
 		switch {
 		case n.ShortTag() == "!!binary":
-			return d.at(n, "binary values have no place here; write text")
+			d.odd = append(d.odd, d.at(n, "binary values have no place here; write text"))
 		case isText(n):
-			writeString(out, n.Value)
-		case writeValue(out, n) != nil: // infinity, for one
-			return d.at(n, n.Value+" is not a JSON number")
+		case writeValue(out, n) == nil:
+			return
+		default: // infinity, for one
+			d.odd = append(d.odd, d.at(n, n.Value+" is not a JSON number"))
 		}
+		writeString(out, n.Value)
 	}
-	return nil
 }
 
 // isText reports whether a scalar is a string. A date is one here.

@@ -25,7 +25,8 @@ type Document struct {
 	Config *config.Config // placeholders in keys stand as they are written, "{zone}"
 	root   *yaml.Node     // of kind mapping, without aliases
 	json   []byte
-	nodes  int // how many resolve has seen
+	odd    []*Problem // what of it is no JSON
+	nodes  int        // how many resolve has seen
 }
 
 // Problem is a remark on a place of a file.
@@ -53,7 +54,7 @@ func (p *Problem) Error() string {
 // standIns keep the placeholders of keys as they are.
 var standIns = config.Node{ID: "{node_id}", Cluster: "{cluster}", Region: "{region}", Zone: "{zone}"}
 
-// Read reads a file, or standard input when its name is "-". A refused document's error is a *Problem.
+// Read reads a file, or standard input when its name is "-". A refused document's error is a *Problem, or Problems.
 func Read(file string) (*Document, error) {
 	name, in := "standard input", os.Stdin
 	if file != "-" {
@@ -89,15 +90,9 @@ func Parse(name string, text []byte) (*Document, error) {
 // read lets the plugin's reader take the nodes.
 func (d *Document) read() error {
 	var err error
-	if d.json, err = d.toJSON(); err != nil {
-		return err
-	}
-	if d.Config, err = config.Parse(d.json, standIns); err != nil {
-		var refused *config.Error
-		if !errors.As(err, &refused) {
-			return err
-		}
-		return d.Problem(refused.Place, refused.What)
+	d.json = d.toJSON()
+	if d.Config, err = config.Parse(d.json, standIns); err != nil || len(d.odd) > 0 {
+		return d.mistakes()
 	}
 	var handed structpb.Struct
 	if err := handed.UnmarshalJSON(d.json); err != nil {

@@ -69,6 +69,69 @@ func TestMistakesHaveLines(t *testing.T) {
 	}
 }
 
+// All mistakes are told at once, unknown fields first, with the name that was probably meant; what only follows from
+// another mistake is left out.
+func TestAllMistakes(t *testing.T) {
+	t.Parallel()
+	const probe = "probes: [{name: web, cluster: c, path: /}]\n"
+	const end = "  trusted: {cidrs: [10.0.0.0/8]}\n"
+	for _, test := range []struct {
+		name, text string
+		want       []string
+	}{
+		{"cidr", "endpoints:\n- name: a b\n  path: [/]\n  trusted: {cidr: [10.0.0.0/8]}\n", []string{
+			"3:3: endpoints[0].path: unknown field; did you mean paths?",
+			"4:13: endpoints[0].trusted.cidr: unknown field; did you mean cidrs?",
+			`2:3: endpoints[0].name: "a b" has characters other than letters, digits, '_', '-' and '.'`}},
+		{"several of each kind", "endpoints:\n- name: a\n  paths: [/, x, /]\n  trusted: {cidrs: [10.0.0.1/8, 10.0.0.0/8, y]}\n  healthy: {status: 99}\n  methods: 7\n", []string{
+			`3:14: endpoints[0].paths[1]: "x" does not start with a slash`,
+			`3:17: endpoints[0].paths[2]: "/" stands here twice`,
+			`4:21: endpoints[0].trusted.cidrs[0]: "10.0.0.1/8" is not a CIDR`,
+			`4:45: endpoints[0].trusted.cidrs[2]: "y" is not a CIDR`,
+			"5:13: endpoints[0].healthy.status: 99 is not a whole number from 200 to 599",
+			"6:3: endpoints[0].methods: is a number, must be an array"}},
+		{"a probe's name", "probes: [{nme: web, cluster: c, path: /}]\nendpoints:\n- name: a\n  paths: [/]\n" + end + "  probes: {names: [web]}\n", []string{
+			"1:11: probes[0].nme: unknown field; did you mean name?"}},
+		{"the probes", strings.Replace(probe, "probes", "probe", 1) + "endpoints:\n- name: a\n  paths: [/]\n" + end + "  probes: {names: [web, db]}\n", []string{
+			"1:1: probe: unknown field; did you mean probes?"}},
+		{"the admin", "admn: {cluster: c}\nendpoints:\n- name: a\n  paths: [/]\n" + end + "  maintenance: {keys: [k]}\n", []string{
+			"1:1: admn: unknown field; did you mean admin?"}},
+		{"a section of another type", "admin: 5\nendpoints:\n- name: a\n  paths: [/]\n" + end + "  probes: {names: [web], policy: {atleast: 1}}\n" + probe, []string{
+			"6:35: endpoints[0].probes.policy.atleast: unknown field; did you mean at_least?",
+			"1:1: admin: is a number, must be an object"}},
+		{"nothing near", good + "  colour: red\n  Methods: [GET]\n", []string{
+			"11:3: endpoints[0].colour: unknown field",
+			"12:3: endpoints[0].Methods: unknown field; did you mean methods?"}},
+		{"headers", "endpoints:\n- name: a\n  paths: [/]\n" + end + "  headers: [{name: x, exat: y}, {name: z}]\n", []string{
+			"5:23: endpoints[0].headers[0].exat: unknown field; did you mean exact?",
+			"5:33: endpoints[0].headers[1]: needs exactly one of exact, prefix, suffix, contains and present_match"}},
+		{"durations without a unit", "probes: [{name: w, cluster: c, path: /, interval: 1, timeout: 0}]\n" + good, []string{
+			`1:41: probes[0].interval: "1" is not a duration such as "500ms", "1s" or "1.5m"`,
+			`1:54: probes[0].timeout: "0" is not between 10ms and 1m0s`}},
+		{"no JSON", "probes: [{name: w, cluster: !!binary aGk=, path: /,\n  healthy_threshold: .inf,\n  unhealthy_threshold: .nan}]\n[a]: b\n" + good, []string{
+			"1:29: binary values have no place here; write text",
+			"2:22: .inf is not a JSON number",
+			"3:24: .nan is not a JSON number",
+			"4:1: the name of a field must be text"}},
+		{"too many endpoints", "endpoints:\n" + strings.Repeat("- {name: a, paths: [/], trusted: {cidrs: ['::1']}}\n", 66), nil},
+	} {
+		_, err := Parse("f.yaml", []byte(test.text))
+		if test.want == nil {
+			if err == nil || strings.Count(err.Error(), "there are more than 64 endpoints") != 1 || strings.Count(err.Error(), "\n") != 63 {
+				t.Errorf("%s: %v", test.name, err)
+			}
+			continue
+		}
+		if want := "f.yaml:" + strings.Join(test.want, "\nf.yaml:"); err == nil || err.Error() != want {
+			t.Errorf("%s:\n got %v\nwant %s", test.name, err, want)
+		}
+	}
+	_, err := Parse("f.yaml", []byte("endpoints:\n- name: a\n  paths: ["+strings.Repeat("x, ", 200)+"]\n"+end))
+	if err == nil || !strings.HasSuffix(err.Error(), "\nf.yaml: there may be more; it is read no further than to 100 mistakes") {
+		t.Error(err)
+	}
+}
+
 // bomb unfolds to ten million values.
 func bomb() string {
 	out := "x0: &x0 a\n"

@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
+	"slices"
+	"strings"
 )
 
 // Beyond lists parts of the reader's messages about mistakes that a JSON Schema does not see: comparisons between
@@ -40,6 +42,45 @@ func JSON() []byte {
 		panic(err) // maps of strings, numbers and the like can always be written
 	}
 	return out.Bytes()
+}
+
+// Fields returns the names of the fields that an object may have at a place, as filter/config names it: "endpoints[0].trusted".
+func Fields(place string) []string {
+	at := []node{document()}
+	for _, name := range strings.FieldsFunc(place, func(c rune) bool { return c == '.' || c == '[' }) {
+		var next []node
+		for _, s := range variants(at) {
+			child := s["items"]
+			if !strings.HasSuffix(name, "]") {
+				properties, _ := s["properties"].(node)
+				child = properties[name]
+			}
+			if child, is := child.(node); is {
+				next = append(next, child)
+			}
+		}
+		at = next
+	}
+	names := map[string]bool{}
+	for _, s := range variants(at) {
+		properties, _ := s["properties"].(node)
+		for name := range properties {
+			names[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// variants returns the schemas with those of which one must hold.
+func variants(schemas []node) []node {
+	var out []node
+	for _, s := range schemas {
+		out = append(out, s)
+		if any, is := s["anyOf"].([]node); is {
+			out = append(out, variants(any)...)
+		}
+	}
+	return out
 }
 
 // node is one JSON Schema.
