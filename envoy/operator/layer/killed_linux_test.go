@@ -280,7 +280,10 @@ func as(t *testing.T, cmd *exec.Cmd, uid, group int) {
 	cmd.Path = filepath.Join(sharedFolder(t), "program") // where another user may run it
 	binary, err := os.ReadFile(os.Args[0])
 	must(t, err)
-	must(t, os.WriteFile(cmd.Path, binary, 0o755))
+	syscall.ForkLock.RLock() // a process that another test starts would keep the file open, and an open program can't run
+	err = os.WriteFile(cmd.Path, binary, 0o755)
+	syscall.ForkLock.RUnlock()
+	must(t, err)
 	must(t, os.Chmod(cmd.Path, 0o755))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid), Groups: []uint32{uint32(group)}}}
 }
