@@ -68,11 +68,12 @@ func removeListeners(t testing.TB, config *envoytest.Config) {
 	writeListeners(t, file, "2", []any{})
 }
 
-// crashing is a configuration whose plugins may crash, as many cases make them. The harness allows it to the build of
-// the plugin that it knows by this name.
+// crashing is a configuration whose plugins may crash, as many cases make them.
 func crashing(t testing.TB) *envoytest.Config {
 	t.Helper()
-	return envoytest.Shipped(t, "healthgate_faults.wasm", 0)
+	c := envoytest.Shipped(t, "", 0)
+	c.MayCrash = true
+	return c
 }
 
 func address(port int) object {

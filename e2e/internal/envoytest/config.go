@@ -14,8 +14,8 @@ type Config struct {
 	Bootstrap Object
 	AdminPort int
 	Args      []string // more arguments of the command line
+	MayCrash  bool     // the test crashes plugins on purpose
 	t         testing.TB
-	mayCrash  bool // tests crash this plugin on purpose
 }
 
 // The ports of envoy/bootstrap.yaml.
@@ -37,7 +37,7 @@ func Shipped(t testing.TB, wasm string, appPort int) *Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Config{AdminPort: ReservePort(t), t: t, mayCrash: wasm == faultyPath()}
+	c := &Config{AdminPort: ReservePort(t), t: t, MayCrash: wasm == faultyPath()}
 	if err := yaml.Unmarshal(text, &c.Bootstrap); err != nil {
 		t.Fatalf("envoy/bootstrap.yaml: %v", err)
 	}

@@ -75,7 +75,7 @@ const Crashed = " failed: Uncaught RuntimeError"
 // judge fails the test if the plugin, or Envoy, crashed without having been told to.
 func (e *Envoy) judge() {
 	e.t.Helper()
-	if !e.Config.mayCrash {
+	if !e.Config.MayCrash {
 		for _, line := range e.Log.Lines(Crashed) {
 			e.t.Errorf("the plugin crashed: %s", line)
 		}
