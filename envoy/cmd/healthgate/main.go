@@ -61,5 +61,6 @@ arrive); 2, wrong input, and nothing was changed.`,
 		SilenceUsage:  true,
 	}, newValidate(), newRender(), newSchema(), newMaintenance(), newStatus())
 	root.SetFlagErrorFunc(flagError)
+	help(root)
 	return root
 }

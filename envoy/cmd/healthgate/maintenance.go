@@ -38,7 +38,7 @@ type switching struct {
 
 func newMaintenance() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "maintenance",
+		Use: "maintenance", SuggestFor: []string{"on", "off"},
 		Short: "Take instances out of rotation and back, by a runtime key",
 		Long: `Switches maintenance by a runtime key, and waits until each Envoy says so. Nothing drains: the load balancer's checks
 get 503, running and new requests are served.

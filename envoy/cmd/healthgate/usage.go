@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/operator/document"
@@ -17,15 +18,34 @@ func group(cmd *cobra.Command, subcommands ...*cobra.Command) *cobra.Command {
 		if len(args) == 0 {
 			return nil
 		}
+		like := args[0]
 		var names []string
 		for _, child := range cmd.Commands() {
 			names = append(names, child.Name())
+			if slices.Contains(child.SuggestFor, like) {
+				like = child.Name()
+			}
 		}
-		return fmt.Errorf("unknown command %q for %q%s see: %s --help", args[0], cmd.CommandPath(), meant(args[0], names, ""), cmd.CommandPath())
+		return fmt.Errorf("unknown command %q for %q%s see: %s --help", args[0], cmd.CommandPath(), meant(like, names, ""), cmd.CommandPath())
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	cmd.AddCommand(subcommands...)
 	return cmd
+}
+
+// help refuses to explain what is no command.
+func help(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "help" {
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				if found, rest, _ := root.Find(args); found.HasSubCommands() {
+					return found.Args(found, rest)
+				}
+				return nil
+			}
+		}
+	}
 }
 
 func meant(said string, names []string, prefix string) string {
@@ -59,6 +79,8 @@ func flagError(cmd *cobra.Command, err error) error {
 	var wrong *pflag.InvalidValueError
 	var lacks *pflag.ValueRequiredError
 	switch {
+	case cmd.HasSubCommands() && cmd.Flags().NArg() > 0: // the flag may be one of the command that was meant
+		return cmd.Args(cmd, cmd.Flags().Args())
 	case errors.As(err, &unknown):
 		var names []string
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
@@ -72,6 +94,8 @@ func flagError(cmd *cobra.Command, err error) error {
 			"duration": "is not a time such as 500ms, 10s or 1m30s",
 			"int":      "is not a whole number",
 			"bool":     "is neither true nor false",
+
+			"stringSlice": "is not a list with commas",
 		}[wrong.GetFlag().Value.Type()]
 		if must != "" {
 			return &render.OptionError{Flag: wrong.GetFlag().Name, What: fmt.Sprintf("%q %s", wrong.GetValue(), must)}

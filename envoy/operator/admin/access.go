@@ -39,7 +39,7 @@ func (f Files) Open() (Access, error) {
 		if err := a.login(text); err != nil {
 			return a, fmt.Errorf("--admin-auth-file: %s: %w", f.Login, err)
 		}
-	} else if text, is := os.LookupEnv(LoginVariable); is {
+	} else if text := os.Getenv(LoginVariable); text != "" {
 		if err := a.login(text); err != nil {
 			return a, fmt.Errorf("%s in the environment: %w", LoginVariable, err)
 		}

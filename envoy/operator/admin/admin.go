@@ -61,7 +61,7 @@ func New(address string, access Access) (*Client, error) {
 	if before, _, is := strings.Cut(address, "?"); is {
 		return nil, fmt.Errorf("%q: leave out what begins at the question mark", before)
 	}
-	if strings.ContainsAny(address, ", ") {
+	if strings.Contains(address, ",") {
 		return nil, fmt.Errorf("%q is several addresses: repeat --admin for each", address)
 	}
 	if !strings.Contains(address, "://") {

@@ -25,6 +25,7 @@ func explain(err error) error {
 	}
 	text := err.Error()
 	var timeout net.Error
+	var name *net.DNSError
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err
@@ -34,8 +35,8 @@ func explain(err error) error {
 		return errors.New("connection refused: is Envoy running, and " + isAdmin)
 	case errors.Is(err, fs.ErrNotExist):
 		return errors.New("there is no such Unix socket: is Envoy running, and " + isAdmin)
-	case errors.As(err, new(*net.DNSError)):
-		return errors.New("its name stands for no address: " + text)
+	case errors.As(err, &name):
+		return fmt.Errorf("the name %s has no address: %s", name.Name, name.Err)
 	case errors.As(err, new(x509.UnknownAuthorityError)):
 		return errors.New("its certificate is of an authority that is not trusted here: give the authority's certificate, --admin-ca-file FILE")
 	case strings.Contains(text, "server gave HTTP response to HTTPS client"), errors.As(err, new(tls.RecordHeaderError)):

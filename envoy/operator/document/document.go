@@ -155,7 +155,7 @@ func (d *Document) notYAML(text []byte, err error) *Problem {
 		if fromZero.MatchString(said) {
 			p.Line++
 		}
-	} else if strings.HasPrefix(said, "found ") || strings.HasPrefix(said, "did not find ") {
+	} else if strings.HasPrefix(said, "found ") || strings.HasPrefix(said, "did not find ") || strings.HasPrefix(said, "mapping") {
 		p.Line, p.Column = 1, 1 // the first line goes without saying
 	}
 	lines := bytes.Split(text, []byte("\n"))
@@ -168,6 +168,12 @@ func (d *Document) notYAML(text []byte, err error) *Problem {
 	}
 	if said == "found character that cannot start any token" {
 		said = "a value here begins with a character such as @, % or `; write it in quotes"
+	}
+	if said == "mapping values are not allowed in this context" {
+		said += "; check the indentation, and write a value that has a colon before a blank in quotes"
+	}
+	if strings.Contains(said, "UTF-8") {
+		said += "; write the file in UTF-8"
 	}
 	p.What = "not YAML: " + said
 	return p

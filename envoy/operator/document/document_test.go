@@ -49,6 +49,8 @@ func TestMistakesHaveLines(t *testing.T) {
 		{"a tab after spaces", "a:\n  - b: c\n  \td: e\n", "f.yaml:3:3: not YAML: a tab indents this line; write spaces instead"},
 		{"a tab in a list", "a:\n\t- b\n", "f.yaml:2:1: not YAML: a tab indents this line; write spaces instead"},
 		{"an at sign", "a: @b\n", "f.yaml:1:1: not YAML: a value here begins with a character such as @, % or `; write it in quotes"},
+		{"two colons", "a: b: c\n", "f.yaml:1:1: not YAML: mapping values are not allowed in this context; check the indentation, and write a value that has a colon before a blank in quotes"},
+		{"Latin-1", "a: \xe9\n", "f.yaml: not YAML: incomplete UTF-8 octet sequence; write the file in UTF-8"},
 		{"too large", "#" + strings.Repeat("x", 4<<20), "f.yaml: is larger than 4 MiB, comments and all, and the plugin takes 1 MiB"},
 		{"a second document that is no YAML", good + "---\na: [b\n", "f.yaml:12:1: not YAML: did not find expected ',' or ']'"},
 		{"a second document that is no YAML at all", good + "---\n@\n", "f.yaml:12:1: not YAML: a value here begins with a character such as @, % or `; write it in quotes"},

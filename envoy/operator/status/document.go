@@ -71,6 +71,9 @@ func CheckURL(s string) error {
 	if scheme, rest, _ := strings.Cut(s, "://"); strings.Contains(scheme+strings.SplitN(rest, "/", 2)[0], "@") {
 		return errors.New("a URL holds no login, which lists of processes and logs would show: a status endpoint trusts addresses")
 	}
+	if strings.Contains(s, ",http") {
+		return fmt.Errorf("%q is several URLs: repeat the flag for each", s)
+	}
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path == "" {
 		return fmt.Errorf("%q is not http://HOST:PORT/PATH", s)
 	}
