@@ -80,6 +80,7 @@ func TestWrongInput(t *testing.T) {
 		{"render envoy " + file + " --cluster app=a:1 --cluster adm=a:1", `:9:9: admin.cluster: "adm" is Envoy's own admin here`},
 		{"render envoy " + file + " --rtds-file a --rtds-server a:1", "--rtds-server: cannot go with --rtds-file"},
 		{"render envoy " + file + " --gate regex", `--gate: "regex" is neither route nor matcher`},
+		{"render envoy " + file + " --wasm=", "--wasm: is needed"},
 		{"render envoy " + file + " --node-id a\xff", `--node-id: "a\xff" is not UTF-8`},
 		{"render envoy " + file + " -o /nonexistent/a.yaml", "healthgate: /nonexistent/a.yaml can't be written: no such file or directory"},
 		{"render istio-envoyfilter " + file, "--selector: is needed"},

@@ -70,6 +70,9 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if o.Wasm == "" {
+		return "", &OptionError{"wasm", "is needed: the plugin's path"}
+	}
 	code := part("code", values{"file": o.Wasm})
 	v := values{
 		"source": d.File, "command": commandLine(o.Command), "curl": o.curl(d.Config), "file": o.RuntimeDir + "/" + someKey(d.Config),
@@ -124,7 +127,7 @@ func someKey(c *config.Config) string {
 
 // curl returns how maintenance is switched on without this command.
 func (o *EnvoyOptions) curl(c *config.Config) string {
-	key := url.QueryEscape(someKey(c))
+	key := strings.ReplaceAll(url.QueryEscape(someKey(c)), "+", "%20")
 	if path, is := strings.CutPrefix(o.Admin, "unix://"); is {
 		return commandLine([]string{"curl", "--unix-socket", path, "-X", "POST", "http://admin/runtime_modify?" + key + "=true"})
 	}
@@ -153,7 +156,7 @@ func (o *EnvoyOptions) clusters(d *document.Document, admin *yaml.Node) ([]clust
 	for i, p := range d.Config.Probes {
 		if !known[p.Cluster] {
 			return nil, d.Problem(fmt.Sprintf("probes[%d].cluster", i),
-				fmt.Sprintf("there is no address for %q: give --cluster %s=HOST:PORT", p.Cluster, p.Cluster))
+				fmt.Sprintf("there is no address for %q: give --cluster %s", p.Cluster, shellQuote(p.Cluster+"=HOST:PORT")))
 		}
 	}
 	if a := d.Config.Admin; a != nil {

@@ -266,8 +266,9 @@ func (o *IstioOptions) clusterPatches(d *document.Document, busy []string, v val
 	for i, p := range d.Config.Probes {
 		if !known[p.Cluster] {
 			return nil, d.Problem(fmt.Sprintf("probes[%d].cluster", i),
-				fmt.Sprintf("Istio has no cluster %q: give --cluster %s=HOST:PORT, for a sidecar 127.0.0.1 and the container's "+
-					"port, or name one that Istio has, as in `istioctl proxy-config clusters`", p.Cluster, p.Cluster))
+				fmt.Sprintf("Istio has no cluster %q: give --cluster %s, for a sidecar 127.0.0.1 and the container's "+
+					"port, or name one that Istio has, as in `istioctl proxy-config clusters`",
+					p.Cluster, shellQuote(p.Cluster+"=HOST:PORT")))
 		}
 	}
 	if a := d.Config.Admin; a != nil && a.Cluster != istioAdmin {

@@ -446,7 +446,7 @@ admin: {cluster: prometheus_stats}
 			`#   sidecar.istio.io/userVolumeMount: '{"hg-runtime":{"mountPath":"/run/hg","readOnly":true}}'`,
 		}},
 		{"unix:///run/a b.sock", "/run/a'b", `"a b';\nkind: X"`, []string{
-			"# curl --unix-socket '/run/a b.sock' -X POST 'http://admin/runtime_modify?a+b%27%3B%0Akind%3A+X=true'",
+			"# curl --unix-socket '/run/a b.sock' -X POST 'http://admin/runtime_modify?a%20b%27%3B%0Akind%3A%20X=true'",
 			`are the keys: /run/a'b/a b';\nkind: X.`, `#   ("a b';\nkind: X" can't be a ConfigMap's key)`,
 			`#   sidecar.istio.io/userVolumeMount: '{"hg-runtime":{"mountPath":"/run/a''b","readOnly":true}}'`,
 			`#   healthgate $'/run/a\047b\012'`,
