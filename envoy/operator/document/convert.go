@@ -102,7 +102,8 @@ func portable(n *yaml.Node, isName bool) *yaml.Node {
 			out.Value = value.String()
 		}
 	}
-	out.HeadComment, out.LineComment, out.FootComment = comment(n.HeadComment), comment(n.LineComment), comment(n.FootComment)
+	out.HeadComment, out.LineComment = comment(n.HeadComment), comment(n.LineComment)
+	out.FootComment = comment(n.FootComment)
 	for i, child := range n.Content {
 		child = portable(child, n.Kind == yaml.MappingNode && i%2 == 0)
 		out.Content = append(out.Content, child)

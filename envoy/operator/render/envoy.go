@@ -41,7 +41,8 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 		return "", &OptionError{"listen", err.Error()}
 	}
 	if !static {
-		return "", &OptionError{"listen", fmt.Sprintf("%q: Envoy listens on an IP address; for all of them: 0.0.0.0", o.Listen)}
+		return "", &OptionError{"listen", fmt.Sprintf(
+			"%q: Envoy listens on an IP address; for all of them: 0.0.0.0", o.Listen)}
 	}
 	admin, static, err := address(o.Admin)
 	if err == nil && !static {
@@ -62,7 +63,8 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 	if len(busy) > 0 {
 		own := app.own()
 		if slices.ContainsFunc(clusters, func(c cluster) bool { return c.Name == own.Name }) {
-			return "", &OptionError{"cluster", fmt.Sprintf("%q is the name of the cluster of the probes of %q", own.Name, app.Name)}
+			return "", &OptionError{"cluster", fmt.Sprintf(
+				"%q is the name of the cluster of the probes of %q", own.Name, app.Name)}
 		}
 		clusters = slices.Insert(clusters, 1, own)
 	}
@@ -75,7 +77,8 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 	}
 	code := part("code", values{"file": o.Wasm})
 	v := values{
-		"source": d.File, "command": commandLine(o.Command), "curl": o.curl(d.Config), "file": o.RuntimeDir + "/" + someKey(d.Config),
+		"source": d.File, "command": commandLine(o.Command), "curl": o.curl(d.Config),
+		"file":    o.RuntimeDir + "/" + someKey(d.Config),
 		"node_id": o.Node.ID, "node_cluster": o.Node.Cluster, "region": o.Node.Region, "zone": o.Node.Zone,
 		"admin": admin, "listen": listen, "app": app.Name, "peer": peer(d.Config), "tags": part("tags", nil),
 		"defaults": defaults(keys(d.Config, routes)), "runtime_dir": o.RuntimeDir,
@@ -113,7 +116,8 @@ func defaults(keys []entry) *yaml.Node {
 	}
 	n := &yaml.Node{Kind: yaml.MappingNode}
 	for _, k := range keys {
-		n.Content = append(n.Content, document.Text(k.Key), &yaml.Node{Kind: yaml.ScalarNode, Value: map[string]string{"true": "false", "100": "0"}[k.Value]})
+		off := map[string]string{"true": "false", "100": "0"}[k.Value]
+		n.Content = append(n.Content, document.Text(k.Key), &yaml.Node{Kind: yaml.ScalarNode, Value: off})
 	}
 	return n
 }
@@ -127,11 +131,12 @@ func someKey(c *config.Config) string {
 
 // curl returns how maintenance is switched on without this command.
 func (o *EnvoyOptions) curl(c *config.Config) string {
-	key := strings.ReplaceAll(url.QueryEscape(someKey(c)), "+", "%20")
+	words, host := []string{"curl"}, o.Admin
 	if path, is := strings.CutPrefix(o.Admin, "unix://"); is {
-		return commandLine([]string{"curl", "--unix-socket", path, "-X", "POST", "http://admin/runtime_modify?" + key + "=true"})
+		words, host = append(words, "--unix-socket", path), "admin"
 	}
-	return commandLine([]string{"curl", "-X", "POST", "http://" + o.Admin + "/runtime_modify?" + key + "=true"})
+	key := strings.ReplaceAll(url.QueryEscape(someKey(c)), "+", "%20")
+	return commandLine(append(words, "-X", "POST", "http://"+host+"/runtime_modify?"+key+"=true"))
 }
 
 // clusters returns the application's cluster, the others that are given, admin's, and that of an RTDS server.

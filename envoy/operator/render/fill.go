@@ -122,7 +122,8 @@ func (v values) fill(template *yaml.Node) *yaml.Node {
 		}
 		return v.node(name)
 	}
-	n.HeadComment, n.LineComment, n.FootComment = v.comment(n.HeadComment), v.comment(n.LineComment), v.comment(n.FootComment)
+	n.HeadComment, n.LineComment = v.comment(n.HeadComment), v.comment(n.LineComment)
+	n.FootComment = v.comment(n.FootComment)
 	n.Content = nil
 	for i, child := range template.Content {
 		switch {

@@ -65,11 +65,12 @@ func (o *IstioOptions) code() (*yaml.Node, error) {
 		return part("code", values{"file": o.Wasm}), nil
 	}
 	if !strings.HasPrefix(o.Wasm, "http://") && !strings.HasPrefix(o.Wasm, "https://") {
-		return nil, &OptionError{"wasm", fmt.Sprintf("%q: an EnvoyFilter takes a path in the proxy's container, or http(s):// "+
-			"with --wasm-cluster and --wasm-sha256; oci:// is for istio-wasmplugin", o.Wasm)}
+		return nil, &OptionError{"wasm", fmt.Sprintf("%q: an EnvoyFilter takes a path in the proxy's container, or "+
+			"http(s):// with --wasm-cluster and --wasm-sha256; oci:// is for istio-wasmplugin", o.Wasm)}
 	}
 	if o.WasmCluster == "" || o.WasmSHA256 == "" {
-		return nil, &OptionError{"wasm", "Envoy fetches a URL only through a cluster and with its sum: give --wasm-cluster and --wasm-sha256"}
+		return nil, &OptionError{"wasm", "Envoy fetches a URL only through a cluster and with its sum: " +
+			"give --wasm-cluster and --wasm-sha256"}
 	}
 	return part("code", values{"url": o.Wasm, "cluster": o.WasmCluster, "sha256": o.WasmSHA256}), nil
 }
@@ -89,7 +90,8 @@ func (o *IstioOptions) values(d *document.Document) (*document.Document, values,
 	}
 	for _, f := range []struct{ flag, value string }{{"name", o.Name}, {"namespace", o.Namespace}} {
 		if !dnsName.MatchString(f.value) {
-			return nil, nil, &OptionError{f.flag, fmt.Sprintf("%q is no name in Kubernetes: lower-case letters, digits, '-' and '.'", f.value)}
+			return nil, nil, &OptionError{f.flag, fmt.Sprintf(
+				"%q is no name in Kubernetes: lower-case letters, digits, '-' and '.'", f.value)}
 		}
 	}
 	if len(o.Selector) == 0 {
@@ -113,12 +115,14 @@ func (o *IstioOptions) values(d *document.Document) (*document.Document, values,
 		return nil, nil, &OptionError{"wasm", fmt.Sprintf("%q: a path in the proxy's container starts with a slash", o.Wasm)}
 	}
 	if !path.IsAbs(o.RuntimeDir) {
-		return nil, nil, &OptionError{"runtime-dir", fmt.Sprintf("%q: a path in the proxy's container starts with a slash", o.RuntimeDir)}
+		return nil, nil, &OptionError{"runtime-dir", fmt.Sprintf(
+			"%q: a path in the proxy's container starts with a slash", o.RuntimeDir)}
 	}
 	v := values{
 		"source": d.File, "command": commandLine(o.Command), "what": "a sidecar's inbound ports",
-		"name": o.Name, "namespace": o.Namespace, "runtime_name": o.Name + "-runtime", "bootstrap_name": o.Name + "-bootstrap",
-		"selector": mapping(selector...), "context": "SIDECAR_INBOUND", "mode": "SERVER", "port": o.Port, "peer": peer(d.Config),
+		"name": o.Name, "namespace": o.Namespace, "selector": mapping(selector...), "peer": peer(d.Config),
+		"runtime_name": o.Name + "-runtime", "bootstrap_name": o.Name + "-bootstrap",
+		"context": "SIDECAR_INBOUND", "mode": "SERVER", "port": o.Port,
 	}
 	if o.Gateway {
 		v["what"], v["context"], v["mode"] = "a gateway", "GATEWAY", "CLIENT_AND_SERVER"
@@ -167,7 +171,8 @@ func (o *IstioOptions) hints() ([]string, error) {
 	bootstrap := entry{"sidecar.istio.io/bootstrapOverride", o.Name + "-bootstrap"}
 	var out []string
 	if o.Gateway {
-		out = append(out, "In the gateway's Deployment, the pod template's annotation", "", "  "+bootstrap.Key+": "+bootstrap.Value, "")
+		out = append(out, "In the gateway's Deployment, the pod template's annotation", "",
+			"  "+bootstrap.Key+": "+bootstrap.Value, "")
 		mounts := "and, for the container istio-proxy, the ConfigMap " + o.Name + "-runtime mounted at " + o.RuntimeDir
 		if o.isFile() {
 			out = append(out, mounts+",")
@@ -182,8 +187,8 @@ func (o *IstioOptions) hints() ([]string, error) {
 			volumes[o.Name+"-wasm"] = object{"configMap": object{"name": o.Name + "-wasm"}}
 			mounts[o.Name+"-wasm"] = object{"mountPath": path.Dir(o.Wasm), "readOnly": true}
 		}
-		v, m := toJSON(volumes, ""), toJSON(mounts, "")
-		text, err := write(mapping(bootstrap, entry{"sidecar.istio.io/userVolume", v}, entry{"sidecar.istio.io/userVolumeMount", m}))
+		text, err := write(mapping(bootstrap, entry{"sidecar.istio.io/userVolume", toJSON(volumes, "")},
+			entry{"sidecar.istio.io/userVolumeMount", toJSON(mounts, "")}))
 		if err != nil {
 			return nil, err
 		}
@@ -193,10 +198,9 @@ func (o *IstioOptions) hints() ([]string, error) {
 		}
 	}
 	if o.isFile() {
-		out = append(out, "", "The plugin, small enough for a ConfigMap when built by `make filter-tinygo`:", "", "  "+commandLine([]string{
-			"kubectl", "-n", o.Namespace, "create", "configmap", o.Name + "-wasm",
-			"--from-file=" + path.Base(o.Wasm) + "=build/healthgate-tinygo.wasm",
-		}))
+		create := commandLine([]string{"kubectl", "-n", o.Namespace, "create", "configmap", o.Name + "-wasm",
+			"--from-file=" + path.Base(o.Wasm) + "=build/healthgate-tinygo.wasm"})
+		out = append(out, "", "The plugin, small enough for a ConfigMap when built by `make filter-tinygo`:", "", "  "+create)
 	}
 	return out, nil
 }

@@ -57,7 +57,8 @@ func matcher(d *document.Document, code *yaml.Node) *yaml.Node {
 	again := &yaml.Node{Kind: yaml.AliasNode, Value: input.Anchor, Alias: input}
 	var predicates []*yaml.Node
 	for _, p := range paths(d.Config) {
-		predicates = append(predicates, part("predicate", values{"input": input, "exact": p}), part("predicate", values{"input": again, "prefix": p + "?"}))
+		predicates = append(predicates, part("predicate", values{"input": input, "exact": p}),
+			part("predicate", values{"input": again, "prefix": p + "?"}))
 		input = again
 	}
 	return part("matcher", values{"predicates": predicates, "wasm": wasm(d, code)})

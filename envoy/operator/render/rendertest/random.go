@@ -12,17 +12,22 @@ import (
 
 // Texts are what some YAML reader takes for something else, or a writer gets wrong.
 var Texts = []string{
-	"", "a", "OK", "yes", "No", "on", "OFF", "y", "true", "null", "Null", "~", "nan", ".inf", "200", "0x10", "0o17", "017", "0b11", "1_000", "1.0", "1e3",
-	"-1", "+1", ".5", "12:30:45", "1:20.5", "2026-12-01", "2026-12-01T06:00:00Z", "=", "<<", "-", "--- a", "...", "? a", ": a", "a: b", "a #b", "#a",
-	"[a", "{a", "a, b", "&a", "*a", "!a", "!!str a", "|", ">", "'a'", `"a"`, `a\b`, `a\Nb`, "a\\Nb\n\\\\N\\\n", "\\N\u0085\"", "%a", "@a", "`a`", " a", "a ", "a  b", "$a", "{{a}}", "$name",
-	"a\n", "a\nb", "a\nb\n", "a\n\n", "a\n\n\nb\n\n", "\na", "\n", "\n\n", " a\nb", "a\n b", "a \nb", "a\n\t\nb\n", "\t", "\ta\n", "a\tb", "a\n#b\n", "a\n---\nb\n",
-	"a\r\nb", "\r", "\x00", "\x1b[0m", "\x7f", "a\u0085b", "\u0085", "\u00a0", "a\u2028b", "\u2029", "\ufeff", "a\ufeff", "\ufffe", "é", "日本\n語\n", "😀", "\U0010ffff",
+	"", "a", "OK", "yes", "No", "on", "OFF", "y", "true", "null", "Null", "~", "nan", ".inf",
+	"200", "0x10", "0o17", "017", "0b11", "1_000", "1.0", "1e3", "-1", "+1", ".5", "12:30:45", "1:20.5", "2026-12-01", "2026-12-01T06:00:00Z",
+	"=", "<<", "-", "--- a", "...", "? a", ": a", "a: b", "a #b", "#a",
+	"[a", "{a", "a, b", "&a", "*a", "!a", "!!str a", "|", ">", "'a'", `"a"`, `a\b`,
+	`a\Nb`, "a\\Nb\n\\\\N\\\n", "\\N\u0085\"", "%a", "@a", "`a`", " a", "a ", "a  b", "$a", "{{a}}", "$name",
+	"a\n", "a\nb", "a\nb\n", "a\n\n", "a\n\n\nb\n\n", "\na", "\n", "\n\n", " a\nb", "a\n b", "a \nb", "a\n\t\nb\n",
+	"\t", "\ta\n", "a\tb", "a\n#b\n", "a\n---\nb\n",
+	"a\r\nb", "\r", "\x00", "\x1b[0m", "\x7f", "a\u0085b", "\u0085", "\u00a0",
+	"a\u2028b", "\u2029", "\ufeff", "a\ufeff", "\ufffe", "é", "日本\n語\n", "😀", "\U0010ffff",
 	strings.Repeat("long ", 60), strings.Repeat("x", 200),
 }
 
 // Keys are those that a runtime key may be, besides ordinary ones.
 var Keys = []string{
-	"hg.a", "hg.{zone}", "on", "200", "1.0", "~", "a b", "a'b", `a"b`, "a;b", "a\nb", "x\"'\n---\nkind: ConfigMap\n#", "# a", "$(touch x)", "a\u0085b", "a\u2028- b", "\t",
+	"hg.a", "hg.{zone}", "on", "200", "1.0", "~", "a b", "a'b", `a"b`, "a;b", "a\nb", "x\"'\n---\nkind: ConfigMap\n#",
+	"# a", "$(touch x)", "a\u0085b", "a\u2028- b", "\t",
 	"$name", strings.Repeat("k", 200), "é", "a: b", "a\r\nkind: X",
 }
 
@@ -88,8 +93,8 @@ func (g *generator) config() map[string]any {
 		name := fmt.Sprint(pick(g.Rand, []string{"p", "0x1", "on", "1.", "1_", "null-"}), i)
 		names = append(names, name)
 		probes = append(probes, map[string]any{
-			"name": name, "cluster": "c" + fmt.Sprint(i), "path": "/q?a=b&c='d'", "host": g.value(), "healthy_threshold": float64(1 + g.IntN(1000)),
-			"interval": pick(g.Rand, []string{"1s", "1.5s", "100ms"}),
+			"name": name, "cluster": "c" + fmt.Sprint(i), "path": "/q?a=b&c='d'", "host": g.value(),
+			"healthy_threshold": float64(1 + g.IntN(1000)), "interval": pick(g.Rand, []string{"1s", "1.5s", "100ms"}),
 		})
 	}
 	for i := range 1 + g.IntN(3) {
