@@ -18,12 +18,13 @@ import (
 type report struct {
 	Envoy, Node, Zone, State, Error string
 	Draining                        *bool
-	SnapshotAgeMS                   *int64 `json:"snapshot_age_ms"`
-	StatusURL                       string `json:"status_url"`
+	SnapshotAgeMS                   *int64   `json:"snapshot_age_ms"`
+	StatusURLs                      []string `json:"status_urls"`
 	Endpoints                       []struct {
-		Name, Verdict, Output string
-		HTTPStatus            int `json:"http_status"`
-		Maintenance           *struct {
+		Name, Verdict, Output, Source string
+		Unsure                        []string
+		HTTPStatus                    int `json:"http_status"`
+		Maintenance                   *struct {
 			Key, Value, Reason string
 			Until              *time.Time
 		}
@@ -71,7 +72,7 @@ func TestStatus(t *testing.T) {
 		if len(r.Notes) > 0 && strings.HasPrefix(r.Notes[len(r.Notes)-1], "no route") {
 			t.Errorf("notes %q", r.Notes)
 		}
-		if r.Node != "healthgate-1" || *r.Draining || *r.SnapshotAgeMS > 10_000 || r.StatusURL != url || len(r.Endpoints) != 2 || len(r.Probes) != 3 ||
+		if r.Node != "healthgate-1" || *r.Draining || *r.SnapshotAgeMS > 10_000 || len(r.StatusURLs) != 1 || r.StatusURLs[0] != url || len(r.Endpoints) != 2 || len(r.Probes) != 3 ||
 			e.Name != "my-service" || e.Verdict != "maintenance" || e.HTTPStatus != 503 || e.Maintenance.Key != key ||
 			e.Maintenance.Reason != "disk <swap>" || time.Until(*e.Maintenance.Until) < 59*time.Minute ||
 			outbound.Name != "outbound" || *outbound.Healthy || outbound.LastStatus != 500 || outbound.LatencyMS == nil || outbound.Since == nil {
@@ -86,7 +87,7 @@ func TestStatus(t *testing.T) {
 		t.Errorf("%s", out.stdout)
 	}
 	run(t, "status", "--admin", gone).is(t, 1, gone, "connection refused")
-	run(t, "status", "--status-url", "http://"+i.listen+"/shop").is(t, 1, "no application/health+json; is this address in the endpoint's trusted list?")
+	run(t, "status", "--status-url", "http://"+i.listen+"/shop").is(t, 1, "the request went on to the application: 200 OK", "is 127.0.0.1 in the endpoint's trusted list, and the path in the gate?")
 
 	run(t, "maintenance", "off", "--admin", i.admin).is(t, 0)
 	run(t, "maintenance", "on", "--route", "--admin", i.admin, "--reason", "at once").is(t, 0)
@@ -145,13 +146,14 @@ func TestStatusFromAdminAlone(t *testing.T) {
 	out := run(t, "status", "--json", "--admin", i.admin)
 	out.is(t, 0)
 	r := parse(t, out.stdout)[0]
-	if r.StatusURL != "" || r.Zone != "local-a" || r.State != "LIVE" || len(r.Endpoints) != 2 || r.Endpoints[0].Verdict != "maintenance" ||
+	if len(r.StatusURLs) > 0 || r.Zone != "local-a" || r.State != "LIVE" || len(r.Endpoints) != 2 || r.Endpoints[0].Verdict != "maintenance" ||
 		r.Endpoints[0].Maintenance.Key != zone || r.Endpoints[0].Maintenance.Value != "true" || r.Endpoints[0].Maintenance.Reason != "row 7" ||
-		r.Endpoints[1].Verdict != "" || len(r.Probes) != 3 || !*r.Probes[0].Healthy || *r.Probes[2].Healthy || r.Probes[2].Since != nil ||
+		r.Endpoints[1].Verdict != "healthy" || r.Endpoints[1].HTTPStatus != 200 || r.Endpoints[1].Source != "gauges" || len(r.Probes) != 3 || !*r.Probes[0].Healthy || *r.Probes[2].Healthy || r.Probes[2].Since != nil ||
 		*r.Draining || r.SnapshotAgeMS == nil {
 		t.Errorf("%s", out.stdout)
 	}
-	run(t, "status", "--admin", i.admin).is(t, 0, "my-service  maintenance  "+zone+" = true: row 7", "stats     unhealthy")
+	run(t, "status", "--admin", i.admin).is(t, 0, "my-service  503 maintenance  "+zone+" = true: row 7", "stats     not up",
+		"it has no status endpoint: verdicts are derived from its configuration, runtime and gauges")
 }
 
 // A path that the gate by route lacks is told: nothing else would say why its checks reach the application.
@@ -159,7 +161,7 @@ func TestStatusTellsWhatTheGateLacks(t *testing.T) {
 	t.Parallel()
 	port := envoytest.ReservePort(t)
 	i := render(t, shipped, "--admin", envoytest.Loopback(port))
-	config := replaced(t, i.config, "match: {path: /healthz}", "match: {path: /elsewhere}")
+	config := replaced(t, i.config, "path: /healthz", "path: /elsewhere")
 	text, err := os.ReadFile(config)
 	if err != nil {
 		t.Fatal(err)

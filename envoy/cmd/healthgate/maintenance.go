@@ -95,12 +95,8 @@ func (s *switching) key(args []string, writes bool) (string, error) {
 	if strings.HasSuffix(key, ".reason") {
 		return "", fmt.Errorf("KEY: %q is where a reason is kept; give the key without .reason, and --reason TEXT", key)
 	}
-	if len(s.admins.addresses) == 0 && s.runtimeDir == "" && s.rtdsFile == "" {
-		where := "--admin ADDRESS"
-		if writes {
-			where += ", --runtime-dir DIR or --rtds-file FILE"
-		}
-		return "", errors.New("say which Envoy: " + where)
+	if s.runtimeDir == "" && s.rtdsFile == "" {
+		s.admins.orDefault()
 	}
 	if s.runtimeDir != "" && s.rtdsFile != "" {
 		return "", errors.New("--runtime-dir and --rtds-file are two places for one key; choose one")

@@ -48,10 +48,10 @@ layers, the labels of metrics. FILE is a healthgate.yaml, or - for standard inpu
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:10000", "`ADDRESS` that the load balancer and the users reach, HOST:PORT")
-	f.StringVar(&o.Admin, "admin", "127.0.0.1:9901", "`ADDRESS` of Envoy's admin, HOST:PORT or unix:///PATH")
+	f.StringVar(&o.Admin, "admin", render.DefaultAdmin, "`ADDRESS` of Envoy's admin, HOST:PORT or unix:///PATH")
 	f.StringArrayVar(&o.Clusters, "cluster", []string{"app=127.0.0.1:7070"},
 		"a cluster that probes name, `NAME=ADDRESS`; the first is the application's, of which probes get a copy; may be repeated")
-	f.StringVar(&o.Node.ID, "node-id", "healthgate-1", "what {node_id} stands for in keys")
+	f.StringVar(&o.Node.ID, "node-id", render.DefaultNodeID, "what {node_id} stands for in keys")
 	f.StringVar(&o.Node.Cluster, "node-cluster", "healthgate", "what {cluster} stands for")
 	f.StringVar(&o.Node.Region, "region", "local", "what {region} stands for")
 	f.StringVar(&o.Node.Zone, "zone", "local-a", "what {zone} stands for")

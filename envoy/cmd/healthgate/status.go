@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -19,7 +18,9 @@ import (
 func newStatus() *cobra.Command {
 	var envoys admins
 	var urls []string
-	var watch, asJSON bool
+	var expects []string
+	var output string
+	var watching, asJSON bool
 	var interval time.Duration
 	cmd := &cobra.Command{
 		Use:   "status",
@@ -27,21 +28,41 @@ func newStatus() *cobra.Command {
 		Long: `Shows for each Envoy what health checks get, maintenance with its key, reason and end, whether it drains, every probe
 with its state, since when, last status and latency, and the age of the plugin's shared record.
 
-Each --admin address is asked for Envoy's configuration, runtime and gauges. When the configuration has an endpoint of
-kind status, that is asked, too: only the plugin knows since when, the last status and the latency. --status-url asks such
-an endpoint alone, where admin can't be reached.
+Each --admin address is asked for Envoy's configuration, runtime and gauges. Each endpoint of kind status in that
+configuration is asked, too: only the plugin knows since when, the last status and the latency. What another Envoy answered
+in its place does not count. Without an answer the verdicts are derived from configuration, runtime and gauges.
+--status-url asks such an endpoint alone, where admin can't be reached.
 
-The exit code is 1 when an Envoy could not be asked, whatever the others say.`,
+The exit code is 0 whatever checks get, and 1 when an Envoy could not be asked. --expect VERDICT makes it 1 as well unless
+every health check of every Envoy is so, for sure; --expect ENDPOINT=VERDICT asks for one.`,
 		Example: `  healthgate status --admin 127.0.0.1:9901
   healthgate status --admin unix:///run/envoy/admin.sock --watch
-  healthgate status --status-url http://10.0.0.7:10000/healthgate/status --json`,
+  healthgate status --status-url http://10.0.0.7:10000/healthgate/status -o json
+  healthgate status --expect my-service=maintenance`,
 		Args: takes(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if len(envoys.addresses)+len(urls) == 0 {
-				return errors.New("say which Envoy: --admin ADDRESS or --status-url URL")
+			if len(urls) == 0 {
+				envoys.orDefault()
 			}
 			if interval <= 0 {
 				return &render.OptionError{Flag: "interval", What: interval.String() + " is not a time to wait"}
+			}
+			if asJSON {
+				output = "json"
+			}
+			if output != "table" && output != "json" {
+				return fmt.Errorf("--output: %q is neither table nor json", output)
+			}
+			if watching && len(expects) > 0 {
+				return errors.New("--expect: makes an exit code, and --watch has no end; leave one of them out")
+			}
+			var expected []status.Expectation
+			for _, text := range expects {
+				x, err := status.ParseExpectation(text)
+				if err != nil {
+					return fmt.Errorf("--expect: %w", err)
+				}
+				expected = append(expected, x)
 			}
 			var ask []func(context.Context) status.Report
 			clients, err := envoys.clients()
@@ -57,193 +78,100 @@ The exit code is 1 when an Envoy could not be asked, whatever the others say.`,
 				}
 				ask = append(ask, func(ctx context.Context) status.Report { return status.FromURL(ctx, url) })
 			}
-			if !watch {
-				return show(cmd, ask, asJSON, false)
+			if watching {
+				return watch(cmd, ask, output, interval)
 			}
-			for {
-				// Who watches waits for an Envoy that is not there.
-				err := show(cmd, ask, asJSON, true)
-				if errors.Is(err, context.Canceled) {
-					return nil
-				}
-				if err != nil && !errors.Is(err, errSilent) {
-					return err
-				}
-				select {
-				case <-cmd.Context().Done():
-					return nil
-				case <-time.After(interval):
-				}
-			}
+			return once(cmd, ask, output, expected)
 		},
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
 	envoys.flags(f)
 	f.StringArrayVar(&urls, "status-url", nil, "a status endpoint's `URL`, asked from here; may be repeated")
-	f.BoolVar(&watch, "watch", false, "show it again and again, until Ctrl-C")
+	f.StringArrayVar(&expects, "expect", nil, "`VERDICT` that all health checks have to have, or ENDPOINT=VERDICT: "+
+		strings.Join(status.Verdicts, ", ")+"; may be repeated")
+	f.BoolVar(&watching, "watch", false, "show it again and again, until Ctrl-C")
 	f.DurationVar(&interval, "interval", 2*time.Second, "how often, with --watch")
-	f.BoolVar(&asJSON, "json", false, "write JSON: an array with an object for each Envoy; with --watch one line each time")
+	f.StringVarP(&output, "output", "o", "table", "`FORM` of what is written: table or json, an array with an object for each Envoy; with --watch one line each time")
+	f.BoolVar(&asJSON, "json", false, "the same as -o json")
 	return cmd
 }
 
-// show asks all Envoys at once and writes what they say.
-func show(cmd *cobra.Command, ask []func(context.Context) status.Report, asJSON, again bool) error {
+// askAll asks all Envoys at once.
+func askAll(ctx context.Context, ask []func(context.Context) status.Report) []status.Report {
 	reports := make([]status.Report, len(ask))
 	var wg sync.WaitGroup
 	for i := range ask {
-		wg.Go(func() { reports[i] = ask[i](cmd.Context()) })
+		wg.Go(func() { reports[i] = ask[i](ctx) })
 	}
 	wg.Wait()
+	return reports
+}
+
+// once shows what all Envoys say, and judges it.
+func once(cmd *cobra.Command, ask []func(context.Context) status.Report, output string, expected []status.Expectation) error {
+	reports := askAll(cmd.Context(), ask)
 	if err := cmd.Context().Err(); err != nil { // Ctrl-C cut the answers off
 		return failure{err}
 	}
 	out := cmd.OutOrStdout()
-	var err error
-	switch {
-	case asJSON:
+	if output == "json" {
 		encoder := json.NewEncoder(out)
-		if !again {
-			encoder.SetIndent("", "  ")
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(reports); err != nil {
+			return failure{err}
 		}
-		err = encoder.Encode(reports)
-	default:
-		if again && isTerminal(out) {
-			_, _ = io.WriteString(out, "\x1b[H\x1b[2J\x1b[3J")
-		}
+	} else {
 		for i := range reports {
-			if err == nil {
-				err = writeReport(out, &reports[i], time.Now())
+			if err := writeReport(out, &reports[i], time.Now()); err != nil {
+				return failure{err}
 			}
 		}
 	}
-	if err != nil {
-		return failure{err}
-	}
+	failed := false
 	for i := range reports {
-		if reports[i].Error != "" {
-			return failure{errSilent}
+		r := &reports[i]
+		failed = failed || r.Error != ""
+		for _, x := range expected {
+			for _, lack := range x.Lacks(r) {
+				failed = true
+				fmt.Fprintf(cmd.ErrOrStderr(), "not as expected: %s: %s\n", printable(r.Envoy), printable(lack))
+			}
 		}
+	}
+	if failed {
+		return failure{errSilent}
 	}
 	return nil
 }
 
-// writeReport writes what a person wants to see of one Envoy.
-func writeReport(w io.Writer, r *status.Report, now time.Time) error {
-	head := []string{paint(w, bold, printable(r.Envoy))}
-	if r.Error != "" {
-		_, err := fmt.Fprintf(w, "%s  %s\n\n", head[0], paint(w, red, printable(r.Error)))
-		return err
+// watch shows what all Envoys say until Ctrl-C. Who watches waits for an Envoy that is not there.
+func watch(cmd *cobra.Command, ask []func(context.Context) status.Report, output string, interval time.Duration) error {
+	out := cmd.OutOrStdout()
+	if output != "json" && isTerminal(out) {
+		if _, err := io.WriteString(out, enterScreen); err != nil {
+			return failure{err}
+		}
+		defer func() { _, _ = io.WriteString(out, leaveScreen) }()
 	}
-	add := func(text string) {
-		if text != "" {
-			head = append(head, printable(text))
+	for {
+		reports := askAll(cmd.Context(), ask)
+		if cmd.Context().Err() != nil {
+			return nil
+		}
+		var err error
+		if output == "json" {
+			err = json.NewEncoder(out).Encode(reports)
+		} else {
+			err = watchReports(out, reports, interval, time.Now())
+		}
+		if err != nil {
+			return failure{err}
+		}
+		select {
+		case <-cmd.Context().Done():
+			return nil
+		case <-time.After(interval):
 		}
 	}
-	add(r.Node)
-	if r.Zone != "" {
-		add("zone " + r.Zone)
-	}
-	add(r.State)
-	switch {
-	case r.Draining == nil:
-		add("draining not known")
-	case *r.Draining:
-		head = append(head, paint(w, yellow, "draining"))
-	default:
-		add("not draining")
-	}
-	if r.SnapshotAgeMS != nil {
-		add("record " + (time.Duration(*r.SnapshotAgeMS) * time.Millisecond).String() + " old")
-	}
-	if _, err := fmt.Fprintln(w, strings.Join(head, "  ")); err != nil {
-		return err
-	}
-	if err := writeTable(w, "  ", endpointRows(r, now)); err != nil {
-		return err
-	}
-	if err := writeTable(w, "  ", probeRows(r, now)); err != nil {
-		return err
-	}
-	for _, note := range r.Notes {
-		fmt.Fprintf(w, "  note: %s\n", printable(note))
-	}
-	_, err := fmt.Fprintln(w)
-	return err
-}
-
-func endpointRows(r *status.Report, now time.Time) [][]cell {
-	if len(r.Endpoints) == 0 {
-		return nil
-	}
-	rows := [][]cell{plain("ENDPOINT", "CHECKS GET", "WHY")}
-	for _, e := range r.Endpoints {
-		gets := cell{text: orDash(e.Verdict), colour: verdictColour(e.Verdict)}
-		if e.HTTPStatus != 0 {
-			gets.text = strconv.Itoa(e.HTTPStatus) + " " + gets.text
-		}
-		why := e.Output
-		if m := e.Maintenance; m != nil {
-			why = m.Key + " = " + m.Value
-			if m.Until != nil {
-				why = m.Key + " until " + moment(m.Until, now)
-			}
-			if m.Reason != "" {
-				why += ": " + m.Reason
-			}
-		}
-		rows = append(rows, []cell{{text: e.Name}, gets, {text: orDash(why)}})
-	}
-	return rows
-}
-
-func verdictColour(verdict string) string {
-	switch verdict {
-	case "":
-		return ""
-	case "healthy", "passed":
-		return green
-	case "maintenance", "draining":
-		return yellow
-	}
-	return red
-}
-
-func probeRows(r *status.Report, now time.Time) [][]cell {
-	if len(r.Probes) == 0 {
-		return nil
-	}
-	rows := [][]cell{plain("PROBE", "STATE", "SINCE", "LAST STATUS", "LATENCY", "LAST ASKED")}
-	for _, p := range r.Probes {
-		state, last, latency := cell{text: "not known"}, "-", "-"
-		if p.Healthy != nil {
-			if state = (cell{"unhealthy", red}); *p.Healthy {
-				state = cell{"healthy", green}
-			}
-		}
-		if p.Status != 0 {
-			last = strconv.Itoa(p.Status)
-		} else if p.Outcome != "" {
-			last = p.Outcome
-		}
-		if p.LatencyMS != nil {
-			latency = strconv.FormatInt(*p.LatencyMS, 10) + "ms"
-		}
-		rows = append(rows, []cell{{text: p.Name}, state, {text: moment(p.Since, now)}, {text: last}, {text: latency}, {text: moment(p.LastAsked, now)}})
-	}
-	return rows
-}
-
-// moment writes a time, and how far it is from now.
-func moment(t *time.Time, now time.Time) string {
-	if t == nil {
-		return "-"
-	}
-	text := t.UTC().Format(time.RFC3339)
-	if d := t.Sub(now).Round(time.Second); d > 0 {
-		return text + " (in " + d.String() + ")"
-	} else if d < 0 {
-		return text + " (" + (-d).String() + " ago)"
-	}
-	return text + " (now)"
 }

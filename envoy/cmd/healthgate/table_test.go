@@ -19,33 +19,35 @@ func TestWriteReport(t *testing.T) {
 		want   string
 	}{
 		{status.Report{Envoy: "a:1", Error: "refused\x1b[31m"}, "a:1  refused?[31m\n\n"},
-		{status.Report{Envoy: "a:1", Node: "n", State: "LIVE"}, "a:1  n  LIVE  draining not known\n\n"},
+		{status.Report{Envoy: "a:1", Node: "n", State: "LIVE"}, "a:1  no health check is known  n  LIVE  draining not known\n\n"},
 		{status.Report{
 			Envoy: "a:1", Node: "n-1", Zone: "z", State: "LIVE", Draining: &no, SnapshotAgeMS: &age, Notes: []string{"a note"},
 			Endpoints: []status.Endpoint{
 				{Name: "shöp", Verdict: "maintenance", HTTPStatus: 503,
 					Maintenance: &status.Maintenance{Key: "k", Value: "v", Reason: "dïsk\n\x1b[2J", Until: at(30 * time.Minute)}},
 				{Name: "b", Verdict: "unhealthy", HTTPStatus: 500, Output: "p (500) failing"},
-				{Name: "long-name", Verdict: "passed"},
-				{Name: "c"},
+				{Name: "long-name", Verdict: "passed", Listener: "l"},
+				{Name: "c", Unsure: []string{"a gap"}},
 			},
 			Probes: []status.Probe{
 				{Name: "p", Healthy: &no, Since: at(-time.Hour), Status: 500, LatencyMS: &latency, LastAsked: at(0)},
 				{Name: "q", Healthy: &yes},
 				{Name: "r"},
-				{Name: "s", Healthy: &no, Outcome: "timeout"},
+				{Name: "s", Healthy: &no, Outcome: "timeout", LastAsked: at(0)},
+				{Name: "t", Healthy: &no},
 			},
-		}, `a:1  n-1  zone z  LIVE  not draining  record 312ms old
-  ENDPOINT   CHECKS GET       WHY
-  shöp       503 maintenance  k until 2026-11-21T12:30:00Z (in 30m0s): dïsk??[2J
-  b          500 unhealthy    p (500) failing
-  long-name  passed           -
-  c          -                -
+		}, `a:1  1 of 4 health checks failing  1 of 4 health checks not known  1 of 4 health checks in maintenance or draining  not for sure, see the notes  n-1  zone z  LIVE  not draining  record 312ms old
+  ENDPOINT       CHECKS GET       WHY
+  shöp           503 maintenance  k until 2026-11-21T12:30:00Z (in 30m0s): dïsk??[2J
+  b              500 unhealthy    p (500) failing
+  long-name (l)  passed           -
+  c              not known        -
   PROBE  STATE      SINCE                              LAST STATUS  LATENCY  LAST ASKED
   p      unhealthy  2026-11-21T11:00:00Z (1h0m0s ago)  500          3ms      2026-11-21T12:00:00Z (now)
   q      healthy    -                                  -            -        -
   r      not known  -                                  -            -        -
-  s      unhealthy  -                                  timeout      -        -
+  s      unhealthy  -                                  timeout      -        2026-11-21T12:00:00Z (now)
+  t      not up     -                                  -            -        -
   note: a note
 
 `},
@@ -54,7 +56,6 @@ func TestWriteReport(t *testing.T) {
 		if err := writeReport(&out, &test.report, now); err != nil {
 			t.Fatal(err)
 		}
-
 		if got := out.String(); got != test.want {
 			t.Errorf("got\n%s\nwant\n%s", got, test.want)
 		}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/healthgate/healthgate/envoy/operator/reach"
 	"github.com/healthgate/healthgate/filter/config"
 )
 
@@ -33,35 +34,17 @@ var checker = &http.Client{
 // verify sends one check, and says what its answer lacks of an order: for on it is the endpoint's maintenance reply, for
 // off another one.
 func (e *Envoy) verify(ctx context.Context, o Order, to string) problem {
-	u, err := url.Parse(to)
-	if err != nil {
-		return problem{err.Error(), true}
-	}
-	method, want := http.MethodGet, config.Reply{Status: http.StatusServiceUnavailable}
-	header, host := http.Header{}, ""
-	if endpoint := e.checked(to); endpoint != nil {
+	endpoint, want := e.checked(to), config.Reply{Status: http.StatusServiceUnavailable}
+	if endpoint == nil {
+		endpoint = &config.Endpoint{}
+	} else {
 		want = endpoint.Maintenance.Reply
-		if len(endpoint.Methods) > 0 && !slices.Contains(endpoint.Methods, method) {
-			method = endpoint.Methods[0]
-		}
-		if len(endpoint.Hosts) > 0 && !slices.Contains(endpoint.Hosts, strings.ToLower(u.Hostname())) {
-			host = endpoint.Hosts[0]
-		}
-		for _, h := range endpoint.Headers {
-			switch h.Kind {
-			case config.Absent:
-			case config.Present:
-				header.Set(h.Name, "healthgate")
-			default:
-				header.Set(h.Name, h.Value)
-			}
-		}
 	}
-	request, err := http.NewRequestWithContext(ctx, method, to, nil)
+	request, err := reach.Request(ctx, endpoint, to)
 	if err != nil {
 		return problem{err.Error(), true}
 	}
-	request.Header, request.Host = header, host
+	method := request.Method
 	response, err := checker.Do(request)
 	if err != nil {
 		var outer *url.Error

@@ -280,15 +280,25 @@ func (p *Plugin) place(listener map[string]any) {
 	}
 }
 
-func (e *Envoy) has(cluster string) bool {
-	_, is := e.clusters[cluster]
+// Listeners names the listeners in which the plugin stands.
+func (p *Plugin) Listeners() string {
+	var names []string
+	for _, place := range p.Places {
+		names = append(names, text(place.Listener, "name"))
+	}
+	return strings.Join(names, ", ")
+}
+
+// HasCluster reports whether Envoy has a cluster of this name.
+func (e *Envoy) HasCluster(name string) bool {
+	_, is := e.clusters[name]
 	return is
 }
 
 // AdminFaults returns what keeps the plugins from reading maintenance keys.
 func (e *Envoy) AdminFaults() (out []string) {
 	for _, p := range e.Plugins {
-		if a := p.Config.Admin; a != nil && !e.has(a.Cluster) {
+		if a := p.Config.Admin; a != nil && !e.HasCluster(a.Cluster) {
 			out = append(out, fmt.Sprintf("admin.cluster is %q, and Envoy has no such cluster: the plugin can read neither maintenance keys nor draining",
 				a.Cluster))
 		}
@@ -301,7 +311,7 @@ func (e *Envoy) Faults() []string {
 	out := e.AdminFaults()
 	for _, p := range e.Plugins {
 		for i := range p.Config.Probes {
-			if probe := &p.Config.Probes[i]; !e.has(probe.Cluster) {
+			if probe := &p.Config.Probes[i]; !e.HasCluster(probe.Cluster) {
 				out = append(out, fmt.Sprintf("probe %q: its cluster is %q, and Envoy has no such cluster: each probe fails", probe.Name, probe.Cluster))
 			}
 		}

@@ -11,6 +11,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// What an Envoy is called and where its admin is, unless an operator says it.
+const (
+	DefaultNodeID = "healthgate-1"
+	DefaultAdmin  = "127.0.0.1:9901"
+)
+
 // EnvoyOptions are what a whole Envoy needs besides healthgate.yaml.
 type EnvoyOptions struct {
 	Common

@@ -1,34 +1,43 @@
 package status
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 
-	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/envoy/operator/dump"
+	"github.com/healthgate/healthgate/envoy/operator/reach"
 )
 
-// statusURL returns where the status endpoint of a configuration is asked, and the Host header it wants. address is the
-// listener's, adminHost where Envoy's admin was reached: a listener on all addresses is reached there, too.
-func statusURL(c *config.Config, address, adminHost string) (url, host string) {
-	if address == "" {
-		return "", ""
-	}
-	to, port, err := net.SplitHostPort(address)
+// base returns where a listener is asked, http://HOST:PORT, or why it can't be from here. adminHost is where Envoy's
+// admin was reached, empty for a Unix socket.
+func base(place reach.Place, adminHost string) (url, why string) {
+	host, port, err := net.SplitHostPort(place.Address)
 	if err != nil {
-		return "", ""
+		return "", "its listener has no address of TCP"
 	}
-	if ip, err := netip.ParseAddr(to); err == nil && ip.IsUnspecified() && adminHost != "" {
-		to = adminHost
-	}
-	for i := range c.Endpoints {
-		e := &c.Endpoints[i]
-		if e.Kind != config.KindStatus {
-			continue
+	if ip, err := netip.ParseAddr(host); err == nil {
+		switch {
+		case ip.IsUnspecified() && adminHost == "":
+			return "", "its listener is on all addresses, and a Unix socket does not tell which of them leads to it: give --status-url"
+		case ip.IsUnspecified():
+			host = adminHost
+		case ip.IsLoopback() && adminHost != "" && !isLoopback(adminHost):
+			return "", "its listener is on a loopback address, which leads to it on its own machine only"
 		}
-		if len(e.Hosts) > 0 {
-			host = e.Hosts[0]
-		}
-		return "http://" + net.JoinHostPort(to, port) + e.Paths[0], host
 	}
-	return "", ""
+	scheme := "http"
+	chains, _ := place.Listener["filter_chains"].([]any)
+	for _, chain := range chains {
+		if kind, _ := dump.At(chain, "transport_socket", "typed_config", "@type").(string); strings.HasSuffix(kind, ".DownstreamTlsContext") {
+			scheme = "https"
+		}
+	}
+	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, port)), ""
+}
+
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }
