@@ -21,6 +21,7 @@ type Process struct {
 // SysProcAttr names another signal for that.
 func Start(cmd *exec.Cmd) (*Process, error) {
 	endWithParent(cmd)
+	cmd.WaitDelay = 10 * time.Second // for the output of what it started itself and left behind
 	p := &Process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error, 1)
 	go func() {
