@@ -2,6 +2,7 @@ package run
 
 import (
 	"os/exec"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -12,10 +13,12 @@ func TestStopWithAnOrphan(t *testing.T) {
 	cmd := exec.Command("sh", "-c", "sleep 60 & echo started; exec sleep 60")
 	started := make(chan struct{})
 	cmd.Stdout = writer(func() { close(started) }) // no file: Wait reads a pipe until nobody can write to it
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p, err := Start(cmd)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = syscall.Kill(-p.PID(), syscall.SIGKILL) }) // ends the orphan
 	<-started
 	if err := p.Stop(time.Minute); err != nil {
 		t.Error(err)
