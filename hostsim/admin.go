@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"sort"
 	"strings"
 	"sync"
@@ -170,14 +171,18 @@ func (a *AdminEndpoint) serveHealthcheck(fail bool) http.HandlerFunc {
 
 // serveStats prints the plugin's metrics with the prefix of Envoy's for custom stats.
 func (a *AdminEndpoint) serveStats(w http.ResponseWriter, r *http.Request) {
-	filter := r.URL.Query().Get("filter")
+	filter, err := regexp.Compile(r.URL.Query().Get("filter"))
+	if err != nil {
+		adminText(w, http.StatusBadRequest, "Invalid re2 regex")
+		return
+	}
 	var lines []string
 	for _, m := range a.host.Metrics() {
 		name := m.Name
 		if !strings.HasPrefix(name, "wasm.") {
 			name = "wasmcustom." + name
 		}
-		if filter != "" && !strings.Contains(name, filter) {
+		if !filter.MatchString(name) {
 			continue
 		}
 		if m.Samples != nil {

@@ -60,6 +60,10 @@ func TestStatus(t *testing.T) {
 		t.Errorf("notes about what is rendered: %q", r.Notes)
 	}
 
+	// A status endpoint does not see whether a route has its checks under maintenance.
+	run(t, "status", "--status-url", url, "--expect", "my-service=healthy").is(t, 1, "not for sure", "my-service is healthy, and not for sure: maintenance by route")
+	run(t, "status", "--status-url", url, "--expect", "middleware=healthy").is(t, 0)
+
 	i.app.Answer("/outbound/isalive", 500)
 	i.eventually(t, 500, "FAILED")
 	run(t, "maintenance", "on", "--admin", i.admin, "--reason", "disk <swap>", "--for", "1h").is(t, 0)

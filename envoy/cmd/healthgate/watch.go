@@ -65,5 +65,5 @@ func screen(text string, rows int) string {
 	if rows > 1 && len(lines) > rows {
 		lines = append(lines[:rows-1], fmt.Sprintf("… and %d more lines", len(lines)-rows+1))
 	}
-	return home + strings.Join(lines, clearLine+"\r\n") + clearLine + clearBelow
+	return home + strings.Join(lines, clearLine+"\n") + clearLine + clearBelow
 }

@@ -117,7 +117,6 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 	if r.State, err = envoy.Ready(ctx); err != nil {
 		r.note("its state is not known: " + err.Error())
 	}
-	unknown := ""
 	if s.node, err = envoy.Node(ctx); err == nil {
 		r.Node, r.Zone = s.node.ID, s.node.Zone
 		if s.dump, err = envoy.ConfigDump(ctx); err == nil {
@@ -125,8 +124,7 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 		}
 	}
 	if err != nil {
-		unknown = "its configuration can't be read: " + err.Error()
-		r.note(unknown)
+		r.note("its configuration can't be read: " + err.Error() + "; a status endpoint tells more: --status-url URL")
 	}
 	s.stats(ctx, envoy)
 	if draining, is := s.gauges[isDraining]; is {

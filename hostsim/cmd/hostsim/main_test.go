@@ -184,6 +184,8 @@ func TestServe(t *testing.T) {
 	}{
 		{"GET", "/ready", 200, "LIVE\n"},
 		{"GET", "/stats?filter=answers", 200, "wasmcustom.answers: 3\n"},
+		{"GET", "/stats?filter=%5Ewasmcustom%5C.ans", 200, "wasmcustom.answers: 3\n"},
+		{"GET", "/stats?filter=%28", 400, "Invalid re2 regex"},
 		{"GET", "/runtime_modify?k=v", 405, "Method Not Allowed"},
 		{"POST", "/runtime_modify?k=v", 200, "OK\n"},
 		{"POST", "/healthcheck/fail", 200, "OK\n"},
