@@ -2,6 +2,7 @@ package maintenance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -65,7 +66,9 @@ func Ask(ctx context.Context, client *admin.Client, key string, route bool) *Env
 	if node, e.unknown = client.Node(ctx); e.unknown == nil {
 		var dump any
 		if dump, e.unknown = client.ConfigDump(ctx); e.unknown == nil {
-			e.known = reach.Read(dump, node)
+			if e.known = reach.Read(dump, node); len(e.known.Unreadable) > 0 {
+				e.unknown, e.known = errors.New(e.known.Unreadable[0]), nil
+			}
 		}
 	}
 	e.unseen = e.readGauges(ctx)

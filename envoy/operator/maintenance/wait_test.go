@@ -1,6 +1,7 @@
 package maintenance
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -155,6 +156,37 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
+// A plugin of a later version than the command is switched all the same, and what is not known of it is said.
+func TestLaterPlugin(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/runtime":
+			fmt.Fprint(w, `{"layers": ["hand"], "entries": {"k": {"final_value": "true", "layer_values": ["true"]}}}`)
+		case "/stats":
+			fmt.Fprintln(w, "wasmcustom.healthgate_maintenance.endpoint.a: 1")
+		case "/config_dump":
+			fmt.Fprint(w, strings.NewReplacer("GATE", "false", "DEFAULT", "0", `"admin": {`, `"later": 1, "admin": {`).Replace(configuration))
+		default:
+			fmt.Fprint(w, "{}")
+		}
+	}))
+	defer server.Close()
+	client, err := admin.New(server.URL, admin.Access{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	e, order := Ask(ctx, client, "k", false), Order{Key: "k", Value: On, On: true}
+	if what := e.Refuses(order, reach.Admin, nil); what != "" {
+		t.Errorf("refused: %s", what)
+	}
+	if s := e.Wait(ctx, order, reach.Admin, nil); !s.on() || !strings.Contains(s.Error, "is the plugin of a later version?") || !strings.Contains(s.Error, "later") {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestSome(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int]string{1: "a", 4: "a; a; a; a", 6: "a; a; a; a; and 2 more, see: healthgate status"} {
@@ -192,8 +224,10 @@ func TestWaitAsksForWhatIsNeeded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := Ask(t.Context(), client, "k", false)
-	if s := e.Wait(t.Context(), Order{Key: "k", Value: On, On: true}, reach.Admin, nil); s.Error != "" || !s.on() || len(s.Endpoints) != 1 {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	e := Ask(ctx, client, "k", false)
+	if s := e.Wait(ctx, Order{Key: "k", Value: On, On: true}, reach.Admin, nil); s.Error != "" || !s.on() || len(s.Endpoints) != 1 {
 		t.Errorf("%+v", s)
 	}
 	if connections.Load() != 1 || runtimes.Load() != 3 || gauges.Load() != 5 {

@@ -56,6 +56,8 @@ func (e *Envoy) shut(p *Plugin, endpoint *config.Endpoint, path string) (out []s
 		for _, host := range hosts(d.routes, endpoint.Hosts) {
 			enables := func(route any) bool { return f.enabled(d.routes, host, route) }
 			switch route := choose(host, endpoint, path, "", enables); {
+			case f.byRoute && object(host, "matcher") != nil:
+				out = append(out, fmt.Sprintf("%s: its routes are a matcher, so whether one enables the filter for %s is not known", d.in(host), path))
 			case route == nil && f.byRoute:
 				missing = append(missing, fmt.Sprintf("%s: no route takes %s: its checks get 404", d.in(host), path))
 			case enables(route):
@@ -115,6 +117,9 @@ func (e *Envoy) answers(route any, path string, application map[string]bool) str
 		if same || application[name] || text(route, "match", "path") == path {
 			return fmt.Sprintf("the cluster %q", name)
 		}
+	}
+	if action := object(route, "route"); action != nil && len(targets(route)) == 0 {
+		return "a cluster that its route chooses"
 	}
 	if status, is := dump.At(route, "direct_response", "status").(float64); is && status < 400 {
 		return fmt.Sprintf("a route, %g", status)

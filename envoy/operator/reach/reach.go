@@ -15,6 +15,7 @@
 package reach
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"path"
@@ -29,6 +30,9 @@ import (
 type Envoy struct {
 	Plugins []*Plugin
 	Layers  []Layer // of runtime, a later one wins
+	// Unreadable says of filters that look like healthgate why their configuration can't be read, as one of a later
+	// version.
+	Unreadable []string
 
 	doors        []door
 	clusters     map[string][]string // their hosts, as far as they are known
@@ -266,6 +270,10 @@ func (r *reader) plugin(wasm map[string]any) *Plugin {
 	}
 	c, err := config.Parse(written, r.node)
 	if err != nil {
+		what := fmt.Sprintf("a Wasm filter that looks like healthgate has a configuration that this command does not know; is the plugin of a later version? %v", err)
+		if bytes.Contains(written, []byte(`"endpoints"`)) && !slices.Contains(r.Unreadable, what) {
+			r.Unreadable = append(r.Unreadable, what)
+		}
 		return nil
 	}
 	p := &Plugin{Config: c}
@@ -308,7 +316,7 @@ func (e *Envoy) AdminFaults() (out []string) {
 
 // Faults returns what keeps the plugins from knowing what they need.
 func (e *Envoy) Faults() []string {
-	out := e.AdminFaults()
+	out := append(slices.Clone(e.Unreadable), e.AdminFaults()...)
 	for _, p := range e.Plugins {
 		for i := range p.Config.Probes {
 			if probe := &p.Config.Probes[i]; !e.HasCluster(probe.Cluster) {

@@ -148,6 +148,9 @@ func TestGaps(t *testing.T) {
 			`listener "raw"` + nothing + `the cluster "app"`, `listener "raw"` + nothing + `the cluster "app"`},
 		{"what is no HTTP in the same listener", edit(first, "filter_chains: [", `filter_chains: [{filters: [{typed_config: {"@type": x.tcp_proxy.v3.TcpProxy, cluster: app}}]}, `), "", ""},
 		{"a listener for something else", first + one("second", "{}", host("*", edit(rest, "app", "probes"))), "", ""},
+		{"a listener that leads anywhere", first + one("second", "{}", host("*", `{match: {prefix: /}, route: {cluster_header: x}}`)),
+			`listener "second"` + nothing + `a cluster that its route chooses`, `listener "second"` + nothing + `a cluster that its route chooses`},
+		{"routes that are a matcher", with(`{name: all, domains: ["*"], matcher: {}}`), `listener "first": its routes are a matcher, so whether one enables the filter for /a is not known`, ""},
 		{"a listener that refuses", first + one("second", "{}", host("*", `{match: {prefix: /}, direct_response: {status: 404}}`)), "", ""},
 		{"a listener that redirects", first + one("second", "{}", host("*", `{match: {prefix: /}, redirect: {https_redirect: true}}`)), "", ""},
 		{"a filter chain without", listener("first", edit(chain("{}", hostsOf(host("*", edit(rest, "cluster: app", "weighted_clusters: {clusters: [{name: app}]}")))), "{", "{name: tls, ")+
@@ -265,6 +268,8 @@ func TestFaults(t *testing.T) {
 	for _, test := range []struct{ name, listeners, more, faults, metrics string }{
 		{"nothing", first, "", "", "its configuration has healthgate, and no metric"},
 		{"no such admin", edit(first, "{cluster: adm}", "{cluster: adm2}"), "", `admin.cluster is "adm2", and Envoy has no such cluster`, "its configuration has healthgate"},
+		{"a later version", edit(first, "endpoints: [", "later: 1, endpoints: ["), "", "a Wasm filter that looks like healthgate has a configuration that this command does not know", "its configuration has no healthgate"},
+		{"another plugin", edit(first, "endpoints: [", "later: 1, parts: ["), "", "", "its configuration has no healthgate"},
 		{"no such probe", edit(first, "cluster: probes", "cluster: gone"), "", `probe "p": its cluster is "gone", and Envoy has no such cluster`, "its configuration has"},
 		{"no plugin", one("first", "{}", host("*", rest)), "", "", "its configuration has no healthgate"},
 		{"no metric passes", first, matcher(`reject_all: true`), "", "its stats_matcher leaves out"},
