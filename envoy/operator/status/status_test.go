@@ -111,6 +111,88 @@ func TestFromAdminAlone(t *testing.T) {
 	}
 }
 
+// A status document counts only when the asked Envoy sent it: by its id, its count of answers, its gauges and its
+// configuration. Without a count, an id that many have tells nothing.
+func TestStatusDocument(t *testing.T) {
+	t.Parallel()
+	const gauges = "maintenance.endpoint.a: 0\nmaintenance.endpoint.b: 0\nprobe_up.probe.p: 1\ndraining: 0\n"
+	counted := func(asked int) string {
+		return fmt.Sprintf("%schecks_total.endpoint.s.verdict.shown: %d\n", gauges, asked)
+	}
+	check := func(name, measurement, value, status string) string {
+		return fmt.Sprintf(`"%s:%s": [{"componentId": %q, "observedValue": %s, "status": %q}]`, name, measurement, name, value, status)
+	}
+	a, b, p := check("a", "verdict", `"healthy"`, "pass"), check("b", "verdict", `"passed"`, "pass"), check("p", "responseTime", "3", "pass")
+	all := strings.Join([]string{a, b, p, check("envoy", "draining", "false", "pass")}, ",")
+	for _, test := range []struct {
+		name, id, checks string
+		stats            func(asked int) string
+		why              string // why it does not count; empty: it does
+	}{
+		{"its own", "n", all, counted, ""},
+		{"another id", "m", all, counted, `the node "m" answered, which is another Envoy`},
+		{"the same id", "n", all, func(int) string { return counted(7) }, "another Envoy with the same id answered"},
+		{"a gauge of maintenance", "n", all, func(i int) string { return strings.Replace(counted(i), "a: 0", "a: 1", 1) }, "contradicts its metric wasmcustom.healthgate_maintenance.endpoint.a"},
+		{"a gauge of a probe", "n", all, func(i int) string { return strings.Replace(counted(i), "p: 1", "p: 0", 1) }, "contradicts its metric wasmcustom.healthgate_probe_up.probe.p"},
+		{"a gauge of draining", "n", all, func(i int) string { return strings.Replace(counted(i), "draining: 0", "draining: 1", 1) }, "contradicts its metric wasmcustom.healthgate_draining"},
+		{"a gauge that follows", "n", all, func(i int) string {
+			if i < 2 {
+				return strings.Replace(counted(i), "p: 1", "p: 0", 1)
+			}
+			return counted(i)
+		}, ""},
+		{"a probe that is too old to go by", "n", strings.Replace(all, p, check("p", "responseTime", "3", "warn"), 1), counted, ""},
+		{"another configuration", "n", strings.Replace(all, b+",", "", 1), counted, "contradicts its configuration"},
+		{"no count, and an id of its own", "n", all, func(int) string { return "" }, ""},
+		{"no count, and the id that render gives", "healthgate-1", all, func(int) string { return "" }, `its id, "healthgate-1", is that of many`},
+		{"no count, and no id", "", all, func(int) string { return "" }, `its id, "", is that of many`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			asked := 0
+			var port string
+			own := "n"
+			if strings.Contains(test.why, "is that of many") {
+				own = test.id
+			}
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch r.URL.Path {
+				case "/s":
+					asked++
+					w.Header().Set("Content-Type", "application/health+json")
+					fmt.Fprintf(w, `{"serviceId": %q, "description": "health checks answered by healthgate", "checks": {%s}}`, test.id, test.checks)
+				case "/runtime":
+					fmt.Fprint(w, `{"layers": [], "entries": {}}`)
+				case "/stats":
+					for line := range strings.Lines(test.stats(asked)) {
+						fmt.Fprint(w, prefix+line)
+					}
+				case "/config_dump":
+					fmt.Fprint(w, strings.NewReplacer(`"name": "l"`, `"name": "l", "address": {"socket_address": {"address": "127.0.0.1", "port_value": `+port+`}}`,
+						`"healthy": {"action": "pass"}}`, `"healthy": {"action": "pass"}}, {"name": "s", "kind": "status", "paths": ["/s"], "trusted": {"cidrs": ["10.0.0.0/8"]}}`).Replace(configured))
+				case "/server_info":
+					fmt.Fprintf(w, `{"node": {"id": %q}}`, own)
+				default:
+					fmt.Fprint(w, "LIVE")
+				}
+			}))
+			defer server.Close()
+			port = server.URL[strings.LastIndex(server.URL, ":")+1:]
+			client, err := admin.New(server.URL, admin.Access{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := FromAdmin(t.Context(), client, time.Now())
+			if counts := len(r.StatusURLs) > 0; counts != (test.why == "") || !strings.Contains(strings.Join(r.Notes, "\n"), test.why) {
+				t.Errorf("it counts: %t, notes %q, want %q", counts, r.Notes, test.why)
+			}
+			if source := r.Endpoints[0].Source; (source == "plugin") != (test.why == "") {
+				t.Errorf("the verdict is of %q", source)
+			}
+		})
+	}
+}
+
 // Who answered in the place of the plugin is told by the answer.
 func TestForeign(t *testing.T) {
 	t.Parallel()
