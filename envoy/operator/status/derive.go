@@ -98,7 +98,7 @@ func (s *seen) verdict(c *config.Config, e *config.Endpoint, out Endpoint) Endpo
 	switch {
 	case s.gauges[isDraining] > 0:
 		return is("draining", &e.Draining, "Envoy is draining")
-	case (keys || draining || up+len(down) > 0) && time.Duration(s.gauges[snapshotAge])*time.Second > time.Duration(snapshot.MaxAge):
+	case (keys || draining || up+len(down) > 0) && time.Duration(s.gauges[snapshotAge])*time.Second > snapshot.MaxAge:
 		return is("unknown", &e.Unknown, fmt.Sprintf("the plugin's record is %ds old", s.gauges[snapshotAge]))
 	case len(down) > 0 && up < e.Probes.Need:
 		// Which status it gives, and whether a probe was asked at all, is in no gauge.
