@@ -7,16 +7,16 @@ import (
 
 // httpCalls are header maps, buffers and what steers a stream.
 var httpCalls = []hostCall{
-	{name: "proxy_get_header_map_value", sig: "usS", fn: proxyGetHeaderMapValue},
-	{name: "proxy_add_header_map_value", sig: "uss", fn: headerChange((*headers.Map).Add)},
-	{name: "proxy_replace_header_map_value", sig: "uss", fn: headerChange((*headers.Map).Set)},
-	{name: "proxy_remove_header_map_value", sig: "us", fn: proxyRemoveHeaderMapValue},
-	{name: "proxy_get_header_map_pairs", sig: "uH", fn: proxyGetHeaderMapPairs},
-	{name: "proxy_set_header_map_pairs", sig: "uh", fn: proxySetHeaderMapPairs},
-	{name: "proxy_get_header_map_size", sig: "uU", fn: proxyGetHeaderMapSize},
-	{name: "proxy_get_buffer_bytes", sig: "uuuS", fn: proxyGetBufferBytes},
-	{name: "proxy_get_buffer_status", sig: "uUU", fn: proxyGetBufferStatus},
-	{name: "proxy_set_buffer_bytes", sig: "uuus", fn: proxySetBufferBytes},
+	{name: "proxy_get_header_map_value", sig: "msS", fn: proxyGetHeaderMapValue},
+	{name: "proxy_add_header_map_value", sig: "mss", fn: headerChange((*headers.Map).Add)},
+	{name: "proxy_replace_header_map_value", sig: "mss", fn: headerChange((*headers.Map).Set)},
+	{name: "proxy_remove_header_map_value", sig: "ms", fn: proxyRemoveHeaderMapValue},
+	{name: "proxy_get_header_map_pairs", sig: "mH", fn: proxyGetHeaderMapPairs},
+	{name: "proxy_set_header_map_pairs", sig: "mh", fn: proxySetHeaderMapPairs},
+	{name: "proxy_get_header_map_size", sig: "mU", fn: proxyGetHeaderMapSize},
+	{name: "proxy_get_buffer_bytes", sig: "buuS", fn: proxyGetBufferBytes},
+	{name: "proxy_get_buffer_status", sig: "bUU", fn: proxyGetBufferStatus},
+	{name: "proxy_set_buffer_bytes", sig: "buus", fn: proxySetBufferBytes},
 	{name: "proxy_continue_stream", sig: "u", fn: func(v *vm, a []uint64) status {
 		return v.effectiveContext().continueStream(streamType(a[0]))
 	}},
@@ -86,9 +86,6 @@ func (c *pluginContext) addTrailers(d *direction) {
 }
 
 func proxyGetHeaderMapValue(v *vm, a []uint64) status {
-	if uint32(a[0]) > uint32(mapTypeMax) {
-		return statusBadArgument
-	}
 	c := v.effectiveContext()
 	key, ok := v.Text(a[1], a[2])
 	if !ok {
@@ -111,9 +108,6 @@ func proxyGetHeaderMapValue(v *vm, a []uint64) status {
 // headerChange is add and replace.
 func headerChange(change func(m *headers.Map, name, value string)) func(*vm, []uint64) status {
 	return func(v *vm, a []uint64) status {
-		if uint32(a[0]) > uint32(mapTypeMax) {
-			return statusBadArgument
-		}
 		key, ok := v.Text(a[1], a[2])
 		value, ok2 := v.Text(a[3], a[4])
 		if !ok || !ok2 {
@@ -129,9 +123,6 @@ func headerChange(change func(m *headers.Map, name, value string)) func(*vm, []u
 }
 
 func proxyRemoveHeaderMapValue(v *vm, a []uint64) status {
-	if uint32(a[0]) > uint32(mapTypeMax) {
-		return statusBadArgument
-	}
 	key, ok := v.Text(a[1], a[2])
 	if !ok {
 		return statusInvalidMemoryAccess
@@ -146,9 +137,6 @@ func proxyRemoveHeaderMapValue(v *vm, a []uint64) status {
 
 // proxyGetHeaderMapPairs answers a map that is not there as an empty one.
 func proxyGetHeaderMapPairs(v *vm, a []uint64) status {
-	if uint32(a[0]) > uint32(mapTypeMax) {
-		return statusBadArgument
-	}
 	m := v.effectiveContext().readMap(mapType(a[0]))
 	if m.Len() == 0 {
 		return v.give("", a[1], a[2])
@@ -157,9 +145,6 @@ func proxyGetHeaderMapPairs(v *vm, a []uint64) status {
 }
 
 func proxySetHeaderMapPairs(v *vm, a []uint64) status {
-	if uint32(a[0]) > uint32(mapTypeMax) {
-		return statusBadArgument
-	}
 	b, ok := v.Bytes(a[1], a[2])
 	if !ok {
 		return statusInvalidMemoryAccess
@@ -174,9 +159,6 @@ func proxySetHeaderMapPairs(v *vm, a []uint64) status {
 
 // proxyGetHeaderMapSize is in bytes. Only maps that could be changed have one.
 func proxyGetHeaderMapSize(v *vm, a []uint64) status {
-	if uint32(a[0]) > uint32(mapTypeMax) {
-		return statusBadArgument
-	}
 	m := v.effectiveContext().writeMap(mapType(a[0]))
 	if m == nil {
 		return statusBadArgument
@@ -229,9 +211,6 @@ func (c *pluginContext) body(t bufferType) *[]byte {
 
 // proxyGetBufferBytes reads what there is of [start, start+max).
 func proxyGetBufferBytes(v *vm, a []uint64) status {
-	if uint32(a[0]) > uint32(bufferTypeMax) {
-		return statusBadArgument
-	}
 	b, ok := v.effectiveContext().buffer(bufferType(a[0]))
 	if !ok {
 		return statusNotFound
@@ -249,9 +228,6 @@ func proxyGetBufferBytes(v *vm, a []uint64) status {
 }
 
 func proxyGetBufferStatus(v *vm, a []uint64) status {
-	if uint32(a[0]) > uint32(bufferTypeMax) {
-		return statusBadArgument
-	}
 	b, ok := v.effectiveContext().buffer(bufferType(a[0]))
 	if !ok {
 		return statusNotFound
@@ -265,9 +241,6 @@ func proxyGetBufferStatus(v *vm, a []uint64) status {
 // proxySetBufferBytes prepends (start 0, length 0), replaces the first length bytes
 // (start 0), or appends (start at or behind the end); the middle cannot be changed.
 func proxySetBufferBytes(v *vm, a []uint64) status {
-	if uint32(a[0]) > uint32(bufferTypeMax) {
-		return statusBadArgument
-	}
 	b, ok := v.effectiveContext().buffer(bufferType(a[0]))
 	if !ok {
 		return statusNotFound

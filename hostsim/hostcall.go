@@ -1,12 +1,15 @@
 package hostsim
 
 import (
+	"strings"
+
 	"github.com/healthgate/healthgate/hostsim/internal/wasm"
 )
 
 // hostCall is one function of the ABI that a plugin can import, and a row of a table. Its
-// signature, in the letters of wasm.Func, gives its Wasm type and how the trace shows it; a
-// module is checked against it.
+// signature gives its Wasm type, how the trace shows it, and what is checked before fn. It
+// has the letters of wasm.Func, and as the first two more: m is the type of a header map, b
+// that of a buffer.
 type hostCall struct {
 	name, sig string
 	// void is set for the functions that return nothing.
@@ -24,9 +27,22 @@ func hostCalls(abi abiVersion) []wasm.Func {
 			if row.name == "proxy_get_log_level" && abi != abi021 {
 				continue
 			}
+			var count uint32 // of the types that the first argument can name; 0 if it is no type
+			switch {
+			case strings.HasPrefix(row.sig, "m"):
+				count = uint32(mapTypeMax) + 1
+			case strings.HasPrefix(row.sig, "b"):
+				count = uint32(bufferTypeMax) + 1
+			}
 			funcs = append(funcs, wasm.Func{
-				Module: "env", Name: row.name, Sig: row.sig, Void: row.void, InStart: row.inStart, InAlloc: row.inAlloc,
-				Fn: func(i *wasm.Instance, a []uint64) uint32 { return uint32(row.fn(i.Host.(*vm), a)) },
+				Module: "env", Name: row.name, Sig: strings.NewReplacer("m", "u", "b", "u").Replace(row.sig),
+				Void: row.void, InStart: row.inStart, InAlloc: row.inAlloc,
+				Fn: func(i *wasm.Instance, a []uint64) uint32 {
+					if count > 0 && uint32(a[0]) >= count {
+						return uint32(statusBadArgument)
+					}
+					return uint32(row.fn(i.Host.(*vm), a))
+				},
 			})
 		}
 	}
