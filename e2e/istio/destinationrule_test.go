@@ -90,7 +90,10 @@ func testBusy(t *testing.T, b *bench) {
 
 // testShared is why: through Istio's own cluster probes that fail take the application from its users.
 func testShared(t *testing.T, b *bench, manifests string) {
-	shared := strings.ReplaceAll(manifests, "cluster: healthgate_"+shopCluster, "cluster: "+shopCluster)
+	shared := strings.ReplaceAll(manifests, `cluster: "healthgate_`+shopCluster, `cluster: "`+shopCluster)
+	if shared == manifests {
+		t.Fatalf("no probe has a cluster of its own in %s", manifests)
+	}
 	b.istiod.Kube.Apply([]byte(edit(t, shared, "body: RULED", "body: SHARED")))
 	b.steadily(t, envoytest.Limit, 200, "SHARED")
 	for _, want := range []string{

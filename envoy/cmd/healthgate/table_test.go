@@ -61,3 +61,19 @@ func TestWriteReport(t *testing.T) {
 		}
 	}
 }
+
+// What an operator wanted is amber, an outage red, and neither is green.
+func TestColours(t *testing.T) {
+	t.Parallel()
+	for verdict, want := range map[string]cell{
+		"healthy": {"1 of 1 health checks healthy", green}, "passed": {"1 of 1 health checks healthy", green},
+		"maintenance": {"1 of 1 health checks in maintenance or draining", yellow}, "draining": {"1 of 1 health checks in maintenance or draining", yellow},
+		"unhealthy": {"1 of 1 health checks failing", red}, "unknown": {"1 of 1 health checks failing", red}, "failing": {"1 of 1 health checks failing", red},
+		"": {"1 of 1 health checks not known", ""},
+	} {
+		r := &status.Report{Endpoints: []status.Endpoint{{Verdict: verdict}}}
+		if got := summary(r); len(got) != 1 || got[0] != want || endpointRows(r, time.Time{})[1][1].colour != want.colour {
+			t.Errorf("%q: %q, want %q", verdict, got, want)
+		}
+	}
+}
