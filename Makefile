@@ -233,8 +233,8 @@ dist-check: ## make dist in two other folders, from nothing, and compare what co
 
 .PHONY: examples
 examples: check-go ## write envoy/bootstrap.yaml, envoy/examples and the JSON Schema anew
-	$(GO) test ./envoy/operator/schema -run TestShippedSchema -update
-	$(GO) test ./envoy/cmd/healthgate -run 'TestExamples|TestCommandPage' -update
+	$(GO) test ./envoy/internal/schema -run TestShippedSchema -update
+	$(GO) test ./envoy/internal/cli -run 'TestExamples|TestCommandPage' -update
 
 conformance-table: filter ## write what the conformance cases cover, and where hostsim is not Envoy, anew
 	$(GO) test -count=1 -run TestDocuments ./e2e/conformance -update

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
-	"github.com/healthgate/healthgate/envoy/operator/render/rendertest"
+	"github.com/healthgate/healthgate/envoy/rendertest"
 )
 
 // edited writes a healthgate.yaml that differs from the shipped one.

@@ -1,0 +1,66 @@
+// Package cli is the command healthgate: it makes what Envoy and Istio need from one healthgate.yaml, takes instances into and out of
+// maintenance, and shows their state.
+//
+// Exit codes: 0, done; 1, something did not come about: an Envoy that could not be reached, a change that did not
+// arrive; 2, wrong input, and nothing was changed.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Main runs the command, of which the linker may have set version and commit. It returns the exit code.
+func Main(version, commit string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := newRoot(thisBuild(version, commit))
+	return exitCode(root, root.ExecuteContext(ctx))
+}
+
+// failure is an error that is not the caller's mistake: exit code 1.
+type failure struct{ error }
+
+func (f failure) Unwrap() error { return f.error }
+
+// errSilent is an error that was told already.
+var errSilent = errors.New("")
+
+// exitCode prints an error and returns the exit code.
+func exitCode(root *cobra.Command, err error) int {
+	if err == nil {
+		return 0
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(root.ErrOrStderr(), "healthgate:", strings.ReplaceAll(text, "\n", "\nhealthgate: "))
+	}
+	if errors.As(err, new(failure)) {
+		return 1
+	}
+	return 2
+}
+
+func newRoot(version string) *cobra.Command {
+	root := group(&cobra.Command{
+		Use:   "healthgate",
+		Short: "Health checks answered at the proxy: configure, take out of rotation, watch",
+		Long: `Makes what Envoy and Istio need from one healthgate.yaml, takes instances into and out of maintenance, and shows
+their state.
+
+Exit codes: 0, done; 1, something did not come about (an Envoy that could not be reached, a change that did not
+arrive); 2, wrong input, and nothing was changed.`,
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}, newValidate(), newRender(), newSchema(), newMaintenance(), newStatus())
+	root.SetFlagErrorFunc(flagError)
+	help(root)
+	return root
+}

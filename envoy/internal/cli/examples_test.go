@@ -1,0 +1,61 @@
+package cli
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the files that are rendered anew: make examples")
+
+// examples are the files of the repository that the command renders, with how.
+var examples = map[string]string{
+	"envoy/bootstrap.yaml": "render envoy envoy/healthgate.yaml",
+
+	"envoy/examples/istio-sidecar/envoyfilter.yaml": "render istio-envoyfilter envoy/examples/istio-sidecar/healthgate.yaml " +
+		"--workload sidecar --namespace shop --selector app=shop --port 8080 --cluster shop=127.0.0.1:8080",
+	"envoy/examples/istio-sidecar/wasmplugin.yaml": "render istio-wasmplugin envoy/examples/istio-sidecar/healthgate.yaml " +
+		"--workload sidecar --namespace shop --selector app=shop --port 8080 --cluster shop=127.0.0.1:8080 " +
+		"--wasm oci://registry.example/healthgate:latest",
+	"envoy/examples/istio-gateway/envoyfilter.yaml": "render istio-envoyfilter envoy/examples/istio-gateway/healthgate.yaml " +
+		"--workload gateway --namespace istio-system --selector istio=ingressgateway",
+	"envoy/examples/istio-gateway/wasmplugin.yaml": "render istio-wasmplugin envoy/examples/istio-gateway/healthgate.yaml " +
+		"--workload gateway --namespace istio-system --selector istio=ingressgateway " +
+		"--wasm oci://registry.example/healthgate:latest",
+}
+
+// call runs the command in this process, in the repository's root.
+func call(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	root := newRoot(thisBuild("", ""))
+	var out, errors bytes.Buffer
+	root.SetOut(&out)
+	root.SetErr(&errors)
+	root.SetArgs(args)
+	code = exitCode(root, root.ExecuteContext(t.Context()))
+	return out.String(), errors.String(), code
+}
+
+func TestExamples(t *testing.T) {
+	t.Chdir(filepath.Join("..", "..", ".."))
+	for file, command := range examples {
+		got, stderr, code := call(t, strings.Fields(command)...)
+		if code != 0 {
+			t.Errorf("healthgate %s: exit code %d\n%s", command, code, stderr)
+			continue
+		}
+		if *update {
+			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if want, err := os.ReadFile(file); err != nil || got != string(want) {
+			t.Errorf("%s is not what `healthgate %s` writes (%v). Change the healthgate.yaml or the templates of "+
+				"envoy/internal/render, never this file, and write it anew: make examples", file, command, err)
+		}
+	}
+}

@@ -1,0 +1,289 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/healthgate/healthgate/envoy/admin"
+	"github.com/healthgate/healthgate/envoy/internal/layer"
+	"github.com/healthgate/healthgate/envoy/internal/order"
+	"github.com/healthgate/healthgate/envoy/internal/reach"
+	"github.com/spf13/cobra"
+)
+
+// order carries an order out, waits for each Envoy, and shows how it went.
+func (s *switching) order(cmd *cobra.Command, o order.Order) error {
+	if path := s.path(); path != "" {
+		if err := layer.CheckRemoval(path, o.Change()); err != nil {
+			return fmt.Errorf("%s: %w", s.flag(), err)
+		}
+	}
+	if s.dryRun && s.output == "json" {
+		return errors.New("--dry-run: says it in words; leave out --output")
+	}
+	c := carrying{s, o, make([]*order.Envoy, len(s.clients)), make([]order.State, len(s.clients))}
+	switch {
+	case s.layer != nil:
+		return c.byLayer(cmd)
+	case s.dryRun:
+		s.plan(cmd.OutOrStdout(), o)
+		return nil
+	}
+	c.byAdmin(cmd.Context())
+	return s.report(cmd, o.Key, c.states)
+}
+
+// path returns the layer's own, empty for the admin layer.
+func (s *switching) path() string { return s.runtimeDir + s.rtdsFile }
+
+func (s *switching) flag() string {
+	if s.kind == reach.RTDS {
+		return "--rtds-file"
+	}
+	return "--runtime-dir"
+}
+
+// carrying is an order that is being carried out, with what is known of each Envoy and how it went.
+type carrying struct {
+	*switching
+	order  order.Order
+	envoys []*order.Envoy
+	states []order.State
+}
+
+// ask asks an Envoy all that the order needs to know, and reports whether anything may come of it there.
+func (c *carrying) ask(ctx context.Context, i int) bool {
+	e := order.Ask(ctx, c.clients[i], c.order.Key, c.route)
+	c.envoys[i], c.states[i] = e, e.State
+	c.states[i].Error = e.Refuses(c.order, c.kind, c.checks(i))
+	return c.states[i].Error == ""
+}
+
+// checks returns the checks that verify an Envoy.
+func (c *carrying) checks(i int) []string {
+	if len(c.clients) > 1 && len(c.verify) > 0 {
+		return c.verify[i : i+1]
+	}
+	return c.verify
+}
+
+// byAdmin switches each Envoy by its admin layer, at its own pace.
+func (c *carrying) byAdmin(ctx context.Context) {
+	c.each(func(i int) {
+		ctx, cancel := context.WithTimeout(ctx, c.wait)
+		defer cancel()
+		if !c.ask(ctx, i) {
+			return
+		}
+		if err := c.envoys[i].Post(ctx, c.order); err != nil {
+			c.states[i].Error = err.Error()
+			return
+		}
+		c.states[i] = c.envoys[i].Wait(ctx, c.order, c.kind, c.checks(i))
+	})
+}
+
+// askTimeout is how long Envoys are asked at most before a layer that is for all of them is written.
+const askTimeout = 5 * time.Second
+
+// byLayer writes the layer of all Envoys, and waits for each.
+func (c *carrying) byLayer(cmd *cobra.Command) error {
+	c.each(func(i int) {
+		ctx, cancel := context.WithTimeout(cmd.Context(), min(c.wait, askTimeout))
+		defer cancel()
+		c.ask(ctx, i)
+	})
+	refused := len(c.envoys) > 0
+	for i, e := range c.envoys {
+		refused = refused && e.State.Error == "" && c.states[i].Error != ""
+	}
+	if refused {
+		return c.report(cmd, c.order.Key, c.states) // nothing would come of it
+	}
+	if err := c.place(c.envoys); err != nil {
+		return fmt.Errorf("%s: %w", c.flag(), err)
+	}
+	made := ""
+	if _, err := os.Lstat(c.path()); errors.Is(err, fs.ErrNotExist) {
+		made = ", which was not there and was made"
+	}
+	if err := c.apply(cmd.Context()); err != nil {
+		if ambiguous := (*layer.AmbiguousError)(nil); errors.As(err, &ambiguous) {
+			return fmt.Errorf("--subdirectory: %w", err)
+		}
+		return failure{notWritten(c.path(), err)}
+	}
+	if c.dryRun {
+		c.plan(cmd.OutOrStdout(), c.order)
+		return nil
+	}
+	if len(c.clients) == 0 {
+		w := cmd.OutOrStdout()
+		if c.output == "json" {
+			w = cmd.ErrOrStderr()
+		}
+		fmt.Fprintf(w, "written to %s%s; no --admin was given, so no Envoy was asked whether it arrived\n", c.path(), made)
+		if c.output == "json" {
+			return c.report(cmd, c.order.Key, c.states)
+		}
+		return nil
+	}
+	c.each(func(i int) {
+		ctx, cancel := context.WithTimeout(cmd.Context(), c.wait)
+		defer cancel()
+		// One that did not answer before is asked again.
+		if c.states[i].Error == "" || c.envoys[i].State.Error != "" && c.ask(ctx, i) {
+			c.states[i] = c.envoys[i].Wait(ctx, c.order, c.kind, c.checks(i))
+		}
+	})
+	return c.report(cmd, c.order.Key, c.states)
+}
+
+// apply changes the layer, or tries whether it can be changed.
+func (c *carrying) apply(ctx context.Context) error {
+	if c.dryRun {
+		return c.layer.Try(c.order.Change())
+	}
+	return c.layer.Apply(ctx, c.order.Change())
+}
+
+// place finds where in the Envoys' layers the key belongs, and refuses a path that is neither there nor theirs.
+func (s *switching) place(envoys []*order.Envoy) error {
+	path := s.path()
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	absolute = canonical(absolute)
+	var layers, same []reach.Layer
+	for _, e := range envoys {
+		if known := e.Known(); known != nil {
+			layers = append(layers, known.Of(s.kind)...)
+		}
+	}
+	for _, l := range layers {
+		// A relative one is relative to Envoy's working directory.
+		if root := canonical(filepath.Clean(l.SymlinkRoot + l.File)); root == absolute || !filepath.IsAbs(root) && strings.HasSuffix(absolute, "/"+root) {
+			same = append(same, l)
+		}
+	}
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) && len(layers) > 0 && len(same) == 0 {
+		return fmt.Errorf("%s is not there, and what the Envoys read is %s; if it is that by another name, as in a container, write to it once without --admin",
+			path, layers[0].SymlinkRoot+layers[0].File)
+	}
+	disk, is := s.layer.(layer.DiskLayer)
+	if !is || disk.Subdirectory != nil {
+		return nil
+	}
+	if len(same) == 0 {
+		same = layers // its path may be another one inside a container
+	}
+	for _, l := range same {
+		if disk.Subdirectory != nil && *disk.Subdirectory != l.Folder {
+			return fmt.Errorf("the Envoys' disk layers have their keys in different folders, %q and %q: say which with --subdirectory",
+				*disk.Subdirectory, l.Folder)
+		}
+		disk.Subdirectory = &l.Folder
+	}
+	s.layer = disk
+	return nil
+}
+
+// canonical returns a path whose folder is reached by no link, if it is there.
+func canonical(path string) string {
+	if folder, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil && filepath.IsAbs(path) {
+		return filepath.Join(folder, filepath.Base(path))
+	}
+	return path
+}
+
+// plan says what order would do.
+func (s *switching) plan(w io.Writer, o order.Order) {
+	if where := s.path(); s.layer != nil {
+		for _, p := range o.Change() {
+			if p.Value == "" {
+				fmt.Fprintf(w, "take %s out of %s\n", p.Key, where)
+			} else {
+				fmt.Fprintf(w, "write %s=%s to %s\n", p.Key, p.Value, where)
+			}
+		}
+	}
+	for _, c := range s.clients {
+		if s.layer == nil {
+			fmt.Fprintf(w, "POST %s to %s\n", admin.ModifyPath(o.Change().Pairs()...), c.Name)
+		}
+		fmt.Fprintf(w, "wait up to %s until %s says so\n", s.wait, c.Name)
+	}
+	for _, url := range s.verify {
+		fmt.Fprintf(w, "send a check to %s until it gets the answer\n", url)
+	}
+}
+
+// each does something with all Envoys at once.
+func (s *switching) each(do func(i int)) {
+	var wg sync.WaitGroup
+	for i := range s.clients {
+		wg.Go(func() { do(i) })
+	}
+	wg.Wait()
+}
+
+func (s *switching) report(cmd *cobra.Command, key string, states []order.State) error {
+	if errors.Is(cmd.Context().Err(), context.Canceled) {
+		return failure{errors.New("interrupted: what was written stays, see: healthgate maintenance status")}
+	}
+	if s.output == "json" {
+		encoder := json.NewEncoder(cmd.OutOrStdout())
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(states); err != nil {
+			return failure{err}
+		}
+	} else if err := s.table(cmd, key, states); err != nil {
+		return failure{err}
+	}
+	if slices.ContainsFunc(states, func(st order.State) bool { return st.Error != "" }) {
+		return failure{errSilent}
+	}
+	return nil
+}
+
+func (s *switching) table(cmd *cobra.Command, key string, states []order.State) error {
+	rows := [][]cell{plain("ENVOY", key, "UNTIL", "REASON", "LAYER", "ENDPOINTS IN MAINTENANCE")}
+	for _, st := range states {
+		word := cell{"?", red}
+		if st.On != nil {
+			if word = (cell{"off", green}); *st.On {
+				word = cell{"on", yellow}
+			}
+		}
+		until := "-"
+		if st.Until != nil {
+			until = moment(st.Until, time.Now())
+		}
+		rows = append(rows, []cell{{text: st.Envoy}, word, {text: until}, {text: orDash(st.Reason)}, {text: orDash(st.Layer)},
+			{text: orDash(strings.Join(st.Endpoints, ", "))}})
+	}
+	if err := writeTable(cmd.OutOrStdout(), "", rows); err != nil {
+		return err
+	}
+	w := cmd.ErrOrStderr()
+	for _, st := range states {
+		for _, note := range st.Notes {
+			fmt.Fprintf(w, "note: %s: %s\n", printable(st.Envoy), printable(note))
+		}
+		if st.Error != "" {
+			fmt.Fprintf(w, "%s %s: %s\n", paint(w, red, "error:"), printable(st.Envoy), printable(st.Error))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+//go:build unix
+
+package cli
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// -o writes a file as a whole, keeps what is no file, and follows a link.
+func TestOutputKeepsWhatIsNoFile(t *testing.T) {
+	t.Parallel()
+	source := write(t, minimal)
+	for _, test := range []struct {
+		name string
+		make func(path string) error
+		kept fs.FileMode // of what is at the path then
+		want string      // of the error
+	}{
+		{"nothing", func(string) error { return nil }, 0o644, ""},
+		{"a file with a mode of its own", func(path string) error { return os.WriteFile(path, nil, 0o600) }, 0o600, ""},
+		{"a link", func(path string) error {
+			if err := os.WriteFile(path+".target", []byte("old"), 0o640); err != nil {
+				return err
+			}
+			return os.Symlink(path+".target", path)
+		}, fs.ModeSymlink, ""},
+		{"a link to nothing", func(path string) error { return os.Symlink(path+".target", path) }, fs.ModeSymlink, "no such file or directory"},
+		{"a link in a circle", func(path string) error { return os.Symlink(path, path) }, fs.ModeSymlink, "too many levels of symbolic links"},
+		{"a folder", func(path string) error { return os.Mkdir(path, 0o700) }, fs.ModeDir, "is a directory"},
+		{"a link to a folder", func(path string) error { return os.Symlink(filepath.Dir(path), path) }, fs.ModeSymlink, "is a directory"},
+		{"a device", func(path string) error { return os.Symlink("/dev/null", path) }, fs.ModeSymlink, ""},
+		{"a pipe", func(path string) error { return syscall.Mkfifo(path, 0o600) }, fs.ModeNamedPipe, ""},
+		{"a folder that is not there", func(path string) error { return os.Symlink("/nonexistent/x", path) }, fs.ModeSymlink, "no such file"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "envoy.yaml")
+			if err := test.make(path); err != nil {
+				t.Fatal(err)
+			}
+			read := make(chan string, 1)
+			pipe := test.kept == fs.ModeNamedPipe
+			if pipe {
+				go func() {
+					text, _ := os.ReadFile(path)
+					read <- string(text)
+				}()
+			}
+			_, stderr, code := call(t, "render", "envoy", source, "--cluster", "app=127.0.0.1:1", "-o", path)
+			if wantCode := min(len(test.want), 1); code != wantCode || !strings.Contains(stderr, test.want) {
+				t.Errorf("exit code %d, %s", code, stderr)
+			}
+			info, err := os.Lstat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := info.Mode(); got.Type() != test.kept.Type() || test.kept.IsRegular() && got != test.kept {
+				t.Errorf("there is %v, not %v", got, test.kept)
+			}
+			if test.want == "" && test.name != "a device" {
+				if !pipe {
+					text, err := os.ReadFile(path)
+					if err != nil {
+						t.Fatal(err)
+					}
+					read <- string(text)
+				}
+				if text := <-read; !strings.HasPrefix(text, "# An Envoy") {
+					t.Errorf("there is %q", text)
+				}
+			}
+			left, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".*"))
+			if err != nil || len(left) > 0 {
+				t.Errorf("%q is left, %v", left, err)
+			}
+		})
+	}
+	if info, err := os.Stat("/dev/null"); err != nil || info.Mode().Type() != fs.ModeDevice|fs.ModeCharDevice {
+		t.Errorf("/dev/null is %v, %v", info.Mode(), err)
+	}
+}

@@ -1,0 +1,244 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/healthgate/healthgate/envoy/internal/document"
+	"github.com/healthgate/healthgate/envoy/internal/lint"
+	"github.com/healthgate/healthgate/envoy/internal/render"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+func newRender() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "render",
+		Short: "Write an Envoy or Istio configuration from a healthgate.yaml",
+		Long: `Writes, from one healthgate.yaml, the filter with its gate, the maintenance routes, the way to Envoy's admin, a
+cluster for the probes alone, the runtime layers and the labels of metrics. Nothing is written when the file has a mistake;
+what you will regret is a warning.`,
+	}
+	return group(cmd, newRenderEnvoy(), newRenderIstio("istio-envoyfilter"), newRenderIstio("istio-wasmplugin"))
+}
+
+func newRenderEnvoy() *cobra.Command {
+	var o render.EnvoyOptions
+	var output string
+	cmd := &cobra.Command{
+		Use:   "envoy FILE",
+		Short: "Write a whole Envoy configuration",
+		Long: `Writes a whole Envoy configuration: a listener with the gated filter in front of one application, admin, runtime
+layers, the labels of metrics. FILE is a healthgate.yaml, or - for standard input.`,
+		Example: `  healthgate render envoy healthgate.yaml --wasm /etc/envoy/healthgate.wasm -o envoy.yaml
+  healthgate render envoy healthgate.yaml --listen 0.0.0.0:443 --admin unix:///run/envoy/admin.sock \
+      --cluster app=127.0.0.1:8080 --cluster stats=stats.internal:7070`,
+		Args: cobra.MatchAll(someFile("render"), takes("FILE")), ValidArgsFunction: yamlFiles,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return renderTo(cmd, args[0], output, &o.Common, func(d *document.Document) (string, error) {
+				return render.Envoy(d, o)
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.Listen, "listen", "127.0.0.1:10000", "`ADDRESS` that the load balancer and the users reach, HOST:PORT")
+	f.StringVar(&o.Admin, "admin", render.DefaultAdmin, "`ADDRESS` of Envoy's admin, HOST:PORT or unix:///PATH")
+	f.StringArrayVar(&o.Clusters, "cluster", []string{"app=127.0.0.1:7070"},
+		"a cluster that probes name, `NAME=ADDRESS`; the first is the application's, of which probes get a copy; may be repeated")
+	f.StringVar(&o.Node.ID, "node-id", render.DefaultNodeID, "what {node_id} stands for in keys")
+	f.StringVar(&o.Node.Cluster, "node-cluster", "healthgate", "what {cluster} stands for")
+	f.StringVar(&o.Node.Region, "region", "local", "what {region} stands for")
+	f.StringVar(&o.Node.Zone, "zone", "local-a", "what {zone} stands for")
+	f.StringVar(&o.RTDSFile, "rtds-file", "", "`FILE` of runtime keys, a layer between disk and admin")
+	f.StringVar(&o.RTDSServer, "rtds-server", "", "`ADDRESS` of a gRPC server of runtime keys instead, HOST:PORT")
+	f.StringVar(&o.Gate, "gate", render.ByRoute, "`FORM` of the gate, which keeps other traffic out of the VM: route, the cheapest, or matcher, which needs no routes")
+	must(cmd.RegisterFlagCompletionFunc("gate", cobra.FixedCompletions([]string{render.ByRoute, render.ByMatcher}, cobra.ShellCompDirectiveNoFileComp)))
+	commonFlags(f, &o.Common, &output, "build/healthgate.wasm", "build/runtime/current",
+		"`PATH` of the plugin", "symlink_root of the disk runtime layer, a `PATH`; empty for none")
+	return cmd
+}
+
+func newRenderIstio(form string) *cobra.Command {
+	var o render.IstioOptions
+	var output, workload string
+	kind, write := "an EnvoyFilter", render.IstioEnvoyFilter
+	wasm, wasmHelp := "/etc/healthgate/wasm/healthgate.wasm", "the plugin: a `PATH` in the proxy's container, or http(s)://…"
+	example := `  healthgate render istio-envoyfilter healthgate.yaml --selector app=shop --namespace shop --port 8080 \
+      --cluster app=127.0.0.1:8080
+  healthgate render istio-envoyfilter healthgate.yaml --workload gateway --selector istio=ingressgateway \
+      --namespace istio-system --route-cluster 'outbound|80||shop.shop.svc.cluster.local'`
+	if form == "istio-wasmplugin" {
+		kind, write = "a WasmPlugin", render.IstioWasmPlugin
+		wasm, wasmHelp = "", "the plugin's `URL`: oci://…, http(s)://…, or a path in the proxy's container"
+		example = strings.NewReplacer("istio-envoyfilter", form, " \\\n      ", " \\\n      --wasm oci://registry.example/hg:1 ").Replace(example)
+	}
+	cmd := &cobra.Command{
+		Use:   form + " FILE",
+		Short: "Write " + kind + " and its ConfigMaps, for a sidecar or a gateway",
+		Long: `Writes ` + kind + `, the ConfigMap that adds a runtime layer and the labels of metrics to the proxy's bootstrap
+(annotation sidecar.istio.io/bootstrapOverride), and the ConfigMap that holds the runtime keys. FILE is a
+healthgate.yaml, or - for standard input.`,
+		Example: example,
+		Args:    cobra.MatchAll(someFile("render"), takes("FILE")), ValidArgsFunction: yamlFiles,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch workload {
+			case "sidecar", "gateway":
+				o.Gateway = workload == "gateway"
+			default:
+				return &render.OptionError{Flag: "workload", What: fmt.Sprintf("%q is neither sidecar nor gateway", workload)}
+			}
+			if o.Wasm == "" {
+				return &render.OptionError{Flag: "wasm", What: "is needed: where the proxy gets the plugin, oci://…"}
+			}
+			return renderTo(cmd, args[0], output, &o.Common, func(d *document.Document) (string, error) { return write(d, o) })
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&workload, "workload", "sidecar", "`WHAT` it is for: sidecar (inbound) or gateway")
+	f.StringVar(&o.Name, "name", "healthgate", "`NAME` of the objects")
+	f.StringVar(&o.Namespace, "namespace", "default", "`NAMESPACE` of the workload")
+	f.StringSliceVar(&o.Selector, "selector", nil, "labels of the workload's pods, `KEY=VALUE`,…")
+	f.IntVar(&o.Port, "port", 0, "the container's `PORT`; 0 means every port")
+	f.StringArrayVar(&o.Clusters, "cluster", nil,
+		"a cluster that probes name and Istio does not have, `NAME=ADDRESS`: for a sidecar 127.0.0.1:PORT; may be repeated")
+	f.StringVar(&o.RouteCluster, "route-cluster", "", "`CLUSTER` behind a maintenance route (default for a sidecar: inbound|PORT||)")
+	f.IntVar(&o.AdminPort, "admin-port", 15000, "the proxy's admin `PORT`, for an admin.cluster other than prometheus_stats")
+	if form == "istio-envoyfilter" {
+		f.StringVar(&o.WasmCluster, "wasm-cluster", "", "`CLUSTER` through which Envoy fetches an http(s):// plugin")
+	}
+	f.StringVar(&o.WasmSHA256, "wasm-sha256", "", "`SUM` of the plugin, as sha256sum prints it")
+	must(cmd.RegisterFlagCompletionFunc("workload", cobra.FixedCompletions([]string{"sidecar", "gateway"}, cobra.ShellCompDirectiveNoFileComp)))
+	commonFlags(f, &o.Common, &output, wasm, "/etc/healthgate/runtime", wasmHelp, "where the ConfigMap of runtime keys is mounted, a `PATH`")
+	return cmd
+}
+
+// must is for what only a mistake in this package makes fail.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// yamlFiles completes the name of a healthgate.yaml.
+func yamlFiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
+}
+
+func commonFlags(f *pflag.FlagSet, o *render.Common, output *string, wasm, runtimeDir, wasmHelp, runtimeHelp string) {
+	f.StringVar(&o.Wasm, "wasm", wasm, wasmHelp)
+	f.StringVar(&o.RuntimeDir, "runtime-dir", runtimeDir, runtimeHelp)
+	f.StringVar(&o.RouteKey, "route-key", "healthgate.route_maintenance",
+		"runtime `KEY` of maintenance by route; {endpoint} in it is an endpoint's name")
+	f.StringVarP(output, "output", "o", "", "write to `FILE`, and only when all is well (default: standard output)")
+}
+
+func renderTo(cmd *cobra.Command, file, output string, o *render.Common, render func(*document.Document) (string, error)) error {
+	d, err := document.Read(file)
+	if err != nil {
+		return err
+	}
+	if o.Command, err = commandLine(cmd, file); err != nil {
+		return err
+	}
+	text, err := render(d)
+	if err != nil {
+		return err
+	}
+	warnings, err := lint.Rendered(d, text)
+	if err != nil {
+		return err
+	}
+	for _, p := range warnings {
+		fmt.Fprintln(cmd.ErrOrStderr(), paint(cmd.ErrOrStderr(), yellow, "warning:"), p)
+	}
+	if output == "" {
+		_, err = fmt.Fprint(cmd.OutOrStdout(), text)
+	} else {
+		err = writeFile(output, text)
+	}
+	if err != nil {
+		return failure{err}
+	}
+	return nil
+}
+
+// commandLine returns the words of how the command was called, as far as they decide what is written.
+func commandLine(cmd *cobra.Command, file string) ([]string, error) {
+	words := append(strings.Fields(cmd.CommandPath()), file)
+	var wrong error
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		values := []string{f.Value.String()}
+		if list, is := f.Value.(pflag.SliceValue); is {
+			values = list.GetSlice()
+		}
+		for _, v := range values {
+			if !utf8.ValidString(v) {
+				wrong = &render.OptionError{Flag: f.Name, What: fmt.Sprintf("%q is not UTF-8", v)}
+			}
+			if f.Name != "output" {
+				words = append(words, "--"+f.Name, v)
+			}
+		}
+	})
+	return words, wrong
+}
+
+// writeFile replaces a file as a whole, so that no reader and no interruption sees half of it. A link stays; the file that
+// it leads to is replaced. What is no file, such as a pipe, gets the text.
+func writeFile(path, text string) error {
+	mode := fs.FileMode(0o644)
+	switch info, err := os.Stat(path); {
+	case err == nil && info.Mode().IsRegular():
+		mode = info.Mode().Perm()
+		if path, err = filepath.EvalSymlinks(path); err != nil {
+			return err
+		}
+	case err == nil:
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.WriteString(text)
+		return errors.Join(err, f.Close())
+	default:
+		if _, notThere := os.Lstat(path); notThere == nil {
+			return err // a link to nothing
+		}
+	}
+	return notWritten(path, replaceFile(path, text, mode))
+}
+
+// notWritten leaves out of an error the name of what is made on the way, which nobody asked for.
+func notWritten(path string, err error) error {
+	var made *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &link):
+		err = link.Err
+	case errors.As(err, &made) && (made.Op == "mkdir" || strings.HasPrefix(filepath.Base(made.Path), ".")):
+		err = made.Err
+	default:
+		return err
+	}
+	return fmt.Errorf("%s can't be written: %w", path, err)
+}
+
+func replaceFile(path, text string, mode fs.FileMode) error {
+	next, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(next.Name())
+	_, err = next.WriteString(text)
+	if err := errors.Join(err, next.Chmod(mode), next.Close()); err != nil {
+		return err
+	}
+	return os.Rename(next.Name(), path)
+}

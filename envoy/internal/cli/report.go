@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/healthgate/healthgate/envoy/internal/report"
+)
+
+// writeReport writes what a person wants to see of one Envoy.
+func writeReport(w io.Writer, r *report.Report, now time.Time) error {
+	for _, write := range []func(io.Writer, *report.Report, time.Time) error{writeVerdicts, writeDetails} {
+		if err := write(w, r, now); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintln(w)
+	return err
+}
+
+// writeVerdicts writes what checks get, and which Envoy says so.
+func writeVerdicts(w io.Writer, r *report.Report, now time.Time) error {
+	head := []string{paint(w, bold, printable(r.Envoy))}
+	add := func(colour, text string) {
+		if text != "" {
+			head = append(head, paint(w, colour, printable(text)))
+		}
+	}
+	if r.Error != "" {
+		add(red, r.Error)
+		_, err := fmt.Fprintln(w, strings.Join(head, "  "))
+		return err
+	}
+	for _, part := range summary(r) {
+		add(part.colour, part.text)
+	}
+	add("", r.Node)
+	if r.Zone != "" {
+		add("", "zone "+r.Zone)
+	}
+	add("", r.State)
+	switch {
+	case r.Draining == nil:
+		add("", "draining not known")
+	case *r.Draining:
+		add(yellow, "draining")
+	default:
+		add("", "not draining")
+	}
+	if r.SnapshotAgeMS != nil {
+		add("", "record "+(time.Duration(*r.SnapshotAgeMS)*time.Millisecond).String()+" old")
+	}
+	if _, err := fmt.Fprintln(w, strings.Join(head, "  ")); err != nil {
+		return err
+	}
+	return writeTable(w, "  ", endpointRows(r, now))
+}
+
+// writeDetails writes the probes, and notes.
+func writeDetails(w io.Writer, r *report.Report, now time.Time) error {
+	if err := writeTable(w, "  ", probeRows(r, now)); err != nil {
+		return err
+	}
+	for _, note := range r.Notes {
+		if _, err := fmt.Fprintf(w, "  note: %s\n", printable(note)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// summary says in words how many health checks fail.
+func summary(r *report.Report) (out []cell) {
+	count := map[string]int{}
+	unsure := false
+	for _, e := range r.Endpoints {
+		count[verdictColour(e.Verdict)]++
+		unsure = unsure || len(e.Unsure) > 0
+	}
+	all := len(r.Endpoints)
+	for _, part := range []cell{{"failing", red}, {"not known", ""}, {"in maintenance or draining", yellow}} {
+		if n := count[part.colour]; n > 0 {
+			out = append(out, cell{fmt.Sprintf("%d of %d health checks %s", n, all, part.text), part.colour})
+		}
+	}
+	switch {
+	case all == 0:
+		out = []cell{{"no health check is known", yellow}}
+	case count[green] == all:
+		out = []cell{{fmt.Sprintf("%d of %d health checks healthy", all, all), green}}
+	}
+	if unsure {
+		out = append(out, cell{"not for sure, see the notes", yellow})
+	}
+	return out
+}
+
+func endpointRows(r *report.Report, now time.Time) [][]cell {
+	if len(r.Endpoints) == 0 {
+		return nil
+	}
+	rows := [][]cell{plain("ENDPOINT", "CHECKS GET", "WHY")}
+	for _, e := range r.Endpoints {
+		gets := cell{text: e.Verdict, colour: verdictColour(e.Verdict)}
+		switch {
+		case e.Verdict == "":
+			gets.text = "not known"
+		case e.HTTPStatus != 0:
+			gets.text = strconv.Itoa(e.HTTPStatus) + " " + gets.text
+		}
+		why := e.Output
+		if m := e.Maintenance; m != nil {
+			why = m.Key + " = " + m.Value
+			if m.Until != nil {
+				why = m.Key + " until " + moment(m.Until, now)
+			}
+			if m.Reason != "" {
+				why += ": " + m.Reason
+			}
+		}
+		rows = append(rows, []cell{{text: named(e.Name, e.Listener)}, gets, {text: orDash(why)}})
+	}
+	return rows
+}
+
+// named is the name of what stands in a listener, where there are several.
+func named(name, listener string) string {
+	if listener == "" {
+		return name
+	}
+	return name + " (" + listener + ")"
+}
+
+func verdictColour(verdict string) string {
+	switch verdict {
+	case "":
+		return ""
+	case "healthy", "passed":
+		return green
+	case "maintenance", "draining":
+		return yellow
+	}
+	return red
+}
+
+func probeRows(r *report.Report, now time.Time) [][]cell {
+	if len(r.Probes) == 0 {
+		return nil
+	}
+	rows := [][]cell{plain("PROBE", "STATE", "SINCE", "LAST STATUS", "LATENCY", "LAST ASKED")}
+	for _, p := range r.Probes {
+		state, last, latency := cell{text: "not known"}, "-", "-"
+		if p.Healthy != nil {
+			switch state = (cell{"unhealthy", red}); {
+			case *p.Healthy:
+				state = cell{"healthy", green}
+			case p.LastAsked == nil: // which gauges do not tell from one that was not asked yet
+				state.text = "not up"
+			}
+		}
+		if p.Status != 0 {
+			last = strconv.Itoa(p.Status)
+		} else if p.Outcome != "" {
+			last = p.Outcome
+		}
+		if p.LatencyMS != nil {
+			latency = strconv.FormatInt(*p.LatencyMS, 10) + "ms"
+		}
+		rows = append(rows, []cell{{text: named(p.Name, p.Listener)}, state, {text: moment(p.Since, now)}, {text: last}, {text: latency}, {text: moment(p.LastAsked, now)}})
+	}
+	return rows
+}
+
+// moment writes a time, and how far it is from now.
+func moment(t *time.Time, now time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	text := t.UTC().Format(time.RFC3339)
+	if d := t.Sub(now).Round(time.Second); d > 0 {
+		return text + " (in " + d.String() + ")"
+	} else if d < 0 {
+		return text + " (" + (-d).String() + " ago)"
+	}
+	return text + " (now)"
+}

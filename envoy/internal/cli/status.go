@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/healthgate/healthgate/envoy/internal/render"
+	"github.com/healthgate/healthgate/envoy/internal/report"
+	"github.com/spf13/cobra"
+)
+
+func newStatus() *cobra.Command {
+	var envoys admins
+	var urls []string
+	var expects []string
+	var output string
+	var watching, asJSON bool
+	var interval time.Duration
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show what each Envoy answers to health checks, and why",
+		Long: `Shows for each Envoy what health checks get, maintenance with its key, reason and end, whether it drains, every probe
+with its state, since when, last status and latency, and the age of the plugin's shared record.
+
+Each --admin address is asked for Envoy's configuration, runtime and gauges. Each endpoint of kind status in that
+configuration is asked, too: only the plugin knows since when, the last status and the latency. What another Envoy answered
+in its place does not count. Without an answer the verdicts are derived from configuration, runtime and gauges.
+--status-url asks such an endpoint alone, where admin can't be reached.
+
+The exit code is 0 whatever checks get, and 1 when an Envoy could not be asked. --expect VERDICT makes it 1 as well unless
+every health check of every Envoy is so, for sure; --expect ENDPOINT=VERDICT asks for one.`,
+		Example: `  healthgate status --admin 127.0.0.1:9901
+  healthgate status --admin unix:///run/envoy/admin.sock --watch
+  healthgate status --status-url http://10.0.0.7:10000/healthgate/status -o json
+  healthgate status --expect my-service=maintenance`,
+		Args: takes(""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(urls) == 0 {
+				envoys.orDefault()
+			}
+			if interval <= 0 {
+				return &render.OptionError{Flag: "interval", What: interval.String() + " is not a time to wait"}
+			}
+			if asJSON {
+				output = "json"
+			}
+			if output != "table" && output != "json" {
+				return fmt.Errorf("--output: %q is neither table nor json", output)
+			}
+			if watching && len(expects) > 0 {
+				return errors.New("--expect: makes an exit code, and --watch has no end; leave one of them out")
+			}
+			var expected []report.Expectation
+			for _, text := range expects {
+				x, err := report.ParseExpectation(text)
+				if err != nil {
+					return fmt.Errorf("--expect: %w", err)
+				}
+				expected = append(expected, x)
+			}
+			var ask []func(context.Context) report.Report
+			clients, err := envoys.clients()
+			if err != nil {
+				return err
+			}
+			for _, client := range clients {
+				ask = append(ask, func(ctx context.Context) report.Report { return report.FromAdmin(ctx, client, time.Now()) })
+			}
+			for _, url := range urls {
+				if err := report.CheckURL(url); err != nil {
+					return fmt.Errorf("--status-url: %w", err)
+				}
+				ask = append(ask, func(ctx context.Context) report.Report { return report.FromURL(ctx, url) })
+			}
+			if watching {
+				return watch(cmd, ask, output, interval)
+			}
+			return once(cmd, ask, output, expected)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	envoys.flags(f)
+	f.StringArrayVar(&urls, "status-url", nil, "a status endpoint's `URL`, asked from here; may be repeated")
+	f.StringArrayVar(&expects, "expect", nil, "`VERDICT` that all health checks have to have, or ENDPOINT=VERDICT: "+
+		strings.Join(report.Verdicts, ", ")+"; may be repeated")
+	f.BoolVar(&watching, "watch", false, "show it again and again, until Ctrl-C")
+	f.DurationVar(&interval, "interval", 2*time.Second, "how often, with --watch")
+	f.StringVarP(&output, "output", "o", "table", "`FORM` of what is written: table or json, an array with an object for each Envoy; with --watch one line each time")
+	f.BoolVar(&asJSON, "json", false, "the same as -o json")
+	return cmd
+}
+
+// askAll asks all Envoys at once.
+func askAll(ctx context.Context, ask []func(context.Context) report.Report) []report.Report {
+	reports := make([]report.Report, len(ask))
+	var wg sync.WaitGroup
+	for i := range ask {
+		wg.Go(func() { reports[i] = ask[i](ctx) })
+	}
+	wg.Wait()
+	return reports
+}
+
+// once shows what all Envoys say, and judges it.
+func once(cmd *cobra.Command, ask []func(context.Context) report.Report, output string, expected []report.Expectation) error {
+	reports := askAll(cmd.Context(), ask)
+	if err := cmd.Context().Err(); err != nil { // Ctrl-C cut the answers off
+		return failure{err}
+	}
+	out := cmd.OutOrStdout()
+	if output == "json" {
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(reports); err != nil {
+			return failure{err}
+		}
+	} else {
+		for i := range reports {
+			if err := writeReport(out, &reports[i], time.Now()); err != nil {
+				return failure{err}
+			}
+		}
+	}
+	failed := false
+	for i := range reports {
+		r := &reports[i]
+		failed = failed || r.Error != ""
+		for _, x := range expected {
+			for _, lack := range x.Lacks(r) {
+				failed = true
+				fmt.Fprintf(cmd.ErrOrStderr(), "not as expected: %s: %s\n", printable(r.Envoy), printable(lack))
+			}
+		}
+	}
+	if failed {
+		return failure{errSilent}
+	}
+	return nil
+}
+
+// watch shows what all Envoys say until Ctrl-C. Who watches waits for an Envoy that is not there.
+func watch(cmd *cobra.Command, ask []func(context.Context) report.Report, output string, interval time.Duration) error {
+	out := cmd.OutOrStdout()
+	if output != "json" && isTerminal(out) {
+		if _, err := io.WriteString(out, enterScreen); err != nil {
+			return failure{err}
+		}
+		defer func() { _, _ = io.WriteString(out, leaveScreen) }()
+	}
+	for {
+		reports := askAll(cmd.Context(), ask)
+		if cmd.Context().Err() != nil {
+			return nil
+		}
+		var err error
+		if output == "json" {
+			err = json.NewEncoder(out).Encode(reports)
+		} else {
+			err = watchReports(out, reports, interval, time.Now())
+		}
+		if err != nil {
+			return failure{err}
+		}
+		select {
+		case <-cmd.Context().Done():
+			return nil
+		case <-time.After(interval):
+		}
+	}
+}

@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// cell is one field of a table.
+type cell struct{ text, colour string }
+
+// plain is a row without colours.
+func plain(texts ...string) []cell {
+	var out []cell
+	for _, t := range texts {
+		out = append(out, cell{text: t})
+	}
+	return out
+}
+
+// writeTable writes rows whose columns are aligned. What an Envoy says may hold anything: nothing that steers a terminal
+// gets through.
+func writeTable(w io.Writer, margin string, rows [][]cell) error {
+	var widths []int
+	for _, row := range rows {
+		for i := range row {
+			row[i].text = printable(row[i].text)
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i].text))
+		}
+	}
+	var out strings.Builder
+	for _, row := range rows {
+		line := margin
+		for i, c := range row {
+			text := c.text
+			if c.colour != "" && text != "" {
+				text = paint(w, c.colour, text)
+			}
+			line += text
+			if i < len(row)-1 {
+				line += strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c.text)+2)
+			}
+		}
+		out.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+func printable(s string) string {
+	return strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) {
+			return '?'
+		}
+		return c
+	}, s)
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/healthgate/healthgate/envoy/internal/document"
+	"github.com/healthgate/healthgate/envoy/internal/render"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// group makes a command of its subcommands alone: without one it shows its help, with an unknown one it fails.
+func group(cmd *cobra.Command, subcommands ...*cobra.Command) *cobra.Command {
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		like := args[0]
+		var names []string
+		for _, child := range cmd.Commands() {
+			names = append(names, child.Name())
+			if slices.Contains(child.SuggestFor, like) {
+				like = child.Name()
+			}
+		}
+		return fmt.Errorf("unknown command %q for %q%s see: %s --help", args[0], cmd.CommandPath(), meant(like, names, ""), cmd.CommandPath())
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.AddCommand(subcommands...)
+	return cmd
+}
+
+// help refuses to explain what is no command.
+func help(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "help" {
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				if found, rest, _ := root.Find(args); found.HasSubCommands() {
+					return found.Args(found, rest)
+				}
+				return nil
+			}
+		}
+	}
+}
+
+func meant(said string, names []string, prefix string) string {
+	if name := document.Nearest(said, names); name != "" {
+		return "; did you mean " + prefix + name + "?"
+	}
+	return ";"
+}
+
+// takes refuses all arguments of a command, or all but one.
+func takes(one string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		for _, arg := range args {
+			if one != "FILE" && cmd.Flag("admin") != nil && strings.Contains(arg, ":") {
+				return fmt.Errorf("%q: an Envoy is named by a flag: --admin %s", arg, arg)
+			}
+		}
+		switch {
+		case one == "" && len(args) > 0:
+			return fmt.Errorf("%q: %s takes no argument; see: %s --help", args[0], cmd.Name(), cmd.CommandPath())
+		case len(args) > 1:
+			return fmt.Errorf("%s takes one %s, and got %d: %q", cmd.Name(), one, len(args), args)
+		}
+		return nil
+	}
+}
+
+// flagError says what is wrong with a flag.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var wrong *pflag.InvalidValueError
+	var lacks *pflag.ValueRequiredError
+	switch {
+	case cmd.HasSubCommands() && cmd.Flags().NArg() > 0: // the flag may be one of the command that was meant
+		return cmd.Args(cmd, cmd.Flags().Args())
+	case errors.As(err, &unknown):
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		name, dashes := unknown.GetSpecifiedName(), "--"
+		if short := unknown.GetSpecifiedShortnames(); short != "" {
+			name, dashes = short, "-"
+		}
+		return fmt.Errorf("unknown flag: %s%s%s see: %s --help", dashes, name, meant(name, names, "--"), cmd.CommandPath())
+	case errors.As(err, &wrong):
+		must := map[string]string{
+			"duration": "is not a time such as 500ms, 10s or 1m30s",
+			"int":      "is not a whole number",
+			"bool":     "is neither true nor false",
+
+			"stringSlice": "is not a list with commas",
+		}[wrong.GetFlag().Value.Type()]
+		if must != "" {
+			return &render.OptionError{Flag: wrong.GetFlag().Name, What: fmt.Sprintf("%q %s", wrong.GetValue(), must)}
+		}
+	case errors.As(err, &lacks):
+		what, _ := pflag.UnquoteUsage(lacks.GetFlag())
+		return &render.OptionError{Flag: lacks.GetFlag().Name, What: "is without its value, " + what}
+	}
+	return err
+}

@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// On a terminal, --watch has a screen of its own, with a clock and the verdicts first, and Ctrl-C leaves the terminal as it
+// was, with its scrollback.
+func TestWatchOnTerminal(t *testing.T) {
+	t.Setenv("TERM", "xterm")
+	t.Setenv("NO_COLOR", "1") // colours are another matter than a screen
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/runtime":
+			fmt.Fprint(w, `{"layers": [], "entries": {}}`)
+		case "/stats":
+			fmt.Fprint(w, "wasmcustom.healthgate_maintenance.endpoint.shop: 1\nwasmcustom.healthgate_probe_up.probe.web: 1\n")
+		case "/ready":
+			fmt.Fprint(w, "LIVE")
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	defer server.Close()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	terminal, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 6, Col: 80}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	root := newRoot(thisBuild("", ""))
+	root.SetOut(terminal)
+	root.SetArgs([]string{"status", "--watch", "--interval", "10ms", "--admin", server.URL})
+	done := make(chan error, 1)
+	go func() {
+		done <- root.ExecuteContext(ctx)
+		_ = terminal.Close()
+	}()
+	var shown strings.Builder
+	buffer := make([]byte, 4096)
+	for frames := 0; ; {
+		n, err := master.Read(buffer)
+		shown.Write(buffer[:n])
+		if err != nil { // the terminal was closed
+			break
+		}
+		if frames += strings.Count(string(buffer[:n]), clearBelow); frames > 3 {
+			interrupt()
+		}
+	}
+	interrupt()
+	if err := <-done; err != nil {
+		t.Errorf("Ctrl-C: %v", err)
+	}
+	text := shown.String()
+	if !strings.HasPrefix(text, enterScreen) || !strings.HasSuffix(text, leaveScreen) || strings.Contains(text, "\x1b[3J") {
+		t.Errorf("the terminal is not left as it was: %q", text)
+	}
+	clock, verdict, cut := strings.Index(text, "every 10ms"), strings.Index(text, "shop"), strings.Index(text, "more lines")
+	if clock < 0 || verdict < clock || cut < verdict || strings.Contains(text, "\x1b[3") {
+		t.Errorf("clock at %d, verdict at %d, the rest cut at %d, of %q", clock, verdict, cut, text)
+	}
+}
+
+func TestScreen(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		rows int
+		want string
+	}{
+		{0, home + "a\x1b[K\nb\x1b[K\nc\x1b[K\x1b[J"},
+		{3, home + "a\x1b[K\nb\x1b[K\nc\x1b[K\x1b[J"},
+		{2, home + "a\x1b[K\n… and 2 more lines\x1b[K\x1b[J"},
+	} {
+		if got := screen("a\nb\nc\n\n", test.rows); got != test.want {
+			t.Errorf("%d rows: %q", test.rows, got)
+		}
+	}
+}

@@ -1,0 +1,45 @@
+package demo
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/healthgate/healthgate/envoy"
+	"go.yaml.in/yaml/v3"
+)
+
+// pluginConfig returns the plugin's configuration in bootstrap.yaml, as JSON: for a host that is not Envoy.
+func pluginConfig() ([]byte, error) {
+	var document any
+	if err := yaml.Unmarshal([]byte(envoy.Bootstrap), &document); err != nil {
+		return nil, fmt.Errorf("envoy/bootstrap.yaml: %w", err)
+	}
+	config := findStruct(document)
+	if config == nil {
+		return nil, errors.New("envoy/bootstrap.yaml has no plugin configuration")
+	}
+	return json.MarshalIndent(config, "", "  ")
+}
+
+// findStruct returns the value of the first google.protobuf.Struct below v.
+func findStruct(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		if v["@type"] == "type.googleapis.com/google.protobuf.Struct" {
+			return v["value"]
+		}
+		for _, inner := range v {
+			if found := findStruct(inner); found != nil {
+				return found
+			}
+		}
+	case []any:
+		for _, inner := range v {
+			if found := findStruct(inner); found != nil {
+				return found
+			}
+		}
+	}
+	return nil
+}

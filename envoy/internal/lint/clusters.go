@@ -1,0 +1,201 @@
+package lint
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/healthgate/healthgate/envoy/internal/document"
+	"github.com/healthgate/healthgate/envoy/internal/dump"
+	"go.yaml.in/yaml/v3"
+)
+
+// ClusterWarning is about the cluster that probes go through.
+type ClusterWarning struct {
+	Probe int // the first of them
+	What  string
+}
+
+// Clusters returns what makes probes fail, or harms users, in the clusters that they go through, which are given in the
+// order of the probes. The Envoy is what YAML or JSON holds: a bootstrap, manifests for Istio, or Envoy's /config_dump.
+func Clusters(probes []string, envoy any) []ClusterWarning {
+	known := survey(envoy)
+	var out []ClusterWarning
+	for i, name := range probes {
+		c := known[name]
+		if c == nil || slices.Index(probes, name) < i {
+			continue
+		}
+		for _, what := range c.faults() {
+			out = append(out, ClusterWarning{i, fmt.Sprintf("the cluster %q %s", name, what)})
+		}
+	}
+	return out
+}
+
+// Rendered returns the warnings about listeners and the clusters of probes in what was rendered from a document.
+func Rendered(d *document.Document, text string) ([]*document.Problem, error) {
+	var rendered []any
+	for reader := yaml.NewDecoder(strings.NewReader(text)); ; {
+		var v any
+		if err := reader.Decode(&v); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+		rendered = append(rendered, v)
+	}
+	var out []*document.Problem
+	for _, l := range listeners(rendered) {
+		for _, w := range Listener(l, d.Config) {
+			out = append(out, d.Problem(endpoint(w.Endpoint, "trusted"), w.What))
+		}
+	}
+	for _, w := range Clusters(probed(rendered), rendered) {
+		out = append(out, d.Problem(fmt.Sprintf("probes[%d].cluster", w.Probe), w.What))
+	}
+	return out, nil
+}
+
+// probed returns the clusters of the probes in the plugin's configuration, wherever that stands.
+func probed(v any) []string {
+	var children []any
+	switch v := v.(type) {
+	case []any:
+		children = v
+	case map[string]any:
+		probes, is := v["probes"].([]any)
+		if is && v["endpoints"] != nil {
+			var out []string
+			for _, p := range probes {
+				name, _ := dump.At(p, "cluster").(string)
+				out = append(out, name)
+			}
+			return out
+		}
+		for _, child := range v {
+			children = append(children, child)
+		}
+	}
+	for _, child := range children {
+		if out := probed(child); out != nil {
+			return out
+		}
+	}
+	return nil
+}
+
+// cluster is what is known of a cluster of Envoy's.
+type cluster struct {
+	settings map[string]any
+	hosts    int
+	routed   bool
+}
+
+// flips is what several hosts do to a probe.
+const flips = "each probe asks another, so one that is bad makes the state flip"
+
+func (c *cluster) faults() []string {
+	var out []string
+	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	if c.routed {
+		say("has users' requests, too, and probes count as such: give them a cluster of their own, as `healthgate render` does")
+	}
+	detects, checks := c.settings["outlier_detection"] != nil, c.settings["health_checks"] != nil
+	if detects {
+		say("has outlier detection: probes that fail eject hosts, for users as well, and a host that is out can't be probed")
+	}
+	if checks {
+		say("has health checks: a host that they take out can't be probed")
+	}
+	switch threshold := c.panicThreshold(); {
+	case !detects && !checks: // no host is ever out
+	case threshold == 0:
+		say("has a panic threshold of 0: when all hosts are out, every probe fails")
+	default:
+		say("has a panic threshold of %g%%: when fewer hosts are left, those that are out are probed, too", threshold)
+	}
+	thresholds, _ := dump.At(c.settings, "circuit_breakers", "thresholds").([]any)
+	for _, v := range thresholds {
+		for _, limit := range []string{"max_requests", "max_pending_requests"} {
+			if n, is := number(dump.At(v, limit)); is && n < math.MaxUint32 { // Istio writes this for none
+				say("has a circuit breaker, %s %.f: what is above it fails, and so may probes", limit, n)
+			}
+		}
+	}
+	switch kind, _ := c.settings["type"].(string); {
+	case c.hosts > 1:
+		say("has %d hosts: %s", c.hosts, flips)
+	case c.hosts == 0 && kind == "EDS":
+		say("has the hosts of a service: if they are several %s", flips)
+	case kind == "STRICT_DNS" || kind == "LOGICAL_DNS":
+		say("has the hosts that a name stands for: if they are several %s", flips)
+	}
+	return out
+}
+
+// panicThreshold returns a percentage. A dump leaves a 0 out of its message.
+func (c *cluster) panicThreshold() float64 {
+	threshold := dump.At(c.settings, "common_lb_config", "healthy_panic_threshold")
+	if threshold == nil {
+		return 50
+	}
+	percent, _ := number(dump.At(threshold, "value"))
+	return percent
+}
+
+// survey finds the clusters of a configuration, by name, with their hosts and whether a route leads to them.
+func survey(envoy any) map[string]*cluster {
+	found, hosts, routed := map[string]*cluster{}, map[string]int{}, map[string]bool{}
+	dump.Each(envoy, func(v map[string]any) bool {
+		if name, is := v["name"].(string); is && isCluster(v) {
+			found[name] = &cluster{settings: v}
+		}
+		if name, is := v["cluster_name"].(string); is {
+			n := 0
+			places, _ := v["endpoints"].([]any)
+			for _, place := range places {
+				list, _ := dump.At(place, "lb_endpoints").([]any)
+				n += len(list)
+			}
+			hosts[name] = max(hosts[name], n) // a dump tells it again, with what names stand for
+		}
+		if name, is := dump.At(v, "route", "cluster").(string); is {
+			routed[name] = true
+		}
+		several, _ := dump.At(v, "route", "weighted_clusters", "clusters").([]any)
+		for _, one := range several {
+			if name, is := dump.At(one, "name").(string); is {
+				routed[name] = true
+			}
+		}
+		return true
+	})
+	for name, c := range found {
+		service, is := dump.At(c.settings, "eds_cluster_config", "service_name").(string)
+		if !is {
+			service = name
+		}
+		c.hosts, c.routed = hosts[service], routed[name]
+	}
+	return found
+}
+
+// isCluster reports whether a message of Envoy's is a Cluster. A dump tells the type, a bootstrap does not.
+func isCluster(v map[string]any) bool {
+	kind, _ := v["@type"].(string)
+	return strings.HasSuffix(kind, ".config.cluster.v3.Cluster") ||
+		v["load_assignment"] != nil || v["eds_cluster_config"] != nil || v["connect_timeout"] != nil
+}
+
+// number returns what JSON or YAML holds as a number.
+func number(v any) (float64, bool) {
+	if n, is := v.(int); is {
+		return float64(n), true
+	}
+	n, is := v.(float64)
+	return n, is
+}

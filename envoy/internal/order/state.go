@@ -1,0 +1,249 @@
+package order
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/healthgate/healthgate/envoy/admin"
+	"github.com/healthgate/healthgate/envoy/internal/reach"
+	"github.com/healthgate/healthgate/filter/config"
+	filter "github.com/healthgate/healthgate/filter/maintenance"
+)
+
+// State is what one Envoy says of a key. Its JSON is what pipelines read: names are added, none is renamed.
+type State struct {
+	Envoy  string     `json:"envoy"` // the address that was asked
+	Key    string     `json:"key"`
+	On     *bool      `json:"on"`    // by the key's value and the clock; null: not known
+	Value  string     `json:"value"` // empty when no layer has the key
+	Until  *time.Time `json:"until,omitempty"`
+	Reason string     `json:"reason,omitempty"`
+	Layer  string     `json:"layer,omitempty"` // of the runtime layers, the one that decides
+	// Endpoints are those in maintenance, by this key or another, as the plugin says, and by routes.
+	Endpoints []string `json:"endpoints"`
+	Notes     []string `json:"notes,omitempty"`
+	// Error says why the Envoy is not as it was ordered to be, why that is not known, or why it could not be asked.
+	Error string `json:"error,omitempty"`
+}
+
+func (s *State) on() bool { return s.On != nil && *s.On }
+
+// Envoy is one that is asked and switched.
+type Envoy struct {
+	State  State // as it was when it was asked
+	client *admin.Client
+	key    string
+	route  bool
+	// known is the configuration; nil, and unknown says why, when it can't be read.
+	known   *reach.Envoy
+	unknown error
+	runtime *admin.Runtime
+	gauges  map[string]bool // by endpoint, whether the plugin says that it is in maintenance
+	unseen  error           // why there are none
+}
+
+// wallClock is the plugin's clock, at a given moment.
+type wallClock time.Time
+
+func (c wallClock) Wall() int64 { return time.Time(c).UnixNano() }
+
+// Ask asks an Envoy for all that an order for a key needs to know. Nothing is changed.
+func Ask(ctx context.Context, client *admin.Client, key string, route bool) *Envoy {
+	e := &Envoy{client: client, key: key, route: route, State: State{Envoy: client.Name, Key: key, Endpoints: []string{}}}
+	var err error
+	if e.runtime, err = client.Runtime(ctx); err != nil {
+		e.State.Error = err.Error()
+		return e
+	}
+	// An admin may show only some paths: what it does not show is not known, and no reason to write nothing.
+	var node config.Node
+	if node, e.unknown = client.Node(ctx); e.unknown == nil {
+		var dump any
+		if dump, e.unknown = client.ConfigDump(ctx); e.unknown == nil {
+			if e.known = reach.Read(dump, node); len(e.known.Unreadable) > 0 {
+				e.unknown, e.known = errors.New(e.known.Unreadable[0]), nil
+			}
+		}
+	}
+	e.unseen = e.readGauges(ctx)
+	e.State = e.state(time.Now())
+	return e
+}
+
+const gauge = "wasmcustom.healthgate_maintenance.endpoint."
+
+func (e *Envoy) readGauges(ctx context.Context) error {
+	stats, err := e.client.Stats(ctx, `^wasmcustom\.healthgate_maintenance\.`)
+	if err != nil {
+		return err
+	}
+	e.gauges = map[string]bool{}
+	for name, value := range stats {
+		if endpoint, is := strings.CutPrefix(name, gauge); is {
+			e.gauges[endpoint] = value > 0
+		}
+	}
+	return nil
+}
+
+// Known returns the Envoy's configuration; nil when it could not be read.
+func (e *Envoy) Known() *reach.Envoy { return e.known }
+
+// state says what runtime and the gauges, as they were read last, mean.
+func (e *Envoy) state(now time.Time) State {
+	s := State{Envoy: e.client.Name, Key: e.key, Value: e.runtime.Entries[e.key].Value, Reason: e.runtime.Entries[e.key+".reason"].Value,
+		Layer: e.runtime.Layer(e.key), Endpoints: []string{}}
+	on, until := false, int64(0)
+	if e.route {
+		on = e.byRoute(e.key)
+	} else {
+		parsed, _ := filter.ParseSwitch(s.Value)
+		on, until = parsed.Active(wallClock(now)), parsed.Until
+	}
+	s.On = &on
+	if until != 0 {
+		end := time.Unix(0, until).UTC()
+		s.Until = &end
+	}
+	in := map[string]bool{}
+	for endpoint, is := range e.gauges {
+		if is {
+			in[endpoint] = true
+		}
+	}
+	if e.known != nil {
+		for _, key := range e.known.RouteKeys() {
+			for _, endpoint := range e.known.RouteReaders(key, e.runtime.Entries[key].Value) {
+				in[endpoint] = true
+			}
+		}
+	}
+	s.Endpoints = append(s.Endpoints, slices.Sorted(maps.Keys(in))...)
+	return s
+}
+
+// byRoute reports whether a route's key takes some checks at least.
+func (e *Envoy) byRoute(key string) bool {
+	value := e.runtime.Entries[key].Value
+	if e.known != nil {
+		for _, route := range e.known.Routes() {
+			if route.Key == key && route.Share(value) > 0 {
+				return true
+			}
+		}
+	}
+	n, err := strconv.ParseFloat(value, 64)
+	return err == nil && n > 0
+}
+
+// readers returns the endpoints that the key switches when it is on.
+func (e *Envoy) readers() []string {
+	if e.route {
+		return e.known.RouteReaders(e.key, RouteOn)
+	}
+	return e.known.Readers(e.key)
+}
+
+// gaps returns what keeps the key from switching every check.
+func (e *Envoy) gaps() (out []string) {
+	if e.known == nil {
+		return []string{"its configuration can't be read, so whether all checks come to the plugin is not known: " + e.unknown.Error()}
+	}
+	gaps := e.known.KeyGaps(e.key)
+	if e.route {
+		gaps = e.known.RouteGaps(e.key, RouteOn)
+	}
+	for _, gap := range gaps {
+		if !slices.Contains(out, gap.What) {
+			out = append(out, gap.What)
+		}
+	}
+	return out
+}
+
+// unread says that nothing reads the key; "" when something does, or that is not known.
+func (e *Envoy) unread() string {
+	if e.known == nil || len(e.readers()) > 0 || e.route && len(e.gaps()) > 0 {
+		return ""
+	}
+	what, there, hint := "no endpoint has the key", e.known.Keys(), "; a maintenance route has it: say --route"
+	if e.route {
+		what, there, hint = "no maintenance route has the key", e.known.RouteKeys(), "; an endpoint has it: leave out --route"
+	}
+	switch {
+	case len(e.known.Plugins) == 0:
+		return "its configuration has no healthgate"
+	case slices.Contains(append(e.known.Keys(), e.known.RouteKeys()...), e.key):
+		return what + " " + e.key + hint
+	case len(there) == 0:
+		return what + " " + e.key + ", or any"
+	}
+	return what + " " + e.key + "; there is " + strings.Join(there, ", ")
+}
+
+// Report returns the state for someone who only looks, with notes of what keeps the key from switching every check.
+func (e *Envoy) Report() State {
+	s := e.State
+	if s.Error != "" {
+		return s
+	}
+	if e.unseen != nil {
+		s.Notes = append(s.Notes, "which endpoints are in maintenance is not known: "+e.unseen.Error())
+	}
+	if note := e.unread(); note != "" {
+		s.Notes = append(s.Notes, note)
+		return s
+	}
+	if e.known != nil && !e.route {
+		s.Notes = append(s.Notes, e.known.AdminFaults()...)
+	}
+	s.Notes = append(s.Notes, e.gaps()...)
+	return s
+}
+
+// Refuses says why nothing would come of an order that is written to a layer of this kind, or of checks that are to verify
+// it; "" when something may.
+func (e *Envoy) Refuses(o Order, kind reach.Kind, checks []string) string {
+	if e.State.Error != "" {
+		return e.State.Error
+	}
+	if what := e.unread(); what != "" && (o.On || e.State.Value == "") {
+		return what
+	}
+	for _, url := range checks {
+		if what := e.misfit(url); what != "" {
+			return what
+		}
+	}
+	if e.known == nil || len(e.known.Layers) == 0 {
+		return ""
+	}
+	of := e.known.Of(kind)
+	switch {
+	case kind == reach.RTDS && len(of) > 0 && !slices.ContainsFunc(of, func(l reach.Layer) bool { return l.File != "" }):
+		return fmt.Sprintf("its layer %q comes from a server, not from a file: change the key there", of[0].Name)
+	case len(of) > 0:
+		return ""
+	}
+	var there []string
+	for _, l := range e.known.Layers {
+		there = append(there, fmt.Sprintf("%q (%s)", l.Name, strings.TrimSuffix(string(l.Kind), "_layer")))
+	}
+	return fmt.Sprintf("its runtime has no %s, only %s: add one, or write to another kind", strings.ReplaceAll(string(kind), "_", " "),
+		strings.Join(there, ", "))
+}
+
+// some joins texts, of which there may be hundreds.
+func some(texts []string) string {
+	const most = 4
+	if more := len(texts) - most; more > 0 {
+		texts = append(slices.Clone(texts[:most]), fmt.Sprintf("and %d more, see: healthgate status", more))
+	}
+	return strings.Join(texts, "; ")
+}

@@ -1,0 +1,235 @@
+package order
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/healthgate/healthgate/envoy/internal/reach"
+	filter "github.com/healthgate/healthgate/filter/maintenance"
+)
+
+// settle is how long an endpoint that was in maintenance already has to stay so before it counts: its gauge may be of an
+// earlier maintenance, until the plugin has read runtime again.
+const settle = 2500 * time.Millisecond
+
+// pollInterval is how often an Envoy is asked while it is waited for, and pollShare how much longer the pause is than what
+// an answer took: Envoy's main thread writes all keys of runtime for each.
+const (
+	pollInterval = 100 * time.Millisecond
+	pollShare    = 10
+)
+
+// problem is what the Envoy lacks of an order. Waiting mends one that is not final.
+type problem struct {
+	what  string
+	final bool
+}
+
+// orVerify is the way out of what is not known.
+const orVerify = "; a check would tell: --verify URL"
+
+// Wait asks an Envoy until it is as ordered, or the context ends; the state that it returns says which. kind is the layer
+// that the order was written to. Checks that are given have the last word on what checks get.
+func (e *Envoy) Wait(ctx context.Context, o Order, kind reach.Kind, checks []string) State {
+	last := e.State
+	var arrived time.Time
+	for {
+		begin := time.Now()
+		lack := e.ask(ctx, o, kind, checks, &arrived)
+		if ctx.Err() == nil || last.Error == "" { // what an ended context cut off says nothing
+			last = e.state(time.Now())
+			last.Error = lack.what
+			if lack.what == "" && o.On && len(checks) > 0 {
+				last.Notes = e.gaps()
+			}
+		}
+		if lack.what == "" || lack.final {
+			return last
+		}
+		select {
+		case <-ctx.Done():
+			return last
+		case <-time.After(max(pollInterval, pollShare*time.Since(begin))):
+		}
+	}
+}
+
+// ask asks for what is not yet as ordered: runtime until it is right, then the gauges or the checks.
+func (e *Envoy) ask(ctx context.Context, o Order, kind reach.Kind, checks []string, arrived *time.Time) problem {
+	now := time.Now()
+	if arrived.IsZero() {
+		runtime, err := e.client.Runtime(ctx)
+		if err != nil {
+			return problem{what: err.Error()}
+		}
+		e.runtime = runtime
+		if lack := e.runtimeLacks(o, kind, now); lack.what != "" {
+			return lack
+		}
+		*arrived = now
+	}
+	err := e.readGauges(ctx)
+	if len(checks) > 0 {
+		for _, url := range checks {
+			if lack := e.verify(ctx, o, url); lack.what != "" {
+				return lack
+			}
+		}
+		return problem{}
+	}
+	if err != nil && !o.Route {
+		return problem{what: "the key is set right, and what the plugin does is not known: " + err.Error() + orVerify}
+	}
+	return e.pluginLacks(o, now.Sub(*arrived), now)
+}
+
+// runtimeLacks says what runtime lacks of an order.
+func (e *Envoy) runtimeLacks(o Order, kind reach.Kind, now time.Time) problem {
+	s := e.state(now)
+	layer, value, found := e.written(kind)
+	switch {
+	case found && value != o.Value && o.Value != "", !found && o.On && s.Layer == "":
+		where := ""
+		if layer.File != "" {
+			where = ", which reads " + layer.File
+		}
+		if found {
+			where = fmt.Sprintf(" in its layer %q%s", layer.Name, where)
+		}
+		return problem{what: "the key has not arrived" + where}
+	case found && value != "" && o.Value == "":
+		return problem{what: fmt.Sprintf("the layer %q still says %q", layer.Name, value)}
+	case o.On && s.Value != o.Value:
+		return problem{what: fmt.Sprintf("the layer %q says %q", s.Layer, s.Value)}
+	case o.On && o.Reason != "" && s.Reason != o.Reason:
+		return problem{what: fmt.Sprintf("its reason is %q", s.Reason)}
+	case !o.On && s.on() && s.Layer == "":
+		return problem{"the key is off, and the maintenance route takes checks without it, by its default_value: say --override", true}
+	case !o.On && s.on():
+		return problem{what: fmt.Sprintf("the layer %q says %q: take it back there, or say --override here", s.Layer, s.Value)}
+	case !o.On && o.Value != "" && s.Value != o.Value:
+		return problem{what: fmt.Sprintf("the layer %q says %q", s.Layer, s.Value)}
+	}
+	return problem{}
+}
+
+// written returns the layer of a kind and the key's value there, if it is known which one that is.
+func (e *Envoy) written(kind reach.Kind) (layer reach.Layer, value string, found bool) {
+	if e.known == nil || len(e.known.Of(kind)) != 1 {
+		return layer, "", false
+	}
+	layer = e.known.Of(kind)[0]
+	i := slices.Index(e.runtime.Layers, layer.Name)
+	if values := e.runtime.Entries[e.key].Layers; i >= 0 && i < len(values) {
+		value = values[i]
+	}
+	return layer, value, i >= 0
+}
+
+// pluginLacks says what the plugin lacks of an order that runtime has had for some time.
+func (e *Envoy) pluginLacks(o Order, arrived time.Duration, now time.Time) problem {
+	if !o.On && e.known != nil {
+		if in, by := e.others(now); len(by) > 0 {
+			return problem{fmt.Sprintf("the key is off, and still in maintenance: %s, by %s", strings.Join(in, ", "), strings.Join(by, ", ")), true}
+		}
+	}
+	if o.Route {
+		if gaps := e.gaps(); o.On && len(gaps) > 0 {
+			return problem{some(gaps) + orVerify, true}
+		}
+		return problem{}
+	}
+	if e.known != nil {
+		if faults := e.known.AdminFaults(); len(faults) > 0 {
+			return problem{strings.Join(faults, "; "), true}
+		}
+	}
+	var outside, inside []string // of those that the key switches
+	readers := []string{}
+	if e.known != nil {
+		readers = e.readers()
+	} else {
+		for endpoint := range e.gauges {
+			readers = append(readers, endpoint)
+		}
+	}
+	slices.Sort(readers)
+	for _, endpoint := range readers {
+		in, is := e.gauges[endpoint]
+		switch {
+		case !is && e.known != nil:
+			return problem{"the key is set right, and what the plugin does is not known: " + e.known.NoMetrics() + orVerify, e.known.Silent()}
+		case in:
+			inside = append(inside, endpoint)
+		default:
+			outside = append(outside, endpoint)
+		}
+	}
+	switch {
+	case len(readers) == 0 && e.known == nil:
+		return problem{what: "the key is set right, but this Envoy shows no metric of healthgate: does it run the plugin?"}
+	case o.On && len(outside) > 0 && (e.known != nil || len(inside) == 0):
+		return problem{what: "the key is set, and not in maintenance: " + strings.Join(outside, ", ") + e.deaf()}
+	case o.On && !e.State.on() && len(e.State.Endpoints) > 0 && arrived < settle:
+		return problem{what: "the key is set, and the plugin may not have read it yet"}
+	case o.On:
+		if gaps := e.gaps(); len(gaps) > 0 {
+			return problem{some(gaps) + orVerify, true}
+		}
+	case len(inside) > 0 && e.known != nil:
+		return problem{what: "the key is off, and still in maintenance: " + strings.Join(inside, ", ") + e.deaf()}
+	case len(inside) > 0 && e.State.on() && len(inside) >= len(e.State.Endpoints):
+		return problem{what: "the key is off, and still in maintenance: " + strings.Join(inside, ", ") + ": is another key on, or can the plugin not reach admin?"}
+	}
+	return problem{}
+}
+
+// deaf asks why the plugin does not do what runtime says.
+func (e *Envoy) deaf() string {
+	if e.known != nil {
+		for _, p := range e.known.Plugins {
+			if p.Config.Admin != nil {
+				return fmt.Sprintf(": can the plugin reach admin, through the cluster %q?", p.Config.Admin.Cluster)
+			}
+		}
+	}
+	return ": is it one of maintenance.keys, and can the plugin reach admin?"
+}
+
+// others returns those of the key's endpoints that other keys have in maintenance, and these keys.
+func (e *Envoy) others(now time.Time) (in, by []string) {
+	add := func(endpoint, key string) {
+		if key != e.key && !slices.Contains(in, endpoint) {
+			in = append(in, endpoint)
+		}
+		if key != e.key && !slices.Contains(by, key) {
+			by = append(by, key)
+		}
+	}
+	readers := e.readers()
+	for _, key := range e.known.Keys() {
+		if s, _ := filter.ParseSwitch(e.runtime.Entries[key].Value); s.Active(wallClock(now)) {
+			for _, endpoint := range e.known.Readers(key) {
+				if slices.Contains(readers, endpoint) {
+					add(endpoint, key)
+				}
+			}
+		}
+	}
+	for _, key := range e.known.RouteKeys() {
+		for _, endpoint := range e.known.RouteReaders(key, e.runtime.Entries[key].Value) {
+			if slices.Contains(readers, endpoint) {
+				add(endpoint, key)
+			}
+		}
+	}
+	return in, by
+}
+
+// Post writes an order to the admin layer.
+func (e *Envoy) Post(ctx context.Context, o Order) error {
+	return e.client.ModifyRuntime(ctx, o.Change().Pairs()...)
+}

@@ -1,0 +1,379 @@
+// Package reach says, by an Envoy's configuration, which health checks reach healthgate and what reaches healthgate's
+// maintenance: where the plugin stands, what gets past it, which keys and routes switch it.
+//
+// Read takes the document of /config_dump. Of what it returns,
+//
+//   - Plugins are the configurations of healthgate, each with the places where it stands;
+//   - Gaps are the ways past it: a listener, a filter chain or a virtual host where a check of an endpoint's path is
+//     answered by somebody else;
+//   - Faults keep the plugin from knowing what it needs, such as a cluster that is not there;
+//   - Keys, Readers and KeyGaps say which maintenance keys there are, which endpoints one switches, and which of their
+//     checks it does not; Routes, RouteReaders and RouteGaps say the same of the keys of maintenance routes;
+//   - Layers are those of runtime, and NoMetrics is why the plugin's metrics are missing.
+//
+// All of it holds for what the configuration says. Only a check says what a check gets.
+package reach
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/healthgate/healthgate/envoy/internal/dump"
+	"github.com/healthgate/healthgate/filter/config"
+)
+
+// Envoy is what is known of one Envoy.
+type Envoy struct {
+	Plugins []*Plugin
+	Layers  []Layer // of runtime, a later one wins
+	// Unreadable says of filters that look like healthgate why their configuration can't be read, as one of a later
+	// version.
+	Unreadable []string
+
+	doors        []door
+	clusters     map[string][]string // their hosts, as far as they are known
+	statsMatcher any
+}
+
+// Plugin is one configuration of healthgate.
+type Plugin struct {
+	Config *config.Config
+	Places []Place
+}
+
+// Place is a listener in which a plugin stands.
+type Place struct {
+	Listener map[string]any // as JSON holds it
+	Address  string         // HOST:PORT; empty when it has none
+}
+
+// Kind is where a runtime layer's keys come from.
+type Kind string
+
+// The kinds of layers, by the names that Envoy's configuration gives them.
+const (
+	Static Kind = "static_layer"
+	Disk   Kind = "disk_layer"
+	RTDS   Kind = "rtds_layer"
+	Admin  Kind = "admin_layer"
+)
+
+// Layer is a layer of Envoy's runtime.
+type Layer struct {
+	Name        string
+	Kind        Kind
+	SymlinkRoot string // of a disk layer
+	Folder      string // where a disk layer's keys are below SymlinkRoot, by subdirectory and append_service_cluster
+	File        string // that an RTDS layer reads; empty when it is a server's
+}
+
+const (
+	typeListeners = ".ListenersConfigDump"
+	typeClusters  = ".ClustersConfigDump"
+	typeRoutes    = ".RoutesConfigDump"
+	typeECDS      = ".EcdsConfigDump"
+	typeBootstrap = ".BootstrapConfigDump"
+	typeWasm      = ".filters.http.wasm.v3.Wasm"
+	typeTCP       = ".tcp_proxy.v3.TcpProxy"
+	typeManager   = ".http_connection_manager.v3.HttpConnectionManager"
+)
+
+// Read reads the document of /config_dump. The node's values stand for the placeholders in keys.
+func Read(envoy any, node config.Node) *Envoy {
+	e := &Envoy{clusters: map[string][]string{}}
+	r := reader{Envoy: e, node: node, discovered: map[string]any{}, routes: map[string]any{}, known: map[string]*Plugin{}}
+	var listeners []map[string]any
+	for _, part := range list(envoy, "configs") {
+		switch {
+		case is(part, typeBootstrap):
+			e.Layers = layers(dump.At(part, "bootstrap"))
+			e.statsMatcher = dump.At(part, "bootstrap", "stats_config", "stats_matcher")
+		case is(part, typeClusters):
+			for _, c := range append(list(part, "static_clusters"), list(part, "dynamic_active_clusters")...) {
+				e.clusters[text(c, "cluster", "name")] = addresses(c)
+			}
+		case is(part, typeListeners):
+			for _, l := range list(part, "static_listeners") {
+				listeners = append(listeners, object(l, "listener"))
+			}
+			for _, l := range list(part, "dynamic_listeners") { // one that is warming or draining takes no new connection
+				listeners = append(listeners, object(l, "active_state", "listener"))
+			}
+		case is(part, typeRoutes):
+			for _, c := range append(list(part, "static_route_configs"), list(part, "dynamic_route_configs")...) {
+				r.routes[text(c, "route_config", "name")] = dump.At(c, "route_config")
+			}
+		case is(part, typeECDS):
+			for _, f := range list(part, "ecds_filters") {
+				r.discovered[text(f, "ecds_filter", "name")] = dump.At(f, "ecds_filter", "typed_config")
+			}
+		}
+	}
+	sidecar := slices.ContainsFunc(listeners, func(l map[string]any) bool { return text(l, "traffic_direction") == "INBOUND" })
+	for _, l := range listeners {
+		r.listener(l, sidecar && text(l, "traffic_direction") == "OUTBOUND")
+	}
+	return e
+}
+
+func layers(bootstrap any) (out []Layer) {
+	for _, l := range list(bootstrap, "layered_runtime", "layers") {
+		layer := Layer{Name: text(l, "name")}
+		for _, kind := range []Kind{Static, Disk, RTDS, Admin} {
+			if dump.At(l, string(kind)) != nil {
+				layer.Kind = kind
+			}
+		}
+		layer.SymlinkRoot, layer.Folder = text(l, "disk_layer", "symlink_root"), text(l, "disk_layer", "subdirectory")
+		if dump.At(l, "disk_layer", "append_service_cluster") == true {
+			layer.Folder = path.Join(layer.Folder, text(bootstrap, "node", "cluster"))
+		}
+		layer.File = text(l, "rtds_layer", "rtds_config", "path_config_source", "path") + text(l, "rtds_layer", "rtds_config", "path")
+		out = append(out, layer)
+	}
+	return out
+}
+
+// addresses returns the addresses of a cluster's hosts, as far as the configuration has them.
+func addresses(cluster any) (out []string) {
+	dump.Each(dump.At(cluster, "cluster", "load_assignment"), func(v map[string]any) bool {
+		if address := socketAddress(v); address != "" {
+			out = append(out, address)
+		}
+		return true
+	})
+	return out
+}
+
+// Of returns the layers of a kind.
+func (e *Envoy) Of(kind Kind) []Layer {
+	return slices.DeleteFunc(slices.Clone(e.Layers), func(l Layer) bool { return l.Kind != kind })
+}
+
+// reader collects what Read returns.
+type reader struct {
+	*Envoy
+	node       config.Node
+	discovered map[string]any     // filters from ECDS, by name
+	routes     map[string]any     // route configurations, by name
+	known      map[string]*Plugin // by their configuration's text
+}
+
+// door is a way into an application: the HTTP connection manager of a filter chain, or its TCP proxy.
+type door struct {
+	where    string
+	listener string
+	tcp      any // as the action of a route; nil for HTTP
+	// A plugin's filter is made for a request when its gate opens: by route where the filter is disabled otherwise, or by
+	// a matcher.
+	filters []filter
+	names   []string // of all HTTP filters
+	routes  any      // the route configuration; nil when it is not known
+}
+
+type filter struct {
+	plugin  *Plugin
+	name    string
+	byRoute bool
+	matcher any // of a gate by matcher, otherwise nil
+}
+
+// listener adds the ways in through a listener. No balancer's check comes through a sidecar's outbound one, unless it has
+// a plugin.
+func (r *reader) listener(l map[string]any, outbound bool) {
+	chains := list(l, "filter_chains")
+	if last := dump.At(l, "default_filter_chain"); last != nil {
+		chains = append(slices.Clone(chains), last)
+	}
+	for i, chain := range chains {
+		for _, f := range list(chain, "filters") {
+			manager := dump.At(f, "typed_config")
+			if !is(manager, typeManager) && !is(manager, typeTCP) {
+				continue
+			}
+			d := door{where: fmt.Sprintf("listener %q", text(l, "name")), listener: text(l, "name")}
+			if len(chains) > 1 {
+				name := text(chain, "name")
+				if name == "" {
+					name = fmt.Sprint(i + 1)
+				}
+				d.where += fmt.Sprintf(", filter chain %q", name)
+			}
+			if is(manager, typeTCP) {
+				d.tcp = map[string]any{"route": manager}
+			}
+			for _, f := range list(manager, "http_filters") {
+				d.names = append(d.names, text(f, "name"))
+				d.filters = append(d.filters, r.filters(f, l)...)
+			}
+			if outbound && len(d.filters) == 0 {
+				continue
+			}
+			if d.routes = dump.At(manager, "route_config"); d.routes == nil {
+				d.routes = r.routes[text(manager, "rds", "route_config_name")]
+			}
+			r.doors = append(r.doors, d)
+		}
+	}
+}
+
+// filters finds the plugins in one entry of http_filters.
+func (r *reader) filters(f any, listener map[string]any) (out []filter) {
+	inside := dump.At(f, "typed_config")
+	if dump.At(f, "config_discovery") != nil {
+		if inside = r.discovered[text(f, "name")]; inside == nil {
+			inside = dump.At(f, "config_discovery", "default_config")
+		}
+	}
+	var walk func(v, matcher any)
+	walk = func(v, matcher any) {
+		if m := dump.At(v, "xds_matcher"); m != nil {
+			walk(m, m)
+		}
+		dump.Each(v, func(o map[string]any) bool {
+			if o["xds_matcher"] != nil && matcher == nil {
+				walk(o["extension_config"], nil)
+				return false
+			}
+			if !is(o, typeWasm) {
+				return true
+			}
+			if p := r.plugin(o); p != nil {
+				p.place(listener)
+				out = append(out, filter{p, text(f, "name"), dump.At(f, "disabled") == true, matcher})
+			}
+			return false
+		})
+	}
+	walk(inside, nil)
+	return out
+}
+
+// plugin returns the healthgate that a Wasm filter is: the plugin's reader takes its configuration.
+func (r *reader) plugin(wasm map[string]any) *Plugin {
+	var written []byte
+	switch value := dump.At(wasm, "config", "configuration", "value").(type) {
+	case string: // google.protobuf.StringValue, as Istio writes it
+		written = []byte(value)
+	case map[string]any: // google.protobuf.Struct
+		var err error
+		if written, err = json.Marshal(value); err != nil {
+			return nil
+		}
+	}
+	if p := r.known[string(written)]; p != nil {
+		return p
+	}
+	c, err := config.Parse(written, r.node)
+	if err != nil {
+		what := fmt.Sprintf("a Wasm filter that looks like healthgate has a configuration that this command does not know; is the plugin of a later version? %v", err)
+		if bytes.Contains(written, []byte(`"endpoints"`)) && !slices.Contains(r.Unreadable, what) {
+			r.Unreadable = append(r.Unreadable, what)
+		}
+		return nil
+	}
+	p := &Plugin{Config: c}
+	r.known[string(written)] = p
+	r.Plugins = append(r.Plugins, p)
+	return p
+}
+
+func (p *Plugin) place(listener map[string]any) {
+	if !slices.ContainsFunc(p.Places, func(o Place) bool { return text(o.Listener, "name") == text(listener, "name") }) {
+		p.Places = append(p.Places, Place{listener, socketAddress(listener)})
+	}
+}
+
+// Listeners names the listeners in which the plugin stands.
+func (p *Plugin) Listeners() string {
+	var names []string
+	for _, place := range p.Places {
+		names = append(names, text(place.Listener, "name"))
+	}
+	return strings.Join(names, ", ")
+}
+
+// HasCluster reports whether Envoy has a cluster of this name.
+func (e *Envoy) HasCluster(name string) bool {
+	_, is := e.clusters[name]
+	return is
+}
+
+// AdminFaults returns what keeps the plugins from reading maintenance keys.
+func (e *Envoy) AdminFaults() (out []string) {
+	for _, p := range e.Plugins {
+		if a := p.Config.Admin; a != nil && !e.HasCluster(a.Cluster) {
+			out = append(out, fmt.Sprintf("admin.cluster is %q, and Envoy has no such cluster: the plugin can read neither maintenance keys nor draining",
+				a.Cluster))
+		}
+	}
+	return out
+}
+
+// Faults returns what keeps the plugins from knowing what they need.
+func (e *Envoy) Faults() []string {
+	out := append(slices.Clone(e.Unreadable), e.AdminFaults()...)
+	for _, p := range e.Plugins {
+		for i := range p.Config.Probes {
+			if probe := &p.Config.Probes[i]; !e.HasCluster(probe.Cluster) {
+				out = append(out, fmt.Sprintf("probe %q: its cluster is %q, and Envoy has no such cluster: each probe fails", probe.Name, probe.Cluster))
+			}
+		}
+	}
+	return out
+}
+
+// NoMetrics returns why an Envoy shows no metric of the plugin.
+func (e *Envoy) NoMetrics() string {
+	switch {
+	case len(e.Plugins) == 0:
+		return "its configuration has no healthgate"
+	case e.leftOut():
+		return "its stats_matcher leaves out the plugin's metrics: let those that start with wasmcustom.healthgate_ pass"
+	}
+	return "its configuration has healthgate, and no metric of the plugin is there: did it start? See Envoy's log"
+}
+
+// Silent reports whether waiting brings no metric of the plugin.
+func (e *Envoy) Silent() bool { return len(e.Plugins) == 0 || e.leftOut() }
+
+// leftOut reports whether the stats_matcher leaves out metrics of the plugin's.
+func (e *Envoy) leftOut() bool {
+	const metric = "wasmcustom.healthgate_maintenance.endpoint."
+	if dump.At(e.statsMatcher, "reject_all") == true {
+		return true
+	}
+	for _, p := range e.Plugins {
+		for i := range p.Config.Endpoints {
+			matches := func(pattern any) bool { return stringFits(pattern, metric+p.Config.Endpoints[i].Name) }
+			if slices.ContainsFunc(list(e.statsMatcher, "exclusion_list", "patterns"), matches) ||
+				object(e.statsMatcher, "inclusion_list") != nil && !slices.ContainsFunc(list(e.statsMatcher, "inclusion_list", "patterns"), matches) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// list returns the list in nested objects under these names.
+func list(v any, names ...string) []any {
+	out, _ := dump.At(v, names...).([]any)
+	return out
+}
+
+func text(v any, names ...string) string {
+	out, _ := dump.At(v, names...).(string)
+	return out
+}
+
+func object(v any, names ...string) map[string]any {
+	out, _ := dump.At(v, names...).(map[string]any)
+	return out
+}
+
+// is reports whether a message has the type with this ending.
+func is(v any, ending string) bool { return strings.HasSuffix(text(v, "@type"), ending) }

@@ -1,0 +1,198 @@
+package render
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/healthgate/healthgate/envoy/internal/document"
+	"github.com/healthgate/healthgate/filter/config"
+	"go.yaml.in/yaml/v3"
+)
+
+// What an Envoy is called and where its admin is, unless an operator says it.
+const (
+	DefaultNodeID = "healthgate-1"
+	DefaultAdmin  = "127.0.0.1:9901"
+)
+
+// EnvoyOptions are what a whole Envoy needs besides healthgate.yaml.
+type EnvoyOptions struct {
+	Common
+	Listen     string   // HOST:PORT
+	Admin      string   // HOST:PORT or unix:///PATH
+	Clusters   []string // NAME=HOST:PORT or NAME=unix:///PATH; the first is the application's
+	RTDSFile   string   // a file of runtime keys; at most one of this and RTDSServer
+	RTDSServer string   // HOST:PORT of a gRPC server of runtime keys
+	Gate       string   // ByRoute, also when empty, or ByMatcher
+	Node       Node
+}
+
+// The gates: how requests that are not for an endpoint's path are kept out of the VM.
+const (
+	// ByRoute disables the filter, and enables it on a route for each path.
+	ByRoute = "route"
+	// ByMatcher makes the filter when the path of a request matches. It needs no route.
+	ByMatcher = "matcher"
+)
+
+// Node is the identity of an Envoy.
+type Node struct{ ID, Cluster, Region, Zone string }
+
+// Envoy renders a whole Envoy configuration.
+func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
+	listen, static, err := address(o.Listen)
+	if err != nil {
+		return "", &OptionError{"listen", err.Error()}
+	}
+	if !static {
+		return "", &OptionError{"listen", fmt.Sprintf(
+			"%q: Envoy listens on an IP address; for all of them: 0.0.0.0", o.Listen)}
+	}
+	admin, static, err := address(o.Admin)
+	if err == nil && !static {
+		err = fmt.Errorf("%q: Envoy listens on an IP address or a Unix socket", o.Admin)
+	}
+	if err != nil {
+		return "", &OptionError{"admin", err.Error()}
+	}
+	clusters, err := o.clusters(d, admin)
+	if err != nil {
+		return "", err
+	}
+	app := clusters[0]
+	d, busy, err := ownClusters(d, func(name string) bool { return name == app.Name })
+	if err != nil {
+		return "", err
+	}
+	if len(busy) > 0 {
+		own := app.own()
+		if slices.ContainsFunc(clusters, func(c cluster) bool { return c.Name == own.Name }) {
+			return "", &OptionError{"cluster", fmt.Sprintf(
+				"%q is the name of the cluster of the probes of %q", own.Name, app.Name)}
+		}
+		clusters = slices.Insert(clusters, 1, own)
+	}
+	routes, err := maintenanceRoutes(d, o.RouteKey)
+	if err != nil {
+		return "", err
+	}
+	if o.Wasm == "" {
+		return "", &OptionError{"wasm", "is needed: the plugin's path"}
+	}
+	code := part("code", values{"file": o.Wasm})
+	v := values{
+		"source": d.File, "command": commandLine(o.Command), "curl": o.curl(d.Config),
+		"file":    o.RuntimeDir + "/" + someKey(d.Config),
+		"node_id": o.Node.ID, "node_cluster": o.Node.Cluster, "region": o.Node.Region, "zone": o.Node.Zone,
+		"admin": admin, "listen": listen, "app": app.Name, "peer": peer(d.Config), "tags": part("tags", nil),
+		"defaults": defaults(keys(d.Config, routes)), "runtime_dir": o.RuntimeDir,
+		"rtds": o.RTDSFile != "" || o.RTDSServer != "", "rtds_file": o.RTDSFile, "rtds_server": o.RTDSServer != "",
+	}
+	switch o.Gate {
+	case "", ByRoute:
+		v["filter"] = part("disabled", values{"wasm": wasm(d, code)})
+		v["gate_routes"] = nodes(gateRoutes(d.Config), app.Name, "", true)
+		v["routes"] = nodes(routes, app.Name, "", true)
+	case ByMatcher:
+		v["filter"] = matcher(d, code)
+		v["routes"] = nodes(routes, app.Name, "", false)
+	default:
+		return "", &OptionError{"gate", fmt.Sprintf("%q is neither %s nor %s", o.Gate, ByRoute, ByMatcher)}
+	}
+	var made []*yaml.Node
+	for _, c := range clusters {
+		made = append(made, c.node())
+	}
+	v["clusters"] = made
+	out := documents(envoyTemplate, v)
+	for i, n := range out[0].Content[0].Content {
+		if i%2 == 0 && i > 0 {
+			n.HeadComment = "\n" + n.HeadComment
+		}
+	}
+	return write(out...)
+}
+
+// defaults returns what switches keys off.
+func defaults(keys []entry) *yaml.Node {
+	if len(keys) == 0 {
+		return nil
+	}
+	n := &yaml.Node{Kind: yaml.MappingNode}
+	for _, k := range keys {
+		off := map[string]string{"true": "false", "100": "0"}[k.Value]
+		n.Content = append(n.Content, document.Text(k.Key), &yaml.Node{Kind: yaml.ScalarNode, Value: off})
+	}
+	return n
+}
+
+func someKey(c *config.Config) string {
+	if known := keys(c, nil); len(known) > 0 {
+		return known[0].Key
+	}
+	return "KEY"
+}
+
+// curl returns how maintenance is switched on without this command.
+func (o *EnvoyOptions) curl(c *config.Config) string {
+	words, host := []string{"curl"}, o.Admin
+	if path, is := strings.CutPrefix(o.Admin, "unix://"); is {
+		words, host = append(words, "--unix-socket", path), "admin"
+	}
+	key := strings.ReplaceAll(url.QueryEscape(someKey(c)), "+", "%20")
+	return commandLine(append(words, "-X", "POST", "http://"+host+"/runtime_modify?"+key+"=true"))
+}
+
+// clusters returns the application's cluster, the others that are given, admin's, and that of an RTDS server.
+func (o *EnvoyOptions) clusters(d *document.Document, admin *yaml.Node) ([]cluster, error) {
+	var out []cluster
+	known := map[string]bool{}
+	for _, s := range o.Clusters {
+		c, err := parseCluster(s)
+		if err != nil {
+			return nil, err
+		}
+		if known[c.Name] {
+			return nil, &OptionError{"cluster", fmt.Sprintf("%q is given twice", c.Name)}
+		}
+		known[c.Name] = true
+		out = append(out, c)
+	}
+	if len(out) == 0 {
+		return nil, &OptionError{"cluster", "is needed once at least: the application's, NAME=HOST:PORT"}
+	}
+	out[0].Comment = "The application."
+	for i, p := range d.Config.Probes {
+		if !known[p.Cluster] {
+			return nil, d.Problem(fmt.Sprintf("probes[%d].cluster", i),
+				fmt.Sprintf("there is no address for %q: give --cluster %s", p.Cluster, shellQuote(p.Cluster+"=HOST:PORT")))
+		}
+	}
+	if a := d.Config.Admin; a != nil {
+		if known[a.Cluster] {
+			return nil, d.Problem("admin.cluster",
+				fmt.Sprintf("%q is Envoy's own admin here; its address comes from --admin, not --cluster", a.Cluster))
+		}
+		known[a.Cluster] = true
+		out = append(out, cluster{Name: a.Cluster, Address: admin, Comment: "Envoy's own admin address, for the filter."})
+	}
+	if o.RTDSServer != "" {
+		if o.RTDSFile != "" {
+			return nil, &OptionError{"rtds-server", "cannot go with --rtds-file; choose one"}
+		}
+		c, err := newCluster("rtds-server", rtdsCluster, o.RTDSServer)
+		if err != nil {
+			return nil, err
+		}
+		if known[c.Name] {
+			return nil, &OptionError{"cluster", fmt.Sprintf("%q is the name of the cluster of --rtds-server", c.Name)}
+		}
+		c.Comment, c.HTTP2 = "The server of runtime keys.", true
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+const rtdsCluster = "healthgate_rtds"

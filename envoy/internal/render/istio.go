@@ -1,0 +1,337 @@
+package render
+
+import (
+	"encoding/json"
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/healthgate/healthgate/envoy/internal/document"
+	"go.yaml.in/yaml/v3"
+)
+
+// IstioOptions are what Istio needs besides healthgate.yaml.
+type IstioOptions struct {
+	Common
+	Gateway         bool // a gateway instead of a sidecar
+	Name, Namespace string
+	Selector        []string // KEY=VALUE labels of the workload's pods
+	Port            int      // the container's port; 0: every port
+	RouteCluster    string   // where a gateway's maintenance route sends what is not a health check
+	WasmCluster     string   // the cluster through which Envoy fetches the plugin itself, for an EnvoyFilter
+	AdminPort       int      // the proxy's admin port, 15000
+	Clusters        []string // NAME=HOST:PORT of clusters that probes ask and Istio does not have
+}
+
+// istioAdmin is the cluster of Istio's bootstrap that reaches the proxy's admin port.
+const istioAdmin = "prometheus_stats"
+
+// IstioEnvoyFilter renders an EnvoyFilter, and the ConfigMaps that go with it.
+func IstioEnvoyFilter(d *document.Document, o IstioOptions) (string, error) {
+	d, v, err := o.values(d)
+	if err != nil {
+		return "", err
+	}
+	code, err := o.code()
+	if err != nil {
+		return "", err
+	}
+	v["kind"], v["filter"], v["patches"] = "an EnvoyFilter", matcher(d, code), true
+	return write(documents(istioTemplate, v)...)
+}
+
+// IstioWasmPlugin renders a WasmPlugin, the ConfigMaps that go with it, and an EnvoyFilter for what a WasmPlugin
+// cannot bring.
+func IstioWasmPlugin(d *document.Document, o IstioOptions) (string, error) {
+	d, v, err := o.values(d)
+	if err != nil {
+		return "", err
+	}
+	v["kind"], v["wasmplugin"], v["configuration"] = "a WasmPlugin", true, d.Node()
+	v["patches"] = v.has("peer") || v.has("routes") || v.has("clusters")
+	v["url"], v["sha256"] = o.Wasm, o.WasmSHA256
+	if o.isFile() {
+		v["url"] = "file://" + o.Wasm
+	}
+	return write(documents(istioTemplate, v)...)
+}
+
+func (o *IstioOptions) isFile() bool { return !strings.Contains(o.Wasm, "://") }
+
+// code returns where Envoy itself takes the plugin from. Istio's agent fetches for a WasmPlugin only.
+func (o *IstioOptions) code() (*yaml.Node, error) {
+	if o.isFile() {
+		return part("code", values{"file": o.Wasm}), nil
+	}
+	if !strings.HasPrefix(o.Wasm, "http://") && !strings.HasPrefix(o.Wasm, "https://") {
+		return nil, &OptionError{"wasm", fmt.Sprintf("%q: an EnvoyFilter takes a path in the proxy's container, or "+
+			"http(s):// with --wasm-cluster and --wasm-sha256; oci:// is for istio-wasmplugin", o.Wasm)}
+	}
+	if o.WasmCluster == "" || o.WasmSHA256 == "" {
+		return nil, &OptionError{"wasm", "Envoy fetches a URL only through a cluster and with its sum: " +
+			"give --wasm-cluster and --wasm-sha256"}
+	}
+	return part("code", values{"url": o.Wasm, "cluster": o.WasmCluster, "sha256": o.WasmSHA256}), nil
+}
+
+var (
+	// dnsName is how Kubernetes names objects (RFC 1123).
+	dnsName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
+	label   = regexp.MustCompile(`^([-A-Za-z0-9_./]+)=([-A-Za-z0-9_.]*)$`)
+	sum     = regexp.MustCompile(`^[0-9a-f]{64}$`)
+)
+
+// values checks the options and returns what is the same in both forms, with the document that has clusters for probes.
+func (o *IstioOptions) values(d *document.Document) (*document.Document, values, error) {
+	d, busy, err := ownClusters(d, func(name string) bool { return istioCluster.MatchString(name) })
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, f := range []struct{ flag, value string }{{"name", o.Name}, {"namespace", o.Namespace}} {
+		if !dnsName.MatchString(f.value) {
+			return nil, nil, &OptionError{f.flag, fmt.Sprintf(
+				"%q is no name in Kubernetes: lower-case letters, digits, '-' and '.'", f.value)}
+		}
+	}
+	if len(o.Selector) == 0 {
+		return nil, nil, &OptionError{"selector", "is needed: the labels of the workload's pods, KEY=VALUE"}
+	}
+	var selector []entry
+	for _, s := range o.Selector {
+		m := label.FindStringSubmatch(s)
+		if m == nil {
+			return nil, nil, &OptionError{"selector", fmt.Sprintf("%q is not KEY=VALUE", s)}
+		}
+		selector = append(selector, entry{m[1], m[2]})
+	}
+	if o.Port < 0 || o.Port > 65535 {
+		return nil, nil, &OptionError{"port", fmt.Sprintf("%d is not a port", o.Port)}
+	}
+	if o.WasmSHA256 != "" && !sum.MatchString(o.WasmSHA256) {
+		return nil, nil, &OptionError{"wasm-sha256", "is not 64 lower-case hexadecimal digits, as sha256sum prints"}
+	}
+	if o.isFile() && !path.IsAbs(o.Wasm) {
+		return nil, nil, &OptionError{"wasm", fmt.Sprintf("%q: a path in the proxy's container starts with a slash", o.Wasm)}
+	}
+	if !path.IsAbs(o.RuntimeDir) {
+		return nil, nil, &OptionError{"runtime-dir", fmt.Sprintf(
+			"%q: a path in the proxy's container starts with a slash", o.RuntimeDir)}
+	}
+	v := values{
+		"source": d.File, "command": commandLine(o.Command), "what": "a sidecar's inbound ports",
+		"name": o.Name, "namespace": o.Namespace, "selector": mapping(selector...), "peer": peer(d.Config),
+		"runtime_name": o.Name + "-runtime", "bootstrap_name": o.Name + "-bootstrap",
+		"context": "SIDECAR_INBOUND", "mode": "SERVER", "port": o.Port,
+	}
+	if o.Gateway {
+		v["what"], v["context"], v["mode"] = "a gateway", "GATEWAY", "CLIENT_AND_SERVER"
+	}
+	routes, err := maintenanceRoutes(d, o.RouteKey)
+	if err != nil {
+		return nil, nil, err
+	}
+	if v["routes"], err = o.routePatches(d, routes, v); err != nil {
+		return nil, nil, err
+	}
+	if v["clusters"], err = o.clusterPatches(d, busy, v); err != nil {
+		return nil, nil, err
+	}
+	if v["bootstrap"], err = istioBootstrap(o.RuntimeDir + "/..data"); err != nil {
+		return nil, nil, err
+	}
+	v["kubectl"] = o.kubectl(keys(d.Config, routes))
+	v["hints"], err = o.hints()
+	return d, v, err
+}
+
+// kubectl returns the commands that switch keys on and off. A ConfigMap cannot hold every key.
+func (o *IstioOptions) kubectl(keys []entry) []string {
+	var out []string
+	for _, k := range keys {
+		if !configMapKey.MatchString(k.Key) {
+			out = append(out, fmt.Sprintf("  (%q can't be a ConfigMap's key)", k.Key))
+			continue
+		}
+		for _, value := range []string{`"` + k.Value + `"`, "null"} {
+			out = append(out, "  "+commandLine([]string{
+				"kubectl", "-n", o.Namespace, "patch", "configmap", o.Name + "-runtime", "--type", "merge",
+				"-p", fmt.Sprintf(`{"data": {"%s": %s}}`, k.Key, value),
+			}))
+		}
+	}
+	return out
+}
+
+// configMapKey is what Kubernetes takes as a key of a ConfigMap.
+var configMapKey = regexp.MustCompile(`^[-._a-zA-Z0-9]{1,253}$`)
+
+// hints returns what the workload's pods need besides the documents.
+func (o *IstioOptions) hints() ([]string, error) {
+	bootstrap := entry{"sidecar.istio.io/bootstrapOverride", o.Name + "-bootstrap"}
+	var out []string
+	if o.Gateway {
+		out = append(out, "In the gateway's Deployment, the pod template's annotation", "",
+			"  "+bootstrap.Key+": "+bootstrap.Value, "")
+		mounts := "and, for the container istio-proxy, the ConfigMap " + o.Name + "-runtime mounted at " + o.RuntimeDir
+		if o.isFile() {
+			out = append(out, mounts+",")
+			mounts = "the ConfigMap " + o.Name + "-wasm at " + path.Dir(o.Wasm)
+		}
+		out = append(out, mounts+".")
+	} else {
+		type object = map[string]any
+		volumes := object{o.Name + "-runtime": object{"configMap": object{"name": o.Name + "-runtime", "optional": true}}}
+		mounts := object{o.Name + "-runtime": object{"mountPath": o.RuntimeDir, "readOnly": true}}
+		if o.isFile() {
+			volumes[o.Name+"-wasm"] = object{"configMap": object{"name": o.Name + "-wasm"}}
+			mounts[o.Name+"-wasm"] = object{"mountPath": path.Dir(o.Wasm), "readOnly": true}
+		}
+		text, err := write(mapping(bootstrap, entry{"sidecar.istio.io/userVolume", toJSON(volumes, "")},
+			entry{"sidecar.istio.io/userVolumeMount", toJSON(mounts, "")}))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, "Annotations of the workload's pod template:", "")
+		for line := range strings.Lines(text) {
+			out = append(out, "  "+strings.TrimSuffix(line, "\n"))
+		}
+	}
+	if o.isFile() {
+		create := commandLine([]string{"kubectl", "-n", o.Namespace, "create", "configmap", o.Name + "-wasm",
+			"--from-file=" + path.Base(o.Wasm) + "=build/healthgate-tinygo.wasm"})
+		out = append(out, "", "The plugin, small enough for a ConfigMap when built by `make filter-tinygo`:", "", "  "+create)
+	}
+	return out, nil
+}
+
+// toJSON writes what can always be written.
+func toJSON(v any, indent string) string {
+	var out strings.Builder
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", indent)
+	_ = encoder.Encode(v)
+	return strings.TrimSuffix(out.String(), "\n")
+}
+
+// istioCluster matches the names of clusters that Istio makes of ports and of services.
+var istioCluster = regexp.MustCompile(`^(inbound|outbound)\|(\d+)\|([^|]*)\|([^|]*)$`)
+
+// ownCluster returns the cluster that probes have in the place of one of Istio's.
+func ownCluster(name string) (cluster, error) {
+	m := istioCluster.FindStringSubmatch(name)
+	if m[1] == "inbound" {
+		// Istio's own sends to where the connection that came in wanted to go. A probe has no such connection.
+		c, err := newCluster("cluster", name, "127.0.0.1:"+m[2])
+		return c.own(), err
+	}
+	c := cluster{Name: name, Type: "EDS", Service: name, SNI: fmt.Sprintf("outbound_.%s_.%s_.%s", m[2], m[3], m[4])}
+	return c.own(), nil
+}
+
+// clusterPatches returns what adds clusters to Istio's: in the place of busy ones, for probes, and for admin unless
+// Istio's own serves.
+func (o *IstioOptions) clusterPatches(d *document.Document, busy []string, v values) ([]*yaml.Node, error) {
+	var out []*yaml.Node
+	known := map[string]bool{istioAdmin: true, "agent": true}
+	add := func(c cluster) error {
+		if known[c.Name] {
+			return &OptionError{"cluster", fmt.Sprintf("%q is there already", c.Name)}
+		}
+		known[c.Name] = true
+		if c.Type == "" {
+			c.Type = "STATIC"
+		}
+		n := c.node()
+		patch := part("cluster_patch", values{"context": v["context"], "cluster": n})
+		patch.HeadComment, n.HeadComment = n.HeadComment, ""
+		out = append(out, patch)
+		return nil
+	}
+	for _, name := range busy {
+		c, err := ownCluster(name)
+		if err == nil {
+			err = add(c)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range o.Clusters {
+		c, err := parseCluster(s)
+		if err == nil {
+			err = add(c)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	for i, p := range d.Config.Probes {
+		if !known[p.Cluster] {
+			return nil, d.Problem(fmt.Sprintf("probes[%d].cluster", i),
+				fmt.Sprintf("Istio has no cluster %q: give --cluster %s, for a sidecar 127.0.0.1 and the container's "+
+					"port, or name one that Istio has, as in `istioctl proxy-config clusters`",
+					p.Cluster, shellQuote(p.Cluster+"=HOST:PORT")))
+		}
+	}
+	if a := d.Config.Admin; a != nil && a.Cluster != istioAdmin {
+		c, err := newCluster("admin-port", a.Cluster, fmt.Sprintf("127.0.0.1:%d", o.AdminPort))
+		if err != nil {
+			return nil, err
+		}
+		c.Comment = "The proxy's own admin address, for the filter. Istio's bootstrap has such a cluster already, " + istioAdmin + "."
+		if err := add(c); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// routePatches returns what inserts maintenance routes before Istio's.
+func (o *IstioOptions) routePatches(d *document.Document, routes []route, v values) ([]*yaml.Node, error) {
+	cluster := o.RouteCluster
+	if cluster == "" && !o.Gateway && o.Port > 0 {
+		cluster = fmt.Sprintf("inbound|%d||", o.Port)
+	}
+	if cluster == "" {
+		for n, e := range d.Config.Endpoints {
+			if e.Maintenance.RouteMetadata {
+				flag := "--port PORT, the container's"
+				if o.Gateway {
+					flag = "--route-cluster CLUSTER, such as 'outbound|80||app.default.svc.cluster.local'"
+				}
+				return nil, d.Problem(fmt.Sprintf("endpoints[%d].maintenance.route_metadata", n),
+					"a maintenance route must know where to send what is not a health check: give "+flag)
+			}
+		}
+	}
+	var out []*yaml.Node
+	for _, n := range nodes(routes, cluster, "0s", false) {
+		patch := values{"context": v["context"], "route": n}
+		// A gateway's routes are found by the port of its service, its listeners by the container's, which this is. So
+		// there the route is in each of the gateway's ports; it does nothing where no request has its path.
+		if !o.Gateway {
+			patch["port"] = o.Port
+		}
+		out = append(out, part("route_patch", patch))
+	}
+	return out, nil
+}
+
+// istioBootstrap returns what sidecar.istio.io/bootstrapOverride adds to Istio's bootstrap. Envoy appends the lists.
+func istioBootstrap(symlinkRoot string) (string, error) {
+	var tags []struct {
+		Name  string `yaml:"tag_name" json:"tag_name"`
+		Regex string `yaml:"regex" json:"regex"`
+	}
+	if err := part("tags", nil).Decode(&tags); err != nil {
+		return "", err
+	}
+	return toJSON(map[string]any{
+		"layered_runtime": map[string]any{"layers": []any{map[string]any{
+			"name": "healthgate", "disk_layer": map[string]any{"symlink_root": symlinkRoot},
+		}}},
+		"stats_config": map[string]any{"stats_tags": tags},
+	}, "  ") + "\n", nil
+}

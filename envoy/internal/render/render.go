@@ -1,0 +1,292 @@
+// Package render writes, from one healthgate.yaml, what an operator gives to Envoy or to Istio: the filter with its
+// gate, the maintenance routes, the way to admin, the runtime layers and the labels of metrics.
+package render
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/healthgate/healthgate/envoy/internal/document"
+	"github.com/healthgate/healthgate/filter/config"
+	"go.yaml.in/yaml/v3"
+)
+
+// Common are the options of every form.
+type Common struct {
+	Command    []string // the words of how it was rendered, for the file's head
+	Wasm       string   // the plugin: a path, or a URL where the form takes one
+	WasmSHA256 string   // of what a URL brings, 64 hexadecimal digits
+	RuntimeDir string   // symlink_root of the disk runtime layer; empty: no such layer
+	// RouteKey is the runtime key of maintenance by route, a percentage. {endpoint} stands for an endpoint's name.
+	RouteKey string
+}
+
+// OptionError is a mistake in an option, told by the name of its flag.
+type OptionError struct{ Flag, What string }
+
+func (e *OptionError) Error() string { return "--" + e.Flag + ": " + e.What }
+
+// entry is a key with its value.
+type entry struct{ Key, Value string }
+
+// paths returns every path of an endpoint, each once.
+func paths(c *config.Config) []string {
+	var out []string
+	for _, e := range c.Endpoints {
+		for _, p := range e.Paths {
+			if !slices.Contains(out, p) {
+				out = append(out, p)
+			}
+		}
+	}
+	return out
+}
+
+// wasm returns the typed_config of the Wasm filter.
+func wasm(d *document.Document, code *yaml.Node) *yaml.Node {
+	return part("wasm", values{"code": code, "configuration": d.Node()})
+}
+
+// matcher returns the filter behind a gate of its own.
+func matcher(d *document.Document, code *yaml.Node) *yaml.Node {
+	input := part("path", nil)
+	again := &yaml.Node{Kind: yaml.AliasNode, Value: input.Anchor, Alias: input}
+	var predicates []*yaml.Node
+	for _, p := range paths(d.Config) {
+		predicates = append(predicates, part("predicate", values{"input": input, "exact": p}),
+			part("predicate", values{"input": again, "prefix": p + "?"}))
+		input = again
+	}
+	return part("matcher", values{"predicates": predicates, "wasm": wasm(d, code)})
+}
+
+// peer returns a filter that stores the connection's peer where endpoints read it, nil if none does.
+func peer(c *config.Config) *yaml.Node {
+	var known []string
+	var objects []*yaml.Node
+	for _, e := range c.Endpoints {
+		if key := e.Trusted.FilterState; key != "" && !slices.Contains(known, key) {
+			known = append(known, key)
+			objects = append(objects, part("peer_object", values{"key": key}))
+		}
+	}
+	if len(objects) == 0 {
+		return nil
+	}
+	return part("peer", values{"objects": objects})
+}
+
+// route is a route for checks.
+type route struct {
+	Name, Path string
+	Key        string // of a maintenance route
+}
+
+// nodes returns the routes as Envoy has them. They lead to a cluster, and may enable a filter that is disabled elsewhere.
+func nodes(routes []route, cluster, timeout string, enable bool) []*yaml.Node {
+	var out []*yaml.Node
+	for _, r := range routes {
+		out = append(out, part("route", values{
+			"name": r.Name, "path": r.Path, "key": r.Key, "enables": enable, "cluster": cluster, "timeout": timeout,
+		}))
+	}
+	return out
+}
+
+// gateRoutes returns a route for each path of an endpoint, each once.
+func gateRoutes(c *config.Config) []route {
+	var out []route
+	for _, e := range c.Endpoints {
+		for i, path := range e.Paths {
+			if !slices.ContainsFunc(out, func(r route) bool { return r.Path == path }) {
+				out = append(out, route{Name: routeName("healthgate", e.Name, i), Path: path})
+			}
+		}
+	}
+	return out
+}
+
+// routeName returns the name of the route for an endpoint's path of this index.
+func routeName(kind, endpoint string, i int) string {
+	if i == 0 {
+		return kind + "-" + endpoint
+	}
+	return kind + "-" + endpoint + "-" + strconv.Itoa(i+1)
+}
+
+// maintenanceRoutes returns a route for each path of an endpoint that asks for one.
+func maintenanceRoutes(d *document.Document, key string) ([]route, error) {
+	var out []route
+	for n, e := range d.Config.Endpoints {
+		if !e.Maintenance.RouteMetadata {
+			continue
+		}
+		key := strings.ReplaceAll(key, "{endpoint}", e.Name)
+		if key == "" {
+			return nil, &OptionError{"route-key", "must not be empty"}
+		}
+		if slices.Contains(d.Config.Keys, key) {
+			return nil, &OptionError{"route-key", fmt.Sprintf("%q is one of the maintenance keys of %s, too. "+
+				"A route's key is a percentage and theirs a truth value, so choose another", key, d.File)}
+		}
+		for i, path := range e.Paths {
+			r := route{routeName("maintenance", e.Name, i), path, key}
+			other := slices.IndexFunc(out, func(r route) bool { return r.Path == path })
+			if other < 0 {
+				out = append(out, r)
+			} else if out[other].Key != key {
+				return nil, d.Problem(fmt.Sprintf("endpoints[%d].paths[%d]", n, i), fmt.Sprintf("%s is a path of another endpoint "+
+					"with route_metadata, too. A route knows the path alone, so the key of one would put both into maintenance: "+
+					"give them other paths, or --route-key without {endpoint}", path))
+			}
+		}
+	}
+	return out, nil
+}
+
+// keys returns the runtime keys that an operator may set, with what switches them on. Those with placeholders are left
+// out: their names are known on each Envoy only.
+func keys(c *config.Config, routes []route) []entry {
+	var out []entry
+	for _, key := range c.Keys {
+		if !strings.Contains(key, "{") {
+			out = append(out, entry{key, "true"})
+		}
+	}
+	for _, r := range routes {
+		if e := (entry{r.Key, "100"}); !slices.Contains(out, e) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// cluster is a cluster with one address, or with the hosts that a control plane knows for Service.
+type cluster struct {
+	Comment, Name, Type string
+	Address             *yaml.Node
+	Service, SNI        string // of Istio's
+	HTTP2               bool
+}
+
+func (c *cluster) node() *yaml.Node {
+	n := part("cluster", values{
+		"name": c.Name, "type": c.Type, "address": c.Address, "service": c.Service, "sni": c.SNI, "http2": c.HTTP2,
+	})
+	if c.Comment != "" {
+		n.HeadComment = commented(strings.Split(c.Comment, "\n"))
+	}
+	return n
+}
+
+// ownPrefix begins the names of clusters that are made for probes alone.
+const ownPrefix = "healthgate_"
+
+// ownClusters returns the document with probes that go through clusters of their own in the place of those that carry
+// requests, and the names of these. As requests of the application, failed probes would eject it by outlier detection,
+// and its circuit breaker, full of requests, would fail them.
+func ownClusters(d *document.Document, carries func(cluster string) bool) (*document.Document, []string, error) {
+	var busy []string
+	values := map[string]string{}
+	for i, p := range d.Config.Probes {
+		if !carries(p.Cluster) {
+			continue
+		}
+		values[fmt.Sprintf("probes[%d].cluster", i)] = ownPrefix + p.Cluster
+		if !slices.Contains(busy, p.Cluster) {
+			busy = append(busy, p.Cluster)
+		}
+	}
+	if len(busy) == 0 {
+		return d, nil, nil
+	}
+	d, err := d.With(values)
+	return d, busy, err
+}
+
+// own returns the cluster that probes have in the place of this one.
+func (c cluster) own() cluster {
+	c.Comment = "The application, for the probes alone, which are none of its traffic: no outlier detection ejects it for them, and\n" +
+		"no circuit breaker that is full of requests fails them."
+	c.Name = ownPrefix + c.Name
+	return c
+}
+
+// parseCluster reads NAME=HOST:PORT or NAME=unix:///PATH.
+func parseCluster(s string) (cluster, error) {
+	name, address, ok := strings.Cut(s, "=")
+	if !ok || name == "" {
+		return cluster{}, &OptionError{"cluster", fmt.Sprintf("%q is not NAME=HOST:PORT", s)}
+	}
+	return newCluster("cluster", name, address)
+}
+
+func newCluster(flag, name, text string) (cluster, error) {
+	node, static, err := address(text)
+	if err != nil {
+		return cluster{}, &OptionError{flag, err.Error()}
+	}
+	c := cluster{Name: name, Address: node}
+	if !static {
+		c.Type = "STRICT_DNS"
+	}
+	return c, nil
+}
+
+// address returns Envoy's Address for HOST:PORT or unix:///PATH. static is false when the host is a name.
+func address(s string) (node *yaml.Node, static bool, err error) {
+	if path, is := strings.CutPrefix(s, "unix://"); is {
+		if !strings.HasPrefix(path, "/") {
+			return nil, false, fmt.Errorf("%q: a Unix socket is written unix:///PATH", s)
+		}
+		return part("address", values{"path": path}), true, nil
+	}
+	i := strings.LastIndexByte(s, ':')
+	port, portErr := strconv.ParseUint(s[i+1:], 10, 16)
+	if i <= 0 || portErr != nil || port == 0 {
+		return nil, false, fmt.Errorf("%q is not HOST:PORT or unix:///PATH", s)
+	}
+	host := strings.TrimSuffix(strings.TrimPrefix(s[:i], "["), "]")
+	ip, notIP := netip.ParseAddr(host)
+	if notIP != nil && strings.ContainsAny(host, ":/@ ") {
+		return nil, false, fmt.Errorf("%q: %q is neither an IP address nor a host name", s, host)
+	}
+	if notIP == nil {
+		host = ip.String()
+	}
+	return part("address", values{"host": host, "port": int(port)}), notIP == nil, nil
+}
+
+// shellQuote returns a word that a shell reads as this text.
+func shellQuote(s string) string {
+	if unquoted.MatchString(s) {
+		return s
+	}
+	if document.Printable(s) == s {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	var out strings.Builder
+	for _, c := range []byte(s) {
+		if c < ' ' || c > '~' || c == '\'' || c == '\\' {
+			fmt.Fprintf(&out, `\%03o`, c)
+		} else {
+			out.WriteByte(c)
+		}
+	}
+	return "$'" + out.String() + "'"
+}
+
+var unquoted = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
+
+// commandLine returns the words as a shell takes them.
+func commandLine(words []string) string {
+	var out []string
+	for _, w := range words {
+		out = append(out, shellQuote(w))
+	}
+	return strings.Join(out, " ")
+}

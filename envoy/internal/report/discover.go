@@ -1,0 +1,43 @@
+package report
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/healthgate/healthgate/envoy/internal/dump"
+	"github.com/healthgate/healthgate/envoy/internal/reach"
+)
+
+// base returns where a listener is asked, http://HOST:PORT, or why it can't be from here. adminHost is where Envoy's
+// admin was reached, empty for a Unix socket.
+func base(place reach.Place, adminHost string) (url, why string) {
+	host, port, err := net.SplitHostPort(place.Address)
+	if err != nil {
+		return "", "its listener has no address of TCP"
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		switch {
+		case ip.IsUnspecified() && adminHost == "":
+			return "", "its listener is on all addresses, and a Unix socket does not tell which of them leads to it: give --status-url"
+		case ip.IsUnspecified():
+			host = adminHost
+		case ip.IsLoopback() && adminHost != "" && !isLoopback(adminHost):
+			return "", "its listener is on a loopback address, which leads to it on its own machine only"
+		}
+	}
+	scheme := "http"
+	chains, _ := place.Listener["filter_chains"].([]any)
+	for _, chain := range chains {
+		if kind, _ := dump.At(chain, "transport_socket", "typed_config", "@type").(string); strings.HasSuffix(kind, ".DownstreamTlsContext") {
+			scheme = "https"
+		}
+	}
+	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, port)), ""
+}
+
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}

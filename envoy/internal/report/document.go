@@ -1,0 +1,247 @@
+package report
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/healthgate/healthgate/envoy/admin"
+	"github.com/healthgate/healthgate/envoy/internal/reach"
+	"github.com/healthgate/healthgate/envoy/internal/render"
+	"github.com/healthgate/healthgate/filter/config"
+)
+
+// document is what a status endpoint answers, see docs/status.md.
+type document struct {
+	ServiceID   string        `json:"serviceId"`
+	Description string        `json:"description"`
+	Notes       []string      `json:"notes"`
+	Checks      orderedChecks `json:"checks"`
+}
+
+type check struct {
+	ComponentID   string          `json:"componentId"`
+	Status        string          `json:"status"`
+	ObservedValue json.RawMessage `json:"observedValue"`
+	Time          *time.Time      `json:"time"`
+	Since         *time.Time      `json:"since"`
+	HTTPStatus    int             `json:"httpStatus"`
+	Outcome       string          `json:"outcome"`
+	Output        string          `json:"output"`
+	Maintenance   *Maintenance    `json:"maintenance"`
+
+	measurement string
+}
+
+// orderedChecks keeps the order of the document: that of the configuration.
+type orderedChecks []check
+
+func (o *orderedChecks) UnmarshalJSON(text []byte) error {
+	d := json.NewDecoder(strings.NewReader(string(text)))
+	if _, err := d.Token(); err != nil {
+		return err
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return err
+		}
+		var list []check
+		if err := d.Decode(&list); err != nil {
+			return err
+		}
+		for _, c := range list {
+			full, _ := name.(string)
+			c.measurement = strings.TrimPrefix(full, c.ComponentID+":")
+			*o = append(*o, c)
+		}
+	}
+	return nil
+}
+
+// client takes any certificate: whether the answer is the asked Envoy's is judged by what it says.
+var client = &http.Client{
+	Timeout:       2 * time.Second,
+	Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec // see above
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+// CheckURL refuses what can't be the URL of a status endpoint.
+func CheckURL(s string) error {
+	u, err := url.Parse(s)
+	if scheme, rest, _ := strings.Cut(s, "://"); strings.Contains(scheme+strings.SplitN(rest, "/", 2)[0], "@") {
+		return errors.New("a URL holds no login, which lists of processes and logs would show: a status endpoint trusts addresses")
+	}
+	if strings.Contains(s, ",http") {
+		return fmt.Errorf("%q is several URLs: repeat the flag for each", s)
+	}
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path == "" {
+		return fmt.Errorf("%q is not http://HOST:PORT/PATH", s)
+	}
+	return nil
+}
+
+// fetch asks a status endpoint.
+func fetch(ctx context.Context, to string, q question) (*document, error) {
+	endpoint := q.endpoint
+	if endpoint == nil {
+		endpoint = &config.Endpoint{}
+	}
+	request, err := reach.Request(ctx, endpoint, to)
+	if err != nil {
+		return nil, err
+	}
+	q.from = "this machine"
+	request = request.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
+		if host, _, err := net.SplitHostPort(c.Conn.LocalAddr().String()); err == nil {
+			q.from = host
+		}
+	}}))
+	request.Header.Set("Accept", "application/health+json")
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, unanswered(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 4<<20))
+	if err != nil {
+		return nil, unanswered(err)
+	}
+	var d document
+	if !strings.HasPrefix(response.Header.Get("Content-Type"), "application/health+json") || json.Unmarshal(body, &d) != nil ||
+		!strings.Contains(d.Description, "healthgate") {
+		return nil, errors.New(q.foreign(response, body))
+	}
+	return &d, nil
+}
+
+// ask asks a status endpoint of an Envoy, and refuses what another Envoy answered: the address may lead to one, by a
+// forwarded port or on another machine. An id alone does not tell two Envoys apart, but only the asked one counts the
+// answer.
+func (s *seen) ask(ctx context.Context, envoy *admin.Client, to string, c *config.Config, q question) (d *document, err error) {
+	counter := shownBy(q.endpoint.Name)
+	for attempt := range 4 {
+		before, counts := s.gauges[counter]
+		if d, err = fetch(ctx, to, q); err != nil {
+			return nil, err
+		}
+		s.stats(ctx, envoy)
+		switch what := s.contradicts(d, c); {
+		case d.ServiceID != s.node.ID:
+			return nil, fmt.Errorf("the node %q answered, which is another Envoy", d.ServiceID)
+		case counts && s.gauges[counter] <= before:
+			return nil, fmt.Errorf("another Envoy with the same id answered, %q: this one was not asked", d.ServiceID)
+		case !counts && (d.ServiceID == "" || d.ServiceID == render.DefaultNodeID):
+			return nil, fmt.Errorf("whether this Envoy answered is not known: its id, %q, is that of many, and no metric counts the answer", d.ServiceID)
+		case what == "":
+			return d, nil
+		case attempt == 3:
+			return nil, fmt.Errorf("the answer contradicts its %s: did another Envoy answer?", what)
+		}
+		select { // something changes, and a gauge follows a little later
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+	return d, err
+}
+
+// contradicts says of what another thing is told than by admin; "" when all agrees.
+func (s *seen) contradicts(d *document, c *config.Config) string {
+	var told, configured []string
+	for i := range c.Endpoints {
+		if c.Endpoints[i].Kind == config.KindHealthCheck {
+			configured = append(configured, "verdict "+c.Endpoints[i].Name)
+		}
+	}
+	for i := range c.Probes {
+		configured = append(configured, "responseTime "+c.Probes[i].Name)
+	}
+	for _, check := range d.Checks {
+		gauge, on := "", false
+		switch check.measurement {
+		case "verdict":
+			told = append(told, "verdict "+check.ComponentID)
+			gauge, on = inMaint+check.ComponentID, string(check.ObservedValue) == `"maintenance"`
+		case "responseTime":
+			told = append(told, "responseTime "+check.ComponentID)
+			if check.Status != "warn" { // what is too old to go by is no news to a gauge
+				gauge, on = probeUp+check.ComponentID, check.Status == "pass"
+			}
+		case "draining":
+			if check.ObservedValue != nil {
+				gauge, on = isDraining, string(check.ObservedValue) == "true"
+			}
+		}
+		// Several plugins share the gauges of what they name alike.
+		if value, is := s.gauges[gauge]; is && on != (value > 0) && len(s.known.Plugins) == 1 {
+			return "metric " + gauge
+		}
+	}
+	if !slices.Equal(told, configured) {
+		return "configuration"
+	}
+	return ""
+}
+
+// take takes what a status endpoint answered.
+func (r *Report) take(listener, url string, d *document) {
+	r.StatusURLs = append(r.StatusURLs, url)
+	for _, note := range d.Notes {
+		r.note(note)
+	}
+	for _, c := range d.Checks {
+		r.fromCheck(listener, c)
+	}
+}
+
+func (r *Report) fromCheck(listener string, c check) {
+	number := func() *int64 {
+		var n int64
+		if json.Unmarshal(c.ObservedValue, &n) != nil {
+			return nil
+		}
+		return &n
+	}
+	switch c.measurement {
+	case "verdict":
+		e := r.endpoint(listener, c.ComponentID)
+		*e = Endpoint{Listener: listener, Name: e.Name, Source: "plugin", HTTPStatus: c.HTTPStatus, Output: c.Output, Maintenance: c.Maintenance}
+		_ = json.Unmarshal(c.ObservedValue, &e.Verdict) // not there: not known
+		if c.Status == "pass" && c.Output != "" {
+			e.Output, e.Unsure = "", []string{c.Output}
+		}
+	case "responseTime":
+		p := r.probe(listener, c.ComponentID)
+		*p = Probe{Listener: listener, Name: p.Name, Since: c.Since, Status: c.HTTPStatus, Outcome: c.Outcome, LatencyMS: number(), LastAsked: c.Time}
+		if c.Status != "warn" {
+			healthy := c.Status == "pass"
+			p.Healthy = &healthy
+		}
+	case "draining":
+		var draining bool
+		if r.Draining = nil; json.Unmarshal(c.ObservedValue, &draining) == nil {
+			r.Draining = &draining
+		} else if c.Output != "" {
+			r.note("draining: " + c.Output)
+		}
+	case "age":
+		if c.ComponentID == "snapshot" {
+			r.SnapshotAgeMS = number()
+		}
+		if c.Output != "" {
+			r.note(c.ComponentID + ": " + c.Output)
+		}
+	}
+}

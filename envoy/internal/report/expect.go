@@ -1,0 +1,65 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Verdicts are those that can be expected. failing is met by unhealthy and unknown.
+var Verdicts = []string{"healthy", "maintenance", "draining", "failing", "unhealthy", "unknown", "passed"}
+
+// Expectation is what checks should get.
+type Expectation struct{ endpoint, verdict string }
+
+// ParseExpectation reads VERDICT, for all endpoints, or ENDPOINT=VERDICT.
+func ParseExpectation(s string) (Expectation, error) {
+	x := Expectation{verdict: s}
+	if endpoint, verdict, is := strings.Cut(s, "="); is {
+		x = Expectation{endpoint, verdict}
+	}
+	if !slices.Contains(Verdicts, x.verdict) {
+		return x, fmt.Errorf("%q is none of %s, or ENDPOINT= and one of them", s, strings.Join(Verdicts, ", "))
+	}
+	return x, nil
+}
+
+// Lacks says why an Envoy is not as expected; empty when it is, for sure.
+func (x Expectation) Lacks(r *Report) (out []string) {
+	if r.Error != "" {
+		return nil // which is told
+	}
+	found := false
+	for _, e := range r.Endpoints {
+		if x.endpoint != "" && x.endpoint != e.Name {
+			continue
+		}
+		found = true
+		switch {
+		case e.Verdict == "":
+			out = append(out, fmt.Sprintf("%s is not known to be %s: %s", e.Name, x.verdict, e.Output))
+		case !x.met(e.Verdict):
+			out = append(out, fmt.Sprintf("%s is %s, not %s", e.Name, e.Verdict, x.verdict))
+		case len(e.Unsure) > 0:
+			out = append(out, fmt.Sprintf("%s is %s, and not for sure: %s", e.Name, e.Verdict, e.Unsure[0]))
+		}
+	}
+	switch {
+	case found:
+	case x.endpoint != "":
+		out = append(out, fmt.Sprintf("there is no health check %q", x.endpoint))
+	default:
+		out = append(out, "no health check is known")
+	}
+	return out
+}
+
+func (x Expectation) met(verdict string) bool {
+	switch x.verdict {
+	case "healthy":
+		return verdict == "healthy" || verdict == "passed"
+	case "failing":
+		return verdict == "unhealthy" || verdict == "unknown" || verdict == "failing"
+	}
+	return verdict == x.verdict
+}

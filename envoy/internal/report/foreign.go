@@ -1,0 +1,90 @@
+package report
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+
+	"github.com/healthgate/healthgate/filter/config"
+)
+
+// question is a request to a status endpoint.
+type question struct {
+	endpoint *config.Endpoint // nil when its configuration is not known
+	shut     bool             // no gate lets it in, as the configuration says
+	from     string           // the address it came from
+}
+
+// foreign says who answered in the place of a status endpoint, as far as the answer tells.
+func (q *question) foreign(response *http.Response, body []byte) string {
+	text := string(bytes.TrimSpace(body))
+	if len(text) > 80 {
+		text = text[:80] + "…"
+	}
+	line, _, _ := strings.Cut(text, "\n")
+	got := strings.TrimSpace(response.Status + " " + line)
+	isEnvoy := response.Header.Get("Server") == "envoy" && response.Header.Get("X-Envoy-Upstream-Service-Time") == ""
+	switch {
+	case strings.HasPrefix(text, "envoy overloaded"):
+		return "Envoy is overloaded and refuses each request before any filter: " + got
+	case q.refused(response, body):
+		return "the plugin does not trust " + q.from + " there: " + got
+	case response.Header.Get("X-Envoy-Upstream-Service-Time") != "", strings.HasPrefix(text, "upstream "), strings.HasPrefix(text, "no healthy upstream"):
+		return "the request went on to the application: " + got + "; " + q.why()
+	case response.StatusCode >= 300 && response.StatusCode < 400:
+		return fmt.Sprintf("a redirect to %s: %s", response.Header.Get("Location"), response.Status)
+	case isEnvoy && response.StatusCode == http.StatusNotFound && text == "":
+		return "no route of Envoy's takes its host and path: " + got
+	case isEnvoy && strings.HasPrefix(text, "RBAC:"):
+		return "Envoy's RBAC filter refuses it: " + got
+	case isEnvoy && response.StatusCode == http.StatusTooManyRequests:
+		return "Envoy's rate limit refuses it: " + got
+	case isEnvoy && response.StatusCode == http.StatusServiceUnavailable && text == "":
+		return "Envoy answered by itself, as it does for a plugin that does not run (see its log): " + got
+	case isEnvoy:
+		return "Envoy answered by itself, and not the plugin: " + got + "; " + q.why()
+	}
+	return fmt.Sprintf("somebody else answered (server: %q): %s; %s", response.Header.Get("Server"), got, q.why())
+}
+
+// refused reports whether an answer is what the endpoint has for whom it does not trust.
+func (q *question) refused(response *http.Response, body []byte) bool {
+	return q.endpoint != nil && !q.endpoint.Untrusted.Pass && response.StatusCode == int(q.endpoint.Untrusted.Status) &&
+		string(body) == q.endpoint.Untrusted.Body && response.Header.Get("X-Envoy-Upstream-Service-Time") == ""
+}
+
+// why says why the plugin let a request go on.
+func (q *question) why() string {
+	switch {
+	case q.shut:
+		return "the gate keeps it out of the plugin"
+	case q.endpoint != nil:
+		return "is " + q.from + " in the endpoint's trusted list?"
+	}
+	return "is " + q.from + " in the endpoint's trusted list, and the path in the gate?"
+}
+
+// unanswered says what a request met that got no answer.
+func unanswered(err error) error {
+	var outer *url.Error // it repeats the URL
+	if errors.As(err, &outer) {
+		err = outer.Err
+	}
+	var timeout net.Error
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return errors.New("connection refused: nobody listens there, seen from here")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
+		strings.Contains(err.Error(), "server closed"):
+		return errors.New("the connection was closed without an answer: a limit of connections, or a listener that wants TLS or the PROXY protocol")
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return errors.New("no answer in time")
+	}
+	return err
+}

@@ -1,0 +1,305 @@
+// Package report asks Envoys how healthgate is: what health checks get and why, maintenance, draining, every probe.
+//
+// The plugin's status endpoint knows all of it (docs/status.md). Where it can't be reached, or another Envoy may have
+// answered, the verdicts are derived from the configuration, runtime and gauges, which Envoy's admin has; what only the
+// plugin knows is missing then.
+package report
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/healthgate/healthgate/envoy/admin"
+	"github.com/healthgate/healthgate/envoy/internal/lint"
+	"github.com/healthgate/healthgate/envoy/internal/reach"
+	"github.com/healthgate/healthgate/filter/config"
+)
+
+// Report is what is known of one Envoy. Its JSON is what pipelines read: names are added, none is renamed. A pointer is
+// nil, a string empty, for what is not known.
+type Report struct {
+	Envoy         string     `json:"envoy"` // the address that was asked
+	Node          string     `json:"node,omitempty"`
+	Zone          string     `json:"zone,omitempty"`
+	State         string     `json:"state,omitempty"` // Envoy's own: LIVE, DRAINING, …
+	Draining      *bool      `json:"draining"`
+	SnapshotAgeMS *int64     `json:"snapshot_age_ms,omitempty"` // of the plugin's shared record
+	Endpoints     []Endpoint `json:"endpoints"`
+	Probes        []Probe    `json:"probes"`
+	StatusURLs    []string   `json:"status_urls"` // of the status endpoints that answered
+	Notes         []string   `json:"notes,omitempty"`
+	Error         string     `json:"error,omitempty"` // why nothing is known
+}
+
+// Endpoint is one health check.
+type Endpoint struct {
+	Listener    string       `json:"listener,omitempty"` // where there are several plugins
+	Name        string       `json:"name"`
+	Verdict     string       `json:"verdict"` // one of Verdicts; empty: not known
+	HTTPStatus  int          `json:"http_status,omitempty"`
+	Output      string       `json:"output,omitempty"` // why it is not healthy, or what is not known
+	Maintenance *Maintenance `json:"maintenance,omitempty"`
+	Source      string       `json:"source,omitempty"` // of the verdict: plugin, route, or gauges
+	Unsure      []string     `json:"unsure,omitempty"` // why a check may get something else
+}
+
+// Maintenance is what an operator said in a runtime key.
+type Maintenance struct {
+	Key    string     `json:"key"`
+	Value  string     `json:"value"`
+	Reason string     `json:"reason,omitempty"`
+	Until  *time.Time `json:"until,omitempty"`
+}
+
+// Probe is the state of one probe.
+type Probe struct {
+	Listener  string     `json:"listener,omitempty"` // where there are several plugins
+	Name      string     `json:"name"`
+	Healthy   *bool      `json:"healthy"` // by gauges alone, false is also what was not asked yet
+	Since     *time.Time `json:"since,omitempty"`
+	Status    int        `json:"last_status,omitempty"`
+	Outcome   string     `json:"outcome,omitempty"` // response, or what came in the place of one, see docs/status.md
+	LatencyMS *int64     `json:"latency_ms,omitempty"`
+	LastAsked *time.Time `json:"last_asked,omitempty"`
+}
+
+func newReport(envoy string) Report {
+	return Report{Envoy: envoy, Endpoints: []Endpoint{}, Probes: []Probe{}, StatusURLs: []string{}}
+}
+
+// FromURL asks a status endpoint.
+func FromURL(ctx context.Context, url string) Report {
+	r := newReport(url)
+	d, err := fetch(ctx, url, question{endpoint: nil})
+	if err != nil {
+		r.Error = err.Error()
+		return r
+	}
+	r.Node = d.ServiceID
+	r.take("", url, d)
+	return r
+}
+
+// seen is what an Envoy's admin tells.
+type seen struct {
+	now      time.Time
+	node     config.Node
+	runtime  *admin.Runtime
+	known    *reach.Envoy // nil when its configuration can't be read
+	dump     any
+	gauges   map[string]uint64 // and the counters of status endpoints
+	noGauges string            // why there are none
+}
+
+// stats reads the plugin's metrics.
+func (s *seen) stats(ctx context.Context, envoy *admin.Client) {
+	var err error
+	if s.gauges, err = envoy.Stats(ctx, `^wasmcustom\.healthgate_(maintenance|probe_up|draining|snapshot_age_seconds|checks_total\..*shown$)`); err != nil {
+		s.noGauges = "its metrics can't be read: " + err.Error()
+	} else if s.noGauges = ""; len(s.gauges) == 0 && s.known != nil {
+		s.noGauges = s.known.NoMetrics()
+	}
+}
+
+// FromAdmin asks an Envoy's admin, and the status endpoints that its configuration has.
+func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
+	r := newReport(envoy.Name)
+	s := seen{now: now}
+	var err error
+	if s.runtime, err = envoy.Runtime(ctx); err != nil {
+		r.Error = err.Error()
+		return r
+	}
+	// An admin may show only some paths: what it does not show is not known.
+	if r.State, err = envoy.Ready(ctx); err != nil {
+		r.note("its state is not known: " + err.Error())
+	}
+	if s.node, err = envoy.Node(ctx); err == nil {
+		r.Node, r.Zone = s.node.ID, s.node.Zone
+		if s.dump, err = envoy.ConfigDump(ctx); err == nil {
+			s.known = reach.Read(s.dump, s.node)
+		}
+	}
+	if err != nil {
+		r.note("its configuration can't be read: " + err.Error() + "; a status endpoint tells more: --status-url URL")
+	}
+	s.stats(ctx, envoy)
+	if draining, is := s.gauges[isDraining]; is {
+		on := draining > 0
+		r.Draining = &on
+	}
+	if age, is := s.gauges[snapshotAge]; is {
+		ms := int64(age) * 1000
+		r.SnapshotAgeMS = &ms
+	}
+	switch {
+	case s.known == nil && len(s.gauges) == 0:
+		r.note("whether it runs healthgate is not known")
+		if s.noGauges != "" {
+			r.note(s.noGauges)
+		}
+	case s.known == nil:
+		r.fromGauges(&s, "is in its configuration, which can't be read")
+	case len(s.known.Plugins) == 0 && len(s.gauges) == 0:
+		r.note("its configuration has no healthgate")
+	case len(s.known.Plugins) == 0:
+		r.note("its configuration has no healthgate; the metrics that it has are of an earlier one")
+	default:
+		r.fromPlugins(ctx, envoy, &s)
+	}
+	return r
+}
+
+// fromPlugins asks each plugin of a configuration.
+func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) {
+	shut := map[string]bool{}
+	for _, gap := range s.known.Gaps() {
+		shut[gap.Endpoint] = true
+	}
+	for _, p := range s.known.Plugins {
+		listener := ""
+		if len(s.known.Plugins) > 1 {
+			listener = p.Listeners()
+		}
+		if !r.fromStatusEndpoints(ctx, envoy, s, p, listener, shut) {
+			r.derive(listener, p.Config, s)
+		}
+	}
+	if s.noGauges != "" {
+		r.note(s.noGauges)
+	}
+	for _, fault := range s.known.Faults() {
+		r.note(fault)
+	}
+	r.unsure(s.known.Gaps())
+	r.fromRoutes(s)
+	for _, p := range s.known.Plugins {
+		for _, place := range p.Places {
+			for _, w := range lint.Listener(place.Listener, p.Config) {
+				r.note(fmt.Sprintf("endpoint %q: %s", p.Config.Endpoints[w.Endpoint].Name, w.What))
+			}
+		}
+		var clusters []string
+		for i := range p.Config.Probes {
+			clusters = append(clusters, p.Config.Probes[i].Cluster)
+		}
+		for _, w := range lint.Clusters(clusters, s.dump) {
+			r.note(fmt.Sprintf("probe %q: %s", p.Config.Probes[w.Probe].Name, w.What))
+		}
+	}
+}
+
+// fromStatusEndpoints asks each status endpoint of a plugin, wherever it stands, and reports whether one answered.
+func (r *Report) fromStatusEndpoints(ctx context.Context, envoy *admin.Client, s *seen, p *reach.Plugin, listener string, shut map[string]bool) bool {
+	answered := false
+	unasked := "it has no status endpoint"
+	for i := range p.Config.Endpoints {
+		e := &p.Config.Endpoints[i]
+		if e.Kind != config.KindStatus {
+			continue
+		}
+		for _, place := range p.Places {
+			to, why := base(place, envoy.Host())
+			if to == "" {
+				unasked = fmt.Sprintf("its status endpoint %s can't be asked from here: %s", e.Name, why)
+				continue
+			}
+			to += e.Paths[0]
+			d, err := s.ask(ctx, envoy, to, p.Config, question{endpoint: e, shut: shut[e.Name]})
+			switch {
+			case err == nil:
+				answered = true
+				r.take(listener, to, d)
+			case ctx.Err() == nil:
+				unasked = ""
+				r.note("its status endpoint " + to + " does not tell: " + err.Error())
+			}
+		}
+	}
+	if !answered && unasked != "" {
+		r.note(unasked + ": verdicts are derived from its configuration, runtime and gauges")
+	}
+	return answered
+}
+
+// fromRoutes takes the maintenance routes that are on.
+func (r *Report) fromRoutes(s *seen) {
+	for i := range r.Endpoints { // the plugin does not see the routes; they are in the configuration
+		e := &r.Endpoints[i]
+		e.Unsure = slices.DeleteFunc(e.Unsure, isByRoute)
+	}
+	r.Notes = slices.DeleteFunc(r.Notes, isByRoute)
+	for _, key := range s.known.RouteKeys() {
+		value := s.runtime.Entries[key].Value
+		if !slices.ContainsFunc(s.known.Routes(), func(route reach.Route) bool { return route.Key == key && route.Share(value) > 0 }) {
+			continue
+		}
+		readers := s.known.RouteReaders(key, value)
+		for i := range r.Endpoints {
+			e := &r.Endpoints[i]
+			if written := s.written(e); written != nil && written.Maintenance.RouteMetadata && slices.Contains(readers, e.Name) {
+				*e = Endpoint{
+					Listener: e.Listener, Name: e.Name, Verdict: "maintenance", HTTPStatus: int(written.Maintenance.Reply.Status), Output: "by its route",
+					Maintenance: &Maintenance{Key: key, Value: value, Reason: s.runtime.Entries[key+".reason"].Value},
+					Source:      "route", Unsure: e.Unsure,
+				}
+			}
+		}
+		r.unsure(s.known.RouteGaps(key, value))
+	}
+}
+
+// written returns the configuration of an endpoint.
+func (s *seen) written(shown *Endpoint) *config.Endpoint {
+	for _, p := range s.known.Plugins {
+		for i := range p.Config.Endpoints {
+			if e := &p.Config.Endpoints[i]; e.Name == shown.Name && (shown.Listener == "" || shown.Listener == p.Listeners()) {
+				return e
+			}
+		}
+	}
+	return nil
+}
+
+// isByRoute reports whether a text is the plugin's that it does not know of maintenance by route.
+func isByRoute(text string) bool { return strings.HasPrefix(text, "maintenance by route") }
+
+// unsure notes the ways of checks past what their endpoints are said to answer.
+func (r *Report) unsure(gaps []reach.Gap) {
+	for _, gap := range gaps {
+		r.note(gap.What)
+		for i := range r.Endpoints {
+			if e := &r.Endpoints[i]; e.Name == gap.Endpoint && !slices.Contains(e.Unsure, gap.What) {
+				e.Unsure = append(e.Unsure, gap.What)
+			}
+		}
+	}
+}
+
+// note adds a note, once.
+func (r *Report) note(text string) {
+	if !slices.Contains(r.Notes, text) {
+		r.Notes = append(r.Notes, text)
+	}
+}
+
+func (r *Report) endpoint(listener, name string) *Endpoint {
+	i := slices.IndexFunc(r.Endpoints, func(e Endpoint) bool { return e.Listener == listener && e.Name == name })
+	if i < 0 {
+		i = len(r.Endpoints)
+		r.Endpoints = append(r.Endpoints, Endpoint{Listener: listener, Name: name})
+	}
+	return &r.Endpoints[i]
+}
+
+func (r *Report) probe(listener, name string) *Probe {
+	i := slices.IndexFunc(r.Probes, func(p Probe) bool { return p.Listener == listener && p.Name == name })
+	if i < 0 {
+		i = len(r.Probes)
+		r.Probes = append(r.Probes, Probe{Listener: listener, Name: name})
+	}
+	return &r.Probes[i]
+}

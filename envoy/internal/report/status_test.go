@@ -1,0 +1,278 @@
+package report
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/envoy/admin"
+	"github.com/healthgate/healthgate/envoy/internal/reach"
+	"github.com/healthgate/healthgate/filter/config"
+)
+
+// configured is what /config_dump has of an Envoy: an endpoint a with a key, a maintenance route and a probe, and b, which rests on
+// nothing but draining.
+const configured = `{"configs": [
+	{"@type": "x.ClustersConfigDump", "static_clusters": [{"cluster": {"name": "adm"}}, {"cluster": {"name": "app"}}]},
+	{"@type": "x.ListenersConfigDump", "static_listeners": [{"listener": {"name": "l", "filter_chains": [{"filters": [{"typed_config": {
+		"@type": "x.http_connection_manager.v3.HttpConnectionManager", "http_filters": [{"name": "hg", "typed_config": {
+		"@type": "x.filters.http.wasm.v3.Wasm", "config": {"configuration": {"value": {"endpoints": [
+			{"name": "a", "paths": ["/a"], "trusted": {"cidrs": ["10.0.0.0/8"]}, "maintenance": {"keys": ["k"], "route_metadata": true}, "probes": {"names": ["p"]}},
+			{"name": "b", "paths": ["/b"], "trusted": {"cidrs": ["10.0.0.0/8"]}, "healthy": {"action": "pass"}}],
+			"probes": [{"name": "p", "cluster": "app", "path": "/p"}], "admin": {"cluster": "adm"}}}}}}],
+		"route_config": {"virtual_hosts": [{"domains": ["*"], "routes": [{"match": {"path": "/a", "runtime_fraction": {"runtime_key": "r", "default_value": {"numerator": 0}}},
+			"metadata": {"filter_metadata": {"healthgate": {"maintenance": true}}}, "route": {"cluster": "app"}},
+			{"match": {"prefix": "/"}, "route": {"cluster": "app"}}]}]}}}]}]}}]}]}`
+
+// Without a status endpoint, admin says what checks get, or why that is not known.
+func TestFromAdminAlone(t *testing.T) {
+	t.Parallel()
+	const gauges = "maintenance.endpoint.a: 0\nmaintenance.endpoint.b: 0\nprobe_up.probe.p: 1\ndraining: 0\nsnapshot_age_seconds: 0\n"
+	for _, test := range []struct {
+		name         string
+		runtime      map[string]string
+		stats, dump  string
+		unanswered   string // the path that gets 404
+		a, b         string // verdicts
+		says, expect string // part of all that is said; an expectation that is met
+	}{
+		{"healthy", nil, gauges, configured, "", "200 healthy", "0 passed", "it has no status endpoint", "healthy"},
+		{"in maintenance", map[string]string{"k": "true", "k.reason": "disk"}, strings.Replace(gauges, "a: 0", "a: 1", 1), configured, "", "503 maintenance", "0 passed", "disk", "a=maintenance"},
+		{"not read yet", map[string]string{"k": "true"}, gauges, configured, "", "200 healthy", "0 passed", "the key k is set to true, and the plugin does not have it in maintenance", "b=passed"},
+		{"by route", map[string]string{"r": "100"}, gauges, configured, "", "503 maintenance", "0 passed", "by its route", "a=maintenance"},
+		{"half by route", map[string]string{"r": "50"}, gauges, configured, "", "200 healthy", "0 passed", "only 50% of the checks of /a", "b=healthy"},
+		{"draining", nil, strings.Replace(gauges, "draining: 0", "draining: 1", 1), configured, "", "503 draining", "503 draining", "Envoy is draining", "draining"},
+		{"nobody leads", nil, strings.Replace(gauges, "seconds: 0", "seconds: 11", 1), configured, "", "503 unknown", "503 unknown", "the plugin's record is 11s old", "failing"},
+		{"a probe that is not up", nil, strings.Replace(gauges, "p: 1", "p: 0", 1), configured, "", "0 failing", "0 passed", "not up: p; 0 of 1 up, 1 needed", "a=failing"},
+		{"no such admin.cluster", nil, gauges, strings.Replace(configured, `"admin": {"cluster": "adm"`, `"admin": {"cluster": "gone"`, 1), "", "503 unknown", "503 unknown",
+			`admin.cluster is "gone", and Envoy has no such cluster`, "unknown"},
+		{"no metrics", nil, "", configured, "", "0 ", "0 ", "no metric of the plugin is there: did it start?", ""},
+		{"metrics of another endpoint alone", nil, "maintenance.endpoint.c: 1\n", configured, "", "0 ", "0 ", "it has no metric: does the plugin run?", ""},
+		{"metrics that are not shown", nil, gauges, configured, "/stats", "0 ", "0 ", "its metrics can't be read: GET /stats was answered 404", ""},
+		{"no configuration", nil, gauges, configured, "/config_dump", "0 ", "0 ", "its configuration can't be read", ""},
+		{"no configuration, in maintenance", nil, strings.Replace(gauges, "a: 0", "a: 1", 1), configured, "/config_dump", "0 maintenance", "0 ", "what else it rests on is in its configuration", "a=maintenance"},
+		{"nothing", nil, "", configured, "/config_dump", "none", "none", "whether it runs healthgate is not known", ""},
+		{"no plugin", nil, "", `{"configs": []}`, "", "none", "none", "its configuration has no healthgate", ""},
+		{"no plugin any more", nil, gauges, `{"configs": []}`, "", "none", "none", "the metrics that it has are of an earlier one", ""},
+		{"no state", nil, gauges, configured, "/ready", "200 healthy", "0 passed", "its state is not known: GET /ready was answered 404", "healthy"},
+		{"no runtime", nil, gauges, configured, "/runtime", "none", "none", "GET /runtime was answered 404", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch r.URL.Path {
+				case test.unanswered:
+					w.WriteHeader(http.StatusNotFound)
+				case "/runtime":
+					var entries []string
+					for key, value := range test.runtime {
+						entries = append(entries, fmt.Sprintf(`%q: {"final_value": %q, "layer_values": [%q]}`, key, value, value))
+					}
+					fmt.Fprintf(w, `{"layers": ["admin"], "entries": {%s}}`, strings.Join(entries, ","))
+				case "/stats":
+					for line := range strings.Lines(test.stats) {
+						fmt.Fprint(w, prefix+line)
+					}
+				case "/config_dump":
+					fmt.Fprint(w, test.dump)
+				case "/server_info":
+					fmt.Fprint(w, `{"node": {"id": "n"}}`)
+				default:
+					fmt.Fprint(w, "LIVE")
+				}
+			}))
+			defer server.Close()
+			client, err := admin.New(server.URL, admin.Access{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := FromAdmin(t.Context(), client, time.Now())
+			got := map[string]string{"a": "none", "b": "none"}
+			for _, e := range r.Endpoints {
+				got[e.Name] = fmt.Sprintf("%d %s", e.HTTPStatus, e.Verdict)
+			}
+			said := fmt.Sprintf("%+v", r)
+			for _, e := range r.Endpoints {
+				said += fmt.Sprintf("%+v", e.Maintenance)
+			}
+			if got["a"] != test.a || got["b"] != test.b || !strings.Contains(said, test.says) {
+				t.Errorf("%v, want a %s, b %s; it said %s\nand not %s", got, test.a, test.b, said, test.says)
+			}
+			for _, word := range []string{test.expect, "a=healthy", "maintenance"} {
+				x, err := ParseExpectation(word)
+				if met := err == nil && r.Error == "" && len(x.Lacks(&r)) == 0; word != "" && met != (word == test.expect || word == "a=healthy" && test.expect == "healthy") {
+					t.Errorf("expected %s: %t, %q", word, met, x.Lacks(&r))
+				}
+			}
+		})
+	}
+}
+
+// A status document counts only when the asked Envoy sent it: by its id, its count of answers, its gauges and its
+// configuration. Without a count, an id that many have tells nothing.
+func TestStatusDocument(t *testing.T) {
+	t.Parallel()
+	const gauges = "maintenance.endpoint.a: 0\nmaintenance.endpoint.b: 0\nprobe_up.probe.p: 1\ndraining: 0\n"
+	counted := func(asked int) string {
+		return fmt.Sprintf("%schecks_total.endpoint.s.verdict.shown: %d\n", gauges, asked)
+	}
+	check := func(name, measurement, value, status string) string {
+		return fmt.Sprintf(`"%s:%s": [{"componentId": %q, "observedValue": %s, "status": %q}]`, name, measurement, name, value, status)
+	}
+	a, b, p := check("a", "verdict", `"healthy"`, "pass"), check("b", "verdict", `"passed"`, "pass"), check("p", "responseTime", "3", "pass")
+	all := strings.Join([]string{a, b, p, check("envoy", "draining", "false", "pass")}, ",")
+	for _, test := range []struct {
+		name, id, checks string
+		stats            func(asked int) string
+		why              string // why it does not count; empty: it does
+	}{
+		{"its own", "n", all, counted, ""},
+		{"another id", "m", all, counted, `the node "m" answered, which is another Envoy`},
+		{"the same id", "n", all, func(int) string { return counted(7) }, "another Envoy with the same id answered"},
+		{"a gauge of maintenance", "n", all, func(i int) string { return strings.Replace(counted(i), "a: 0", "a: 1", 1) }, "contradicts its metric wasmcustom.healthgate_maintenance.endpoint.a"},
+		{"a gauge of a probe", "n", all, func(i int) string { return strings.Replace(counted(i), "p: 1", "p: 0", 1) }, "contradicts its metric wasmcustom.healthgate_probe_up.probe.p"},
+		{"a gauge of draining", "n", all, func(i int) string { return strings.Replace(counted(i), "draining: 0", "draining: 1", 1) }, "contradicts its metric wasmcustom.healthgate_draining"},
+		{"a gauge that follows", "n", all, func(i int) string {
+			if i < 2 {
+				return strings.Replace(counted(i), "p: 1", "p: 0", 1)
+			}
+			return counted(i)
+		}, ""},
+		{"a probe that is too old to go by", "n", strings.Replace(all, p, check("p", "responseTime", "3", "warn"), 1), counted, ""},
+		{"another configuration", "n", strings.Replace(all, b+",", "", 1), counted, "contradicts its configuration"},
+		{"no count, and an id of its own", "n", all, func(int) string { return "" }, ""},
+		{"no count, and the id that render gives", "healthgate-1", all, func(int) string { return "" }, `its id, "healthgate-1", is that of many`},
+		{"no count, and no id", "", all, func(int) string { return "" }, `its id, "", is that of many`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			asked := 0
+			var port string
+			own := "n"
+			if strings.Contains(test.why, "is that of many") {
+				own = test.id
+			}
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch r.URL.Path {
+				case "/s":
+					asked++
+					w.Header().Set("Content-Type", "application/health+json")
+					fmt.Fprintf(w, `{"serviceId": %q, "description": "health checks answered by healthgate", "checks": {%s}}`, test.id, test.checks)
+				case "/runtime":
+					fmt.Fprint(w, `{"layers": [], "entries": {}}`)
+				case "/stats":
+					for line := range strings.Lines(test.stats(asked)) {
+						fmt.Fprint(w, prefix+line)
+					}
+				case "/config_dump":
+					fmt.Fprint(w, strings.NewReplacer(`"name": "l"`, `"name": "l", "address": {"socket_address": {"address": "127.0.0.1", "port_value": `+port+`}}`,
+						`"healthy": {"action": "pass"}}`, `"healthy": {"action": "pass"}}, {"name": "s", "kind": "status", "paths": ["/s"], "trusted": {"cidrs": ["10.0.0.0/8"]}}`).Replace(configured))
+				case "/server_info":
+					fmt.Fprintf(w, `{"node": {"id": %q}}`, own)
+				default:
+					fmt.Fprint(w, "LIVE")
+				}
+			}))
+			defer server.Close()
+			port = server.URL[strings.LastIndex(server.URL, ":")+1:]
+			client, err := admin.New(server.URL, admin.Access{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := FromAdmin(t.Context(), client, time.Now())
+			if counts := len(r.StatusURLs) > 0; counts != (test.why == "") || !strings.Contains(strings.Join(r.Notes, "\n"), test.why) {
+				t.Errorf("it counts: %t, notes %q, want %q", counts, r.Notes, test.why)
+			}
+			if source := r.Endpoints[0].Source; (source == "plugin") != (test.why == "") {
+				t.Errorf("the verdict is of %q", source)
+			}
+		})
+	}
+}
+
+// Who answered in the place of the plugin is told by the answer.
+func TestForeign(t *testing.T) {
+	t.Parallel()
+	envoy, app := "Server: envoy", "Server: envoy\nX-Envoy-Upstream-Service-Time: 1"
+	refuses := &config.Endpoint{Untrusted: config.Reply{Status: 403, Body: "no"}}
+	passes := &config.Endpoint{Untrusted: config.Reply{Pass: true}}
+	for _, test := range []struct {
+		name    string
+		status  int
+		headers string
+		body    string
+		q       question
+		want    string
+	}{
+		{"overload", 503, envoy, "envoy overloaded", question{}, "Envoy is overloaded and refuses each request before any filter"},
+		{"untrusted, refused", 403, envoy, "no", question{endpoint: refuses, from: "1.2.3.4"}, "the plugin does not trust 1.2.3.4 there"},
+		{"the application's own 403", 403, app, "no", question{endpoint: refuses, from: "1.2.3.4"}, "went on to the application"},
+		{"untrusted, passed on", 200, app, "hello", question{endpoint: passes, from: "1.2.3.4"}, "went on to the application: 200 OK hello; is 1.2.3.4 in the endpoint's trusted list?"},
+		{"a shut gate", 200, app, "", question{endpoint: passes, shut: true}, "the gate keeps it out of the plugin"},
+		{"the gate not known", 200, app, "", question{from: "::1"}, "is ::1 in the endpoint's trusted list, and the path in the gate?"},
+		{"an application that is down", 503, envoy, "no healthy upstream", question{}, "went on to the application"},
+		{"an application that hangs up", 503, envoy, "upstream connect error or disconnect", question{}, "went on to the application"},
+		{"no route", 404, envoy, "", question{}, "no route of Envoy's takes its host and path"},
+		{"a redirect", 301, envoy + "\nLocation: https://a/", "", question{}, "a redirect to https://a/"},
+		{"RBAC", 403, envoy, "RBAC: access denied", question{}, "Envoy's RBAC filter refuses it"},
+		{"a rate limit", 429, envoy, "local_rate_limited", question{}, "Envoy's rate limit refuses it"},
+		{"a plugin that does not run", 503, envoy, "", question{}, "as it does for a plugin that does not run"},
+		{"another of Envoy's", 426, envoy, "", question{}, "Envoy answered by itself, and not the plugin"},
+		{"no Envoy", 200, "Server: nginx", "hi", question{}, `somebody else answered (server: "nginx"): 200 OK hi`},
+	} {
+		response := &http.Response{StatusCode: test.status, Status: fmt.Sprintf("%d %s", test.status, http.StatusText(test.status)), Header: http.Header{}}
+		for _, line := range strings.Split(test.headers, "\n") {
+			name, value, _ := strings.Cut(line, ": ")
+			response.Header.Set(name, value)
+		}
+		if got := test.q.foreign(response, []byte(test.body)); !strings.Contains(got, test.want) {
+			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
+	}
+}
+
+// A request without an answer says what it met.
+func TestUnanswered(t *testing.T) {
+	t.Parallel()
+	closing := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	defer closing.Close()
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	for url, want := range map[string]string{closing.URL: "the connection was closed without an answer", gone.URL: "connection refused: nobody listens there"} {
+		if r := FromURL(t.Context(), url+"/status"); !strings.Contains(r.Error, want) {
+			t.Errorf("%s, want %s", r.Error, want)
+		}
+	}
+}
+
+// A listener is asked only at an address that leads to it from here.
+func TestBase(t *testing.T) {
+	t.Parallel()
+	tls := map[string]any{"filter_chains": []any{map[string]any{"transport_socket": map[string]any{"typed_config": map[string]any{"@type": "x.DownstreamTlsContext"}}}}}
+	for _, test := range []struct {
+		address, admin string
+		listener       map[string]any
+		want           string // a URL, or why there is none
+	}{
+		{"10.0.0.7:80", "10.0.0.7", nil, "http://10.0.0.7:80"},
+		{"10.0.0.7:80", "", nil, "http://10.0.0.7:80"},
+		{"0.0.0.0:80", "10.0.0.7", nil, "http://10.0.0.7:80"},
+		{"[::]:80", "fd00::7", nil, "http://[fd00::7]:80"},
+		{"0.0.0.0:443", "pod.shop", tls, "https://pod.shop:443"},
+		{"0.0.0.0:80", "", nil, "a Unix socket does not tell which of them leads to it"},
+		{"[::]:80", "", nil, "a Unix socket does not tell which of them leads to it"},
+		{"127.0.0.1:80", "10.0.0.7", nil, "on its own machine only"},
+		{"[::1]:80", "pod.shop", nil, "on its own machine only"},
+		{"127.0.0.1:80", "localhost", nil, "http://127.0.0.1:80"},
+		{"127.0.0.2:80", "", nil, "http://127.0.0.2:80"},
+		{"", "10.0.0.7", nil, "no address of TCP"},
+	} {
+		url, why := base(reach.Place{Address: test.address, Listener: test.listener}, test.admin)
+		if got := url + why; !strings.HasSuffix(strings.TrimSuffix(got, ": give --status-url"), test.want) {
+			t.Errorf("%s by admin on %q: %s, want %s", test.address, test.admin, got, test.want)
+		}
+	}
+}
