@@ -28,7 +28,7 @@ func (d DiskLayer) Check() error {
 		return fmt.Errorf("%s is a mounted ConfigMap, which the kubelet replaces; change it with kubectl patch configmap", root)
 	}
 	if d.Subdirectory != nil && *d.Subdirectory != "" && !filepath.IsLocal(*d.Subdirectory) {
-		return fmt.Errorf("%q is no folder below %s", *d.Subdirectory, root)
+		return fmt.Errorf("the subdirectory %q is no folder below %s", *d.Subdirectory, root)
 	}
 	info, err := os.Lstat(root)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -88,8 +88,10 @@ func (d DiskLayer) Apply(ctx context.Context, change Change) error {
 	if direct != "" && !filepath.IsAbs(direct) {
 		direct = filepath.Join(parent, direct)
 	}
-	if err := errors.Join(removeAll(next), os.RemoveAll(link)); err != nil { // left by a run that was killed
-		return err
+	for _, left := range []string{next, link} { // by a run that was killed
+		if err := removeAll(left); err != nil {
+			return fmt.Errorf("what an earlier run left at %s is in the way: remove it, %w", left, err)
+		}
 	}
 	if err := d.write(next, old, change); err != nil {
 		_ = removeAll(next)
@@ -347,6 +349,9 @@ func writeKey(folder string, p Pair) error {
 	}
 	if p.Value == "" {
 		return nil
+	}
+	if info, err := os.Lstat(file); err == nil && info.IsDir() {
+		return fmt.Errorf("the key %s can't be a file: the layer holds a folder of that name", p.Key)
 	}
 	return create(file, strings.NewReader(p.Value+"\n"), before)
 }

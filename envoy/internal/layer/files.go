@@ -79,7 +79,11 @@ func own(path string, like fs.FileInfo) error {
 		return nil
 	}
 	if os.Geteuid() != 0 { // an owner may give a file to each group that he is in
-		return os.Lchown(path, -1, int(owner.Gid))
+		if os.Lchown(path, -1, int(owner.Gid)) != nil {
+			return fmt.Errorf("%s is of the group %d, which this user is not in, so its like can't be made: do this as root or as its owner",
+				like.Name(), owner.Gid)
+		}
+		return nil
 	}
 	return os.Lchown(path, int(owner.Uid), int(owner.Gid))
 }

@@ -213,6 +213,27 @@ func TestCleaningUpFails(t *testing.T) {
 			t.Errorf("%s: %q, %v", file, text, err)
 		}
 	}
+	_, still := os.Stat(held)
+	if err := (DiskLayer{root, some("")}).Apply(t.Context(), Change{{"k", "3"}}); still == nil &&
+		(err == nil || !strings.Contains(err.Error(), "what an earlier run left at "+filepath.Join(dir, "current.a")+" is in the way: remove it")) {
+		t.Error(err)
+	}
+}
+
+// Who can't keep the group by which Envoy reads is told so, and nothing is changed.
+func TestAsStranger(t *testing.T) {
+	if os.Getuid() != 0 {
+		return // only root can play him
+	}
+	eachKindIn(t, sharedFolder, func(t *testing.T, path string) {
+		must(t, os.Chmod(filepath.Dir(path), 0o777))
+		cmd := command(t, "once", path, "new")
+		as(t, cmd, 65534, 65534)
+		out, err := cmd.CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "is of the group 0, which this user is not in") {
+			t.Errorf("%v %s", err, out)
+		}
+	})
 }
 
 // An RTDS file keeps its mode, and stays the link that it is.

@@ -38,6 +38,10 @@ func TestDiskLayouts(t *testing.T) {
 			want: map[string]string{"current": "a=1; b -> a; k=true"}},
 		{name: "a subdirectory behind a link", files: map[string]string{"v1/a": "-> ../other", "other/x": "1", "current": "-> v1"},
 			set: subdirectory("a/b"), want: map[string]string{"other": "x=1"}, err: "leads elsewhere by a symbolic link"},
+		{name: "a subdirectory elsewhere", files: map[string]string{"v1/a": "1", "current": "-> v1"},
+			set: subdirectory("../v1"), want: map[string]string{"current": "a=1"}, err: `the subdirectory "../v1" is no folder below`},
+		{name: "a folder that bears the key's name", files: map[string]string{"v1/k/a": "1", "current": "-> v1"},
+			set: subdirectory("."), want: map[string]string{"current": "k/a=1"}, err: "the key k can't be a file: the layer holds a folder of that name"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
