@@ -19,10 +19,22 @@ import (
 
 // Main runs the command, of which the linker may have set version and commit. It returns the exit code.
 func Main(version, commit string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	root := newRoot(thisBuild(version, commit))
-	return exitCode(root, root.ExecuteContext(ctx))
+	return exitCode(root, root.ExecuteContext(context.Background()))
+}
+
+// interruptible lets a command that waits for Envoys say at Ctrl-C how far it came; a second Ctrl-C ends it at once. Every
+// other command ends at the first, also while it reads from a terminal or a pipe.
+func interruptible(cmd *cobra.Command) *cobra.Command {
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		context.AfterFunc(ctx, stop)
+		cmd.SetContext(ctx)
+		return run(cmd, args)
+	}
+	return cmd
 }
 
 // failure is an error that is not the caller's mistake: exit code 1.
@@ -59,7 +71,9 @@ arrive); 2, wrong input, and nothing was changed.`,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-	}, newValidate(), newRender(), newSchema(), newMaintenance(), newStatus())
+
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return refuseEmpty(cmd) },
+	}, newValidate(), newRender(), newSchema(), newMaintenance(), interruptible(newStatus()))
 	root.SetFlagErrorFunc(flagError)
 	help(root)
 	return root

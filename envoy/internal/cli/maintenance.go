@@ -60,7 +60,7 @@ KEY is ` + defaultKey + ` unless given. On a key that holds a zone, write the zo
   healthgate maintenance off --admin 127.0.0.1:9901
   healthgate maintenance status --admin 127.0.0.1:9901`,
 	}
-	return group(cmd, newOn(), newOff(), newMaintenanceStatus())
+	return group(cmd, interruptible(newOn()), interruptible(newOff()), interruptible(newMaintenanceStatus()))
 }
 
 func (s *switching) flags(cmd *cobra.Command, writes bool) {

@@ -3,13 +3,44 @@
 package cli
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
+
+// A command that reads ends at Ctrl-C, although its input does not.
+func TestEndsAtInterrupt(t *testing.T) {
+	if text := os.Getenv("HEALTHGATE_TEST_COMMAND"); text != "" { // in the process that is started below
+		os.Args = strings.Fields(text)
+		os.Exit(Main("", ""))
+	}
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestEndsAtInterrupt$")
+	cmd.Env = append(os.Environ(), "HEALTHGATE_TEST_COMMAND=healthgate validate -")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// More than a pipe holds: when all of it is written, the command reads.
+	_, err = stdin.Write(bytes.Repeat([]byte("#\n"), 512<<10))
+	err = errors.Join(err, cmd.Process.Signal(os.Interrupt), cmd.Wait())
+	if status, is := cmd.ProcessState.Sys().(syscall.WaitStatus); !is || status.Signal() != os.Interrupt {
+		t.Errorf("%v, it did not end by the signal", err)
+	}
+}
 
 // -o writes a file as a whole, keeps what is no file, and follows a link.
 func TestOutputKeepsWhatIsNoFile(t *testing.T) {

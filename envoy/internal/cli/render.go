@@ -136,10 +136,15 @@ func commonFlags(f *pflag.FlagSet, o *render.Common, output *string, wasm, runti
 	f.StringVar(&o.RuntimeDir, "runtime-dir", runtimeDir, runtimeHelp)
 	f.StringVar(&o.RouteKey, "route-key", "healthgate.route_maintenance",
 		"runtime `KEY` of maintenance by route; {endpoint} in it is an endpoint's name")
-	f.StringVarP(output, "output", "o", "", "write to `FILE`, and only when all is well (default: standard output)")
+	f.StringVarP(output, "output", "o", "", "write to `FILE`, and only when all is well (default: -, standard output)")
 }
 
-func renderTo(cmd *cobra.Command, file, output string, o *render.Common, render func(*document.Document) (string, error)) error {
+func renderTo(cmd *cobra.Command, file, output string, o *render.Common, write func(*document.Document) (string, error)) error {
+	if from, err := os.Stat(file); err == nil && from.Mode().IsRegular() {
+		if to, err := os.Stat(output); err == nil && os.SameFile(from, to) {
+			return &render.OptionError{Flag: "output", What: output + " is FILE itself, which would be lost; write to another"}
+		}
+	}
 	d, err := document.Read(file)
 	if err != nil {
 		return err
@@ -147,7 +152,7 @@ func renderTo(cmd *cobra.Command, file, output string, o *render.Common, render 
 	if o.Command, err = commandLine(cmd, file); err != nil {
 		return err
 	}
-	text, err := render(d)
+	text, err := write(d)
 	if err != nil {
 		return err
 	}
@@ -158,7 +163,7 @@ func renderTo(cmd *cobra.Command, file, output string, o *render.Common, render 
 	for _, p := range warnings {
 		fmt.Fprintln(cmd.ErrOrStderr(), paint(cmd.ErrOrStderr(), yellow, "warning:"), p)
 	}
-	if output == "" {
+	if output == "" || output == "-" {
 		_, err = fmt.Fprint(cmd.OutOrStdout(), text)
 	} else {
 		err = writeFile(output, text)

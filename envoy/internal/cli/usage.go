@@ -73,6 +73,18 @@ func takes(one string) cobra.PositionalArgs {
 	}
 }
 
+// refuseEmpty refuses a flag whose value is empty, such as "$DIR" where nothing is in it: as if it was not given, the command
+// would write or ask elsewhere. Where there is a default, empty means none.
+func refuseEmpty(cmd *cobra.Command) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && f.Value.String() == "" && f.DefValue == "" && f.Name != "reason" {
+			what, _ := pflag.UnquoteUsage(f)
+			err = &render.OptionError{Flag: f.Name, What: "is empty; give " + what + ", or leave it out"}
+		}
+	})
+	return err
+}
+
 // flagError says what is wrong with a flag.
 func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError

@@ -82,6 +82,11 @@ func TestWrongInput(t *testing.T) {
 		{"render envoy " + file + " --gate regex", `--gate: "regex" is neither route nor matcher`},
 		{"render envoy " + file + " --wasm=", "--wasm: is needed"},
 		{"render envoy " + file + " --node-id a\xff", `--node-id: "a\xff" is not UTF-8`},
+		{"render envoy " + file + " --output " + file, "--output: " + file + " is FILE itself, which would be lost"},
+		{"render envoy " + file + " --output=", "--output: is empty; give FILE, or leave it out"},
+		{"maintenance on --admin a:1 --runtime-dir=", "--runtime-dir: is empty; give DIR, or leave it out"},
+		{"maintenance off --admin a:1 --rtds-file=", "--rtds-file: is empty; give FILE"},
+		{"status --admin a:1 --admin-auth-file=", "--admin-auth-file: is empty; give FILE"},
 		{"render envoy " + file + " -o /nonexistent/a.yaml", "healthgate: /nonexistent/a.yaml can't be written: no such file or directory"},
 		{"render istio-envoyfilter " + file, "--selector: is needed"},
 		{"render istio-envoyfilter " + file + " --selector app", `--selector: "app" is not KEY=VALUE`},
@@ -231,6 +236,9 @@ func TestOutput(t *testing.T) {
 	got, err := os.ReadFile(out)
 	if err != nil || string(got) != want {
 		t.Errorf("%v, the file differs from standard output", err)
+	}
+	if got, _, _ := call(t, "render", "envoy", file, "-o", "-"); got != want {
+		t.Error("-o - is not standard output")
 	}
 	if _, _, code := call(t, "render", "envoy", file, "-o", out, "--listen", "x"); code != 2 {
 		t.Errorf("exit code %d", code)
