@@ -47,6 +47,9 @@ func New(address string, access Access) (*Client, error) {
 		if path, is = strings.CutPrefix(path, "//"); !is || !strings.HasPrefix(path, "/") {
 			return nil, fmt.Errorf("%q: a Unix socket is written unix:///PATH", address)
 		}
+		if len(path) > 107 {
+			return nil, fmt.Errorf("%q: the path of a Unix socket has at most 107 bytes, this one %d", address, len(path))
+		}
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", path)
 		}

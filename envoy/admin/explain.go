@@ -26,6 +26,7 @@ func explain(err error) error {
 	text := err.Error()
 	var timeout net.Error
 	var name *net.DNSError
+	var other x509.HostnameError
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err
@@ -39,6 +40,8 @@ func explain(err error) error {
 		return fmt.Errorf("the name %s has no address: %s", name.Name, name.Err)
 	case errors.As(err, new(x509.UnknownAuthorityError)):
 		return errors.New("its certificate is of an authority that is not trusted here: give the authority's certificate, --admin-ca-file FILE")
+	case errors.As(err, &other):
+		return fmt.Errorf("%s: give the address that its certificate names", strings.TrimPrefix(other.Error(), "x509: "))
 	case strings.Contains(text, "server gave HTTP response to HTTPS client"), errors.As(err, new(tls.RecordHeaderError)):
 		return errors.New("speaks no TLS: write http:// instead of https://")
 	case strings.Contains(text, "remote error: tls: "):

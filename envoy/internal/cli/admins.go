@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/healthgate/healthgate/envoy/admin"
@@ -34,6 +35,9 @@ func (a *admins) orDefault() {
 // clients checks the flags. It connects to nothing.
 func (a *admins) clients() ([]*admin.Client, error) {
 	if len(a.addresses) == 0 {
+		if a.files != (admin.Files{}) {
+			return nil, errors.New("--admin-auth-file, --admin-ca-file, --admin-cert-file, --admin-key-file: are for --admin, and none is given")
+		}
 		return nil, nil
 	}
 	access, err := a.files.Open()

@@ -86,6 +86,8 @@ func TestWrongInput(t *testing.T) {
 		{"render envoy " + file + " --output=", "--output: is empty; give FILE, or leave it out"},
 		{"maintenance on --admin a:1 --runtime-dir=", "--runtime-dir: is empty; give DIR, or leave it out"},
 		{"maintenance off --admin a:1 --rtds-file=", "--rtds-file: is empty; give FILE"},
+		{"status --status-url http://a/x --admin-ca-file x", "--admin-ca-file, --admin-cert-file, --admin-key-file: are for --admin, and none is given"},
+		{"maintenance on --runtime-dir x --admin-auth-file x", "are for --admin, and none is given"},
 		{"status --admin a:1 --admin-auth-file=", "--admin-auth-file: is empty; give FILE"},
 		{"render envoy " + file + " -o /nonexistent/a.yaml", "healthgate: /nonexistent/a.yaml can't be written: no such file or directory"},
 		{"render istio-envoyfilter " + file, "--selector: is needed"},
