@@ -108,6 +108,8 @@ func TestRTDS(t *testing.T) {
 			"# why\nresources:\n- " + head + "\n  name: x\n  layer:\n    a: 1 # one\n    b: \"2026-12-01T06:00:00Z\"\n"},
 		{"the one of its name", "resources:\n- {" + head + ", name: x, layer: {}}\n- {" + head + ", name: healthgate}\n", Change{{"k", "100"}},
 			"resources:\n- {" + head + ", name: x, layer: {}}\n- {" + head + ", name: healthgate, layer: {k: 100}}\n"},
+		{"a comment behind a value stays", "resources:\n- " + head + "\n  name: x\n  layer:\n    k: false # why\n", Change{{"k", "true"}},
+			"resources:\n- " + head + "\n  name: x\n  layer:\n    k: true # why\n"},
 		{"a value is replaced", "resources:\n- {" + head + ", name: x, layer: {k: false}}\n", Change{{"k", "true"}},
 			"resources:\n- {" + head + ", name: x, layer: {k: true}}\n"},
 	} {
@@ -148,8 +150,10 @@ func TestRTDSRefuses(t *testing.T) {
 		"resources: []":             "has no resource of type",
 		"- a":                       "has no resource of type",
 		"resources: [{'@type': x}]": "has no resource of type",
-		"resources: [" + runtime + "a}, " + runtime + "b}]": "has 2 runtime layers; name the one to change \"healthgate\"",
-		"resources: [" + runtime + "a, layer: 7}]":          "the layer in line 1 is not an object",
+		"resources: [" + runtime + "a}, " + runtime + "b}]":                   "has 2 runtime layers; name the one to change \"healthgate\"",
+		"resources: [" + runtime + "a, layer: 7}]":                            "the layer in line 1 is not an object",
+		"resources: [" + runtime + "healthgate}, " + runtime + "healthgate}]": "has 2 runtime layers; name the one to change \"healthgate\", and no other",
+		"resources: [" + runtime + "a, layer: {k: 1},\n layer: {}}]":          "line 2 has a field for the second time; remove one of them",
 	} {
 		file := filepath.Join(t.TempDir(), "rtds.yaml")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

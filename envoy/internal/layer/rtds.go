@@ -152,6 +152,9 @@ func changed(file string, change Change) ([]byte, error) {
 	if alias := findAlias(&document); alias != nil {
 		return nil, fmt.Errorf("%s: line %d has an alias, *%s, which a change could break; write it out", file, alias.Line, alias.Value)
 	}
+	if line := findTwice(&document); line != 0 {
+		return nil, fmt.Errorf("%s: line %d has a field for the second time; remove one of them", file, line)
+	}
 	layer, err := findLayer(document.Content[0])
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
@@ -197,25 +200,27 @@ func plainJSON(text []byte) ([]byte, error) {
 
 // findLayer returns the mapping of keys: the resource's named RTDSName, or the only one there is.
 func findLayer(root *yaml.Node) (*yaml.Node, error) {
-	var found []*yaml.Node
+	var found, named []*yaml.Node
 	if resources := field(root, "resources"); resources != nil {
 		for _, r := range resources.Content {
 			if kind := field(r, "@type"); kind == nil || kind.Value != runtimeType {
 				continue
 			}
 			if name := field(r, "name"); name != nil && name.Value == RTDSName {
-				found = []*yaml.Node{r}
-				break
+				named = append(named, r)
 			}
 			found = append(found, r)
 		}
+	}
+	if len(named) > 0 {
+		found = named
 	}
 	switch len(found) {
 	case 0:
 		return nil, fmt.Errorf("has no resource of type %s", runtimeType)
 	case 1:
 	default:
-		return nil, fmt.Errorf("has %d runtime layers; name the one to change %q", len(found), RTDSName)
+		return nil, fmt.Errorf("has %d runtime layers; name the one to change %q, and no other", len(found), RTDSName)
 	}
 	layer := field(found[0], "layer")
 	switch {
@@ -258,6 +263,24 @@ func findAlias(n *yaml.Node) *yaml.Node {
 	return nil
 }
 
+// findTwice returns the line of the first field, other than a key in a layer, that its object has already; 0 if there is none.
+func findTwice(n *yaml.Node) int {
+	seen := map[string]bool{}
+	for i, child := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 {
+			if seen[child.Value] {
+				return child.Line
+			}
+			seen[child.Value] = true
+		} else if n.Kind != yaml.MappingNode || n.Content[i-1].Value != "layer" {
+			if line := findTwice(child); line != 0 {
+				return line
+			}
+		}
+	}
+	return 0
+}
+
 func set(layer *yaml.Node, p Pair) {
 	if replaceKey(layer, p.Key, p.Value) || p.Value == "" {
 		return
@@ -278,7 +301,9 @@ func replaceKey(n *yaml.Node, key, value string) (found bool) {
 				found = true
 				continue
 			}
+			comment := v.LineComment
 			found, v = true, scalar(value)
+			v.LineComment = comment
 		} else if rest, below := strings.CutPrefix(key, name.Value+"."); below && v.Kind == yaml.MappingNode {
 			set := value
 			if found {
