@@ -117,11 +117,15 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 	if _, err := os.Lstat(c.path()); errors.Is(err, fs.ErrNotExist) {
 		made = ", which was not there and was made"
 	}
+	absent := c.order.Value == "" && !c.layer.Holds(c.order.Key)
 	if err := c.apply(cmd.Context()); err != nil {
 		if ambiguous := (*layer.AmbiguousError)(nil); errors.As(err, &ambiguous) {
 			return fmt.Errorf("--subdirectory: %w", err)
 		}
 		return failure{notWritten(c.path(), err)}
+	}
+	if absent {
+		fmt.Fprintf(cmd.ErrOrStderr(), "note: %s has no key %s to take out; is it another key, or layer, that is on?\n", c.path(), c.order.Key)
 	}
 	if c.dryRun {
 		c.plan(cmd.OutOrStdout(), c.order)
@@ -137,6 +141,9 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 			return c.report(cmd, c.order.Key, c.states)
 		}
 		return nil
+	}
+	if made != "" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "note: written to %s%s\n", c.path(), made)
 	}
 	c.each(func(i int) {
 		ctx, cancel := context.WithTimeout(cmd.Context(), c.wait)

@@ -115,3 +115,28 @@ func TestOutputKeepsWhatIsNoFile(t *testing.T) {
 		t.Errorf("/dev/null is %v, %v", info.Mode(), err)
 	}
 }
+
+// Of a key that is not in the layer it is told that nothing was taken out, and of a layer that was made, that it was.
+func TestMaintenanceTellsWhatIsInTheLayer(t *testing.T) {
+	t.Parallel()
+	for flag, name := range map[string]string{"--runtime-dir": "current", "--rtds-file": "rtds.yaml"} {
+		path := filepath.Join(t.TempDir(), name)
+		for _, step := range []struct {
+			args string
+			want string // on standard error, before anything else
+			code int
+		}{
+			{"on --admin unix:///nonexistent/admin.sock", "note: written to " + path + ", which was not there and was made\n", 1},
+			{"off typo --dry-run", "note: " + path + " has no key typo to take out", 0},
+			{"off typo", "note: " + path + " has no key typo to take out", 0},
+			{"off", "", 0},
+			{"off", "note: " + path + " has no key healthgate.maintenance to take out", 0},
+		} {
+			args := append([]string{"maintenance"}, strings.Fields(step.args)...)
+			_, stderr, code := call(t, append(args, flag, path)...)
+			if code != step.code || !strings.HasPrefix(stderr, step.want) || step.want == "" && stderr != "" {
+				t.Errorf("%s %s: exit code %d, %s\nwant %s", step.args, flag, code, stderr, step.want)
+			}
+		}
+	}
+}

@@ -48,6 +48,9 @@ every health check of every Envoy is so, for sure; --expect ENDPOINT=VERDICT ask
 				return &render.OptionError{Flag: "interval", What: interval.String() + " is not a time to wait"}
 			}
 			if asJSON {
+				if cmd.Flags().Changed("output") && output != "json" {
+					return errors.New("--json, --output: each says what is written; give one of them")
+				}
 				output = "json"
 			}
 			if output != "table" && output != "json" {

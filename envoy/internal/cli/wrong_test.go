@@ -88,6 +88,7 @@ func TestWrongInput(t *testing.T) {
 		{"maintenance off --admin a:1 --rtds-file=", "--rtds-file: is empty; give FILE"},
 		{"status --status-url http://a/x --admin-ca-file x", "--admin-ca-file, --admin-cert-file, --admin-key-file: are for --admin, and none is given"},
 		{"maintenance on --runtime-dir x --admin-auth-file x", "are for --admin, and none is given"},
+		{"status --json --output table", "--json, --output: each says what is written; give one of them"},
 		{"status --admin a:1 --admin-auth-file=", "--admin-auth-file: is empty; give FILE"},
 		{"render envoy " + file + " -o /nonexistent/a.yaml", "healthgate: /nonexistent/a.yaml can't be written: no such file or directory"},
 		{"render istio-envoyfilter " + file, "--selector: is needed"},

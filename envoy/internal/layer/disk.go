@@ -52,6 +52,16 @@ func (d DiskLayer) Check() error {
 	return nil
 }
 
+// Holds reports whether the key lies in the layer, or where that is not known.
+func (d DiskLayer) Holds(key string) bool {
+	folder := d.Root
+	if d.Subdirectory != nil {
+		folder = filepath.Join(folder, *d.Subdirectory)
+	}
+	found, err := find(folder, key)
+	return err != nil || len(found) > 0
+}
+
 // beside returns the folders that take turns behind Root, and the link before it is moved onto Root. They bear Root's
 // name, since several layers may have their links in one folder.
 func beside(root string) (folders [2]string, nextLink string) {

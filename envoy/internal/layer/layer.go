@@ -13,8 +13,9 @@ import (
 
 // Layer is a runtime layer that can be changed.
 type Layer interface {
-	Check() error     // reports why Apply would fail whatever the change, and does nothing
-	Try(Change) error // reports why Apply would fail, and changes nothing
+	Holds(key string) bool // reports whether the key may be in it
+	Check() error          // reports why Apply would fail whatever the change, and does nothing
+	Try(Change) error      // reports why Apply would fail, and changes nothing
 	// Apply makes a change. Whatever ends it, also a kill, the layer is as it was or as it should be.
 	Apply(context.Context, Change) error
 }

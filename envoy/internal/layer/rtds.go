@@ -31,6 +31,13 @@ func (f RTDSFile) Check() error {
 	return err
 }
 
+// Holds reports whether the key is in the file, or the file can't be read.
+func (f RTDSFile) Holds(key string) bool {
+	before, err := changed(string(f), nil)
+	after, _ := changed(string(f), Change{{Key: key}})
+	return err != nil || !bytes.Equal(before, after)
+}
+
 // Try reports an error if Apply can't make a change.
 func (f RTDSFile) Try(change Change) error {
 	_, err := f.target()
