@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -53,6 +54,12 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 	admin, static, err := address(o.Admin)
 	if err == nil && !static {
 		err = fmt.Errorf("%q: Envoy listens on an IP address or a Unix socket", o.Admin)
+	}
+	if o.Admin == o.Listen {
+		err = fmt.Errorf("%q is --listen, too: users would reach admin; give each its own", o.Admin)
+	}
+	if extension := filepath.Ext(o.RTDSFile); o.RTDSFile != "" && !slices.Contains([]string{".yaml", ".yml", ".json"}, extension) {
+		return "", &OptionError{"rtds-file", fmt.Sprintf("%q: Envoy tells the format by the name, so it must end in .yaml, .yml or .json", o.RTDSFile)}
 	}
 	if err != nil {
 		return "", &OptionError{"admin", err.Error()}

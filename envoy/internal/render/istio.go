@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/internal/document"
@@ -102,6 +103,9 @@ func (o *IstioOptions) values(d *document.Document) (*document.Document, values,
 		m := label.FindStringSubmatch(s)
 		if m == nil {
 			return nil, nil, &OptionError{"selector", fmt.Sprintf("%q is not KEY=VALUE", s)}
+		}
+		if slices.ContainsFunc(selector, func(e entry) bool { return e.Key == m[1] }) {
+			return nil, nil, &OptionError{"selector", fmt.Sprintf("%q is given twice", m[1])}
 		}
 		selector = append(selector, entry{m[1], m[2]})
 	}

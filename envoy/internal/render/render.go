@@ -243,6 +243,9 @@ func address(s string) (node *yaml.Node, static bool, err error) {
 		if !strings.HasPrefix(path, "/") {
 			return nil, false, fmt.Errorf("%q: a Unix socket is written unix:///PATH", s)
 		}
+		if len(path) > 107 {
+			return nil, false, fmt.Errorf("%q: the path of a Unix socket has at most 107 bytes, this one %d", s, len(path))
+		}
 		return part("address", values{"path": path}), true, nil
 	}
 	i := strings.LastIndexByte(s, ':')
