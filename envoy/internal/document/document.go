@@ -172,6 +172,9 @@ func (d *Document) notYAML(text []byte, err error) *Problem {
 	if said == "mapping values are not allowed in this context" {
 		said += "; check the indentation, and write a value that has a colon before a blank in quotes"
 	}
+	if said == "found invalid Unicode character escape code" {
+		said += "; write a character that takes two, such as \\ud83d\\ude00, as itself or as one, \\U0001f600"
+	}
 	if strings.Contains(said, "UTF-8") {
 		said += "; write the file in UTF-8"
 	}

@@ -50,6 +50,7 @@ func TestMistakesHaveLines(t *testing.T) {
 		{"a tab in a list", "a:\n\t- b\n", "f.yaml:2:1: not YAML: a tab indents this line; write spaces instead"},
 		{"an at sign", "a: @b\n", "f.yaml:1:1: not YAML: a value here begins with a character such as @, % or `; write it in quotes"},
 		{"two colons", "a: b: c\n", "f.yaml:1:1: not YAML: mapping values are not allowed in this context; check the indentation, and write a value that has a colon before a blank in quotes"},
+		{"half a character", `{"a": "\ud83d\ude00"}`, "f.yaml:1:1: not YAML: found invalid Unicode character escape code; write a character that takes two, such as \\ud83d\\ude00, as itself or as one, \\U0001f600"},
 		{"Latin-1", "a: \xe9\n", "f.yaml: not YAML: incomplete UTF-8 octet sequence; write the file in UTF-8"},
 		{"too large", "#" + strings.Repeat("x", 4<<20), "f.yaml: is larger than 4 MiB, comments and all, and the plugin takes 1 MiB"},
 		{"a second document that is no YAML", good + "---\na: [b\n", "f.yaml:12:1: not YAML: did not find expected ',' or ']'"},
