@@ -167,7 +167,7 @@ fuzz: check-go ## fuzz each fuzz test for FUZZTIME (30s)
 .PHONY: bench bench-publish
 ROUNDS ?= 11
 # make bench ROUNDS=1 only shows that all works.
-bench: need-wrk filter filter-tinygo build/bench/rust.wasm .tools/bench-python/installed ## measure the filter beside what else answers health checks (ROUNDS); needs wrk, Rust and Python
+bench: need-wrk need-taskset filter filter-tinygo build/bench/rust.wasm .tools/bench-python/installed ## measure the filter beside what else answers health checks (ROUNDS); needs wrk, Rust and Python
 	@$(GO) test -count=1 -timeout 3h -run '^$$' -bench . -benchtime 1x ./e2e/bench -rounds $(ROUNDS)
 	@cat build/bench/results.md
 
@@ -254,6 +254,7 @@ check-go:
 
 # need-PROGRAM comes first where a target needs more than Go, so that nothing is built in vain.
 PACKAGE_promtool := prometheus
+PACKAGE_taskset := util-linux
 PROGRAM_chromium := $(CHROMIUM)
 need-%:
 	@command -v $(or $(PROGRAM_$*),$*) >/dev/null || { \

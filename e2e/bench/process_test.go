@@ -87,17 +87,6 @@ func lastCPU(t testing.TB) string {
 	return ""
 }
 
-// pin keeps all threads of a server on one CPU.
-func pin(t testing.TB, cpu string, pid int) {
-	t.Helper()
-	for _, one := range tree(pid) {
-		out, err := exec.Command("taskset", "-acp", cpu, strconv.Itoa(one)).CombinedOutput()
-		if err != nil {
-			t.Fatalf("taskset: %v\n%s", err, out)
-		}
-	}
-}
-
 // wrk sends requests for a second: from one thread on this CPU, through 8 connections, each of which sends the next
 // request when it has the answer to the last.
 func wrk(t testing.TB, cpu, url string) (requests int, perSecond float64, err error) {
