@@ -86,6 +86,7 @@ var token = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
 
 // login takes USER:PASSWORD or a bearer token. An error does not repeat the text.
 func (a *Access) login(text string) error {
+	text = strings.TrimPrefix(text, "\ufeff") // which some editors write first
 	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
 	_, password, basic := strings.Cut(text, ":")
 	switch {

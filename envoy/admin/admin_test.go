@@ -90,7 +90,7 @@ func TestProtected(t *testing.T) {
 		c.ClientCAs.AddCert(parsed)
 	})
 	other, otherKey, _ := certificate(t)
-	basic, bearer := file(t, "ops:s3cret:x\n"), file(t, "eyJ.abc-_~+/==\r\n")
+	basic, bearer := file(t, "\ufeffops:s3cret:x\n"), file(t, "eyJ.abc-_~+/==\r\n")
 
 	for _, test := range []struct {
 		name, address string

@@ -136,14 +136,14 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 		if c.output == "json" {
 			w = cmd.ErrOrStderr()
 		}
-		fmt.Fprintf(w, "written to %s%s; no --admin was given, so no Envoy was asked whether it arrived\n", c.path(), made)
+		fmt.Fprintf(w, "written to %s%s; no --admin was given, so no Envoy was asked whether it arrived\n", printable(c.path()), made)
 		if c.output == "json" {
 			return c.report(cmd, c.order.Key, c.states)
 		}
 		return nil
 	}
 	if made != "" {
-		fmt.Fprintf(cmd.ErrOrStderr(), "note: written to %s%s\n", c.path(), made)
+		fmt.Fprintf(cmd.ErrOrStderr(), "note: written to %s%s\n", printable(c.path()), made)
 	}
 	c.each(func(i int) {
 		ctx, cancel := context.WithTimeout(cmd.Context(), c.wait)
