@@ -166,13 +166,18 @@ func ModifyPath(pairs ...string) string {
 // escape writes a space as %20: Envoy takes a plus sign for one.
 func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
+// UnansweredError is of a change that may have been carried out: no answer came.
+type UnansweredError struct{ error }
+
+func (e *UnansweredError) Unwrap() error { return e.error }
+
 // ModifyRuntime sends what ModifyPath returns.
 func (c *Client) ModifyRuntime(ctx context.Context, pairs ...string) error {
 	path := ModifyPath(pairs...)
 	response, body, err := c.do(ctx, http.MethodPost, path)
 	switch {
 	case err != nil:
-		return err
+		return &UnansweredError{err}
 	case response.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(body), "No admin layer"):
 		return errors.New("its layered_runtime has no admin_layer: add one, or use --runtime-dir or --rtds-file")
 	case response.StatusCode != http.StatusOK:

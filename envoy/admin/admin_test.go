@@ -70,6 +70,9 @@ func TestProtected(t *testing.T) {
 		w.WriteHeader(500)
 		_, _ = io.WriteString(w, "you sent "+r.Header.Get("Authorization")+", that is s3cret:x")
 	})
+	admin.HandleFunc("/sends/runtime", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/login/s3cret:x/"+r.Header.Get("Authorization"), http.StatusFound)
+	})
 	quiet := log.New(io.Discard, "", 0)
 	start := func(change func(*tls.Config)) *httptest.Server {
 		s := httptest.NewUnstartedServer(admin)
@@ -105,6 +108,7 @@ func TestProtected(t *testing.T) {
 		{"no login", plain.URL + "/basic", Files{}, "answered 401: it wants a login: give --admin-auth-file FILE, or set HEALTHGATE_ADMIN_AUTH"},
 		{"another login", plain.URL + "/basic", Files{Login: bearer}, "answered 401: the login that was sent is refused"},
 		{"a server that repeats it", plain.URL + "/echo", Files{Login: basic}, "answered 500 you sent Basic [hidden], that is [hidden]"},
+		{"a redirect that repeats it", plain.URL + "/sends", Files{Login: basic}, "with a redirect to " + plain.URL + "/login/[hidden]/"},
 		{"https", secure.URL + "/basic", Files{Login: basic, CA: ca}, ""},
 		{"an authority that nobody knows", secure.URL + "/open", Files{}, "give the authority's certificate, --admin-ca-file FILE"},
 		{"a path too long", "unix:///" + strings.Repeat("a", 107), Files{}, "the path of a Unix socket has at most 107 bytes, this one 108"},

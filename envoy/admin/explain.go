@@ -59,12 +59,17 @@ func explain(err error) error {
 
 var errTLS = errors.New("speaks TLS: write https:// instead of http://")
 
+// hidden takes the login out of what a server says.
+func (c *Client) hidden(text string) string {
+	if c.access.secrets == nil {
+		return text
+	}
+	return c.access.secrets.Replace(text)
+}
+
 // answered says what is in the way of a request that was answered, but not as Envoy's admin answers it.
 func (c *Client) answered(method, path string, response *http.Response, body []byte) error {
-	text := strings.TrimSpace(string(body))
-	if c.access.secrets != nil {
-		text = c.access.secrets.Replace(text)
-	}
+	text := c.hidden(strings.TrimSpace(string(body)))
 	if len(text) > 200 {
 		text = text[:200] + "…"
 	}
@@ -79,7 +84,7 @@ func (c *Client) answered(method, path string, response *http.Response, body []b
 		return fmt.Errorf("%s: %s", said, login)
 	case status >= 300 && status < 400:
 		if to, err := response.Location(); err == nil {
-			said += " with a redirect to " + (&url.URL{Scheme: to.Scheme, Host: to.Host, Path: to.Path}).String()
+			said += " with a redirect to " + to.Scheme + "://" + to.Host + c.hidden(to.Path)
 		}
 		return errors.New(said + "; none is followed: give the address that answers itself")
 	case status == http.StatusNotFound:

@@ -45,6 +45,9 @@ func (f failure) Unwrap() error { return f.error }
 // errSilent is an error that was told already.
 var errSilent = errors.New("")
 
+// errInterrupted is of a question that Ctrl-C cut off.
+var errInterrupted = errors.New("interrupted")
+
 // exitCode prints an error and returns the exit code.
 func exitCode(root *cobra.Command, err error) int {
 	if err == nil {

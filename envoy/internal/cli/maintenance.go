@@ -252,6 +252,9 @@ func newMaintenanceStatus() *cobra.Command {
 			}
 			states := make([]order.State, len(s.clients))
 			s.each(func(i int) { states[i] = order.Ask(cmd.Context(), s.clients[i], key, s.route).Report() })
+			if cmd.Context().Err() != nil { // Ctrl-C cut the answers off
+				return failure{errInterrupted}
+			}
 			return s.report(cmd, key, states)
 		},
 	}

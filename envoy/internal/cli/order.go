@@ -85,8 +85,8 @@ func (c *carrying) byAdmin(ctx context.Context) {
 		if !c.ask(ctx, i) {
 			return
 		}
-		if err := c.envoys[i].Post(ctx, c.order); err != nil {
-			c.states[i].Error = err.Error()
+		var sent bool
+		if c.states[i], sent = c.envoys[i].Post(ctx, c.order); !sent {
 			return
 		}
 		c.states[i] = c.envoys[i].Wait(ctx, c.order, c.kind, c.checks(i))

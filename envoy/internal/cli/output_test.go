@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,6 +40,35 @@ func TestEndsAtInterrupt(t *testing.T) {
 	err = errors.Join(err, cmd.Process.Signal(os.Interrupt), cmd.Wait())
 	if status, is := cmd.ProcessState.Sys().(syscall.WaitStatus); !is || status.Signal() != os.Interrupt {
 		t.Errorf("%v, it did not end by the signal", err)
+	}
+}
+
+// A question that Ctrl-C cuts off says so, and nothing of what was written.
+func TestInterruptedQuestion(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"status", "maintenance status"} {
+		silent, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer silent.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestEndsAtInterrupt$")
+		cmd.Env = append(os.Environ(), "HEALTHGATE_TEST_COMMAND=healthgate "+command+" --admin "+silent.Addr().String())
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		asked, err := silent.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = errors.Join(cmd.Process.Signal(os.Interrupt), cmd.Wait(), asked.Close())
+		if out.String() != "healthgate: interrupted\n" || cmd.ProcessState.ExitCode() != 1 {
+			t.Errorf("%s: %v, %s", command, err, out.String())
+		}
 	}
 }
 

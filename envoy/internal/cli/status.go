@@ -114,8 +114,8 @@ func askAll(ctx context.Context, ask []func(context.Context) report.Report) []re
 // once shows what all Envoys say, and judges it.
 func once(cmd *cobra.Command, ask []func(context.Context) report.Report, output string, expected []report.Expectation) error {
 	reports := askAll(cmd.Context(), ask)
-	if err := cmd.Context().Err(); err != nil { // Ctrl-C cut the answers off
-		return failure{err}
+	if cmd.Context().Err() != nil { // Ctrl-C cut the answers off
+		return failure{errInterrupted}
 	}
 	out := cmd.OutOrStdout()
 	if output == "json" {

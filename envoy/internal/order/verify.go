@@ -18,6 +18,9 @@ import (
 
 // CheckURL refuses what can't be the URL of a health check.
 func CheckURL(s string) error {
+	if scheme, rest, _ := strings.Cut(s, "://"); strings.Contains(scheme+strings.SplitN(rest, "/", 2)[0], "@") {
+		return errors.New("a URL holds no login, which lists of processes and logs would show: a check has none")
+	}
 	if u, err := url.Parse(s); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path == "" {
 		return fmt.Errorf("%q is not http://HOST:PORT/PATH", s)
 	}
@@ -83,21 +86,27 @@ func (e *Envoy) misfit(to string) string {
 	return ""
 }
 
-// checked returns the health check that a URL is for; nil when there is none, or that is not known.
-func (e *Envoy) checked(to string) *config.Endpoint {
+// checked returns the health check that a URL is for; nil when there is none, or that is not known. Of several that have its
+// path, it is the one that has its host, or else one that the key switches.
+func (e *Envoy) checked(to string) (out *config.Endpoint) {
 	u, err := url.Parse(to)
 	if err != nil || e.known == nil {
 		return nil
 	}
+	readers := e.readers()
 	for _, p := range e.known.Plugins {
 		for i := range p.Config.Endpoints {
 			endpoint := &p.Config.Endpoints[i]
-			if endpoint.Kind == config.KindHealthCheck && slices.Contains(endpoint.Paths, u.EscapedPath()) {
+			switch {
+			case endpoint.Kind != config.KindHealthCheck || !slices.Contains(endpoint.Paths, u.EscapedPath()):
+			case slices.Contains(endpoint.Hosts, strings.ToLower(u.Hostname())):
 				return endpoint
+			case out == nil || !slices.Contains(readers, out.Name) && slices.Contains(readers, endpoint.Name):
+				out = endpoint
 			}
 		}
 	}
-	return nil
+	return out
 }
 
 func firstLine(body []byte) string {

@@ -2,11 +2,13 @@ package order
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/healthgate/healthgate/envoy/admin"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	filter "github.com/healthgate/healthgate/filter/maintenance"
 )
@@ -229,7 +231,16 @@ func (e *Envoy) others(now time.Time) (in, by []string) {
 	return in, by
 }
 
-// Post writes an order to the admin layer.
-func (e *Envoy) Post(ctx context.Context, o Order) error {
-	return e.client.ModifyRuntime(ctx, o.Change().Pairs()...)
+// Post writes an order to the admin layer. Where it fails, the state that it returns says so.
+func (e *Envoy) Post(ctx context.Context, o Order) (State, bool) {
+	err := e.client.ModifyRuntime(ctx, o.Change().Pairs()...)
+	if err == nil {
+		return e.State, true
+	}
+	failed := e.State
+	if failed.Error = err.Error(); errors.As(err, new(*admin.UnansweredError)) {
+		failed = State{Envoy: failed.Envoy, Key: failed.Key, Endpoints: []string{},
+			Error: "whether the key was written is not known, see: healthgate maintenance status; " + err.Error()}
+	}
+	return failed, false
 }

@@ -124,6 +124,7 @@ func TestLacks(t *testing.T) {
 // An order of which nothing would come is refused before anything is written, and why is told.
 func TestRefuses(t *testing.T) {
 	t.Parallel()
+	byHost := []string{`{"name": "b",`, `{"name": "c", "paths": ["/a"], "hosts": ["other"], "trusted": {"cidrs": ["10.0.0.0/8"]}, "maintenance": {"keys": ["o"]}}, {"name": "b",`}
 	for _, test := range []struct {
 		name, key string
 		order     Order
@@ -143,6 +144,10 @@ func TestRefuses(t *testing.T) {
 		{"a check of something else", "k", Order{}, reach.Admin, nil, "", []string{"http://h/a", "http://h/c"}, "--verify: no health check has the path of http://h/c"},
 		{"a check of what the key does not switch", "k", Order{On: true}, reach.Admin, nil, "", []string{"http://h/b"},
 			`--verify: the endpoint "b" has the path of http://h/b, and k does not switch it`},
+		{"a check of one by its host", "o", Order{On: true}, reach.Admin, byHost, "", []string{"http://other/a"}, ""},
+		{"a check of one by the key", "o", Order{On: true}, reach.Admin, byHost, "", []string{"http://10.0.0.7/a"}, ""},
+		{"a check of another by its host", "k", Order{On: true}, reach.Admin, byHost, "", []string{"http://other/a"},
+			`--verify: the endpoint "c" has the path of http://other/a, and k does not switch it`},
 		{"no route", "r", Order{On: true, Route: true}, reach.Admin, []string{`"maintenance": true`, `"maintenance": false`}, "", nil, "no maintenance route has the key r, or any"},
 		{"no plugin", "k", Order{On: true}, reach.Admin, []string{"wasm.v3.Wasm", "lua.v3.Lua"}, "", nil, "its configuration has no healthgate"},
 		{"no such layer", "k", Order{On: true}, reach.RTDS, []string{"rtds_layer", "static_layer"}, "", nil,
@@ -232,6 +237,36 @@ func TestWaitAsksForWhatIsNeeded(t *testing.T) {
 	}
 	if connections.Load() != 1 || runtimes.Load() != 3 || gauges.Load() != 5 {
 		t.Errorf("%d connections, runtime %d times, gauges %d times", connections.Load(), runtimes.Load(), gauges.Load())
+	}
+}
+
+// A change that got no answer may have been carried out: nothing is said of the key then. One that was refused was not.
+func TestPostFails(t *testing.T) {
+	t.Parallel()
+	for answered, want := range map[bool]string{false: "whether the key was written is not known", true: "answered 403"} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case "/runtime":
+				fmt.Fprint(w, `{"layers": ["hand"], "entries": {"k": {"final_value": "false", "layer_values": ["false"]}}}`)
+			case "/runtime_modify":
+				if !answered {
+					panic(http.ErrAbortHandler)
+				}
+				w.WriteHeader(http.StatusForbidden)
+			default:
+				fmt.Fprint(w, "{}")
+			}
+		}))
+		defer server.Close()
+		client, err := admin.New(server.URL, admin.Access{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		order := Order{Key: "k", Value: On, On: true}
+		s, sent := Ask(t.Context(), client, "k", false).Post(t.Context(), order)
+		if sent || !strings.Contains(s.Error, want) || (s.On != nil) != answered || (s.Value != "") != answered || s.Key != "k" || s.Endpoints == nil {
+			t.Errorf("answered %t: %+v", answered, s)
+		}
 	}
 }
 

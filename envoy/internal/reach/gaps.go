@@ -49,6 +49,9 @@ func (e *Envoy) shut(p *Plugin, endpoint *config.Endpoint, path string) (out []s
 		case d.routes == nil && f.byRoute:
 			out = append(out, fmt.Sprintf("%s: its routes are not in the configuration, so whether one enables the filter for %s is not known", d.where, path))
 			continue
+		case f.preceded(endpoint, path) != "":
+			out = append(out, fmt.Sprintf("%s: the filter %q answers checks of %s before healthgate", d.where, f.preceded(endpoint, path), path))
+			continue
 		case !f.matches(path):
 			out = append(out, fmt.Sprintf("%s: the gate's matcher does not have %s: its checks reach the application", d.where, path))
 			continue
@@ -56,6 +59,8 @@ func (e *Envoy) shut(p *Plugin, endpoint *config.Endpoint, path string) (out []s
 		for _, host := range hosts(d.routes, endpoint.Hosts) {
 			enables := func(route any) bool { return f.enabled(d.routes, host, route) }
 			switch route := choose(host, endpoint, path, "", enables); {
+			case d.redirects(f, host):
+				out = append(out, fmt.Sprintf("%s: require_tls is %s: checks of %s without TLS may get a redirect", d.in(host), text(host, "require_tls"), path))
 			case f.byRoute && object(host, "matcher") != nil:
 				out = append(out, fmt.Sprintf("%s: its routes are a matcher, so whether one enables the filter for %s is not known", d.in(host), path))
 			case route == nil && f.byRoute:
@@ -150,14 +155,40 @@ func (d *door) in(host any) string {
 	return fmt.Sprintf("%s, virtual host %q", d.where, text(host, "name"))
 }
 
-// enabled reports whether the filter is made for a request that a route takes: what is nearest to the route decides.
-func (f *filter) enabled(routes, host, route any) bool {
-	for _, v := range []any{route, host, routes} {
-		if own := object(v, "typed_per_filter_config", f.name); own != nil {
-			return own["disabled"] != true
+// redirects reports whether a virtual host sends a check elsewhere before a route enables the filter.
+func (d *door) redirects(f *filter, host any) bool {
+	tls := text(host, "require_tls")
+	return f.byRoute && !d.tls && tls != "" && tls != "NONE"
+}
+
+// preceded names a health check filter of Envoy's that answers checks before the plugin; "" when none does.
+func (f *filter) preceded(endpoint *config.Endpoint, path string) string {
+	for _, other := range f.before {
+		own := object(other, "typed_config")
+		if is(own, typeHealthCheck) && own["pass_through_mode"] != true && dump.At(other, "disabled") != true {
+			if _, some := headersTake(list(own, "headers"), endpoint, path); some {
+				return text(other, "name")
+			}
 		}
 	}
-	return !f.byRoute
+	return ""
+}
+
+// enabled reports whether the filter is made for each request that a route takes: what is nearest to it decides, a weighted
+// cluster for its part.
+func (f *filter) enabled(routes, host, route any) bool {
+	parts := list(route, "route", "weighted_clusters", "clusters")
+	if len(parts) == 0 {
+		parts = []any{nil}
+	}
+	return !slices.ContainsFunc(parts, func(part any) bool {
+		for _, v := range []any{part, route, host, routes} {
+			if own := object(v, "typed_per_filter_config", f.name); own != nil {
+				return own["disabled"] == true
+			}
+		}
+		return f.byRoute
+	})
 }
 
 // shuts says that nothing enables a filter for a path, and which name may stand in the place of the filter's.

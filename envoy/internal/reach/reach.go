@@ -16,6 +16,7 @@ package reach
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"path"
@@ -72,14 +73,16 @@ type Layer struct {
 }
 
 const (
-	typeListeners = ".ListenersConfigDump"
-	typeClusters  = ".ClustersConfigDump"
-	typeRoutes    = ".RoutesConfigDump"
-	typeECDS      = ".EcdsConfigDump"
-	typeBootstrap = ".BootstrapConfigDump"
-	typeWasm      = ".filters.http.wasm.v3.Wasm"
-	typeTCP       = ".tcp_proxy.v3.TcpProxy"
-	typeManager   = ".http_connection_manager.v3.HttpConnectionManager"
+	typeListeners   = ".ListenersConfigDump"
+	typeClusters    = ".ClustersConfigDump"
+	typeHosts       = ".EndpointsConfigDump"
+	typeRoutes      = ".RoutesConfigDump"
+	typeECDS        = ".EcdsConfigDump"
+	typeBootstrap   = ".BootstrapConfigDump"
+	typeWasm        = ".filters.http.wasm.v3.Wasm"
+	typeTCP         = ".tcp_proxy.v3.TcpProxy"
+	typeHealthCheck = ".health_check.v3.HealthCheck"
+	typeManager     = ".http_connection_manager.v3.HttpConnectionManager"
 )
 
 // Read reads the document of /config_dump. The node's values stand for the placeholders in keys.
@@ -94,7 +97,13 @@ func Read(envoy any, node config.Node) *Envoy {
 			e.statsMatcher = dump.At(part, "bootstrap", "stats_config", "stats_matcher")
 		case is(part, typeClusters):
 			for _, c := range append(list(part, "static_clusters"), list(part, "dynamic_active_clusters")...) {
-				e.clusters[text(c, "cluster", "name")] = addresses(c)
+				name := text(c, "cluster", "name")
+				e.clusters[name] = append(e.clusters[name], addresses(dump.At(c, "cluster", "load_assignment"))...)
+			}
+		case is(part, typeHosts):
+			for _, c := range append(list(part, "static_endpoint_configs"), list(part, "dynamic_endpoint_configs")...) {
+				name := text(c, "endpoint_config", "cluster_name")
+				e.clusters[name] = append(e.clusters[name], addresses(dump.At(c, "endpoint_config"))...)
 			}
 		case is(part, typeListeners):
 			for _, l := range list(part, "static_listeners") {
@@ -138,9 +147,9 @@ func layers(bootstrap any) (out []Layer) {
 	return out
 }
 
-// addresses returns the addresses of a cluster's hosts, as far as the configuration has them.
-func addresses(cluster any) (out []string) {
-	dump.Each(dump.At(cluster, "cluster", "load_assignment"), func(v map[string]any) bool {
+// addresses returns the addresses of a cluster's hosts, in a ClusterLoadAssignment.
+func addresses(hosts any) (out []string) {
+	dump.Each(hosts, func(v map[string]any) bool {
 		if address := socketAddress(v); address != "" {
 			out = append(out, address)
 		}
@@ -167,6 +176,7 @@ type reader struct {
 type door struct {
 	where    string
 	listener string
+	tls      bool
 	tcp      any // as the action of a route; nil for HTTP
 	// A plugin's filter is made for a request when its gate opens: by route where the filter is disabled otherwise, or by
 	// a matcher.
@@ -179,7 +189,8 @@ type filter struct {
 	plugin  *Plugin
 	name    string
 	byRoute bool
-	matcher any // of a gate by matcher, otherwise nil
+	matcher any   // of a gate by matcher, otherwise nil
+	before  []any // the filters that a request meets first
 }
 
 // listener adds the ways in through a listener. No balancer's check comes through a sidecar's outbound one, unless it has
@@ -195,7 +206,7 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 			if !is(manager, typeManager) && !is(manager, typeTCP) {
 				continue
 			}
-			d := door{where: fmt.Sprintf("listener %q", text(l, "name")), listener: text(l, "name")}
+			d := door{where: fmt.Sprintf("listener %q", text(l, "name")), listener: text(l, "name"), tls: dump.At(chain, "transport_socket") != nil}
 			if len(chains) > 1 {
 				name := text(chain, "name")
 				if name == "" {
@@ -206,9 +217,13 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 			if is(manager, typeTCP) {
 				d.tcp = map[string]any{"route": manager}
 			}
-			for _, f := range list(manager, "http_filters") {
+			chain := list(manager, "http_filters")
+			for i, f := range chain {
 				d.names = append(d.names, text(f, "name"))
-				d.filters = append(d.filters, r.filters(f, l)...)
+				for _, own := range r.filters(f, l) {
+					own.before = chain[:i]
+					d.filters = append(d.filters, own)
+				}
 			}
 			if outbound && len(d.filters) == 0 {
 				continue
@@ -244,7 +259,7 @@ func (r *reader) filters(f any, listener map[string]any) (out []filter) {
 			}
 			if p := r.plugin(o); p != nil {
 				p.place(listener)
-				out = append(out, filter{p, text(f, "name"), dump.At(f, "disabled") == true, matcher})
+				out = append(out, filter{plugin: p, name: text(f, "name"), byRoute: dump.At(f, "disabled") == true, matcher: matcher})
 			}
 			return false
 		})
@@ -257,8 +272,10 @@ func (r *reader) filters(f any, listener map[string]any) (out []filter) {
 func (r *reader) plugin(wasm map[string]any) *Plugin {
 	var written []byte
 	switch value := dump.At(wasm, "config", "configuration", "value").(type) {
-	case string: // google.protobuf.StringValue, as Istio writes it
-		written = []byte(value)
+	case string: // google.protobuf.StringValue, as Istio writes it, or BytesValue
+		if written = []byte(value); is(dump.At(wasm, "config", "configuration"), ".BytesValue") {
+			written, _ = base64.StdEncoding.DecodeString(value) // of no bytes there is no configuration
+		}
 	case map[string]any: // google.protobuf.Struct
 		var err error
 		if written, err = json.Marshal(value); err != nil {

@@ -1,6 +1,7 @@
 package reach
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -82,6 +83,15 @@ func TestGaps(t *testing.T) {
 		nothing  = " has no healthgate: checks of /a there get the answer of "
 	)
 	with := func(hosts string) string { return one("first", gated, hosts) }
+	healthCheck := func(path, more string) string {
+		return `{name: hc, typed_config: {"@type": x.health_check.v3.HealthCheck, ` + more + `headers: [{name: ":path", string_match: {exact: ` + path + `}}]}}, `
+	}
+	twoHosts := func(e, f string) string {
+		return edit(edit(first, "paths: [/a]", "paths: [/a], hosts: "+e), "endpoints: [", "endpoints: [{name: f, paths: [/a], hosts: "+f+", trusted: {cidrs: [10.0.0.0/8]}}, ")
+	}
+	before := func(conditions string) string {
+		return with(host("*", edit(rest, "prefix: /", "prefix: /, "+conditions)+", "+throw+gate+other+rest))
+	}
 	matcher := func(match, domain string) string {
 		return one("first", `{name: hg, typed_config: {extension_config: {}, xds_matcher: {predicate: {or: [{value_match: {exact: /o}}, {value_match: {`+match+`}}]}, action: `+wasm+`}}}`,
 			host(domain, strings.ReplaceAll(throw, "typed_per_filter_config: {hg: {}},", "")+rest))
@@ -115,9 +125,32 @@ func TestGaps(t *testing.T) {
 		{"a canary for some of all before the gate", with(host("*", edit(rest, "prefix: /", "prefix: /, runtime_fraction: {default_value: {numerator: 5}}")+", "+throw+gate+other+rest)),
 			`listener "first": ` + noRoute, `listener "first": ` + noSwitch},
 		{"a canary for none before the gate", with(host("*", edit(rest, "prefix: /", "prefix: /, runtime_fraction: {default_value: {}}")+", "+throw+gate+other+rest)), "", ""},
+		{"a part of the gate that disables it", with(host("*", throw+edit(gate, "cluster: app", "weighted_clusters: {clusters: [{name: app}, {name: app, typed_per_filter_config: {hg: {disabled: true}}}]}")+other+rest)),
+			`listener "first": ` + noRoute, ""},
+		{"a gate of all its parts", with(host("*", throw+edit(edit(gate, "typed_per_filter_config: {hg: {}}, ", ""), "cluster: app", "weighted_clusters: {clusters: [{name: app, typed_per_filter_config: {hg: {}}}]}")+other+rest)), "", ""},
+		{"a virtual host that wants TLS", with(edit(host("*", throw+gate+other+rest), "name", "require_tls: ALL, name")),
+			`listener "first": require_tls is ALL: checks of /a without TLS may get a redirect`, `listener "first": ` + noSwitch},
+		{"a virtual host that wants TLS, and has it", edit(with(edit(host("*", throw+gate+other+rest), "name", "require_tls: ALL, name")), "{filters", "{transport_socket: {name: tls}, filters"), "", ""},
+		{"a virtual host that wants no TLS", with(edit(host("*", throw+gate+other+rest), "name", "require_tls: NONE, name")), "", ""},
 		{"another method before the gate", with(host("*", edit(rest, "prefix: /", "prefix: /, headers: [{name: ':method', string_match: {exact: POST}}]")+", "+throw+gate+other+rest)), "", ""},
 		{"a method before the gate", with(host("*", edit(rest, "prefix: /", "prefix: /, headers: [{name: ':method', string_match: {exact: HEAD}}]")+", "+throw+gate+other+rest)),
 			`listener "first": ` + noRoute, `listener "first": ` + noSwitch},
+		{"one without a header before the gate", before("headers: [{name: x, present_match: false}]"), `listener "first": ` + noRoute, `listener "first": ` + noSwitch},
+		{"one without a header, inverted, before the gate", before("headers: [{name: x, present_match: true, invert_match: true}]"), `listener "first": ` + noRoute, `listener "first": ` + noSwitch},
+		{"one with a header, inverted, before the gate", before("headers: [{name: x, present_match: false, invert_match: true}]"), "", ""},
+		{"one with another value before the gate", before("headers: [{name: x, string_match: {exact: y}, invert_match: true}]"), "", ""},
+		{"one with an empty header before the gate", before("headers: [{name: x, string_match: {exact: y}, invert_match: true, treat_missing_header_as_empty: true}]"),
+			`listener "first": ` + noRoute, `listener "first": ` + noSwitch},
+		{"one for a scheme before the gate", before("headers: [{name: ':scheme', string_match: {exact: http}}]"), `listener "first": ` + noRoute, `listener "first": ` + noSwitch},
+		{"one for what Envoy sets before the gate", before("headers: [{name: X-Forwarded-Proto, string_match: {exact: http}}]"), `listener "first": ` + noRoute, `listener "first": ` + noSwitch},
+		{"another path's header before the gate", before("headers: [{name: ':path', string_match: {prefix: /b}}]"), "", ""},
+		{"the path's header before the gate", before("headers: [{name: ':path', string_match: {prefix: /a}}]"), `listener "first": ` + noRoute, `listener "first": ` + noSwitch},
+		{"all methods but one before the gate", before("headers: [{name: ':method', string_match: {exact: POST}, invert_match: true}]"), `listener "first": ` + noRoute, `listener "first": ` + noSwitch},
+		{"all methods but the check's before the gate", strings.ReplaceAll(before("headers: [{name: ':method', string_match: {exact: GET}, invert_match: true}]"), "paths: [/a]", "paths: [/a], methods: [GET]"), "", ""},
+		{"one without a query before the gate", before("query_parameters: [{name: x, present_match: false}]"), `listener "first": ` + noRoute, `listener "first": ` + noSwitch},
+		{"one without metadata before the gate", before("dynamic_metadata: [{filter: f, invert: true}]"), `listener "first": ` + noRoute, `listener "first": ` + noSwitch},
+		{"one without a certificate before the gate", before("tls_context: {presented: false}"), `listener "first": ` + noRoute, `listener "first": ` + noSwitch},
+		{"one with a header and without a query before the gate", before("headers: [{name: x}], query_parameters: [{name: x, present_match: false}]"), "", ""},
 		{"no gate and none needed", one("first", always, host("*", throw+rest)), "", ""},
 		{"disabled by a route", one("first", always, host("*", throw+edit(gate, "{}", "{disabled: true}")+rest)), `listener "first": ` + noRoute, ""},
 		{"another virtual host without", with(host("api", rest) + host("*", throw+gate+other+rest)),
@@ -144,6 +177,13 @@ func TestGaps(t *testing.T) {
 			`listener "second"` + nothing + `a route, 200`, `listener "second"` + nothing + `a route, 200`},
 		{"a listener that leads to the same host", first + one("second", "{}", host("*", edit(rest, "app", "again"))),
 			`listener "second"` + nothing + `the cluster "again"`, `listener "second"` + nothing + `the cluster "again"`},
+		{"a listener that leads to the same host by EDS", first + one("second", "{}", host("*", edit(rest, "app", "eds"))),
+			`listener "second"` + nothing + `the cluster "eds"`, `listener "second"` + nothing + `the cluster "eds"`},
+		{"a health check of Envoy's in front", one("first", healthCheck("/a", "")+gated, host("*", throw+gate+other+rest)),
+			`listener "first": the filter "hc" answers checks of /a before healthgate`, ""},
+		{"a health check of Envoy's in front, for another path", one("first", healthCheck("/b", "")+gated, host("*", throw+gate+other+rest)), "", ""},
+		{"a health check of Envoy's in front, which passes them on", one("first", healthCheck("/a", "pass_through_mode: true, ")+gated, host("*", throw+gate+other+rest)), "", ""},
+		{"a health check of Envoy's behind", one("first", gated+", "+strings.TrimSuffix(healthCheck("/a", ""), ", "), host("*", throw+gate+other+rest)), "", ""},
 		{"a listener that knows no HTTP", first + listener("raw", `{filters: [{typed_config: {"@type": x.tcp_proxy.v3.TcpProxy, weighted_clusters: {clusters: [{name: app}]}}}]}`),
 			`listener "raw"` + nothing + `the cluster "app"`, `listener "raw"` + nothing + `the cluster "app"`},
 		{"what is no HTTP in the same listener", edit(first, "filter_chains: [", `filter_chains: [{filters: [{typed_config: {"@type": x.tcp_proxy.v3.TcpProxy, cluster: app}}]}, `), "", ""},
@@ -168,6 +208,9 @@ func TestGaps(t *testing.T) {
 		{"by matcher, no virtual host for some", matcher("exact: /a", "api"), "", `listener "first", for a Host that no virtual host has: ` + noSwitch},
 		{"the key in one of two plugins", first + edit(one("second", gated, host("*", throw+gate+other+rest)), "keys: [k,", "keys: [l,"),
 			`listener "second", endpoint "e" has /a, and not the key k`, ""},
+		{"the key in one of two endpoints of a path, by their hosts", twoHosts("[shop]", "[news]"), "", ""},
+		{"the key in one of two endpoints of a path, which share a host", twoHosts("[shop]", "[news, shop]"), `listener "first", endpoint "f" has /a, and not the key k`, ""},
+		{"the key in one of two endpoints of a path, one for any host", twoHosts("[shop]", "[]"), `listener "first", endpoint "f" has /a, and not the key k`, ""},
 		{"the maintenance route too late", with(host("*", gate+throw+other+rest)), "", `listener "first": ` + noSwitch},
 		{"the maintenance route misnames the filter", with(host("*", edit(throw, "hg: ", "healthgate: ")+gate+other+rest)), "", `listener "first": ` + noSwitch},
 		{"the maintenance route's default counts to 10000", with(host("*", edit(throw, "default_value: {}", "default_value: {denominator: TEN_THOUSAND}")+gate+other+rest)), "", ""},
@@ -175,6 +218,7 @@ func TestGaps(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			e := envoy(t, test.listeners, `- {"@type": x.RoutesConfigDump, dynamic_route_configs: [{route_config: {name: r, virtual_hosts: [`+host("*", throw+gate+other+rest)+`]}}]}`,
+				`- {"@type": x.EndpointsConfigDump, dynamic_endpoint_configs: [{endpoint_config: {cluster_name: eds, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 10.0.0.8, port_value: 80}}}}]}]}}]}`,
 				`- {"@type": x.EcdsConfigDump, ecds_filters: [{ecds_filter: {name: hg, typed_config: `+wasm+`}}]}`)
 			for _, got := range []struct {
 				by   string
@@ -269,6 +313,7 @@ func TestFaults(t *testing.T) {
 		{"nothing", first, "", "", "its configuration has healthgate, and no metric"},
 		{"no such admin", edit(first, "{cluster: adm}", "{cluster: adm2}"), "", `admin.cluster is "adm2", and Envoy has no such cluster`, "its configuration has healthgate"},
 		{"a later version", edit(first, "endpoints: [", "later: 1, endpoints: ["), "", "a Wasm filter that looks like healthgate has a configuration that this command does not know", "its configuration has no healthgate"},
+		{"bytes", edit(first, "value: "+settings, `"@type": type.googleapis.com/google.protobuf.BytesValue, value: "`+base64.StdEncoding.EncodeToString([]byte(`{"endpoints": [{"name": "e", "paths": ["/a"], "trusted": {"cidrs": ["10.0.0.0/8"]}}]}`))+`"`), "", "", "its configuration has healthgate"},
 		{"another plugin", edit(first, "endpoints: [", "later: 1, parts: ["), "", "", "its configuration has no healthgate"},
 		{"no such probe", edit(first, "cluster: probes", "cluster: gone"), "", `probe "p": its cluster is "gone", and Envoy has no such cluster`, "its configuration has"},
 		{"no plugin", one("first", "{}", host("*", rest)), "", "", "its configuration has no healthgate"},

@@ -74,7 +74,7 @@ func choose(host any, endpoint *config.Endpoint, path, on string, pleases func(r
 		case yes:
 			return route
 		case maybe:
-			all, some := takes(route, endpoint)
+			all, some := takes(route, endpoint, path)
 			if all && pleases(route) || some && !pleases(route) {
 				return route
 			}
@@ -84,26 +84,33 @@ func choose(host any, endpoint *config.Endpoint, path, on string, pleases func(r
 }
 
 // takes reports whether a route that asks for more than a path takes all checks of an endpoint, or maybe some. Those with
-// headers, a query or the like of which the endpoint says nothing are nobody's checks.
-func takes(route any, endpoint *config.Endpoint) (all, some bool) {
+// headers, a query or the like of which the endpoint says nothing are nobody's checks; those without are everybody's.
+func takes(route any, endpoint *config.Endpoint, path string) (all, some bool) {
 	match := object(route, "match")
-	all, some = true, true
 	for _, condition := range others {
-		if match[condition] != nil {
+		if match[condition] != nil && !withoutAny(match[condition]) {
 			return false, false
 		}
 	}
+	all, some = headersTake(list(match, "headers"), endpoint, path)
 	if _, is := switchOf(route); !is && match["runtime_fraction"] != nil {
 		numerator, _ := dump.At(match, "runtime_fraction", "default_value", "numerator").(float64)
-		all, some = false, numerator > 0
+		all, some = false, some && numerator > 0
 	}
-	for _, header := range list(match, "headers") {
+	return all, some
+}
+
+// headersTake reports whether conditions on headers are met by all checks of an endpoint, or maybe by some.
+func headersTake(headers []any, endpoint *config.Endpoint, path string) (all, some bool) {
+	all, some = true, true
+	for _, header := range headers {
+		invert := dump.At(header, "invert_match") == true
 		switch name := strings.ToLower(text(header, "name")); {
 		case slices.ContainsFunc(endpoint.Headers, func(h config.HeaderMatcher) bool { return h.Name == name }):
 		case name == ":method":
 			fit := 0
 			for _, method := range endpoint.Methods {
-				if stringFits(dump.At(header, "string_match"), method) {
+				if stringFits(dump.At(header, "string_match"), method) != invert {
 					fit++
 				}
 			}
@@ -111,11 +118,38 @@ func takes(route any, endpoint *config.Endpoint) (all, some bool) {
 			some = some && (fit > 0 || len(endpoint.Methods) == 0)
 		case name == ":authority", name == "host":
 			all = all && len(endpoint.Hosts) > 0
-		default:
+		case name == ":path":
+			if object(header, "string_match") != nil && stringFits(dump.At(header, "string_match"), path) == invert {
+				return false, false
+			}
+		case slices.Contains(everywhere, name):
+			all = false
+		case !without(header):
 			return false, false
 		}
 	}
 	return all, some
+}
+
+// everywhere are headers that every request has: it brings them, or Envoy sets them.
+var everywhere = []string{":scheme", "x-forwarded-proto", "x-forwarded-for", "x-request-id"}
+
+// without reports whether a condition is met by a request that lacks what it asks for.
+func without(condition any) bool {
+	invert := dump.At(condition, "invert_match") == true || dump.At(condition, "invert") == true
+	if present, is := dump.At(condition, "present_match").(bool); is {
+		return present == invert
+	}
+	if object(condition, "string_match") == nil {
+		return invert
+	}
+	return dump.At(condition, "treat_missing_header_as_empty") == true && stringFits(dump.At(condition, "string_match"), "") != invert
+}
+
+// withoutAny reports whether conditions of a kind are met by a request that lacks all that they ask for.
+func withoutAny(conditions any) bool {
+	all, is := conditions.([]any)
+	return is && !slices.ContainsFunc(all, func(c any) bool { return !without(c) }) || dump.At(conditions, "presented") == false
 }
 
 // others are conditions of routes, beside a path, headers and a fraction.

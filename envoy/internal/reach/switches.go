@@ -30,21 +30,29 @@ func (p *Plugin) reads(endpoint *config.Endpoint, key string) bool {
 // KeyGaps returns the ways of checks past the maintenance that a key switches: those past the plugin, and an endpoint of
 // another plugin that has the same path and not the key.
 func (e *Envoy) KeyGaps(key string) (out []Gap) {
-	paths := map[string]bool{}
+	switched := map[string][]*config.Endpoint{} // by path
 	e.eachPath(func(p *Plugin, endpoint *config.Endpoint, path string) {
 		if p.reads(endpoint, key) {
-			paths[path] = true
+			switched[path] = append(switched[path], endpoint)
 			for _, what := range append(e.shut(p, endpoint, path), e.unguarded(p, endpoint, path)...) {
 				out = append(out, Gap{endpoint.Name, what})
 			}
 		}
 	})
 	e.eachPath(func(p *Plugin, endpoint *config.Endpoint, path string) {
-		if paths[path] && endpoint.Kind == config.KindHealthCheck && !p.reads(endpoint, key) {
+		shares := func(other *config.Endpoint) bool {
+			return !apart(endpoint.Hosts, other.Hosts) && !apart(endpoint.Methods, other.Methods)
+		}
+		if slices.ContainsFunc(switched[path], shares) && endpoint.Kind == config.KindHealthCheck && !p.reads(endpoint, key) {
 			out = append(out, Gap{endpoint.Name, fmt.Sprintf("%sendpoint %q has %s, and not the key %s", p.where(), endpoint.Name, path, key)})
 		}
 	})
 	return out
+}
+
+// apart reports whether nothing is in both of two lists, of which an empty one means anything.
+func apart(a, b []string) bool {
+	return len(a) > 0 && len(b) > 0 && !slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
 }
 
 // where names the listeners of a plugin.
@@ -195,7 +203,7 @@ func (e *Envoy) switched(key string, visit func(p *Plugin, endpoint *config.Endp
 			for _, host := range hosts(d.routes, endpoint.Hosts) {
 				on := func(route any) bool {
 					r, is := switchOf(route)
-					return is && r.Key == key && f.matches(path) && f.enabled(d.routes, host, route)
+					return is && r.Key == key && !d.redirects(f, host) && f.matches(path) && f.enabled(d.routes, host, route)
 				}
 				route := choose(host, endpoint, path, key, on)
 				switch r, _ := switchOf(route); {

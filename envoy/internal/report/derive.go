@@ -88,16 +88,27 @@ func (s *seen) verdict(c *config.Config, e *config.Endpoint, out Endpoint) Endpo
 	if key != nil {
 		out.Unsure = append(out.Unsure, fmt.Sprintf("the key %s is set to %s, and the plugin does not have it in maintenance", key.Key, key.Value))
 	}
-	var down []string
+	var down, needed []string // probes; metrics
+	if draining {
+		needed = append(needed, isDraining)
+	}
+	if keys || draining || len(e.Probes.Names) > 0 {
+		needed = append(needed, snapshotAge)
+	}
 	for _, i := range e.Probes.Names {
+		needed = append(needed, probeUp+c.Probes[i].Name)
 		if s.gauges[probeUp+c.Probes[i].Name] == 0 {
 			down = append(down, c.Probes[i].Name)
 		}
 	}
 	up := len(e.Probes.Names) - len(down)
+	missing := slices.IndexFunc(needed, func(metric string) bool { _, is := s.gauges[metric]; return !is })
 	switch {
 	case s.gauges[isDraining] > 0:
 		return is("draining", &e.Draining, "Envoy is draining")
+	case missing >= 0:
+		out.Output, out.Source = fmt.Sprintf("it does not show its metric %s: does a stats_matcher leave it out?", needed[missing]), ""
+		return out
 	case (keys || draining || up+len(down) > 0) && time.Duration(s.gauges[snapshotAge])*time.Second > snapshot.MaxAge:
 		return is("unknown", &e.Unknown, fmt.Sprintf("the plugin's record is %ds old", s.gauges[snapshotAge]))
 	case len(down) > 0 && up < e.Probes.Need:

@@ -16,7 +16,9 @@ type Expectation struct{ endpoint, verdict string }
 func ParseExpectation(s string) (Expectation, error) {
 	x := Expectation{verdict: s}
 	if endpoint, verdict, is := strings.Cut(s, "="); is {
-		x = Expectation{endpoint, verdict}
+		if x = (Expectation{endpoint, verdict}); endpoint == "" {
+			return x, fmt.Errorf("%q names no endpoint; write VERDICT alone for all of them", s)
+		}
 	}
 	if !slices.Contains(Verdicts, x.verdict) {
 		return x, fmt.Errorf("%q is none of %s, or ENDPOINT= and one of them", s, strings.Join(Verdicts, ", "))
