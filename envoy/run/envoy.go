@@ -68,15 +68,15 @@ func (e *Envoy) Ready(ctx context.Context) error {
 	}
 }
 
-// admin opens a connection for each request, so that none is kept when an Envoy goes.
-var admin = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+// Client opens a connection for each request, so that no connection is kept when an Envoy goes.
+var Client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
 func (e *Envoy) state(ctx context.Context) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, e.AdminURL+"/ready", nil)
 	if err != nil {
 		return "", err
 	}
-	response, err := admin.Do(request)
+	response, err := Client.Do(request)
 	if err != nil {
 		return "", err
 	}

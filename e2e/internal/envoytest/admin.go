@@ -7,16 +7,15 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
+
+	"github.com/healthgate/healthgate/envoy/run"
 )
 
-// Client opens a connection for each request, so that no connection is kept when an Envoy goes.
-var Client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-
-func (e *Envoy) adminURL(path string) string { return "http://" + Loopback(e.Config.AdminPort) + path }
+// Client is the driver's: each request has a connection of its own, so that every worker gets some.
+var Client = run.Client
 
 func (e *Envoy) adminGet(path string) (int, string, error) {
-	return read(Client.Get(e.adminURL(path)))
+	return read(Client.Get(e.envoy.AdminURL + path))
 }
 
 func read(r *http.Response, err error) (int, string, error) {
@@ -41,7 +40,7 @@ func (e *Envoy) Get(path string) string {
 // Post does what an operator's curl -X POST does.
 func (e *Envoy) Post(path string) {
 	e.t.Helper()
-	status, body, err := read(Client.Post(e.adminURL(path), "", nil))
+	status, body, err := read(Client.Post(e.envoy.AdminURL+path, "", nil))
 	if err != nil || status != http.StatusOK {
 		e.t.Fatalf("POST admin %s: %d %v %s", path, status, err, body)
 	}
