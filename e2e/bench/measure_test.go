@@ -107,8 +107,8 @@ func measure(b *testing.B, cpu string, p *peer, path string) load {
 func requestsTable(peers []*peer, found map[string]map[string][]load) table {
 	t := table{
 		title: "Requests",
-		about: "A closed loop of 8 connections asks for the health check, which is healthy, or for another path. All filters " +
-			"are listeners of one Envoy with one worker, which answers the other path itself behind them " +
+		about: "A closed loop of 8 connections asks for the health check, which is healthy, or for another path. " +
+			"All filters are listeners of one Envoy with one worker, which answers the other path itself behind them " +
 			"(`direct_response`): this is the cheapest request there is, and a filter's share in it the largest. The ratios " +
 			"are of CPU time: of checks to the `health_check` filter, of other requests to the same server without a filter " +
 			"or middleware.",
@@ -204,7 +204,8 @@ func startsTable(peers []*peer, found map[string]map[int][]run) table {
 // A ratio and a difference are to the base in the same round: here each round is slower than the one before.
 func TestTables(t *testing.T) {
 	t.Parallel()
-	peers := []*peer{{name: noFilter, base: noFilter}, {name: native, base: noFilter}, {name: "healthgate", base: noFilter},
+	peers := []*peer{{name: noFilter, base: noFilter}, {name: native, base: noFilter},
+		{name: "healthgate", base: noFilter},
 		{name: "watchdog"}}
 	requests := requestsTable(peers, map[string]map[string][]load{
 		checkPath: {

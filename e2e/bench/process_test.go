@@ -139,7 +139,8 @@ func TestProcess(t *testing.T) {
 		t.Errorf("%d is not in %v", child.PID(), all)
 	}
 	pin(t, lastCPU(t), child.PID())
-	if want := "Cpus_allowed_list:\t" + lastCPU(t) + "\n"; !strings.Contains(read("/proc/%d/status", child.PID())[0], want) {
+	if want := "Cpus_allowed_list:\t" + lastCPU(t) +
+		"\n"; !strings.Contains(read("/proc/%d/status", child.PID())[0], want) {
 		t.Errorf("%d may run on other CPUs than %s", child.PID(), lastCPU(t))
 	}
 }

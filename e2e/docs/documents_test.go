@@ -13,7 +13,8 @@ import (
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
 
-// TestMain lets all readers read at once: most of the time they wait, for an Envoy that starts or a value that is polled.
+// TestMain lets all readers read at once: most of the time they wait, for an Envoy that starts or a value that is
+// polled.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if err := flag.Set("test.parallel", "8"); err != nil {
@@ -91,9 +92,10 @@ func documents(t testing.TB) []string {
 	return out
 }
 
-// elsewhere is how commands begin that a document may have in a console block, beside make: they need a cluster, a cloud,
-// a registry, another toolchain, or a machine for themselves.
-var elsewhere = []string{"kubectl ", "istioctl ", "docker ", "skopeo ", "setsid ", "go install github.com/", "tinygo ", "aws "}
+// elsewhere is how commands begin that a document may have in a console block, beside make: they need a cluster, a
+// cloud, a registry, another toolchain, or a machine for themselves.
+var elsewhere = []string{"kubectl ", "istioctl ", "docker ", "skopeo ", "setsid ",
+	"go install github.com/", "tinygo ", "aws "}
 
 // TestAllIsRead: each block of shell is run by a test of this package, or says that it can't be.
 func TestAllIsRead(t *testing.T) {

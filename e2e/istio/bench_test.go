@@ -26,8 +26,8 @@ var nodes = []string{"inbound", "outbound", "stats"}
 
 func alive(node string) string { return "/" + node + "/isalive" }
 
-// settings is what an operator writes. The cluster prometheus_stats, Envoy's own admin address, is in every bootstrap of
-// Istio. The timeouts are long, so that a loaded machine is not taken for an application that hangs.
+// settings is what an operator writes. The cluster prometheus_stats, Envoy's own admin address, is in every bootstrap
+// of Istio. The timeouts are long, so that a loaded machine is not taken for an application that hangs.
 const settings = `
 endpoints:
 - name: my-service
@@ -125,7 +125,8 @@ func (b *bench) render(t testing.TB, settings string, flags ...string) []byte {
 		t.Fatal(err)
 	}
 	args := []string{
-		"render", b.way.form, file, "--workload", workloads[b.Kind], "--selector", "app=" + b.Label(), "--port", strconv.Itoa(b.Port),
+		"render", b.way.form, file, "--workload", workloads[b.Kind], "--selector", "app=" +
+			b.Label(), "--port", strconv.Itoa(b.Port),
 		"--wasm", envoytest.Wasm(t), "--runtime-dir", b.runtime, "--cluster", "app=" + envoytest.Loopback(b.AppPort),
 	}
 	if b.Kind == lab.Gateway {

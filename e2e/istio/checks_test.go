@@ -14,7 +14,8 @@ import (
 )
 
 func testHealthy(t *testing.T, b *bench) {
-	for path, want := range map[string]struct{ body, contentType string }{check: {"OK", "text/plain"}, empty: {"", "text/html"}} {
+	for path, want := range map[string]struct{ body, contentType string }{check: {"OK", "text/plain"},
+		empty: {"", "text/html"}} {
 		a := b.balancer.get(t, path, 200, want.body)
 		head, err := b.balancer.send("HEAD", path)
 		if err != nil {
@@ -69,7 +70,8 @@ func testDraining(t *testing.T, b *bench) {
 // testPaths: whatever differs from an endpoint's path belongs to the application. Istio's Envoys normalize paths
 // before any filter sees them, so a path that only looks different is the endpoint's.
 func testPaths(t *testing.T, b *bench) {
-	for _, path := range []string{check + "/", check + "%20", check + ";a=b", check + "x", "/my-service/Healthcheck", "/my-service"} {
+	for _, path := range []string{check + "/", check + "%20", check + ";a=b", check + "x",
+		"/my-service/Healthcheck", "/my-service"} {
 		before := b.app.Count(path)
 		b.balancer.get(t, path, 200, "app "+path)
 		if n := b.app.Count(path) - before; n != 1 {

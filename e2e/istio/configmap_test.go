@@ -49,7 +49,8 @@ func mountConfigMap(t testing.TB, dir string, data map[string]string) {
 func testConfigMap(t *testing.T, b *bench) {
 	startLoad(t, b.balancer.target)
 	for round := range 3 {
-		mountConfigMap(t, b.runtime, map[string]string{"healthgate.maintenance": "true", "healthgate.maintenance.reason": fmt.Sprint("round ", round)})
+		mountConfigMap(t, b.runtime, map[string]string{"healthgate.maintenance": "true",
+			"healthgate.maintenance.reason": fmt.Sprint("round ", round)})
 		b.becomes(t, 503, sorry)
 		mountConfigMap(t, b.runtime, nil)
 		b.becomes(t, 200, "OK")

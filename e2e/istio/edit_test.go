@@ -53,8 +53,8 @@ func testMistake(t *testing.T, b *bench) {
 	b.steadily(t, envoytest.Limit, 200, "OK")
 }
 
-// testNeighbour applies the manifests of a second team to the same Envoy. Istio gives all WasmPlugins the same vm_id, so
-// their VMs share data; neither sees the other's.
+// testNeighbour applies the manifests of a second team to the same Envoy. Istio gives all WasmPlugins the same vm_id,
+// so their VMs share data; neither sees the other's.
 func testNeighbour(t *testing.T, b *bench) {
 	checks := watch(t, b.balancer, check)
 	b.istiod.Kube.Apply(b.render(t, `

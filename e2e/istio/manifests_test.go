@@ -17,7 +17,8 @@ func TestManifests(t *testing.T) {
 	for _, w := range ways {
 		t.Run(w.String(), func(t *testing.T) {
 			t.Parallel()
-			b := &bench{way: w, Workload: &lab.Workload{Kind: w.kind, Port: 8080, AppPort: 8081}, runtime: "/etc/healthgate/runtime"}
+			b := &bench{way: w, Workload: &lab.Workload{Kind: w.kind, Port: 8080, AppPort: 8081},
+				runtime: "/etc/healthgate/runtime"}
 			manifests := string(b.render(t, settings))
 			for _, c := range judge(t, manifests) {
 				t.Error(c)
@@ -90,7 +91,8 @@ func judge(t testing.TB, manifests string) (complaints []string) {
 		}
 		for line := range strings.Lines(string(out)) {
 			line = strings.TrimSpace(line)
-			complaint := strings.HasPrefix(line, "* ") || strings.HasPrefix(line, "Warning ") || strings.HasPrefix(line, "Error ")
+			complaint := strings.HasPrefix(line, "* ") || strings.HasPrefix(line, "Warning ") ||
+				strings.HasPrefix(line, "Error ")
 			if complaint && !strings.Contains(line, "EnvoyFilter exposes internal implementation details") {
 				complaints = append(complaints, "istioctl "+args[0]+": "+line)
 			}

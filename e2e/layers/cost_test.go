@@ -15,8 +15,8 @@ import (
 
 var window = flag.Duration("window", 20*time.Second, "for how long TestCostOfPolling measures")
 
-// TestCostOfPolling gives Envoy ever more runtime keys. All of them are written for each poll; the polls are so far apart
-// that Envoy's main thread keeps nearly all of its time. The log has the table of docs/runtime.md.
+// TestCostOfPolling gives Envoy ever more runtime keys. All of them are written for each poll; the polls are so far
+// apart that Envoy's main thread keeps nearly all of its time. The log has the table of docs/runtime.md.
 func TestCostOfPolling(t *testing.T) {
 	t.Parallel()
 	for _, keys := range []int{100, 1000, 5000, 10_000, 20_000} {
@@ -61,7 +61,8 @@ func testCost(t *testing.T, keys int) {
 		}
 		e.SetRuntime("healthgate.maintenance", value)
 		// A poll that times out, as it may on a loaded machine, puts the next one off by twenty times as long.
-		late = max(late, envoytest.Eventually(t, 20*envoytest.CalloutTimeout+2*envoytest.Limit, "seen", func() error { return answers(url+check, want) }))
+		late = max(late, envoytest.Eventually(t, 20*envoytest.CalloutTimeout+2*envoytest.Limit, "seen",
+			func() error { return answers(url+check, want) }))
 	}
 	t.Logf("| %d | %.2f | %d ms | %.3f s/s | %.1f s |", keys, runtime, cost, share, late.Seconds())
 }

@@ -97,7 +97,8 @@ func (w way) toggle(t *testing.T, checks *load, quiet time.Duration, value, befo
 	const enough = 12 * workers
 	envoytest.Eventually(t, envoytest.Limit, fmt.Sprintf("%s: all workers answer %s", w.name, after), func() error {
 		seen, _ = checks.answers()
-		if old := seen[before].last; seen[after].times < enough || time.Since(old) < quiet || time.Since(seen[after].first) < quiet {
+		if old := seen[before].last; seen[after].times < enough || time.Since(old) < quiet ||
+			time.Since(seen[after].first) < quiet {
 			return fmt.Errorf("checks are answered %v", seen)
 		}
 		return nil

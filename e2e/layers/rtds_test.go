@@ -79,5 +79,6 @@ func (s *rtdsServer) config(c *envoytest.Config) envoytest.Object {
 }
 
 func rtdsLayer(name string, config envoytest.Object) envoytest.Object {
-	return envoytest.Object{"name": fmt.Sprintf("layer %s", name), "rtds_layer": envoytest.Object{"name": name, "rtds_config": config}}
+	return envoytest.Object{"name": fmt.Sprintf("layer %s", name),
+		"rtds_layer": envoytest.Object{"name": name, "rtds_config": config}}
 }

@@ -51,7 +51,8 @@ func startHAProxy(t *testing.T, envoys ...*node) *haproxy {
 	h := &haproxy{envoytest.ReservePort(t), filepath.Join(dir, "haproxy.sock")}
 	cmd := shipped(t, "-db")
 	cmd.Env = append(os.Environ(),
-		"STATS_SOCKET="+h.socket, "USERS="+envoytest.Loopback(h.port), "ENVOY1="+envoys[0].address, "ENVOY2="+envoys[1].address,
+		"STATS_SOCKET="+h.socket, "USERS="+envoytest.Loopback(h.port),
+		"ENVOY1="+envoys[0].address, "ENVOY2="+envoys[1].address,
 		"CHECK_INTERVAL=250ms",                     // the test need not be patient,
 		"CHECK_TIMEOUT=20s", "CONNECT_TIMEOUT=20s", // and a machine that stops for seconds is no failed check
 	)

@@ -28,8 +28,8 @@ const (
 	flat = 2 << 20
 )
 
-// TestMemoryStaysFlat starts an Envoy with the shipped configuration, lets it probe and poll, and sends health checks. It
-// looks at the memory of the process before, after each tenth, and at the end.
+// TestMemoryStaysFlat starts an Envoy with the shipped configuration, lets it probe and poll, and sends health
+// checks. It looks at the memory of the process before, after each tenth, and at the end.
 func TestMemoryStaysFlat(t *testing.T) {
 	wrk := findWrk(t)
 	var probes atomic.Int64

@@ -128,7 +128,8 @@ func (w *watch) mustBeFlat(run string) {
 }
 
 func (r row) String() string {
-	return fmt.Sprintf("| %s | %s | %d | %d | %d | %d | %d |", r.phase, r.at.Round(time.Second), r.checks, r.probes, r.writes,
+	return fmt.Sprintf("| %s | %s | %d | %d | %d | %d | %d |", r.phase, r.at.Round(time.Second),
+		r.checks, r.probes, r.writes,
 		r.resident>>10, r.allocated>>10)
 }
 

@@ -61,7 +61,8 @@ func startDemo(t testing.TB) *demo {
 	}
 	launch(t, binary, "-port", ports[0], "-admin-port", ports[1], "-app-port", ports[2], "-state", t.TempDir(),
 		"-wasm", envoytest.FaultyWasm(t), "-envoy", envoytest.Binary(t))
-	d := &demo{t: t, envoy: "http://127.0.0.1:" + ports[0], admin: "http://127.0.0.1:" + ports[1], nodes: "http://127.0.0.1:" + ports[2] + "/demo/node/"}
+	d := &demo{t: t, envoy: "http://127.0.0.1:" + ports[0], admin: "http://127.0.0.1:" + ports[1],
+		nodes: "http://127.0.0.1:" + ports[2] + "/demo/node/"}
 	envoytest.Eventually(t, envoytest.StartLimit, "the demo is healthy", func() error {
 		status, body, err := d.get(d.envoy + "/my-service/healthcheck")
 		if err != nil || status != 200 {

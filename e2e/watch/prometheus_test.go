@@ -34,13 +34,15 @@ func startPrometheus(t testing.TB, d *demo) *prometheus {
 		}
 		config = strings.Replace(config, old, value, 1)
 	}
-	for name, text := range map[string]string{"prometheus.yml": config, "alerts.yml": readFile(t, "envoy", "watching", "alerts.yml")} {
+	for name, text := range map[string]string{"prometheus.yml": config,
+		"alerts.yml": readFile(t, "envoy", "watching", "alerts.yml")} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	address := envoytest.Loopback(envoytest.ReservePort(t))
-	launch(t, binary, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"),
+	launch(t, binary, "--config.file="+filepath.Join(dir, "prometheus.yml"),
+		"--storage.tsdb.path="+filepath.Join(dir, "data"),
 		"--web.listen-address="+address)
 	p := &prometheus{t, "http://" + address}
 	envoytest.Eventually(t, envoytest.Limit, "the demo is scraped", func() error {

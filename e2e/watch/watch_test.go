@@ -31,7 +31,8 @@ func TestRules(t *testing.T) {
 		}
 	}
 	tests := readFile(t, "envoy", "watching", "alerts_test.yml")
-	documented := regexp.MustCompile("(?s)```promql\n(.*?)```").FindAllStringSubmatch(readFile(t, "docs", "watching.md"), -1)
+	documented := regexp.MustCompile("(?s)```promql\n(.*?)```").FindAllStringSubmatch(readFile(t,
+		"docs", "watching.md"), -1)
 	if len(documented) == 0 {
 		t.Error("docs/watching.md has no query")
 	}
@@ -40,7 +41,8 @@ func TestRules(t *testing.T) {
 			t.Errorf("no test has the query of docs/watching.md\n%s", query[1])
 		}
 	}
-	alerts := regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(readFile(t, "envoy", "watching", "alerts.yml"), -1)
+	alerts := regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(readFile(t, "envoy",
+		"watching", "alerts.yml"), -1)
 	if len(alerts) == 0 {
 		t.Error("there are no alerts")
 	}
@@ -146,9 +148,11 @@ func testAlerts(t *testing.T, d *demo, p *prometheus) {
 	d.setRuntime("healthgate.maintenance", "tomorrow")
 	envoytest.Eventually(t, envoytest.Limit, "maintenance is noticed",
 		p.alert("HealthgateMaintenanceLong", "pending", map[string]string{"endpoint": "my-service"}))
-	envoytest.Eventually(t, envoytest.Limit, "the value that is none is noticed", p.alert("HealthgateUnrecognizedValue", "firing", nil))
+	envoytest.Eventually(t, envoytest.Limit, "the value that is none is noticed",
+		p.alert("HealthgateUnrecognizedValue", "firing", nil))
 
-	if status, _, err := d.do("GET", d.envoy+"/my-service/healthcheck", "x-healthgate-fault", "crash"); err != nil || status != 503 {
+	if status, _, err := d.do("GET", d.envoy+"/my-service/healthcheck", "x-healthgate-fault",
+		"crash"); err != nil || status != 503 {
 		t.Fatalf("the plugin did not crash: %d %v", status, err)
 	}
 	envoytest.Eventually(t, envoytest.Limit, "the crash is noticed", func() error {
@@ -238,7 +242,8 @@ func someMetric(p *prometheus, expr string) error {
 
 // testPage looks at the status page as a browser does.
 func testPage(t *testing.T, d *demo) {
-	d.setRuntime("healthgate.maintenance", "true", "healthgate.maintenance.reason", "<b>bold</b> & <script>document.title='x'</script>")
+	d.setRuntime("healthgate.maintenance", "true", "healthgate.maintenance.reason",
+		"<b>bold</b> & <script>document.title='x'</script>")
 	url := d.envoy + "/healthgate/status"
 	envoytest.Eventually(t, envoytest.Limit, "maintenance shows", func() error {
 		status, body, err := d.get(url)
@@ -248,7 +253,8 @@ func testPage(t *testing.T, d *demo) {
 		return err
 	})
 	dom, log := browse(t, url)
-	for _, part := range []string{"<b>Out of rotation</b>", "&lt;b&gt;bold&lt;/b&gt; &amp; &lt;script&gt;", "<h3>my-service</h3>", "<title>Out of rotation · healthgate-1</title>"} {
+	for _, part := range []string{"<b>Out of rotation</b>", "&lt;b&gt;bold&lt;/b&gt; &amp; &lt;script&gt;",
+		"<h3>my-service</h3>", "<title>Out of rotation · healthgate-1</title>"} {
 		if !strings.Contains(dom, part) {
 			t.Errorf("the browser's page lacks %s:\n%s", part, dom)
 		}
@@ -265,7 +271,8 @@ func testPage(t *testing.T, d *demo) {
 // browse returns what Chromium makes of a page, and what it logs.
 func browse(t *testing.T, url string) (dom, log string) {
 	t.Helper()
-	args := []string{"--headless", "--disable-gpu", "--user-data-dir=" + t.TempDir(), "--enable-logging=stderr", "--dump-dom"}
+	args := []string{"--headless", "--disable-gpu", "--user-data-dir=" + t.TempDir(),
+		"--enable-logging=stderr", "--dump-dom"}
 	if os.Getuid() == 0 {
 		args = append(args, "--no-sandbox") // which Chromium refuses to set up for root
 	}
@@ -280,9 +287,11 @@ func browse(t *testing.T, url string) (dom, log string) {
 }
 
 // measure is a page that shows another one in a frame, and says what of it lies outside the frame or is scrolled away.
-const measure = `<!doctype html><iframe src="/page" style="width:%dpx;height:3000px;border:0"></iframe><pre></pre><script>
+const measure = `<!doctype html><iframe src="/page" style="width:%dpx;height:3000px;border:0"></iframe><pre></pre>
+<script>
 onload = () => {
-	const page = document.querySelector("iframe").contentDocument, said = ["measured " + page.querySelectorAll("tbody tr").length + " rows"]
+	const page = document.querySelector("iframe").contentDocument
+	const said = ["measured " + page.querySelectorAll("tbody tr").length + " rows"]
 	for (const e of page.body.querySelectorAll("*")) {
 		const box = e.getBoundingClientRect()
 		if (box.right > page.documentElement.clientWidth || e.clientWidth && e.scrollWidth > e.clientWidth)

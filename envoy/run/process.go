@@ -59,7 +59,8 @@ func (p *Process) Kill() {
 	<-p.done
 }
 
-// Stop tells the process to end, and waits for it. If it has not ended after the grace it is killed, and that is an error.
+// Stop tells the process to end, and waits for it. If it has not ended after the grace it is killed, and that is an
+// error.
 func (p *Process) Stop(grace time.Duration) error {
 	p.Signal(syscall.SIGTERM)
 	select {

@@ -30,7 +30,8 @@ func proxyGetHeaderMapValue(headerMap uint32, name unsafe.Pointer, nameSize uint
 func proxyGetHeaderMapPairs(headerMap uint32, value, size unsafe.Pointer) uint32
 
 //go:wasmimport env proxy_replace_header_map_value
-func proxyReplaceHeaderMapValue(headerMap uint32, name unsafe.Pointer, nameSize uint32, value unsafe.Pointer, size uint32) uint32
+func proxyReplaceHeaderMapValue(headerMap uint32, name unsafe.Pointer, nameSize uint32,
+	value unsafe.Pointer, size uint32) uint32
 
 //go:wasmimport env proxy_remove_header_map_value
 func proxyRemoveHeaderMapValue(headerMap uint32, name unsafe.Pointer, nameSize uint32) uint32
@@ -41,7 +42,8 @@ func proxySendLocalResponse(status uint32, details unsafe.Pointer, detailsSize u
 
 //go:wasmimport env proxy_http_call
 func proxyHTTPCall(cluster unsafe.Pointer, clusterSize uint32, headers unsafe.Pointer, headersSize uint32,
-	body unsafe.Pointer, bodySize uint32, trailers unsafe.Pointer, trailersSize uint32, timeout uint32, id unsafe.Pointer) uint32
+	body unsafe.Pointer, bodySize uint32, trailers unsafe.Pointer, trailersSize uint32, timeout uint32,
+	id unsafe.Pointer) uint32
 
 //go:wasmimport env proxy_get_shared_data
 func proxyGetSharedData(key unsafe.Pointer, keySize uint32, value, size, cas unsafe.Pointer) uint32

@@ -89,7 +89,8 @@ func RemoveResponseHeader(name string) error {
 
 // ReplaceResponseHeader sets a header of the response.
 func ReplaceResponseHeader(name, value string) error {
-	return asError(proxyReplaceHeaderMapValue(mapResponseHeaders, pointer(name), length(name), pointer(value), length(value)))
+	return asError(proxyReplaceHeaderMapValue(mapResponseHeaders, pointer(name), length(name),
+		pointer(value), length(value)))
 }
 
 // SendLocalResponse replies to the current stream; details become Envoy's response code details.
@@ -121,7 +122,8 @@ func SharedData(key string) (value []byte, cas uint32, ok bool) {
 // SetSharedData writes a value, unless its CAS number is another one by now: types.ErrorStatusCasMismatch. Number 0
 // writes in any case.
 func SetSharedData(key string, value []byte, cas uint32) error {
-	return asError(proxySetSharedData(pointer(key), length(key), unsafe.Pointer(unsafe.SliceData(value)), uint32(len(value)), cas))
+	return asError(proxySetSharedData(pointer(key), length(key), unsafe.Pointer(unsafe.SliceData(value)),
+		uint32(len(value)), cas))
 }
 
 // Metric is a counter or gauge of Envoy, which all VMs of the process share.

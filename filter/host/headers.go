@@ -1,6 +1,6 @@
 // Package host declares the host calls that the plugin needs, each once and for both toolchains. It takes the place of
-// the SDK's package proxywasm, whose getters allocate, whose local reply has no response code details and which offers no
-// monotonic clock; RATIONALE.md has what that costs. Errors are those of the SDK's package types.
+// the SDK's package proxywasm, whose getters allocate, whose local reply has no response code details and which
+// offers no monotonic clock; RATIONALE.md has what that costs. Errors are those of the SDK's package types.
 package host
 
 import (

@@ -54,11 +54,14 @@ func TestHeaderKinds(t *testing.T) {
 		{"absent, there and empty", config.HeaderMatcher{Kind: config.Absent}, "", false},
 
 		{"exact, ignoring case", config.HeaderMatcher{Kind: config.Exact, Value: "a/b", IgnoreCase: true}, "A/B", true},
-		{"exact, ignoring case, other", config.HeaderMatcher{Kind: config.Exact, Value: "a/b", IgnoreCase: true}, "A/C", false},
+		{"exact, ignoring case, other", config.HeaderMatcher{Kind: config.Exact, Value: "a/b",
+			IgnoreCase: true}, "A/C", false},
 		{"prefix, ignoring case", config.HeaderMatcher{Kind: config.Prefix, Value: "elb", IgnoreCase: true}, "ELB/2", true},
-		{"prefix, ignoring case, other", config.HeaderMatcher{Kind: config.Prefix, Value: "elb", IgnoreCase: true}, "x-ELB", false},
+		{"prefix, ignoring case, other", config.HeaderMatcher{Kind: config.Prefix, Value: "elb",
+			IgnoreCase: true}, "x-ELB", false},
 		{"suffix, ignoring case", config.HeaderMatcher{Kind: config.Suffix, Value: "ker", IgnoreCase: true}, "CHECKER", true},
-		{"contains, ignoring case", config.HeaderMatcher{Kind: config.Contains, Value: "check", IgnoreCase: true}, "HealthCHECKer", true},
+		{"contains, ignoring case", config.HeaderMatcher{Kind: config.Contains, Value: "check",
+			IgnoreCase: true}, "HealthCHECKer", true},
 		{"missing, ignoring case", config.HeaderMatcher{Kind: config.Prefix, Value: "elb", IgnoreCase: true}, missing, false},
 	} {
 		r := get("user-agent2", "a near miss")
@@ -110,7 +113,8 @@ func TestConfiguredMatchers(t *testing.T) {
 	}
 	table := NewTable(c.Endpoints)
 	good := func() request {
-		return get(":authority", "lb.example:80", "user-agent", "elb-healthCHECKER", "x-probe", "oYes", "via", "", "x-empty", "")
+		return get(":authority", "lb.example:80", "user-agent", "elb-healthCHECKER", "x-probe", "oYes",
+			"via", "", "x-empty", "")
 	}
 	for _, test := range []struct {
 		name   string

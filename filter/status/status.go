@@ -1,8 +1,8 @@
 // Package status makes the document of a status endpoint: what each health check would get at this moment and why, each
 // probe, draining, and how old all of that is. It is written as JSON for programs and as a page for people.
 //
-// The document follows "Health Check Response Format for HTTP APIs" (draft-inadarei-api-health-check-06); docs/status.md
-// describes it for those who read it.
+// The document follows "Health Check Response Format for HTTP APIs" (draft-inadarei-api-health-check-06);
+// docs/status.md describes it for those who read it.
 package status
 
 import (

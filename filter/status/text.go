@@ -37,7 +37,8 @@ func word(o snapshot.Outcome) string {
 	return words[o]
 }
 
-var words = [...]string{"none", "response", "timeout", "no response", "reset", "no cluster", "no host", "refused", "unanswered", "no connection"}
+var words = [...]string{"none", "response", "timeout", "no response", "reset", "no cluster", "no host", "refused",
+	"unanswered", "no connection"}
 
 // found is what a request found: the status behind a prefix if something answered, else the outcome.
 func found(f *snapshot.Finding, prefix string) string {

@@ -17,9 +17,11 @@ import (
 func TestAge(t *testing.T) {
 	t.Parallel()
 	for d, want := range map[time.Duration]string{
-		-time.Second: "0 ms", 0: "0 ms", 999 * time.Millisecond: "999 ms", time.Second: "1 s", 59*time.Second + 999*time.Millisecond: "59 s",
-		time.Minute: "1 min 0 s", time.Hour - time.Second: "59 min 59 s", time.Hour: "1 h 0 min", 24*time.Hour - time.Second: "23 h 59 min",
-		24 * time.Hour: "1 d 0 h", 99*24*time.Hour + 5*time.Hour: "99 d 5 h",
+		-time.Second: "0 ms", 0: "0 ms", 999 * time.Millisecond: "999 ms", time.Second: "1 s", 59*time.Second +
+			999*time.Millisecond: "59 s",
+		time.Minute: "1 min 0 s", time.Hour - time.Second: "59 min 59 s", time.Hour: "1 h 0 min",
+		24*time.Hour - time.Second: "23 h 59 min",
+		24 * time.Hour:             "1 d 0 h", 99*24*time.Hour + 5*time.Hour: "99 d 5 h",
 	} {
 		if got := age(int64(d)); got != want {
 			t.Errorf("%s: %q, want %q", d, got, want)
@@ -29,7 +31,8 @@ func TestAge(t *testing.T) {
 
 func TestTimestamp(t *testing.T) {
 	t.Parallel()
-	for _, want := range []string{"1970-01-01T00:00:00Z", "2026-03-04T05:06:07Z", "2024-02-29T23:59:59Z", "2262-04-11T23:47:16Z"} {
+	for _, want := range []string{"1970-01-01T00:00:00Z", "2026-03-04T05:06:07Z", "2024-02-29T23:59:59Z",
+		"2262-04-11T23:47:16Z"} {
 		at, err := time.Parse(time.RFC3339, want)
 		if err != nil {
 			t.Fatal(err)
@@ -48,8 +51,10 @@ func TestWantsHTML(t *testing.T) {
 		"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8": true,
 		"text/html;q=0": false, "text/html; Q=0.000": false, "text/html;q=0.5,application/json": false,
 		"application/json;q=0.5, text/html;q=0.6": true, "application/health+json, text/html": true,
-		"application/*;q=0.9,text/html;q=0.8": false, "text/html;q=x": true, "text/html;q=": true, "text/html;q=0.x": true, "text/html;q=0.5x": true, "text/html;q=1.000": true, "text/html;q=0.": false,
-		"text/html;q=0.05, application/json;q=0.049": true, "text/html;q=0.5, application/json;q=0.51": false, "text/htmlx": false, ",;q=1,": false,
+		"application/*;q=0.9,text/html;q=0.8": false, "text/html;q=x": true, "text/html;q=": true, "text/html;q=0.x": true,
+		"text/html;q=0.5x": true, "text/html;q=1.000": true, "text/html;q=0.": false,
+		"text/html;q=0.05, application/json;q=0.049": true, "text/html;q=0.5, application/json;q=0.51": false,
+		"text/htmlx": false, ",;q=1,": false,
 	} {
 		if got := WantsHTML(accept); got != want {
 			t.Errorf("%q: %v", accept, got)
@@ -99,7 +104,8 @@ func FuzzText(f *testing.F) {
 		}
 		p := read(t, whole)
 		m, _ := p.Checks["shop:verdict"][0]["maintenance"].(map[string]any)
-		if want := strings.ToValidUTF8(text, "\ufffd"); m["key"] != valid(text) || m["value"] != valid(text) || m["reason"] != valid(text) || p.ServiceID != valid(text) {
+		if want := strings.ToValidUTF8(text, "\ufffd"); m["key"] != valid(text) || m["value"] != valid(text) ||
+			m["reason"] != valid(text) || p.ServiceID != valid(text) {
 			t.Errorf("%q comes back as %v, node %q; want %q", text, m, p.ServiceID, want)
 		}
 	})

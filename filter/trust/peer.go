@@ -41,8 +41,8 @@ func ParsePeer(s string) (ip addr.Addr, connection, ok bool) {
 // IsForwarded reports whether Envoy derived a peer's address from a header.
 func IsForwarded(peer string) bool { return strings.HasSuffix(peer, ":0") }
 
-// IsOwnEntry reports whether an X-Forwarded-For is the peer's own address and nothing more: that is what Envoy makes of a
-// request without one when it uses the remote address.
+// IsOwnEntry reports whether an X-Forwarded-For is the peer's own address and nothing more: that is what Envoy makes
+// of a request without one when it uses the remote address.
 func IsOwnEntry(forwardedFor, peer string) bool {
 	text := peer[:max(0, strings.LastIndexByte(peer, ':'))]
 	if strings.HasPrefix(text, "[") {

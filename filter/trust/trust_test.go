@@ -98,7 +98,8 @@ func FuzzParsePeer(f *testing.F) {
 		}
 		if ap, err := netip.ParseAddrPort(s); err == nil && (!ok || ip != of(ap.Addr()) || connection != (ap.Port() != 0)) {
 			t.Errorf("%q: %v, connection %t, ok %t; net/netip says %v", s, ip, connection, ok, ap)
-		} else if bare, notBare := netip.ParseAddr(s); err != nil && (connection || ok != (notBare == nil) || ok && ip != of(bare)) {
+		} else if bare, notBare := netip.ParseAddr(s); err != nil &&
+			(connection || ok != (notBare == nil) || ok && ip != of(bare)) {
 			t.Errorf("%q: %v, connection %t, ok %t; to net/netip it is no address with a port: %v", s, ip, connection, ok, err)
 		}
 		if !ok {
@@ -119,7 +120,8 @@ func FuzzParsePeer(f *testing.F) {
 
 func FuzzParseCIDR(f *testing.F) {
 	for _, s := range []string{"1.2.3.4", "::", "::1", "fe80::1%eth0", "::ffff:1.2.3.4", "::1.2.3.4", "1.2.3", ""} {
-		for _, bits := range []string{"", "/0", "/8", "/32", "/33", "/96", "/95", "/128", "/129", "/08", "/+8", "/-0", "/", "/8/8", "/99999999999999999999"} {
+		for _, bits := range []string{"", "/0", "/8", "/32", "/33", "/96", "/95", "/128", "/129", "/08", "/+8", "/-0", "/",
+			"/8/8", "/99999999999999999999"} {
 			f.Add(s + bits)
 		}
 	}
@@ -207,7 +209,8 @@ func TestContains(t *testing.T) {
 			[]string{"10.0.0.0", "10.1.2.3", "10.2.0.0", "10.255.255.255"}, []string{"11.0.0.0"}},
 		{"nested, with one start", []string{"10.0.0.0/24", "10.0.0.0/8", "10.0.0.0"},
 			[]string{"10.0.0.0", "10.0.0.255", "10.200.0.0"}, []string{"11.0.0.0"}},
-		{"adjacent", []string{"10.0.1.0/24", "10.0.0.0/24"}, []string{"10.0.0.255", "10.0.1.0"}, []string{"10.0.2.0", "9.255.255.255"}},
+		{"adjacent", []string{"10.0.1.0/24", "10.0.0.0/24"}, []string{"10.0.0.255", "10.0.1.0"},
+			[]string{"10.0.2.0", "9.255.255.255"}},
 		{"twice", []string{"10.0.0.0/24", "10.0.0.0/24"}, []string{"10.0.0.9"}, []string{"10.0.1.0"}},
 		{"a gap", []string{"10.0.0.0/24", "10.0.2.0/24"}, []string{"10.0.0.1", "10.0.2.1"}, []string{"10.0.1.1"}},
 	} {

@@ -1,6 +1,6 @@
 // Package voice lets a configuration tell of its endpoints' maintenance, each change once. Configurations that share a
-// record may have different endpoints, and only one VM of one of them leads; so any VM that notices a change tells it, if
-// it is the first to put it down in shared data.
+// record may have different endpoints, and only one VM of one of them leads; so any VM that notices a change tells
+// it, if it is the first to put it down in shared data.
 //
 // It decides only what to do with the stored value; the caller reads and writes the store.
 package voice
@@ -29,7 +29,8 @@ type Voice struct {
 	told   []state // by endpoint, as far as this VM knows
 }
 
-// state is what there is to tell of an endpoint: a hash of the key that puts it under maintenance, its value and reason.
+// state is what there is to tell of an endpoint: a hash of the key that puts it under maintenance, its value and
+// reason.
 type state uint64
 
 const (
@@ -72,8 +73,8 @@ func hash(key int, texts ...string) state {
 	return max(state(h), off+1)
 }
 
-// Claim returns the value that claims the news of the last look, begun at a time of the monotonic clock, for this VM; nil
-// if there are none, or if another VM told what it saw later than this one looked.
+// Claim returns the value that claims the news of the last look, begun at a time of the monotonic clock, for this VM;
+// nil if there are none, or if another VM told what it saw later than this one looked.
 func (v *Voice) Claim(stored []byte, at int64) []byte {
 	clear(v.told)
 	if len(stored) == 8+8*len(v.told) {

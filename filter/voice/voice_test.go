@@ -13,8 +13,8 @@ import (
 
 const ms = int64(duration.Millisecond)
 
-// world has two VMs of one configuration, their store, and what they told. Endpoint "e" has the keys "k" and "z", endpoint
-// "f" has "z".
+// world has two VMs of one configuration, their store, and what they told. Endpoint "e" has the keys "k" and "z",
+// endpoint "f" has "z".
 type world struct {
 	now, wall int64
 	record    *snapshot.Record
@@ -92,7 +92,8 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 		{values{{"100"}}, "e=true", []string{on + `"100"`}},
 		{values{{"100x"}}, "e=true", []string{on + `"100x"`}},
 		{values{{"off", "x"}}, "e=false", []string{off}},
-		{values{{}, {"1"}}, "e=true f=true", []string{`maintenance: endpoint "e": on: key "z" = "1"`, `maintenance: endpoint "f": on: key "z" = "1"`}},
+		{values{{}, {"1"}}, "e=true f=true", []string{`maintenance: endpoint "e": on: key "z" = "1"`,
+			`maintenance: endpoint "f": on: key "z" = "1"`}},
 		{values{{"yes"}, {"1"}}, "e=true", []string{on + `"yes"`}},
 		{values{{"yes"}}, "f=false", []string{`maintenance: endpoint "f": off`}},
 		{values{}, "e=false", []string{off}},
@@ -166,7 +167,8 @@ func TestOlderLook(t *testing.T) {
 // What is not of this form, or of a time that no VM can have written, counts as nothing told.
 func TestForgedStore(t *testing.T) {
 	t.Parallel()
-	for _, stored := range [][]byte{nil, []byte("x"), []byte(strings.Repeat("\xff", 23)), []byte(strings.Repeat("\x7f", 24))} {
+	for _, stored := range [][]byte{nil, []byte("x"), []byte(strings.Repeat("\xff", 23)),
+		[]byte(strings.Repeat("\x7f", 24))} {
 		w := newWorld()
 		w.stored = stored
 		w.set(1, "on", "")

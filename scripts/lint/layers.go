@@ -24,9 +24,10 @@ func layers() (*analysis.Analyzer, error) {
 	plugin := never("filter", "the plugin does not carry its tests' host", "hostsim")
 	plugin.Files = append(plugin.Files, "!$test")
 	return depguard.NewAnalyzer(&depguard.LinterSettings{
-		"envoy":   never("envoy", "envoy is what the tests on a real Envoy test", "docs", "e2e", "hostsim"),
-		"filter":  never("filter", "filter needs nothing but itself and, in its tests, hostsim", "docs", "e2e", "envoy"),
-		"hostsim": never("hostsim", "hostsim is for every plugin, and imports nothing of the project", "docs", "e2e", "envoy", "filter"),
-		"plugin":  plugin,
+		"envoy":  never("envoy", "envoy is what the tests on a real Envoy test", "docs", "e2e", "hostsim"),
+		"filter": never("filter", "filter needs nothing but itself and, in its tests, hostsim", "docs", "e2e", "envoy"),
+		"hostsim": never("hostsim", "hostsim is for every plugin, and imports nothing of the project", "docs",
+			"e2e", "envoy", "filter"),
+		"plugin": plugin,
 	})
 }

@@ -1,5 +1,5 @@
-// Command lint checks Go packages as the staticcheck command does, with other analyzers beside staticcheck's own. It is a
-// module of its own, so that the main one needs none of theirs.
+// Command lint checks Go packages as the staticcheck command does, with other analyzers beside staticcheck's own. It
+// is a module of its own, so that the main one needs none of theirs.
 package main
 
 import (
@@ -40,7 +40,8 @@ func main() {
 }
 
 // Errors that can't happen, or that there is no one to tell about.
-var mayStayUnchecked = regexp.MustCompile(`Close$|^fmt\.Fprint|^io\.WriteString$|^os\.Remove(All)?$|^\(\*math/rand.*\)\.Read$`)
+var mayStayUnchecked = regexp.MustCompile(
+	`Close$|^fmt\.Fprint|^io\.WriteString$|^os\.Remove(All)?$|^\(\*math/rand.*\)\.Read$`)
 
 var uncheckedErrors = &analysis.Analyzer{
 	Name:       "errcheck",

@@ -1,5 +1,5 @@
-// Package duration is what the plugin needs of package time for lengths of time. Natively a Duration is a time.Duration, so that tests and the command-line tools need not
-// know.
+// Package duration is what the plugin needs of package time for lengths of time. Natively a Duration is a
+// time.Duration, so that tests and the command-line tools need not know.
 package duration
 
 import "strconv"

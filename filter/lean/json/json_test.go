@@ -75,14 +75,16 @@ func compare(t *testing.T, text []byte) {
 
 // texts are JSON, and almost JSON.
 var texts = []string{
-	``, ` `, `{}`, `[]`, ` [ ] `, "\t{\r\n}", `[1,]`, `[,1]`, `[1 2]`, `{,}`, `{"a"}`, `{"a":}`, `{"a":1,}`, `{"a" : 1 , "b" : [ ] }`, `{a:1}`,
-	`{1:1}`, `{"a":1 "b":2}`, `[}`, `{]`, `[`, `{`, `"`, `}`, `]`, `:`, `,`, `[]]`, `{}{}`, `1 2`, `null`, `nul`, `nulll`, `true`, `tru`, `True`, `false`,
-	`fals`, `0`, `-0`, `00`, `01`, `-`, `+1`, `.5`, `5.`, `-.5`, `1.5`, `1e5`, `1E+5`, `1e-5`, `1e`, `1e+`, `1.e5`, `0x10`, `NaN`, `Infinity`, `-1`, `--1`,
-	`12345678901234567890.12345678901234567890e123`, `"a"`, `"a`, `"\"\\\/\b\f\n\r\t"`, `"\a"`, `"\v"`, `"\`, `"\u`, `"\u00e"`, `"\u00eg"`, `"\u00e9\u00E9"`,
-	`"\ud83d\ude00"`, `"\ud83d"`, `"\ude00"`, `"\ud83d\ud83d\ude00"`, `"\ud83d\n"`, `"\ud83d\u0041"`, `"\ud83dx"`, `"\ud83d\"`, `"\u0000"`, "\"\x00\"",
-	"\"\n\"", "\"\t\"", "\"\x7f\"", "\"é\U0001f600\"", "\"\xff\"", "\"\xc3\"", "\"\xed\xa0\x80\"", "\"\\n\xff\"", "\xef\xbb\xbf{}", "\xff", "{} \x00",
-	`{"a":1,"a":2}`, `{"a":{"a":[{"a":"]}"}]}}`, `[[],{},"[",{"]":"}"}]`, `{"\u0061":1}`, `"a" "b"`, `{"":0}`, `[1,2,3,{"x":null},true,false,"\u20AC"]`,
-	`//`, `[1]//`, `/**/1`, `'a'`, `{"a":'b'}`, `[1,2`, `{"a":1`, `{"a":"`,
+	``, ` `, `{}`, `[]`, ` [ ] `, "\t{\r\n}", `[1,]`, `[,1]`, `[1 2]`, `{,}`, `{"a"}`, `{"a":}`, `{"a":1,}`,
+	`{"a" : 1 , "b" : [ ] }`, `{a:1}`, `{1:1}`, `{"a":1 "b":2}`, `[}`, `{]`, `[`, `{`, `"`, `}`, `]`, `:`, `,`, `[]]`,
+	`{}{}`, `1 2`, `null`, `nul`, `nulll`, `true`, `tru`, `True`, `false`, `fals`, `0`, `-0`, `00`, `01`, `-`, `+1`, `.5`,
+	`5.`, `-.5`, `1.5`, `1e5`, `1E+5`, `1e-5`, `1e`, `1e+`, `1.e5`, `0x10`, `NaN`, `Infinity`, `-1`, `--1`,
+	`12345678901234567890.12345678901234567890e123`, `"a"`, `"a`, `"\"\\\/\b\f\n\r\t"`, `"\a"`, `"\v"`, `"\`, `"\u`,
+	`"\u00e"`, `"\u00eg"`, `"\u00e9\u00E9"`, `"\ud83d\ude00"`, `"\ud83d"`, `"\ude00"`, `"\ud83d\ud83d\ude00"`,
+	`"\ud83d\n"`, `"\ud83d\u0041"`, `"\ud83dx"`, `"\ud83d\"`, `"\u0000"`, "\"\x00\"", "\"\n\"", "\"\t\"", "\"\x7f\"",
+	"\"é\U0001f600\"", "\"\xff\"", "\"\xc3\"", "\"\xed\xa0\x80\"", "\"\\n\xff\"", "\xef\xbb\xbf{}", "\xff", "{} \x00",
+	`{"a":1,"a":2}`, `{"a":{"a":[{"a":"]}"}]}}`, `[[],{},"[",{"]":"}"}]`, `{"\u0061":1}`, `"a" "b"`, `{"":0}`,
+	`[1,2,3,{"x":null},true,false,"\u20AC"]`, `//`, `[1]//`, `/**/1`, `'a'`, `{"a":'b'}`, `[1,2`, `{"a":1`, `{"a":"`,
 }
 
 func nested(depth int) string { return strings.Repeat(`[`, depth) + strings.Repeat(`]`, depth) }
@@ -98,7 +100,8 @@ func TestLikeEncodingJSON(t *testing.T) {
 		compare(t, []byte(strings.Repeat(`{"a":`, depth)+`1`+strings.Repeat(`}`, depth)))
 	}
 	for i := range 256 { // every byte in every place
-		for _, text := range []string{`?`, `[1?]`, `["?"]`, `"\?"`, `"\u00?0"`, `-?`, `1.?`, `1e?`, `0?`, `{"a"?1}`, `{?"a":1}`, `t?ue`} {
+		for _, text := range []string{`?`, `[1?]`, `["?"]`, `"\?"`, `"\u00?0"`, `-?`, `1.?`, `1e?`, `0?`,
+			`{"a"?1}`, `{?"a":1}`, `t?ue`} {
 			compare(t, []byte(strings.Replace(text, "?", string([]byte{byte(i)}), 1)))
 		}
 	}
@@ -169,7 +172,8 @@ func TestTextIsUnicode(t *testing.T) {
 	t.Parallel()
 	for text, valid := range map[Value]bool{
 		`"é"`: true, `"\u00e9"`: true, `"\ud83d\ude00"`: true, `"�"`: true, `"\ufffd"`: true, `"\\�"`: true, `"\\é"`: true,
-		"\"\xe9\"": false, "\"\\n\xe9\"": false, `"\ud83d"`: false, `"\ude00"`: false, `"\ude00\ud83d"`: false, "\"\xed\xa0\x80\"": false,
+		"\"\xe9\"": false, "\"\\n\xe9\"": false, `"\ud83d"`: false, `"\ude00"`: false, `"\ude00\ud83d"`: false,
+		"\"\xed\xa0\x80\"": false,
 	} {
 		if _, got := text.Text(); got != valid {
 			t.Errorf("%q: valid %t", text, got)
@@ -180,8 +184,9 @@ func TestTextIsUnicode(t *testing.T) {
 func TestWhole(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[Value]uint32{
-		`0`: 0, `0.0`: 0, `0e9`: 0, `0e-99999999999999999999`: 0, `200`: 200, `2e2`: 200, `2E+2`: 200, `200.0`: 200, `20000e-2`: 200, `0.2e3`: 200,
-		`0.000002e8`: 200, `1010`: 1010, `10.10e2`: 1010, `4294967295`: 4294967295, `42949672950000e-4`: 4294967295, `4.294967295e9`: 4294967295,
+		`0`: 0, `0.0`: 0, `0e9`: 0, `0e-99999999999999999999`: 0, `200`: 200, `2e2`: 200, `2E+2`: 200, `200.0`: 200,
+		`20000e-2`: 200, `0.2e3`: 200, `0.000002e8`: 200, `1010`: 1010, `10.10e2`: 1010, `4294967295`: 4294967295,
+		`42949672950000e-4`: 4294967295, `4.294967295e9`: 4294967295,
 		`2` + Value(strings.Repeat("0", 1000)) + `e-998`: 200,
 	} {
 		if got, ok := text.Whole(); got != want || !ok {
@@ -189,8 +194,9 @@ func TestWhole(t *testing.T) {
 		}
 	}
 	for _, text := range []Value{
-		`-0`, `-1`, `200.5`, `2e-1`, `4294967296`, `1e10`, `1e99999999999999999999`, `1e-99999999999999999999`, `200.00000000000000000000001`,
-		`18446744073709551617`, `18446744073709551616`, `99999999999999999999999e-22`, `"200"`, `true`, `null`, `[]`, ``,
+		`-0`, `-1`, `200.5`, `2e-1`, `4294967296`, `1e10`, `1e99999999999999999999`, `1e-99999999999999999999`,
+		`200.00000000000000000000001`, `18446744073709551617`, `18446744073709551616`, `99999999999999999999999e-22`, `"200"`,
+		`true`, `null`, `[]`, ``,
 	} {
 		if got, ok := text.Whole(); ok {
 			t.Errorf("%s: %d", text, got)
@@ -200,7 +206,8 @@ func TestWhole(t *testing.T) {
 
 // To read a document costs no memory, however large it is.
 func TestReadingDoesNotAllocate(t *testing.T) {
-	text := []byte(`{"entries": {` + strings.Repeat(`"key": {"final_value": "true", "layer_values": ["", "é"]}, `, 10_000) + `"last": 1e2}}`)
+	text := []byte(`{"entries": {` + strings.Repeat(`"key": {"final_value": "true", "layer_values": ["", "é"]}, `, 10_000) +
+		`"last": 1e2}}`)
 	found := 0
 	if n := testing.AllocsPerRun(5, func() {
 		v, err := Parse(text)
@@ -225,7 +232,8 @@ func FuzzLikeEncodingJSON(f *testing.F) {
 }
 
 func FuzzWhole(f *testing.F) {
-	for _, text := range []string{`0`, `200.0`, `2e2`, `20000e-2`, `4294967295`, `4294967296`, `0.1`, `-1`, `1e9`, `12.340e2`} {
+	for _, text := range []string{`0`, `200.0`, `2e2`, `20000e-2`, `4294967295`, `4294967296`, `0.1`, `-1`, `1e9`,
+		`12.340e2`} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

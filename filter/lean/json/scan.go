@@ -14,7 +14,8 @@ type SyntaxError struct {
 }
 
 func (e *SyntaxError) Error() string {
-	return "line " + strconv.Itoa(e.Line) + ", column " + strconv.Itoa(e.Column) + ": expected " + e.Expected + ", found " + e.Found
+	return "line " + strconv.Itoa(e.Line) + ", column " + strconv.Itoa(e.Column) + ": expected " +
+		e.Expected + ", found " + e.Found
 }
 
 func syntaxError(s string, i int, expected string) *SyntaxError {
@@ -39,8 +40,8 @@ func blanks(s string, i int) int {
 	return i
 }
 
-// scan reads the value at s[i] and returns where it ends. If it is none, expected says what ought to stand at end. Each of
-// the functions below does the same for a part of the grammar.
+// scan reads the value at s[i] and returns where it ends. If it is none, expected says what ought to stand at end.
+// Each of the functions below does the same for a part of the grammar.
 func scan(s string, i, depth int) (end int, expected string) {
 	if i == len(s) {
 		return i, "a value"

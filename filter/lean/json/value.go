@@ -147,8 +147,8 @@ func (v Value) Member(name string) Value {
 }
 
 // Text returns the text of a string, "" for anything else. valid is false if it was no Unicode: invalid UTF-8, or an
-// escape that is half of a surrogate pair; in their places stands U+FFFD. Whoever keeps the text keeps the whole document
-// in memory, unless he copies it with strings.Clone.
+// escape that is half of a surrogate pair; in their places stands U+FFFD. Whoever keeps the text keeps the whole
+// document in memory, unless he copies it with strings.Clone.
 func (v Value) Text() (text string, valid bool) {
 	if v.Kind() != String {
 		return "", false

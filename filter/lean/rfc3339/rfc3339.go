@@ -106,8 +106,8 @@ func daysIn(year, month int64) int64 {
 // fourHundredYears is the number of days after which the calendar starts anew.
 const fourHundredYears = 400*365 + 97
 
-// days counts the days from 1970-01-01 to a date of the Gregorian calendar, in years that start in March, so that a leap
-// day comes last.
+// days counts the days from 1970-01-01 to a date of the Gregorian calendar, in years that start in March, so that a
+// leap day comes last.
 func days(year, month, day int64) int64 {
 	if month -= 3; month < 0 {
 		month, year = month+12, year-1

@@ -1,6 +1,6 @@
-// Package kube is as much of a Kubernetes API server as a control plane of Istio needs to run: it keeps custom resources
-// and namespaces, lists them, and tells watchers about every change. All other lists are empty. It checks nothing;
-// istioctl does that.
+// Package kube is as much of a Kubernetes API server as a control plane of Istio needs to run: it keeps custom
+// resources and namespaces, lists them, and tells watchers about every change. All other lists are empty. It checks
+// nothing; istioctl does that.
 package kube
 
 import (
@@ -199,7 +199,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		reply(w, http.StatusOK, body)
 	default:
-		reply(w, http.StatusNotFound, Object{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404})
+		reply(w, http.StatusNotFound, Object{"kind": "Status", "apiVersion": "v1", "status": "Failure",
+			"reason": "NotFound", "code": 404})
 	}
 }
 

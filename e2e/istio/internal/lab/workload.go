@@ -119,8 +119,8 @@ func (w *Workload) Label() string {
 	return SidecarLabel
 }
 
-// bootstrap fills in Istio's template as its agent does. Two things differ: the control plane is at a TCP address, since
-// there is no agent to relay it on a Unix socket, and every port is one that no one else has.
+// bootstrap fills in Istio's template as its agent does. Two things differ: the control plane is at a TCP address,
+// since there is no agent to relay it on a Unix socket, and every port is one that no one else has.
 func (w *Workload) bootstrap(t testing.TB) *envoytest.Config {
 	t.Helper()
 	text, err := os.ReadFile(File(t, "envoy_bootstrap.json"))
@@ -144,7 +144,8 @@ func (w *Workload) bootstrap(t testing.TB) *envoytest.Config {
 			"envoy.reloadable_features.fixed_heap_use_allocated":             true,
 			"envoy.reloadable_features.coalesce_lb_rebuilds_on_batch_update": false,
 		}),
-		"inclusionPrefix":                   []string{"cluster_manager", "listener_manager", "server", "cluster.xds-grpc", "wasm"},
+		"inclusionPrefix": []string{"cluster_manager", "listener_manager", "server",
+			"cluster.xds-grpc", "wasm"},
 		"inclusionSuffix":                   []string{"rbac.allowed", "rbac.denied", "shadow_allowed", "shadow_denied"},
 		"inclusionRegexps":                  []string{`vhost\..*\.route\..*`},
 		"global_downstream_max_connections": "2147483647",
