@@ -38,7 +38,11 @@ type decision struct {
 }
 
 func newChecks(p *plugin) checks {
-	c := checks{plugin: p, matched: true, last: make([]decision, len(p.config.Endpoints))}
+	endpoints := len(p.config.Endpoints)
+	c := checks{
+		plugin: p, matched: true,
+		headers: make([][verdict.Kinds]host.Headers, endpoints), last: make([]decision, endpoints),
+	}
 	for i := range p.config.Endpoints {
 		e := &p.config.Endpoints[i]
 		peer := sourceAddress
@@ -46,14 +50,9 @@ func newChecks(p *plugin) checks {
 			peer = "filter_state\x00" + e.Trusted.FilterState
 		}
 		c.peers = append(c.peers, peer)
-		c.headers = append(c.headers, [verdict.Kinds]host.Headers{
-			verdict.Untrusted:   encodeHeaders(&e.Untrusted),
-			verdict.Maintenance: encodeHeaders(&e.Maintenance.Reply),
-			verdict.Draining:    encodeHeaders(&e.Draining),
-			verdict.Unknown:     encodeHeaders(&e.Unknown),
-			verdict.Unhealthy:   encodeHeaders(&e.Unhealthy),
-			verdict.Healthy:     encodeHeaders(&e.Healthy),
-		})
+		for k := range verdict.Shown {
+			c.headers[i][k] = encodeHeaders(verdict.Reply(e, k))
+		}
 	}
 	return c
 }

@@ -45,22 +45,41 @@ type Answer struct {
 }
 
 // Refuse returns the answer to a check from a source that is not trusted.
-func Refuse(e *config.Endpoint) Answer { return answer(Untrusted, &e.Untrusted) }
+func Refuse(e *config.Endpoint) Answer { return answer(e, Untrusted) }
+
+// Reply returns what an endpoint replies to a check of an outcome; nil for Shown, which is no check's.
+func Reply(e *config.Endpoint, k Kind) *config.Reply {
+	switch k {
+	case Untrusted:
+		return &e.Untrusted
+	case Maintenance:
+		return &e.Maintenance.Reply
+	case Draining:
+		return &e.Draining
+	case Unknown:
+		return &e.Unknown
+	case Unhealthy:
+		return &e.Unhealthy
+	case Healthy, Passed:
+		return &e.Healthy
+	}
+	return nil
+}
 
 // Decide returns the answer to a check from a trusted source. record is nil while there is none; maintenanceRoute
 // says that the request's route is marked for maintenance.
 func Decide(c *config.Config, e *config.Endpoint, record *snapshot.Record, maintenanceRoute bool, clock Clock) Answer {
 	if maintenanceRoute || Key(e, record, clock) >= 0 {
-		return answer(Maintenance, &e.Maintenance.Reply)
+		return answer(e, Maintenance)
 	}
 	if record != nil && record.Draining {
-		return answer(Draining, &e.Draining)
+		return answer(e, Draining)
 	}
 	if !known(c, e, record, clock.Monotonic()) {
-		return answer(Unknown, &e.Unknown)
+		return answer(e, Unknown)
 	}
 	if failing := failingProbe(e, record); failing != nil {
-		a := answer(Unhealthy, &e.Unhealthy)
+		a := answer(e, Unhealthy)
 		if e.Unhealthy.ProbeStatus && failing.Status >= 400 && failing.Status <= 599 {
 			// A status below 400 would look like success to some load balancers, and one above 599 is none of HTTP (RFC 9110,
 			// section 15): the configured default stands.
@@ -71,13 +90,16 @@ func Decide(c *config.Config, e *config.Endpoint, record *snapshot.Record, maint
 	return healthy(e)
 }
 
-func answer(k Kind, r *config.Reply) Answer { return Answer{Kind: k, Reply: r, Status: r.Status} }
+func answer(e *config.Endpoint, k Kind) Answer {
+	r := Reply(e, k)
+	return Answer{Kind: k, Reply: r, Status: r.Status}
+}
 
 func healthy(e *config.Endpoint) Answer {
 	if e.Healthy.Pass {
-		return answer(Passed, &e.Healthy)
+		return answer(e, Passed)
 	}
-	return answer(Healthy, &e.Healthy)
+	return answer(e, Healthy)
 }
 
 // Key returns the endpoint's first runtime key, as an index into the configuration's keys, that switches maintenance
