@@ -39,6 +39,8 @@ type part struct {
 // not compile, so a guest that loops would hold up the garbage collector, and with it
 // whoever would interrupt the guest.
 //
+// It also merges the data segments, as the sections are at hand.
+//
 // An engine can do the same, but wazero leaves the guest at each turn of a loop, and
 // starts a goroutine for each call; this costs a few instructions.
 //
@@ -76,8 +78,12 @@ func interruptible(code []byte) ([]byte, error) {
 	zero := []byte{0x7f, 1, 0x41, 0, 0x0b} // an i32, mutable, i32.const 0, end
 	parts = extend(parts, sectionGlobal, 2, append(zero, zero...))
 	parts = extend(parts, sectionExport, added, exports)
+	counted := slices.ContainsFunc(parts, func(p part) bool { return p.id == sectionCount })
 	out := append(make([]byte, 0, len(code)+len(code)/8), code[:headerSize]...)
 	for _, p := range parts {
+		if p.id == sectionData {
+			p.body = mergeSegments(p.body, counted)
+		}
 		if p.id == sectionCode {
 			body, err := boundCode(p.body, counting(global, global+1))
 			if err != nil {
