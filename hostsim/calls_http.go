@@ -188,7 +188,7 @@ func (c *pluginContext) buffer(t bufferType) (b buffer, ok bool) {
 		if !c.configuring {
 			return buffer{}, false
 		}
-		b.data = h.cfg.pluginConfig
+		b.data = c.root.config
 	case bufferCallData:
 		return c.lastBuffer, true
 	}

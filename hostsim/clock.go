@@ -14,7 +14,7 @@ func (h *Host) Elapsed() time.Duration { return h.time.Elapsed() }
 
 // Advance lets d of virtual time pass: ticks, answers and timeouts that fall due
 // happen one by one, each at its moment; those of one moment in the order in which
-// they were set up.
+// they were set up, unless they are Shuffled.
 func (h *Host) Advance(d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -27,7 +27,8 @@ func (h *Host) Advance(d time.Duration) {
 // timer minds.
 func (h *Host) JumpRealtime(d time.Duration) { h.time.JumpRealtime(d) }
 
-// JumpMonotonic moves the monotonic clock. It goes forward when a machine has slept:
+// JumpMonotonic moves the monotonic clock. It goes forward when a machine has slept,
+// or the process was stopped:
 // all that fell due meanwhile happens now, late, and each timer once. Back is what no
 // clock should do: only what the plugin reads changes.
 func (h *Host) JumpMonotonic(d time.Duration) {
@@ -37,7 +38,7 @@ func (h *Host) JumpMonotonic(d time.Duration) {
 		h.time.JumpMonotonic(d)
 		return
 	}
-	h.time.Spend(d)
+	h.time.StandStill(d)
 	h.run(h.time.Elapsed())
 }
 

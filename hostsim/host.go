@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -96,6 +97,10 @@ func New(code []byte, opts ...Option) (*Host, error) {
 		upstreams: make(map[string]*upstream), app: cfg.app, wake: make(chan struct{}, 1),
 		client: newClient(false), grpcClient: newClient(true),
 	}
+	if cfg.shuffled {
+		order := rand.New(rand.NewPCG(cfg.seed, 0)) // by itself: what the plugin draws must not depend on it
+		h.time.Shuffle = order.Uint64
+	}
 	h.watchdog.Limit = cfg.deadline
 	for _, up := range cfg.upstreams {
 		h.upstreams[up.name] = up
@@ -113,7 +118,7 @@ func New(code []byte, opts ...Option) (*Host, error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if msg := h.startPlugin(); msg != "" {
+	if msg := h.startPlugin(cfg.pluginConfig); msg != "" {
 		h.close()
 		return nil, &LoadError{Message: msg, Logs: h.Logs()}
 	}
@@ -122,26 +127,32 @@ func New(code []byte, opts ...Option) (*Host, error) {
 
 // startPlugin is createWasm and the slot's set on each thread. It returns why it
 // failed.
-func (h *Host) startPlugin() string {
+func (h *Host) startPlugin(config []byte) string {
 	base := newVM(h, h.main, "base")
 	defer base.close()
 	if base.dead() {
 		return "Failed to initialize Wasm code: " + base.failure
 	}
+	return h.addConfig(config)
+}
+
+// addConfig tries a configuration on a canary VM and gives it to each thread.
+func (h *Host) addConfig(config []byte) string {
 	canary := newVM(h, h.main, "canary")
 	defer canary.close()
-	switch {
-	case canary.dead():
+	if canary.dead() {
 		return "Failed to initialize Wasm code: " + canary.failure
-	case !canary.start():
+	}
+	root, ok := canary.start(config)
+	switch {
+	case !ok:
 		return reason("Failed to start base Wasm", canary)
-	case !canary.root.onConfigure() || canary.dead():
+	case !root.onConfigure() || canary.dead():
 		return reason("Failed to configure base Wasm plugin", canary)
 	}
 	// What the canary has armed dies with it, before any of it runs.
-	h.main.start()
-	for _, t := range h.workers {
-		t.start()
+	for _, t := range h.threads() {
+		t.add(config)
 	}
 	return ""
 }
@@ -300,10 +311,15 @@ func (h *Host) Admin() *AdminEndpoint { return h.admin }
 // UpstreamRequests returns the requests that an upstream got ("application" for what
 // stands behind the router), in order.
 func (h *Host) UpstreamRequests(name string) []*UpstreamRequest {
+	return h.UpstreamRequestsFrom(name, 0)
+}
+
+// UpstreamRequestsFrom returns the requests that an upstream got, from its request n on. It costs nothing to ask often.
+func (h *Host) UpstreamRequestsFrom(name string, n int) []*UpstreamRequest {
 	h.upstreamMu.Lock()
 	defer h.upstreamMu.Unlock()
 	if up := h.upstream(name); up != nil {
-		return append([]*UpstreamRequest(nil), up.seen...)
+		return slices.Clip(up.seen[n:])
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package hostsim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -61,10 +62,13 @@ func (h *Host) logLine(thread string, level LogLevel, msg string) {
 }
 
 // Logs returns the log so far.
-func (h *Host) Logs() []LogEntry {
+func (h *Host) Logs() []LogEntry { return h.LogsFrom(0) }
+
+// LogsFrom returns the log from its entry n on, of which none is yet, perhaps. It costs nothing to ask often.
+func (h *Host) LogsFrom(n int) []LogEntry {
 	h.logMu.Lock()
 	defer h.logMu.Unlock()
-	return append([]LogEntry(nil), h.logs...)
+	return slices.Clip(h.logs[n:])
 }
 
 // LogText returns the messages so far, one a line.

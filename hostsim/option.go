@@ -46,6 +46,7 @@ type config struct {
 	compile            func(text string) (Expression, error)
 	faults             []Fault
 	realtime           bool
+	shuffled           bool
 }
 
 const (
@@ -146,6 +147,10 @@ func Admin(name string) Option { return optionFunc(func(c *config) { c.adminClus
 // Seed is where all randomness of a run comes from; two runs with the same seed are
 // the same, byte for byte.
 func Seed(n uint64) Option { return optionFunc(func(c *config) { c.seed = n }) }
+
+// Shuffled lets the seed decide in which order things happen that fall due at the same moment, and what fell due while a
+// thread was stalled or the process stood still: Envoy promises none.
+func Shuffled() Option { return optionFunc(func(c *config) { c.shuffled = true }) }
 
 // StartTime is what the wall clock shows when the host is built.
 func StartTime(t time.Time) Option { return optionFunc(func(c *config) { c.start = t }) }

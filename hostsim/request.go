@@ -65,6 +65,9 @@ type Request struct {
 	// "envoy://internal_client_address/". source.address is derived from it, as
 	// UseRemoteAddress describes.
 	Peer string
+	// Before is how many of the Host's Updates ago the request's connection was opened: it goes to what was the
+	// configuration then. One whose configuration is gone meets no plugin.
+	Before int
 	// Local is the listener's address; "127.0.0.1:10000" if empty.
 	Local string
 

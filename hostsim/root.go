@@ -6,6 +6,7 @@ import "github.com/healthgate/healthgate/hostsim/internal/timeline"
 type rootContext struct {
 	pluginContext
 
+	config      []byte
 	expressions expressions
 	tickPeriod  uint32
 	tick        *timeline.Event
@@ -17,9 +18,9 @@ type rootContext struct {
 	statusText  string
 }
 
-// newRoot gives a VM a root context.
-func newRoot(v *vm, id uint32) *rootContext {
-	c := &rootContext{pluginContext: pluginContext{vm: v, id: id}}
+// newRoot gives a VM a root context for a configuration.
+func newRoot(v *vm, id uint32, config []byte) *rootContext {
+	c := &rootContext{pluginContext: pluginContext{vm: v, id: id}, config: config}
 	c.root = c
 	return c
 }
@@ -46,7 +47,7 @@ func (c *rootContext) onConfigure() bool {
 		return true
 	}
 	c.configuring = true
-	r, _ := c.vm.call(&c.pluginContext, expConfigure, c.id64(), uint64(len(c.vm.host.cfg.pluginConfig)))
+	r, _ := c.vm.call(&c.pluginContext, expConfigure, c.id64(), uint64(len(c.config)))
 	c.configuring = false
 	c.vm.runAfterCall()
 	return r != 0
@@ -78,4 +79,22 @@ func (c *rootContext) armTick() {
 			c.armTick()
 		}
 	})
+}
+
+// end takes the plugin out of its VM (WasmBase::startShutdown, and the end of the context).
+func (c *rootContext) end() {
+	if c.vm.dead() {
+		return
+	}
+	if c.onDone() {
+		c.onDelete()
+	}
+	c.release()
+	delete(c.vm.contexts, c.id)
+}
+
+// release takes back what waits to happen to the root.
+func (c *rootContext) release() {
+	c.cancelCallouts()
+	c.vm.host.time.Cancel(c.tick)
 }

@@ -81,6 +81,10 @@ func (s *Stream) Disconnect() {
 
 // begin puts the request through the chain, piece by piece.
 func (s *Stream) begin() {
+	if s.done {
+		return
+	}
+	s.filter = s.thread.filter(s)
 	s.touch()
 	chunks := s.req.chunks()
 	trailer := s.req.Trailer

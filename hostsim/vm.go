@@ -21,7 +21,7 @@ type vm struct {
 	contexts  map[uint32]*pluginContext
 	nextID    uint32
 	vmContext *pluginContext
-	root      *rootContext
+	roots     []*rootContext
 
 	current    *pluginContext // whose callback runs; nil outside
 	effective  uint32         // set_effective_context; 0 for none
@@ -51,7 +51,7 @@ func newVM(h *Host, t *thread, role string) *vm {
 		nextGrpcStream: 2,
 		nextMetric:     [3]uint32{0, 1, 2},
 	}
-	v.vmContext = &newRoot(v, 0).pluginContext
+	v.vmContext = &newRoot(v, 0, nil).pluginContext
 	instance, err := h.module.Instantiate(v, &h.watchdog)
 	if err != nil {
 		v.failed("start", err)
@@ -176,19 +176,19 @@ func (v *vm) newContextID() uint32 {
 	}
 }
 
-// start makes the root context and runs on_vm_start (WasmBase::start).
-func (v *vm) start() bool {
-	v.root = newRoot(v, v.newContextID())
-	v.contexts[v.root.id] = &v.root.pluginContext
-	ok := v.root.onStart()
-	return ok && !v.dead()
+// start makes the root context of a configuration and runs on_vm_start (WasmBase::start).
+func (v *vm) start(config []byte) (root *rootContext, ok bool) {
+	root = newRoot(v, v.newContextID(), config)
+	v.roots = append(v.roots, root)
+	v.contexts[root.id] = &root.pluginContext
+	ok = root.onStart()
+	return root, ok && !v.dead()
 }
 
 // close ends the instance. The VM's memory goes; what it shared stays.
 func (v *vm) close() {
-	if v.root != nil {
-		v.root.cancelCallouts()
-		v.host.time.Cancel(v.root.tick)
+	for _, root := range v.roots {
+		root.release()
 	}
 	if v.Instance != nil {
 		v.Instance.Close()

@@ -2,6 +2,7 @@ package hostsim
 
 import (
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"github.com/healthgate/healthgate/hostsim/internal/wasm"
@@ -11,24 +12,47 @@ import (
 type thread struct {
 	host         *Host
 	name         string
-	vm           *vm // nil if none could be set up: the plugin is left out
-	lastLoad     time.Duration
+	vm           *vm       // the last that was set up; nil if none could be
+	plugins      []*plugin // of each configuration that is in use, the newest last
 	reloads      int
 	stalledUntil time.Duration
 }
 
-// start builds the thread's VM (getOrCreateThreadLocalPlugin).
-func (t *thread) start() {
-	t.lastLoad = t.host.time.Elapsed()
-	t.vm = t.build()
+// plugin is one configuration on a thread (PluginHandleBase).
+type plugin struct {
+	config   []byte
+	root     *rootContext // nil if it could not be set up: the plugin is left out
+	lastLoad time.Duration
 }
 
-func (t *thread) build() *vm {
-	v := newVM(t.host, t, "")
-	if !v.dead() && v.start() && v.root.onConfigure() && !v.dead() {
-		return v
+// add gives the thread a configuration. One that it has already is shared (getOrCreateThreadLocalPlugin).
+func (t *thread) add(config []byte) {
+	at := slices.IndexFunc(t.plugins, func(p *plugin) bool { return string(p.config) == string(config) })
+	if at >= 0 {
+		t.plugins = append(t.plugins, t.plugins[at])
+		return
 	}
-	v.close()
+	t.plugins = append(t.plugins, &plugin{config, t.build(config), t.host.time.Elapsed()})
+}
+
+// build starts a configuration in the thread's VM, or in a new one if that is dead; nil if it fails.
+func (t *thread) build(config []byte) *rootContext {
+	v, fresh := t.vm, t.vm == nil || t.vm.dead()
+	if fresh {
+		v = newVM(t.host, t, "")
+	}
+	if !v.dead() {
+		if root, ok := v.start(config); ok && root.onConfigure() && !v.dead() {
+			if fresh && t.vm != nil {
+				t.vm.close()
+			}
+			t.vm = v
+			return root
+		}
+	}
+	if fresh {
+		v.close()
+	}
 	return nil
 }
 
@@ -37,43 +61,45 @@ func (t *thread) build() *vm {
 // allow.
 func (t *thread) filter(s *Stream) *pluginContext {
 	h := t.host
-	if t.vm == nil {
+	at := len(t.plugins) - 1 - s.req.Before
+	if at < 0 || t.plugins[at].root == nil {
 		return nil
 	}
-	if t.vm.dead() && h.cfg.policy == FailReload {
-		t.reload()
+	p := t.plugins[at]
+	if p.root.vm.dead() && h.cfg.policy == FailReload {
+		t.reload(p)
 	}
-	c := &pluginContext{vm: t.vm, stream: s, root: t.vm.root}
-	if t.vm.dead() {
+	v := p.root.vm
+	c := &pluginContext{vm: v, stream: s, root: p.root}
+	if v.dead() {
 		if h.cfg.policy == FailOpen {
 			return nil
 		}
 		return c
 	}
-	c.id = t.vm.newContextID()
-	t.vm.contexts[c.id] = c
+	c.id = v.newContextID()
+	v.contexts[c.id] = c
 	return c
 }
 
 // reload is maybeReloadHandleIfNeeded: the backoff, base plus up to half of it, counts
 // from the last attempt, and the attempt counts even if it fails.
-func (t *thread) reload() {
+func (t *thread) reload(p *plugin) {
 	h := t.host
 	backoff := h.cfg.backoff + time.Duration(h.randomBelow(uint64(max(h.cfg.backoff/2, 1))))
 	now := h.time.Elapsed()
-	if now-t.lastLoad < backoff {
+	if now-p.lastLoad < backoff {
 		h.metrics.Define(0, "wasm."+h.cfg.pluginName+".vm_reload_backoff").Add(1)
 		return
 	}
-	t.lastLoad = now
-	v := t.build()
-	if v == nil {
+	p.lastLoad = now
+	root := t.build(p.config)
+	if root == nil {
 		h.metrics.Define(0, "wasm."+h.cfg.pluginName+".vm_reload_failure").Add(1)
 		return
 	}
 	h.metrics.Define(0, "wasm."+h.cfg.pluginName+".vm_reload_success").Add(1)
-	t.vm.close()
-	t.vm = v
+	p.root = root
 	t.reloads++
 }
 
@@ -81,14 +107,22 @@ func (h *Host) randomBelow(n uint64) uint64 { return h.random.Uint64() % n }
 
 // shutdown begins the plugin's end on this thread (WasmBase::startShutdown).
 func (t *thread) shutdown() {
-	v := t.vm
-	if v == nil || v.dead() || v.root == nil {
+	if t.vm == nil || t.vm.dead() {
 		return
 	}
-	if v.root.onDone() {
-		v.root.onDelete()
-	}
+	t.drain(len(t.plugins))
 	t.drop()
+}
+
+// drain ends the first n configurations, unless one of those that stay is the same.
+func (t *thread) drain(n int) {
+	ending := t.plugins[:n]
+	t.plugins = t.plugins[n:]
+	for i, p := range ending {
+		if p.root != nil && !slices.Contains(t.plugins, p) && !slices.Contains(ending[:i], p) {
+			p.root.end()
+		}
+	}
 }
 
 // drop closes the thread's VM without a word.
@@ -135,7 +169,35 @@ func (w *Worker) Do(req *Request) *Reply {
 // Get is Do for a GET of path from a client on this machine.
 func (w *Worker) Get(path string) *Reply { return w.Do(&Request{Path: path}) }
 
+// StartIn begins a request d from now, and lets done have the answer once the stream is over. It may call what only
+// looks. If the process stands still by then, the request waits, as in the socket of one that was stopped.
+func (w *Worker) StartIn(d time.Duration, req *Request, done func(*Reply)) *Stream {
+	h := w.t.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var s *Stream
+	s = h.newStream(w.t, req, func() { done(&s.reply) })
+	s.started += d
+	if !s.done {
+		h.after(d, w.t, s.begin)
+	}
+	return s
+}
+
 func (h *Host) start(t *thread, req *Request, onDone func()) *Stream {
+	s := h.newStream(t, req, onDone)
+	switch {
+	case s.done:
+	case t.stalledUntil > h.time.Elapsed():
+		h.after(t.stalledUntil-h.time.Elapsed(), t, s.begin)
+	default:
+		s.begin()
+	}
+	h.run(h.time.Elapsed())
+	return s
+}
+
+func (h *Host) newStream(t *thread, req *Request, onDone func()) *Stream {
 	if req == nil {
 		req = &Request{}
 	}
@@ -147,13 +209,6 @@ func (h *Host) start(t *thread, req *Request, onDone func()) *Stream {
 	}
 	s.id = h.requestID()
 	s.request.headers, s.source = req.headerMap(h, s.id)
-	s.filter = t.filter(s)
-	if t.stalledUntil > h.time.Elapsed() {
-		h.after(t.stalledUntil-h.time.Elapsed(), t, s.begin)
-	} else {
-		s.begin()
-	}
-	h.run(h.time.Elapsed())
 	return s
 }
 

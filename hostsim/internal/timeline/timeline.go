@@ -18,11 +18,16 @@ type Timeline struct {
 	monoSkew atomic.Int64
 	seq      uint64
 	events   eventHeap
+
+	// Shuffle draws a number for each event: those of one moment run in the order of their numbers. Without it they run
+	// in the order in which they were scheduled.
+	Shuffle func() uint64
 }
 
 // Event is something that will happen. The zero time is the start.
 type Event struct {
 	at    time.Duration
+	rank  uint64
 	seq   uint64
 	fn    func()
 	owner any
@@ -61,6 +66,19 @@ func (t *Timeline) Spend(d time.Duration) {
 	}
 }
 
+// StandStill is Spend for the whole process. What fell due meanwhile is all due now; without Shuffle, in the order in
+// which it was.
+func (t *Timeline) StandStill(d time.Duration) {
+	t.Spend(d)
+	if t.Shuffle == nil {
+		return
+	}
+	for _, e := range t.events {
+		e.at = max(e.at, t.Elapsed())
+	}
+	heap.Init(&t.events)
+}
+
 // After schedules fn for d from now; d below 0 counts as 0. Events of one moment
 // run in the order in which they were scheduled. owner lets Cancel find it.
 func (t *Timeline) After(d time.Duration, owner any, fn func()) *Event {
@@ -73,8 +91,15 @@ func (t *Timeline) After(d time.Duration, owner any, fn func()) *Event {
 	}
 	e := &Event{at: at, seq: t.seq, fn: fn, owner: owner}
 	t.seq++
-	heap.Push(&t.events, e)
+	t.push(e)
 	return e
+}
+
+func (t *Timeline) push(e *Event) {
+	if t.Shuffle != nil {
+		e.rank = t.Shuffle()
+	}
+	heap.Push(&t.events, e)
 }
 
 // Owner is what After was given.
@@ -92,10 +117,10 @@ func (t *Timeline) Cancel(e *Event) {
 }
 
 // Postpone moves an event to a later moment; it keeps its place among the events
-// of that moment by its first scheduling.
+// of that moment by its first scheduling, unless they are shuffled.
 func (t *Timeline) Postpone(e *Event, at time.Duration) {
 	e.at = at
-	heap.Push(&t.events, e)
+	t.push(e)
 }
 
 // Next returns when the next event falls due.
@@ -135,6 +160,9 @@ func (h eventHeap) Len() int { return len(h) }
 func (h eventHeap) Less(i, j int) bool {
 	if h[i].at != h[j].at {
 		return h[i].at < h[j].at
+	}
+	if h[i].rank != h[j].rank {
+		return h[i].rank < h[j].rank
 	}
 	return h[i].seq < h[j].seq
 }
