@@ -246,7 +246,7 @@ func (w *writer) flow(v any) string {
 	case bool:
 		return pick(w.Rand, []string{fmt.Sprint(v), strings.ToUpper(fmt.Sprint(v)), fmt.Sprintf("!!bool %v", v), fmt.Sprintf(`!!bool "%v"`, v)})
 	case float64:
-		return fmt.Sprintf(pick(w.Rand, []string{"%d", "0x%X", "0o%o", "0b%b", "%d.0", "!!int \"%d\"", "!!float %d", "+%d"}), int(v))
+		return fmt.Sprintf(pick(w.Rand, []string{"%d", "%d.0", "%de0", "!!int \"%d\"", "!!float %d", "+%d"}), int(v))
 	case string:
 		if anchor := w.anchors[v]; anchor != "" && w.maybe(2) {
 			return "*" + anchor + " "

@@ -3,6 +3,7 @@ package document
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -13,24 +14,26 @@ import (
 )
 
 // toJSON writes the document as JSON, fields in their order, and those given twice twice: the plugin's reader refuses
-// them. What JSON does not have is noted in d.odd.
+// them. What JSON does not have, and what YAML leaves open, is noted in d.odd.
 func (d *Document) toJSON() []byte {
 	var out bytes.Buffer
-	d.odd = nil
+	d.odd = map[*yaml.Node]string{}
 	d.writeJSON(&out, d.root)
 	return out.Bytes()
 }
 
 func (d *Document) writeJSON(out *bytes.Buffer, n *yaml.Node) {
+	d.checkTag(n)
 	switch n.Kind {
 	case yaml.MappingNode:
 		out.WriteByte('{')
 		comma := ""
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			if n.Content[i].Kind != yaml.ScalarNode {
-				d.odd = append(d.odd, d.at(n.Content[i], "the name of a field must be text"))
+				d.odd[n.Content[i]] = "the name of a field must be text"
 				continue
 			}
+			d.checkTag(n.Content[i])
 			out.WriteString(comma)
 			comma = ","
 			writeString(out, n.Content[i].Value)
@@ -49,17 +52,37 @@ func (d *Document) writeJSON(out *bytes.Buffer, n *yaml.Node) {
 		out.WriteByte(']')
 	default:
 		switch {
-		case n.ShortTag() == "!!binary":
-			d.odd = append(d.odd, d.at(n, "binary values have no place here; write text"))
 		case isText(n):
+		case isNumber(n) && ambiguousNumber.MatchString(n.Value):
+			d.odd[n] = n.Value + " is a number that readers of YAML take differently; " +
+				"write it in decimal digits alone, or in quotes if it is text"
 		case writeValue(out, n) == nil:
 			return
+		case n.Style&yaml.TaggedStyle != 0:
+			d.odd[n] = fmt.Sprintf("%q is not what the tag %s says; leave the tag out", n.Value, n.ShortTag())
 		default: // infinity, for one
-			d.odd = append(d.odd, d.at(n, n.Value+" is not a JSON number"))
+			d.odd[n] = n.Value + " is not a JSON number"
 		}
 		writeString(out, n.Value)
 	}
 }
+
+// checkTag refuses tags that stand for something else than JSON has: what !vault, say, stands for, only its program knows.
+func (d *Document) checkTag(n *yaml.Node) {
+	switch tag := n.ShortTag(); tag {
+	case "!!map", "!!seq", "!!str", "!!null", "!!bool", "!!int", "!!float", "!!timestamp", "!!merge":
+	case "!!binary":
+		d.odd[n] = "binary values have no place here; write text"
+	default:
+		d.odd[n] = "the tag " + tag + " has no meaning here; write the value that it stands for"
+	}
+}
+
+func isNumber(n *yaml.Node) bool { return n.ShortTag() == "!!int" || n.ShortTag() == "!!float" }
+
+// ambiguousNumber matches numbers that YAML 1.1 and 1.2 read differently, 0310 and 1_000, and those in other digits than
+// decimal ones, which not every reader knows.
+var ambiguousNumber = regexp.MustCompile(`^[-+]?0[0-9xXoObB_]|_`)
 
 // isText reports whether a scalar is a string. A date is one here.
 func isText(n *yaml.Node) bool {

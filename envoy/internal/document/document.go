@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,8 +26,8 @@ type Document struct {
 	Config *config.Config // placeholders in keys stand as they are written, "{zone}"
 	root   *yaml.Node     // of kind mapping, without aliases
 	json   []byte
-	odd    []*Problem // what of it is no JSON
-	nodes  int        // how many resolve has seen
+	odd    map[*yaml.Node]string // what is wrong with values that JSON does not have
+	nodes  int                   // how many resolve has seen
 }
 
 // Problem is a remark on a place of a file.
@@ -99,8 +100,8 @@ func (d *Document) read() error {
 		return err
 	}
 	if size := proto.Size(&handed); size > config.MaxBytes {
-		return &Problem{File: d.File, What: fmt.Sprintf("%d bytes are more than %d: Envoy hands it to the plugin as a google.protobuf.Struct, "+
-			"which is larger than the text", size, config.MaxBytes)}
+		return &Problem{File: d.File, What: fmt.Sprintf("%d bytes are more than %d: Envoy hands it to the plugin as a "+
+			"google.protobuf.Struct, which is larger than the text", size, config.MaxBytes)}
 	}
 	return nil
 }
@@ -159,6 +160,12 @@ func (d *Document) notYAML(text []byte, err error) *Problem {
 		p.Line, p.Column = 1, 1 // the first line goes without saying
 	}
 	lines := bytes.Split(text, []byte("\n"))
+	if anchor, is := strings.CutPrefix(said, "unknown anchor '"); is { // of which no line is told
+		alias := []byte("*" + strings.TrimSuffix(anchor, "' referenced"))
+		if i := slices.IndexFunc(lines, func(line []byte) bool { return bytes.Contains(line, alias) }); i >= 0 {
+			p.Line, p.Column = i+1, bytes.Index(lines[i], alias)+1
+		}
+	}
 	for n := max(p.Line, 1); n <= min(p.Line+1, len(lines)); n++ { // what it says of a tab may be of the line before
 		blanks := lines[n-1][:len(lines[n-1])-len(bytes.TrimLeft(lines[n-1], " \t"))]
 		if tab := bytes.IndexByte(blanks, '\t'); tab >= 0 && (n == p.Line || strings.Contains(said, "tab")) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/healthgate/healthgate/envoy/internal/schema"
 	"github.com/healthgate/healthgate/filter/config"
+	"go.yaml.in/yaml/v3"
 )
 
 // Problems are all mistakes of a document: unknown fields first, the rest in the order of the file.
@@ -23,32 +24,34 @@ func (p Problems) Error() string {
 
 const unknown = "unknown field"
 
-// mistakes returns what the plugin's reader refuses, without what only follows from another mistake.
+// mistakes returns what the plugin's reader refuses, without what only follows from another mistake. A misspelt field is
+// read as the one that was probably meant, so that what is in it is read, too.
 func (d *Document) mistakes() Problems {
-	found := config.Mistakes(d.json, standIns)
-	// meant are the places of the fields that unknown ones probably are.
-	meant := map[string]bool{}
-	for i := range found {
-		if found[i].What != unknown {
-			continue
-		}
-		parent, name := cut(found[i].Place)
-		var free []string // those that are not there
-		for _, field := range schema.Fields(parent) {
-			if !d.Has(join(parent, field)) {
-				free = append(free, field)
+	misspelt := map[*yaml.Node]bool{} // names, in corrected
+	corrected := &Document{File: d.File, root: clone(d.root)}
+	var out Problems
+	var found []config.Error
+	for more := true; more; {
+		more = false
+		found = config.Mistakes(corrected.toJSON(), standIns)
+		for _, e := range found {
+			if e.What != unknown || len(out) == config.MaxMistakes {
+				continue
+			}
+			name, _ := corrected.find(e.Place)
+			if field := corrected.meant(e.Place); field != "" && !misspelt[name] {
+				out = append(out, corrected.Problem(e.Place, fmt.Sprintf("%s; did you mean %s?", unknown, field)))
+				misspelt[name], more = true, true
+				name.Value = field
 			}
 		}
-		if field := Nearest(name, free); field != "" {
-			meant[join(parent, field)] = true
-			found[i].What += fmt.Sprintf("; did you mean %s?", field)
-		}
 	}
-	out := Problems(slices.Clone(d.odd))
+	for n, what := range corrected.odd {
+		out = append(out, d.at(n, what))
+	}
 	for i, e := range found {
-		p := d.Problem(e.Place, e.What)
-		if !follows(found, i, meant) && !slices.ContainsFunc(d.odd, func(odd *Problem) bool { return odd.Line == p.Line }) {
-			out = append(out, p)
+		if _, value := corrected.find(e.Place); corrected.odd[value] == "" && !follows(found, i) {
+			out = append(out, corrected.Problem(e.Place, e.What))
 		}
 	}
 	slices.SortStableFunc(out, func(a, b *Problem) int {
@@ -60,21 +63,29 @@ func (d *Document) mistakes() Problems {
 		}
 		return cmp.Or(a.Line-b.Line, a.Column-b.Column)
 	})
-	if len(found) == config.MaxMistakes {
-		out = append(out, &Problem{File: d.File, What: fmt.Sprintf("there may be more; it is read no further than to %d mistakes", len(found))})
+	if len(found) == config.MaxMistakes || len(out) > config.MaxMistakes {
+		out = append(out[:min(len(out), config.MaxMistakes)], &Problem{
+			File: d.File, What: fmt.Sprintf("there may be more; it is read no further than to %d mistakes", config.MaxMistakes),
+		})
 	}
 	return out
 }
 
+// meant returns the field that was probably meant by an unknown one: of those that are not there, one of a like name.
+func (d *Document) meant(place string) string {
+	parent, name := cut(place)
+	var free []string
+	for _, field := range schema.Fields(parent) {
+		if !d.Has(join(parent, field)) {
+			free = append(free, field)
+		}
+	}
+	return Nearest(name, free)
+}
+
 // follows reports whether a mistake is a consequence of others.
-func follows(found []config.Error, i int, meant map[string]bool) bool {
+func follows(found []config.Error, i int) bool {
 	e := found[i]
-	if meant[e.Place] && strings.HasPrefix(e.What, "is required") || meant["admin"] && strings.HasPrefix(e.What, "needs the admin section") {
-		return true
-	}
-	if strings.HasSuffix(e.What, "is not the name of a probe") && meant["probes"] {
-		return true
-	}
 	for j, other := range found {
 		typed := strings.Contains(other.What, ", must be ")
 		switch {
@@ -85,8 +96,7 @@ func follows(found []config.Error, i int, meant map[string]bool) bool {
 		case inside(other.Place, e.Place) && !strings.Contains(e.What, ", must be "): // what lacks may be what is misspelt
 			return true
 		case strings.HasSuffix(e.What, "is not the name of a probe") &&
-			(typed && other.Place == "probes" || strings.HasPrefix(other.Place, "probes[") && strings.Count(other.Place, ".") == 1 &&
-				(strings.HasSuffix(other.Place, "].name") || meant[other.Place[:strings.Index(other.Place, ".")]+".name"])):
+			(typed && other.Place == "probes" || strings.HasPrefix(other.Place, "probes[") && strings.HasSuffix(other.Place, "].name")):
 			return true
 		}
 	}
