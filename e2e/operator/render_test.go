@@ -37,7 +37,7 @@ func TestEnvoyTakesWhatIsRendered(t *testing.T) {
 		{"RTDS server, IPv6, host names, no disk", edited(t, "envoy_admin", `"my admin: '1'"`),
 			[]string{"--rtds-server", "rtds.example:18000", "--listen", "[::1]:10000", "--cluster", "other=app.example:80", "--runtime-dir", ""}},
 		{"Unix sockets, peers, several routes", edited(t, "trusted: {", "trusted: {peer: {filter_state: \"a peer's: key\"}, "),
-			[]string{"--admin", "unix:///tmp/an admin.sock", "--cluster", "other=unix:///tmp/app.sock", "--route-key", "route of {endpoint}"}},
+			[]string{"--admin", "unix:///tmp/an admin.sock", "--cluster", "other=unix:///tmp/app.sock", "--route-key", "route-of.{endpoint}"}},
 		{"odd paths, gate by route", oddPaths, nil},
 		{"odd paths, gate by matcher", oddPaths, []string{"--gate", "matcher"}},
 	} {

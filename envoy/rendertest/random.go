@@ -24,12 +24,14 @@ var Texts = []string{
 	strings.Repeat("long ", 60), strings.Repeat("x", 200),
 }
 
-// Keys are those that a runtime key may be, besides ordinary ones.
-var Keys = []string{
-	"hg.a", "hg.{zone}", "on", "200", "1.0", "~", "a b", "a'b", `a"b`, "a;b", "a\nb", "x\"'\n---\nkind: ConfigMap\n#",
-	"# a", "$(touch x)", "a\u0085b", "a\u2028- b", "\t",
-	"$name", strings.Repeat("k", 200), "é", "a: b", "a\r\nkind: X",
+// Names are what a key of filter state may be, besides ordinary ones.
+var Names = []string{
+	"~", "a b", "a'b", `a"b`, "a;b", "a\nb", "x\"'\n---\nkind: ConfigMap\n#", "# a", "$(touch x)", "a\u0085b", "a\u2028- b", "\t",
+	"$name", "é", "a: b", "a\r\nkind: X",
 }
+
+// Keys are what a runtime key may be.
+var Keys = []string{"hg.a", "hg.{zone}", "on", "200", "1.0", "null", "0x1", "1e3", "-", "_", "2026-12-01", "-a..b-", strings.Repeat("k", 200)}
 
 // Headers are names that a reply's headers may have.
 var Headers = []string{"x-a", "0x10", "1_000", "1.0", "on", "No", "null", "~", "1e3", "-", "&a", "*a", "!a", "'a'", "%a", "`a`", "2026-12-01", "x", "017", ".5"}
@@ -105,7 +107,7 @@ func (g *generator) config() map[string]any {
 			"healthy": g.reply(), "unhealthy": g.reply(),
 		}
 		if g.maybe(3) {
-			e["trusted"].(map[string]any)["peer"] = map[string]any{"filter_state": pick(g.Rand, Keys)}
+			e["trusted"].(map[string]any)["peer"] = map[string]any{"filter_state": pick(g.Rand, append(Names, Keys...))}
 		}
 		if g.maybe(4) {
 			e["methods"] = nil

@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/admin"
@@ -91,9 +90,6 @@ func (s *switching) key(args []string, writes bool) (string, error) {
 	}
 	if err := layer.CheckKey(key); err != nil {
 		return "", fmt.Errorf("KEY: %w", err)
-	}
-	if strings.HasSuffix(key, ".reason") {
-		return "", fmt.Errorf("KEY: %q is where a reason is kept; give the key without .reason, and --reason TEXT", key)
 	}
 	if s.runtimeDir == "" && s.rtdsFile == "" {
 		s.admins.orDefault()

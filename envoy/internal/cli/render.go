@@ -40,6 +40,9 @@ layers, the labels of metrics. FILE is a healthgate.yaml, or - for standard inpu
       --cluster app=127.0.0.1:8080 --cluster stats=stats.internal:7070`,
 		Args: cobra.MatchAll(someFile("render"), takes("FILE")), ValidArgsFunction: yamlFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if info, err := os.Stat(o.Wasm); err == nil && info.IsDir() {
+				return &render.OptionError{Flag: "wasm", What: o.Wasm + " is a folder; give the plugin's file in it"}
+			}
 			return renderTo(cmd, args[0], output, &o.Common, func(d *document.Document) (string, error) {
 				return render.Envoy(d, o)
 			})
@@ -57,8 +60,10 @@ layers, the labels of metrics. FILE is a healthgate.yaml, or - for standard inpu
 	f.StringVar(&o.Node.Zone, "zone", "local-a", "what {zone} stands for")
 	f.StringVar(&o.RTDSFile, "rtds-file", "", "`FILE` of runtime keys, a layer between disk and admin")
 	f.StringVar(&o.RTDSServer, "rtds-server", "", "`ADDRESS` of a gRPC server of runtime keys instead, HOST:PORT")
-	f.StringVar(&o.Gate, "gate", render.ByRoute, "`FORM` of the gate, which keeps other traffic out of the VM: route, the cheapest, or matcher, which needs no routes")
-	must(cmd.RegisterFlagCompletionFunc("gate", cobra.FixedCompletions([]string{render.ByRoute, render.ByMatcher}, cobra.ShellCompDirectiveNoFileComp)))
+	f.StringVar(&o.Gate, "gate", render.ByRoute,
+		"`FORM` of the gate, which keeps other traffic out of the VM: route, the cheapest, or matcher, which needs no routes")
+	must(cmd.RegisterFlagCompletionFunc("gate",
+		cobra.FixedCompletions([]string{render.ByRoute, render.ByMatcher}, cobra.ShellCompDirectiveNoFileComp)))
 	commonFlags(f, &o.Common, &output, "build/healthgate.wasm", "build/runtime/current",
 		"`PATH` of the plugin", "symlink_root of the disk runtime layer, a `PATH`; empty for none")
 	return cmd
@@ -76,7 +81,8 @@ func newRenderIstio(form string) *cobra.Command {
 	if form == "istio-wasmplugin" {
 		kind, write = "a WasmPlugin", render.IstioWasmPlugin
 		wasm, wasmHelp = "", "the plugin's `URL`: oci://…, http(s)://…, or a path in the proxy's container"
-		example = strings.NewReplacer("istio-envoyfilter", form, " \\\n      ", " \\\n      --wasm oci://registry.example/hg:1 ").Replace(example)
+		example = strings.NewReplacer("istio-envoyfilter", form, " \\\n      ",
+			" \\\n      --wasm oci://registry.example/hg:1 ").Replace(example)
 	}
 	cmd := &cobra.Command{
 		Use:   form + " FILE",
@@ -108,14 +114,18 @@ healthgate.yaml, or - for standard input.`,
 	f.IntVar(&o.Port, "port", 0, "the container's `PORT`; 0 means every port")
 	f.StringArrayVar(&o.Clusters, "cluster", nil,
 		"a cluster that probes name and Istio does not have, `NAME=ADDRESS`: for a sidecar 127.0.0.1:PORT; may be repeated")
-	f.StringVar(&o.RouteCluster, "route-cluster", "", "`CLUSTER` behind a maintenance route (default for a sidecar: inbound|PORT||)")
-	f.IntVar(&o.AdminPort, "admin-port", 15000, "the proxy's admin `PORT`, for an admin.cluster other than prometheus_stats")
+	f.StringVar(&o.RouteCluster, "route-cluster", "",
+		"`CLUSTER` behind a maintenance route (default for a sidecar: inbound|PORT||)")
+	f.IntVar(&o.AdminPort, "admin-port", 15000,
+		"the proxy's admin `PORT`, for an admin.cluster other than prometheus_stats")
 	if form == "istio-envoyfilter" {
 		f.StringVar(&o.WasmCluster, "wasm-cluster", "", "`CLUSTER` through which Envoy fetches an http(s):// plugin")
 	}
 	f.StringVar(&o.WasmSHA256, "wasm-sha256", "", "`SUM` of the plugin, as sha256sum prints it")
-	must(cmd.RegisterFlagCompletionFunc("workload", cobra.FixedCompletions([]string{"sidecar", "gateway"}, cobra.ShellCompDirectiveNoFileComp)))
-	commonFlags(f, &o.Common, &output, wasm, "/etc/healthgate/runtime", wasmHelp, "where the ConfigMap of runtime keys is mounted, a `PATH`")
+	must(cmd.RegisterFlagCompletionFunc("workload",
+		cobra.FixedCompletions([]string{"sidecar", "gateway"}, cobra.ShellCompDirectiveNoFileComp)))
+	commonFlags(f, &o.Common, &output, wasm, "/etc/healthgate/runtime", wasmHelp,
+		"where the ConfigMap of runtime keys is mounted, a `PATH`")
 	return cmd
 }
 
@@ -139,7 +149,8 @@ func commonFlags(f *pflag.FlagSet, o *render.Common, output *string, wasm, runti
 	f.StringVarP(output, "output", "o", "", "write to `FILE`, and only when all is well (default: -, standard output)")
 }
 
-func renderTo(cmd *cobra.Command, file, output string, o *render.Common, write func(*document.Document) (string, error)) error {
+func renderTo(cmd *cobra.Command, file, output string, o *render.Common,
+	write func(*document.Document) (string, error)) error {
 	if from, err := os.Stat(file); err == nil && from.Mode().IsRegular() {
 		if to, err := os.Stat(output); err == nil && os.SameFile(from, to) {
 			return &render.OptionError{Flag: "output", What: output + " is FILE itself, which would be lost; write to another"}
@@ -195,8 +206,8 @@ func commandLine(cmd *cobra.Command, file string) ([]string, error) {
 	return words, wrong
 }
 
-// writeFile replaces a file as a whole, so that no reader and no interruption sees half of it. A link stays; the file that
-// it leads to is replaced. What is no file, such as a pipe, gets the text.
+// writeFile replaces a file as a whole, so that no reader and no interruption sees half of it. A link stays; the file
+// that it leads to is replaced. What is no file, such as a pipe, gets the text.
 func writeFile(path, text string) error {
 	mode := fs.FileMode(0o644)
 	switch info, err := os.Stat(path); {

@@ -26,7 +26,8 @@ func group(cmd *cobra.Command, subcommands ...*cobra.Command) *cobra.Command {
 				like = child.Name()
 			}
 		}
-		return fmt.Errorf("unknown command %q for %q%s see: %s --help", args[0], cmd.CommandPath(), meant(like, names, ""), cmd.CommandPath())
+		return fmt.Errorf("unknown command %q for %q%s see: %s --help", args[0], cmd.CommandPath(),
+			meant(like, names, ""), cmd.CommandPath())
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	cmd.AddCommand(subcommands...)
@@ -73,8 +74,8 @@ func takes(one string) cobra.PositionalArgs {
 	}
 }
 
-// refuseEmpty refuses a flag whose value is empty, such as "$DIR" where nothing is in it: as if it was not given, the command
-// would write or ask elsewhere. Where there is a default, empty means none.
+// refuseEmpty refuses a flag whose value is empty, such as "$DIR" where nothing is in it: as if it was not given, the
+// command would write or ask elsewhere. Where there is a default, empty means none.
 func refuseEmpty(cmd *cobra.Command) (err error) {
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if f.Value.Type() == "string" && f.Value.String() == "" && f.DefValue == "" && f.Name != "reason" {

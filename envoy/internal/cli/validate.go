@@ -50,7 +50,8 @@ balancer takes the wrong way round.`,
 					warnings++
 					fmt.Fprintln(cmd.ErrOrStderr(), paint(cmd.ErrOrStderr(), yellow, "warning:"), p)
 				}
-				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: valid: %s, %s, %s\n", d.File, count(len(d.Config.Endpoints), "endpoint"),
+				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: valid: %s, %s, %s\n", d.File,
+					count(len(d.Config.Endpoints), "endpoint"),
 					count(len(d.Config.Probes), "probe"), count(len(d.Config.Keys), "maintenance key")); err != nil {
 					return failure{err}
 				}

@@ -67,7 +67,8 @@ func (d *Document) writeJSON(out *bytes.Buffer, n *yaml.Node) {
 	}
 }
 
-// checkTag refuses tags that stand for something else than JSON has: what !vault, say, stands for, only its program knows.
+// checkTag refuses tags that stand for something else than JSON has: what !vault, say, stands for, only its program
+// knows.
 func (d *Document) checkTag(n *yaml.Node) {
 	switch tag := n.ShortTag(); tag {
 	case "!!map", "!!seq", "!!str", "!!null", "!!bool", "!!int", "!!float", "!!timestamp", "!!merge":
@@ -80,8 +81,8 @@ func (d *Document) checkTag(n *yaml.Node) {
 
 func isNumber(n *yaml.Node) bool { return n.ShortTag() == "!!int" || n.ShortTag() == "!!float" }
 
-// ambiguousNumber matches numbers that YAML 1.1 and 1.2 read differently, 0310 and 1_000, and those in other digits than
-// decimal ones, which not every reader knows.
+// ambiguousNumber matches numbers that YAML 1.1 and 1.2 read differently, 0310 and 1_000, and those in other digits
+// than decimal ones, which not every reader knows.
 var ambiguousNumber = regexp.MustCompile(`^[-+]?0[0-9xXoObB_]|_`)
 
 // isText reports whether a scalar is a string. A date is one here.
@@ -111,8 +112,8 @@ func writeString(out *bytes.Buffer, s string) {
 	out.Truncate(out.Len() - 1)
 }
 
-// Node returns the configuration with its comments, as a node that every YAML reader takes for the same values: those of
-// YAML 1.2, of 1.1 (Kubernetes) and Envoy, which has rules of its own. It has no aliases and no tags.
+// Node returns the configuration with its comments, as a node that every YAML reader takes for the same values: those
+// of YAML 1.2, of 1.1 (Kubernetes) and Envoy, which has rules of its own. It has no aliases and no tags.
 func (d *Document) Node() *yaml.Node { return portable(d.root, false) }
 
 func portable(n *yaml.Node, isName bool) *yaml.Node {
@@ -186,7 +187,8 @@ var (
 	lines = regexp.MustCompile(`^[!-~\p{L}]([ -~\p{L}]*[!-~\p{L}])?(\n+[ -~\p{L}]*[!-~\p{L}])*\n?$`)
 )
 
-// Printable returns a text without line breaks and other characters that do not print; it shows how Go would write them.
+// Printable returns a text without line breaks and other characters that do not print; it shows how Go would write
+// them.
 func Printable(s string) string {
 	var out strings.Builder
 	for _, r := range s {

@@ -73,7 +73,8 @@ func Read(file string) (*Document, error) {
 	return Parse(name, text)
 }
 
-// maxText bounds a file, comments and all: the parser takes seconds and a gigabyte for what the plugin would refuse anyway.
+// maxText bounds a file, comments and all: the parser takes seconds and a gigabyte for what the plugin would refuse
+// anyway.
 const maxText = 4 * config.MaxBytes
 
 // Parse is Read for a text at hand; the name stands in messages.
@@ -156,7 +157,8 @@ func (d *Document) notYAML(text []byte, err error) *Problem {
 		if fromZero.MatchString(said) {
 			p.Line++
 		}
-	} else if strings.HasPrefix(said, "found ") || strings.HasPrefix(said, "did not find ") || strings.HasPrefix(said, "mapping") {
+	} else if strings.HasPrefix(said, "found ") || strings.HasPrefix(said, "did not find ") ||
+		strings.HasPrefix(said, "mapping") {
 		p.Line, p.Column = 1, 1 // the first line goes without saying
 	}
 	lines := bytes.Split(text, []byte("\n"))
@@ -191,7 +193,9 @@ func (d *Document) notYAML(text []byte, err error) *Problem {
 
 func (d *Document) load(text []byte) error {
 	if len(text) > maxText {
-		return &Problem{File: d.File, What: fmt.Sprintf("is larger than %d MiB, comments and all, and the plugin takes %d MiB", maxText>>20, config.MaxBytes>>20)}
+		return &Problem{File: d.File,
+			What: fmt.Sprintf("is larger than %d MiB, comments and all, and the plugin takes %d MiB",
+				maxText>>20, config.MaxBytes>>20)}
 	}
 	reader := yaml.NewDecoder(bytes.NewReader(text))
 	var document, second yaml.Node

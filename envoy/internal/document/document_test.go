@@ -55,7 +55,8 @@ func TestTooMuch(t *testing.T) {
 		lines           int
 	}{
 		{"Latin-1", "a: \xe9\n", "f.yaml: not YAML: incomplete UTF-8 octet sequence; write the file in UTF-8", 1},
-		{"too large", "#" + strings.Repeat("x", 4<<20), "f.yaml: is larger than 4 MiB, comments and all, and the plugin takes 1 MiB", 1},
+		{"too large", "#" + strings.Repeat("x", 4<<20),
+			"f.yaml: is larger than 4 MiB, comments and all, and the plugin takes 1 MiB", 1},
 		{"a bomb", bomb(), "f.yaml:1:5: is nested too deeply, or too large", 1},
 		{"too many endpoints", "endpoints:\n" + strings.Repeat("- {name: a, paths: [/], trusted: {cidrs: ['::1']}}\n", 66),
 			"f.yaml:66:3: endpoints[64]: there are more than 64 endpoints", 64},
@@ -65,7 +66,8 @@ func TestTooMuch(t *testing.T) {
 			"f.yaml: there may be more; it is read no further than to 100 mistakes", 101},
 	} {
 		_, err := Parse("f.yaml", []byte(test.text))
-		if err == nil || !strings.HasSuffix("\n"+err.Error(), "\n"+test.end) || strings.Count(err.Error(), "\n") != test.lines-1 {
+		if err == nil || !strings.HasSuffix("\n"+err.Error(), "\n"+test.end) ||
+			strings.Count(err.Error(), "\n") != test.lines-1 {
 			t.Errorf("%s:\n got %v\nwant … %s", test.name, err, test.end)
 		}
 	}
@@ -98,11 +100,13 @@ func TestRead(t *testing.T) {
 
 func TestPlaceholdersStay(t *testing.T) {
 	t.Parallel()
-	d, err := Parse("f.yaml", []byte(good+"  maintenance: {keys: ['a.{zone}.{region}.{cluster}.{node_id}']}\nadmin: {cluster: c}\n"))
+	d, err := Parse("f.yaml",
+		[]byte(good+"  maintenance: {keys: ['a.{zone}.{region}.{cluster}.{node_id}']}\nadmin: {cluster: c}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"a.{zone}.{region}.{cluster}.{node_id}"}; !reflect.DeepEqual(d.Config.Keys, want) || len(d.Config.Warnings) > 0 {
+	if want := []string{"a.{zone}.{region}.{cluster}.{node_id}"}; !reflect.DeepEqual(d.Config.Keys, want) ||
+		len(d.Config.Warnings) > 0 {
 		t.Errorf("%q, %q", d.Config.Keys, d.Config.Warnings)
 	}
 }
@@ -110,7 +114,8 @@ func TestPlaceholdersStay(t *testing.T) {
 // What is written means the same to a reader of YAML 1.1, such as Kubernetes, and keeps its comments.
 func TestYAMLForEveryReader(t *testing.T) {
 	t.Parallel()
-	bodies := []string{"yes", "No", "on", "OFF", "y", "12:30:45", "1:20.5", "2026-12-01", "2026-12-01T06:00:00Z", "~x", "a: b", "# a", "a\n\n b \nc", " ", "0x", "é"}
+	bodies := []string{"yes", "No", "on", "OFF", "y", "12:30:45", "1:20.5", "2026-12-01", "2026-12-01T06:00:00Z", "~x",
+		"a: b", "# a", "a\n\n b \nc", " ", "0x", "é"}
 	text := &strings.Builder{}
 	text.WriteString("probes:\n- &p {name: p, cluster: c, path: /, healthy_threshold: 31.0}\nendpoints:\n")
 	for i, body := range bodies {
@@ -140,7 +145,8 @@ func TestYAMLForEveryReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := text.String()
-	for _, want := range []string{`body: "yes"`, `body: "No"`, `body: "on"`, `body: "12:30:45"`, `body: "2026-12-01"`, "healthy_threshold: 31", "# comment a"} {
+	for _, want := range []string{`body: "yes"`, `body: "No"`, `body: "on"`, `body: "12:30:45"`, `body: "2026-12-01"`,
+		"healthy_threshold: 31", "# comment a"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("there is no %s in\n%s", want, out)
 		}
@@ -206,7 +212,8 @@ func TestAccess(t *testing.T) {
 
 // Every reader gets back whatever text it is, inside braces, too, and as a field's name.
 func FuzzText(f *testing.F) {
-	for _, s := range []string{"", "a", "/my-service/healthcheck?", "yes", "inbound|80||", "a: b", "{zone}", "\x7f\u0085\u2028", "null", "1e3", "-", "..", "a\"b\\", "a\n\t\n"} {
+	for _, s := range []string{"", "a", "/my-service/healthcheck?", "yes", "inbound|80||", "a: b", "{zone}",
+		"\x7f\u0085\u2028", "null", "1e3", "-", "..", "a\"b\\", "a\n\t\n"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -24,8 +24,8 @@ func (p Problems) Error() string {
 
 const unknown = "unknown field"
 
-// mistakes returns what the plugin's reader refuses, without what only follows from another mistake. A misspelt field is
-// read as the one that was probably meant, so that what is in it is read, too.
+// mistakes returns what the plugin's reader refuses, without what only follows from another mistake. A misspelt field
+// is read as the one that was probably meant, so that what is in it is read, too.
 func (d *Document) mistakes() Problems {
 	misspelt := map[*yaml.Node]bool{} // names, in corrected
 	corrected := &Document{File: d.File, root: clone(d.root)}
@@ -96,7 +96,8 @@ func follows(found []config.Error, i int) bool {
 		case inside(other.Place, e.Place) && !strings.Contains(e.What, ", must be "): // what lacks may be what is misspelt
 			return true
 		case strings.HasSuffix(e.What, "is not the name of a probe") &&
-			(typed && other.Place == "probes" || strings.HasPrefix(other.Place, "probes[") && strings.HasSuffix(other.Place, "].name")):
+			(typed && other.Place == "probes" || strings.HasPrefix(other.Place, "probes[") &&
+				strings.HasSuffix(other.Place, "].name")):
 			return true
 		}
 	}

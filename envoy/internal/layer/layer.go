@@ -52,7 +52,7 @@ func CheckRemoval(path string, c Change) error {
 // maxKey leaves room for ".reason" in a file's name, which has at most 255 bytes.
 const maxKey = 255 - len(".reason")
 
-// CheckKey refuses what can't be a file's name, and placeholders that were not filled in.
+// CheckKey refuses what can't be set in each of the ways, as a file's name for one, and placeholders that were not filled in.
 func CheckKey(key string) error {
 	if strings.ContainsAny(key, "{}") {
 		return fmt.Errorf("%q: write what the placeholder stands for on that Envoy, as in healthgate.maintenance.zone.eu-1a", key)
@@ -65,8 +65,11 @@ func CheckKey(key string) error {
 	if len(key) > maxKey {
 		return fmt.Errorf("%.40q… has %d characters, and the name of a file in a disk layer at most %d with .reason behind it", key, len(key), maxKey)
 	}
-	if strings.Trim(key, ".") == "" {
-		return fmt.Errorf("%q is no key", key)
+	if key == "" || key[0] == '.' {
+		return fmt.Errorf("%q is no key; begin with a letter or digit", key)
+	}
+	if base, is := strings.CutSuffix(key, ".reason"); is {
+		return fmt.Errorf("%q is where the reason of %q is kept; give a key without .reason", key, base)
 	}
 	return nil
 }

@@ -175,6 +175,7 @@ func TestCheckKey(t *testing.T) {
 	t.Parallel()
 	for key, good := range map[string]bool{
 		"healthgate.maintenance": true, "a_b-C.9": true, "": false, "..": false, "a/b": false, "a b": false, "a&b=c": false, "k.{zone}": false, "é": false,
+		".k": false, "k.reason": false, "-": true,
 	} {
 		if err := CheckKey(key); (err == nil) != good {
 			t.Errorf("%q: %v", key, err)

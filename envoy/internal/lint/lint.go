@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/internal/document"
+	"github.com/healthgate/healthgate/envoy/internal/layer"
 	"github.com/healthgate/healthgate/filter/config"
 )
 
@@ -54,8 +55,9 @@ func (l *linter) trusted(i int) {
 		}
 	}
 	if e.Trusted.Peer == config.PeerForwarded {
-		l.warn(endpoint(i, "trusted.peer"), "whoever can send X-Forwarded-For can name a trusted address; only for proxies in front "+
-			"that overwrite that header, else use connection or {filter_state: KEY}")
+		l.warn(endpoint(i, "trusted.peer"),
+			"whoever can send X-Forwarded-For can name a trusted address; only for proxies in front "+
+				"that overwrite that header, else use connection or {filter_state: KEY}")
 	}
 	place = endpoint(i, "trusted.providers")
 	for j, s := range l.d.Strings(place) {
@@ -64,7 +66,8 @@ func (l *linter) trusted(i int) {
 				"demand a header, too: headers: [{name: user-agent, prefix: GoogleHC/}]")
 		}
 		if s == "azure" && !e.Healthy.Pass && e.Healthy.Status != 200 {
-			l.warn(fmt.Sprintf("%s[%d]", place, j), "Azure's load balancer takes 200 alone as healthy, and the healthy reply is %d", e.Healthy.Status)
+			l.warn(fmt.Sprintf("%s[%d]", place, j),
+				"Azure's load balancer takes 200 alone as healthy, and the healthy reply is %d", e.Healthy.Status)
 		}
 	}
 }
@@ -90,21 +93,12 @@ func (l *linter) maintenance(i int) {
 		l.warn(endpoint(i, "maintenance"), "nothing switches it on: give keys, or route_metadata: true")
 	}
 	place := endpoint(i, "maintenance.keys")
-	keys := l.d.Strings(place)
-	for j, key := range keys {
-		at := fmt.Sprintf("%s[%d]", place, j)
-		if c := strings.IndexFunc(key, notInFileName); c >= 0 {
-			l.warn(at, "%q can't be the name of a file or of a ConfigMap's key, so no disk layer can set it; use letters, digits, '_', '-' and '.'", key)
-		}
-		if base, is := strings.CutSuffix(key, ".reason"); is && slices.Contains(keys, base) {
-			l.warn(at, "%q is where the reason of %q is read, so giving a reason would switch maintenance on", key, base)
+	for j, key := range l.d.Strings(place) {
+		if err := layer.CheckKey(strings.NewReplacer("{", "", "}",
+			"").Replace(key)); err != nil { // placeholders are filled in on each Envoy
+			l.warn(fmt.Sprintf("%s[%d]", place, j), "%v; `healthgate maintenance` can't set it, and render refuses it", err)
 		}
 	}
-}
-
-// notInFileName allows braces, too: the placeholders of keys.
-func notInFileName(r rune) bool {
-	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_-.{}", r)
 }
 
 // policy looks for probes that can't be healthy together. Probes of the same target see the same status.
@@ -132,8 +126,9 @@ func (l *linter) policy(i int) {
 		possible += most
 	}
 	if possible < p.Need {
-		l.warn(endpoint(i, "probes"), "the policy can't hold: it needs %d healthy probes, and of these at most %d can be healthy at "+
-			"once; look at their expected_statuses", p.Need, possible)
+		l.warn(endpoint(i, "probes"),
+			"the policy can't hold: it needs %d healthy probes, and of these at most %d can be healthy at "+
+				"once; look at their expected_statuses", p.Need, possible)
 	}
 }
 
@@ -143,8 +138,10 @@ func (l *linter) shadowed(i int) {
 	for j, path := range e.Paths {
 		for k := range l.c.Endpoints[:i] {
 			o := &l.c.Endpoints[k]
-			if slices.Contains(o.Paths, path) && len(o.Headers) == 0 && covers(o.Methods, e.Methods) && covers(o.Hosts, e.Hosts) {
-				l.warn(fmt.Sprintf("endpoints[%d].paths[%d]", i, j), "is never reached: the endpoint %q before it takes every such request of %s", o.Name, path)
+			if slices.Contains(o.Paths, path) && len(o.Headers) == 0 && covers(o.Methods, e.Methods) &&
+				covers(o.Hosts, e.Hosts) {
+				l.warn(fmt.Sprintf("endpoints[%d].paths[%d]", i, j),
+					"is never reached: the endpoint %q before it takes every such request of %s", o.Name, path)
 				break
 			}
 		}

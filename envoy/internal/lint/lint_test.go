@@ -27,18 +27,21 @@ func TestWarnings(t *testing.T) {
 		{"", "", ""},
 		{cidrs, "cidrs: [10.0.0.0/8, 0.0.0.0/0]", "f.yaml:4:33: endpoints[0].trusted.cidrs[1]: 0.0.0.0/0 is everyone"},
 		{cidrs, `cidrs: ["::/0"]`, "f.yaml:4:21: endpoints[0].trusted.cidrs[0]: ::/0 is everyone"},
-		{cidrs + "}", cidrs + "}\n  hosts: [\"::1\"]", `f.yaml:5:11: endpoints[0].hosts[0]: "::1" is no host`}, // the plugin's own
+		{cidrs + "}", cidrs + "}\n  hosts: [\"::1\"]",
+			`f.yaml:5:11: endpoints[0].hosts[0]: "::1" is no host`}, // the plugin's own
 		{cidrs + "}", cidrs + "}\n  methods: [CONNECT]", "f.yaml:5:13: endpoints[0].methods[0]: such a request has no path"},
 		{"/hc", "/a/../hc", `f.yaml:3:11: endpoints[0].paths[0]: "/a/../hc" is met only where`},
 		{"/hc", "//hc", `endpoints[0].paths[0]: "//hc" is met only where`},
 		{"/hc", "/.hc/..", `endpoints[0].paths[0]: "/.hc/.." is met only where`},
 		{"/hc", "/.hc/...", ""},
-		{cidrs + "}", cidrs + "}\n  headers: [{name: a, exact: ELB/*}]", `endpoints[0].headers[0]: "ELB/*" has a '*', which stands for itself`},
+		{cidrs + "}", cidrs + "}\n  headers: [{name: a, exact: ELB/*}]",
+			`endpoints[0].headers[0]: "ELB/*" has a '*', which stands for itself`},
 		{cidrs, cidrs + ", peer: forwarded", "endpoints[0].trusted.peer: whoever can send X-Forwarded-For"},
 		{cidrs, cidrs + ", peer: {filter_state: k}", ""},
 		{cidrs, "providers: [gcp]", "endpoints[0].trusted.providers[0]: Google's front ends send user traffic"},
 		{cidrs + "}", "providers: [gcp]}\n  headers: [{name: user-agent, prefix: GoogleHC/}]", ""},
-		{cidrs + "}", "providers: [azure]}\n  healthy: {status: 204}", "endpoints[0].trusted.providers[0]: Azure's load balancer takes 200 alone"},
+		{cidrs + "}", "providers: [azure]}\n  healthy: {status: 204}",
+			"endpoints[0].trusted.providers[0]: Azure's load balancer takes 200 alone"},
 		{cidrs + "}", "providers: [azure]}\n  healthy: {action: pass}", ""},
 		{keys, keys + "}\n  healthy: {status: 503", "endpoints[0].healthy.status: load balancers take 503 as unhealthy"},
 		{keys, keys + "}\n  unhealthy: {status: 200", "endpoints[0].unhealthy.status: load balancers take 200 as healthy"},
@@ -47,8 +50,8 @@ func TestWarnings(t *testing.T) {
 		{keys, keys + ", status: 399", "endpoints[0].maintenance.status: load balancers take 399 as healthy"},
 		{keys, "status: 503", "f.yaml:5:3: endpoints[0].maintenance: nothing switches it on"},
 		{keys, "route_metadata: true", ""},
-		{keys, "keys: [k, a/b]", `endpoints[0].maintenance.keys[1]: "a/b" can't be the name of a file`},
-		{keys, "keys: [k, k.reason]", `endpoints[0].maintenance.keys[1]: "k.reason" is where the reason of "k" is read`},
+		{keys, "keys: [k, a/b]", `endpoints[0].maintenance.keys[1]: "a/b" has characters other than`},
+		{keys, "keys: [k, k.reason]", `endpoints[0].maintenance.keys[1]: "k.reason" is where the reason of "k" is kept`},
 		{keys, `keys: ["k.{zone}"]`, ""},
 		{probe, probe + ", interval: 400ms", "f.yaml:8:41: probes[0].interval: 400ms is below the timeout, 500ms"},
 		{probe, probe + ", interval: 500ms", ""},
@@ -56,16 +59,22 @@ func TestWarnings(t *testing.T) {
 		{admin, admin + ", interval: 5s", ""},
 		{"  maintenance: {keys: [k]}\n", "", ""},
 		{probe + "}", probe + "}\n- {name: q, cluster: app, path: /q}", `f.yaml:9:3: probes[1]: no endpoint names "q"`},
-		{probe, probe + ", expected_statuses: [{start: 100, end: 200}]", "f.yaml:6:3: endpoints[0].probes: the policy can't hold: it needs 1 healthy probes, and of these at most 0"},
-		{names + "}\nprobes:", "names: [p, q]}\nprobes:\n- {name: q, cluster: app, path: /alive, expected_statuses: [{start: 503, end: 504}]}",
+		{probe, probe + ", expected_statuses: [{start: 100, end: 200}]",
+			"f.yaml:6:3: endpoints[0].probes: the policy can't hold: it needs 1 healthy probes, and of these at most 0"},
+		{names + "}\nprobes:",
+			"names: [p, q]}\nprobes:\n- {name: q, cluster: app, path: /alive, expected_statuses: [{start: 503, end: 504}]}",
 			"endpoints[0].probes: the policy can't hold: it needs 2 healthy probes, and of these at most 1"},
-		{names + "}\nprobes:", "names: [p, q], policy: any}\nprobes:\n- {name: q, cluster: app, path: /alive, expected_statuses: [{start: 503, end: 504}]}", ""},
-		{names + "}\nprobes:", "names: [p, q]}\nprobes:\n- {name: q, cluster: app, path: /other, expected_statuses: [{start: 503, end: 504}]}", ""},
+		{names + "}\nprobes:",
+			"names: [p, q], policy: any}\nprobes:\n- {name: q, cluster: app, path: /alive, expected_statuses: [{start: 503, end: 504}]}", ""},
+		{names + "}\nprobes:",
+			"names: [p, q]}\nprobes:\n- {name: q, cluster: app, path: /other, expected_statuses: [{start: 503, end: 504}]}", ""},
 		{names + "}\n", names + "}\n- {name: b, paths: [/x, /hc], methods: [GET], trusted: {cidrs: [10.0.0.0/8]}}\n",
 			`f.yaml:7:25: endpoints[1].paths[1]: is never reached: the endpoint "a" before it takes every such request of /hc`},
 		{names + "}\n", names + "}\n- {name: b, paths: [/hc], methods: [POST], trusted: {cidrs: [10.0.0.0/8]}}\n", ""},
 		{names + "}\n", names + "}\n- {name: b, paths: [/hc], methods: [], trusted: {cidrs: [10.0.0.0/8]}}\n", ""},
-		{cidrs + "}\n", cidrs + "}\n  hosts: [h]\n- {name: b, paths: [/hc], trusted: {cidrs: [10.0.0.0/8]}, maintenance: {keys: [k]}}\n- name: c\n  paths: [/c]\n  trusted: {cidrs: ['::1']}\n", ""},
+		{cidrs + "}\n",
+			cidrs +
+				"}\n  hosts: [h]\n- {name: b, paths: [/hc], trusted: {cidrs: [10.0.0.0/8]}, maintenance: {keys: [k]}}\n- name: c\n  paths: [/c]\n  trusted: {cidrs: ['::1']}\n", ""},
 	} {
 		text := strings.Replace(good, test.old, test.new, 1)
 		d, err := document.Parse("f.yaml", []byte(text))
@@ -89,7 +98,8 @@ func TestNoAdmin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if found := Check(d); len(found) != 1 || !strings.Contains(found[0].Error(), "there is no admin section: health checks do not see that Envoy drains") {
+	if found := Check(d); len(found) != 1 ||
+		!strings.Contains(found[0].Error(), "there is no admin section: health checks do not see that Envoy drains") {
 		t.Errorf("%v", found)
 	}
 }
@@ -97,7 +107,8 @@ func TestNoAdmin(t *testing.T) {
 // What the repository ships has nothing to warn of, and warnings come in the order of the file.
 func TestShipped(t *testing.T) {
 	t.Parallel()
-	for _, file := range []string{"../../healthgate.yaml", "../../examples/istio-sidecar/healthgate.yaml", "../../examples/istio-gateway/healthgate.yaml"} {
+	for _, file := range []string{"../../healthgate.yaml", "../../examples/istio-sidecar/healthgate.yaml",
+		"../../examples/istio-gateway/healthgate.yaml"} {
 		d, err := document.Read(file)
 		if err != nil {
 			t.Fatal(err)
@@ -110,7 +121,8 @@ func TestShipped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := document.Parse("f.yaml", []byte(strings.NewReplacer("127.0.0.1/32", "0.0.0.0/0", "interval: 1s", "interval: 100ms").Replace(string(text))))
+	d, err := document.Parse("f.yaml", []byte(strings.NewReplacer("127.0.0.1/32", "0.0.0.0/0", "interval: 1s",
+		"interval: 100ms").Replace(string(text))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,16 +145,19 @@ func TestContradictions(t *testing.T) {
 		a, b  string
 		wrong bool
 	}{
-		{"exact: a", "exact: b", true}, {"exact: a", "exact: A, ignore_case: true", false}, {"prefix: ELB", "prefix: Goog", true},
+		{"exact: a", "exact: b", true}, {"exact: a", "exact: A, ignore_case: true",
+			false}, {"prefix: ELB", "prefix: Goog", true},
 		{"prefix: ELB", "prefix: ELB-Health", false}, {"prefix: elb, ignore_case: true", "prefix: ELB-Health", false},
 		{"suffix: a", "suffix: b", true}, {"suffix: ba", "suffix: a", false}, {"prefix: a", "suffix: b", false},
-		{"exact: ab", "prefix: a", false}, {"prefix: b", "exact: ab", true}, {"suffix: b", "exact: ab", false}, {"exact: ab", "suffix: a", true},
+		{"exact: ab", "prefix: a", false}, {"prefix: b", "exact: ab", true}, {"suffix: b", "exact: ab",
+			false}, {"exact: ab", "suffix: a", true},
 		{"contains: c", "exact: ab", true}, {"contains: b", "exact: ab", false}, {"contains: b", "contains: a", false},
 		{"present_match: false", "exact: a", true}, {"present_match: true", "present_match: false", true},
 		{"present_match: false", "present_match: false", false}, {"present_match: true", "exact: a", false},
 	} {
 		for _, name := range []string{"x", "X", "y"} {
-			text := strings.Replace(good, "cidrs: [10.0.0.0/8]}", "cidrs: [10.0.0.0/8]}\n  headers: [{name: x, "+test.a+"}, {name: "+name+", "+test.b+"}]", 1)
+			text := strings.Replace(good, "cidrs: [10.0.0.0/8]}",
+				"cidrs: [10.0.0.0/8]}\n  headers: [{name: x, "+test.a+"}, {name: "+name+", "+test.b+"}]", 1)
 			d, err := document.Parse("f.yaml", []byte(text))
 			if err != nil {
 				t.Fatal(err)

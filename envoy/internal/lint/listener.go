@@ -13,8 +13,8 @@ type ListenerWarning struct {
 	What     string
 }
 
-// Listener returns what makes a listener's peers other than an endpoint takes them for. The listener is what YAML or JSON
-// holds.
+// Listener returns what makes a listener's peers other than an endpoint takes them for. The listener is what YAML or
+// JSON holds.
 func Listener(listener any, c *config.Config) []ListenerWarning {
 	stated := false
 	filters, _ := dump.At(listener, "listener_filters").([]any)

@@ -26,7 +26,8 @@ func TestListener(t *testing.T) {
 		{"PROXY protocol", network + ", " + proxyProtocol, connected, "the filter proxy_protocol"},
 		{"PROXY protocol, forwarded", network + ", " + proxyProtocol, forwarded, "the filter proxy_protocol"},
 		{"PROXY protocol, filter state", network + ", " + proxyProtocol, stored, ""},
-		{"PROXY protocol on a Unix socket", socket + ", " + proxyProtocol, `"pipe": true, ` + connected, "the filter proxy_protocol"},
+		{"PROXY protocol on a Unix socket", socket + ", " + proxyProtocol, `"pipe": true, ` + connected,
+			"the filter proxy_protocol"},
 		{"Unix socket", socket, connected, "is a Unix socket"},
 		{"Unix socket, pipe", socket, `"pipe": true`, ""},
 		{"Unix socket, forwarded", socket, forwarded, ""},
@@ -41,7 +42,8 @@ func TestListener(t *testing.T) {
 			t.Fatal(err)
 		}
 		var envoy any
-		if err := yaml.Unmarshal([]byte(`{dynamic: [{listener: {filter_chains: [{}], `+test.listener+`}}]}`), &envoy); err != nil {
+		if err := yaml.Unmarshal([]byte(`{dynamic: [{listener: {filter_chains: [{}], `+test.listener+`}}]}`),
+			&envoy); err != nil {
 			t.Fatal(err)
 		}
 		found := listeners(envoy)

@@ -13,8 +13,9 @@ func (l *linter) requests(i int) {
 	e := &l.c.Endpoints[i]
 	for j, path := range e.Paths {
 		if strings.Contains(path, "//") || slices.ContainsFunc(strings.Split(path, "/"), isDots) {
-			l.warn(fmt.Sprintf("endpoints[%d].paths[%d]", i, j), "%q is met only where the connection manager neither normalizes paths "+
-				"nor merges slashes", path)
+			l.warn(fmt.Sprintf("endpoints[%d].paths[%d]", i, j),
+				"%q is met only where the connection manager neither normalizes paths "+
+					"nor merges slashes", path)
 		}
 	}
 	for j, method := range e.Methods {
@@ -30,7 +31,8 @@ func (l *linter) requests(i int) {
 		}
 		for k := range j {
 			if contradict(&e.Headers[k], m) {
-				l.warn(place, "no request meets this and headers[%d], and all must be met; alternatives are endpoints of their own", k)
+				l.warn(place,
+					"no request meets this and headers[%d], and all must be met; alternatives are endpoints of their own", k)
 				break
 			}
 		}

@@ -1,8 +1,9 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
-	"net/url"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -58,8 +59,18 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 	if o.Admin == o.Listen {
 		err = fmt.Errorf("%q is --listen, too: users would reach admin; give each its own", o.Admin)
 	}
-	if extension := filepath.Ext(o.RTDSFile); o.RTDSFile != "" && !slices.Contains([]string{".yaml", ".yml", ".json"}, extension) {
-		return "", &OptionError{"rtds-file", fmt.Sprintf("%q: Envoy tells the format by the name, so it must end in .yaml, .yml or .json", o.RTDSFile)}
+	if o.RuntimeDir != "" {
+		o.RuntimeDir = path.Clean(o.RuntimeDir)
+		if base := path.Base(o.RuntimeDir); base == "/" || base == "." || base == ".." {
+			return "", wrong("runtime-dir", o.RuntimeDir,
+				" can't be a link, and Envoy reads the layer again when this link is replaced; "+
+					"add a name, such as current")
+		}
+	}
+	if extension := filepath.Ext(o.RTDSFile); o.RTDSFile != "" &&
+		!slices.Contains([]string{".yaml", ".yml", ".json"}, extension) {
+		return "", &OptionError{"rtds-file",
+			fmt.Sprintf("%q: Envoy tells the format by the name, so it must end in .yaml, .yml or .json", o.RTDSFile)}
 	}
 	if err != nil {
 		return "", &OptionError{"admin", err.Error()}
@@ -85,8 +96,13 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if o.Wasm == "" {
-		return "", &OptionError{"wasm", "is needed: the plugin's path"}
+	if err := checkFile("wasm", o.Wasm); err != nil {
+		return "", err
+	}
+	if err := checkKeys(d, strings.NewReplacer("{node_id}", cmp.Or(o.Node.ID, "x"), "{cluster}",
+		cmp.Or(o.Node.Cluster, "x"),
+		"{region}", cmp.Or(o.Node.Region, "x"), "{zone}", cmp.Or(o.Node.Zone, "x"))); err != nil {
+		return "", err
 	}
 	code := part("code", values{"file": o.Wasm})
 	v := values{
@@ -148,8 +164,7 @@ func (o *EnvoyOptions) curl(c *config.Config) string {
 	if path, is := strings.CutPrefix(o.Admin, "unix://"); is {
 		words, host = append(words, "--unix-socket", path), "admin"
 	}
-	key := strings.ReplaceAll(url.QueryEscape(someKey(c)), "+", "%20")
-	return commandLine(append(words, "-X", "POST", "http://"+host+"/runtime_modify?"+key+"=true"))
+	return commandLine(append(words, "-X", "POST", "http://"+host+"/runtime_modify?"+someKey(c)+"=true"))
 }
 
 // clusters returns the application's cluster, the others that are given, admin's, and that of an RTDS server.

@@ -14,8 +14,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// The templates are YAML. `$name` stands for a value, as an element of a list for all of a list's. A field or an element
-// is left out when its value or its tag, `!name`, names a value that is not there.
+// The templates are YAML. `$name` stands for a value, as an element of a list for all of a list's. A field or an
+// element is left out when its value or its tag, `!name`, names a value that is not there.
 //
 //go:embed templates
 var templates embed.FS

@@ -2,10 +2,10 @@ package render
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/internal/document"
@@ -76,12 +76,7 @@ func (o *IstioOptions) code() (*yaml.Node, error) {
 	return part("code", values{"url": o.Wasm, "cluster": o.WasmCluster, "sha256": o.WasmSHA256}), nil
 }
 
-var (
-	// dnsName is how Kubernetes names objects (RFC 1123).
-	dnsName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
-	label   = regexp.MustCompile(`^([-A-Za-z0-9_./]+)=([-A-Za-z0-9_.]*)$`)
-	sum     = regexp.MustCompile(`^[0-9a-f]{64}$`)
-)
+var sum = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // values checks the options and returns what is the same in both forms, with the document that has clusters for probes.
 func (o *IstioOptions) values(d *document.Document) (*document.Document, values, error) {
@@ -89,38 +84,25 @@ func (o *IstioOptions) values(d *document.Document) (*document.Document, values,
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, f := range []struct{ flag, value string }{{"name", o.Name}, {"namespace", o.Namespace}} {
-		if !dnsName.MatchString(f.value) {
-			return nil, nil, &OptionError{f.flag, fmt.Sprintf(
-				"%q is no name in Kubernetes: lower-case letters, digits, '-' and '.'", f.value)}
-		}
+	if err := errors.Join(checkName("name", o.Name, "-runtime"), checkName("namespace", o.Namespace, "")); err != nil {
+		return nil, nil, err
+	}
+	if err := o.checkWasm(); err != nil {
+		return nil, nil, err
+	}
+	if err := checkKeys(d, strings.NewReplacer("{node_id}", "x", "{cluster}", "x", "{region}", "x",
+		"{zone}", "x")); err != nil {
+		return nil, nil, err
 	}
 	if len(o.Selector) == 0 {
 		return nil, nil, &OptionError{"selector", "is needed: the labels of the workload's pods, KEY=VALUE"}
 	}
-	var selector []entry
-	for _, s := range o.Selector {
-		m := label.FindStringSubmatch(s)
-		if m == nil {
-			return nil, nil, &OptionError{"selector", fmt.Sprintf("%q is not KEY=VALUE", s)}
-		}
-		if slices.ContainsFunc(selector, func(e entry) bool { return e.Key == m[1] }) {
-			return nil, nil, &OptionError{"selector", fmt.Sprintf("%q is given twice", m[1])}
-		}
-		selector = append(selector, entry{m[1], m[2]})
+	selector, err := labels("selector", o.Selector)
+	if err != nil {
+		return nil, nil, err
 	}
 	if o.Port < 0 || o.Port > 65535 {
 		return nil, nil, &OptionError{"port", fmt.Sprintf("%d is not a port", o.Port)}
-	}
-	if o.WasmSHA256 != "" && !sum.MatchString(o.WasmSHA256) {
-		return nil, nil, &OptionError{"wasm-sha256", "is not 64 lower-case hexadecimal digits, as sha256sum prints"}
-	}
-	if o.isFile() && !path.IsAbs(o.Wasm) {
-		return nil, nil, &OptionError{"wasm", fmt.Sprintf("%q: a path in the proxy's container starts with a slash", o.Wasm)}
-	}
-	if !path.IsAbs(o.RuntimeDir) {
-		return nil, nil, &OptionError{"runtime-dir", fmt.Sprintf(
-			"%q: a path in the proxy's container starts with a slash", o.RuntimeDir)}
 	}
 	v := values{
 		"source": d.File, "command": commandLine(o.Command), "what": "a sidecar's inbound ports",
@@ -149,14 +131,10 @@ func (o *IstioOptions) values(d *document.Document) (*document.Document, values,
 	return d, v, err
 }
 
-// kubectl returns the commands that switch keys on and off. A ConfigMap cannot hold every key.
+// kubectl returns the commands that switch keys on and off.
 func (o *IstioOptions) kubectl(keys []entry) []string {
 	var out []string
 	for _, k := range keys {
-		if !configMapKey.MatchString(k.Key) {
-			out = append(out, fmt.Sprintf("  (%q can't be a ConfigMap's key)", k.Key))
-			continue
-		}
 		for _, value := range []string{`"` + k.Value + `"`, "null"} {
 			out = append(out, "  "+commandLine([]string{
 				"kubectl", "-n", o.Namespace, "patch", "configmap", o.Name + "-runtime", "--type", "merge",
@@ -166,9 +144,6 @@ func (o *IstioOptions) kubectl(keys []entry) []string {
 	}
 	return out
 }
-
-// configMapKey is what Kubernetes takes as a key of a ConfigMap.
-var configMapKey = regexp.MustCompile(`^[-._a-zA-Z0-9]{1,253}$`)
 
 // hints returns what the workload's pods need besides the documents.
 func (o *IstioOptions) hints() ([]string, error) {
@@ -284,7 +259,8 @@ func (o *IstioOptions) clusterPatches(d *document.Document, busy []string, v val
 		if err != nil {
 			return nil, err
 		}
-		c.Comment = "The proxy's own admin address, for the filter. Istio's bootstrap has such a cluster already, " + istioAdmin + "."
+		c.Comment = "The proxy's own admin address, for the filter. Istio's bootstrap has such a cluster already, " +
+			istioAdmin + "."
 		if err := add(c); err != nil {
 			return nil, err
 		}

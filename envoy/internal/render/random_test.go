@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"path"
 	"reflect"
 	"regexp"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/envoy/internal/document"
+	"github.com/healthgate/healthgate/envoy/internal/layer"
 	"github.com/healthgate/healthgate/envoy/rendertest"
 	"go.yaml.in/yaml/v3"
 )
@@ -106,9 +108,10 @@ func numbers(v any) any {
 }
 
 func commentInBraces(n *yaml.Node, inside bool) bool {
-	return inside && n.HeadComment+n.LineComment+n.FootComment != "" || slices.ContainsFunc(n.Content, func(child *yaml.Node) bool {
-		return commentInBraces(child, inside || n.Style&yaml.FlowStyle != 0)
-	})
+	return inside && n.HeadComment+n.LineComment+n.FootComment != "" ||
+		slices.ContainsFunc(n.Content, func(child *yaml.Node) bool {
+			return commentInBraces(child, inside || n.Style&yaml.FlowStyle != 0)
+		})
 }
 
 // says compares what each form holds with what the operator wrote, as YAML 1.2 and Envoy have it.
@@ -191,19 +194,29 @@ func TestRandomFilesInEveryForm(t *testing.T) {
 // Whatever stands in a file, in its name and in options, the documents are those that were meant, and hold what was
 // written. An option may be refused.
 func FuzzDocuments(f *testing.F) {
-	for i, s := range append(slices.Clone(rendertest.Texts), rendertest.Keys...) {
+	for i, s := range slices.Concat(rendertest.Texts, rendertest.Names, rendertest.Keys) {
 		others := rendertest.Texts[i%len(rendertest.Texts)]
-		f.Add(s, s, s, others, "/"+s, "/"+s)
-		f.Add("hg.a", "body", "# "+s, "f.yaml"+others, "/run/"+others, "/"+s+"/x.wasm")
+		f.Add(s, s, s, others, s, s)
+		f.Add("hg.a", "body", "# "+s, "f.yaml"+others, others, s+"/x.wasm")
 	}
 	f.Fuzz(func(t *testing.T, key, body, comment, file, runtimeDir, wasm string) {
 		for _, s := range []*string{&key, &body, &comment, &file, &runtimeDir, &wasm} {
 			*s = strings.ToValidUTF8(*s, "?")
 		}
-		quoted := rendertest.Double
+		quoted, held := rendertest.Double, key
+		if layer.CheckKey(key) != nil {
+			held = "hg.a"
+		}
+		mounted := func(root, s string) string {
+			if p := path.Clean(root + "/" + s); strings.HasPrefix(p, root+"/") && !strings.Contains(p, ":") {
+				return p
+			}
+			return root + "/x"
+		}
 		text := "admin: {cluster: admin}\nendpoints:\n- name: a\n  paths: [/a]\n  trusted: {cidrs: [\"::/0\"], peer: {filter_state: " +
-			quoted("k"+key) + "}}\n  healthy: {body: " + quoted(body) + "}\n  # " + regexp.MustCompile(`[^\t -~]`).ReplaceAllString(comment, "-") +
-			"\n  maintenance: {keys: [" + quoted(key) + "], route_metadata: true}\n"
+			quoted("k"+key) + "}}\n  healthy: {body: " + quoted(body) + "}\n  # " +
+			regexp.MustCompile(`[^\t -~]`).ReplaceAllString(comment, "-") +
+			"\n  maintenance: {keys: [" + quoted(held) + "], route_metadata: true}\n"
 		d, err := document.Parse(file, []byte(text))
 		if err != nil {
 			t.Skip(err)
@@ -212,11 +225,12 @@ func FuzzDocuments(f *testing.F) {
 		if err := json.Unmarshal(d.JSON(), &want); err != nil {
 			t.Fatal(err)
 		}
-		if got := collect(want, "keys"); !reflect.DeepEqual(got, []any{[]any{key}}) || !reflect.DeepEqual(collect(want, "body"), []any{body}) {
+		if got := collect(want, "keys"); !reflect.DeepEqual(got, []any{[]any{held}}) ||
+			!reflect.DeepEqual(collect(want, "body"), []any{body}) {
 			t.Fatalf("read as %v", want)
 		}
 		says(t, d, Common{
-			Wasm: "/x/" + wasm, RuntimeDir: "/" + runtimeDir, RouteKey: "route." + key + "{endpoint}",
+			Wasm: mounted("/w", wasm), RuntimeDir: mounted("/r", runtimeDir), RouteKey: "route." + held + "{endpoint}",
 			Command: []string{"healthgate", file, runtimeDir, wasm, key},
 		}, want)
 	})

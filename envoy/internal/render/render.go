@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/internal/document"
+	"github.com/healthgate/healthgate/envoy/internal/layer"
 	"github.com/healthgate/healthgate/filter/config"
 	"go.yaml.in/yaml/v3"
 )
@@ -24,11 +25,6 @@ type Common struct {
 	// RouteKey is the runtime key of maintenance by route, a percentage. {endpoint} stands for an endpoint's name.
 	RouteKey string
 }
-
-// OptionError is a mistake in an option, told by the name of its flag.
-type OptionError struct{ Flag, What string }
-
-func (e *OptionError) Error() string { return "--" + e.Flag + ": " + e.What }
 
 // entry is a key with its value.
 type entry struct{ Key, Value string }
@@ -86,7 +82,8 @@ type route struct {
 	Key        string // of a maintenance route
 }
 
-// nodes returns the routes as Envoy has them. They lead to a cluster, and may enable a filter that is disabled elsewhere.
+// nodes returns the routes as Envoy has them. They lead to a cluster, and may enable a filter that is disabled
+// elsewhere.
 func nodes(routes []route, cluster, timeout string, enable bool) []*yaml.Node {
 	var out []*yaml.Node
 	for _, r := range routes {
@@ -128,6 +125,13 @@ func maintenanceRoutes(d *document.Document, key string) ([]route, error) {
 		key := strings.ReplaceAll(key, "{endpoint}", e.Name)
 		if key == "" {
 			return nil, &OptionError{"route-key", "must not be empty"}
+		}
+		if strings.ContainsAny(key, "{}") {
+			return nil, wrong("route-key", key,
+				" has a placeholder, and Envoy fills in none for a route; only {endpoint} is filled in, by render")
+		}
+		if err := layer.CheckKey(key); err != nil {
+			return nil, &OptionError{"route-key", err.Error()}
 		}
 		if slices.Contains(d.Config.Keys, key) {
 			return nil, &OptionError{"route-key", fmt.Sprintf("%q is one of the maintenance keys of %s, too. "+
