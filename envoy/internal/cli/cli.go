@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -19,8 +20,30 @@ import (
 
 // Main runs the command, of which the linker may have set version and commit. It returns the exit code.
 func Main(version, commit string) int {
-	root := newRoot(thisBuild(version, commit))
-	return exitCode(root, root.ExecuteContext(context.Background()))
+	root, out := newRoot(thisBuild(version, commit)), &output{File: os.Stdout}
+	root.SetOut(out)
+	code := exitCode(root, execute(context.Background(), root, os.Args[1:]))
+	switch {
+	case out.failed == nil:
+		return code
+	case code == 0:
+		return exitCode(root, failure{out.failed})
+	}
+	return 1 // which was told
+}
+
+// execute runs the command with its arguments. A misspelt command is told also where --help would hide it.
+func execute(ctx context.Context, root *cobra.Command, args []string) error {
+	root.SetArgs(args)
+	root.InitDefaultCompletionCmd(args...)
+	found, rest, _ := root.Find(args)
+	words := slices.DeleteFunc(slices.Clone(rest), func(arg string) bool { return strings.HasPrefix(arg, "-") })
+	if found.HasSubCommands() && len(words) > 0 && !strings.HasPrefix(words[0], cobra.ShellCompRequestCmd) {
+		if err := found.Args(found, words); err != nil {
+			return err
+		}
+	}
+	return root.ExecuteContext(ctx)
 }
 
 // interruptible lets a command that waits for Envoys say at Ctrl-C how far it came; a second Ctrl-C ends it at once. Every

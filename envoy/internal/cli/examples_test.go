@@ -34,8 +34,7 @@ func call(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	var out, errors bytes.Buffer
 	root.SetOut(&out)
 	root.SetErr(&errors)
-	root.SetArgs(args)
-	code = exitCode(root, root.ExecuteContext(t.Context()))
+	code = exitCode(root, execute(t.Context(), root, args))
 	return out.String(), errors.String(), code
 }
 

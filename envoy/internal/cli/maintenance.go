@@ -248,10 +248,7 @@ func newMaintenanceStatus() *cobra.Command {
 			}
 			states := make([]order.State, len(s.clients))
 			s.each(func(i int) { states[i] = order.Ask(cmd.Context(), s.clients[i], key, s.route).Report() })
-			if cmd.Context().Err() != nil { // Ctrl-C cut the answers off
-				return failure{errInterrupted}
-			}
-			return s.report(cmd, key, states)
+			return s.show(cmd, key, states, errInterrupted)
 		},
 	}
 	s.flags(cmd, false)

@@ -246,8 +246,19 @@ func (s *switching) each(do func(i int)) {
 }
 
 func (s *switching) report(cmd *cobra.Command, key string, states []order.State) error {
-	if errors.Is(cmd.Context().Err(), context.Canceled) {
-		return failure{errors.New("interrupted: what was written stays, see: healthgate maintenance status")}
+	return s.show(cmd, key, states, errors.New("interrupted: what was written stays, see: healthgate maintenance status"))
+}
+
+// show shows how it went, or that Ctrl-C cut it off.
+func (s *switching) show(cmd *cobra.Command, key string, states []order.State, cut error) error {
+	interrupted := errors.Is(cmd.Context().Err(), context.Canceled)
+	if interrupted && s.output != "json" {
+		return failure{cut}
+	}
+	if interrupted {
+		for i := range states {
+			states[i] = order.State{Envoy: s.clients[i].Name, Key: key, Endpoints: []string{}, Error: cut.Error()}
+		}
 	}
 	if s.output == "json" {
 		encoder := json.NewEncoder(cmd.OutOrStdout())
@@ -257,6 +268,9 @@ func (s *switching) report(cmd *cobra.Command, key string, states []order.State)
 		}
 	} else if err := s.table(cmd, key, states); err != nil {
 		return failure{err}
+	}
+	if interrupted {
+		return failure{cut}
 	}
 	if slices.ContainsFunc(states, func(st order.State) bool { return st.Error != "" }) {
 		return failure{errSilent}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"io"
 	"os"
 
@@ -15,9 +16,26 @@ const (
 	bold   = "1"
 )
 
+// output is standard output. It keeps the first error: what could not be written was not said.
+type output struct {
+	*os.File
+	failed error
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.File.Write(b)
+	o.failed = cmp.Or(o.failed, err)
+	return n, err
+}
+
+func (o *output) WriteString(s string) (int, error) { return o.Write([]byte(s)) }
+
+// ReadFrom copies by Write.
+func (o *output) ReadFrom(r io.Reader) (int64, error) { return io.Copy(struct{ io.Writer }{o}, r) }
+
 // isTerminal reports whether what is written steers a terminal.
 func isTerminal(w io.Writer) bool {
-	file, is := w.(*os.File)
+	file, is := w.(interface{ Fd() uintptr })
 	return is && term.IsTerminal(int(file.Fd())) && os.Getenv("TERM") != "dumb"
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -37,7 +36,7 @@ func watchReports(w io.Writer, reports []report.Report, interval time.Duration, 
 	rows := 0
 	if isTerminal(w) {
 		parts = []func(io.Writer, *report.Report, time.Time) error{writeVerdicts, writeDetails}
-		if _, height, err := term.GetSize(int(w.(*os.File).Fd())); err == nil {
+		if _, height, err := term.GetSize(int(w.(interface{ Fd() uintptr }).Fd())); err == nil {
 			rows = height
 		}
 	}

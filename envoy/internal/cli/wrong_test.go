@@ -40,6 +40,10 @@ func TestWrongInput(t *testing.T) {
 	for _, test := range []struct{ command, want string }{
 		{"rendr", `unknown command "rendr" for "healthgate"; did you mean render? see: healthgate --help`},
 		{"Status", `unknown command "Status" for "healthgate"; did you mean status?`},
+		{"rendr --help", `unknown command "rendr" for "healthgate"; did you mean render?`},
+		{"-h frobnicate", `unknown command "frobnicate" for "healthgate"; see: healthgate --help`},
+		{"maintenance onn --help", `unknown command "onn" for "healthgate maintenance"; did you mean on?`},
+		{"status --status-url http://a:1/x --admin-ca-file " + file, "--admin-key-file: are for --admin, and none is given"},
 		{"frobnicate", `unknown command "frobnicate" for "healthgate"; see: healthgate --help`},
 		{"render envoi", `unknown command "envoi" for "healthgate render"; did you mean envoy?`},
 		{"render istio", `did you mean istio-`},
