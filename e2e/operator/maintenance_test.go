@@ -16,6 +16,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -63,6 +64,7 @@ func TestMaintenance(t *testing.T) {
 		{"interrupted", testInterrupted},
 		{"for pipelines", testJSON},
 		{"an admin that hides", testHidden},
+		{"verified by a check", testVerify},
 		{"another folder", testAnotherFolder},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.run(t, i) }) {
@@ -342,11 +344,44 @@ func testHidden(t *testing.T, i *instance) {
 		run(t, "maintenance", "on", "--admin", admin.URL, "--wait", "4s").is(t, 1, test.want)
 		i.is(t, 503, sorry)
 		check := "http://" + i.listen + check
-		run(t, "maintenance", "on", "--admin", admin.URL, "--verify", check).is(t, 0, "on")
-		run(t, "maintenance", "off", "--admin", admin.URL, "--verify", check).is(t, 0, "off")
-		i.is(t, 200, "OK")
+		verified, says := 0, ""
+		if test.hidden == "/stats" { // which count the checks
+			verified, says = 1, "whether this Envoy's plugin answers it is not known: GET /stats was answered 403"
+		}
+		run(t, "maintenance", "on", "--admin", admin.URL, "--verify", check, "--wait", "4s").is(t, verified, "on", says)
+		run(t, "maintenance", "off", "--admin", admin.URL, "--verify", check, "--wait", "4s").is(t, verified, "off", says)
+		i.eventually(t, 200, "OK")
 		admin.Close()
 	}
+}
+
+// A check counts when this Envoy's plugin answers it: not what another service says, be it word for word the same.
+func testVerify(t *testing.T, i *instance) {
+	var status atomic.Int32
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		w.WriteHeader(int(status.Load()))
+		_, _ = io.WriteString(w, map[int32]string{200: "OK", 503: sorry}[status.Load()])
+	}))
+	defer other.Close()
+	own, foreign := "http://"+i.listen+check, other.URL+check
+	const stranger = "not from this Envoy's plugin, which has not counted it"
+	verify := func(word, url string) result {
+		return run(t, "maintenance", word, "--admin", i.admin, "--wait", "3s", "--verify", url)
+	}
+	verify("on", own).is(t, 0, "on")
+	status.Store(503)
+	verify("on", foreign).is(t, 1, stranger)
+	for code, says := range map[int32]string{404: "gets 404 Not Found", 500: "gets 500 Internal Server Error", 503: "gets 503"} {
+		status.Store(code)
+		verify("off", foreign).is(t, 1, says)
+	}
+	i.app.Answer("/outbound/isalive", 500)
+	i.eventually(t, 500, "FAILED")
+	verify("off", own).is(t, 1, "gets 500 Internal Server Error FAILED, and when all is well it is 200 OK")
+	i.app.Answer("/outbound/isalive", 200)
+	i.eventually(t, 200, "OK")
+	verify("off", own).is(t, 0, "off")
 }
 
 // A layer that no Envoy reads is not made, and where nobody can say so, that it was made is told.

@@ -61,7 +61,7 @@ func TestStatus(t *testing.T) {
 	}
 
 	// A status endpoint does not see whether a route has its checks under maintenance.
-	run(t, "status", "--status-url", url, "--expect", "my-service=healthy").is(t, 1, "not for sure", "my-service is healthy, and not for sure: maintenance by route")
+	run(t, "status", "--status-url", url, "--expect", "my-service=healthy").is(t, 1, "not for sure", "my-service is healthy, not for sure: maintenance by route")
 	run(t, "status", "--status-url", url, "--expect", "middleware=healthy").is(t, 0)
 
 	i.app.Answer("/outbound/isalive", 500)

@@ -70,6 +70,9 @@ func (f Files) Open() (Access, error) {
 	return a, nil
 }
 
+// TLS returns how https:// is spoken; nil where no file says it.
+func (a Access) TLS() *tls.Config { return a.tls.Clone() }
+
 // head reads a short file.
 func head(name string) (string, error) {
 	file, err := os.Open(name)

@@ -96,12 +96,12 @@ func (c *Client) do(ctx context.Context, method, path string) (*http.Response, [
 	request.Header["Idempotency-Key"] = nil
 	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, nil, explain(err)
+		return nil, nil, explain(ctx, err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
 	if err != nil {
-		return nil, nil, explain(err)
+		return nil, nil, explain(ctx, err)
 	}
 	return response, body, nil
 }

@@ -18,7 +18,7 @@ import (
 const isAdmin = "is this Envoy's admin address?"
 
 // explain says of a request that had no answer what is in the way.
-func explain(err error) error {
+func explain(ctx context.Context, err error) error {
 	var outer *url.Error // it repeats the address
 	if errors.As(err, &outer) {
 		err = outer.Err
@@ -30,6 +30,8 @@ func explain(err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err
+	case errors.Is(ctx.Err(), context.DeadlineExceeded): // the time that the caller has, not that of one request
+		return errors.New("no answer in time: --wait ended; give it more, an Envoy that is starting answers when it has compiled its plugins")
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return errors.New("no answer in time; an Envoy that is starting answers when it has compiled its plugins")
 	case errors.Is(err, syscall.ECONNREFUSED):

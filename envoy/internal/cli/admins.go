@@ -13,6 +13,7 @@ import (
 type admins struct {
 	addresses []string
 	files     admin.Files
+	elsewhere bool // certificates are of use without an admin, too
 }
 
 func (a *admins) flags(f *pflag.FlagSet) {
@@ -35,7 +36,7 @@ func (a *admins) orDefault() {
 // clients checks the flags. It connects to nothing.
 func (a *admins) clients() ([]*admin.Client, error) {
 	if len(a.addresses) == 0 {
-		if a.files != (admin.Files{}) {
+		if a.files.Login != "" || !a.elsewhere && a.files != (admin.Files{}) {
 			return nil, errors.New("--admin-auth-file, --admin-ca-file, --admin-cert-file, --admin-key-file: are for --admin, and none is given")
 		}
 		return nil, nil

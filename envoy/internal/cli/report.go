@@ -75,10 +75,10 @@ func writeDetails(w io.Writer, r *report.Report, now time.Time) error {
 // summary says in words how many health checks fail.
 func summary(r *report.Report) (out []cell) {
 	count := map[string]int{}
-	unsure := false
+	marks := map[string]bool{}
 	for _, e := range r.Endpoints {
 		count[verdictColour(e.Verdict)]++
-		unsure = unsure || len(e.Unsure) > 0
+		marks[e.Mark()] = true
 	}
 	all := len(r.Endpoints)
 	for _, part := range []cell{{"failing", red}, {"not known", ""}, {"in maintenance or draining", yellow}} {
@@ -92,8 +92,10 @@ func summary(r *report.Report) (out []cell) {
 	case count[green] == all:
 		out = []cell{{fmt.Sprintf("%d of %d health checks healthy", all, all), green}}
 	}
-	if unsure {
-		out = append(out, cell{"not for sure, see the notes", yellow})
+	for _, mark := range []string{", not everywhere", ", not for sure"} {
+		if marks[mark] {
+			out = append(out, cell{mark[2:] + ", see the notes", yellow})
+		}
 	}
 	return out
 }
@@ -111,6 +113,7 @@ func endpointRows(r *report.Report, now time.Time) [][]cell {
 		case e.HTTPStatus != 0:
 			gets.text = strconv.Itoa(e.HTTPStatus) + " " + gets.text
 		}
+		gets.text += e.Mark()
 		why := e.Output
 		if m := e.Maintenance; m != nil {
 			why = m.Key + " = " + m.Value
@@ -169,7 +172,8 @@ func probeRows(r *report.Report, now time.Time) [][]cell {
 		if p.LatencyMS != nil {
 			latency = strconv.FormatInt(*p.LatencyMS, 10) + "ms"
 		}
-		rows = append(rows, []cell{{text: named(p.Name, p.Listener)}, state, {text: moment(p.Since, now)}, {text: last}, {text: latency}, {text: moment(p.LastAsked, now)}})
+		rows = append(rows, []cell{{text: named(p.Name, p.Listener)}, state, {text: moment(p.Since, now)}, {text: last},
+			{text: latency}, {text: moment(p.LastAsked, now)}})
 	}
 	return rows
 }

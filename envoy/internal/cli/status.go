@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -67,35 +68,45 @@ every health check of every Envoy is so, for sure; --expect ENDPOINT=VERDICT ask
 				}
 				expected = append(expected, x)
 			}
+			var names []string
 			var ask []func(context.Context) report.Report
+			envoys.elsewhere = slices.ContainsFunc(urls, func(url string) bool { return strings.HasPrefix(url, "https:") })
 			clients, err := envoys.clients()
 			if err != nil {
 				return err
 			}
 			for _, client := range clients {
+				names = append(names, client.Name)
 				ask = append(ask, func(ctx context.Context) report.Report { return report.FromAdmin(ctx, client, time.Now()) })
+			}
+			access, err := envoys.files.Open()
+			if err != nil {
+				return err
 			}
 			for _, url := range urls {
 				if err := report.CheckURL(url); err != nil {
 					return fmt.Errorf("--status-url: %w", err)
 				}
-				ask = append(ask, func(ctx context.Context) report.Report { return report.FromURL(ctx, url) })
+				names = append(names, url)
+				ask = append(ask, func(ctx context.Context) report.Report { return report.FromURL(ctx, url, access.TLS()) })
 			}
 			if watching {
 				return watch(cmd, ask, output, interval)
 			}
-			return once(cmd, ask, output, expected)
+			return once(cmd, names, ask, output, expected)
 		},
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
 	envoys.flags(f)
-	f.StringArrayVar(&urls, "status-url", nil, "a status endpoint's `URL`, asked from here; may be repeated")
+	f.StringArrayVar(&urls, "status-url", nil,
+		"a status endpoint's `URL`, asked from here; may be repeated (https: any certificate, unless --admin-ca-file is given)")
 	f.StringArrayVar(&expects, "expect", nil, "`VERDICT` that all health checks have to have, or ENDPOINT=VERDICT: "+
 		strings.Join(report.Verdicts, ", ")+"; may be repeated")
 	f.BoolVar(&watching, "watch", false, "show it again and again, until Ctrl-C")
 	f.DurationVar(&interval, "interval", 2*time.Second, "how often, with --watch")
-	f.StringVarP(&output, "output", "o", "table", "`FORM` of what is written: table or json, an array with an object for each Envoy; with --watch one line each time")
+	f.StringVarP(&output, "output", "o", "table",
+		"`FORM` of what is written: table or json, an array with an object for each Envoy; with --watch one line each time")
 	f.BoolVar(&asJSON, "json", false, "the same as -o json")
 	return cmd
 }
@@ -112,10 +123,17 @@ func askAll(ctx context.Context, ask []func(context.Context) report.Report) []re
 }
 
 // once shows what all Envoys say, and judges it.
-func once(cmd *cobra.Command, ask []func(context.Context) report.Report, output string, expected []report.Expectation) error {
+func once(cmd *cobra.Command, names []string, ask []func(context.Context) report.Report, output string,
+	expected []report.Expectation) error {
 	reports := askAll(cmd.Context(), ask)
-	if cmd.Context().Err() != nil { // Ctrl-C cut the answers off
+	interrupted := cmd.Context().Err() != nil // Ctrl-C cut the answers off
+	if interrupted && output != "json" {
 		return failure{errInterrupted}
+	}
+	if interrupted {
+		for i, name := range names {
+			reports[i] = report.Interrupted(name)
+		}
 	}
 	out := cmd.OutOrStdout()
 	if output == "json" {
@@ -130,6 +148,9 @@ func once(cmd *cobra.Command, ask []func(context.Context) report.Report, output 
 				return failure{err}
 			}
 		}
+	}
+	if interrupted {
+		return failure{errInterrupted}
 	}
 	failed := false
 	for i := range reports {

@@ -1,19 +1,21 @@
 package order
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/admin"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
+	"github.com/healthgate/healthgate/envoy/internal/report"
 	"github.com/healthgate/healthgate/filter/config"
 	filter "github.com/healthgate/healthgate/filter/maintenance"
+	"github.com/healthgate/healthgate/filter/verdict"
 )
 
 // State is what one Envoy says of a key. Its JSON is what pipelines read: names are added, none is renamed.
@@ -43,15 +45,13 @@ type Envoy struct {
 	// known is the configuration; nil, and unknown says why, when it can't be read.
 	known   *reach.Envoy
 	unknown error
+	node    config.Node
 	runtime *admin.Runtime
-	gauges  map[string]bool // by endpoint, whether the plugin says that it is in maintenance
-	unseen  error           // why there are none
+	gauges  map[string]bool   // by endpoint, whether the plugin says that it is in maintenance
+	unseen  error             // why there are none
+	drains  string            // why an earlier plugin may have set them
+	told    []report.Endpoint // by status endpoints, where gauges do not tell of which plugin they are
 }
-
-// wallClock is the plugin's clock, at a given moment.
-type wallClock time.Time
-
-func (c wallClock) Wall() int64 { return time.Time(c).UnixNano() }
 
 // Ask asks an Envoy for all that an order for a key needs to know. Nothing is changed.
 func Ask(ctx context.Context, client *admin.Client, key string, route bool) *Envoy {
@@ -62,11 +62,10 @@ func Ask(ctx context.Context, client *admin.Client, key string, route bool) *Env
 		return e
 	}
 	// An admin may show only some paths: what it does not show is not known, and no reason to write nothing.
-	var node config.Node
-	if node, e.unknown = client.Node(ctx); e.unknown == nil {
+	if e.node, e.unknown = client.Node(ctx); e.unknown == nil {
 		var dump any
 		if dump, e.unknown = client.ConfigDump(ctx); e.unknown == nil {
-			if e.known = reach.Read(dump, node); len(e.known.Unreadable) > 0 {
+			if e.known = reach.Read(dump, e.node); len(e.known.Unreadable) > 0 {
 				e.unknown, e.known = errors.New(e.known.Unreadable[0]), nil
 			}
 		}
@@ -76,20 +75,88 @@ func Ask(ctx context.Context, client *admin.Client, key string, route bool) *Env
 	return e
 }
 
-const gauge = "wasmcustom.healthgate_maintenance.endpoint."
-
+// readGauges reads what the plugins' gauges say, and asks their status endpoints where that tells too little.
 func (e *Envoy) readGauges(ctx context.Context) error {
-	stats, err := e.client.Stats(ctx, `^wasmcustom\.healthgate_maintenance\.`)
+	stats, err := e.client.Stats(ctx, report.Metrics)
 	if err != nil {
 		return err
 	}
-	e.gauges = map[string]bool{}
+	e.gauges, e.drains, e.told = map[string]bool{}, report.Drains(stats), nil
 	for name, value := range stats {
-		if endpoint, is := strings.CutPrefix(name, gauge); is {
+		if endpoint, is := strings.CutPrefix(name, report.InMaintenance); is {
 			e.gauges[endpoint] = value > 0
 		}
 	}
+	if slices.ContainsFunc(e.readers(), func(r reader) bool { return e.shared(r.name) != "" }) {
+		e.told = report.Told(ctx, e.client, e.known, e.node)
+	}
 	return nil
+}
+
+// reader is a health check that the key switches. Without a configuration, its plugin is not known.
+type reader struct {
+	plugin *reach.Plugin
+	name   string
+}
+
+// readers returns the health checks that the key switches when it is on; all that there are, where that is not known.
+func (e *Envoy) readers() (out []reader) {
+	if e.known == nil {
+		for _, name := range slices.Sorted(maps.Keys(e.gauges)) {
+			out = append(out, reader{nil, name})
+		}
+		return out
+	}
+	names := e.known.Readers(e.key)
+	if e.route {
+		names = e.known.RouteReaders(e.key, RouteOn)
+	}
+	for _, name := range names {
+		for _, p := range e.known.Namesakes(name) {
+			if e.route || p.Reads(p.HealthCheck(name), e.key) {
+				out = append(out, reader{p, name})
+			}
+		}
+	}
+	return out
+}
+
+// reads reports whether the key switches a health check of this name.
+func (e *Envoy) reads(name string) bool {
+	return slices.ContainsFunc(e.readers(), func(r reader) bool { return r.name == name })
+}
+
+// shared says why a health check's gauge does not tell of which plugin it is; "" when it does.
+func (e *Envoy) shared(name string) string {
+	if e.known == nil {
+		return ""
+	}
+	if all := e.known.Namesakes(name); len(all) > 1 {
+		var where []string
+		for _, p := range all {
+			where = append(where, p.Listeners())
+		}
+		return fmt.Sprintf("%d plugins set its one metric (listeners %s)", len(all), strings.Join(where, "; "))
+	}
+	return e.drains
+}
+
+// in reports whether a health check is in maintenance as its plugin says, or why that is not known.
+func (e *Envoy) in(r reader) (in bool, unknown string) {
+	if why := e.shared(r.name); why != "" {
+		for _, told := range e.told {
+			if told.Name == r.name && told.Listener == r.plugin.Listeners() {
+				return told.Verdict == verdict.Maintenance.String(), ""
+			}
+		}
+		return false, fmt.Sprintf("whether %s (%s) is in maintenance is not known: %s, and no status endpoint of it answers",
+			r.name, r.plugin.Listeners(), why)
+	}
+	in, is := e.gauges[r.name]
+	if !is {
+		unknown = "what the plugin does is not known: " + e.known.NoMetrics()
+	}
+	return in, unknown
 }
 
 // Known returns the Envoy's configuration; nil when it could not be read.
@@ -101,12 +168,12 @@ func (e *Envoy) state(now time.Time) State {
 		Layer: e.runtime.Layer(e.key), Endpoints: []string{}}
 	on, until := false, int64(0)
 	if e.route {
-		on = e.byRoute(e.key)
+		s.On = e.byRoute(e.key)
 	} else {
 		parsed, _ := filter.ParseSwitch(s.Value)
-		on, until = parsed.Active(wallClock(now)), parsed.Until
+		on, until = parsed.Active(report.Clock(now)), parsed.Until
+		s.On = &on
 	}
-	s.On = &on
 	if until != 0 {
 		end := time.Unix(0, until).UTC()
 		s.Until = &end
@@ -119,7 +186,8 @@ func (e *Envoy) state(now time.Time) State {
 	}
 	if e.known != nil {
 		for _, key := range e.known.RouteKeys() {
-			for _, endpoint := range e.known.RouteReaders(key, e.runtime.Entries[key].Value) {
+			percent, _ := e.percent(key)
+			for _, endpoint := range e.known.RouteReaders(key, percent) {
 				in[endpoint] = true
 			}
 		}
@@ -128,30 +196,27 @@ func (e *Envoy) state(now time.Time) State {
 	return s
 }
 
-// byRoute reports whether a route's key takes some checks at least.
-func (e *Envoy) byRoute(key string) bool {
-	value := e.runtime.Entries[key].Value
+// percent returns the value of a route's key as Envoy takes it; false when that is not known.
+func (e *Envoy) percent(key string) (string, bool) {
+	return cmp.Or(e.known, &reach.Envoy{}).Percent(e.runtime.Entries[key].Value, e.runtime.Layer(key))
+}
+
+// byRoute reports whether a route's key takes some checks at least; nil when that is not known.
+func (e *Envoy) byRoute(key string) *bool {
+	percent, ok := e.percent(key)
+	if !ok {
+		return nil
+	}
+	routes := []reach.Route{{Key: key}}
 	if e.known != nil {
-		for _, route := range e.known.Routes() {
-			if route.Key == key && route.Share(value) > 0 {
-				return true
-			}
-		}
+		routes = e.known.Routes()
 	}
-	n, err := strconv.ParseFloat(value, 64)
-	return err == nil && n > 0
+	on := slices.ContainsFunc(routes, func(r reach.Route) bool { return r.Key == key && r.Share(percent) > 0 })
+	return &on
 }
 
-// readers returns the endpoints that the key switches when it is on.
-func (e *Envoy) readers() []string {
-	if e.route {
-		return e.known.RouteReaders(e.key, RouteOn)
-	}
-	return e.known.Readers(e.key)
-}
-
-// gaps returns what keeps the key from switching every check.
-func (e *Envoy) gaps() (out []string) {
+// gaps returns what keeps the key from switching every check, but for those of verified endpoints.
+func (e *Envoy) gaps(verified map[string]int) (out []string) {
 	if e.known == nil {
 		return []string{"its configuration can't be read, so whether all checks come to the plugin is not known: " + e.unknown.Error()}
 	}
@@ -160,7 +225,7 @@ func (e *Envoy) gaps() (out []string) {
 		gaps = e.known.RouteGaps(e.key, RouteOn)
 	}
 	for _, gap := range gaps {
-		if !slices.Contains(out, gap.What) {
+		if !e.settled(verified, gap.Endpoint) && !slices.Contains(out, gap.What) {
 			out = append(out, gap.What)
 		}
 	}
@@ -169,7 +234,7 @@ func (e *Envoy) gaps() (out []string) {
 
 // unread says that nothing reads the key; "" when something does, or that is not known.
 func (e *Envoy) unread() string {
-	if e.known == nil || len(e.readers()) > 0 || e.route && len(e.gaps()) > 0 {
+	if e.known == nil || len(e.readers()) > 0 || e.route && len(e.gaps(nil)) > 0 {
 		return ""
 	}
 	what, there, hint := "no endpoint has the key", e.known.Keys(), "; a maintenance route has it: say --route"
@@ -187,6 +252,12 @@ func (e *Envoy) unread() string {
 	return what + " " + e.key + "; there is " + strings.Join(there, ", ")
 }
 
+// strange says that the value of the route's key is not understood.
+func (e *Envoy) strange() string {
+	return fmt.Sprintf("the layer %q has %s = %q, which this command does not understand: whether it is on is not known",
+		e.State.Layer, e.key, e.State.Value)
+}
+
 // Report returns the state for someone who only looks, with notes of what keeps the key from switching every check.
 func (e *Envoy) Report() State {
 	s := e.State
@@ -200,10 +271,18 @@ func (e *Envoy) Report() State {
 		s.Notes = append(s.Notes, note)
 		return s
 	}
+	if s.On == nil {
+		s.Notes = append(s.Notes, e.strange())
+	}
+	for _, r := range e.readers() {
+		if _, unknown := e.in(r); !e.route && e.shared(r.name) != "" && unknown != "" {
+			s.Notes = append(s.Notes, unknown)
+		}
+	}
 	if e.known != nil && !e.route {
 		s.Notes = append(s.Notes, e.known.AdminFaults()...)
 	}
-	s.Notes = append(s.Notes, e.gaps()...)
+	s.Notes = append(s.Notes, e.gaps(nil)...)
 	return s
 }
 

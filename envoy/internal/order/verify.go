@@ -8,12 +8,15 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/internal/reach"
+	"github.com/healthgate/healthgate/envoy/internal/report"
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/verdict"
 )
 
 // CheckURL refuses what can't be the URL of a health check.
@@ -34,43 +37,116 @@ var checker = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// verify sends one check, and says what its answer lacks of an order: for on it is the endpoint's maintenance reply, for
-// off another one.
-func (e *Envoy) verify(ctx context.Context, o Order, to string) problem {
-	endpoint, want := e.checked(to), config.Reply{Status: http.StatusServiceUnavailable}
+// proof is how many checks in a row show that it is this Envoy's plugin that answers: it counts as many. Fewer may be those
+// of a load balancer, while somebody else answers here.
+const proof = 3
+
+// verify sends checks, and says what their answers lack of an order: for on they are the endpoint's maintenance reply, for
+// off its healthy one, each time given by this Envoy's plugin. The name of the endpoint is empty where it is not known.
+func (e *Envoy) verify(ctx context.Context, o Order, to string) (name string, lack problem) {
+	endpoint, want := e.checked(to), verdict.Healthy
+	if o.On {
+		want = verdict.Maintenance
+	}
 	if endpoint == nil {
 		endpoint = &config.Endpoint{}
-	} else {
-		want = endpoint.Maintenance.Reply
 	}
-	request, err := reach.Request(ctx, endpoint, to)
+	before, err := e.counts(ctx, endpoint.Name)
+	what := "the check " + to
+	for sent := 0; err == nil && sent < proof; sent++ {
+		var request *http.Request
+		if request, err = reach.Request(ctx, endpoint, to); err != nil {
+			return "", problem{err.Error(), true}
+		}
+		what = "the check " + request.Method + " " + to
+		response, body, err := send(request)
+		if err != nil {
+			return "", problem{what: what + ": " + err.Error()}
+		}
+		if wrong := e.wrong(endpoint, want, response, body); wrong != "" {
+			return "", problem{what: what + " gets " + strings.TrimSpace(response.Status+" "+firstLine(body)) + wrong}
+		}
+	}
+	after, unseen := before, err
+	if unseen == nil {
+		after, unseen = e.counts(ctx, endpoint.Name)
+	}
+	switch rose := func(k verdict.Kind) uint64 { return after[k] - before[k] }; {
+	case unseen != nil:
+		return "", problem{what: what + ": whether this Envoy's plugin answers it is not known: " + unseen.Error()}
+	case rose(want) >= proof, !o.On && rose(verdict.Passed) >= proof:
+		return endpoint.Name, problem{}
+	case rose(verdict.Untrusted) >= proof:
+		return "", problem{what: what + ": its endpoint does not trust the address from which this machine sends it"}
+	}
+	return "", problem{what: what + " gets what is wanted, but not from this Envoy's plugin, which has not counted it: " +
+		"does the address lead to another Envoy, or a service behind this one?"}
+}
+
+// counts returns how many checks of an endpoint, or of any, the plugin has counted, by outcome.
+func (e *Envoy) counts(ctx context.Context, endpoint string) (out [verdict.Kinds]uint64, err error) {
+	stats, err := e.client.Stats(ctx, "^"+regexp.QuoteMeta(report.Checks))
 	if err != nil {
-		return problem{err.Error(), true}
+		return out, err
 	}
-	method := request.Method
+	found := false
+	for name, n := range stats {
+		for k := range verdict.Shown {
+			if of, is := strings.CutSuffix(name, ".verdict."+k.String()); is && (endpoint == "" || of == report.Checks+endpoint) {
+				out[k] += n
+				found = true
+			}
+		}
+	}
+	if !found && e.known != nil {
+		return out, errors.New(e.known.NoMetrics())
+	} else if !found {
+		return out, errors.New("it shows no metric of healthgate")
+	}
+	return out, nil
+}
+
+// send sends a check and reads its answer.
+func send(request *http.Request) (*http.Response, []byte, error) {
 	response, err := checker.Do(request)
 	if err != nil {
-		var outer *url.Error
-		if errors.As(err, &outer) {
-			err = outer.Err
-		}
-		return problem{what: fmt.Sprintf("the check %s %s: %v", method, to, err)}
+		return nil, nil, report.Unanswered(err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 	if err != nil {
-		return problem{what: fmt.Sprintf("the check %s %s: %v", method, to, err)}
+		return nil, nil, report.Unanswered(err)
 	}
-	is := response.StatusCode == int(want.Status) && (method == http.MethodHead || e.known == nil || string(body) == want.Body)
-	if is == o.On {
-		return problem{}
+	return response, body, nil
+}
+
+// wrong says what an answer lacks of the endpoint's reply to an outcome; "" when it is that, or where the application
+// answers, a success.
+func (e *Envoy) wrong(endpoint *config.Endpoint, outcome verdict.Kind, response *http.Response, body []byte) string {
+	reply := verdict.Reply(endpoint, outcome)
+	const trusts = ": is this machine's address one that the endpoint trusts?"
+	success := response.StatusCode >= 200 && response.StatusCode < 300
+	switch {
+	case e.known == nil && outcome == verdict.Maintenance:
+		if response.StatusCode != http.StatusServiceUnavailable {
+			return ", not 503" + trusts
+		}
+		return ""
+	case e.known == nil, reply.Pass:
+		if !success {
+			return ", not a success"
+		}
+		return ""
+	case response.StatusCode != int(reply.Status), response.Request.Method != http.MethodHead && string(body) != reply.Body:
+		return fmt.Sprintf(", and %s it is %d %s", map[bool]string{true: "in maintenance", false: "when all is well"}[outcome == verdict.Maintenance],
+			reply.Status, firstLine([]byte(reply.Body))) + trusts
 	}
-	got := strings.TrimSpace(response.Status + " " + firstLine(body))
-	if o.On {
-		return problem{what: fmt.Sprintf("the check %s %s gets %s, and in maintenance it is %d %s: is this machine's address one that the endpoint trusts?",
-			method, to, got, want.Status, firstLine([]byte(want.Body)))}
+	for _, h := range reply.Headers {
+		if name := h[0]; name != "server" && name != "date" && !slices.Contains(response.Header.Values(name), h[1]) {
+			return fmt.Sprintf(" without the header %s: %s of its reply", name, h[1])
+		}
 	}
-	return problem{what: fmt.Sprintf("the check %s %s still gets %s", method, to, got)}
+	return ""
 }
 
 // misfit says why a check would tell nothing of the key; "" when it does, or that is not known.
@@ -80,7 +156,7 @@ func (e *Envoy) misfit(to string) string {
 	case e.known == nil:
 	case endpoint == nil:
 		return fmt.Sprintf("--verify: no health check has the path of %s", to)
-	case !slices.Contains(e.readers(), endpoint.Name):
+	case !e.reads(endpoint.Name):
 		return fmt.Sprintf("--verify: the endpoint %q has the path of %s, and %s does not switch it", endpoint.Name, to, e.key)
 	}
 	return ""
@@ -93,7 +169,6 @@ func (e *Envoy) checked(to string) (out *config.Endpoint) {
 	if err != nil || e.known == nil {
 		return nil
 	}
-	readers := e.readers()
 	for _, p := range e.known.Plugins {
 		for i := range p.Config.Endpoints {
 			endpoint := &p.Config.Endpoints[i]
@@ -101,7 +176,7 @@ func (e *Envoy) checked(to string) (out *config.Endpoint) {
 			case endpoint.Kind != config.KindHealthCheck || !slices.Contains(endpoint.Paths, u.EscapedPath()):
 			case slices.Contains(endpoint.Hosts, strings.ToLower(u.Hostname())):
 				return endpoint
-			case out == nil || !slices.Contains(readers, out.Name) && slices.Contains(readers, endpoint.Name):
+			case out == nil || !e.reads(out.Name) && e.reads(endpoint.Name):
 				out = endpoint
 			}
 		}

@@ -10,12 +10,16 @@ import (
 
 	"github.com/healthgate/healthgate/envoy/admin"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
+	"github.com/healthgate/healthgate/envoy/internal/report"
 	filter "github.com/healthgate/healthgate/filter/maintenance"
 )
 
 // settle is how long an endpoint that was in maintenance already has to stay so before it counts: its gauge may be of an
 // earlier maintenance, until the plugin has read runtime again.
 const settle = 2500 * time.Millisecond
+
+// atLeast is how much time an order needs, however well all is.
+const atLeast = 2 * time.Second
 
 // pollInterval is how often an Envoy is asked while it is waited for, and pollShare how much longer the pause is than what
 // an answer took: Envoy's main thread writes all keys of runtime for each.
@@ -36,7 +40,7 @@ const orVerify = "; a check would tell: --verify URL"
 // Wait asks an Envoy until it is as ordered, or the context ends; the state that it returns says which. kind is the layer
 // that the order was written to. Checks that are given have the last word on what checks get.
 func (e *Envoy) Wait(ctx context.Context, o Order, kind reach.Kind, checks []string) State {
-	last := e.State
+	last, start := e.State, time.Now()
 	var arrived time.Time
 	for {
 		begin := time.Now()
@@ -45,7 +49,7 @@ func (e *Envoy) Wait(ctx context.Context, o Order, kind reach.Kind, checks []str
 			last = e.state(time.Now())
 			last.Error = lack.what
 			if lack.what == "" && o.On && len(checks) > 0 {
-				last.Notes = e.gaps()
+				last.Notes = e.gaps(nil)
 			}
 		}
 		if lack.what == "" || lack.final {
@@ -53,6 +57,10 @@ func (e *Envoy) Wait(ctx context.Context, o Order, kind reach.Kind, checks []str
 		}
 		select {
 		case <-ctx.Done():
+			waited := time.Since(start)
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) && waited < atLeast && last.Error != "" {
+				last.Error += fmt.Sprintf("; --wait left %s for it, give it more", waited.Round(time.Millisecond))
+			}
 			return last
 		case <-time.After(max(pollInterval, pollShare*time.Since(begin))):
 		}
@@ -74,24 +82,31 @@ func (e *Envoy) ask(ctx context.Context, o Order, kind reach.Kind, checks []stri
 		*arrived = now
 	}
 	err := e.readGauges(ctx)
-	if len(checks) > 0 {
-		for _, url := range checks {
-			if lack := e.verify(ctx, o, url); lack.what != "" {
-				return lack
-			}
+	verified := map[string]int{}
+	for i, url := range checks {
+		if slices.Contains(checks[:i], url) {
+			continue
 		}
-		return problem{}
+		endpoint, lack := e.verify(ctx, o, url)
+		if lack.what != "" {
+			return lack
+		}
+		verified[endpoint]++
 	}
-	if err != nil && !o.Route {
+	switch {
+	case len(checks) > 0 && e.known == nil:
+		return problem{}
+	case err != nil && !o.Route && slices.ContainsFunc(e.readers(), func(r reader) bool { return !e.settled(verified, r.name) }):
 		return problem{what: "the key is set right, and what the plugin does is not known: " + err.Error() + orVerify}
 	}
-	return e.pluginLacks(o, now.Sub(*arrived), now)
+	return e.pluginLacks(o, verified, now.Sub(*arrived), now)
 }
 
 // runtimeLacks says what runtime lacks of an order.
 func (e *Envoy) runtimeLacks(o Order, kind reach.Kind, now time.Time) problem {
 	s := e.state(now)
 	layer, value, found := e.written(kind)
+	const later = ", and comes after the one that was written: take the key out there, or write it there"
 	switch {
 	case found && value != o.Value && o.Value != "", !found && o.On && s.Layer == "":
 		where := ""
@@ -104,16 +119,21 @@ func (e *Envoy) runtimeLacks(o Order, kind reach.Kind, now time.Time) problem {
 		return problem{what: "the key has not arrived" + where}
 	case found && value != "" && o.Value == "":
 		return problem{what: fmt.Sprintf("the layer %q still says %q", layer.Name, value)}
-	case o.On && s.Value != o.Value:
-		return problem{what: fmt.Sprintf("the layer %q says %q", s.Layer, s.Value)}
+	case o.On && s.Value != o.Value, !o.On && o.Value != "" && s.Value != o.Value:
+		return problem{what: fmt.Sprintf("the layer %q says %q", s.Layer, s.Value) + later}
 	case o.On && o.Reason != "" && s.Reason != o.Reason:
-		return problem{what: fmt.Sprintf("its reason is %q", s.Reason)}
+		by := e.runtime.Layer(e.key + ".reason")
+		what := fmt.Sprintf("the layer %q gives the reason %q", by, s.Reason)
+		if by != layer.Name {
+			what += later
+		}
+		return problem{what: what}
+	case s.On == nil:
+		return problem{e.strange() + ": take it back there, or say --override here", true}
 	case !o.On && s.on() && s.Layer == "":
 		return problem{"the key is off, and the maintenance route takes checks without it, by its default_value: say --override", true}
 	case !o.On && s.on():
 		return problem{what: fmt.Sprintf("the layer %q says %q: take it back there, or say --override here", s.Layer, s.Value)}
-	case !o.On && o.Value != "" && s.Value != o.Value:
-		return problem{what: fmt.Sprintf("the layer %q says %q", s.Layer, s.Value)}
 	}
 	return problem{}
 }
@@ -131,62 +151,74 @@ func (e *Envoy) written(kind reach.Kind) (layer reach.Layer, value string, found
 	return layer, value, i >= 0
 }
 
-// pluginLacks says what the plugin lacks of an order that runtime has had for some time.
-func (e *Envoy) pluginLacks(o Order, arrived time.Duration, now time.Time) problem {
+// settled reports whether checks said what a health check gets, in each plugin that has one of its name.
+func (e *Envoy) settled(verified map[string]int, name string) bool {
+	n := verified[name]
+	return n > 0 && (e.known == nil || n >= len(e.known.Namesakes(name)))
+}
+
+// pluginLacks says what the plugin lacks of an order that runtime has had for some time. Health checks that were verified
+// lack nothing.
+func (e *Envoy) pluginLacks(o Order, verified map[string]int, arrived time.Duration, now time.Time) problem {
+	const set, off = "the key is set, and ", "the key is off, and still in maintenance: "
 	if !o.On && e.known != nil {
-		if in, by := e.others(now); len(by) > 0 {
-			return problem{fmt.Sprintf("the key is off, and still in maintenance: %s, by %s", strings.Join(in, ", "), strings.Join(by, ", ")), true}
+		if in, by := e.others(verified, now); len(by) > 0 {
+			return problem{off + strings.Join(in, ", ") + ", by " + strings.Join(by, ", "), true}
 		}
 	}
-	if o.Route {
-		if gaps := e.gaps(); o.On && len(gaps) > 0 {
-			return problem{some(gaps) + orVerify, true}
-		}
-		return problem{}
-	}
-	if e.known != nil {
+	if !o.Route && e.known != nil {
 		if faults := e.known.AdminFaults(); len(faults) > 0 {
 			return problem{strings.Join(faults, "; "), true}
 		}
 	}
 	var outside, inside []string // of those that the key switches
-	readers := []string{}
-	if e.known != nil {
-		readers = e.readers()
-	} else {
-		for endpoint := range e.gauges {
-			readers = append(readers, endpoint)
+	readers := slices.DeleteFunc(e.readers(), func(r reader) bool { return e.settled(verified, r.name) || o.Route })
+	for _, r := range readers {
+		in, unknown := e.in(r)
+		switch {
+		case unknown != "":
+			return problem{"the key is set right, and " + unknown + orVerify, e.known.Silent()}
+		case in:
+			inside = append(inside, r.name)
+		default:
+			outside = append(outside, r.name)
 		}
 	}
-	slices.Sort(readers)
-	for _, endpoint := range readers {
-		in, is := e.gauges[endpoint]
-		switch {
-		case !is && e.known != nil:
-			return problem{"the key is set right, and what the plugin does is not known: " + e.known.NoMetrics() + orVerify, e.known.Silent()}
-		case in:
-			inside = append(inside, endpoint)
-		default:
-			outside = append(outside, endpoint)
-		}
+	late := outside // with what was ordered
+	if !o.On {
+		late = inside
 	}
 	switch {
-	case len(readers) == 0 && e.known == nil:
-		return problem{what: "the key is set right, but this Envoy shows no metric of healthgate: does it run the plugin?"}
+	case len(readers) == 0 && e.known == nil && !o.Route:
+		return problem{what: set + "this Envoy shows no metric of healthgate: does it run the plugin?"}
+	case len(late) > 0 && e.known != nil && arrived < max(settle, 2*e.interval()):
+		return problem{what: "runtime is right, and the plugin, which reads it every " + e.interval().String() +
+			", has not taken it up yet: " + strings.Join(late, ", ")}
 	case o.On && len(outside) > 0 && (e.known != nil || len(inside) == 0):
-		return problem{what: "the key is set, and not in maintenance: " + strings.Join(outside, ", ") + e.deaf()}
-	case o.On && !e.State.on() && len(e.State.Endpoints) > 0 && arrived < settle:
-		return problem{what: "the key is set, and the plugin may not have read it yet"}
+		return problem{what: set + "not in maintenance: " + strings.Join(outside, ", ") + e.deaf()}
+	case o.On && len(inside) > 0 && !e.State.on() && len(e.State.Endpoints) > 0 && arrived < settle:
+		return problem{what: set + "the plugin may not have read it yet"}
 	case o.On:
-		if gaps := e.gaps(); len(gaps) > 0 {
+		if gaps := e.gaps(verified); len(gaps) > 0 {
 			return problem{some(gaps) + orVerify, true}
 		}
 	case len(inside) > 0 && e.known != nil:
-		return problem{what: "the key is off, and still in maintenance: " + strings.Join(inside, ", ") + e.deaf()}
+		return problem{what: off + strings.Join(inside, ", ") + e.deaf()}
 	case len(inside) > 0 && e.State.on() && len(inside) >= len(e.State.Endpoints):
-		return problem{what: "the key is off, and still in maintenance: " + strings.Join(inside, ", ") + ": is another key on, or can the plugin not reach admin?"}
+		return problem{what: off + strings.Join(inside, ", ") +
+			": is another key on, or can the plugin not reach admin?"}
 	}
 	return problem{}
+}
+
+// interval returns how often the plugins read runtime: the slowest counts.
+func (e *Envoy) interval() (slowest time.Duration) {
+	for _, p := range e.known.Plugins {
+		if a := p.Config.Admin; a != nil {
+			slowest = max(slowest, time.Duration(a.Interval))
+		}
+	}
+	return slowest
 }
 
 // deaf asks why the plugin does not do what runtime says.
@@ -201,31 +233,32 @@ func (e *Envoy) deaf() string {
 	return ": is it one of maintenance.keys, and can the plugin reach admin?"
 }
 
-// others returns those of the key's endpoints that other keys have in maintenance, and these keys.
-func (e *Envoy) others(now time.Time) (in, by []string) {
-	add := func(endpoint, key string) {
-		if key != e.key && !slices.Contains(in, endpoint) {
-			in = append(in, endpoint)
-		}
-		if key != e.key && !slices.Contains(by, key) {
-			by = append(by, key)
+// others returns those of the key's endpoints, but for verified ones, that other keys have in maintenance, and these keys.
+func (e *Envoy) others(verified map[string]int, now time.Time) (in, by []string) {
+	add := func(key string, endpoints []string) {
+		for _, endpoint := range endpoints {
+			if key == e.key || e.settled(verified, endpoint) || !e.reads(endpoint) {
+				continue
+			}
+			if !slices.Contains(in, endpoint) {
+				in = append(in, endpoint)
+			}
+			if !slices.Contains(by, key) {
+				by = append(by, key)
+			}
 		}
 	}
-	readers := e.readers()
 	for _, key := range e.known.Keys() {
-		if s, _ := filter.ParseSwitch(e.runtime.Entries[key].Value); s.Active(wallClock(now)) {
-			for _, endpoint := range e.known.Readers(key) {
-				if slices.Contains(readers, endpoint) {
-					add(endpoint, key)
-				}
-			}
+		if s, _ := filter.ParseSwitch(e.runtime.Entries[key].Value); s.Active(report.Clock(now)) {
+			add(key, e.known.Readers(key))
 		}
 	}
 	for _, key := range e.known.RouteKeys() {
-		for _, endpoint := range e.known.RouteReaders(key, e.runtime.Entries[key].Value) {
-			if slices.Contains(readers, endpoint) {
-				add(endpoint, key)
-			}
+		if percent, ok := e.percent(key); ok {
+			add(key, e.known.RouteReaders(key, percent))
+		} else {
+			add(fmt.Sprintf("%s = %q, if that is on: this command does not understand it", key, e.runtime.Entries[key].Value),
+				e.known.RouteReaders(key, RouteOn))
 		}
 	}
 	return in, by

@@ -1,6 +1,7 @@
 package order
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,8 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/datadriven"
 	"github.com/healthgate/healthgate/envoy/admin"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
+	"github.com/healthgate/healthgate/envoy/internal/report"
 	"github.com/healthgate/healthgate/filter/config"
 )
 
@@ -31,163 +34,208 @@ const configuration = `{"configs": [
 			{"name": "b", "paths": ["/b"], "trusted": {"cidrs": ["10.0.0.0/8"]}}], "admin": {"cluster": "adm"}}}}}}],
 		"route_config": {"virtual_hosts": [{"domains": ["*"], "routes": [{"match": {"path": "/a", "runtime_fraction": {"runtime_key": "r", "default_value": {"numerator": DEFAULT}}},
 			"metadata": {"filter_metadata": {"healthgate": {"maintenance": true}}}, "typed_per_filter_config": {"hg": {}}, "route": {"cluster": "app"}},
-			{"match": {"prefix": "/"}, "route": {"cluster": "app"}}]}]}}}]}]}}]}]}`
+			{"match": {"prefix": "/"}, "route": {"cluster": "app"}}]}]}}}]}]}}TWIN]}]}`
+
+// twin is a second listener, whose plugin has the same configuration, and a VM of its own.
+const twin = `, {"listener": {"name": "m", "filter_chains": [{"filters": [{"typed_config": {
+	"@type": "x.http_connection_manager.v3.HttpConnectionManager", "http_filters": [{"name": "hg", "typed_config": {
+	"@type": "x.filters.http.wasm.v3.Wasm", "config": {"vm_config": {"vm_id": "m"}, "configuration": {"value": {"endpoints": [
+		{"name": "a", "paths": ["/m"], "trusted": {"cidrs": ["10.0.0.0/8"]}, "maintenance": {"keys": ["k"]}}],
+		"admin": {"cluster": "adm"}}}}}}],
+	"route_config": {"virtual_hosts": [{"domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "other"}}]}]}}}]}]}}`
 
 func read(t *testing.T, edits ...string) *reach.Envoy {
 	t.Helper()
 	var dump any
-	text := strings.NewReplacer(append(edits, "GATE", "false", "DEFAULT", "0")...).Replace(configuration)
+	text := strings.NewReplacer(append(edits, "GATE", "false", "DEFAULT", "0", "TWIN", "")...).Replace(configuration)
 	if err := json.Unmarshal([]byte(text), &dump); err != nil {
 		t.Fatal(err)
 	}
 	return reach.Read(dump, config.Node{})
 }
 
+// entry is a runtime key with a value for each layer; - is none.
+func entry(values []string) (e admin.Entry) {
+	for _, v := range values {
+		v = strings.TrimPrefix(v, "-")
+		e.Layers = append(e.Layers, v)
+		e.Value = cmp.Or(v, e.Value)
+	}
+	return e
+}
+
 // What an Envoy says is held against what was ordered.
 func TestLacks(t *testing.T) {
 	t.Parallel()
-	on, off, routeOn, routeOff := Order{Key: "k", Value: On, On: true}, Order{Key: "k"}, Order{Key: "r", Value: RouteOn, On: true, Route: true}, Order{Key: "r", Route: true}
-	values := func(disk, rtds, hand string) admin.Entry {
-		final := hand
-		for _, v := range []string{rtds, disk} {
-			if final == "" {
-				final = v
-			}
-		}
-		return admin.Entry{Value: final, Layers: []string{disk, rtds, hand}}
+	orders := map[string]Order{
+		"on": {Key: "k", Value: On, On: true}, "on-why": {Key: "k", Value: On, On: true, Reason: "r"},
+		"off": {Key: "k"}, "override": {Key: "k", Value: Off},
+		"route-on": {Key: "r", Value: RouteOn, On: true, Route: true}, "route-off": {Key: "r", Route: true},
 	}
-	in, out := map[string]bool{"a": true}, map[string]bool{"a": false}
-	known, shut, stuck := read(t), read(t, "GATE", "true"), read(t, "DEFAULT", "100")
-	var wrongAdmin, noMetrics *reach.Envoy = read(t, `"cluster": "adm"}}}}`, `"cluster": "gone"}}}}`), read(t, `{"layered_runtime"`, `{"stats_config": {"stats_matcher": {"reject_all": true}}, "layered_runtime"`)
-	for _, test := range []struct {
-		name    string
-		order   Order
-		kind    reach.Kind
-		known   *reach.Envoy
-		wasOn   bool
-		was     []string // in maintenance
-		entries map[string]admin.Entry
-		gauges  map[string]bool
-		arrived time.Duration
-		want    string // part of the problem; empty: none
-	}{
-		{"on", on, reach.Admin, known, false, nil, map[string]admin.Entry{"k": values("", "", "true")}, in, 0, ""},
-		{"not there yet", on, reach.RTDS, known, false, nil, nil, out, 0, `the key has not arrived in its layer "rtds", which reads /rtds.yaml`},
-		{"not there, and on by another layer", on, reach.RTDS, known, true, []string{"a"}, map[string]admin.Entry{"k": values("", "", "true")}, in, 0, `has not arrived in its layer "rtds"`},
-		{"not there, where the layers are not known", on, reach.RTDS, nil, false, nil, nil, out, 0, "has not arrived"},
-		{"a later layer wins", on, reach.Disk, known, false, nil, map[string]admin.Entry{"k": values("true", "", "false")}, out, 0, `the layer "hand" says "false"`},
-		{"another reason", Order{Key: "k", Value: On, On: true, Reason: "r"}, reach.Admin, known, false, nil,
-			map[string]admin.Entry{"k": values("", "", "true"), "k.reason": values("", "", "q")}, in, 0, `its reason is "q"`},
-		{"not read yet", on, reach.Admin, known, false, nil, map[string]admin.Entry{"k": values("", "", "true")}, out, 0,
-			`the key is set, and not in maintenance: a: can the plugin reach admin, through the cluster "adm"?`},
-		{"no plugin to be seen", on, reach.Admin, nil, false, nil, map[string]admin.Entry{"k": values("", "", "true")}, nil, 0, "no metric of healthgate"},
-		{"in maintenance, and all else unknown", on, reach.Admin, nil, false, nil, map[string]admin.Entry{"k": values("", "", "true")}, in, 0, "configuration can't be read"},
-		{"no metric", on, reach.Admin, known, false, nil, map[string]admin.Entry{"k": values("", "", "true")}, nil, 0, "and no metric of the plugin is there"},
-		{"a stats_matcher", on, reach.Admin, noMetrics, false, nil, map[string]admin.Entry{"k": values("", "", "true")}, nil, 0, "its stats_matcher leaves out"},
-		{"a stats_matcher, off", off, reach.Admin, noMetrics, true, nil, nil, nil, 0, "its stats_matcher leaves out"},
-		{"no such admin.cluster", on, reach.Admin, wrongAdmin, false, nil, map[string]admin.Entry{"k": values("", "", "true")}, out, 0, `admin.cluster is "gone"`},
-		{"no gate", on, reach.Admin, shut, false, nil, map[string]admin.Entry{"k": values("", "", "true")}, in, 0, "no route enables the filter for /a"},
-		{"in maintenance from before", on, reach.Admin, known, false, []string{"a"}, map[string]admin.Entry{"k": values("", "", "true")}, in, time.Second, "may not have read it yet"},
-		{"in maintenance from before, and still", on, reach.Admin, known, false, []string{"a"}, map[string]admin.Entry{"k": values("", "", "true")}, in, settle, ""},
-		{"on again", on, reach.Admin, known, true, []string{"a"}, map[string]admin.Entry{"k": values("", "", "true")}, in, 0, ""},
-		{"off", off, reach.Admin, known, true, []string{"a"}, nil, out, 0, ""},
-		{"off, and still in the layer", off, reach.Admin, known, true, nil, map[string]admin.Entry{"k": values("", "", "false")}, out, 0, `the layer "hand" still says "false"`},
-		{"another layer has it on", off, reach.Admin, known, true, nil, map[string]admin.Entry{"k": values("true", "", "")}, in, 0, `the layer "disk" says "true": take it back there`},
-		{"off, and not read yet", off, reach.Admin, known, true, []string{"a"}, nil, in, 0, "still in maintenance: a: can the plugin reach admin"},
-		{"off, where nothing is known, and not read yet", off, reach.Admin, nil, true, []string{"a"}, nil, in, 0, "still in maintenance: a: is another key on"},
-		{"off, and another key is on", off, reach.Admin, known, false, []string{"a"}, map[string]admin.Entry{"z": values("true", "", "")}, in, 0, "still in maintenance: a, by z"},
-		{"off, and a route is on", off, reach.Admin, known, true, []string{"a"}, map[string]admin.Entry{"r": values("", "", "100")}, out, 0, "still in maintenance: a, by r"},
-		{"a route, off, and a key is on", routeOff, reach.Admin, known, true, nil, map[string]admin.Entry{"z": values("", "", "true")}, in, 0, "still in maintenance: a, by z"},
-		{"overridden", Order{Key: "k", Value: Off}, reach.Admin, known, false, nil, map[string]admin.Entry{"k": values("true", "", "false")}, out, 0, ""},
-		{"not overridden yet", Order{Key: "k", Value: Off}, reach.Admin, known, false, nil, nil, out, 0, "has not arrived"},
-		{"a route", routeOn, reach.Admin, known, false, nil, map[string]admin.Entry{"r": values("", "", "100")}, out, 0, ""},
-		{"a route, and all else unknown", routeOn, reach.Admin, nil, false, nil, map[string]admin.Entry{"r": values("", "", "100")}, out, 0, "configuration can't be read"},
-		{"a route, off", routeOff, reach.Admin, known, true, nil, nil, out, 0, ""},
-		{"a route, off, and its default is on", routeOff, reach.Admin, stuck, true, nil, nil, out, 0, "by its default_value: say --override"},
-	} {
+	configurations := map[string]*reach.Envoy{
+		"known": read(t), "unknown": nil, "shut": read(t, "GATE", "true"), "stuck": read(t, "DEFAULT", "100"),
+		"no-cluster": read(t, `"cluster": "adm"}}}}`, `"cluster": "gone"}}}}`),
+		"no-metrics": read(t, `{"layered_runtime"`, `{"stats_config": {"stats_matcher": {"reject_all": true}}, "layered_runtime"`),
+		"twins":      read(t, "TWIN", twin),
+	}
+	kinds := map[string]reach.Kind{"": reach.Admin, "disk": reach.Disk, "rtds": reach.RTDS}
+	datadriven.RunTest(t, "testdata/lacks.txt", func(t *testing.T, d *datadriven.TestData) string {
+		arg := func(name string) (values []string) {
+			if d.HasArg(name) {
+				d.ScanArgs(t, name, &values)
+			}
+			return values
+		}
+		word := func(name string) string { return strings.Join(arg(name), "") }
 		client, err := admin.New("a:1", admin.Access{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		e := &Envoy{State: State{On: &test.wasOn, Endpoints: test.was}, client: client, key: test.order.Key, route: test.order.Route, known: test.known,
-			unknown: net.ErrClosed, gauges: test.gauges, runtime: &admin.Runtime{Layers: []string{"disk", "rtds", "hand"}, Entries: test.entries}}
-		lack := e.runtimeLacks(test.order, test.kind, time.Now())
+		order, known := orders[d.Cmd], configurations[cmp.Or(word("config"), "known")]
+		wasOn := d.HasArg("was-on")
+		e := &Envoy{
+			State: State{On: &wasOn, Endpoints: arg("was")}, client: client, key: order.Key, route: order.Route,
+			known: known, unknown: net.ErrClosed, gauges: map[string]bool{"a": d.HasArg("in")},
+			runtime: &admin.Runtime{Layers: []string{"disk", "rtds", "hand"}, Entries: map[string]admin.Entry{}},
+		}
+		if d.HasArg("no-gauge") {
+			e.gauges = nil
+		}
+		if d.HasArg("drains") {
+			e.drains = "an earlier configuration drains"
+		}
+		for i, told := range arg("told") {
+			e.told = append(e.told, report.Endpoint{Listener: []string{"l", "m"}[i], Name: "a", Verdict: told})
+		}
+		for _, key := range []string{"k", "k.reason", "z", "r"} {
+			if values := arg(key); values != nil {
+				e.runtime.Entries[key] = entry(values)
+			}
+		}
+		if d.Input != "" {
+			e.runtime.Entries["r"] = entry([]string{"-", d.Input + "\n", "-"})
+		}
+		arrived, err := time.ParseDuration(cmp.Or(word("after"), "1m"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.State.Value, e.State.Layer = e.runtime.Entries[order.Key].Value, e.runtime.Layer(order.Key)
+		lack := e.runtimeLacks(order, kinds[word("layer")], time.Now())
 		if lack.what == "" {
-			lack = e.pluginLacks(test.order, test.arrived, time.Now())
+			lack = e.pluginLacks(order, map[string]int{word("verified"): 1}, arrived, time.Now())
 		}
-		if (lack.what == "") != (test.want == "") || !strings.Contains(lack.what, test.want) {
-			t.Errorf("%s: %q, want %q", test.name, lack.what, test.want)
-		}
-	}
+		return cmp.Or(lack.what, "nothing") + "\n"
+	})
 }
 
 // An order of which nothing would come is refused before anything is written, and why is told.
 func TestRefuses(t *testing.T) {
 	t.Parallel()
-	byHost := []string{`{"name": "b",`, `{"name": "c", "paths": ["/a"], "hosts": ["other"], "trusted": {"cidrs": ["10.0.0.0/8"]}, "maintenance": {"keys": ["o"]}}, {"name": "b",`}
+	on, onRoute := Order{On: true}, Order{On: true, Route: true}
+	byHost := []string{`{"name": "b",`, `{"name": "c", "paths": ["/a"], "hosts": ["other"],
+		"trusted": {"cidrs": ["10.0.0.0/8"]}, "maintenance": {"keys": ["o"]}}, {"name": "b",`}
 	for _, test := range []struct {
 		name, key string
 		order     Order
-		kind      reach.Kind
 		edits     []string
-		value     string // of the key, before
 		checks    []string
 		want      string
 	}{
-		{"on", "k", Order{On: true}, reach.Admin, nil, "", nil, ""},
-		{"a misspelt key", "l", Order{On: true}, reach.Admin, nil, "", nil, "no endpoint has the key l; there is k, z"},
-		{"a misspelt key, off", "l", Order{}, reach.Admin, nil, "", nil, "no endpoint has the key l; there is k, z"},
-		{"a misspelt key that is set, off", "l", Order{}, reach.Admin, nil, "true", nil, ""},
-		{"the key of an endpoint as that of a route", "k", Order{On: true, Route: true}, reach.Admin, nil, "", nil, "no maintenance route has the key k; an endpoint has it: leave out --route"},
-		{"the key of a route as that of an endpoint", "r", Order{On: true}, reach.Admin, nil, "", nil, "no endpoint has the key r; a maintenance route has it: say --route"},
-		{"a check", "k", Order{On: true}, reach.Admin, nil, "", []string{"http://h/a"}, ""},
-		{"a check of something else", "k", Order{}, reach.Admin, nil, "", []string{"http://h/a", "http://h/c"}, "--verify: no health check has the path of http://h/c"},
-		{"a check of what the key does not switch", "k", Order{On: true}, reach.Admin, nil, "", []string{"http://h/b"},
+		{"on", "k", on, nil, nil, ""},
+		{"a misspelt key", "l", on, nil, nil, "no endpoint has the key l; there is k, z"},
+		{"a misspelt key, off", "l", Order{}, nil, nil, "no endpoint has the key l; there is k, z"},
+		{"a misspelt key that is set, off", "set", Order{}, nil, nil, ""},
+		{"the key of an endpoint as that of a route", "k", onRoute, nil, nil,
+			"no maintenance route has the key k; an endpoint has it: leave out --route"},
+		{"the key of a route as that of an endpoint", "r", on, nil, nil,
+			"no endpoint has the key r; a maintenance route has it: say --route"},
+		{"a check", "k", on, nil, []string{"http://h/a"}, ""},
+		{"a check of something else", "k", Order{}, nil, []string{"http://h/a", "http://h/c"},
+			"--verify: no health check has the path of http://h/c"},
+		{"a check of what the key does not switch", "k", on, nil, []string{"http://h/b"},
 			`--verify: the endpoint "b" has the path of http://h/b, and k does not switch it`},
-		{"a check of one by its host", "o", Order{On: true}, reach.Admin, byHost, "", []string{"http://other/a"}, ""},
-		{"a check of one by the key", "o", Order{On: true}, reach.Admin, byHost, "", []string{"http://10.0.0.7/a"}, ""},
-		{"a check of another by its host", "k", Order{On: true}, reach.Admin, byHost, "", []string{"http://other/a"},
+		{"a check of one by its host", "o", on, byHost, []string{"http://other/a"}, ""},
+		{"a check of one by the key", "o", on, byHost, []string{"http://10.0.0.7/a"}, ""},
+		{"a check of another by its host", "k", on, byHost, []string{"http://other/a"},
 			`--verify: the endpoint "c" has the path of http://other/a, and k does not switch it`},
-		{"no route", "r", Order{On: true, Route: true}, reach.Admin, []string{`"maintenance": true`, `"maintenance": false`}, "", nil, "no maintenance route has the key r, or any"},
-		{"no plugin", "k", Order{On: true}, reach.Admin, []string{"wasm.v3.Wasm", "lua.v3.Lua"}, "", nil, "its configuration has no healthgate"},
-		{"no such layer", "k", Order{On: true}, reach.RTDS, []string{"rtds_layer", "static_layer"}, "", nil,
+		{"no route", "r", onRoute, []string{`"maintenance": true`, `"maintenance": false`}, nil,
+			"no maintenance route has the key r, or any"},
+		{"no plugin", "k", on, []string{"wasm.v3.Wasm", "lua.v3.Lua"}, nil, "its configuration has no healthgate"},
+		{"no such layer", "k", on, []string{"rtds_layer", "static_layer"}, nil,
 			`its runtime has no rtds layer, only "disk" (disk), "rtds" (static), "hand" (admin): add one, or write to another kind`},
-		{"no file", "k", Order{On: true}, reach.RTDS, []string{`"path_config_source"`, `"ads"`}, "", nil, `its layer "rtds" comes from a server, not from a file: change the key there`},
+		{"no file", "k", on, []string{`"path_config_source"`, `"ads"`}, nil,
+			`its layer "rtds" comes from a server, not from a file: change the key there`},
 	} {
-		e := &Envoy{State: State{Value: test.value}, key: test.key, route: test.order.Route, known: read(t, test.edits...)}
-		if got := e.Refuses(test.order, test.kind, test.checks); got != test.want {
-			t.Errorf("%s: %q, want %q", test.name, got, test.want)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			e := &Envoy{key: test.key, route: test.order.Route, known: read(t, test.edits...)}
+			if test.key == "set" {
+				e.State.Value = "true"
+			}
+			if got := e.Refuses(test.order, reach.RTDS, test.checks); got != test.want {
+				t.Errorf("%q, want %q", got, test.want)
+			}
+		})
 	}
 }
 
-// A plugin of a later version than the command is switched all the same, and what is not known of it is said.
-func TestLaterPlugin(t *testing.T) {
-	t.Parallel()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/runtime":
-			fmt.Fprint(w, `{"layers": ["hand"], "entries": {"k": {"final_value": "true", "layer_values": ["true"]}}}`)
-		case "/stats":
-			fmt.Fprintln(w, "wasmcustom.healthgate_maintenance.endpoint.a: 1")
-		case "/config_dump":
-			fmt.Fprint(w, strings.NewReplacer("GATE", "false", "DEFAULT", "0", `"admin": {`, `"later": 1, "admin": {`).Replace(configuration))
-		default:
-			fmt.Fprint(w, "{}")
+// answers are those of an admin by path; a path that is not among them gets {}.
+type answers map[string]func(w http.ResponseWriter)
+
+// says is an answer that is always the same.
+func says(text string) func(http.ResponseWriter) {
+	return func(w http.ResponseWriter) { fmt.Fprint(w, text) }
+}
+
+// configured is the answer of /config_dump, with edits.
+func configured(edits ...string) func(http.ResponseWriter) {
+	return says(strings.NewReplacer(append(edits, "GATE", "false", "DEFAULT", "0", "TWIN", "")...).Replace(configuration))
+}
+
+// start starts an admin, and counts the connections that are made to it.
+func (a answers) start(t *testing.T) (*admin.Client, *atomic.Int32) {
+	t.Helper()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if answer := a[r.URL.Path]; answer != nil {
+			answer(w)
+			return
 		}
+		fmt.Fprint(w, "{}")
 	}))
-	defer server.Close()
+	var connections atomic.Int32
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
 	client, err := admin.New(server.URL, admin.Access{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return client, &connections
+}
+
+const (
+	isOn     = `{"layers": ["disk", "rtds", "hand"], "entries": {"k": {"final_value": "true", "layer_values": ["", "", "true"]}}}`
+	gaugeOfA = "wasmcustom.healthgate_maintenance.endpoint.a: "
+)
+
+// A plugin of a later version than the command is switched all the same, and what is not known of it is said.
+func TestLaterPlugin(t *testing.T) {
+	t.Parallel()
+	client, _ := answers{
+		"/runtime": says(isOn), "/stats": says(gaugeOfA + "1\n"), "/config_dump": configured(`"admin": {`, `"later": 1, "admin": {`),
+	}.start(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	e, order := Ask(ctx, client, "k", false), Order{Key: "k", Value: On, On: true}
 	if what := e.Refuses(order, reach.Admin, nil); what != "" {
 		t.Errorf("refused: %s", what)
 	}
-	if s := e.Wait(ctx, order, reach.Admin, nil); !s.on() || !strings.Contains(s.Error, "is the plugin of a later version?") || !strings.Contains(s.Error, "later") {
+	s := e.Wait(ctx, order, reach.Admin, nil)
+	if !s.on() || !strings.Contains(s.Error, "is the plugin of a later version?") || !strings.Contains(s.Error, "later") {
 		t.Errorf("%+v", s)
 	}
 }
@@ -204,35 +252,22 @@ func TestSome(t *testing.T) {
 // While it is waited, one connection serves, and the whole of runtime is asked for only until the key is there.
 func TestWaitAsksForWhatIsNeeded(t *testing.T) {
 	t.Parallel()
-	var connections, runtimes, gauges atomic.Int32
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/runtime":
-			value := map[bool]string{true: "true"}[runtimes.Add(1) > 2] // once when it is asked first, once too early
-			fmt.Fprintf(w, `{"layers": ["disk", "rtds", "hand"], "entries": {"k": {"final_value": %q, "layer_values": ["", "", %q]}}}`, value, value)
-		case "/stats":
-			fmt.Fprintf(w, "wasmcustom.healthgate_maintenance.endpoint.a: %d\n", gauges.Add(1)/5)
-		case "/config_dump":
-			fmt.Fprint(w, strings.NewReplacer("GATE", "false", "DEFAULT", "0").Replace(configuration))
-		default:
-			fmt.Fprint(w, "{}")
-		}
-	}))
-	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
-		if s == http.StateNew {
-			connections.Add(1)
-		}
-	}
-	server.Start()
-	defer server.Close()
-	client, err := admin.New(server.URL, admin.Access{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	var runtimes, gauges atomic.Int32
+	client, connections := answers{
+		"/runtime": func(w http.ResponseWriter) { // asked once at first, once too early
+			if runtimes.Add(1) > 2 {
+				fmt.Fprint(w, isOn)
+				return
+			}
+			fmt.Fprint(w, strings.ReplaceAll(isOn, `"true"`, `""`))
+		},
+		"/stats":       func(w http.ResponseWriter) { fmt.Fprintln(w, gaugeOfA+fmt.Sprint(gauges.Add(1)/5)) },
+		"/config_dump": configured(),
+	}.start(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	e := Ask(ctx, client, "k", false)
-	if s := e.Wait(ctx, Order{Key: "k", Value: On, On: true}, reach.Admin, nil); s.Error != "" || !s.on() || len(s.Endpoints) != 1 {
+	s := Ask(ctx, client, "k", false).Wait(ctx, Order{Key: "k", Value: On, On: true}, reach.Admin, nil)
+	if s.Error != "" || !s.on() || len(s.Endpoints) != 1 {
 		t.Errorf("%+v", s)
 	}
 	if connections.Load() != 1 || runtimes.Load() != 3 || gauges.Load() != 5 {
@@ -240,61 +275,102 @@ func TestWaitAsksForWhatIsNeeded(t *testing.T) {
 	}
 }
 
+// A wait that was too short is not the Envoy's fault.
+func TestShortWait(t *testing.T) {
+	t.Parallel()
+	client, _ := answers{"/runtime": says(isOn), "/stats": says(gaugeOfA + "0\n"), "/config_dump": configured()}.start(t)
+	e := Ask(t.Context(), client, "k", false)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	s := e.Wait(ctx, Order{Key: "k", Value: On, On: true}, reach.Admin, nil)
+	const plugin = "runtime is right, and the plugin, which reads it every 1s, has not taken it up yet: a"
+	if !strings.HasPrefix(s.Error, plugin) || !strings.HasSuffix(s.Error, ", give it more") {
+		t.Error(s.Error)
+	}
+}
+
 // A change that got no answer may have been carried out: nothing is said of the key then. One that was refused was not.
 func TestPostFails(t *testing.T) {
 	t.Parallel()
 	for answered, want := range map[bool]string{false: "whether the key was written is not known", true: "answered 403"} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			switch r.URL.Path {
-			case "/runtime":
-				fmt.Fprint(w, `{"layers": ["hand"], "entries": {"k": {"final_value": "false", "layer_values": ["false"]}}}`)
-			case "/runtime_modify":
+		client, _ := answers{
+			"/runtime": says(strings.ReplaceAll(isOn, "true", "false")),
+			"/runtime_modify": func(w http.ResponseWriter) {
 				if !answered {
 					panic(http.ErrAbortHandler)
 				}
 				w.WriteHeader(http.StatusForbidden)
-			default:
-				fmt.Fprint(w, "{}")
-			}
-		}))
-		defer server.Close()
-		client, err := admin.New(server.URL, admin.Access{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		order := Order{Key: "k", Value: On, On: true}
-		s, sent := Ask(t.Context(), client, "k", false).Post(t.Context(), order)
-		if sent || !strings.Contains(s.Error, want) || (s.On != nil) != answered || (s.Value != "") != answered || s.Key != "k" || s.Endpoints == nil {
+			},
+		}.start(t)
+		s, sent := Ask(t.Context(), client, "k", false).Post(t.Context(), Order{Key: "k", Value: On, On: true})
+		known := s.On != nil && s.Value != ""
+		if sent || !strings.Contains(s.Error, want) || known != answered || s.Key != "k" || s.Endpoints == nil {
 			t.Errorf("answered %t: %+v", answered, s)
 		}
 	}
 }
 
-// A check is sent as the endpoint wants it, and what it gets is held against the endpoint's own maintenance reply.
+// A check is sent as the endpoint wants it, and what it gets is held against the endpoint's own reply. It counts only when
+// the plugin of the asked Envoy gave it.
 func TestVerify(t *testing.T) {
 	t.Parallel()
-	var status atomic.Int32
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodHead || r.Host != "shop" || r.Header.Get("x") != "y" || r.Header["U"] == nil || r.Header["N"] != nil {
-			t.Errorf("%s %s %v", r.Method, r.Host, r.Header)
-		}
-		w.WriteHeader(int(status.Load()))
-	}))
-	defer server.Close()
-	e := &Envoy{key: "k", known: read(t)}
+	const off, on = false, true
 	for _, test := range []struct {
-		status int
-		on     bool
-		path   string
-		want   string
+		name    string
+		on      bool
+		status  int
+		counted string // as which outcome; empty: somebody else answers
+		want    string
 	}{
-		{503, true, "/a", ""}, {200, true, "/a", "gets 200 OK, and in maintenance it is 503"}, {503, false, "/a", "still gets 503"},
-		{200, false, "/a", ""}, {500, false, "/a", ""},
+		{"in maintenance", on, 503, "maintenance", ""},
+		{"not yet", on, 200, "healthy", "gets 200 OK, and in maintenance it is 503"},
+		{"the same reply of somebody else", on, 503, "", "not from this Envoy's plugin, which has not counted it"},
+		{"the same reply, but for a header", on, 503, "untyped", "without the header content-type: text/plain of its reply"},
+		{"the same reply of an unhealthy endpoint", on, 503, "unhealthy", "not from this Envoy's plugin"},
+		{"refused", on, 503, "untrusted", "its endpoint does not trust the address"},
+		{"no metrics", on, 503, "none", "whether this Envoy's plugin answers it is not known: its configuration has healthgate"},
+		{"stats forbidden", on, 503, "forbidden", "is not known: GET /stats was answered 403"},
+		{"healthy", off, 200, "healthy", ""},
+		{"still in maintenance", off, 503, "maintenance", "gets 503 Service Unavailable, and when all is well it is 200"},
+		{"not found, by somebody else", off, 404, "", "gets 404 Not Found, and when all is well it is 200"},
+		{"unhealthy", off, 500, "unhealthy", "gets 500 Internal Server Error, and when all is well it is 200"},
+		{"healthy, by somebody else", off, 200, "", "not from this Envoy's plugin"},
 	} {
-		status.Store(int32(test.status))
-		lack := e.verify(t.Context(), Order{Key: "k", On: test.on}, server.URL+test.path)
-		if (lack.what == "") != (test.want == "") || !strings.Contains(lack.what, test.want) {
-			t.Errorf("%+v: %s", test, lack.what)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var checks atomic.Int32
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				checks.Add(1)
+				if r.Method != http.MethodHead || r.Host != "shop" || r.Header.Get("x") != "y" || r.Header["U"] == nil || r.Header["N"] != nil {
+					t.Errorf("%s %s %v", r.Method, r.Host, r.Header)
+				}
+				w.Header().Set("Content-Type", map[int]string{200: "text/html", 503: "text/plain"}[test.status])
+				if test.counted == "untyped" {
+					w.Header().Set("Content-Type", "text/css")
+				}
+				w.WriteHeader(test.status)
+			}))
+			defer server.Close()
+			client, _ := answers{"/stats": func(w http.ResponseWriter) {
+				switch test.counted {
+				case "forbidden":
+					w.WriteHeader(http.StatusForbidden)
+				case "none":
+				default:
+					for _, outcome := range []string{"maintenance", "healthy", "unhealthy", "untrusted"} {
+						n := int32(7)
+						if outcome == test.counted {
+							n += checks.Load()
+						}
+						fmt.Fprintf(w, "wasmcustom.healthgate_checks_total.endpoint.a.verdict.%s: %d\n", outcome, n)
+					}
+				}
+			}}.start(t)
+			e := &Envoy{client: client, key: "k", known: read(t)}
+			name, lack := e.verify(t.Context(), Order{Key: "k", On: test.on}, server.URL+"/a")
+			if (lack.what == "") != (test.want == "") || !strings.Contains(lack.what, test.want) || (name == "a") != (test.want == "") {
+				t.Errorf("%q: %s", name, lack.what)
+			}
+		})
 	}
 }

@@ -40,7 +40,7 @@ type Envoy struct {
 	statsMatcher any
 }
 
-// Plugin is one configuration of healthgate.
+// Plugin is one configuration of healthgate in one VM.
 type Plugin struct {
 	Config *config.Config
 	Places []Place
@@ -169,7 +169,7 @@ type reader struct {
 	node       config.Node
 	discovered map[string]any     // filters from ECDS, by name
 	routes     map[string]any     // route configurations, by name
-	known      map[string]*Plugin // by their configuration's text
+	known      map[string]*Plugin // by their VM and their configuration's text
 }
 
 // door is a way into an application: the HTTP connection manager of a filter chain, or its TCP proxy.
@@ -282,7 +282,8 @@ func (r *reader) plugin(wasm map[string]any) *Plugin {
 			return nil
 		}
 	}
-	if p := r.known[string(written)]; p != nil {
+	identity := text(wasm, "config", "vm_config", "vm_id") + "\n" + string(written)
+	if p := r.known[identity]; p != nil {
 		return p
 	}
 	c, err := config.Parse(written, r.node)
@@ -294,7 +295,7 @@ func (r *reader) plugin(wasm map[string]any) *Plugin {
 		return nil
 	}
 	p := &Plugin{Config: c}
-	r.known[string(written)] = p
+	r.known[identity] = p
 	r.Plugins = append(r.Plugins, p)
 	return p
 }
@@ -303,6 +304,16 @@ func (p *Plugin) place(listener map[string]any) {
 	if !slices.ContainsFunc(p.Places, func(o Place) bool { return text(o.Listener, "name") == text(listener, "name") }) {
 		p.Places = append(p.Places, Place{listener, socketAddress(listener)})
 	}
+}
+
+// HealthCheck returns the configuration of a health check; nil when there is none of the name.
+func (p *Plugin) HealthCheck(name string) *config.Endpoint {
+	for i := range p.Config.Endpoints {
+		if e := &p.Config.Endpoints[i]; e.Name == name && e.Kind == config.KindHealthCheck {
+			return e
+		}
+	}
+	return nil
 }
 
 // Listeners names the listeners in which the plugin stands.

@@ -15,7 +15,7 @@ import (
 func (e *Envoy) Readers(key string) (out []string) {
 	for _, p := range e.Plugins {
 		for i := range p.Config.Endpoints {
-			if endpoint := &p.Config.Endpoints[i]; p.reads(endpoint, key) && !slices.Contains(out, endpoint.Name) {
+			if endpoint := &p.Config.Endpoints[i]; p.Reads(endpoint, key) && !slices.Contains(out, endpoint.Name) {
 				out = append(out, endpoint.Name)
 			}
 		}
@@ -23,7 +23,8 @@ func (e *Envoy) Readers(key string) (out []string) {
 	return out
 }
 
-func (p *Plugin) reads(endpoint *config.Endpoint, key string) bool {
+// Reads reports whether a key switches an endpoint of the plugin.
+func (p *Plugin) Reads(endpoint *config.Endpoint, key string) bool {
 	return slices.ContainsFunc(endpoint.Maintenance.Keys, func(k int) bool { return p.Config.Keys[k] == key })
 }
 
@@ -32,7 +33,7 @@ func (p *Plugin) reads(endpoint *config.Endpoint, key string) bool {
 func (e *Envoy) KeyGaps(key string) (out []Gap) {
 	switched := map[string][]*config.Endpoint{} // by path
 	e.eachPath(func(p *Plugin, endpoint *config.Endpoint, path string) {
-		if p.reads(endpoint, key) {
+		if p.Reads(endpoint, key) {
 			switched[path] = append(switched[path], endpoint)
 			for _, what := range append(e.shut(p, endpoint, path), e.unguarded(p, endpoint, path)...) {
 				out = append(out, Gap{endpoint.Name, what})
@@ -43,7 +44,7 @@ func (e *Envoy) KeyGaps(key string) (out []Gap) {
 		shares := func(other *config.Endpoint) bool {
 			return !apart(endpoint.Hosts, other.Hosts) && !apart(endpoint.Methods, other.Methods)
 		}
-		if slices.ContainsFunc(switched[path], shares) && endpoint.Kind == config.KindHealthCheck && !p.reads(endpoint, key) {
+		if slices.ContainsFunc(switched[path], shares) && endpoint.Kind == config.KindHealthCheck && !p.Reads(endpoint, key) {
 			out = append(out, Gap{endpoint.Name, fmt.Sprintf("%sendpoint %q has %s, and not the key %s", p.where(), endpoint.Name, path, key)})
 		}
 	})

@@ -2,40 +2,61 @@ package report
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/maintenance"
 	"github.com/healthgate/healthgate/filter/snapshot"
+	"github.com/healthgate/healthgate/filter/verdict"
 )
 
-// Names of gauges, and of a counter.
+// Names of metrics, before that of an endpoint or a probe where there is one.
 const (
+	InMaintenance = prefix + "maintenance.endpoint."
+	Checks        = prefix + "checks_total.endpoint."
+
 	prefix      = "wasmcustom.healthgate_"
-	inMaint     = prefix + "maintenance.endpoint."
 	probeUp     = prefix + "probe_up.probe."
 	isDraining  = prefix + "draining"
 	snapshotAge = prefix + "snapshot_age_seconds"
+
+	drainingListeners = "listener_manager.total_listeners_draining"
+	drainingChains    = "listener_manager.total_filter_chains_draining"
+	stoppedListeners  = "listener_manager.listener_stopped"
 )
 
-// shownBy is the counter of a status endpoint's answers.
-func shownBy(endpoint string) string {
-	return prefix + "checks_total.endpoint." + endpoint + ".verdict.shown"
+// Metrics is a regular expression for what is derived from.
+const Metrics = `^(wasmcustom\.healthgate_(maintenance\.|probe_up\.|draining$|snapshot_age_seconds$|` +
+	`checks_total\.endpoint\..*\.verdict\.(shown|untrusted)$)|` +
+	`listener_manager\.(total_(listeners|filter_chains)_draining|listener_stopped)$|overload\..*\.active$)`
+
+// Drains says that gauges may be those of a plugin that goes; "" when none does, or that is not known.
+func Drains(stats map[string]uint64) string {
+	if stats[drainingListeners]+stats[drainingChains] == 0 {
+		return ""
+	}
+	return "an earlier configuration of Envoy still drains, and a plugin in it sets the same metrics"
 }
 
-// wallClock is the plugin's clock, at a given moment.
-type wallClock time.Time
+// Clock is the plugin's clock, at a given moment.
+type Clock time.Time
 
-func (c wallClock) Wall() int64 { return time.Time(c).UnixNano() }
+// Wall is the time in Unix nanoseconds.
+func (c Clock) Wall() int64 { return time.Time(c).UnixNano() }
+
+// Monotonic is the same: what is derived has no other clock.
+func (c Clock) Monotonic() int64 { return c.Wall() }
 
 // switchedOn returns the first key that has an endpoint under maintenance, as runtime says; nil if none has.
 func (s *seen) switchedOn(c *config.Config, e *config.Endpoint) *Maintenance {
 	for _, k := range e.Maintenance.Keys {
 		value := s.runtime.Entries[c.Keys[k]].Value
 		parsed, _ := maintenance.ParseSwitch(value)
-		if !parsed.Active(wallClock(s.now)) {
+		if !parsed.Active(Clock(s.now)) {
 			continue
 		}
 		m := &Maintenance{Key: c.Keys[k], Value: value, Reason: s.runtime.Entries[c.Keys[k]+".reason"].Value}
@@ -48,11 +69,15 @@ func (s *seen) switchedOn(c *config.Config, e *config.Endpoint) *Maintenance {
 	return nil
 }
 
-// derive says what checks get by the configuration, runtime and gauges, where no status endpoint said it.
-func (r *Report) derive(listener string, c *config.Config, s *seen) {
+// derive says what checks get by the configuration, runtime and gauges, where no status endpoint said it. It holds for sure
+// only where nothing else may have set the gauges, and the listeners take requests.
+func (r *Report) derive(listener string, p *reach.Plugin, s *seen, doubts []string) {
+	c := p.Config
 	for i := range c.Endpoints {
 		if e := &c.Endpoints[i]; e.Kind == config.KindHealthCheck {
-			*r.endpoint(listener, e.Name) = s.verdict(c, e, Endpoint{Listener: listener, Name: e.Name, Source: "gauges"})
+			derived := s.verdict(c, e, Endpoint{Listener: listener, Name: e.Name, Source: "gauges"})
+			derived.Unsure = append(derived.Unsure, doubts...)
+			*r.endpoint(listener, e.Name) = derived
 		}
 	}
 	for i := range c.Probes {
@@ -64,31 +89,50 @@ func (r *Report) derive(listener string, c *config.Config, s *seen) {
 	}
 }
 
+// doubts says why gauges do not tell for sure what checks get.
+func (s *seen) doubts(state string) (out []string) {
+	if len(s.known.Plugins) > 1 || len(s.known.Unreadable) > 0 {
+		out = append(out, "several plugins set the same metrics, so what they say may be of another one")
+	}
+	if why := Drains(s.gauges); why != "" {
+		out = append(out, why)
+	}
+	if s.gauges[stoppedListeners] > 0 {
+		out = append(out, "Envoy has stopped listeners (drain_listeners, or a restart): who connects to one is refused")
+	}
+	if state != "" && state != "LIVE" && state != "DRAINING" {
+		out = append(out, "Envoy is "+state+": it does not take connections yet")
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.gauges)) {
+		if strings.HasPrefix(name, "overload.") && s.gauges[name] > 0 {
+			out = append(out, "Envoy is overloaded, and may refuse a check before any filter: "+name)
+		}
+	}
+	return out
+}
+
+// record is the plugin's shared record, as far as gauges tell what is in it.
+func (s *seen) record(c *config.Config) *snapshot.Record {
+	now := Clock(s.now).Monotonic()
+	r := snapshot.New(len(c.Keys), len(c.Probes))
+	r.WrittenAt = now - int64(time.Duration(s.gauges[snapshotAge])*time.Second)
+	if c.Admin != nil && s.known.HasCluster(c.Admin.Cluster) {
+		r.Runtime.At, r.Ready.At = now, now
+	}
+	r.Draining = c.Admin != nil && !c.Admin.IgnoreDraining && s.gauges[isDraining] > 0
+	for i := range c.Probes {
+		r.Probes[i].At, r.Probes[i].Healthy = now, s.gauges[probeUp+c.Probes[i].Name] > 0
+	}
+	return r
+}
+
 func (s *seen) verdict(c *config.Config, e *config.Endpoint, out Endpoint) Endpoint {
-	is := func(verdict string, reply *config.Reply, why string) Endpoint {
-		out.Verdict, out.HTTPStatus, out.Output = verdict, int(reply.Status), why
+	notKnown := func(why string) Endpoint {
+		out.Output, out.Source = why, ""
 		return out
 	}
-	key := s.switchedOn(c, e)
 	keys, draining := len(e.Maintenance.Keys) > 0, c.Admin != nil && !c.Admin.IgnoreDraining
-	maint, there := s.gauges[inMaint+e.Name]
-	switch {
-	case (keys || draining) && c.Admin != nil && !s.known.HasCluster(c.Admin.Cluster):
-		return is("unknown", &e.Unknown, fmt.Sprintf("admin.cluster is %q, and Envoy has no such cluster", c.Admin.Cluster))
-	case s.noGauges != "":
-		out.Output, out.Source = s.noGauges, ""
-		return out
-	case !there:
-		out.Output, out.Source = "it has no metric: does the plugin run? See Envoy's log", ""
-		return out
-	case maint > 0:
-		out.Maintenance = key
-		return is("maintenance", &e.Maintenance.Reply, "by its gauge")
-	}
-	if key != nil {
-		out.Unsure = append(out.Unsure, fmt.Sprintf("the key %s is set to %s, and the plugin does not have it in maintenance", key.Key, key.Value))
-	}
-	var down, needed []string // probes; metrics
+	var needed, down []string // metrics; probes
 	if draining {
 		needed = append(needed, isDraining)
 	}
@@ -101,32 +145,48 @@ func (s *seen) verdict(c *config.Config, e *config.Endpoint, out Endpoint) Endpo
 			down = append(down, c.Probes[i].Name)
 		}
 	}
-	up := len(e.Probes.Names) - len(down)
 	missing := slices.IndexFunc(needed, func(metric string) bool { _, is := s.gauges[metric]; return !is })
-	switch {
-	case s.gauges[isDraining] > 0:
-		return is("draining", &e.Draining, "Envoy is draining")
+	key, gone := s.switchedOn(c, e), (keys || draining) && !s.known.HasCluster(c.Admin.Cluster)
+	maint, there := s.gauges[InMaintenance+e.Name]
+	got := verdict.Decide(c, e, s.record(c), maint > 0, Clock(s.now))
+	switch is := got.Kind; {
+	case gone && is == verdict.Unknown:
+		out.Output = fmt.Sprintf("admin.cluster is %q, and Envoy has no such cluster", c.Admin.Cluster)
+	case s.noGauges != "":
+		return notKnown(s.noGauges)
+	case !there:
+		return notKnown("it has no metric: does the plugin run? See Envoy's log")
+	case is == verdict.Maintenance:
+		out.Maintenance, out.Output = key, "by its gauge"
+	case is == verdict.Draining:
+		out.Output = "Envoy is draining"
 	case missing >= 0:
-		out.Output, out.Source = fmt.Sprintf("it does not show its metric %s: does a stats_matcher leave it out?", needed[missing]), ""
-		return out
-	case (keys || draining || up+len(down) > 0) && time.Duration(s.gauges[snapshotAge])*time.Second > snapshot.MaxAge:
-		return is("unknown", &e.Unknown, fmt.Sprintf("the plugin's record is %ds old", s.gauges[snapshotAge]))
-	case len(down) > 0 && up < e.Probes.Need:
-		// Which status it gives, and whether a probe was asked at all, is in no gauge.
-		out.Verdict, out.Output = "failing", fmt.Sprintf("not up: %s; %d of %d up, %d needed", strings.Join(down, ", "), up, up+len(down), e.Probes.Need)
-		return out
-	case e.Healthy.Pass:
-		return is("passed", &config.Reply{}, "by its gauges")
+		return notKnown(fmt.Sprintf("it does not show its metric %s: does a stats_matcher leave it out?", needed[missing]))
+	case is == verdict.Unknown:
+		out.Output = fmt.Sprintf("the plugin's record is %ds old", s.gauges[snapshotAge])
+	case is == verdict.Unhealthy:
+		all := len(e.Probes.Names)
+		out.Output = fmt.Sprintf("not up: %s; %d of %d up, %d needed", strings.Join(down, ", "), all-len(down), all, e.Probes.Need)
+	default:
+		out.Output = "by its gauges"
 	}
-	return is("healthy", &e.Healthy, "by its gauges")
+	out.Verdict, out.HTTPStatus = got.Kind.String(), int(got.Status)
+	if got.Kind == verdict.Unhealthy {
+		// Which status it gives, and whether a probe was asked at all, is in no gauge.
+		out.Verdict, out.HTTPStatus = "failing", 0
+	}
+	if key != nil && got.Kind != verdict.Maintenance {
+		out.Unsure = append(out.Unsure, fmt.Sprintf("the key %s is set to %s, and the plugin does not have it in maintenance", key.Key, key.Value))
+	}
+	return out
 }
 
 // fromGauges takes what gauges tell without a configuration.
 func (r *Report) fromGauges(s *seen, why string) {
-	for _, name := range s.named(inMaint) {
+	for _, name := range s.named(InMaintenance) {
 		e := r.endpoint("", name)
 		switch {
-		case s.gauges[inMaint+name] > 0:
+		case s.gauges[InMaintenance+name] > 0:
 			e.Verdict, e.Output, e.Source = "maintenance", "by its gauge", "gauges"
 		case s.gauges[isDraining] > 0:
 			e.Verdict, e.Output, e.Source = "draining", "Envoy is draining", "gauges"

@@ -11,7 +11,7 @@ import (
 )
 
 // base returns where a listener is asked, http://HOST:PORT, or why it can't be from here. adminHost is where Envoy's
-// admin was reached, empty for a Unix socket.
+// admin was reached, empty where its address does not tell.
 func base(place reach.Place, adminHost string) (url, why string) {
 	host, port, err := net.SplitHostPort(place.Address)
 	if err != nil {
@@ -20,7 +20,8 @@ func base(place reach.Place, adminHost string) (url, why string) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		switch {
 		case ip.IsUnspecified() && adminHost == "":
-			return "", "its listener is on all addresses, and a Unix socket does not tell which of them leads to it: give --status-url"
+			return "", "its listener is on all addresses, and that of the admin does not tell which of them leads to it: " +
+				"give --status-url"
 		case ip.IsUnspecified():
 			host = adminHost
 		case ip.IsLoopback() && adminHost != "" && !isLoopback(adminHost):

@@ -19,6 +19,7 @@ import (
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/envoy/internal/render"
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/verdict"
 )
 
 // document is what a status endpoint answers, see docs/status.md.
@@ -69,12 +70,17 @@ func (o *orderedChecks) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// client takes any certificate: whether the answer is the asked Envoy's is judged by what it says.
-var client = &http.Client{
-	Timeout:       2 * time.Second,
-	Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec // see above
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+// newClient returns a client that trusts by a configuration of TLS.
+func newClient(trust *tls.Config) *http.Client {
+	return &http.Client{
+		Timeout:       2 * time.Second,
+		Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: trust},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
+
+// anyone takes any certificate: whether the answer is the asked Envoy's is judged by what it says.
+var anyone = newClient(&tls.Config{InsecureSkipVerify: true}) //nolint:gosec // see above
 
 // CheckURL refuses what can't be the URL of a status endpoint.
 func CheckURL(s string) error {
@@ -92,7 +98,7 @@ func CheckURL(s string) error {
 }
 
 // fetch asks a status endpoint.
-func fetch(ctx context.Context, to string, q question) (*document, error) {
+func fetch(ctx context.Context, client *http.Client, to string, q question) (*document, error) {
 	endpoint := q.endpoint
 	if endpoint == nil {
 		endpoint = &config.Endpoint{}
@@ -110,12 +116,12 @@ func fetch(ctx context.Context, to string, q question) (*document, error) {
 	request.Header.Set("Accept", "application/health+json")
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, unanswered(err)
+		return nil, Unanswered(err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, 4<<20))
 	if err != nil {
-		return nil, unanswered(err)
+		return nil, Unanswered(err)
 	}
 	var d document
 	if !strings.HasPrefix(response.Header.Get("Content-Type"), "application/health+json") || json.Unmarshal(body, &d) != nil ||
@@ -129,17 +135,25 @@ func fetch(ctx context.Context, to string, q question) (*document, error) {
 // forwarded port or on another machine. An id alone does not tell two Envoys apart, but only the asked one counts the
 // answer.
 func (s *seen) ask(ctx context.Context, envoy *admin.Client, to string, c *config.Config, q question) (d *document, err error) {
-	counter := shownBy(q.endpoint.Name)
+	shown, untrusted := answeredBy(q.endpoint.Name, verdict.Shown), answeredBy(q.endpoint.Name, verdict.Untrusted)
 	for attempt := range 4 {
-		before, counts := s.gauges[counter]
-		if d, err = fetch(ctx, to, q); err != nil {
+		before, counts := s.gauges[shown]
+		refused := s.gauges[untrusted]
+		d, err = fetch(ctx, anyone, to, q)
+		if errors.As(err, new(unansweredError)) {
 			return nil, err
 		}
 		s.stats(ctx, envoy)
+		if err != nil && s.gauges[untrusted] > refused {
+			err = refusedError{err}
+		}
+		if err != nil {
+			return nil, err
+		}
 		switch what := s.contradicts(d, c); {
 		case d.ServiceID != s.node.ID:
 			return nil, fmt.Errorf("the node %q answered, which is another Envoy", d.ServiceID)
-		case counts && s.gauges[counter] <= before:
+		case counts && s.gauges[shown] <= before:
 			return nil, fmt.Errorf("another Envoy with the same id answered, %q: this one was not asked", d.ServiceID)
 		case !counts && (d.ServiceID == "" || d.ServiceID == render.DefaultNodeID):
 			return nil, fmt.Errorf("whether this Envoy answered is not known: its id, %q, is that of many, and no metric counts the answer", d.ServiceID)
@@ -173,7 +187,7 @@ func (s *seen) contradicts(d *document, c *config.Config) string {
 		switch check.measurement {
 		case "verdict":
 			told = append(told, "verdict "+check.ComponentID)
-			gauge, on = inMaint+check.ComponentID, string(check.ObservedValue) == `"maintenance"`
+			gauge, on = InMaintenance+check.ComponentID, string(check.ObservedValue) == `"maintenance"`
 		case "responseTime":
 			told = append(told, "responseTime "+check.ComponentID)
 			if check.Status != "warn" { // what is too old to go by is no news to a gauge
@@ -184,8 +198,8 @@ func (s *seen) contradicts(d *document, c *config.Config) string {
 				gauge, on = isDraining, string(check.ObservedValue) == "true"
 			}
 		}
-		// Several plugins share the gauges of what they name alike.
-		if value, is := s.gauges[gauge]; is && on != (value > 0) && len(s.known.Plugins) == 1 {
+		// Several plugins share the gauges of what they name alike, also with one that drains.
+		if value, is := s.gauges[gauge]; is && on != (value > 0) && len(s.known.Plugins) == 1 && Drains(s.gauges) == "" {
 			return "metric " + gauge
 		}
 	}
@@ -193,6 +207,11 @@ func (s *seen) contradicts(d *document, c *config.Config) string {
 		return "configuration"
 	}
 	return ""
+}
+
+// answeredBy is the counter of an endpoint's answers.
+func answeredBy(endpoint string, k verdict.Kind) string {
+	return Checks + endpoint + ".verdict." + k.String()
 }
 
 // take takes what a status endpoint answered.
@@ -217,10 +236,15 @@ func (r *Report) fromCheck(listener string, c check) {
 	switch c.measurement {
 	case "verdict":
 		e := r.endpoint(listener, c.ComponentID)
-		*e = Endpoint{Listener: listener, Name: e.Name, Source: "plugin", HTTPStatus: c.HTTPStatus, Output: c.Output, Maintenance: c.Maintenance}
+		before := *e
+		*e = Endpoint{Listener: listener, Name: e.Name, Source: "plugin", HTTPStatus: c.HTTPStatus, Output: c.Output,
+			Maintenance: c.Maintenance, Unsure: before.Unsure}
 		_ = json.Unmarshal(c.ObservedValue, &e.Verdict) // not there: not known
+		if before.Source == e.Source && before.Verdict != e.Verdict {
+			e.Unsure = append(e.Unsure, "another status endpoint says "+before.Verdict)
+		}
 		if c.Status == "pass" && c.Output != "" {
-			e.Output, e.Unsure = "", []string{c.Output}
+			e.Output, e.Unsure = "", append(e.Unsure, c.Output)
 		}
 	case "responseTime":
 		p := r.probe(listener, c.ComponentID)

@@ -43,7 +43,7 @@ func (x Expectation) Lacks(r *Report) (out []string) {
 		case !x.met(e.Verdict):
 			out = append(out, fmt.Sprintf("%s is %s, not %s", e.Name, e.Verdict, x.verdict))
 		case len(e.Unsure) > 0:
-			out = append(out, fmt.Sprintf("%s is %s, and not for sure: %s", e.Name, e.Verdict, e.Unsure[0]))
+			out = append(out, fmt.Sprintf("%s is %s%s: %s", e.Name, e.Verdict, e.Mark(), e.Unsure[0]))
 		}
 	}
 	switch {

@@ -70,8 +70,14 @@ func (q *question) why() string {
 	return "is " + q.from + " in the endpoint's trusted list, and the path in the gate?"
 }
 
-// unanswered says what a request met that got no answer.
-func unanswered(err error) error {
+// unansweredError is of a request that got no answer.
+type unansweredError struct{ error }
+
+// refusedError is of an answer that the asked Envoy's plugin gave to whom it does not trust.
+type refusedError struct{ error }
+
+// Unanswered says what a request met that got no answer.
+func Unanswered(err error) error {
 	var outer *url.Error // it repeats the URL
 	if errors.As(err, &outer) {
 		err = outer.Err
@@ -79,12 +85,14 @@ func unanswered(err error) error {
 	var timeout net.Error
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return errors.New("connection refused: nobody listens there, seen from here")
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
-		strings.Contains(err.Error(), "server closed"):
-		return errors.New("the connection was closed without an answer: a limit of connections, or a listener that wants TLS or the PROXY protocol")
+		err = errors.New("connection refused: nobody listens there, seen from here")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
+		errors.Is(err, syscall.EPIPE), strings.Contains(err.Error(), "server closed"),
+		strings.Contains(err.Error(), "malformed HTTP"):
+		err = errors.New("the connection was closed without an answer in HTTP/1.1: a limit of connections, " +
+			"or a listener that wants HTTP/2, TLS or the PROXY protocol")
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return errors.New("no answer in time")
+		err = errors.New("no answer in time")
 	}
-	return err
+	return unansweredError{err}
 }

@@ -7,6 +7,8 @@ package report
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +18,7 @@ import (
 	"github.com/healthgate/healthgate/envoy/internal/lint"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/verdict"
 )
 
 // Report is what is known of one Envoy. Its JSON is what pipelines read: names are added, none is renamed. A pointer is
@@ -44,6 +47,8 @@ type Endpoint struct {
 	Maintenance *Maintenance `json:"maintenance,omitempty"`
 	Source      string       `json:"source,omitempty"` // of the verdict: plugin, route, or gauges
 	Unsure      []string     `json:"unsure,omitempty"` // why a check may get something else
+	// NotEverywhere: some checks do get something else, as the configuration says.
+	NotEverywhere bool `json:"not_everywhere,omitempty"`
 }
 
 // Maintenance is what an operator said in a runtime key.
@@ -70,10 +75,13 @@ func newReport(envoy string) Report {
 	return Report{Envoy: envoy, Endpoints: []Endpoint{}, Probes: []Probe{}, StatusURLs: []string{}}
 }
 
-// FromURL asks a status endpoint.
-func FromURL(ctx context.Context, url string) Report {
-	r := newReport(url)
-	d, err := fetch(ctx, url, question{endpoint: nil})
+// FromURL asks a status endpoint. Without a trust for https:// it takes any certificate.
+func FromURL(ctx context.Context, url string, trust *tls.Config) Report {
+	r, client := newReport(url), anyone
+	if trust != nil {
+		client = newClient(trust)
+	}
+	d, err := fetch(ctx, client, url, question{endpoint: nil})
 	if err != nil {
 		r.Error = err.Error()
 		return r
@@ -97,11 +105,38 @@ type seen struct {
 // stats reads the plugin's metrics.
 func (s *seen) stats(ctx context.Context, envoy *admin.Client) {
 	var err error
-	if s.gauges, err = envoy.Stats(ctx, `^wasmcustom\.healthgate_(maintenance|probe_up|draining|snapshot_age_seconds|checks_total\..*shown$)`); err != nil {
+	if s.gauges, err = envoy.Stats(ctx, Metrics); err != nil {
 		s.noGauges = "its metrics can't be read: " + err.Error()
-	} else if s.noGauges = ""; len(s.gauges) == 0 && s.known != nil {
+	} else if s.noGauges = ""; !s.any() && s.known != nil {
 		s.noGauges = s.known.NoMetrics()
 	}
+}
+
+// any reports whether a metric is there that is healthgate's.
+func (s *seen) any() bool {
+	for name := range s.gauges {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// Told returns what the plugins' own status endpoints tell of health checks: nothing of a plugin without one that answers.
+func Told(ctx context.Context, envoy *admin.Client, known *reach.Envoy, node config.Node) []Endpoint {
+	r, s := newReport(envoy.Name), seen{now: time.Now(), node: node, known: known}
+	s.stats(ctx, envoy)
+	for _, p := range known.Plugins {
+		r.fromStatusEndpoints(ctx, envoy, &s, p, p.Listeners(), nil)
+	}
+	return r.Endpoints
+}
+
+// Interrupted is a report of an Envoy that was not asked to the end.
+func Interrupted(envoy string) Report {
+	r := newReport(envoy)
+	r.Error = "interrupted"
+	return r
 }
 
 // FromAdmin asks an Envoy's admin, and the status endpoints that its configuration has.
@@ -136,14 +171,14 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 		r.SnapshotAgeMS = &ms
 	}
 	switch {
-	case s.known == nil && len(s.gauges) == 0:
+	case s.known == nil && !s.any():
 		r.note("whether it runs healthgate is not known")
 		if s.noGauges != "" {
 			r.note(s.noGauges)
 		}
 	case s.known == nil:
 		r.fromGauges(&s, "is in its configuration, which can't be read")
-	case len(s.known.Plugins) == 0 && len(s.gauges) == 0:
+	case len(s.known.Plugins) == 0 && !s.any():
 		r.note("its configuration has no healthgate")
 	case len(s.known.Plugins) == 0:
 		r.note("its configuration has no healthgate; the metrics that it has are of an earlier one")
@@ -164,8 +199,14 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 		if len(s.known.Plugins) > 1 {
 			listener = p.Listeners()
 		}
-		if !r.fromStatusEndpoints(ctx, envoy, s, p, listener, shut) {
-			r.derive(listener, p.Config, s)
+		answered, doubts := r.fromStatusEndpoints(ctx, envoy, s, p, listener, shut)
+		if !answered {
+			r.derive(listener, p, s, s.doubts(r.State))
+		}
+		for i := range r.Endpoints {
+			if e := &r.Endpoints[i]; e.Listener == listener {
+				e.Unsure = append(e.Unsure, doubts...)
+			}
 		}
 	}
 	if s.noGauges != "" {
@@ -174,8 +215,13 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 	for _, fault := range s.known.Faults() {
 		r.note(fault)
 	}
-	r.unsure(s.known.Gaps())
+	r.unsure(s.known.Gaps(), true)
 	r.fromRoutes(s)
+	for _, e := range r.Endpoints {
+		for _, why := range e.Unsure {
+			r.note(why)
+		}
+	}
 	for _, p := range s.known.Plugins {
 		for _, place := range p.Places {
 			for _, w := range lint.Listener(place.Listener, p.Config) {
@@ -192,10 +238,12 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 	}
 }
 
-// fromStatusEndpoints asks each status endpoint of a plugin, wherever it stands, and reports whether one answered.
-func (r *Report) fromStatusEndpoints(ctx context.Context, envoy *admin.Client, s *seen, p *reach.Plugin, listener string, shut map[string]bool) bool {
-	answered := false
+// fromStatusEndpoints asks each status endpoint of a plugin, wherever it stands. It reports whether one answered, and why
+// others, which did not as they should, make it doubtful what checks get there.
+func (r *Report) fromStatusEndpoints(ctx context.Context, envoy *admin.Client, s *seen, p *reach.Plugin, listener string,
+	shut map[string]bool) (answered bool, doubts []string) {
 	unasked := "it has no status endpoint"
+	var foreign []string
 	for i := range p.Config.Endpoints {
 		e := &p.Config.Endpoints[i]
 		if e.Kind != config.KindStatus {
@@ -209,20 +257,32 @@ func (r *Report) fromStatusEndpoints(ctx context.Context, envoy *admin.Client, s
 			}
 			to += e.Paths[0]
 			d, err := s.ask(ctx, envoy, to, p.Config, question{endpoint: e, shut: shut[e.Name]})
-			switch {
-			case err == nil:
+			if err == nil {
 				answered = true
 				r.take(listener, to, d)
-			case ctx.Err() == nil:
-				unasked = ""
-				r.note("its status endpoint " + to + " does not tell: " + err.Error())
+				continue
+			}
+			if ctx.Err() != nil {
+				continue
+			}
+			unasked = ""
+			what := "its status endpoint " + to + " does not tell: " + err.Error()
+			r.note(what)
+			switch {
+			case errors.As(err, new(unansweredError)):
+				doubts = append(doubts, what)
+			case !errors.As(err, new(refusedError)):
+				foreign = append(foreign, what)
 			}
 		}
 	}
-	if !answered && unasked != "" {
+	if answered {
+		return true, doubts
+	}
+	if unasked != "" {
 		r.note(unasked + ": verdicts are derived from its configuration, runtime and gauges")
 	}
-	return answered
+	return false, append(doubts, foreign...)
 }
 
 // fromRoutes takes the maintenance routes that are on.
@@ -233,7 +293,17 @@ func (r *Report) fromRoutes(s *seen) {
 	}
 	r.Notes = slices.DeleteFunc(r.Notes, isByRoute)
 	for _, key := range s.known.RouteKeys() {
-		value := s.runtime.Entries[key].Value
+		written, layer := s.runtime.Entries[key].Value, s.runtime.Layer(key)
+		value, ok := s.known.Percent(written, layer)
+		if !ok {
+			var doubts []reach.Gap
+			for _, endpoint := range s.known.RouteReaders(key, "100") {
+				doubts = append(doubts, reach.Gap{Endpoint: endpoint, What: fmt.Sprintf(
+					"the layer %q has %s = %q, which this command does not understand: whether it is on is not known", layer, key, written)})
+			}
+			r.unsure(doubts, false)
+			continue
+		}
 		if !slices.ContainsFunc(s.known.Routes(), func(route reach.Route) bool { return route.Key == key && route.Share(value) > 0 }) {
 			continue
 		}
@@ -242,37 +312,53 @@ func (r *Report) fromRoutes(s *seen) {
 			e := &r.Endpoints[i]
 			if written := s.written(e); written != nil && written.Maintenance.RouteMetadata && slices.Contains(readers, e.Name) {
 				*e = Endpoint{
-					Listener: e.Listener, Name: e.Name, Verdict: "maintenance", HTTPStatus: int(written.Maintenance.Reply.Status), Output: "by its route",
+					Listener: e.Listener, Name: e.Name, Output: "by its route", Source: "route",
+					Unsure: e.Unsure, NotEverywhere: e.NotEverywhere,
+					Verdict: verdict.Maintenance.String(), HTTPStatus: int(verdict.Reply(written, verdict.Maintenance).Status),
 					Maintenance: &Maintenance{Key: key, Value: value, Reason: s.runtime.Entries[key+".reason"].Value},
-					Source:      "route", Unsure: e.Unsure,
 				}
 			}
 		}
-		r.unsure(s.known.RouteGaps(key, value))
+		r.unsure(s.known.RouteGaps(key, value), true)
 	}
 }
 
 // written returns the configuration of an endpoint.
 func (s *seen) written(shown *Endpoint) *config.Endpoint {
-	for _, p := range s.known.Plugins {
-		for i := range p.Config.Endpoints {
-			if e := &p.Config.Endpoints[i]; e.Name == shown.Name && (shown.Listener == "" || shown.Listener == p.Listeners()) {
-				return e
-			}
+	for _, p := range s.known.Namesakes(shown.Name) {
+		if shown.Listener == "" || shown.Listener == p.Listeners() {
+			return p.HealthCheck(shown.Name)
 		}
 	}
 	return nil
 }
 
+// Mark is what stands behind a verdict that does not hold for each check, or not for sure; "" behind others.
+func (e *Endpoint) Mark() string {
+	switch {
+	case e.Verdict == "":
+	case e.NotEverywhere:
+		return ", not everywhere"
+	case len(e.Unsure) > 0:
+		return ", not for sure"
+	}
+	return ""
+}
+
 // isByRoute reports whether a text is the plugin's that it does not know of maintenance by route.
 func isByRoute(text string) bool { return strings.HasPrefix(text, "maintenance by route") }
 
-// unsure notes the ways of checks past what their endpoints are said to answer.
-func (r *Report) unsure(gaps []reach.Gap) {
+// unsure notes the ways of checks past what their endpoints are said to answer, and whether they are known to be some.
+func (r *Report) unsure(gaps []reach.Gap, known bool) {
 	for _, gap := range gaps {
 		r.note(gap.What)
 		for i := range r.Endpoints {
-			if e := &r.Endpoints[i]; e.Name == gap.Endpoint && !slices.Contains(e.Unsure, gap.What) {
+			e := &r.Endpoints[i]
+			if e.Name != gap.Endpoint {
+				continue
+			}
+			e.NotEverywhere = e.NotEverywhere || known
+			if !slices.Contains(e.Unsure, gap.What) {
 				e.Unsure = append(e.Unsure, gap.What)
 			}
 		}

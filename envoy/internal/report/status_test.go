@@ -246,7 +246,7 @@ func TestUnanswered(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	for url, want := range map[string]string{closing.URL: "the connection was closed without an answer", gone.URL: "connection refused: nobody listens there"} {
-		if r := FromURL(t.Context(), url+"/status"); !strings.Contains(r.Error, want) {
+		if r := FromURL(t.Context(), url+"/status", nil); !strings.Contains(r.Error, want) {
 			t.Errorf("%s, want %s", r.Error, want)
 		}
 	}
@@ -266,8 +266,8 @@ func TestBase(t *testing.T) {
 		{"0.0.0.0:80", "10.0.0.7", nil, "http://10.0.0.7:80"},
 		{"[::]:80", "fd00::7", nil, "http://[fd00::7]:80"},
 		{"0.0.0.0:443", "pod.shop", tls, "https://pod.shop:443"},
-		{"0.0.0.0:80", "", nil, "a Unix socket does not tell which of them leads to it"},
-		{"[::]:80", "", nil, "a Unix socket does not tell which of them leads to it"},
+		{"0.0.0.0:80", "", nil, "that of the admin does not tell which of them leads to it"},
+		{"[::]:80", "", nil, "that of the admin does not tell which of them leads to it"},
 		{"127.0.0.1:80", "10.0.0.7", nil, "on its own machine only"},
 		{"[::1]:80", "pod.shop", nil, "on its own machine only"},
 		{"127.0.0.1:80", "localhost", nil, "http://127.0.0.1:80"},
