@@ -53,6 +53,13 @@ func (h *Host) Inject(faults ...Fault) {
 	}
 }
 
+// Heal takes back the faults that have not struck yet.
+func (h *Host) Heal() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.faults = nil
+}
+
 // strikes counts down the faults of a kind and reports whether one is due.
 func (v *vm) strikes(kind faultKind, name string) bool {
 	struck := false

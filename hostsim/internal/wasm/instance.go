@@ -10,6 +10,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 )
 
 // Host is the surroundings of an instance: it makes the guest's calls, and gives WASI what the guest sees.
@@ -73,10 +74,11 @@ type instanceKey struct{}
 // Instantiate gives a module a memory. It runs nothing of it.
 func (m *Module) Instantiate(host Host, w *Watchdog) (i *Instance, err error) {
 	defer recovered(&err)
-	i = &Instance{Host: host, Phase: Starting, profile: m.key.profile, watchdog: w}
+	i = &Instance{Host: host, Phase: Starting, profile: m.profile, watchdog: w}
 	i.ctx = context.WithValue(context.Background(), instanceKey{}, i)
+	making := experimental.WithMemoryAllocator(i.ctx, experimental.MemoryAllocatorFunc(newLinearMemory))
 	cfg := wazero.NewModuleConfig().WithName("").WithStartFunctions()
-	if i.mod, err = m.runtime.InstantiateModule(i.ctx, m.compiled, cfg); err != nil {
+	if i.mod, err = m.runtime.InstantiateModule(making, m.compiled, cfg); err != nil {
 		return nil, plain(err)
 	}
 	i.mem = i.mod.Memory()

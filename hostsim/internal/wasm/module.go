@@ -3,8 +3,8 @@
 package wasm
 
 import (
+	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,7 +22,8 @@ const maxIdleModules = 16
 
 // Module is a compiled module with all that it imports.
 type Module struct {
-	key      moduleKey
+	profile  *Profile
+	code     []byte
 	once     sync.Once
 	err      error
 	runtime  wazero.Runtime
@@ -30,34 +31,31 @@ type Module struct {
 	users    int
 }
 
-type moduleKey struct {
-	profile *Profile
-	sum     [sha256.Size]byte
-}
-
 // cache is process-wide: compiling a module takes seconds, so it is done once.
 var cache = struct {
 	sync.Mutex
 	code    wazero.CompilationCache // the profiles share it
-	modules map[moduleKey]*Module
-	idle    []*Module // least recently used first
-}{code: wazero.NewCompilationCache(), modules: make(map[moduleKey]*Module)}
+	modules []*Module               // a few: comparing them is faster than a hash of the code
+	idle    []*Module               // least recently used first
+}{code: wazero.NewCompilationCache()}
 
 // Load returns the compiled module of code. Every caller must Release it. prepare must
 // Link the module, and can refuse it; it is called once for code and profile.
 func Load(code []byte, p *Profile, prepare func(*Module) error) (*Module, error) {
-	key := moduleKey{p, sha256.Sum256(code)}
 	cache.Lock()
-	m := cache.modules[key]
-	if m == nil {
-		m = &Module{key: key}
-		cache.modules[key] = m
+	var m *Module
+	same := func(m *Module) bool { return m.profile == p && bytes.Equal(m.code, code) }
+	if i := slices.IndexFunc(cache.modules, same); i >= 0 {
+		m = cache.modules[i]
+	} else {
+		m = &Module{profile: p, code: bytes.Clone(code)}
+		cache.modules = append(cache.modules, m)
 	}
 	m.users++
 	cache.idle = slices.DeleteFunc(cache.idle, func(idle *Module) bool { return idle == m })
 	cache.Unlock()
 	m.once.Do(func() {
-		if m.err = m.compile(code); m.err == nil {
+		if m.err = m.compile(m.code); m.err == nil {
 			m.err = prepare(m)
 		}
 	})
@@ -83,7 +81,7 @@ func (m *Module) Release() {
 		}
 		m, cache.idle = cache.idle[0], cache.idle[1:]
 	}
-	delete(cache.modules, m.key)
+	cache.modules = slices.DeleteFunc(cache.modules, func(other *Module) bool { return other == m })
 	if m.compiled != nil {
 		_ = m.compiled.Close(context.Background()) // neither can fail
 	}
@@ -123,7 +121,7 @@ func (m *Module) Exports() map[string]api.FunctionDefinition { return m.compiled
 // and checks that it has what an instance needs.
 func (m *Module) Link(funcs []Func) error {
 	known := make(map[string]*Func)
-	for _, f := range append(m.key.profile.wasi(), funcs...) {
+	for _, f := range append(m.profile.wasi(), funcs...) {
 		known[f.Module+"."+f.Name] = &f
 	}
 	builders := make(map[string]wazero.HostModuleBuilder)
@@ -131,7 +129,7 @@ func (m *Module) Link(funcs []Func) error {
 		module, name, _ := imported.Import()
 		f := known[module+"."+name]
 		if f == nil {
-			return fmt.Errorf("failed to load Wasm module due to a missing import: %s.%s (%s)", module, name, m.key.profile.Name)
+			return fmt.Errorf("failed to load Wasm module due to a missing import: %s.%s (%s)", module, name, m.profile.Name)
 		}
 		f.setTypes()
 		if !slices.Equal(imported.ParamTypes(), f.params) || !slices.Equal(imported.ResultTypes(), f.results) {
