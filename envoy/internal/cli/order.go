@@ -122,7 +122,7 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 		if ambiguous := (*layer.AmbiguousError)(nil); errors.As(err, &ambiguous) {
 			return fmt.Errorf("--subdirectory: %w", err)
 		}
-		return failure{notWritten(c.path(), err)}
+		return failure{err}
 	}
 	if absent {
 		fmt.Fprintf(cmd.ErrOrStderr(), "note: %s has no key %s to take out; is it another key, or layer, that is on?\n", c.path(), c.order.Key)

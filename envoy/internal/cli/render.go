@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/healthgate/healthgate/envoy/internal/document"
+	"github.com/healthgate/healthgate/envoy/internal/layer"
 	"github.com/healthgate/healthgate/envoy/internal/lint"
 	"github.com/healthgate/healthgate/envoy/internal/render"
 	"github.com/spf13/cobra"
@@ -228,22 +229,7 @@ func writeFile(path, text string) error {
 			return err // a link to nothing
 		}
 	}
-	return notWritten(path, replaceFile(path, text, mode))
-}
-
-// notWritten leaves out of an error the name of what is made on the way, which nobody asked for.
-func notWritten(path string, err error) error {
-	var made *fs.PathError
-	var link *os.LinkError
-	switch {
-	case errors.As(err, &link):
-		err = link.Err
-	case errors.As(err, &made) && (made.Op == "mkdir" || strings.HasPrefix(filepath.Base(made.Path), ".")):
-		err = made.Err
-	default:
-		return err
-	}
-	return fmt.Errorf("%s can't be written: %w", path, err)
+	return layer.NotWritten(path, filepath.Join(filepath.Dir(path), "."+filepath.Base(path)), replaceFile(path, text, mode))
 }
 
 func replaceFile(path, text string, mode fs.FileMode) error {

@@ -235,28 +235,6 @@ func TestWrongInput(t *testing.T) {
 	}
 }
 
-// What fails on the way is told of the file that was asked for, not of one that is made beside it.
-func TestNotWritten(t *testing.T) {
-	t.Parallel()
-	inner := os.ErrPermission
-	for _, test := range []struct {
-		err  error
-		want string
-	}{
-		{&os.PathError{Op: "mkdir", Path: "/d/x.a", Err: inner}, "/d/x can't be written: permission denied"},
-		{&os.PathError{Op: "open", Path: "/d/.x.next", Err: inner}, "/d/x can't be written: permission denied"},
-		{&os.LinkError{Op: "rename", Old: "/d/.x.1", New: "/d/x", Err: inner}, "/d/x can't be written: permission denied"},
-		{&os.PathError{Op: "open", Path: "/d/x.a/key", Err: inner}, "open /d/x.a/key: permission denied"},
-	} {
-		if got := notWritten("/d/x", test.err).Error(); got != test.want {
-			t.Errorf("%v: %s", test.err, got)
-		}
-	}
-	if err := notWritten("/d/x", nil); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestWarningsDoNotFailUnlessStrict(t *testing.T) {
 	t.Parallel()
 	file := write(t, strings.Replace(minimal, "10.0.0.0/8", "0.0.0.0/0", 1))

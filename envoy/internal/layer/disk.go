@@ -105,14 +105,14 @@ func (d DiskLayer) Apply(ctx context.Context, change Change) error {
 	}
 	if err := d.write(next, old, change); err != nil {
 		_ = removeAll(next)
-		return err
+		return NotWritten(d.Root, next, err)
 	}
 	if err := os.Symlink(name, link); err != nil {
-		return err
+		return NotWritten(d.Root, link, err)
 	}
 	if err := os.Rename(link, root); err != nil {
 		_ = os.Remove(link)
-		return err
+		return NotWritten(d.Root, link, err)
 	}
 	if err := syncFolder(parent); err != nil {
 		return err
@@ -138,10 +138,11 @@ func (d DiskLayer) Try(change Change) error {
 	}
 	temporary, err := os.MkdirTemp("", "healthgate-")
 	if err != nil {
-		return err
+		return NotWritten(os.TempDir()+"/, where it is tried,", os.TempDir(), err)
 	}
 	defer func() { _ = removeAll(temporary) }()
-	return d.write(filepath.Join(temporary, filepath.Base(next)), old, change)
+	err = d.write(filepath.Join(temporary, filepath.Base(next)), old, change)
+	return NotWritten(os.TempDir()+"/, where it is tried,", temporary, err)
 }
 
 // places returns the folder behind root, empty if there is none, and the one that the next layer is made in.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -86,6 +87,38 @@ func own(path string, like fs.FileInfo) error {
 		return nil
 	}
 	return os.Lchown(path, int(owner.Uid), int(owner.Gid))
+}
+
+// NotWritten says of a path that it can't be written, and what to do, if err is of one of the files that are made on the
+// way, whose names begin with made: nobody asked for those.
+func NotWritten(path, made string, err error) error {
+	var file *fs.PathError
+	var link *os.LinkError
+	isMade := func(path string) bool { return strings.HasPrefix(filepath.Clean(path), filepath.Clean(made)) }
+	switch {
+	case errors.As(err, &file) && isMade(file.Path):
+		err = file.Err
+	case errors.As(err, &link) && (isMade(link.Old) || isMade(link.New)):
+		err = link.Err
+	default:
+		return err
+	}
+	var call *os.SyscallError
+	if errors.As(err, &call) {
+		err = call.Err
+	}
+	folder, absErr := filepath.Abs(filepath.Dir(path))
+	remedy := ""
+	switch {
+	case absErr != nil:
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		remedy = "; nothing was changed: free some space or inodes in " + folder + ", and do it again"
+	case errors.Is(err, syscall.EFBIG):
+		remedy = "; nothing was changed: raise the limit of this shell, ulimit -f, and do it again"
+	case errors.Is(err, fs.ErrPermission):
+		remedy = "; do it as a user who may write in " + folder
+	}
+	return fmt.Errorf("%s can't be written: %w%s", path, err, remedy)
 }
 
 // syncFolder makes a folder's names last through a power failure.

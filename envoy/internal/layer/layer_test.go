@@ -3,10 +3,12 @@ package layer
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -179,6 +181,31 @@ func TestCheckKey(t *testing.T) {
 	} {
 		if err := CheckKey(key); (err == nil) != good {
 			t.Errorf("%q: %v", key, err)
+		}
+	}
+}
+
+// What fails on the way is told of the file that was asked for, not of one that is made beside it.
+func TestNotWritten(t *testing.T) {
+	t.Parallel()
+	full := &os.SyscallError{Syscall: "copy_file_range", Err: syscall.ENOSPC}
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{nil, "<nil>"},
+		{&os.PathError{Op: "mkdir", Path: "/d/x.a", Err: os.ErrPermission},
+			"/d/x can't be written: permission denied; do it as a user who may write in /d"},
+		{&os.PathError{Op: "write", Path: "/d/./x.a/key", Err: full},
+			"/d/x can't be written: no space left on device; nothing was changed: free some space or inodes in /d, and do it again"},
+		{errors.Join(&os.PathError{Op: "write", Path: "/d/x.a/key", Err: syscall.EFBIG}, full),
+			"/d/x can't be written: file too large; nothing was changed: raise the limit of this shell, ulimit -f, and do it again"},
+		{&os.LinkError{Op: "rename", Old: "/d/x.a.link", New: "/d/x", Err: syscall.EROFS},
+			"/d/x can't be written: read-only file system"},
+		{&os.PathError{Op: "open", Path: "/d/x.b/key", Err: os.ErrPermission}, "open /d/x.b/key: permission denied"},
+	} {
+		if got := fmt.Sprint(NotWritten("/d/x", "/d/x.a", test.err)); got != test.want {
+			t.Errorf("%v: %s\nwant %s", test.err, got, test.want)
 		}
 	}
 }

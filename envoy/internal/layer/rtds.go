@@ -106,7 +106,7 @@ func replace(file string, write func(next string) error) error {
 	}
 	if err != nil {
 		_ = os.Remove(next)
-		return err
+		return NotWritten(file, next, err)
 	}
 	return syncFolder(filepath.Dir(file))
 }
