@@ -86,6 +86,7 @@ func TestInterruptedQuestion(t *testing.T) {
 func TestOutputKeepsWhatIsNoFile(t *testing.T) {
 	t.Parallel()
 	source := write(t, minimal)
+	const another = 65534 // the user's id
 	for _, test := range []struct {
 		name string
 		make func(path string) error
@@ -94,19 +95,30 @@ func TestOutputKeepsWhatIsNoFile(t *testing.T) {
 	}{
 		{"nothing", func(string) error { return nil }, 0o644, ""},
 		{"a file with a mode of its own", func(path string) error { return os.WriteFile(path, nil, 0o600) }, 0o600, ""},
+		{"another user's file", func(path string) error {
+			err := os.WriteFile(path, nil, 0o640)
+			if os.Getuid() == 0 { // only root can give a file away
+				err = errors.Join(err, os.Chown(path, another, another))
+			}
+			return err
+		}, 0o640, ""},
 		{"a link", func(path string) error {
 			if err := os.WriteFile(path+".target", []byte("old"), 0o640); err != nil {
 				return err
 			}
 			return os.Symlink(path+".target", path)
 		}, fs.ModeSymlink, ""},
-		{"a link to nothing", func(path string) error { return os.Symlink(path+".target", path) }, fs.ModeSymlink, "no such file or directory"},
-		{"a link in a circle", func(path string) error { return os.Symlink(path, path) }, fs.ModeSymlink, "too many levels of symbolic links"},
-		{"a folder", func(path string) error { return os.Mkdir(path, 0o700) }, fs.ModeDir, "is a directory"},
-		{"a link to a folder", func(path string) error { return os.Symlink(filepath.Dir(path), path) }, fs.ModeSymlink, "is a directory"},
+		{"a link to nothing", func(path string) error { return os.Symlink(path+".target", path) }, fs.ModeSymlink,
+			"no such file or directory"},
+		{"a link in a circle", func(path string) error { return os.Symlink(path, path) }, fs.ModeSymlink,
+			"too many levels of symbolic links"},
+		{"a folder", func(path string) error { return os.Mkdir(path, 0o700) }, fs.ModeDir, "is a folder; give a file in it"},
+		{"a link to a folder", func(path string) error { return os.Symlink(filepath.Dir(path), path) }, fs.ModeSymlink,
+			"is a folder; give a file in it"},
 		{"a device", func(path string) error { return os.Symlink("/dev/null", path) }, fs.ModeSymlink, ""},
 		{"a pipe", func(path string) error { return syscall.Mkfifo(path, 0o600) }, fs.ModeNamedPipe, ""},
-		{"a folder that is not there", func(path string) error { return os.Symlink("/nonexistent/x", path) }, fs.ModeSymlink, "no such file"},
+		{"a folder that is not there", func(path string) error { return os.Symlink("/nonexistent/x", path) },
+			fs.ModeSymlink, "no such file"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -132,6 +144,10 @@ func TestOutputKeepsWhatIsNoFile(t *testing.T) {
 			}
 			if got := info.Mode(); got.Type() != test.kept.Type() || test.kept.IsRegular() && got != test.kept {
 				t.Errorf("there is %v, not %v", got, test.kept)
+			}
+			if owner, is := info.Sys().(*syscall.Stat_t); is && os.Getuid() == 0 &&
+				(owner.Uid == another) != (test.name == "another user's file") {
+				t.Errorf("it belongs to %d", owner.Uid)
 			}
 			if test.want == "" && test.name != "a device" {
 				if !pipe {
@@ -166,7 +182,8 @@ func TestMaintenanceTellsWhatIsInTheLayer(t *testing.T) {
 			want string // on standard error, before anything else
 			code int
 		}{
-			{"on --admin unix:///nonexistent/admin.sock", "note: written to " + path + ", which was not there and was made\n", 1},
+			{"on --admin unix:///nonexistent/admin.sock",
+				"note: written to " + path + ", which was not there and was made\n", 1},
 			{"off typo --dry-run", "note: " + path + " has no key typo to take out", 0},
 			{"off typo", "note: " + path + " has no key typo to take out", 0},
 			{"off", "", 0},

@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -207,13 +206,14 @@ func commandLine(cmd *cobra.Command, file string) ([]string, error) {
 	return words, wrong
 }
 
-// writeFile replaces a file as a whole, so that no reader and no interruption sees half of it. A link stays; the file
-// that it leads to is replaced. What is no file, such as a pipe, gets the text.
+// writeFile replaces a file as a whole. A link stays; the file that it leads to is replaced. What is no file, such as a
+// pipe, gets the text.
 func writeFile(path, text string) error {
-	mode := fs.FileMode(0o644)
-	switch info, err := os.Stat(path); {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return fmt.Errorf("%s is a folder; give a file in it", path)
 	case err == nil && info.Mode().IsRegular():
-		mode = info.Mode().Perm()
 		if path, err = filepath.EvalSymlinks(path); err != nil {
 			return err
 		}
@@ -229,18 +229,5 @@ func writeFile(path, text string) error {
 			return err // a link to nothing
 		}
 	}
-	return layer.NotWritten(path, filepath.Join(filepath.Dir(path), "."+filepath.Base(path)), replaceFile(path, text, mode))
-}
-
-func replaceFile(path, text string, mode fs.FileMode) error {
-	next, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(next.Name())
-	_, err = next.WriteString(text)
-	if err := errors.Join(err, next.Chmod(mode), next.Close()); err != nil {
-		return err
-	}
-	return os.Rename(next.Name(), path)
+	return layer.ReplaceFile(path, text, info)
 }

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/internal/document"
@@ -35,6 +37,9 @@ balancer takes the wrong way round.`,
   healthgate validate --strict healthgate.yaml    # in CI: warnings are failures, too`,
 		Args: someFile("check"), ValidArgsFunction: yamlFiles,
 		RunE: func(cmd *cobra.Command, files []string) error {
+			if i := slices.Index(files, "-"); i >= 0 && slices.Contains(files[i+1:], "-") {
+				return errors.New("-, standard input, is given twice, and can be read once")
+			}
 			var wrong error
 			warnings := 0
 			for _, file := range files {

@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/healthgate/healthgate/filter/config"
 	"go.yaml.in/yaml/v3"
@@ -58,16 +60,25 @@ var standIns = config.Node{ID: "{node_id}", Cluster: "{cluster}", Region: "{regi
 // Read reads a file, or standard input when its name is "-". A refused document's error is a *Problem, or Problems.
 func Read(file string) (*Document, error) {
 	name, in := "standard input", os.Stdin
+	var err error
 	if file != "-" {
-		var err error
-		if in, err = os.Open(file); err != nil {
-			return nil, err
-		}
+		name = Printable(file)
+		in, err = os.Open(file)
 		defer in.Close()
-		name = file
 	}
-	text, err := io.ReadAll(io.LimitReader(in, maxText+1))
-	if err != nil {
+	var text []byte
+	if err == nil {
+		text, err = io.ReadAll(io.LimitReader(in, maxText+1))
+	}
+	var why *fs.PathError
+	switch {
+	case file == "":
+		return nil, errors.New("the name of FILE is empty")
+	case errors.Is(err, syscall.EISDIR):
+		return nil, &Problem{File: name, What: "is a folder; give the healthgate.yaml in it"}
+	case errors.As(err, &why):
+		return nil, &Problem{File: name, What: "can't be read: " + why.Err.Error()}
+	case err != nil:
 		return nil, err
 	}
 	return Parse(name, text)

@@ -93,8 +93,13 @@ func TestRead(t *testing.T) {
 	if err != nil || len(d.Config.Endpoints) != 1 || d.File != file {
 		t.Fatalf("%+v, %v", d, err)
 	}
-	if _, err := Read(file + ".missing"); err == nil || !strings.Contains(err.Error(), "no such file") {
-		t.Error(err)
+	for file, want := range map[string]string{
+		file + ".missing": file + ".missing: can't be read: no such file or directory", "": "the name of FILE is empty",
+		"a\nb": `a\nb: can't be read: no such file or directory`, filepath.Dir(file): ": is a folder; give the healthgate.yaml in it",
+	} {
+		if _, err := Read(file); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%q: %v, want … %s", file, err, want)
+		}
 	}
 }
 

@@ -25,7 +25,8 @@ type DiskLayer struct {
 func (d DiskLayer) Check() error {
 	root := filepath.Clean(d.Root)
 	if filepath.Base(root) == "..data" {
-		return fmt.Errorf("%s is a mounted ConfigMap, which the kubelet replaces; change it with kubectl patch configmap", root)
+		return fmt.Errorf("%s is a mounted ConfigMap, which the kubelet replaces; change it with kubectl patch configmap",
+			root)
 	}
 	if d.Subdirectory != nil && *d.Subdirectory != "" && !filepath.IsLocal(*d.Subdirectory) {
 		return fmt.Errorf("the subdirectory %q is no folder below %s", *d.Subdirectory, root)
@@ -70,9 +71,9 @@ func beside(root string) (folders [2]string, nextLink string) {
 }
 
 // Apply changes the layer, and makes it when there is none. Envoy reads a layer again only when another link is moved
-// onto Root, so a whole new folder is made beside the old one, with the old one's files, links and modes, and one rename
-// puts a link to it in Root's place. Whatever fails before the rename, the old layer is untouched; what fails after it is
-// cleaning up, and loses nothing.
+// onto Root, so a whole new folder is made beside the old one, with the old one's files, links and modes, and one
+// rename puts a link to it in Root's place. Whatever fails before the rename, the old layer is untouched; what fails
+// after it is cleaning up, and loses nothing.
 func (d DiskLayer) Apply(ctx context.Context, change Change) error {
 	if err := d.Check(); err != nil {
 		return err
@@ -105,14 +106,14 @@ func (d DiskLayer) Apply(ctx context.Context, change Change) error {
 	}
 	if err := d.write(next, old, change); err != nil {
 		_ = removeAll(next)
-		return NotWritten(d.Root, next, err)
+		return notWritten(d.Root, next, err)
 	}
 	if err := os.Symlink(name, link); err != nil {
-		return NotWritten(d.Root, link, err)
+		return notWritten(d.Root, link, err)
 	}
 	if err := os.Rename(link, root); err != nil {
 		_ = os.Remove(link)
-		return NotWritten(d.Root, link, err)
+		return notWritten(d.Root, link, err)
 	}
 	if err := syncFolder(parent); err != nil {
 		return err
@@ -138,11 +139,11 @@ func (d DiskLayer) Try(change Change) error {
 	}
 	temporary, err := os.MkdirTemp("", "healthgate-")
 	if err != nil {
-		return NotWritten(os.TempDir()+"/, where it is tried,", os.TempDir(), err)
+		return notWritten(os.TempDir()+"/, where it is tried,", os.TempDir(), err)
 	}
 	defer func() { _ = removeAll(temporary) }()
 	err = d.write(filepath.Join(temporary, filepath.Base(next)), old, change)
-	return NotWritten(os.TempDir()+"/, where it is tried,", temporary, err)
+	return notWritten(os.TempDir()+"/, where it is tried,", temporary, err)
 }
 
 // places returns the folder behind root, empty if there is none, and the one that the next layer is made in.
@@ -202,7 +203,8 @@ func (d DiskLayer) keyFolder(layer string, change Change) (string, error) {
 		return "", err
 	}
 	for _, e := range entries {
-		if info, err := os.Stat(filepath.Join(layer, e.Name())); err == nil && info.IsDir() && !partOfKey(layer, e.Name(), change) {
+		if info, err := os.Stat(filepath.Join(layer, e.Name())); err == nil && info.IsDir() &&
+			!partOfKey(layer, e.Name(), change) {
 			return "", &AmbiguousError{Root: d.Root, Folder: e.Name()}
 		}
 	}
@@ -342,7 +344,8 @@ func writeKey(folder string, p Pair) error {
 		return err
 	}
 	if len(found) > 1 {
-		return fmt.Errorf("the key %s lies in the layer twice, as %s: Envoy takes either; remove one", p.Key, strings.Join(found, " and "))
+		return fmt.Errorf("the key %s lies in the layer twice, as %s: Envoy takes either; remove one", p.Key,
+			strings.Join(found, " and "))
 	}
 	file := filepath.Join(folder, p.Key)
 	var before fs.FileInfo

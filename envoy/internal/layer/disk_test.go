@@ -106,32 +106,44 @@ func TestDiskKeepsWhatIsThere(t *testing.T) {
 		change       Change
 		want, err    string
 	}{
-		{name: "modes", files: map[string]string{"a@600": "1", "k@640": "no"}, change: Change{{"k", "true"}, {"k.reason", "r"}},
-			want: "a=1 -rw-------; k=true -rw-r-----; k.reason=r"},
-		{name: "links", files: map[string]string{"a": "-> ../other/a", "b": "-> /etc/hostname", "c": "-> a"}, change: Change{{"k", "1"}},
-			want: "a -> ../other/a; b -> /etc/hostname; c -> a; k=1"},
+		{name: "modes", files: map[string]string{"a@600": "1", "k@640": "no"},
+			change: Change{{"k", "true"}, {"k.reason", "r"}},
+			want:   "a=1 -rw-------; k=true -rw-r-----; k.reason=r"},
+		{name: "links", files: map[string]string{"a": "-> ../other/a", "b": "-> /etc/hostname", "c": "-> a"},
+			change: Change{{"k", "1"}},
+			want:   "a -> ../other/a; b -> /etc/hostname; c -> a; k=1"},
 		{name: "a key that is a link gives way to a file", files: map[string]string{"k": "-> ../other/victim"},
 			change: Change{{"k", "true"}}, want: "k=true"},
-		{name: "a key that is a link is taken out", files: map[string]string{"k": "-> ../other/victim"}, change: Change{{"k", ""}}},
-		{name: "a key in folders, off", files: map[string]string{"hg/maint": "true", "hg/other": "1"}, subdirectory: some("."),
-			change: Change{{"hg.maint", ""}, {"hg.maint.reason", ""}}, want: "hg/other=1"},
-		{name: "a key in folders, on", files: map[string]string{"hg/sub.x/maint@600": "no"}, change: Change{{"hg.sub.x.maint", "true"}},
-			want: "hg/sub.x/maint=true -rw-------"},
-		{name: "a key in both spellings", files: map[string]string{"hg/maint": "true", "hg.maint": "false"}, subdirectory: some("."),
-			change: Change{{"hg.maint", "true"}}, err: "lies in the layer twice, as hg.maint and hg/maint"},
+		{name: "a key that is a link is taken out", files: map[string]string{"k": "-> ../other/victim"},
+			change: Change{{"k", ""}}},
+		{name: "a key in folders, off", files: map[string]string{"hg/maint": "true", "hg/other": "1"},
+			subdirectory: some("."),
+			change:       Change{{"hg.maint", ""}, {"hg.maint.reason", ""}}, want: "hg/other=1"},
+		{name: "a key in folders, on", files: map[string]string{"hg/sub.x/maint@600": "no"},
+			change: Change{{"hg.sub.x.maint", "true"}},
+			want:   "hg/sub.x/maint=true -rw-------"},
+		{name: "a key in both spellings", files: map[string]string{"hg/maint": "true", "hg.maint": "false"},
+			subdirectory: some("."),
+			change:       Change{{"hg.maint", "true"}}, err: "lies in the layer twice, as hg.maint and hg/maint"},
 		{name: "a key behind a linked folder", files: map[string]string{"hg": "-> ../other"}, subdirectory: some("."),
 			change: Change{{"hg.victim", "true"}}, err: "lies behind the symbolic link hg"},
-		{name: "a folder that may be the subdirectory", files: map[string]string{"envoy/k": "1"}, change: Change{{"k", "true"}},
-			err: `holds the folder "envoy": give the subdirectory`},
-		{name: "a subdirectory", files: map[string]string{"envoy/a": "1"}, subdirectory: some("envoy"), change: Change{{"k", "true"}},
-			want: "envoy/a=1; envoy/k=true"},
-		{name: "a new subdirectory and cluster", files: map[string]string{"a": "1"}, subdirectory: some("envoy/shop"), change: Change{{"k", "true"}},
-			want: "a=1; envoy/shop/k=true"},
-		{name: "no subdirectory beside folders", files: map[string]string{"other/a": "1"}, subdirectory: some("."), change: Change{{"k", "true"}},
-			want: "k=true; other/a=1"},
-		{name: "a subdirectory that leads elsewhere", files: map[string]string{"envoy": "-> ../other"}, subdirectory: some("envoy"),
-			change: Change{{"victim", "true"}}, err: "leads elsewhere by a symbolic link"},
-		{name: "a subdirectory outside", subdirectory: some("../other"), change: Change{{"victim", "true"}}, err: `"../other" is no folder below`},
+		{name: "a folder that may be the subdirectory", files: map[string]string{"envoy/k": "1"},
+			change: Change{{"k", "true"}},
+			err:    `holds the folder "envoy": give the subdirectory`},
+		{name: "a subdirectory", files: map[string]string{"envoy/a": "1"}, subdirectory: some("envoy"),
+			change: Change{{"k", "true"}},
+			want:   "envoy/a=1; envoy/k=true"},
+		{name: "a new subdirectory and cluster", files: map[string]string{"a": "1"}, subdirectory: some("envoy/shop"),
+			change: Change{{"k", "true"}},
+			want:   "a=1; envoy/shop/k=true"},
+		{name: "no subdirectory beside folders", files: map[string]string{"other/a": "1"}, subdirectory: some("."),
+			change: Change{{"k", "true"}},
+			want:   "k=true; other/a=1"},
+		{name: "a subdirectory that leads elsewhere", files: map[string]string{"envoy": "-> ../other"},
+			subdirectory: some("envoy"),
+			change:       Change{{"victim", "true"}}, err: "leads elsewhere by a symbolic link"},
+		{name: "a subdirectory outside", subdirectory: some("../other"), change: Change{{"victim", "true"}},
+			err: `"../other" is no folder below`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -175,7 +187,8 @@ func TestDiskKeepsWhatIsThere(t *testing.T) {
 func TestDiskMovesRelativeLinks(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	tree(t, dir, map[string]string{"far/away/layer/a": "-> ../value", "far/away/value": "7", "here/current": "-> ../far/away/layer"})
+	tree(t, dir, map[string]string{"far/away/layer/a": "-> ../value", "far/away/value": "7",
+		"here/current": "-> ../far/away/layer"})
 	root := filepath.Join(dir, "here", "current")
 	if err := (DiskLayer{Root: root}).Apply(t.Context(), Change{{"k", "1"}}); err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -89,9 +90,34 @@ func own(path string, like fs.FileInfo) error {
 	return os.Lchown(path, int(owner.Uid), int(owner.Gid))
 }
 
-// NotWritten says of a path that it can't be written, and what to do, if err is of one of the files that are made on the
-// way, whose names begin with made: nobody asked for those.
-func NotWritten(path, made string, err error) error {
+// ReplaceFile writes a file anew as a whole, so that no reader and no interruption sees half of it. Mode and owner are
+// those of like, if it is there.
+func ReplaceFile(file, text string, like fs.FileInfo) error {
+	return replace(file, strconv.Itoa(os.Getpid()), func(next string) error {
+		return create(next, strings.NewReader(text), like)
+	})
+}
+
+// replace makes a file beside another, with a name that ends so, and moves it there.
+func replace(file, end string, write func(next string) error) error {
+	next := filepath.Join(filepath.Dir(file), "."+filepath.Base(file)+"."+end)
+	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) { // left by a run that was killed
+		return notWritten(file, next, err)
+	}
+	err := write(next)
+	if err == nil {
+		err = os.Rename(next, file)
+	}
+	if err != nil {
+		_ = os.Remove(next)
+		return notWritten(file, next, err)
+	}
+	return syncFolder(filepath.Dir(file))
+}
+
+// notWritten says of a path that it can't be written, and what to do, if err is of one of the files that are made on
+// the way, whose names begin with made: nobody asked for those.
+func notWritten(path, made string, err error) error {
 	var file *fs.PathError
 	var link *os.LinkError
 	isMade := func(path string) bool { return strings.HasPrefix(filepath.Clean(path), filepath.Clean(made)) }

@@ -82,7 +82,8 @@ func eachKindIn(t *testing.T, newFolder func(*testing.T) string, run func(t *tes
 	t.Run("disk", func(t *testing.T) {
 		t.Parallel()
 		dir := newFolder(t)
-		tree(t, dir, map[string]string{"current.a/k": "1", "current.a/other": "7", "current.a/secret@600": "s", "current": "-> current.a"})
+		tree(t, dir, map[string]string{"current.a/k": "1", "current.a/other": "7", "current.a/secret@600": "s",
+			"current": "-> current.a"})
 		run(t, filepath.Join(dir, "current"))
 	})
 	t.Run("RTDS", func(t *testing.T) {
@@ -216,7 +217,8 @@ func TestCleaningUpFails(t *testing.T) {
 	}
 	_, still := os.Stat(held)
 	if err := (DiskLayer{root, some("")}).Apply(t.Context(), Change{{"k", "3"}}); still == nil &&
-		(err == nil || !strings.Contains(err.Error(), "what an earlier run left at "+filepath.Join(dir, "current.a")+" is in the way: remove it")) {
+		(err == nil || !strings.Contains(err.Error(),
+			"what an earlier run left at "+filepath.Join(dir, "current.a")+" is in the way: remove it")) {
 		t.Error(err)
 	}
 }
@@ -307,10 +309,12 @@ func as(t *testing.T, cmd *exec.Cmd, uid, group int) {
 	syscall.ForkLock.RUnlock()
 	must(t, err)
 	must(t, os.Chmod(cmd.Path, 0o755))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid), Groups: []uint32{uint32(group)}}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid),
+		Groups: []uint32{uint32(group)}}}
 }
 
-// Where no file can be made, that is said before anything is done, and so it is of a link whose target could be changed.
+// Where no file can be made, that is said before anything is done, and so it is of a link whose target could be
+// changed.
 func TestReadOnly(t *testing.T) {
 	refused := func(t *testing.T, path, folder string) {
 		t.Helper()
@@ -318,7 +322,8 @@ func TestReadOnly(t *testing.T) {
 		t.Cleanup(func() { must(t, os.Chmod(folder, 0o755)) })
 		cmd := command(t, "once", path, "new")
 		as(t, cmd, 65534, 65534)
-		if out, err := cmd.CombinedOutput(); err == nil || string(out) != "no file can be made in "+folder+": permission denied\n" {
+		if out, err := cmd.CombinedOutput(); err == nil ||
+			string(out) != "no file can be made in "+folder+": permission denied\n" {
 			t.Errorf("%v %s", err, out)
 		}
 		whole(t, path)

@@ -35,8 +35,8 @@ func (c Change) Pairs() []string {
 	return out
 }
 
-// CheckRemoval refuses a change that only takes keys out of a layer that is not there: the path is wrong, or nothing was
-// ever switched on through it.
+// CheckRemoval refuses a change that only takes keys out of a layer that is not there: the path is wrong, or nothing
+// was ever switched on through it.
 func CheckRemoval(path string, c Change) error {
 	for _, p := range c {
 		if p.Value != "" {
@@ -52,10 +52,12 @@ func CheckRemoval(path string, c Change) error {
 // maxKey leaves room for ".reason" in a file's name, which has at most 255 bytes.
 const maxKey = 255 - len(".reason")
 
-// CheckKey refuses what can't be set in each of the ways, as a file's name for one, and placeholders that were not filled in.
+// CheckKey refuses what can't be set in each of the ways, as a file's name for one, and placeholders that were not
+// filled in.
 func CheckKey(key string) error {
 	if strings.ContainsAny(key, "{}") {
-		return fmt.Errorf("%q: write what the placeholder stands for on that Envoy, as in healthgate.maintenance.zone.eu-1a", key)
+		return fmt.Errorf("%q: write what the placeholder stands for on that Envoy, as in healthgate.maintenance.zone.eu-1a",
+			key)
 	}
 	for _, c := range key {
 		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '.' && c != '_' && c != '-' {

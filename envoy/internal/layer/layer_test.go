@@ -39,7 +39,8 @@ func TestDisk(t *testing.T) {
 		change Change
 		want   map[string]string
 	}{
-		{Change{{"k", "true"}, {"k.reason", "disk swap"}}, map[string]string{"k": "true", "k.reason": "disk swap"}}, // the first makes it
+		{Change{{"k", "true"}, {"k.reason", "disk swap"}},
+			map[string]string{"k": "true", "k.reason": "disk swap"}}, // the first makes it
 		{Change{{"other", "1"}}, map[string]string{"k": "true", "k.reason": "disk swap", "other": "1"}},
 		{Change{{"k", ""}, {"k.reason", ""}, {"absent", ""}}, map[string]string{"other": "1"}},
 	} {
@@ -72,7 +73,8 @@ func TestDiskRefuses(t *testing.T) {
 		filepath.Join(dir, "typo/cur"): "there is no folder " + filepath.Join(dir, "typo"),
 		"/proc/1/environ/runtime/cur":  "not a directory",
 	} {
-		if err := (DiskLayer{Root: root}).Apply(t.Context(), Change{{"k", "1"}}); err == nil || !strings.Contains(err.Error(), want) {
+		if err := (DiskLayer{Root: root}).Apply(t.Context(), Change{{"k", "1"}}); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want … %s", root, err, want)
 		}
 	}
@@ -87,7 +89,8 @@ func TestDiskRefuses(t *testing.T) {
 	defer unlock()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := (DiskLayer{Root: filepath.Join(locked, "current")}).Apply(ctx, Change{{"k", "1"}}); err == nil || !strings.Contains(err.Error(), "context canceled") {
+	if err := (DiskLayer{Root: filepath.Join(locked, "current")}).Apply(ctx, Change{{"k", "1"}}); err == nil ||
+		!strings.Contains(err.Error(), "context canceled") {
 		t.Error(err)
 	}
 	if left, err := os.ReadDir(locked); err != nil || len(left) != 0 {
@@ -105,12 +108,15 @@ func TestRTDS(t *testing.T) {
 	}{
 		{"a new file", "", Change{{"k", "true"}, {"k.reason", ""}},
 			"resources:\n- " + head + "\n  name: healthgate\n  layer:\n    k: true\n"},
-		{"comments and other keys stay", "# why\nresources:\n- " + head + "\n  name: x\n  layer:\n    a: 1 # one\n    k: true\n",
+		{"comments and other keys stay", "# why\nresources:\n- " + head +
+			"\n  name: x\n  layer:\n    a: 1 # one\n    k: true\n",
 			Change{{"k", ""}, {"b", "2026-12-01T06:00:00Z"}},
 			"# why\nresources:\n- " + head + "\n  name: x\n  layer:\n    a: 1 # one\n    b: \"2026-12-01T06:00:00Z\"\n"},
-		{"the one of its name", "resources:\n- {" + head + ", name: x, layer: {}}\n- {" + head + ", name: healthgate}\n", Change{{"k", "100"}},
+		{"the one of its name", "resources:\n- {" + head + ", name: x, layer: {}}\n- {" + head +
+			", name: healthgate}\n", Change{{"k", "100"}},
 			"resources:\n- {" + head + ", name: x, layer: {}}\n- {" + head + ", name: healthgate, layer: {k: 100}}\n"},
-		{"a comment behind a value stays", "resources:\n- " + head + "\n  name: x\n  layer:\n    k: false # why\n", Change{{"k", "true"}},
+		{"a comment behind a value stays", "resources:\n- " + head +
+			"\n  name: x\n  layer:\n    k: false # why\n", Change{{"k", "true"}},
 			"resources:\n- " + head + "\n  name: x\n  layer:\n    k: true # why\n"},
 		{"a value is replaced", "resources:\n- {" + head + ", name: x, layer: {k: false}}\n", Change{{"k", "true"}},
 			"resources:\n- {" + head + ", name: x, layer: {k: true}}\n"},
@@ -147,28 +153,34 @@ func TestRTDSRefuses(t *testing.T) {
 	t.Parallel()
 	const runtime = `{"@type": type.googleapis.com/envoy.service.runtime.v3.Runtime, name: `
 	for text, want := range map[string]string{
-		"":                          "is not a DiscoveryResponse",
+		"":                          "is empty; remove it, and it is made anew",
+		"\n":                        "is empty; remove it, and it is made anew",
 		"[":                         "is not a DiscoveryResponse",
 		"resources: []":             "has no resource of type",
 		"- a":                       "has no resource of type",
 		"resources: [{'@type': x}]": "has no resource of type",
-		"resources: [" + runtime + "a}, " + runtime + "b}]":                   "has 2 runtime layers; name the one to change \"healthgate\"",
-		"resources: [" + runtime + "a, layer: 7}]":                            "the layer in line 1 is not an object",
-		"resources: [" + runtime + "healthgate}, " + runtime + "healthgate}]": "has 2 runtime layers; name the one to change \"healthgate\", and no other",
-		"resources: [" + runtime + "a, layer: {k: 1},\n layer: {}}]":          "line 2 has a field for the second time; remove one of them",
+		"resources: [" + runtime + "a}, " + runtime +
+			"b}]": "has 2 runtime layers; name the one to change \"healthgate\"",
+		"resources: [" + runtime + "a, layer: 7}]": "the layer in line 1 is not an object",
+		"resources: [" + runtime + "healthgate}, " + runtime +
+			"healthgate}]": "has 2 runtime layers; name the one to change \"healthgate\", and no other",
+		"resources: [" + runtime +
+			"a, layer: {k: 1},\n layer: {}}]": "line 2 has a field for the second time; remove one of them",
 	} {
 		file := filepath.Join(t.TempDir(), "rtds.yaml")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := RTDSFile(file).Apply(t.Context(), Change{{"k", "1"}}); err == nil || !strings.Contains(err.Error(), file+": "+want) {
+		if err := RTDSFile(file).Apply(t.Context(), Change{{"k", "1"}}); err == nil ||
+			!strings.Contains(err.Error(), file+": "+want) {
 			t.Errorf("%s: %v, want … %s", text, err, want)
 		}
 		if after, err := os.ReadFile(file); err != nil || string(after) != text {
 			t.Errorf("%s: the file was touched: %v", text, err)
 		}
 	}
-	if err := RTDSFile("/x/rtds.pb").Check(); err == nil || !strings.Contains(err.Error(), "must end in .yaml, .yml or .json") {
+	if err := RTDSFile("/x/rtds.pb").Check(); err == nil ||
+		!strings.Contains(err.Error(), "must end in .yaml, .yml or .json") {
 		t.Error(err)
 	}
 }
@@ -204,7 +216,7 @@ func TestNotWritten(t *testing.T) {
 			"/d/x can't be written: read-only file system"},
 		{&os.PathError{Op: "open", Path: "/d/x.b/key", Err: os.ErrPermission}, "open /d/x.b/key: permission denied"},
 	} {
-		if got := fmt.Sprint(NotWritten("/d/x", "/d/x.a", test.err)); got != test.want {
+		if got := fmt.Sprint(notWritten("/d/x", "/d/x.a", test.err)); got != test.want {
 			t.Errorf("%v: %s\nwant %s", test.err, got, test.want)
 		}
 	}

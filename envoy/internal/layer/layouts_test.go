@@ -21,22 +21,29 @@ func TestDiskLayouts(t *testing.T) {
 		want  map[string]string // folder, and what it then holds
 		err   string
 	}{
-		{name: "another layer beside it", files: map[string]string{"other.a/x": "1", "other": "-> other.a", "layer.a/mine": "1", "current": "-> v1", "v1/a": "1"},
+		{name: "another layer beside it", files: map[string]string{"other.a/x": "1", "other": "-> other.a",
+			"layer.a/mine": "1", "current": "-> v1", "v1/a": "1"},
 			want: map[string]string{"current": "a=1; k=true", "other": "x=1", "layer.a": "mine=1", "v1": "a=1"}},
 		{name: "an absolute link", files: map[string]string{"current.a/a": "1", "current": "-> DIR/current.a"},
 			want: map[string]string{"current": "a=1; k=true"}},
 		{name: "a folder in the folder", files: map[string]string{"current.a/sub/a": "1", "current": "-> current.a/sub"},
 			want: map[string]string{"current": "a=1; k=true", "current.a": "sub/a=1"}},
-		{name: "a link to a link", files: map[string]string{"current.a/a": "1", "second": "-> current.a", "current": "-> second"},
+		{name: "a link to a link", files: map[string]string{"current.a/a": "1", "second": "-> current.a",
+			"current": "-> second"},
 			want: map[string]string{"current": "a=1; k=true", "second": "a=1"}},
 		{name: "something in the way", files: map[string]string{"v1/a": "1", "current": "-> v1", "current.a": "-> v1"},
 			want: map[string]string{"current": "a=1"}, err: "current.a is in the way"},
-		{name: "a link that leads nowhere", files: map[string]string{"current": "-> gone/v1"}, err: "is a link to gone/v1, where no folder is"},
-		{name: "a link to a file", files: map[string]string{"current": "-> f", "f": "1"}, err: "is a link to f, where no folder is"},
-		{name: "a link to itself", files: map[string]string{"current": "-> current"}, err: "is a link to current, where no folder is"},
-		{name: "links into the layer", files: map[string]string{"current.a/a": "1", "current.a/b": "-> DIR/current.a/a", "current": "-> current.a"},
+		{name: "a link that leads nowhere", files: map[string]string{"current": "-> gone/v1"},
+			err: "is a link to gone/v1, where no folder is"},
+		{name: "a link to a file", files: map[string]string{"current": "-> f", "f": "1"},
+			err: "is a link to f, where no folder is"},
+		{name: "a link to itself", files: map[string]string{"current": "-> current"},
+			err: "is a link to current, where no folder is"},
+		{name: "links into the layer", files: map[string]string{"current.a/a": "1", "current.a/b": "-> DIR/current.a/a",
+			"current": "-> current.a"},
 			want: map[string]string{"current": "a=1; b -> a; k=true"}},
-		{name: "a subdirectory behind a link", files: map[string]string{"v1/a": "-> ../other", "other/x": "1", "current": "-> v1"},
+		{name: "a subdirectory behind a link", files: map[string]string{"v1/a": "-> ../other",
+			"other/x": "1", "current": "-> v1"},
 			set: subdirectory("a/b"), want: map[string]string{"other": "x=1"}, err: "leads elsewhere by a symbolic link"},
 		{name: "a subdirectory elsewhere", files: map[string]string{"v1/a": "1", "current": "-> v1"},
 			set: subdirectory("../v1"), want: map[string]string{"current": "a=1"}, err: `the subdirectory "../v1" is no folder below`},
@@ -72,7 +79,8 @@ func TestRelativeRoot(t *testing.T) {
 	t.Chdir(dir)
 	tree(t, dir, map[string]string{"here/current": "-> " + dir + "/here/current.a", "here/current.a/a": "1",
 		"there/far/layer/b": "-> ../../value", "there/value": "7", "here/second": "-> ../there/far/layer"})
-	for root, want := range map[string]string{"here/current": "a=1; k=1", "here/second": "b -> " + dir + "/there/value; k=1"} {
+	for root, want := range map[string]string{"here/current": "a=1; k=1",
+		"here/second": "b -> " + dir + "/there/value; k=1"} {
 		if err := (DiskLayer{Root: root}).Apply(t.Context(), Change{{"k", "1"}}); err != nil {
 			t.Error(err)
 		}
@@ -106,6 +114,7 @@ func TestRTDSForms(t *testing.T) {
 		{name: "nested, on", layer: "    a: {k: false, other: 1}\n", value: "true", want: "    a: {k: true, other: 1}\n"},
 		{name: "nested, off", layer: "    a:\n      k: true\n    b: 1\n", want: "    a: {}\n    b: 1\n"},
 		{name: "nested and flat", layer: "    a: {k: true}\n    a.k: true\n", value: "false", want: "    a: {k: false}\n"},
+		{name: "none yet", layer: "    ~\n", value: "true", want: "    a.k: true\n"},
 		{name: "an alias", layer: "    a.k: &off false\n    other: *off\n", value: "true", err: "line 6 has an alias, *off"},
 		{name: "a second document", layer: "    b: 1\n---\nx: 1\n", value: "true", err: "has a second document"},
 		{name: "a tab", layer: "\tb: 1\n", value: "true", err: "line 5"},
@@ -139,6 +148,7 @@ func TestRTDSJSON(t *testing.T) {
 		`"a": "\ud83d\ude00 \u00e9\/", "b": 1.5`: `"a": "😀 é/", "b": 1.5, "k": true`,
 		`"\ud83d\ude00": "\"\\\u2028"`:           `"k": true, "😀": "\"\\\u2028"`,
 		`"n": 9007199254740993, "t": "true"`:     `"k": true, "n": 9007199254740993, "t": "true"`,
+		"\ufeff":                                 `"k": true`,
 		`"a": "\ud83d"`:                          "has half of a character",
 		`"a": 1,`:                                "is not JSON",
 		`"a": 1}}]} {"b": {"c": [{`:              "has more behind its JSON",
@@ -146,6 +156,9 @@ func TestRTDSJSON(t *testing.T) {
 	} {
 		file := filepath.Join(t.TempDir(), "rtds.json")
 		before := head + layer + "}}]}"
+		if layer == "\ufeff" { // a byte order mark stands first
+			before = layer + head + "}}]}"
+		}
 		must(t, os.WriteFile(file, []byte(before), 0o644))
 		err := apply(t, RTDSFile(file), filepath.Dir(file), Change{{"k", "true"}})
 		text, _ := os.ReadFile(file)
@@ -156,7 +169,8 @@ func TestRTDSJSON(t *testing.T) {
 			continue
 		}
 		var got, wanted any
-		if err != nil || json.Unmarshal(text, &got) != nil || json.Unmarshal([]byte(head+want+"}}]}"), &wanted) != nil || !reflect.DeepEqual(got, wanted) {
+		if err != nil || json.Unmarshal(text, &got) != nil || json.Unmarshal([]byte(head+want+"}}]}"), &wanted) != nil ||
+			!reflect.DeepEqual(got, wanted) {
 			t.Errorf("%s: %v\n%s", layer, err, text)
 		}
 	}

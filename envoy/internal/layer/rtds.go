@@ -19,7 +19,8 @@ import (
 // runtimeType is the resource of an RTDS file, in an envoy.service.discovery.v3.DiscoveryResponse.
 const runtimeType = "type.googleapis.com/envoy.service.runtime.v3.Runtime"
 
-// RTDSName is the name of the resource in a file that is made anew; the configurations that healthgate renders ask for it.
+// RTDSName is the name of the resource in a file that is made anew; the configurations that healthgate renders ask
+// for it.
 const RTDSName = "healthgate"
 
 // RTDSFile is a file that Envoy reads by RTDS.
@@ -63,8 +64,8 @@ func (f RTDSFile) target() (string, error) {
 }
 
 // Apply changes the runtime keys in the file, and makes it when there is none. The file is replaced by a move, which is
-// what Envoy watches for; its mode and owner stay. If it is a symbolic link, its target is replaced, and then the link by
-// its like, so that Envoy notices.
+// what Envoy watches for; its mode and owner stay. If it is a symbolic link, its target is replaced, and then the
+// link by its like, so that Envoy notices.
 func (f RTDSFile) Apply(ctx context.Context, change Change) error {
 	file := string(f)
 	target, err := f.target()
@@ -84,31 +85,14 @@ func (f RTDSFile) Apply(ctx context.Context, change Change) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	err = replace(target, func(next string) error { return create(next, bytes.NewReader(text), info) })
+	err = replace(target, "next", func(next string) error { return create(next, bytes.NewReader(text), info) })
 	if err != nil {
 		return err
 	}
 	if link, err := os.Readlink(file); err == nil {
-		return replace(file, func(next string) error { return os.Symlink(link, next) })
+		return replace(file, "next", func(next string) error { return os.Symlink(link, next) })
 	}
 	return nil
-}
-
-// replace makes a file beside another and moves it there.
-func replace(file string, write func(next string) error) error {
-	next := filepath.Join(filepath.Dir(file), "."+filepath.Base(file)+".next")
-	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) { // left by a run that was killed
-		return err
-	}
-	err := write(next)
-	if err == nil {
-		err = os.Rename(next, file)
-	}
-	if err != nil {
-		_ = os.Remove(next)
-		return NotWritten(file, next, err)
-	}
-	return syncFolder(filepath.Dir(file))
 }
 
 const emptyRTDS = `resources:
@@ -140,6 +124,8 @@ func changed(file string, change Change) ([]byte, error) {
 		text = []byte(emptyRTDS)
 	case err != nil:
 		return nil, err
+	case len(bytes.TrimSpace(text)) == 0:
+		return nil, fmt.Errorf("%s: is empty; remove it, and it is made anew", file)
 	case extension == ".json":
 		if text, err = plainJSON(text); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
@@ -157,7 +143,8 @@ func changed(file string, change Change) ([]byte, error) {
 		return nil, fmt.Errorf("%s: has a second document, which Envoy does not read; remove it", file)
 	}
 	if alias := findAlias(&document); alias != nil {
-		return nil, fmt.Errorf("%s: line %d has an alias, *%s, which a change could break; write it out", file, alias.Line, alias.Value)
+		return nil, fmt.Errorf("%s: line %d has an alias, *%s, which a change could break; write it out", file,
+			alias.Line, alias.Value)
 	}
 	if line := findTwice(&document); line != 0 {
 		return nil, fmt.Errorf("%s: line %d has a field for the second time; remove one of them", file, line)
@@ -190,7 +177,7 @@ func changed(file string, change Change) ([]byte, error) {
 // plainJSON returns JSON that YAML reads alike: there, a character in two escapes, as in "\ud83d\ude00", is none.
 func plainJSON(text []byte) ([]byte, error) {
 	var v any
-	reader := json.NewDecoder(bytes.NewReader(text))
+	reader := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))))
 	reader.UseNumber()
 	if err := reader.Decode(&v); err != nil {
 		return nil, fmt.Errorf("is not JSON: %w", err)
@@ -234,6 +221,8 @@ func findLayer(root *yaml.Node) (*yaml.Node, error) {
 	case layer == nil:
 		layer = &yaml.Node{Kind: yaml.MappingNode}
 		found[0].Content = append(found[0].Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "layer"}, layer)
+	case layer.ShortTag() == "!!null":
+		*layer = yaml.Node{Kind: yaml.MappingNode}
 	case layer.Kind != yaml.MappingNode:
 		return nil, fmt.Errorf("the layer in line %d is not an object", layer.Line)
 	}
@@ -270,7 +259,8 @@ func findAlias(n *yaml.Node) *yaml.Node {
 	return nil
 }
 
-// findTwice returns the line of the first field, other than a key in a layer, that its object has already; 0 if there is none.
+// findTwice returns the line of the first field, other than a key in a layer, that its object has already; 0 if there
+// is none.
 func findTwice(n *yaml.Node) int {
 	seen := map[string]bool{}
 	for i, child := range n.Content {
@@ -297,8 +287,8 @@ func set(layer *yaml.Node, p Pair) {
 	layer.Content = append(layer.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: p.Key}, scalar(p.Value))
 }
 
-// replaceKey sets a key where it lies, as a.b or as b in an object a, which is the same for Envoy, and reports whether it
-// lies there. What has it a second time is taken out, and without a value all.
+// replaceKey sets a key where it lies, as a.b or as b in an object a, which is the same for Envoy, and reports
+// whether it lies there. What has it a second time is taken out, and without a value all.
 func replaceKey(n *yaml.Node, key, value string) (found bool) {
 	kept := n.Content[:0]
 	for i := 0; i+1 < len(n.Content); i += 2 {
