@@ -49,6 +49,8 @@ type Envoy struct {
 	runtime *admin.Runtime
 	gauges  map[string]bool   // by endpoint, whether the plugin says that it is in maintenance
 	unseen  error             // why there are none
+	writes  uint64            // of the plugins' record
+	still   bool              // it was not written since it was looked at first
 	drains  string            // why an earlier plugin may have set them
 	told    []report.Endpoint // by status endpoints, where gauges do not tell of which plugin they are
 }
@@ -81,7 +83,9 @@ func (e *Envoy) readGauges(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e.gauges, e.drains, e.told = map[string]bool{}, report.Drains(stats), nil
+	writes, counts := stats[report.Writes]
+	e.still = counts && (e.gauges == nil || e.still && writes == e.writes)
+	e.gauges, e.drains, e.told, e.writes = map[string]bool{}, report.Drains(stats), nil, writes
 	for name, value := range stats {
 		if endpoint, is := strings.CutPrefix(name, report.InMaintenance); is {
 			e.gauges[endpoint] = value > 0

@@ -196,6 +196,8 @@ func (e *Envoy) pluginLacks(o Order, verified map[string]int, arrived time.Durat
 			", has not taken it up yet: " + strings.Join(late, ", ")}
 	case o.On && len(outside) > 0 && (e.known != nil || len(inside) == 0):
 		return problem{what: set + "not in maintenance: " + strings.Join(outside, ", ") + e.deaf()}
+	case e.still && slices.ContainsFunc(readers, func(r reader) bool { return e.shared(r.name) == "" }):
+		return problem{what: "runtime is right, and the plugin has written no record since: does it still run? See Envoy's log"}
 	case o.On && len(inside) > 0 && !e.State.on() && len(e.State.Endpoints) > 0 && arrived < settle:
 		return problem{what: set + "the plugin may not have read it yet"}
 	case o.On:

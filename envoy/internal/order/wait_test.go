@@ -101,6 +101,7 @@ func TestLacks(t *testing.T) {
 		if d.HasArg("no-gauge") {
 			e.gauges = nil
 		}
+		e.still = d.HasArg("still")
 		if d.HasArg("drains") {
 			e.drains = "an earlier configuration drains"
 		}

@@ -1,6 +1,8 @@
 package reach
 
 import (
+	"cmp"
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -24,7 +26,7 @@ func (e *Envoy) Percent(value, layer string) (string, bool) {
 		if found == nil || found[1]+found[2] == "" {
 			return "", false
 		}
-		return "{numerator: " + found[2] + ", denominator: " + found[1] + "}", true
+		return fmt.Sprintf("{numerator: %s, denominator: %s}", cmp.Or(found[2], "0"), cmp.Or(found[1], "HUNDRED")), true
 	}
 	if _, err := strconv.ParseFloat(value, 64); err == nil {
 		return value, true

@@ -1,12 +1,14 @@
 package report
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/healthgate/healthgate/envoy/admin"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/maintenance"
@@ -18,6 +20,7 @@ import (
 const (
 	InMaintenance = prefix + "maintenance.endpoint."
 	Checks        = prefix + "checks_total.endpoint."
+	Writes        = prefix + "snapshot_writes_total" // counts all the time while a plugin runs
 
 	prefix      = "wasmcustom.healthgate_"
 	probeUp     = prefix + "probe_up.probe."
@@ -30,7 +33,7 @@ const (
 )
 
 // Metrics is a regular expression for what is derived from.
-const Metrics = `^(wasmcustom\.healthgate_(maintenance\.|probe_up\.|draining$|snapshot_age_seconds$|` +
+const Metrics = `^(wasmcustom\.healthgate_(maintenance\.|probe_up\.|draining$|snapshot_(age_seconds|writes_total)$|` +
 	`checks_total\.endpoint\..*\.verdict\.(shown|untrusted)$)|` +
 	`listener_manager\.(total_(listeners|filter_chains)_draining|listener_stopped)$|overload\..*\.active$)`
 
@@ -69,15 +72,12 @@ func (s *seen) switchedOn(c *config.Config, e *config.Endpoint) *Maintenance {
 	return nil
 }
 
-// derive says what checks get by the configuration, runtime and gauges, where no status endpoint said it. It holds for sure
-// only where nothing else may have set the gauges, and the listeners take requests.
-func (r *Report) derive(listener string, p *reach.Plugin, s *seen, doubts []string) {
+// derive says what checks get by the configuration, runtime and gauges, where no status endpoint said it.
+func (r *Report) derive(listener string, p *reach.Plugin, s *seen) {
 	c := p.Config
 	for i := range c.Endpoints {
 		if e := &c.Endpoints[i]; e.Kind == config.KindHealthCheck {
-			derived := s.verdict(c, e, Endpoint{Listener: listener, Name: e.Name, Source: "gauges"})
-			derived.Unsure = append(derived.Unsure, doubts...)
-			*r.endpoint(listener, e.Name) = derived
+			*r.endpoint(listener, e.Name) = s.verdict(c, e, Endpoint{Listener: listener, Name: e.Name, Source: "gauges"})
 		}
 	}
 	for i := range c.Probes {
@@ -89,8 +89,25 @@ func (r *Report) derive(listener string, p *reach.Plugin, s *seen, doubts []stri
 	}
 }
 
-// doubts says why gauges do not tell for sure what checks get.
-func (s *seen) doubts(state string) (out []string) {
+// patience is how long a plugin that runs may take to write its record again.
+const patience = 3 * time.Second
+
+// stands reports whether the plugins' record is written no more: the gauges stay as they were when all VMs have crashed.
+func (s *seen) stands(ctx context.Context, envoy *admin.Client) bool {
+	writes, counts := s.gauges[Writes]
+	for start := time.Now(); counts && time.Since(start) < patience && ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
+		if s.stats(ctx, envoy); s.gauges[Writes] != writes {
+			return false
+		}
+	}
+	return counts
+}
+
+// doubts says why gauges do not tell for sure what checks get of a plugin.
+func (s *seen) doubts(ctx context.Context, envoy *admin.Client, p *reach.Plugin, state string) (out []string) {
+	if s.stands(ctx, envoy) {
+		out = append(out, "the plugin has stopped to write its record: does it still run? See Envoy's log")
+	}
 	if len(s.known.Plugins) > 1 || len(s.known.Unreadable) > 0 {
 		out = append(out, "several plugins set the same metrics, so what they say may be of another one")
 	}
@@ -100,7 +117,13 @@ func (s *seen) doubts(state string) (out []string) {
 	if s.gauges[stoppedListeners] > 0 {
 		out = append(out, "Envoy has stopped listeners (drain_listeners, or a restart): who connects to one is refused")
 	}
-	if state != "" && state != "LIVE" && state != "DRAINING" {
+	switch state {
+	case "", "LIVE":
+	case "DRAINING":
+		if a := p.Config.Admin; a != nil && !a.IgnoreDraining && s.gauges[isDraining] == 0 {
+			out = append(out, "Envoy is DRAINING, and the plugin has not noticed it")
+		}
+	default:
 		out = append(out, "Envoy is "+state+": it does not take connections yet")
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.gauges)) {
@@ -185,6 +208,7 @@ func (s *seen) verdict(c *config.Config, e *config.Endpoint, out Endpoint) Endpo
 func (r *Report) fromGauges(s *seen, why string) {
 	for _, name := range s.named(InMaintenance) {
 		e := r.endpoint("", name)
+		e.Unsure = []string{"its configuration can't be read, so whether all checks come to the plugin is not known"}
 		switch {
 		case s.gauges[InMaintenance+name] > 0:
 			e.Verdict, e.Output, e.Source = "maintenance", "by its gauge", "gauges"

@@ -46,6 +46,9 @@ func (x Expectation) Lacks(r *Report) (out []string) {
 			out = append(out, fmt.Sprintf("%s is %s%s: %s", e.Name, e.Verdict, e.Mark(), e.Unsure[0]))
 		}
 	}
+	if x.endpoint == "" && len(r.unreadable) > 0 {
+		out = append(out, "other health checks are not known: "+r.unreadable[0])
+	}
 	switch {
 	case found:
 	case x.endpoint != "":

@@ -35,6 +35,8 @@ type Report struct {
 	StatusURLs    []string   `json:"status_urls"` // of the status endpoints that answered
 	Notes         []string   `json:"notes,omitempty"`
 	Error         string     `json:"error,omitempty"` // why nothing is known
+
+	unreadable []string // plugins whose health checks are not known
 }
 
 // Endpoint is one health check.
@@ -201,7 +203,8 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 		}
 		answered, doubts := r.fromStatusEndpoints(ctx, envoy, s, p, listener, shut)
 		if !answered {
-			r.derive(listener, p, s, s.doubts(r.State))
+			doubts = append(doubts, s.doubts(ctx, envoy, p, r.State)...)
+			r.derive(listener, p, s)
 		}
 		for i := range r.Endpoints {
 			if e := &r.Endpoints[i]; e.Listener == listener {
@@ -212,6 +215,7 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 	if s.noGauges != "" {
 		r.note(s.noGauges)
 	}
+	r.unreadable = s.known.Unreadable
 	for _, fault := range s.known.Faults() {
 		r.note(fault)
 	}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -8,111 +9,127 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/datadriven"
 	"github.com/healthgate/healthgate/envoy/admin"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/filter/config"
 )
 
-// configured is what /config_dump has of an Envoy: an endpoint a with a key, a maintenance route and a probe, and b, which rests on
-// nothing but draining.
-const configured = `{"configs": [
-	{"@type": "x.ClustersConfigDump", "static_clusters": [{"cluster": {"name": "adm"}}, {"cluster": {"name": "app"}}]},
-	{"@type": "x.ListenersConfigDump", "static_listeners": [{"listener": {"name": "l", "filter_chains": [{"filters": [{"typed_config": {
+// listener has a plugin in a VM: an endpoint a with a key, a maintenance route and a probe, and b, which rests on nothing but
+// draining.
+func listener(fields, vm string) string {
+	return strings.NewReplacer("FIELDS", fields, "VM", vm).Replace(`{FIELDS, "filter_chains": [{"filters": [{"typed_config": {
 		"@type": "x.http_connection_manager.v3.HttpConnectionManager", "http_filters": [{"name": "hg", "typed_config": {
-		"@type": "x.filters.http.wasm.v3.Wasm", "config": {"configuration": {"value": {"endpoints": [
-			{"name": "a", "paths": ["/a"], "trusted": {"cidrs": ["10.0.0.0/8"]}, "maintenance": {"keys": ["k"], "route_metadata": true}, "probes": {"names": ["p"]}},
+		"@type": "x.filters.http.wasm.v3.Wasm", "config": {"vm_config": {"vm_id": "VM"}, "configuration": {"value": {"endpoints": [
+			{"name": "a", "paths": ["/a"], "trusted": {"cidrs": ["10.0.0.0/8"]},
+				"maintenance": {"keys": ["k"], "route_metadata": true}, "probes": {"names": ["p"]}},
 			{"name": "b", "paths": ["/b"], "trusted": {"cidrs": ["10.0.0.0/8"]}, "healthy": {"action": "pass"}}],
 			"probes": [{"name": "p", "cluster": "app", "path": "/p"}], "admin": {"cluster": "adm"}}}}}}],
-		"route_config": {"virtual_hosts": [{"domains": ["*"], "routes": [{"match": {"path": "/a", "runtime_fraction": {"runtime_key": "r", "default_value": {"numerator": 0}}},
-			"metadata": {"filter_metadata": {"healthgate": {"maintenance": true}}}, "route": {"cluster": "app"}},
-			{"match": {"prefix": "/"}, "route": {"cluster": "app"}}]}]}}}]}]}}]}]}`
+		"route_config": {"virtual_hosts": [{"domains": ["*"], "routes": [
+			{"match": {"path": "/a", "runtime_fraction": {"runtime_key": "r", "default_value": {"numerator": 0}}},
+				"metadata": {"filter_metadata": {"healthgate": {"maintenance": true}}}, "route": {"cluster": "app"}},
+			{"match": {"prefix": "/"}, "route": {"cluster": "app"}}]}]}}}]}]}`)
+}
+
+// configured is what /config_dump has of an Envoy with such a listener.
+var configured = `{"configs": [
+	{"@type": "x.BootstrapConfigDump", "bootstrap": {"layered_runtime": {"layers": [{"name": "hand", "admin_layer": {}}]}}},
+	{"@type": "x.ClustersConfigDump", "static_clusters": [{"cluster": {"name": "adm"}}, {"cluster": {"name": "app"}}]},
+	{"@type": "x.ListenersConfigDump", "static_listeners": [{"listener": ` + listener(`"name": "l"`, "") + `}]}]}`
 
 // Without a status endpoint, admin says what checks get, or why that is not known.
 func TestFromAdminAlone(t *testing.T) {
 	t.Parallel()
-	const gauges = "maintenance.endpoint.a: 0\nmaintenance.endpoint.b: 0\nprobe_up.probe.p: 1\ndraining: 0\nsnapshot_age_seconds: 0\n"
-	for _, test := range []struct {
-		name         string
-		runtime      map[string]string
-		stats, dump  string
-		unanswered   string // the path that gets 404
-		a, b         string // verdicts
-		says, expect string // part of all that is said; an expectation that is met
-	}{
-		{"healthy", nil, gauges, configured, "", "200 healthy", "0 passed", "it has no status endpoint", "healthy"},
-		{"in maintenance", map[string]string{"k": "true", "k.reason": "disk"}, strings.Replace(gauges, "a: 0", "a: 1", 1), configured, "", "503 maintenance", "0 passed", "disk", "a=maintenance"},
-		{"not read yet", map[string]string{"k": "true"}, gauges, configured, "", "200 healthy", "0 passed", "the key k is set to true, and the plugin does not have it in maintenance", "b=passed"},
-		{"by route", map[string]string{"r": "100"}, gauges, configured, "", "503 maintenance", "0 passed", "by its route", "a=maintenance"},
-		{"half by route", map[string]string{"r": "50"}, gauges, configured, "", "200 healthy", "0 passed", "only 50% of the checks of /a", "b=healthy"},
-		{"draining", nil, strings.Replace(gauges, "draining: 0", "draining: 1", 1), configured, "", "503 draining", "503 draining", "Envoy is draining", "draining"},
-		{"nobody leads", nil, strings.Replace(gauges, "seconds: 0", "seconds: 11", 1), configured, "", "503 unknown", "503 unknown", "the plugin's record is 11s old", "failing"},
-		{"a probe that is not up", nil, strings.Replace(gauges, "p: 1", "p: 0", 1), configured, "", "0 failing", "0 passed", "not up: p; 0 of 1 up, 1 needed", "a=failing"},
-		{"no such admin.cluster", nil, gauges, strings.Replace(configured, `"admin": {"cluster": "adm"`, `"admin": {"cluster": "gone"`, 1), "", "503 unknown", "503 unknown",
-			`admin.cluster is "gone", and Envoy has no such cluster`, "unknown"},
-		{"no metrics", nil, "", configured, "", "0 ", "0 ", "no metric of the plugin is there: did it start?", ""},
-		{"metrics of another endpoint alone", nil, "maintenance.endpoint.c: 1\n", configured, "", "0 ", "0 ", "it has no metric: does the plugin run?", ""},
-		{"no metric of draining", nil, strings.Replace(gauges, "draining: 0\n", "", 1), configured, "", "0 ", "0 ", "it does not show its metric wasmcustom.healthgate_draining", ""},
-		{"no metric of the probe", nil, strings.Replace(gauges, "probe_up.probe.p: 1\n", "", 1), configured, "", "0 ", "0 passed", "it does not show its metric wasmcustom.healthgate_probe_up.probe.p", "b=healthy"},
-		{"no metric of the record", nil, strings.Replace(gauges, "snapshot_age_seconds: 0\n", "", 1), configured, "", "0 ", "0 ", "it does not show its metric wasmcustom.healthgate_snapshot_age_seconds", ""},
-		{"no metric of draining, in maintenance", nil, "maintenance.endpoint.a: 1\n", configured, "", "503 maintenance", "0 ", "by its gauge", "a=maintenance"},
-		{"metrics that are not shown", nil, gauges, configured, "/stats", "0 ", "0 ", "its metrics can't be read: GET /stats was answered 404", ""},
-		{"no configuration", nil, gauges, configured, "/config_dump", "0 ", "0 ", "its configuration can't be read", ""},
-		{"no configuration, in maintenance", nil, strings.Replace(gauges, "a: 0", "a: 1", 1), configured, "/config_dump", "0 maintenance", "0 ", "what else it rests on is in its configuration", "a=maintenance"},
-		{"nothing", nil, "", configured, "/config_dump", "none", "none", "whether it runs healthgate is not known", ""},
-		{"no plugin", nil, "", `{"configs": []}`, "", "none", "none", "its configuration has no healthgate", ""},
-		{"no plugin any more", nil, gauges, `{"configs": []}`, "", "none", "none", "the metrics that it has are of an earlier one", ""},
-		{"no state", nil, gauges, configured, "/ready", "200 healthy", "0 passed", "its state is not known: GET /ready was answered 404", "healthy"},
-		{"no runtime", nil, gauges, configured, "/runtime", "none", "none", "GET /runtime was answered 404", ""},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				switch r.URL.Path {
-				case test.unanswered:
-					w.WriteHeader(http.StatusNotFound)
-				case "/runtime":
-					var entries []string
-					for key, value := range test.runtime {
-						entries = append(entries, fmt.Sprintf(`%q: {"final_value": %q, "layer_values": [%q]}`, key, value, value))
-					}
-					fmt.Fprintf(w, `{"layers": ["admin"], "entries": {%s}}`, strings.Join(entries, ","))
-				case "/stats":
-					for line := range strings.Lines(test.stats) {
-						fmt.Fprint(w, prefix+line)
-					}
-				case "/config_dump":
-					fmt.Fprint(w, test.dump)
-				case "/server_info":
-					fmt.Fprint(w, `{"node": {"id": "n"}}`)
-				default:
-					fmt.Fprint(w, "LIVE")
-				}
-			}))
-			defer server.Close()
-			client, err := admin.New(server.URL, admin.Access{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			r := FromAdmin(t.Context(), client, time.Now())
-			got := map[string]string{"a": "none", "b": "none"}
-			for _, e := range r.Endpoints {
-				got[e.Name] = fmt.Sprintf("%d %s", e.HTTPStatus, e.Verdict)
-			}
-			said := fmt.Sprintf("%+v", r)
-			for _, e := range r.Endpoints {
-				said += fmt.Sprintf("%+v", e.Maintenance)
-			}
-			if got["a"] != test.a || got["b"] != test.b || !strings.Contains(said, test.says) {
-				t.Errorf("%v, want a %s, b %s; it said %s\nand not %s", got, test.a, test.b, said, test.says)
-			}
-			for _, word := range []string{test.expect, "a=healthy", "maintenance"} {
-				x, err := ParseExpectation(word)
-				if met := err == nil && r.Error == "" && len(x.Lacks(&r)) == 0; word != "" && met != (word == test.expect || word == "a=healthy" && test.expect == "healthy") {
-					t.Errorf("expected %s: %t, %q", word, met, x.Lacks(&r))
-				}
-			}
-		})
+	configurations := map[string]string{
+		"": configured, "none": `{"configs": []}`,
+		"no-cluster": strings.Replace(configured, `"admin": {"cluster": "adm"`, `"admin": {"cluster": "gone"`, 1),
+		"twins":      strings.TrimSuffix(configured, "]}]}") + `, {"listener": ` + listener(`"name": "m"`, "m") + "}]}]}",
+		"later": strings.TrimSuffix(configured, "]}]}") + `, {"listener": ` +
+			strings.Replace(listener(`"name": "m"`, "m"), `"admin": {`, `"later": 1, "admin": {`, 1) + "}]}]}",
 	}
+	datadriven.RunTest(t, "testdata/derived.txt", func(t *testing.T, d *datadriven.TestData) string {
+		// The gauges of a plugin that is well, in which arguments change some, and others of Envoy's.
+		stats := map[string]string{prefix + "maintenance.endpoint.a": "0", prefix + "maintenance.endpoint.b": "0",
+			prefix + "probe_up.probe.p": "1", prefix + "draining": "0", prefix + "snapshot_age_seconds": "0"}
+		gone, dump, state, entries := "", configured, "LIVE", map[string]admin.Entry{}
+		for _, arg := range d.CmdArgs {
+			value := strings.Join(arg.Vals, " ")
+			switch {
+			case arg.Key == "gone":
+				gone = value
+			case arg.Key == "config":
+				dump = configurations[value]
+			case arg.Key == "state":
+				state = value
+			case arg.Key == "no-metrics":
+				clear(stats)
+			case strings.HasPrefix(arg.Key, "runtime."):
+				entries[arg.Key[len("runtime."):]] = admin.Entry{Value: value, Layers: []string{value}}
+			case value == "-":
+				delete(stats, prefix+arg.Key)
+			case strings.Contains(arg.Key, "manager.") || strings.HasPrefix(arg.Key, "overload."):
+				stats[arg.Key] = value
+			default:
+				stats[prefix+arg.Key] = value
+			}
+		}
+		if d.Input != "" {
+			entries["r"] = admin.Entry{Value: d.Input, Layers: []string{d.Input}}
+		}
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case gone:
+				w.WriteHeader(http.StatusNotFound)
+			case "/runtime":
+				_ = json.NewEncoder(w).Encode(admin.Runtime{Layers: []string{"hand"}, Entries: entries})
+			case "/stats":
+				for name, value := range stats {
+					fmt.Fprintln(w, name+": "+value)
+				}
+			case "/config_dump":
+				fmt.Fprint(w, dump)
+			case "/server_info":
+				fmt.Fprint(w, `{"node": {"id": "n"}}`)
+			default:
+				fmt.Fprint(w, state)
+			}
+		}))
+		defer server.Close()
+		client, err := admin.New(server.URL, admin.Access{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := FromAdmin(t.Context(), client, time.Now())
+		var out strings.Builder
+		for _, e := range r.Endpoints {
+			fmt.Fprintf(&out, "%s: %d %q%s, %s", named(e.Name, e.Listener), e.HTTPStatus, e.Verdict, e.Mark(), e.Output)
+			if m := e.Maintenance; m != nil {
+				fmt.Fprintf(&out, " (%s = %s: %s)", m.Key, m.Value, m.Reason)
+			}
+			fmt.Fprintln(&out)
+		}
+		for _, note := range append(r.Notes, r.Error) {
+			if note != "" {
+				fmt.Fprintln(&out, "note:", note)
+			}
+		}
+		out.WriteString("expectations that are met:")
+		for _, who := range []string{"", "a=", "b="} {
+			for _, verdict := range Verdicts {
+				if x, err := ParseExpectation(who + verdict); err != nil || r.Error == "" && len(x.Lacks(&r)) == 0 {
+					out.WriteString(" " + who + verdict)
+				}
+			}
+		}
+		return out.String() + "\n"
+	})
+}
+
+func named(name, listener string) string {
+	if listener == "" {
+		return name
+	}
+	return name + " (" + listener + ")"
 }
 
 // A status document counts only when the asked Envoy sent it: by its id, its count of answers, its gauges and its
@@ -190,8 +207,8 @@ func TestStatusDocument(t *testing.T) {
 			if counts := len(r.StatusURLs) > 0; counts != (test.why == "") || !strings.Contains(strings.Join(r.Notes, "\n"), test.why) {
 				t.Errorf("it counts: %t, notes %q, want %q", counts, r.Notes, test.why)
 			}
-			if source := r.Endpoints[0].Source; (source == "plugin") != (test.why == "") {
-				t.Errorf("the verdict is of %q", source)
+			if e := r.Endpoints[0]; (e.Source == "plugin") != (test.why == "") || (len(e.Unsure) == 0) != (test.why == "") {
+				t.Errorf("the verdict is of %q, unsure: %q", e.Source, e.Unsure)
 			}
 		})
 	}
