@@ -11,7 +11,8 @@ import (
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
 
-// TestStatusSaysWhatIsKnown: status shows what the asked Envoy is known to answer, and names what keeps it from knowing.
+// TestStatusSaysWhatIsKnown: status shows what the asked Envoy is known to answer, and names what keeps it from
+// knowing.
 func TestStatusSaysWhatIsKnown(t *testing.T) {
 	t.Parallel()
 	noMetrics := func(c *envoytest.Config) {
@@ -27,16 +28,19 @@ func TestStatusSaysWhatIsKnown(t *testing.T) {
 		says      []string
 		unhealthy bool // --expect healthy fails
 	}{
-		{"all", func(*envoytest.Config, *envoytest.Listener) {}, "healthy", "plugin", []string{"2 of 2 health checks healthy"}, false},
+		{"all", func(*envoytest.Config, *envoytest.Listener) {}, "healthy", "plugin",
+			[]string{"2 of 2 health checks healthy"}, false},
 		{"no such admin.cluster", func(_ *envoytest.Config, l *envoytest.Listener) {
 			l.Change(func(s envoytest.Object) { envoytest.At[envoytest.Object](s, "admin")["cluster"] = "gone" })
-		}, "unknown", "plugin", []string{"health checks failing", `admin.cluster is "gone", and Envoy has no such cluster`}, true},
+		}, "unknown", "plugin", []string{"health checks failing", `admin.cluster is "gone", and Envoy has no such cluster`},
+			true},
 		{"no such admin.cluster, and no status endpoint", func(_ *envoytest.Config, l *envoytest.Listener) {
 			l.Change(func(s envoytest.Object) {
 				envoytest.At[envoytest.Object](s, "admin")["cluster"] = "gone"
 				s["endpoints"] = s["endpoints"].([]any)[:2]
 			})
-		}, "unknown", "gauges", []string{"2 of 2 health checks failing", `admin.cluster is "gone"`, "it has no status endpoint"}, true},
+		}, "unknown", "gauges",
+			[]string{"2 of 2 health checks failing", `admin.cluster is "gone"`, "it has no status endpoint"}, true},
 		{"no metrics, and an id that many have", func(c *envoytest.Config, _ *envoytest.Listener) { noMetrics(c) }, "", "",
 			[]string{"2 of 2 health checks not known", silent, `its id, "healthgate-1", is that of many`}, true},
 		{"no metrics, and an id of its own", func(c *envoytest.Config, _ *envoytest.Listener) {
@@ -47,25 +51,30 @@ func TestStatusSaysWhatIsKnown(t *testing.T) {
 			l.Change(func(s envoytest.Object) {
 				envoytest.At[envoytest.Object](s, "endpoints", 2)["trusted"] = envoytest.Object{"cidrs": []any{"10.0.0.0/8"}}
 			})
-		}, "healthy", "gauges", []string{"went on to the application", "is 127.0.0.1 in the endpoint's trusted list?"}, false},
+		}, "healthy", "gauges", []string{"went on to the application", "is 127.0.0.1 in the endpoint's trusted list?"},
+			false},
 		{"this machine is refused", func(_ *envoytest.Config, l *envoytest.Listener) {
 			l.Change(func(s envoytest.Object) {
 				status := envoytest.At[envoytest.Object](s, "endpoints", 2)
-				status["trusted"], status["untrusted"] = envoytest.Object{"cidrs": []any{"10.0.0.0/8"}}, envoytest.Object{"action": "reply"}
+				status["trusted"] = envoytest.Object{"cidrs": []any{"10.0.0.0/8"}}
+				status["untrusted"] = envoytest.Object{"action": "reply"}
 			})
 		}, "healthy", "gauges", []string{"the plugin does not trust 127.0.0.1 there: 403 Forbidden"}, false},
 		{"no route", func(_ *envoytest.Config, l *envoytest.Listener) { l.SetRoutes(l.Routes()[:3]) }, "healthy", "gauges",
 			[]string{"no route of Envoy's takes its host and path: 404 Not Found", "200 healthy, not for sure"}, true},
 		{"a shut gate", func(_ *envoytest.Config, l *envoytest.Listener) {
 			l.SetRoutes(append(l.Routes()[:3:3], last(l)))
-		}, "healthy", "gauges", []string{"went on to the application", "the gate keeps it out of the plugin", "not for sure"}, true},
+		}, "healthy", "gauges",
+			[]string{"went on to the application", "the gate keeps it out of the plugin", "not for sure"}, true},
 		{"a second plugin", func(c *envoytest.Config, _ *envoytest.Listener) {
 			second := c.AddListener("second")
 			second.Change(func(s envoytest.Object) {
 				envoytest.At[envoytest.Object](s, "endpoints", 0)["maintenance"] = envoytest.Object{"keys": []any{"second.key"}}
 			})
 			envoytest.At[envoytest.Object](c.Bootstrap, "layered_runtime", "layers", 0, "static_layer")["second.key"] = true
-		}, "healthy", "plugin", []string{"my-service (ingress)  200 healthy", "my-service (second)   503 maintenance", "1 of 4 health checks in maintenance"}, true},
+		}, "healthy", "plugin",
+			[]string{"my-service (ingress)  200 healthy", "my-service (second)   503 maintenance",
+				"1 of 4 health checks in maintenance"}, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -99,8 +108,8 @@ func TestStatusSaysWhatIsKnown(t *testing.T) {
 	}
 }
 
-// What another Envoy answers at the address of the asked one's listener, as where admin is a forwarded port, is not shown
-// for its state, whatever its id.
+// What another Envoy answers at the address of the asked one's listener, as where admin is a forwarded port, is not
+// shown for its state, whatever its id.
 func TestStatusOfAnotherEnvoy(t *testing.T) {
 	t.Parallel()
 	i, j := start(t), start(t)

@@ -132,7 +132,8 @@ func testRTDS(t *testing.T, i *instance) {
 	run(t, "maintenance", "off", "--rtds-file", i.rtdsFile, "--admin", i.admin).is(t, 0, "off")
 	i.is(t, 200, "OK")
 	text, err := os.ReadFile(i.rtdsFile)
-	if err != nil || !strings.Contains(string(text), "unrelated: 7") || !strings.Contains(string(text), "# kept") || strings.Contains(string(text), key) {
+	if err != nil || !strings.Contains(string(text), "unrelated: 7") || !strings.Contains(string(text), "# kept") ||
+		strings.Contains(string(text), key) {
 		t.Errorf("what else stood in the file is gone: %v\n%s", err, text)
 	}
 }
@@ -141,7 +142,8 @@ func testRTDS(t *testing.T, i *instance) {
 func testRoute(t *testing.T, i *instance) {
 	run(t, "maintenance", "on", "--route", "--admin", i.admin).is(t, 0, "healthgate.route_maintenance", "on", "my-service")
 	i.is(t, 503, sorry)
-	run(t, "maintenance", "off", "--admin", i.admin).is(t, 1, "still in maintenance: my-service, by healthgate.route_maintenance")
+	run(t, "maintenance", "off", "--admin", i.admin).is(t, 1,
+		"still in maintenance: my-service, by healthgate.route_maintenance")
 	run(t, "maintenance", "off", "--route", "--admin", i.admin).is(t, 0, "off")
 	i.is(t, 200, "OK")
 }
@@ -159,8 +161,10 @@ func testTwoLayers(t *testing.T, i *instance) {
 
 func testUnreadKey(t *testing.T, i *instance) {
 	run(t, "maintenance", "on", "healthgate.maintenence", "--admin", i.admin, "--wait", "4s").
-		is(t, 1, "no endpoint has the key healthgate.maintenence; there is healthgate.maintenance, healthgate.maintenance.zone.local-a")
-	run(t, "maintenance", "status", "healthgate.maintenence", "--admin", i.admin).is(t, 0, "note: "+i.admin+": no endpoint has the key healthgate.maintenence")
+		is(t, 1,
+			"no endpoint has the key healthgate.maintenence; there is "+key+", "+key+".zone.local-a")
+	run(t, "maintenance", "status", "healthgate.maintenence", "--admin", i.admin).is(t, 0,
+		"note: "+i.admin+": no endpoint has the key healthgate.maintenence")
 }
 
 // Another key that stays on is told: the instance is not back.
@@ -168,19 +172,22 @@ func testZone(t *testing.T, i *instance) {
 	const zone = key + ".zone.local-a"
 	run(t, "maintenance", "on", zone, "--admin", i.admin).is(t, 0)
 	run(t, "maintenance", "on", "--admin", i.admin).is(t, 0)
-	run(t, "maintenance", "off", "--admin", i.admin, "--wait", "4s").is(t, 1, "the key is off, and still in maintenance: my-service, by "+zone)
+	run(t, "maintenance", "off", "--admin", i.admin, "--wait", "4s").is(t, 1,
+		"the key is off, and still in maintenance: my-service, by "+zone)
 	run(t, "maintenance", "off", zone, "--admin", i.admin).is(t, 0)
 }
 
 func testDryRun(t *testing.T, i *instance) {
 	before := envoytest.Parse(i.envoy.Get("/runtime?format=json"))
 	run(t, "maintenance", "on", "--dry-run", "--admin", i.admin, "--reason", "a b", "--verify", "http://a/b").
-		is(t, 0, "POST /runtime_modify?healthgate.maintenance=true&healthgate.maintenance.reason=a%20b to "+i.admin, "send a check to http://a/b until")
+		is(t, 0, "POST /runtime_modify?healthgate.maintenance=true&healthgate.maintenance.reason=a%20b to "+i.admin,
+			"send a check to http://a/b until")
 	folder := filepath.Join(i.folder, "new", "current")
 	run(t, "maintenance", "on", "--runtime-dir", folder, "--admin", i.admin).
 		is(t, 2, "there is no folder "+filepath.Dir(folder)+"; is this the symlink_root of Envoy's disk_layer?")
 	folder = filepath.Join(i.folder, "new")
-	run(t, "maintenance", "on", "--dry-run", "--runtime-dir", folder, "--admin", i.admin).is(t, 2, "--runtime-dir: "+folder+" is not there")
+	run(t, "maintenance", "on", "--dry-run", "--runtime-dir", folder, "--admin", i.admin).is(t, 2,
+		"--runtime-dir: "+folder+" is not there")
 	layer, _ := os.Readlink(i.runtimeDir)
 	run(t, "maintenance", "on", "--dry-run", "--runtime-dir", i.runtimeDir, "--admin", i.admin).
 		is(t, 0, "write healthgate.maintenance=true to "+i.runtimeDir, "take healthgate.maintenance.reason out of")
@@ -276,7 +283,8 @@ func testInterrupted(t *testing.T, i *instance) {
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() != 1 || !strings.Contains(out.String(), "interrupted: what was written stays") {
+	if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() != 1 ||
+		!strings.Contains(out.String(), "interrupted: what was written stays") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 	if left, err := os.ReadDir(filepath.Dir(folder)); err != nil || len(left) != 2 {
@@ -310,18 +318,23 @@ func testJSON(t *testing.T, i *instance) {
 		}
 		states := say(code, append(args, "-o", "json", "--admin", i.admin)...)
 		s := states[len(states)-1]
-		if len(states) != want || s.Envoy != i.admin || s.Key != key || s.On == nil || !*s.On || s.Until == nil || s.Value != s.Until.Format(time.RFC3339) ||
-			s.Reason != `a "b"` || s.Layer != "admin" || !slices.Equal(s.Endpoints, []string{"my-service"}) || s.Error != "" || len(s.Notes) > 0 {
+		if len(states) != want || s.Envoy != i.admin || s.Key != key || s.On == nil || !*s.On || s.Until == nil ||
+			s.Value != s.Until.Format(time.RFC3339) ||
+			s.Reason != `a "b"` || s.Layer != "admin" || !slices.Equal(s.Endpoints, []string{"my-service"}) ||
+			s.Error != "" || len(s.Notes) > 0 {
 			t.Errorf("%q: %+v", args, states)
 		}
-		if want == 2 && (states[0].On != nil || states[0].Endpoints == nil || !strings.Contains(states[0].Error, "connection refused")) {
+		if want == 2 && (states[0].On != nil || states[0].Endpoints == nil ||
+			!strings.Contains(states[0].Error, "connection refused")) {
 			t.Errorf("one that is gone: %+v", states[0])
 		}
 	}
-	if states := say(0, "off", "--output", "json", "--admin", i.admin); *states[0].On || states[0].Endpoints == nil || len(states[0].Endpoints) > 0 {
+	if states := say(0, "off", "--output", "json", "--admin", i.admin); *states[0].On || states[0].Endpoints == nil ||
+		len(states[0].Endpoints) > 0 {
 		t.Errorf("off: %+v", states)
 	}
-	if states := say(0, "on", "--rtds-file", filepath.Join(t.TempDir(), "rtds.yaml"), "-o", "json"); states == nil || len(states) > 0 {
+	if states := say(0, "on", "--rtds-file", filepath.Join(t.TempDir(), "rtds.yaml"), "-o",
+		"json"); states == nil || len(states) > 0 {
 		t.Errorf("without an Envoy: %+v", states)
 	}
 }
@@ -329,7 +342,8 @@ func testJSON(t *testing.T, i *instance) {
 // What an admin does not show is not known, and no reason to write nothing. A check settles it.
 func testHidden(t *testing.T, i *instance) {
 	for _, test := range []struct{ hidden, want string }{
-		{"/config_dump", "its configuration can't be read, so whether all checks come to the plugin is not known: GET /config_dump was answered 403"},
+		{"/config_dump",
+			"whether all checks come to the plugin is not known: GET /config_dump was answered 403"},
 		{"/server_info", "whether all checks come to the plugin is not known: GET /server_info was answered 403"},
 		{"/stats", "what the plugin does is not known: GET /stats was answered 403"},
 	} {
@@ -372,7 +386,8 @@ func testVerify(t *testing.T, i *instance) {
 	verify("on", own).is(t, 0, "on")
 	status.Store(503)
 	verify("on", foreign).is(t, 1, stranger)
-	for code, says := range map[int32]string{404: "gets 404 Not Found", 500: "gets 500 Internal Server Error", 503: "gets 503"} {
+	for code, says := range map[int32]string{404: "gets 404 Not Found",
+		500: "gets 500 Internal Server Error", 503: "gets 503"} {
 		status.Store(code)
 		verify("off", foreign).is(t, 1, says)
 	}
@@ -386,13 +401,16 @@ func testVerify(t *testing.T, i *instance) {
 
 // A layer that no Envoy reads is not made, and where nobody can say so, that it was made is told.
 func testAnotherFolder(t *testing.T, i *instance) {
-	for flag, path := range map[string]string{"--runtime-dir": filepath.Join(t.TempDir(), "other"), "--rtds-file": filepath.Join(t.TempDir(), "other.yaml")} {
+	for flag, path := range map[string]string{"--runtime-dir": filepath.Join(t.TempDir(), "other"),
+		"--rtds-file": filepath.Join(t.TempDir(), "other.yaml")} {
 		theirs := map[string]string{"--runtime-dir": i.runtimeDir, "--rtds-file": i.rtdsFile}[flag]
-		run(t, "maintenance", "on", flag, path, "--admin", i.admin).is(t, 2, flag+": "+path+" is not there, and what the Envoys read is "+theirs)
+		run(t, "maintenance", "on", flag, path, "--admin", i.admin).is(t, 2,
+			flag+": "+path+" is not there, and what the Envoys read is "+theirs)
 		if _, err := os.Lstat(path); err == nil {
 			t.Errorf("%s was made", path)
 		}
-		run(t, "maintenance", "on", flag, path).is(t, 0, "written to "+path+", which was not there and was made; no --admin was given")
+		run(t, "maintenance", "on", flag, path).is(t, 0,
+			"written to "+path+", which was not there and was made; no --admin was given")
 		run(t, "maintenance", "on", flag, path).is(t, 0, "written to "+path+"; no --admin was given")
 	}
 	byLink := filepath.Join(t.TempDir(), "link")
@@ -402,7 +420,8 @@ func testAnotherFolder(t *testing.T, i *instance) {
 	if err := os.Remove(i.runtimeDir); err != nil {
 		t.Fatal(err)
 	}
-	run(t, "maintenance", "on", "--runtime-dir", filepath.Join(byLink, filepath.Base(i.runtimeDir)), "--admin", i.admin).is(t, 0, "on")
+	run(t, "maintenance", "on", "--runtime-dir", filepath.Join(byLink, filepath.Base(i.runtimeDir)),
+		"--admin", i.admin).is(t, 0, "on")
 	run(t, "maintenance", "off", "--runtime-dir", i.runtimeDir, "--admin", i.admin).is(t, 0, "off")
 }
 
@@ -429,7 +448,8 @@ func TestUnixSocket(t *testing.T) {
 	run(t, "maintenance", "status", "--admin", socket+".gone").is(t, 1, "there is no such Unix socket: is Envoy running")
 }
 
-// TestSubdirectory has Envoy read its disk layer as its documentation shows: below the link, in a folder for each cluster.
+// TestSubdirectory has Envoy read its disk layer as its documentation shows: below the link, in a folder for each
+// cluster.
 func TestSubdirectory(t *testing.T) {
 	t.Parallel()
 	admin := envoytest.Loopback(envoytest.ReservePort(t))
@@ -439,7 +459,8 @@ func TestSubdirectory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inFolder := strings.Replace(string(text), "      symlink_root:", "      subdirectory: envoy\n      append_service_cluster: true\n      symlink_root:", 1)
+	inFolder := strings.Replace(string(text), "      symlink_root:",
+		"      subdirectory: envoy\n      append_service_cluster: true\n      symlink_root:", 1)
 	if inFolder == string(text) {
 		t.Fatal("the rendered configuration has no disk layer")
 	}
@@ -451,12 +472,14 @@ func TestSubdirectory(t *testing.T) {
 		run(t, "maintenance", "off", "--runtime-dir", i.runtimeDir, dry).
 			is(t, 2, "--subdirectory: "+i.runtimeDir+` holds the folder "envoy"`)
 	}
-	run(t, "maintenance", "off", "--runtime-dir", i.runtimeDir, "--admin", i.admin, "--dry-run").is(t, 0, "take healthgate.maintenance out of")
+	run(t, "maintenance", "off", "--runtime-dir", i.runtimeDir, "--admin", i.admin, "--dry-run").is(t, 0,
+		"take healthgate.maintenance out of")
 	i.is(t, 503, sorry)
 	folders, err := filepath.Glob(filepath.Join(i.runtimeDir, "envoy", "*"))
 	if err != nil || len(folders) != 1 {
 		t.Fatalf("the keys lie in %q, %v", folders, err)
 	}
-	run(t, "maintenance", "off", "--runtime-dir", i.runtimeDir, "--subdirectory", "envoy/"+filepath.Base(folders[0])).is(t, 0, "written to")
+	run(t, "maintenance", "off", "--runtime-dir", i.runtimeDir, "--subdirectory",
+		"envoy/"+filepath.Base(folders[0])).is(t, 0, "written to")
 	i.eventually(t, 200, "OK")
 }

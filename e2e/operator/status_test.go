@@ -54,14 +54,16 @@ func TestStatus(t *testing.T) {
 	url := "http://" + i.listen + "/healthgate/status"
 	gone := envoytest.Loopback(envoytest.ReservePort(t))
 
-	run(t, "status", "--admin", i.admin).is(t, 0, i.admin, "healthgate-1", "zone local-a", "LIVE", "not draining", "record ",
+	run(t, "status", "--admin", i.admin).is(t, 0, i.admin, "healthgate-1", "zone local-a", "LIVE",
+		"not draining", "record ",
 		"my-service  200 healthy", "middleware  200 healthy", "inbound", "healthy", "200", "ms")
 	if r := parse(t, run(t, "status", "--json", "--admin", i.admin).stdout)[0]; len(r.Notes) > 0 {
 		t.Errorf("notes about what is rendered: %q", r.Notes)
 	}
 
 	// A status endpoint does not see whether a route has its checks under maintenance.
-	run(t, "status", "--status-url", url, "--expect", "my-service=healthy").is(t, 1, "not for sure", "my-service is healthy, not for sure: maintenance by route")
+	run(t, "status", "--status-url", url, "--expect", "my-service=healthy").is(t, 1, "not for sure",
+		"my-service is healthy, not for sure: maintenance by route")
 	run(t, "status", "--status-url", url, "--expect", "middleware=healthy").is(t, 0)
 
 	i.app.Answer("/outbound/isalive", 500)
@@ -76,10 +78,12 @@ func TestStatus(t *testing.T) {
 		if len(r.Notes) > 0 && strings.HasPrefix(r.Notes[len(r.Notes)-1], "no route") {
 			t.Errorf("notes %q", r.Notes)
 		}
-		if r.Node != "healthgate-1" || *r.Draining || *r.SnapshotAgeMS > 10_000 || len(r.StatusURLs) != 1 || r.StatusURLs[0] != url || len(r.Endpoints) != 2 || len(r.Probes) != 3 ||
+		if r.Node != "healthgate-1" || *r.Draining || *r.SnapshotAgeMS > 10_000 || len(r.StatusURLs) != 1 ||
+			r.StatusURLs[0] != url || len(r.Endpoints) != 2 || len(r.Probes) != 3 ||
 			e.Name != "my-service" || e.Verdict != "maintenance" || e.HTTPStatus != 503 || e.Maintenance.Key != key ||
 			e.Maintenance.Reason != "disk <swap>" || time.Until(*e.Maintenance.Until) < 59*time.Minute ||
-			outbound.Name != "outbound" || *outbound.Healthy || outbound.LastStatus != 500 || outbound.LatencyMS == nil || outbound.Since == nil {
+			outbound.Name != "outbound" || *outbound.Healthy || outbound.LastStatus != 500 ||
+			outbound.LatencyMS == nil || outbound.Since == nil {
 			t.Errorf("healthgate %s: %s", out.command, out.stdout)
 		}
 	}
@@ -91,18 +95,23 @@ func TestStatus(t *testing.T) {
 		t.Errorf("%s", out.stdout)
 	}
 	run(t, "status", "--admin", gone).is(t, 1, gone, "connection refused")
-	run(t, "status", "--status-url", "http://"+i.listen+"/shop").is(t, 1, "the request went on to the application: 200 OK", "is 127.0.0.1 in the endpoint's trusted list, and the path in the gate?")
+	run(t, "status", "--status-url", "http://"+i.listen+"/shop").is(t, 1,
+		"the request went on to the application: 200 OK",
+		"is 127.0.0.1 in the endpoint's trusted list, and the path in the gate?")
 
 	run(t, "maintenance", "off", "--admin", i.admin).is(t, 0)
 	run(t, "maintenance", "on", "--route", "--admin", i.admin, "--reason", "at once").is(t, 0)
-	run(t, "status", "--admin", i.admin).is(t, 0, "my-service  503 maintenance  healthgate.route_maintenance = 100: at once")
+	run(t, "status", "--admin", i.admin).is(t, 0,
+		"my-service  503 maintenance  healthgate.route_maintenance = 100: at once")
 	i.envoy.SetRuntime("healthgate.route_maintenance", "1")
-	run(t, "status", "--admin", i.admin).is(t, 0, "healthgate.route_maintenance = 1 puts only 1% of the checks of /my-service/healthcheck under maintenance")
+	run(t, "status", "--admin", i.admin).is(t, 0,
+		"healthgate.route_maintenance = 1 puts only 1% of the checks of /my-service/healthcheck under maintenance")
 	run(t, "maintenance", "off", "--route", "--admin", i.admin).is(t, 0)
 
 	i.envoy.Post("/healthcheck/fail")
 	envoytest.Eventually(t, envoytest.Limit, "draining", func() error {
-		if r := parse(t, run(t, "status", "--json", "--admin", i.admin).stdout)[0]; r.State != "DRAINING" || r.Draining == nil || !*r.Draining {
+		if r := parse(t, run(t, "status", "--json", "--admin", i.admin).stdout)[0]; r.State != "DRAINING" ||
+			r.Draining == nil || !*r.Draining {
 			return os.ErrNotExist
 		}
 		return nil
@@ -126,7 +135,8 @@ func TestStatusTellsOfTheProbesCluster(t *testing.T) {
 		t.Fatalf("not what is edited here:\n%s", text)
 	}
 	envoytest.Start(t, envoytest.FromYAML(t, guarded, port), 1)
-	run(t, "status", "--admin", envoytest.Loopback(port)).is(t, 0, `note: probe "inbound": the cluster "app" has users' requests, too`,
+	run(t, "status", "--admin", envoytest.Loopback(port)).is(t, 0,
+		`note: probe "inbound": the cluster "app" has users' requests, too`,
 		`"app" has outlier detection`, `"app" has a panic threshold of 50%`, `"app" has a circuit breaker, max_requests 4`)
 }
 
@@ -150,13 +160,17 @@ func TestStatusFromAdminAlone(t *testing.T) {
 	out := run(t, "status", "--json", "--admin", i.admin)
 	out.is(t, 0)
 	r := parse(t, out.stdout)[0]
-	if len(r.StatusURLs) > 0 || r.Zone != "local-a" || r.State != "LIVE" || len(r.Endpoints) != 2 || r.Endpoints[0].Verdict != "maintenance" ||
-		r.Endpoints[0].Maintenance.Key != zone || r.Endpoints[0].Maintenance.Value != "true" || r.Endpoints[0].Maintenance.Reason != "row 7" ||
-		r.Endpoints[1].Verdict != "healthy" || r.Endpoints[1].HTTPStatus != 200 || r.Endpoints[1].Source != "gauges" || len(r.Probes) != 3 || !*r.Probes[0].Healthy || *r.Probes[2].Healthy || r.Probes[2].Since != nil ||
+	if len(r.StatusURLs) > 0 || r.Zone != "local-a" || r.State != "LIVE" || len(r.Endpoints) != 2 ||
+		r.Endpoints[0].Verdict != "maintenance" ||
+		r.Endpoints[0].Maintenance.Key != zone || r.Endpoints[0].Maintenance.Value != "true" ||
+		r.Endpoints[0].Maintenance.Reason != "row 7" ||
+		r.Endpoints[1].Verdict != "healthy" || r.Endpoints[1].HTTPStatus != 200 || r.Endpoints[1].Source != "gauges" ||
+		len(r.Probes) != 3 || !*r.Probes[0].Healthy || *r.Probes[2].Healthy || r.Probes[2].Since != nil ||
 		*r.Draining || r.SnapshotAgeMS == nil {
 		t.Errorf("%s", out.stdout)
 	}
-	run(t, "status", "--admin", i.admin).is(t, 0, "my-service  503 maintenance  "+zone+" = true: row 7", "stats     not up",
+	run(t, "status", "--admin", i.admin).is(t, 0,
+		"my-service  503 maintenance  "+zone+" = true: row 7", "stats     not up",
 		"it has no status endpoint: verdicts are derived from its configuration, runtime and gauges")
 }
 

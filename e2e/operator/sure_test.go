@@ -21,14 +21,16 @@ func TestNotForSure(t *testing.T) {
 			t.Helper()
 			run(t, "status", "--admin", admin, "--expect", "healthy").is(t, 0)
 			e.Post("/drain_listeners")
-			envoytest.Eventually(t, envoytest.Limit, "stopped", func() error { return e.Stat("listener_manager.listener_stopped", 1) })
+			envoytest.Eventually(t, envoytest.Limit, "stopped",
+				func() error { return e.Stat("listener_manager.listener_stopped", 1) })
 			run(t, "status", "--admin", admin, "--expect", "healthy").is(t, 1, "my-service  200 healthy, not for sure",
 				"connection refused", "Envoy has stopped listeners", "my-service is healthy, not for sure: ")
 		}},
 		{"an Envoy that is overloaded", func(c *envoytest.Config) {
 			c.Bootstrap["overload_manager"] = envoytest.Object{
-				"resource_monitors": []any{envoytest.Object{"name": "envoy.resource_monitors.fixed_heap", "typed_config": envoytest.Any(
-					"envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig", envoytest.Object{"max_heap_size_bytes": 1})}},
+				"resource_monitors": []any{envoytest.Object{"name": "envoy.resource_monitors.fixed_heap",
+					"typed_config": envoytest.Any(
+						"envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig", envoytest.Object{"max_heap_size_bytes": 1})}},
 				"actions": []any{envoytest.Object{"name": "envoy.overload_actions.stop_accepting_requests", "triggers": []any{
 					envoytest.Object{"name": "envoy.resource_monitors.fixed_heap", "threshold": envoytest.Object{"value": 0.5}}}}},
 			}
@@ -50,7 +52,8 @@ func TestNotForSure(t *testing.T) {
 			on := []string{"maintenance", "on", "--admin", admin, "--wait", "5s"}
 			run(t, on...).is(t, 1, "not in maintenance: my-service")
 			run(t, append(on, "--verify", "http://"+ingress+check)...).is(t, 1, "not in maintenance: my-service")
-			run(t, "status", "--admin", admin).is(t, 0, "my-service (ingress)  503 maintenance", "my-service (second)   503 unknown")
+			run(t, "status", "--admin", admin).is(t, 0, "my-service (ingress)  503 maintenance",
+				"my-service (second)   503 unknown")
 		}},
 		{"a fraction in a static layer", func(c *envoytest.Config) {
 			envoytest.At[envoytest.Object](c.Bootstrap, "layered_runtime", "layers", 0, "static_layer")[route] =
@@ -60,8 +63,10 @@ func TestNotForSure(t *testing.T) {
 			if status, body := get(t, "http://"+ingress+check, "a"); status != 503 || body != sorry {
 				t.Errorf("%d %q", status, body)
 			}
-			run(t, "maintenance", "off", "--route", "--admin", admin, "--wait", "2s").is(t, 1, `the layer "defaults" says`, "say --override here")
-			run(t, "status", "--admin", admin, "--expect", "healthy").is(t, 1, "my-service  503 maintenance", "my-service is maintenance, not healthy")
+			run(t, "maintenance", "off", "--route", "--admin", admin, "--wait", "2s").is(t, 1,
+				`the layer "defaults" says`, "say --override here")
+			run(t, "status", "--admin", admin, "--expect", "healthy").is(t, 1, "my-service  503 maintenance",
+				"my-service is maintenance, not healthy")
 			run(t, "maintenance", "off", "--route", "--override", "--admin", admin).is(t, 0, "off")
 			run(t, "status", "--admin", admin, "--expect", "healthy").is(t, 0)
 		}},

@@ -31,7 +31,8 @@ func explain(ctx context.Context, err error) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(ctx.Err(), context.DeadlineExceeded): // the time that the caller has, not that of one request
-		return errors.New("no answer in time: --wait ended; give it more, an Envoy that is starting answers when it has compiled its plugins")
+		return errors.New("no answer in time: --wait ended; give it more, " +
+			"an Envoy that is starting answers when it has compiled its plugins")
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return errors.New("no answer in time; an Envoy that is starting answers when it has compiled its plugins")
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -41,19 +42,22 @@ func explain(ctx context.Context, err error) error {
 	case errors.As(err, &name):
 		return fmt.Errorf("the name %s has no address: %s", name.Name, name.Err)
 	case errors.As(err, new(x509.UnknownAuthorityError)):
-		return errors.New("its certificate is of an authority that is not trusted here: give the authority's certificate, --admin-ca-file FILE")
+		return errors.New("its certificate is of an authority that is not trusted here: " +
+			"give the authority's certificate, --admin-ca-file FILE")
 	case errors.As(err, &other):
 		return fmt.Errorf("%s: give the address that its certificate names", strings.TrimPrefix(other.Error(), "x509: "))
 	case strings.Contains(text, "server gave HTTP response to HTTPS client"), errors.As(err, new(tls.RecordHeaderError)):
 		return errors.New("speaks no TLS: write http:// instead of https://")
 	case strings.Contains(text, "remote error: tls: "):
 		_, alert, _ := strings.Cut(text, "remote error: tls: ")
-		return fmt.Errorf("refuses TLS, %s: does it want a client's certificate (--admin-cert-file, --admin-key-file) of another authority?", alert)
+		return fmt.Errorf("refuses TLS, %s: does it want a client's certificate "+
+			"(--admin-cert-file, --admin-key-file) of another authority?", alert)
 	case strings.Contains(text, `malformed HTTP response "\x15\x03`): // an alert
 		return errTLS
 	case strings.Contains(text, "malformed HTTP"):
 		return errors.New("does not speak HTTP/1.1: " + isAdmin)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err,
+		syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return errors.New("closed the connection without an answer: " + isAdmin + " Does it want https:// or http://?")
 	}
 	return err

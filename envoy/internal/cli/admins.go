@@ -18,10 +18,12 @@ type admins struct {
 
 func (a *admins) flags(f *pflag.FlagSet) {
 	f.StringArrayVar(&a.addresses, "admin", nil,
-		"an Envoy's admin `ADDRESS`: http(s)://HOST:PORT, with a path before a proxy; HOST:PORT or unix:///PATH; may be repeated (default "+render.DefaultAdmin+", unless another place is given)")
+		"an Envoy's admin `ADDRESS`: http(s)://HOST:PORT, with a path before a proxy; HOST:PORT or unix:///PATH; "+
+			"may be repeated (default "+render.DefaultAdmin+", unless another place is given)")
 	f.StringVar(&a.files.Login, "admin-auth-file", "",
 		"`FILE` with the login of the admins, USER:PASSWORD or a bearer token (default: what "+admin.LoginVariable+" holds)")
-	f.StringVar(&a.files.CA, "admin-ca-file", "", "PEM `FILE` of the authorities of https:// admins (default: the system's)")
+	f.StringVar(&a.files.CA, "admin-ca-file", "",
+		"PEM `FILE` of the authorities of https:// admins (default: the system's)")
 	f.StringVar(&a.files.Cert, "admin-cert-file", "", "PEM `FILE` with the client's certificate for https:// admins")
 	f.StringVar(&a.files.Key, "admin-key-file", "", "PEM `FILE` with the key of that certificate")
 }
@@ -37,7 +39,8 @@ func (a *admins) orDefault() {
 func (a *admins) clients() ([]*admin.Client, error) {
 	if len(a.addresses) == 0 {
 		if a.files.Login != "" || !a.elsewhere && a.files != (admin.Files{}) {
-			return nil, errors.New("--admin-auth-file, --admin-ca-file, --admin-cert-file, --admin-key-file: are for --admin, and none is given")
+			return nil, errors.New("--admin-auth-file, --admin-ca-file, --admin-cert-file, --admin-key-file: " +
+				"are for --admin, and none is given")
 		}
 		return nil, nil
 	}

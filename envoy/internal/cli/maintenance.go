@@ -39,8 +39,8 @@ func newMaintenance() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "maintenance", SuggestFor: []string{"on", "off"},
 		Short: "Take instances out of rotation and back, by a runtime key",
-		Long: `Switches maintenance by a runtime key, and waits until each Envoy says so. Nothing drains: the load balancer's checks
-get 503, running and new requests are served.
+		Long: `Switches maintenance by a runtime key, and waits until each Envoy says so. Nothing drains: the load
+balancer's checks get 503, running and new requests are served.
 
 Where the key is written:
   --admin URL         Envoy's admin layer, at once, until Envoy restarts
@@ -67,15 +67,19 @@ func (s *switching) flags(cmd *cobra.Command, writes bool) {
 	f.SortFlags = false
 	s.admins.flags(f)
 	f.BoolVar(&s.route, "route", false, "KEY is that of a maintenance route, a percentage (default "+defaultRouteKey+")")
-	f.StringVarP(&s.output, "output", "o", "table", "`FORM` of what is written: table or json, an array with an object for each Envoy")
+	f.StringVarP(&s.output, "output", "o", "table",
+		"`FORM` of what is written: table or json, an array with an object for each Envoy")
 	if !writes {
 		return
 	}
 	f.StringVar(&s.runtimeDir, "runtime-dir", "", "write to a disk layer; `DIR` is its symlink_root")
-	f.StringVar(&s.subdirectory, "subdirectory", "", "`DIR` below the symlink_root that holds the keys; . for none (default: what Envoy's admin says)")
+	f.StringVar(&s.subdirectory, "subdirectory", "",
+		"`DIR` below the symlink_root that holds the keys; . for none (default: what Envoy's admin says)")
 	f.StringVar(&s.rtdsFile, "rtds-file", "", "write to an RTDS `FILE`")
 	f.DurationVar(&s.wait, "wait", 10*time.Second, "how long each Envoy may take until it says so")
-	f.StringArrayVar(&s.verify, "verify", nil, "a health check's `URL`, sent from here until it gets what is ordered; may be repeated: with several --admin one for each, in their order")
+	f.StringArrayVar(&s.verify, "verify", nil,
+		"a health check's `URL`, sent from here until it gets what is ordered; may be repeated: "+
+			"with several --admin one for each, in their order")
 	f.BoolVar(&s.dryRun, "dry-run", false, "say what would be done, and do nothing")
 }
 
@@ -113,7 +117,8 @@ func (s *switching) key(args []string, writes bool) (string, error) {
 		}
 	}
 	if n := len(s.clients); len(s.verify) > 0 && (n == 0 || n > 1 && n != len(s.verify)) {
-		return "", fmt.Errorf("--verify: give one URL for each --admin, in their order; there are %d and %d", len(s.verify), n)
+		return "", fmt.Errorf("--verify: give one URL for each --admin, in their order; there are %d and %d", len(s.verify),
+			n)
 	}
 	if s.subdirectory != "" && s.runtimeDir == "" {
 		return "", errors.New("--subdirectory is for --runtime-dir")
@@ -161,7 +166,8 @@ func newOn() *cobra.Command {
 			isFor, isUntil := cmd.Flags().Changed("for"), cmd.Flags().Changed("until")
 			switch {
 			case s.route && (isFor || isUntil):
-				return errors.New("--for, --until: a route's key is a percentage, which can't end by itself; use a key of maintenance.keys")
+				return errors.New("--for, --until: a route's key is a percentage, which can't end by itself; " +
+					"use a key of maintenance.keys")
 			case s.route:
 				o.Value = order.RouteOn
 			case isFor && isUntil:
@@ -187,7 +193,8 @@ func newOn() *cobra.Command {
 	}
 	s.flags(cmd, true)
 	cmd.Flags().StringVar(&duration, "for", "", "end by itself after this `TIME`, such as 30m or 1h30m")
-	cmd.Flags().StringVar(&until, "until", "", "end by itself at this `TIME`: 2026-12-01T06:00:00Z, \"2026-12-01 06:00\" or 06:00 (local)")
+	cmd.Flags().StringVar(&until, "until", "",
+		"end by itself at this `TIME`: 2026-12-01T06:00:00Z, \"2026-12-01 06:00\" or 06:00 (local)")
 	cmd.Flags().StringVar(&reason, "reason", "", "a `TEXT` for the log and the status page")
 	return cmd
 }
@@ -199,8 +206,8 @@ func newOff() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "off [KEY]",
 		Short: "Take instances back into rotation",
-		Long: `Takes the key and its reason out of the layer that is written to. When another layer has the key, too, that one then
-decides: take it back there, or say --override.
+		Long: `Takes the key and its reason out of the layer that is written to. When another layer has the key, too,
+that one then decides: take it back there, or say --override.
 
 A disk layer or RTDS file that does not exist is wrong input, exit code 2: there is nothing to take out of it.`,
 		Example: `  healthgate maintenance off --admin 127.0.0.1:9901
@@ -230,7 +237,8 @@ A disk layer or RTDS file that does not exist is wrong input, exit code 2: there
 		cmd.Flags().String(flag, "", "")
 		_ = cmd.Flags().MarkHidden(flag)
 	}
-	cmd.Flags().BoolVar(&override, "override", false, "set the key to false instead of taking it out, over what earlier layers say")
+	cmd.Flags().BoolVar(&override, "override", false,
+		"set the key to false instead of taking it out, over what earlier layers say")
 	return cmd
 }
 

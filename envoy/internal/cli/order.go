@@ -125,7 +125,8 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 		return failure{err}
 	}
 	if absent {
-		fmt.Fprintf(cmd.ErrOrStderr(), "note: %s has no key %s to take out; is it another key, or layer, that is on?\n", c.path(), c.order.Key)
+		fmt.Fprintf(cmd.ErrOrStderr(), "note: %s has no key %s to take out; is it another key, or layer, that is on?\n",
+			c.path(), c.order.Key)
 	}
 	if c.dryRun {
 		c.plan(cmd.OutOrStdout(), c.order)
@@ -136,7 +137,8 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 		if c.output == "json" {
 			w = cmd.ErrOrStderr()
 		}
-		fmt.Fprintf(w, "written to %s%s; no --admin was given, so no Envoy was asked whether it arrived\n", printable(c.path()), made)
+		fmt.Fprintf(w, "written to %s%s; no --admin was given, so no Envoy was asked whether it arrived\n",
+			printable(c.path()), made)
 		if c.output == "json" {
 			return c.report(cmd, c.order.Key, c.states)
 		}
@@ -180,12 +182,14 @@ func (s *switching) place(envoys []*order.Envoy) error {
 	}
 	for _, l := range layers {
 		// A relative one is relative to Envoy's working directory.
-		if root := canonical(filepath.Clean(l.SymlinkRoot + l.File)); root == absolute || !filepath.IsAbs(root) && strings.HasSuffix(absolute, "/"+root) {
+		if root := canonical(filepath.Clean(l.SymlinkRoot + l.File)); root == absolute || !filepath.IsAbs(root) &&
+			strings.HasSuffix(absolute, "/"+root) {
 			same = append(same, l)
 		}
 	}
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) && len(layers) > 0 && len(same) == 0 {
-		return fmt.Errorf("%s is not there, and what the Envoys read is %s; if it is that by another name, as in a container, write to it once without --admin",
+		return fmt.Errorf("%s is not there, and what the Envoys read is %s; if it is that by another name, as in a container, "+
+			"write to it once without --admin",
 			path, layers[0].SymlinkRoot+layers[0].File)
 	}
 	disk, is := s.layer.(layer.DiskLayer)
@@ -197,7 +201,8 @@ func (s *switching) place(envoys []*order.Envoy) error {
 	}
 	for _, l := range same {
 		if disk.Subdirectory != nil && *disk.Subdirectory != l.Folder {
-			return fmt.Errorf("the Envoys' disk layers have their keys in different folders, %q and %q: say which with --subdirectory",
+			return fmt.Errorf("the Envoys' disk layers have their keys in different folders, %q and %q: "+
+				"say which with --subdirectory",
 				*disk.Subdirectory, l.Folder)
 		}
 		disk.Subdirectory = &l.Folder

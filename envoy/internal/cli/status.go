@@ -26,16 +26,16 @@ func newStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show what each Envoy answers to health checks, and why",
-		Long: `Shows for each Envoy what health checks get, maintenance with its key, reason and end, whether it drains, every probe
-with its state, since when, last status and latency, and the age of the plugin's shared record.
+		Long: `Shows for each Envoy what health checks get, maintenance with its key, reason and end, whether it drains,
+every probe with its state, since when, last status and latency, and the age of the plugin's shared record.
 
 Each --admin address is asked for Envoy's configuration, runtime and gauges. Each endpoint of kind status in that
-configuration is asked, too: only the plugin knows since when, the last status and the latency. What another Envoy answered
-in its place does not count. Without an answer the verdicts are derived from configuration, runtime and gauges.
---status-url asks such an endpoint alone, where admin can't be reached.
+configuration is asked, too: only the plugin knows since when, the last status and the latency. What another Envoy
+answered in its place does not count. Without an answer the verdicts are derived from configuration, runtime and
+gauges. --status-url asks such an endpoint alone, where admin can't be reached.
 
-The exit code is 0 whatever checks get, and 1 when an Envoy could not be asked. --expect VERDICT makes it 1 as well unless
-every health check of every Envoy is so, for sure; --expect ENDPOINT=VERDICT asks for one.`,
+The exit code is 0 whatever checks get, and 1 when an Envoy could not be asked. --expect VERDICT makes it 1 as well
+unless every health check of every Envoy is so, for sure; --expect ENDPOINT=VERDICT asks for one.`,
 		Example: `  healthgate status --admin 127.0.0.1:9901
   healthgate status --admin unix:///run/envoy/admin.sock --watch
   healthgate status --status-url http://10.0.0.7:10000/healthgate/status -o json
@@ -100,7 +100,8 @@ every health check of every Envoy is so, for sure; --expect ENDPOINT=VERDICT ask
 	f.SortFlags = false
 	envoys.flags(f)
 	f.StringArrayVar(&urls, "status-url", nil,
-		"a status endpoint's `URL`, asked from here; may be repeated (https: any certificate, unless --admin-ca-file is given)")
+		"a status endpoint's `URL`, asked from here; may be repeated "+
+			"(https: any certificate, unless --admin-ca-file is given)")
 	f.StringArrayVar(&expects, "expect", nil, "`VERDICT` that all health checks have to have, or ENDPOINT=VERDICT: "+
 		strings.Join(report.Verdicts, ", ")+"; may be repeated")
 	f.BoolVar(&watching, "watch", false, "show it again and again, until Ctrl-C")

@@ -19,8 +19,8 @@ func plain(texts ...string) []cell {
 	return out
 }
 
-// writeTable writes rows whose columns are aligned. What an Envoy says may hold anything: nothing that steers a terminal
-// gets through.
+// writeTable writes rows whose columns are aligned. What an Envoy says may hold anything: nothing that steers a
+// terminal gets through.
 func writeTable(w io.Writer, margin string, rows [][]cell) error {
 	var widths []int
 	for _, row := range rows {

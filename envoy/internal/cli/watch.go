@@ -11,8 +11,8 @@ import (
 	"golang.org/x/term"
 )
 
-// Sequences of ECMA-48 and xterm. The alternate screen leaves alone what the terminal showed and its scrollback; lines are
-// cut at its edge, so that each takes one row.
+// Sequences of ECMA-48 and xterm. The alternate screen leaves alone what the terminal showed and its scrollback;
+// lines are cut at its edge, so that each takes one row.
 const (
 	enterScreen = "\x1b[?1049h\x1b[?25l\x1b[?7l"
 	leaveScreen = "\x1b[?7h\x1b[?25h\x1b[?1049l"
@@ -27,8 +27,8 @@ type frame struct {
 	to io.Writer
 }
 
-// watchReports writes reports again and again: on a terminal over each other, the verdicts first; elsewhere one after the
-// other.
+// watchReports writes reports again and again: on a terminal over each other, the verdicts first; elsewhere one after
+// the other.
 func watchReports(w io.Writer, reports []report.Report, interval time.Duration, now time.Time) error {
 	f := &frame{to: w}
 	fmt.Fprintf(f, "%s  every %s, Ctrl-C ends\n\n", paint(w, bold, now.UTC().Format(time.RFC3339)), interval)

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// On a terminal, --watch has a screen of its own, with a clock and the verdicts first, and Ctrl-C leaves the terminal as it
-// was, with its scrollback.
+// On a terminal, --watch has a screen of its own, with a clock and the verdicts first, and Ctrl-C leaves the terminal
+// as it was, with its scrollback.
 func TestWatchOnTerminal(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	t.Setenv("NO_COLOR", "1") // colours are another matter than a screen
@@ -75,10 +75,12 @@ func TestWatchOnTerminal(t *testing.T) {
 		t.Errorf("Ctrl-C: %v", err)
 	}
 	text := shown.String()
-	if !strings.HasPrefix(text, enterScreen) || !strings.HasSuffix(text, leaveScreen) || strings.Contains(text, "\x1b[3J") {
+	if !strings.HasPrefix(text, enterScreen) || !strings.HasSuffix(text, leaveScreen) ||
+		strings.Contains(text, "\x1b[3J") {
 		t.Errorf("the terminal is not left as it was: %q", text)
 	}
-	clock, verdict, cut := strings.Index(text, "every 10ms"), strings.Index(text, "shop"), strings.Index(text, "more lines")
+	clock, verdict, cut := strings.Index(text, "every 10ms"), strings.Index(text,
+		"shop"), strings.Index(text, "more lines")
 	if clock < 0 || verdict < clock || cut < verdict || strings.Contains(text, "\x1b[3") {
 		t.Errorf("clock at %d, verdict at %d, the rest cut at %d, of %q", clock, verdict, cut, text)
 	}

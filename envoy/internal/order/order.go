@@ -65,8 +65,8 @@ func For(text string, now time.Time) (string, error) {
 	return end.UTC().Format(time.RFC3339), nil
 }
 
-// Until returns the value that ends by itself at a time: RFC 3339, or a local date and time, or the next such time of day.
-// The note says which one was taken of a local time that comes twice.
+// Until returns the value that ends by itself at a time: RFC 3339, or a local date and time, or the next such time of
+// day. The note says which one was taken of a local time that comes twice.
 func Until(text string, now time.Time) (value, note string, err error) {
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
@@ -125,6 +125,7 @@ func onClock(clock, now time.Time) (t time.Time, note string, err error) {
 	if !first.After(now) {
 		taken, other = second, first
 	}
-	return taken, fmt.Sprintf("%s comes twice, as the clocks go back: taken is %s, not %s", clock.Format("2006-01-02 15:04"),
+	return taken, fmt.Sprintf("%s comes twice, as the clocks go back: taken is %s, not %s",
+		clock.Format("2006-01-02 15:04"),
 		taken.Format(time.RFC3339), other.Format(time.RFC3339)), nil
 }

@@ -52,18 +52,22 @@ func TestTimes(t *testing.T) {
 		{"later today", until("07:31"), "2026-11-21T05:31:00Z"},
 		{"tomorrow", until("07:30"), "2026-11-22T05:30:00Z"},
 		{"the past", until("2026-11-21T05:30:15Z"), "2026-11-21T05:30:15Z has passed"},
-		{"clocks go back", inBerlin("02:50", "2026-10-24T20:00:00Z"), "2026-10-25T00:50:00Z" + twice + "02:00, not 2026-10-25T02:50:00+01:00"},
-		{"between both", inBerlin("02:50", "2026-10-25T00:50:00Z"), "2026-10-25T01:50:00Z" + twice + "01:00, not 2026-10-25T02:50:00+02:00"},
+		{"clocks go back", inBerlin("02:50", "2026-10-24T20:00:00Z"),
+			"2026-10-25T00:50:00Z" + twice + "02:00, not 2026-10-25T02:50:00+01:00"},
+		{"between both", inBerlin("02:50", "2026-10-25T00:50:00Z"),
+			"2026-10-25T01:50:00Z" + twice + "01:00, not 2026-10-25T02:50:00+02:00"},
 		{"after both", inBerlin("02:50", "2026-10-25T01:50:00Z"), "2026-10-26T01:50:00Z"},
 		{"with its date", inBerlin("2026-10-25 02:50", "2026-10-01T00:00:00Z"), "2026-10-25T00:50:00Z" + twice + "02:00"},
 		{"before the hour", inBerlin("2026-10-25 01:59", "2026-10-01T00:00:00Z"), "2026-10-24T23:59:00Z"},
 		{"behind the hour", inBerlin("2026-10-25 03:00", "2026-10-01T00:00:00Z"), "2026-10-25T02:00:00Z"},
-		{"clocks go forward", inBerlin("02:30", "2027-03-27T20:00:00Z"), "2027-03-28 02:30 never comes: the clocks go forward"},
+		{"clocks go forward", inBerlin("02:30", "2027-03-27T20:00:00Z"),
+			"2027-03-28 02:30 never comes: the clocks go forward"},
 		{"with its date, too", inBerlin("2027-03-28T02:00", "2027-03-01T00:00:00Z"), "2027-03-28 02:00 never comes"},
 		{"the day after", inBerlin("02:30", "2027-03-28T08:00:00Z"), "2027-03-29T00:30:00Z"},
 		{"behind the gap", inBerlin("03:00", "2027-03-27T20:00:00Z"), "2027-03-28T01:00:00Z"},
 		{"the last second", until("9999-12-31T23:59:59Z"), "9999-12-31T23:59:59Z"},
-		{"a year of five digits", until("9999-12-31T23:59:59-01:00"), "9999-12-31T23:59:59-01:00 is in the year 10000 in UTC"},
+		{"a year of five digits", until("9999-12-31T23:59:59-01:00"),
+			"9999-12-31T23:59:59-01:00 is in the year 10000 in UTC"},
 		{"nothing", until(""), `"" is not a time such as`},
 		{"a duration as a time", until("30m"), `"30m" is not a time such as`},
 	} {
@@ -71,7 +75,8 @@ func TestTimes(t *testing.T) {
 		if err != nil {
 			got = err.Error()
 		}
-		if !strings.HasPrefix(got, test.want) || len(got) > len(test.want) && strings.HasSuffix(test.want, "Z") && err == nil {
+		if !strings.HasPrefix(got, test.want) || len(got) > len(test.want) &&
+			strings.HasSuffix(test.want, "Z") && err == nil {
 			t.Errorf("%s: %s, want %s", test.name, got, test.want)
 		}
 	}

@@ -168,8 +168,9 @@ func (e *Envoy) Known() *reach.Envoy { return e.known }
 
 // state says what runtime and the gauges, as they were read last, mean.
 func (e *Envoy) state(now time.Time) State {
-	s := State{Envoy: e.client.Name, Key: e.key, Value: e.runtime.Entries[e.key].Value, Reason: e.runtime.Entries[e.key+".reason"].Value,
-		Layer: e.runtime.Layer(e.key), Endpoints: []string{}}
+	s := State{Envoy: e.client.Name, Key: e.key, Value: e.runtime.Entries[e.key].Value,
+		Reason: e.runtime.Entries[e.key+".reason"].Value,
+		Layer:  e.runtime.Layer(e.key), Endpoints: []string{}}
 	on, until := false, int64(0)
 	if e.route {
 		s.On = e.byRoute(e.key)
@@ -222,7 +223,8 @@ func (e *Envoy) byRoute(key string) *bool {
 // gaps returns what keeps the key from switching every check, but for those of verified endpoints.
 func (e *Envoy) gaps(verified map[string]int) (out []string) {
 	if e.known == nil {
-		return []string{"its configuration can't be read, so whether all checks come to the plugin is not known: " + e.unknown.Error()}
+		return []string{"its configuration can't be read, so whether all checks come to the plugin is not known: " +
+			e.unknown.Error()}
 	}
 	gaps := e.known.KeyGaps(e.key)
 	if e.route {
@@ -290,8 +292,8 @@ func (e *Envoy) Report() State {
 	return s
 }
 
-// Refuses says why nothing would come of an order that is written to a layer of this kind, or of checks that are to verify
-// it; "" when something may.
+// Refuses says why nothing would come of an order that is written to a layer of this kind, or of checks that are to
+// verify it; "" when something may.
 func (e *Envoy) Refuses(o Order, kind reach.Kind, checks []string) string {
 	if e.State.Error != "" {
 		return e.State.Error
@@ -318,7 +320,8 @@ func (e *Envoy) Refuses(o Order, kind reach.Kind, checks []string) string {
 	for _, l := range e.known.Layers {
 		there = append(there, fmt.Sprintf("%q (%s)", l.Name, strings.TrimSuffix(string(l.Kind), "_layer")))
 	}
-	return fmt.Sprintf("its runtime has no %s, only %s: add one, or write to another kind", strings.ReplaceAll(string(kind), "_", " "),
+	return fmt.Sprintf("its runtime has no %s, only %s: add one, or write to another kind",
+		strings.ReplaceAll(string(kind), "_", " "),
 		strings.Join(there, ", "))
 }
 

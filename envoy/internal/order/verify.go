@@ -32,17 +32,19 @@ func CheckURL(s string) error {
 
 // checker sends each check on a connection of its own, as many balancers do, and like them it trusts any certificate.
 var checker = &http.Client{
-	Timeout:       5 * time.Second,
-	Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec // see above
+	Timeout: 5 * time.Second,
+	Transport: &http.Transport{DisableKeepAlives: true,
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec // see above
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// proof is how many checks in a row show that it is this Envoy's plugin that answers: it counts as many. Fewer may be those
-// of a load balancer, while somebody else answers here.
+// proof is how many checks in a row show that it is this Envoy's plugin that answers: it counts as many. Fewer may be
+// those of a load balancer, while somebody else answers here.
 const proof = 3
 
-// verify sends checks, and says what their answers lack of an order: for on they are the endpoint's maintenance reply, for
-// off its healthy one, each time given by this Envoy's plugin. The name of the endpoint is empty where it is not known.
+// verify sends checks, and says what their answers lack of an order: for on they are the endpoint's maintenance
+// reply, for off its healthy one, each time given by this Envoy's plugin. The name of the endpoint is empty where it
+// is not known.
 func (e *Envoy) verify(ctx context.Context, o Order, to string) (name string, lack problem) {
 	endpoint, want := e.checked(to), verdict.Healthy
 	if o.On {
@@ -92,7 +94,8 @@ func (e *Envoy) counts(ctx context.Context, endpoint string) (out [verdict.Kinds
 	found := false
 	for name, n := range stats {
 		for k := range verdict.Shown {
-			if of, is := strings.CutSuffix(name, ".verdict."+k.String()); is && (endpoint == "" || of == report.Checks+endpoint) {
+			if of, is := strings.CutSuffix(name, ".verdict."+k.String()); is &&
+				(endpoint == "" || of == report.Checks+endpoint) {
 				out[k] += n
 				found = true
 			}
@@ -137,8 +140,10 @@ func (e *Envoy) wrong(endpoint *config.Endpoint, outcome verdict.Kind, response 
 			return ", not a success"
 		}
 		return ""
-	case response.StatusCode != int(reply.Status), response.Request.Method != http.MethodHead && string(body) != reply.Body:
-		return fmt.Sprintf(", and %s it is %d %s", map[bool]string{true: "in maintenance", false: "when all is well"}[outcome == verdict.Maintenance],
+	case response.StatusCode != int(reply.Status), response.Request.Method != http.MethodHead &&
+		string(body) != reply.Body:
+		return fmt.Sprintf(", and %s it is %d %s",
+			map[bool]string{true: "in maintenance", false: "when all is well"}[outcome == verdict.Maintenance],
 			reply.Status, firstLine([]byte(reply.Body))) + trusts
 	}
 	for _, h := range reply.Headers {
@@ -157,13 +162,14 @@ func (e *Envoy) misfit(to string) string {
 	case endpoint == nil:
 		return fmt.Sprintf("--verify: no health check has the path of %s", to)
 	case !e.reads(endpoint.Name):
-		return fmt.Sprintf("--verify: the endpoint %q has the path of %s, and %s does not switch it", endpoint.Name, to, e.key)
+		return fmt.Sprintf("--verify: the endpoint %q has the path of %s, and %s does not switch it",
+			endpoint.Name, to, e.key)
 	}
 	return ""
 }
 
-// checked returns the health check that a URL is for; nil when there is none, or that is not known. Of several that have its
-// path, it is the one that has its host, or else one that the key switches.
+// checked returns the health check that a URL is for; nil when there is none, or that is not known. Of several that
+// have its path, it is the one that has its host, or else one that the key switches.
 func (e *Envoy) checked(to string) (out *config.Endpoint) {
 	u, err := url.Parse(to)
 	if err != nil || e.known == nil {

@@ -14,15 +14,15 @@ import (
 	filter "github.com/healthgate/healthgate/filter/maintenance"
 )
 
-// settle is how long an endpoint that was in maintenance already has to stay so before it counts: its gauge may be of an
-// earlier maintenance, until the plugin has read runtime again.
+// settle is how long an endpoint that was in maintenance already has to stay so before it counts: its gauge may be of
+// an earlier maintenance, until the plugin has read runtime again.
 const settle = 2500 * time.Millisecond
 
 // atLeast is how much time an order needs, however well all is.
 const atLeast = 2 * time.Second
 
-// pollInterval is how often an Envoy is asked while it is waited for, and pollShare how much longer the pause is than what
-// an answer took: Envoy's main thread writes all keys of runtime for each.
+// pollInterval is how often an Envoy is asked while it is waited for, and pollShare how much longer the pause is than
+// what an answer took: Envoy's main thread writes all keys of runtime for each.
 const (
 	pollInterval = 100 * time.Millisecond
 	pollShare    = 10
@@ -37,8 +37,8 @@ type problem struct {
 // orVerify is the way out of what is not known.
 const orVerify = "; a check would tell: --verify URL"
 
-// Wait asks an Envoy until it is as ordered, or the context ends; the state that it returns says which. kind is the layer
-// that the order was written to. Checks that are given have the last word on what checks get.
+// Wait asks an Envoy until it is as ordered, or the context ends; the state that it returns says which. kind is the
+// layer that the order was written to. Checks that are given have the last word on what checks get.
 func (e *Envoy) Wait(ctx context.Context, o Order, kind reach.Kind, checks []string) State {
 	last, start := e.State, time.Now()
 	var arrived time.Time
@@ -96,7 +96,8 @@ func (e *Envoy) ask(ctx context.Context, o Order, kind reach.Kind, checks []stri
 	switch {
 	case len(checks) > 0 && e.known == nil:
 		return problem{}
-	case err != nil && !o.Route && slices.ContainsFunc(e.readers(), func(r reader) bool { return !e.settled(verified, r.name) }):
+	case err != nil && !o.Route && slices.ContainsFunc(e.readers(),
+		func(r reader) bool { return !e.settled(verified, r.name) }):
 		return problem{what: "the key is set right, and what the plugin does is not known: " + err.Error() + orVerify}
 	}
 	return e.pluginLacks(o, verified, now.Sub(*arrived), now)
@@ -131,9 +132,11 @@ func (e *Envoy) runtimeLacks(o Order, kind reach.Kind, now time.Time) problem {
 	case s.On == nil:
 		return problem{e.strange() + ": take it back there, or say --override here", true}
 	case !o.On && s.on() && s.Layer == "":
-		return problem{"the key is off, and the maintenance route takes checks without it, by its default_value: say --override", true}
+		return problem{"the key is off, and the maintenance route takes checks without it, by its default_value: " +
+			"say --override", true}
 	case !o.On && s.on():
-		return problem{what: fmt.Sprintf("the layer %q says %q: take it back there, or say --override here", s.Layer, s.Value)}
+		return problem{what: fmt.Sprintf("the layer %q says %q: take it back there, or say --override here", s.Layer,
+			s.Value)}
 	}
 	return problem{}
 }
@@ -157,8 +160,8 @@ func (e *Envoy) settled(verified map[string]int, name string) bool {
 	return n > 0 && (e.known == nil || n >= len(e.known.Namesakes(name)))
 }
 
-// pluginLacks says what the plugin lacks of an order that runtime has had for some time. Health checks that were verified
-// lack nothing.
+// pluginLacks says what the plugin lacks of an order that runtime has had for some time. Health checks that were
+// verified lack nothing.
 func (e *Envoy) pluginLacks(o Order, verified map[string]int, arrived time.Duration, now time.Time) problem {
 	const set, off = "the key is set, and ", "the key is off, and still in maintenance: "
 	if !o.On && e.known != nil {
@@ -197,7 +200,8 @@ func (e *Envoy) pluginLacks(o Order, verified map[string]int, arrived time.Durat
 	case o.On && len(outside) > 0 && (e.known != nil || len(inside) == 0):
 		return problem{what: set + "not in maintenance: " + strings.Join(outside, ", ") + e.deaf()}
 	case e.still && slices.ContainsFunc(readers, func(r reader) bool { return e.shared(r.name) == "" }):
-		return problem{what: "runtime is right, and the plugin has written no record since: does it still run? See Envoy's log"}
+		return problem{what: "runtime is right, and the plugin has written no record since: " +
+			"does it still run? See Envoy's log"}
 	case o.On && len(inside) > 0 && !e.State.on() && len(e.State.Endpoints) > 0 && arrived < settle:
 		return problem{what: set + "the plugin may not have read it yet"}
 	case o.On:
@@ -235,7 +239,8 @@ func (e *Envoy) deaf() string {
 	return ": is it one of maintenance.keys, and can the plugin reach admin?"
 }
 
-// others returns those of the key's endpoints, but for verified ones, that other keys have in maintenance, and these keys.
+// others returns those of the key's endpoints, but for verified ones, that other keys have in maintenance, and these
+// keys.
 func (e *Envoy) others(verified map[string]int, now time.Time) (in, by []string) {
 	add := func(key string, endpoints []string) {
 		for _, endpoint := range endpoints {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -21,34 +22,22 @@ import (
 	"github.com/healthgate/healthgate/filter/config"
 )
 
-// configuration is what /config_dump has of an Envoy: an endpoint a with the keys k and z, and a maintenance route by r.
-const configuration = `{"configs": [
-	{"@type": "x.BootstrapConfigDump", "bootstrap": {"layered_runtime": {"layers": [{"name": "disk", "disk_layer": {"symlink_root": "/r"}},
-		{"name": "rtds", "rtds_layer": {"rtds_config": {"path_config_source": {"path": "/rtds.yaml"}}}}, {"name": "hand", "admin_layer": {}}]}}},
-	{"@type": "x.ClustersConfigDump", "static_clusters": [{"cluster": {"name": "adm"}}]},
-	{"@type": "x.ListenersConfigDump", "static_listeners": [{"listener": {"name": "l", "filter_chains": [{"filters": [{"typed_config": {
-		"@type": "x.http_connection_manager.v3.HttpConnectionManager", "http_filters": [{"name": "hg", "disabled": GATE, "typed_config": {
-		"@type": "x.filters.http.wasm.v3.Wasm", "config": {"configuration": {"value": {"endpoints": [{"name": "a", "paths": ["/a"], "hosts": ["shop"], "methods": ["HEAD", "OPTIONS"],
-			"headers": [{"name": "x", "exact": "y"}, {"name": "u", "present_match": true}, {"name": "n", "present_match": false}],
-			"trusted": {"cidrs": ["10.0.0.0/8"]}, "maintenance": {"keys": ["k", "z"], "route_metadata": true}},
-			{"name": "b", "paths": ["/b"], "trusted": {"cidrs": ["10.0.0.0/8"]}}], "admin": {"cluster": "adm"}}}}}}],
-		"route_config": {"virtual_hosts": [{"domains": ["*"], "routes": [{"match": {"path": "/a", "runtime_fraction": {"runtime_key": "r", "default_value": {"numerator": DEFAULT}}},
-			"metadata": {"filter_metadata": {"healthgate": {"maintenance": true}}}, "typed_per_filter_config": {"hg": {}}, "route": {"cluster": "app"}},
-			{"match": {"prefix": "/"}, "route": {"cluster": "app"}}]}]}}}]}]}}TWIN]}]}`
-
-// twin is a second listener, whose plugin has the same configuration, and a VM of its own.
-const twin = `, {"listener": {"name": "m", "filter_chains": [{"filters": [{"typed_config": {
-	"@type": "x.http_connection_manager.v3.HttpConnectionManager", "http_filters": [{"name": "hg", "typed_config": {
-	"@type": "x.filters.http.wasm.v3.Wasm", "config": {"vm_config": {"vm_id": "m"}, "configuration": {"value": {"endpoints": [
-		{"name": "a", "paths": ["/m"], "trusted": {"cidrs": ["10.0.0.0/8"]}, "maintenance": {"keys": ["k"]}}],
-		"admin": {"cluster": "adm"}}}}}}],
-	"route_config": {"virtual_hosts": [{"domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "other"}}]}]}}}]}]}}`
+// testdata/configuration.txt is what /config_dump has of an Envoy: an endpoint a with the keys k and z, a maintenance
+// route by r, and an endpoint b. testdata/twin.txt is a second listener, whose plugin has an endpoint a, too, and a
+// VM of its own.
+func configuration(t *testing.T, edits ...string) string {
+	t.Helper()
+	text, err := os.ReadFile("testdata/configuration.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.NewReplacer(append(edits, "GATE", "false", "DEFAULT", "0", "TWIN", "")...).Replace(string(text))
+}
 
 func read(t *testing.T, edits ...string) *reach.Envoy {
 	t.Helper()
 	var dump any
-	text := strings.NewReplacer(append(edits, "GATE", "false", "DEFAULT", "0", "TWIN", "")...).Replace(configuration)
-	if err := json.Unmarshal([]byte(text), &dump); err != nil {
+	if err := json.Unmarshal([]byte(configuration(t, edits...)), &dump); err != nil {
 		t.Fatal(err)
 	}
 	return reach.Read(dump, config.Node{})
@@ -72,11 +61,16 @@ func TestLacks(t *testing.T) {
 		"off": {Key: "k"}, "override": {Key: "k", Value: Off},
 		"route-on": {Key: "r", Value: RouteOn, On: true, Route: true}, "route-off": {Key: "r", Route: true},
 	}
+	twin, err := os.ReadFile("testdata/twin.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
 	configurations := map[string]*reach.Envoy{
 		"known": read(t), "unknown": nil, "shut": read(t, "GATE", "true"), "stuck": read(t, "DEFAULT", "100"),
 		"no-cluster": read(t, `"cluster": "adm"}}}}`, `"cluster": "gone"}}}}`),
-		"no-metrics": read(t, `{"layered_runtime"`, `{"stats_config": {"stats_matcher": {"reject_all": true}}, "layered_runtime"`),
-		"twins":      read(t, "TWIN", twin),
+		"no-metrics": read(t, `{"layered_runtime"`,
+			`{"stats_config": {"stats_matcher": {"reject_all": true}}, "layered_runtime"`),
+		"twins": read(t, "TWIN", string(twin)),
 	}
 	kinds := map[string]reach.Kind{"": reach.Admin, "disk": reach.Disk, "rtds": reach.RTDS}
 	datadriven.RunTest(t, "testdata/lacks.txt", func(t *testing.T, d *datadriven.TestData) string {
@@ -163,7 +157,8 @@ func TestRefuses(t *testing.T) {
 			"no maintenance route has the key r, or any"},
 		{"no plugin", "k", on, []string{"wasm.v3.Wasm", "lua.v3.Lua"}, nil, "its configuration has no healthgate"},
 		{"no such layer", "k", on, []string{"rtds_layer", "static_layer"}, nil,
-			`its runtime has no rtds layer, only "disk" (disk), "rtds" (static), "hand" (admin): add one, or write to another kind`},
+			`its runtime has no rtds layer, only "disk" (disk), "rtds" (static), "hand" (admin): ` +
+				"add one, or write to another kind"},
 		{"no file", "k", on, []string{`"path_config_source"`, `"ads"`}, nil,
 			`its layer "rtds" comes from a server, not from a file: change the key there`},
 	} {
@@ -186,11 +181,6 @@ type answers map[string]func(w http.ResponseWriter)
 // says is an answer that is always the same.
 func says(text string) func(http.ResponseWriter) {
 	return func(w http.ResponseWriter) { fmt.Fprint(w, text) }
-}
-
-// configured is the answer of /config_dump, with edits.
-func configured(edits ...string) func(http.ResponseWriter) {
-	return says(strings.NewReplacer(append(edits, "GATE", "false", "DEFAULT", "0", "TWIN", "")...).Replace(configuration))
 }
 
 // start starts an admin, and counts the connections that are made to it.
@@ -219,7 +209,8 @@ func (a answers) start(t *testing.T) (*admin.Client, *atomic.Int32) {
 }
 
 const (
-	isOn     = `{"layers": ["disk", "rtds", "hand"], "entries": {"k": {"final_value": "true", "layer_values": ["", "", "true"]}}}`
+	isOn = `{"layers": ["disk", "rtds", "hand"],
+		"entries": {"k": {"final_value": "true", "layer_values": ["", "", "true"]}}}`
 	gaugeOfA = "wasmcustom.healthgate_maintenance.endpoint.a: "
 )
 
@@ -227,7 +218,8 @@ const (
 func TestLaterPlugin(t *testing.T) {
 	t.Parallel()
 	client, _ := answers{
-		"/runtime": says(isOn), "/stats": says(gaugeOfA + "1\n"), "/config_dump": configured(`"admin": {`, `"later": 1, "admin": {`),
+		"/runtime": says(isOn), "/stats": says(gaugeOfA +
+			"1\n"), "/config_dump": says(configuration(t, `"admin": {`, `"later": 1, "admin": {`)),
 	}.start(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -263,7 +255,7 @@ func TestWaitAsksForWhatIsNeeded(t *testing.T) {
 			fmt.Fprint(w, strings.ReplaceAll(isOn, `"true"`, `""`))
 		},
 		"/stats":       func(w http.ResponseWriter) { fmt.Fprintln(w, gaugeOfA+fmt.Sprint(gauges.Add(1)/5)) },
-		"/config_dump": configured(),
+		"/config_dump": says(configuration(t)),
 	}.start(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -279,7 +271,9 @@ func TestWaitAsksForWhatIsNeeded(t *testing.T) {
 // A wait that was too short is not the Envoy's fault.
 func TestShortWait(t *testing.T) {
 	t.Parallel()
-	client, _ := answers{"/runtime": says(isOn), "/stats": says(gaugeOfA + "0\n"), "/config_dump": configured()}.start(t)
+	client, _ := answers{
+		"/runtime": says(isOn), "/stats": says(gaugeOfA + "0\n"), "/config_dump": says(configuration(t)),
+	}.start(t)
 	e := Ask(t.Context(), client, "k", false)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
@@ -311,8 +305,8 @@ func TestPostFails(t *testing.T) {
 	}
 }
 
-// A check is sent as the endpoint wants it, and what it gets is held against the endpoint's own reply. It counts only when
-// the plugin of the asked Envoy gave it.
+// A check is sent as the endpoint wants it, and what it gets is held against the endpoint's own reply. It counts only
+// when the plugin of the asked Envoy gave it.
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	const off, on = false, true
@@ -329,7 +323,8 @@ func TestVerify(t *testing.T) {
 		{"the same reply, but for a header", on, 503, "untyped", "without the header content-type: text/plain of its reply"},
 		{"the same reply of an unhealthy endpoint", on, 503, "unhealthy", "not from this Envoy's plugin"},
 		{"refused", on, 503, "untrusted", "its endpoint does not trust the address"},
-		{"no metrics", on, 503, "none", "whether this Envoy's plugin answers it is not known: its configuration has healthgate"},
+		{"no metrics", on, 503, "none",
+			"whether this Envoy's plugin answers it is not known: its configuration has healthgate"},
 		{"stats forbidden", on, 503, "forbidden", "is not known: GET /stats was answered 403"},
 		{"healthy", off, 200, "healthy", ""},
 		{"still in maintenance", off, 503, "maintenance", "gets 503 Service Unavailable, and when all is well it is 200"},
@@ -342,7 +337,8 @@ func TestVerify(t *testing.T) {
 			var checks atomic.Int32
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				checks.Add(1)
-				if r.Method != http.MethodHead || r.Host != "shop" || r.Header.Get("x") != "y" || r.Header["U"] == nil || r.Header["N"] != nil {
+				if r.Method != http.MethodHead || r.Host != "shop" || r.Header.Get("x") != "y" ||
+					r.Header["U"] == nil || r.Header["N"] != nil {
 					t.Errorf("%s %s %v", r.Method, r.Host, r.Header)
 				}
 				w.Header().Set("Content-Type", map[int]string{200: "text/html", 503: "text/plain"}[test.status])
@@ -369,7 +365,8 @@ func TestVerify(t *testing.T) {
 			}}.start(t)
 			e := &Envoy{client: client, key: "k", known: read(t)}
 			name, lack := e.verify(t.Context(), Order{Key: "k", On: test.on}, server.URL+"/a")
-			if (lack.what == "") != (test.want == "") || !strings.Contains(lack.what, test.want) || (name == "a") != (test.want == "") {
+			if (lack.what == "") != (test.want == "") || !strings.Contains(lack.what, test.want) ||
+				(name == "a") != (test.want == "") {
 				t.Errorf("%q: %s", name, lack.what)
 			}
 		})

@@ -92,10 +92,12 @@ func (r *Report) derive(listener string, p *reach.Plugin, s *seen) {
 // patience is how long a plugin that runs may take to write its record again.
 const patience = 3 * time.Second
 
-// stands reports whether the plugins' record is written no more: the gauges stay as they were when all VMs have crashed.
+// stands reports whether the plugins' record is written no more: the gauges stay as they were when all VMs have
+// crashed.
 func (s *seen) stands(ctx context.Context, envoy *admin.Client) bool {
 	writes, counts := s.gauges[Writes]
-	for start := time.Now(); counts && time.Since(start) < patience && ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
+	for start := time.Now(); counts && time.Since(start) < patience &&
+		ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
 		if s.stats(ctx, envoy); s.gauges[Writes] != writes {
 			return false
 		}
@@ -189,7 +191,8 @@ func (s *seen) verdict(c *config.Config, e *config.Endpoint, out Endpoint) Endpo
 		out.Output = fmt.Sprintf("the plugin's record is %ds old", s.gauges[snapshotAge])
 	case is == verdict.Unhealthy:
 		all := len(e.Probes.Names)
-		out.Output = fmt.Sprintf("not up: %s; %d of %d up, %d needed", strings.Join(down, ", "), all-len(down), all, e.Probes.Need)
+		out.Output = fmt.Sprintf("not up: %s; %d of %d up, %d needed", strings.Join(down, ", "),
+			all-len(down), all, e.Probes.Need)
 	default:
 		out.Output = "by its gauges"
 	}
@@ -199,7 +202,8 @@ func (s *seen) verdict(c *config.Config, e *config.Endpoint, out Endpoint) Endpo
 		out.Verdict, out.HTTPStatus = "failing", 0
 	}
 	if key != nil && got.Kind != verdict.Maintenance {
-		out.Unsure = append(out.Unsure, fmt.Sprintf("the key %s is set to %s, and the plugin does not have it in maintenance", key.Key, key.Value))
+		out.Unsure = append(out.Unsure,
+			fmt.Sprintf("the key %s is set to %s, and the plugin does not have it in maintenance", key.Key, key.Value))
 	}
 	return out
 }

@@ -31,7 +31,8 @@ func base(place reach.Place, adminHost string) (url, why string) {
 	scheme := "http"
 	chains, _ := place.Listener["filter_chains"].([]any)
 	for _, chain := range chains {
-		if kind, _ := dump.At(chain, "transport_socket", "typed_config", "@type").(string); strings.HasSuffix(kind, ".DownstreamTlsContext") {
+		if kind, _ := dump.At(chain, "transport_socket", "typed_config", "@type").(string); strings.HasSuffix(kind,
+			".DownstreamTlsContext") {
 			scheme = "https"
 		}
 	}

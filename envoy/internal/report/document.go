@@ -86,7 +86,8 @@ var anyone = newClient(&tls.Config{InsecureSkipVerify: true}) //nolint:gosec // 
 func CheckURL(s string) error {
 	u, err := url.Parse(s)
 	if scheme, rest, _ := strings.Cut(s, "://"); strings.Contains(scheme+strings.SplitN(rest, "/", 2)[0], "@") {
-		return errors.New("a URL holds no login, which lists of processes and logs would show: a status endpoint trusts addresses")
+		return errors.New("a URL holds no login, which lists of processes and logs would show: " +
+			"a status endpoint trusts addresses")
 	}
 	if strings.Contains(s, ",http") {
 		return fmt.Errorf("%q is several URLs: repeat the flag for each", s)
@@ -108,11 +109,12 @@ func fetch(ctx context.Context, client *http.Client, to string, q question) (*do
 		return nil, err
 	}
 	q.from = "this machine"
-	request = request.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
-		if host, _, err := net.SplitHostPort(c.Conn.LocalAddr().String()); err == nil {
-			q.from = host
-		}
-	}}))
+	request = request.WithContext(httptrace.WithClientTrace(ctx,
+		&httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
+			if host, _, err := net.SplitHostPort(c.Conn.LocalAddr().String()); err == nil {
+				q.from = host
+			}
+		}}))
 	request.Header.Set("Accept", "application/health+json")
 	response, err := client.Do(request)
 	if err != nil {
@@ -124,7 +126,8 @@ func fetch(ctx context.Context, client *http.Client, to string, q question) (*do
 		return nil, Unanswered(err)
 	}
 	var d document
-	if !strings.HasPrefix(response.Header.Get("Content-Type"), "application/health+json") || json.Unmarshal(body, &d) != nil ||
+	if !strings.HasPrefix(response.Header.Get("Content-Type"), "application/health+json") ||
+		json.Unmarshal(body, &d) != nil ||
 		!strings.Contains(d.Description, "healthgate") {
 		return nil, errors.New(q.foreign(response, body))
 	}
@@ -134,7 +137,8 @@ func fetch(ctx context.Context, client *http.Client, to string, q question) (*do
 // ask asks a status endpoint of an Envoy, and refuses what another Envoy answered: the address may lead to one, by a
 // forwarded port or on another machine. An id alone does not tell two Envoys apart, but only the asked one counts the
 // answer.
-func (s *seen) ask(ctx context.Context, envoy *admin.Client, to string, c *config.Config, q question) (d *document, err error) {
+func (s *seen) ask(ctx context.Context, envoy *admin.Client, to string, c *config.Config,
+	q question) (d *document, err error) {
 	shown, untrusted := answeredBy(q.endpoint.Name, verdict.Shown), answeredBy(q.endpoint.Name, verdict.Untrusted)
 	for attempt := range 4 {
 		before, counts := s.gauges[shown]
@@ -156,7 +160,8 @@ func (s *seen) ask(ctx context.Context, envoy *admin.Client, to string, c *confi
 		case counts && s.gauges[shown] <= before:
 			return nil, fmt.Errorf("another Envoy with the same id answered, %q: this one was not asked", d.ServiceID)
 		case !counts && (d.ServiceID == "" || d.ServiceID == render.DefaultNodeID):
-			return nil, fmt.Errorf("whether this Envoy answered is not known: its id, %q, is that of many, and no metric counts the answer", d.ServiceID)
+			return nil, fmt.Errorf("whether this Envoy answered is not known: its id, %q, is that of many, "+
+				"and no metric counts the answer", d.ServiceID)
 		case what == "":
 			return d, nil
 		case attempt == 3:
@@ -248,7 +253,8 @@ func (r *Report) fromCheck(listener string, c check) {
 		}
 	case "responseTime":
 		p := r.probe(listener, c.ComponentID)
-		*p = Probe{Listener: listener, Name: p.Name, Since: c.Since, Status: c.HTTPStatus, Outcome: c.Outcome, LatencyMS: number(), LastAsked: c.Time}
+		*p = Probe{Listener: listener, Name: p.Name, Since: c.Since, Status: c.HTTPStatus, Outcome: c.Outcome,
+			LatencyMS: number(), LastAsked: c.Time}
 		if c.Status != "warn" {
 			healthy := c.Status == "pass"
 			p.Healthy = &healthy

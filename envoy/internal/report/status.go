@@ -124,7 +124,8 @@ func (s *seen) any() bool {
 	return false
 }
 
-// Told returns what the plugins' own status endpoints tell of health checks: nothing of a plugin without one that answers.
+// Told returns what the plugins' own status endpoints tell of health checks: nothing of a plugin without one that
+// answers.
 func Told(ctx context.Context, envoy *admin.Client, known *reach.Envoy, node config.Node) []Endpoint {
 	r, s := newReport(envoy.Name), seen{now: time.Now(), node: node, known: known}
 	s.stats(ctx, envoy)
@@ -242,9 +243,10 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 	}
 }
 
-// fromStatusEndpoints asks each status endpoint of a plugin, wherever it stands. It reports whether one answered, and why
-// others, which did not as they should, make it doubtful what checks get there.
-func (r *Report) fromStatusEndpoints(ctx context.Context, envoy *admin.Client, s *seen, p *reach.Plugin, listener string,
+// fromStatusEndpoints asks each status endpoint of a plugin, wherever it stands. It reports whether one answered, and
+// why others, which did not as they should, make it doubtful what checks get there.
+func (r *Report) fromStatusEndpoints(ctx context.Context, envoy *admin.Client, s *seen,
+	p *reach.Plugin, listener string,
 	shut map[string]bool) (answered bool, doubts []string) {
 	unasked := "it has no status endpoint"
 	var foreign []string
@@ -303,12 +305,14 @@ func (r *Report) fromRoutes(s *seen) {
 			var doubts []reach.Gap
 			for _, endpoint := range s.known.RouteReaders(key, "100") {
 				doubts = append(doubts, reach.Gap{Endpoint: endpoint, What: fmt.Sprintf(
-					"the layer %q has %s = %q, which this command does not understand: whether it is on is not known", layer, key, written)})
+					"the layer %q has %s = %q, which this command does not understand: whether it is on is not known",
+					layer, key, written)})
 			}
 			r.unsure(doubts, false)
 			continue
 		}
-		if !slices.ContainsFunc(s.known.Routes(), func(route reach.Route) bool { return route.Key == key && route.Share(value) > 0 }) {
+		if !slices.ContainsFunc(s.known.Routes(),
+			func(route reach.Route) bool { return route.Key == key && route.Share(value) > 0 }) {
 			continue
 		}
 		readers := s.known.RouteReaders(key, value)

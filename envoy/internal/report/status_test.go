@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,25 +16,20 @@ import (
 	"github.com/healthgate/healthgate/filter/config"
 )
 
-// listener has a plugin in a VM: an endpoint a with a key, a maintenance route and a probe, and b, which rests on nothing but
-// draining.
+// listener is testdata/listener.txt, with a name and fields of its own. Its plugin, in a VM, has an endpoint a with a
+// key, a maintenance route and a probe, and b, which rests on nothing but draining.
 func listener(fields, vm string) string {
-	return strings.NewReplacer("FIELDS", fields, "VM", vm).Replace(`{FIELDS, "filter_chains": [{"filters": [{"typed_config": {
-		"@type": "x.http_connection_manager.v3.HttpConnectionManager", "http_filters": [{"name": "hg", "typed_config": {
-		"@type": "x.filters.http.wasm.v3.Wasm", "config": {"vm_config": {"vm_id": "VM"}, "configuration": {"value": {"endpoints": [
-			{"name": "a", "paths": ["/a"], "trusted": {"cidrs": ["10.0.0.0/8"]},
-				"maintenance": {"keys": ["k"], "route_metadata": true}, "probes": {"names": ["p"]}},
-			{"name": "b", "paths": ["/b"], "trusted": {"cidrs": ["10.0.0.0/8"]}, "healthy": {"action": "pass"}}],
-			"probes": [{"name": "p", "cluster": "app", "path": "/p"}], "admin": {"cluster": "adm"}}}}}}],
-		"route_config": {"virtual_hosts": [{"domains": ["*"], "routes": [
-			{"match": {"path": "/a", "runtime_fraction": {"runtime_key": "r", "default_value": {"numerator": 0}}},
-				"metadata": {"filter_metadata": {"healthgate": {"maintenance": true}}}, "route": {"cluster": "app"}},
-			{"match": {"prefix": "/"}, "route": {"cluster": "app"}}]}]}}}]}]}`)
+	text, err := os.ReadFile("testdata/listener.txt")
+	if err != nil {
+		panic(err)
+	}
+	return strings.NewReplacer("FIELDS", fields, "VM", vm).Replace(string(text))
 }
 
 // configured is what /config_dump has of an Envoy with such a listener.
 var configured = `{"configs": [
-	{"@type": "x.BootstrapConfigDump", "bootstrap": {"layered_runtime": {"layers": [{"name": "hand", "admin_layer": {}}]}}},
+	{"@type": "x.BootstrapConfigDump",
+		"bootstrap": {"layered_runtime": {"layers": [{"name": "hand", "admin_layer": {}}]}}},
 	{"@type": "x.ClustersConfigDump", "static_clusters": [{"cluster": {"name": "adm"}}, {"cluster": {"name": "app"}}]},
 	{"@type": "x.ListenersConfigDump", "static_listeners": [{"listener": ` + listener(`"name": "l"`, "") + `}]}]}`
 
@@ -141,9 +137,11 @@ func TestStatusDocument(t *testing.T) {
 		return fmt.Sprintf("%schecks_total.endpoint.s.verdict.shown: %d\n", gauges, asked)
 	}
 	check := func(name, measurement, value, status string) string {
-		return fmt.Sprintf(`"%s:%s": [{"componentId": %q, "observedValue": %s, "status": %q}]`, name, measurement, name, value, status)
+		return fmt.Sprintf(`"%s:%s": [{"componentId": %q, "observedValue": %s, "status": %q}]`, name,
+			measurement, name, value, status)
 	}
-	a, b, p := check("a", "verdict", `"healthy"`, "pass"), check("b", "verdict", `"passed"`, "pass"), check("p", "responseTime", "3", "pass")
+	a, b, p := check("a", "verdict", `"healthy"`, "pass"), check("b", "verdict", `"passed"`, "pass"), check("p",
+		"responseTime", "3", "pass")
 	all := strings.Join([]string{a, b, p, check("envoy", "draining", "false", "pass")}, ",")
 	for _, test := range []struct {
 		name, id, checks string
@@ -153,19 +151,25 @@ func TestStatusDocument(t *testing.T) {
 		{"its own", "n", all, counted, ""},
 		{"another id", "m", all, counted, `the node "m" answered, which is another Envoy`},
 		{"the same id", "n", all, func(int) string { return counted(7) }, "another Envoy with the same id answered"},
-		{"a gauge of maintenance", "n", all, func(i int) string { return strings.Replace(counted(i), "a: 0", "a: 1", 1) }, "contradicts its metric wasmcustom.healthgate_maintenance.endpoint.a"},
-		{"a gauge of a probe", "n", all, func(i int) string { return strings.Replace(counted(i), "p: 1", "p: 0", 1) }, "contradicts its metric wasmcustom.healthgate_probe_up.probe.p"},
-		{"a gauge of draining", "n", all, func(i int) string { return strings.Replace(counted(i), "draining: 0", "draining: 1", 1) }, "contradicts its metric wasmcustom.healthgate_draining"},
+		{"a gauge of maintenance", "n", all, func(i int) string { return strings.Replace(counted(i), "a: 0", "a: 1", 1) },
+			"contradicts its metric wasmcustom.healthgate_maintenance.endpoint.a"},
+		{"a gauge of a probe", "n", all, func(i int) string { return strings.Replace(counted(i), "p: 1", "p: 0", 1) },
+			"contradicts its metric wasmcustom.healthgate_probe_up.probe.p"},
+		{"a gauge of draining", "n", all,
+			func(i int) string { return strings.Replace(counted(i), "draining: 0", "draining: 1", 1) },
+			"contradicts its metric wasmcustom.healthgate_draining"},
 		{"a gauge that follows", "n", all, func(i int) string {
 			if i < 2 {
 				return strings.Replace(counted(i), "p: 1", "p: 0", 1)
 			}
 			return counted(i)
 		}, ""},
-		{"a probe that is too old to go by", "n", strings.Replace(all, p, check("p", "responseTime", "3", "warn"), 1), counted, ""},
+		{"a probe that is too old to go by", "n",
+			strings.Replace(all, p, check("p", "responseTime", "3", "warn"), 1), counted, ""},
 		{"another configuration", "n", strings.Replace(all, b+",", "", 1), counted, "contradicts its configuration"},
 		{"no count, and an id of its own", "n", all, func(int) string { return "" }, ""},
-		{"no count, and the id that render gives", "healthgate-1", all, func(int) string { return "" }, `its id, "healthgate-1", is that of many`},
+		{"no count, and the id that render gives", "healthgate-1", all, func(int) string { return "" },
+			`its id, "healthgate-1", is that of many`},
 		{"no count, and no id", "", all, func(int) string { return "" }, `its id, "", is that of many`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -181,7 +185,8 @@ func TestStatusDocument(t *testing.T) {
 				case "/s":
 					asked++
 					w.Header().Set("Content-Type", "application/health+json")
-					fmt.Fprintf(w, `{"serviceId": %q, "description": "health checks answered by healthgate", "checks": {%s}}`, test.id, test.checks)
+					fmt.Fprintf(w, `{"serviceId": %q, "description": "health checks answered by healthgate", "checks": {%s}}`,
+						test.id, test.checks)
 				case "/runtime":
 					fmt.Fprint(w, `{"layers": [], "entries": {}}`)
 				case "/stats":
@@ -189,8 +194,10 @@ func TestStatusDocument(t *testing.T) {
 						fmt.Fprint(w, prefix+line)
 					}
 				case "/config_dump":
-					fmt.Fprint(w, strings.NewReplacer(`"name": "l"`, `"name": "l", "address": {"socket_address": {"address": "127.0.0.1", "port_value": `+port+`}}`,
-						`"healthy": {"action": "pass"}}`, `"healthy": {"action": "pass"}}, {"name": "s", "kind": "status", "paths": ["/s"], "trusted": {"cidrs": ["10.0.0.0/8"]}}`).Replace(configured))
+					fmt.Fprint(w, strings.NewReplacer(`"name": "l"`,
+						`"name": "l", "address": {"socket_address": {"address": "127.0.0.1", "port_value": `+port+`}}`,
+						`"healthy": {"action": "pass"}}`, `"healthy": {"action": "pass"}},
+							{"name": "s", "kind": "status", "paths": ["/s"], "trusted": {"cidrs": ["10.0.0.0/8"]}}`).Replace(configured))
 				case "/server_info":
 					fmt.Fprintf(w, `{"node": {"id": %q}}`, own)
 				default:
@@ -204,7 +211,8 @@ func TestStatusDocument(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := FromAdmin(t.Context(), client, time.Now())
-			if counts := len(r.StatusURLs) > 0; counts != (test.why == "") || !strings.Contains(strings.Join(r.Notes, "\n"), test.why) {
+			if counts := len(r.StatusURLs) > 0; counts != (test.why == "") ||
+				!strings.Contains(strings.Join(r.Notes, "\n"), test.why) {
 				t.Errorf("it counts: %t, notes %q, want %q", counts, r.Notes, test.why)
 			}
 			if e := r.Endpoints[0]; (e.Source == "plugin") != (test.why == "") || (len(e.Unsure) == 0) != (test.why == "") {
@@ -228,14 +236,20 @@ func TestForeign(t *testing.T) {
 		q       question
 		want    string
 	}{
-		{"overload", 503, envoy, "envoy overloaded", question{}, "Envoy is overloaded and refuses each request before any filter"},
-		{"untrusted, refused", 403, envoy, "no", question{endpoint: refuses, from: "1.2.3.4"}, "the plugin does not trust 1.2.3.4 there"},
-		{"the application's own 403", 403, app, "no", question{endpoint: refuses, from: "1.2.3.4"}, "went on to the application"},
-		{"untrusted, passed on", 200, app, "hello", question{endpoint: passes, from: "1.2.3.4"}, "went on to the application: 200 OK hello; is 1.2.3.4 in the endpoint's trusted list?"},
+		{"overload", 503, envoy, "envoy overloaded", question{},
+			"Envoy is overloaded and refuses each request before any filter"},
+		{"untrusted, refused", 403, envoy, "no", question{endpoint: refuses, from: "1.2.3.4"},
+			"the plugin does not trust 1.2.3.4 there"},
+		{"the application's own 403", 403, app, "no", question{endpoint: refuses, from: "1.2.3.4"},
+			"went on to the application"},
+		{"untrusted, passed on", 200, app, "hello", question{endpoint: passes, from: "1.2.3.4"},
+			"went on to the application: 200 OK hello; is 1.2.3.4 in the endpoint's trusted list?"},
 		{"a shut gate", 200, app, "", question{endpoint: passes, shut: true}, "the gate keeps it out of the plugin"},
-		{"the gate not known", 200, app, "", question{from: "::1"}, "is ::1 in the endpoint's trusted list, and the path in the gate?"},
+		{"the gate not known", 200, app, "", question{from: "::1"},
+			"is ::1 in the endpoint's trusted list, and the path in the gate?"},
 		{"an application that is down", 503, envoy, "no healthy upstream", question{}, "went on to the application"},
-		{"an application that hangs up", 503, envoy, "upstream connect error or disconnect", question{}, "went on to the application"},
+		{"an application that hangs up", 503, envoy, "upstream connect error or disconnect", question{},
+			"went on to the application"},
 		{"no route", 404, envoy, "", question{}, "no route of Envoy's takes its host and path"},
 		{"a redirect", 301, envoy + "\nLocation: https://a/", "", question{}, "a redirect to https://a/"},
 		{"RBAC", 403, envoy, "RBAC: access denied", question{}, "Envoy's RBAC filter refuses it"},
@@ -244,7 +258,8 @@ func TestForeign(t *testing.T) {
 		{"another of Envoy's", 426, envoy, "", question{}, "Envoy answered by itself, and not the plugin"},
 		{"no Envoy", 200, "Server: nginx", "hi", question{}, `somebody else answered (server: "nginx"): 200 OK hi`},
 	} {
-		response := &http.Response{StatusCode: test.status, Status: fmt.Sprintf("%d %s", test.status, http.StatusText(test.status)), Header: http.Header{}}
+		response := &http.Response{StatusCode: test.status,
+			Status: fmt.Sprintf("%d %s", test.status, http.StatusText(test.status)), Header: http.Header{}}
 		for _, line := range strings.Split(test.headers, "\n") {
 			name, value, _ := strings.Cut(line, ": ")
 			response.Header.Set(name, value)
@@ -258,11 +273,14 @@ func TestForeign(t *testing.T) {
 // A request without an answer says what it met.
 func TestUnanswered(t *testing.T) {
 	t.Parallel()
-	closing := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	closing := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		panic(http.ErrAbortHandler)
+	}))
 	defer closing.Close()
 	gone := httptest.NewServer(nil)
 	gone.Close()
-	for url, want := range map[string]string{closing.URL: "the connection was closed without an answer", gone.URL: "connection refused: nobody listens there"} {
+	for url, want := range map[string]string{closing.URL: "the connection was closed without an answer",
+		gone.URL: "connection refused: nobody listens there"} {
 		if r := FromURL(t.Context(), url+"/status", nil); !strings.Contains(r.Error, want) {
 			t.Errorf("%s, want %s", r.Error, want)
 		}
@@ -272,7 +290,9 @@ func TestUnanswered(t *testing.T) {
 // A listener is asked only at an address that leads to it from here.
 func TestBase(t *testing.T) {
 	t.Parallel()
-	tls := map[string]any{"filter_chains": []any{map[string]any{"transport_socket": map[string]any{"typed_config": map[string]any{"@type": "x.DownstreamTlsContext"}}}}}
+	type object = map[string]any
+	tls := object{"filter_chains": []any{object{"transport_socket": object{
+		"typed_config": object{"@type": "x.DownstreamTlsContext"}}}}}
 	for _, test := range []struct {
 		address, admin string
 		listener       map[string]any
