@@ -119,6 +119,7 @@ endef
 
 test-unit: filter filter-faults check-race ## all tests that need no Envoy, with the race detector
 	$(GO) test $(RACE) $$($(GO) list ./... | grep -v /e2e)
+	$(GO) test ./envoy/internal/render
 	$(GO) test -run 'Alloc|Memory' ./filter/simtest -checks 1000000
 
 test-e2e: filter filter-faults check-race ## the tests on a real Envoy (the newest, or HEALTHGATE_ENVOY_VERSION)

@@ -49,7 +49,7 @@ func forRelease(t *testing.T) *built {
 		{"darwin", "arm64", file("small.go")},
 	} {
 		binary := file(target.os + target.arch)
-		build := exec.Command("go", "build", "-trimpath", "-o", binary, target.source)
+		build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, target.source)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+target.os, "GOARCH="+target.arch)
 		if out, err := build.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
@@ -89,6 +89,14 @@ func TestDist(t *testing.T) {
 	b := forRelease(t)
 	out := filepath.Join(t.TempDir(), "dist")
 	must(t, run(out, b))
+	t.Run("images", func(t *testing.T) { testImages(t, b, out) })
+	t.Run("SBOM", func(t *testing.T) { testSBOM(t, b, out) })
+	t.Run("files", func(t *testing.T) { testFiles(t, b, out) })
+}
+
+// testFiles looks at the files, their modes and sums, and makes the release again.
+func testFiles(t *testing.T, b *built, out string) {
+	t.Helper()
 	found := modes(t, out)
 	runs := []string{"bin/healthgate-linux-amd64", "bin/healthgate-linux-arm64", "bin/healthgate-darwin-arm64"}
 	for name, mode := range found {
@@ -163,10 +171,8 @@ func testPage(t *testing.T, found map[string]fs.FileMode) {
 	}
 }
 
-func TestImages(t *testing.T) {
-	b := forRelease(t)
-	out := filepath.Join(t.TempDir(), "dist")
-	must(t, run(out, b))
+func testImages(t *testing.T, b *built, out string) {
+	t.Helper()
 	index, err := layout.ImageIndexFromPath(filepath.Join(out, "oci"))
 	must(t, err)
 	manifest, err := index.IndexManifest()
@@ -222,11 +228,9 @@ func TestImages(t *testing.T) {
 	}
 }
 
-// TestSBOM holds the software bill of materials to CycloneDX's schema, and to what is in the binaries.
-func TestSBOM(t *testing.T) {
-	b := forRelease(t)
-	out := filepath.Join(t.TempDir(), "dist")
-	must(t, run(out, b))
+// testSBOM holds the software bill of materials to CycloneDX's schema, and to what is in the binaries.
+func testSBOM(t *testing.T, b *built, out string) {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join(out, sbomFile))
 	must(t, err)
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
