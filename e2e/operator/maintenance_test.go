@@ -270,9 +270,9 @@ func testInterrupted(t *testing.T, i *instance) {
 	if err := os.Symlink("current.a", folder); err != nil {
 		t.Fatal(err)
 	}
-	cmd := command(t, "maintenance", "on", "--runtime-dir", folder, "--admin", i.admin, "--wait", "10m")
-	var out strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd := command(t, "maintenance", "on", "--runtime-dir", folder, "--admin", i.admin, "--wait", "10m", "-o", "json")
+	var document, out strings.Builder
+	cmd.Stdout, cmd.Stderr = &document, &out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -286,6 +286,9 @@ func testInterrupted(t *testing.T, i *instance) {
 	if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() != 1 ||
 		!strings.Contains(out.String(), "interrupted: what was written stays") {
 		t.Errorf("%v\n%s", err, out.String())
+	}
+	if !strings.Contains(document.String(), `"error": "interrupted: what was written stays`) {
+		t.Errorf("for pipelines it says %q", document.String())
 	}
 	if left, err := os.ReadDir(filepath.Dir(folder)); err != nil || len(left) != 2 {
 		t.Errorf("%v, %v", left, err)

@@ -38,51 +38,90 @@ var checker = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// proof is how many checks in a row show that it is this Envoy's plugin that answers: it counts as many. Fewer may be
-// those of a load balancer, while somebody else answers here.
-const proof = 3
+// The plugin counts as many checks as are sent here: proof of them, and more where it counts others' checks, too, as
+// it does while it is watched for a moment. Fewer would be said to be from here while somebody else answers.
+const (
+	proof  = 3
+	most   = 60
+	moment = 200 * time.Millisecond
+)
 
 // verify sends checks, and says what their answers lack of an order: for on they are the endpoint's maintenance
 // reply, for off its healthy one, each time given by this Envoy's plugin. The name of the endpoint is empty where it
 // is not known.
 func (e *Envoy) verify(ctx context.Context, o Order, to string) (name string, lack problem) {
-	endpoint, want := e.checked(to), verdict.Healthy
+	endpoint, want := e.checked(to), []verdict.Kind{verdict.Healthy, verdict.Passed}
 	if o.On {
-		want = verdict.Maintenance
+		want = []verdict.Kind{verdict.Maintenance}
 	}
 	if endpoint == nil {
 		endpoint = &config.Endpoint{}
 	}
-	before, err := e.counts(ctx, endpoint.Name)
-	what := "the check " + to
-	for sent := 0; err == nil && sent < proof; sent++ {
-		var request *http.Request
-		if request, err = reach.Request(ctx, endpoint, to); err != nil {
-			return "", problem{err.Error(), true}
+	if lack := e.check(ctx, endpoint, want[0], to); lack.what != "" {
+		return "", lack
+	}
+	var unseen error
+	read := func() (r reading) {
+		if unseen == nil {
+			r.counts, unseen = e.counts(ctx, endpoint.Name)
 		}
-		what = "the check " + request.Method + " " + to
-		response, body, err := send(request)
-		if err != nil {
-			return "", problem{what: what + ": " + err.Error()}
-		}
-		if wrong := e.wrong(endpoint, want, response, body); wrong != "" {
-			return "", problem{what: what + " gets " + strings.TrimSpace(response.Status+" "+firstLine(body)) + wrong}
+		r.at = time.Now()
+		return r
+	}
+	idle := read()
+	time.Sleep(moment)
+	before := read()
+	n := min(proof+2*idle.rise(before, want...), most)
+	for range n {
+		if lack := e.check(ctx, endpoint, want[0], to); lack.what != "" {
+			return "", lack
 		}
 	}
-	after, unseen := before, err
-	if unseen == nil {
-		after, unseen = e.counts(ctx, endpoint.Name)
-	}
-	switch rose := func(k verdict.Kind) uint64 { return after[k] - before[k] }; {
+	after := read()
+	rose, others := before.rise(after, want...), float64(idle.rise(before, want...))
+	others *= float64(after.at.Sub(before.at)) / float64(before.at.Sub(idle.at))
+	switch what := "the check " + to; {
 	case unseen != nil:
 		return "", problem{what: what + ": whether this Envoy's plugin answers it is not known: " + unseen.Error()}
-	case rose(want) >= proof, !o.On && rose(verdict.Passed) >= proof:
+	case rose >= n && float64(rose)-others >= float64(n)/2:
 		return endpoint.Name, problem{}
-	case rose(verdict.Untrusted) >= proof:
-		return "", problem{what: what + ": its endpoint does not trust the address from which this machine sends it"}
+	case before.rise(after, verdict.Untrusted) >= n:
+		return "", problem{what: what + ": its endpoint does not trust the address of this machine"}
+	default:
+		return "", problem{what: what + " gets what is wanted, but not from this Envoy's plugin, which has not counted it: " +
+			"does the address lead to another Envoy, or a service behind this one?"}
 	}
-	return "", problem{what: what + " gets what is wanted, but not from this Envoy's plugin, which has not counted it: " +
-		"does the address lead to another Envoy, or a service behind this one?"}
+}
+
+// reading is what the plugin has counted at a time, by outcome.
+type reading struct {
+	at     time.Time
+	counts [verdict.Kinds]uint64
+}
+
+// rise returns how many checks of these outcomes were counted until a later reading.
+func (r reading) rise(later reading, outcomes ...verdict.Kind) (n uint64) {
+	for _, k := range outcomes {
+		n += later.counts[k] - r.counts[k]
+	}
+	return n
+}
+
+// check sends a check, and says what its answer lacks of the endpoint's reply to an outcome.
+func (e *Envoy) check(ctx context.Context, endpoint *config.Endpoint, want verdict.Kind, to string) problem {
+	request, err := reach.Request(ctx, endpoint, to)
+	if err != nil {
+		return problem{err.Error(), true}
+	}
+	what := "the check " + request.Method + " " + to
+	response, body, err := send(request)
+	if err != nil {
+		return problem{what: what + ": " + err.Error()}
+	}
+	if wrong := e.wrong(endpoint, want, response, body); wrong != "" {
+		return problem{what: what + " gets " + strings.TrimSpace(response.Status+" "+firstLine(body)) + wrong}
+	}
+	return problem{}
 }
 
 // counts returns how many checks of an endpoint, or of any, the plugin has counted, by outcome.

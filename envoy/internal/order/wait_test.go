@@ -322,7 +322,9 @@ func TestVerify(t *testing.T) {
 		{"the same reply of somebody else", on, 503, "", "not from this Envoy's plugin, which has not counted it"},
 		{"the same reply, but for a header", on, 503, "untyped", "without the header content-type: text/plain of its reply"},
 		{"the same reply of an unhealthy endpoint", on, 503, "unhealthy", "not from this Envoy's plugin"},
-		{"refused", on, 503, "untrusted", "its endpoint does not trust the address"},
+		{"refused", on, 503, "untrusted", "its endpoint does not trust the address of this machine"},
+		{"others are counted, too", on, 503, "maintenance and others", ""},
+		{"only others are counted", on, 503, "others", "not from this Envoy's plugin"},
 		{"no metrics", on, 503, "none",
 			"whether this Envoy's plugin answers it is not known: its configuration has healthgate"},
 		{"stats forbidden", on, 503, "forbidden", "is not known: GET /stats was answered 403"},
@@ -334,7 +336,7 @@ func TestVerify(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			var checks atomic.Int32
+			var checks, asked atomic.Int32
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				checks.Add(1)
 				if r.Method != http.MethodHead || r.Host != "shop" || r.Header.Get("x") != "y" ||
@@ -356,8 +358,11 @@ func TestVerify(t *testing.T) {
 				default:
 					for _, outcome := range []string{"maintenance", "healthy", "unhealthy", "untrusted"} {
 						n := int32(7)
-						if outcome == test.counted {
+						if strings.HasPrefix(test.counted, outcome) {
 							n += checks.Load()
+						}
+						if outcome == "maintenance" && strings.HasSuffix(test.counted, "others") {
+							n += 5 * asked.Add(1)
 						}
 						fmt.Fprintf(w, "wasmcustom.healthgate_checks_total.endpoint.a.verdict.%s: %d\n", outcome, n)
 					}

@@ -1,8 +1,11 @@
 package report
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -273,17 +276,36 @@ func TestForeign(t *testing.T) {
 // A request without an answer says what it met.
 func TestUnanswered(t *testing.T) {
 	t.Parallel()
-	closing := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		panic(http.ErrAbortHandler)
-	}))
-	defer closing.Close()
-	gone := httptest.NewServer(nil)
+	raw := func(answer string) string {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = listener.Close() })
+		go func() {
+			for c, err := listener.Accept(); err == nil; c, err = listener.Accept() {
+				_, _ = io.ReadAtLeast(c, make([]byte, 4096), 16)
+				_, _ = io.WriteString(c, answer)
+				_ = c.Close()
+			}
+		}()
+		return "http://" + listener.Addr().String()
+	}
+	gone, secure := httptest.NewServer(nil), httptest.NewTLSServer(nil)
 	gone.Close()
-	for url, want := range map[string]string{closing.URL: "the connection was closed without an answer",
-		gone.URL: "connection refused: nobody listens there"} {
-		if r := FromURL(t.Context(), url+"/status", nil); !strings.Contains(r.Error, want) {
+	defer secure.Close()
+	for url, want := range map[string]string{
+		raw(""):  "the connection was closed without an answer in HTTP/1.1",
+		gone.URL: "connection refused: nobody listens there",
+		raw("\x00\x00\x12\x04\x00\x00\x00\x00\x00"): "a listener that wants HTTP/2", // its settings
+		secure.URL: "certificate signed by unknown authority",
+	} {
+		if r := FromURL(t.Context(), url+"/status", &tls.Config{}); !strings.Contains(r.Error, want) {
 			t.Errorf("%s, want %s", r.Error, want)
 		}
+	}
+	if r := FromURL(t.Context(), secure.URL+"/status", nil); !strings.Contains(r.Error, "somebody else answered") {
+		t.Error(r.Error)
 	}
 }
 
@@ -291,7 +313,7 @@ func TestUnanswered(t *testing.T) {
 func TestBase(t *testing.T) {
 	t.Parallel()
 	type object = map[string]any
-	tls := object{"filter_chains": []any{object{"transport_socket": object{
+	secure := object{"filter_chains": []any{object{"transport_socket": object{
 		"typed_config": object{"@type": "x.DownstreamTlsContext"}}}}}
 	for _, test := range []struct {
 		address, admin string
@@ -302,7 +324,7 @@ func TestBase(t *testing.T) {
 		{"10.0.0.7:80", "", nil, "http://10.0.0.7:80"},
 		{"0.0.0.0:80", "10.0.0.7", nil, "http://10.0.0.7:80"},
 		{"[::]:80", "fd00::7", nil, "http://[fd00::7]:80"},
-		{"0.0.0.0:443", "pod.shop", tls, "https://pod.shop:443"},
+		{"0.0.0.0:443", "pod.shop", secure, "https://pod.shop:443"},
 		{"0.0.0.0:80", "", nil, "that of the admin does not tell which of them leads to it"},
 		{"[::]:80", "", nil, "that of the admin does not tell which of them leads to it"},
 		{"127.0.0.1:80", "10.0.0.7", nil, "on its own machine only"},
