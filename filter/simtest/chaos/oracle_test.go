@@ -1,0 +1,440 @@
+package chaos
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/healthgate/healthgate/hostsim"
+)
+
+// violation is what must never be, and was.
+type violation struct {
+	rule string
+	at   time.Duration
+	text string
+}
+
+func (v *violation) String() string { return fmt.Sprintf("%s: at %v: %s", v.rule, v.at, v.text) }
+
+// open are rules that the plugin is known to break; a campaign passes over them.
+var open = map[string]string{
+	"old answer after a pause":     "sockets are read before the late tick",
+	"rate of an old configuration": "it probes until its drain time is over",
+	"flap":                         "a configuration that was changed begins with nothing",
+	"reached the application for want of memory": "a path that cannot be read matches no endpoint",
+}
+
+// judge knows the truth and what the plugin could know of it, and judges what it answers. It shares no code with the
+// plugin: what it knows of the plugin's promises is docs/configuration.md.
+type judge struct {
+	run *run
+	truth
+	live       []*live // the configurations in use, the newest last
+	violation  *violation
+	passedOver map[string]int
+
+	served             map[string][]time.Duration // when each probe was sent
+	success            map[string]time.Duration   // when each probe last got a 200
+	reads              map[string]time.Duration   // when admin last answered each path
+	backward           time.Duration              // by how much the monotonic clock went back in all
+	goesBack           time.Duration              // and just now
+	paused             time.Duration              // when the process, or a thread, was last disturbed in its time
+	faults             []time.Duration            // what may bring a probe forward
+	refusing           bool                       // allocations
+	calmAt             time.Duration              // since when nothing goes wrong; 0 while something does
+	seen               map[int]time.Duration      // each worker's first check since its VM had time to be loaded again
+	updated, drainedAt time.Duration
+}
+
+// live is a configuration, and what its answers have shown that it knows.
+type live struct {
+	*settings
+	name  string
+	since time.Duration
+	knew  map[string]time.Duration
+}
+
+func newJudge(r *run) judge {
+	return judge{run: r, truth: newTruth(), served: map[string][]time.Duration{}, success: map[string]time.Duration{},
+		reads: map[string]time.Duration{}, seen: map[int]time.Duration{}, passedOver: map[string]int{}, paused: -time.Hour}
+}
+
+func (j *judge) violate(rule, format string, args ...any) {
+	if open[rule] != "" && !*closed {
+		j.passedOver[rule]++
+	} else if j.violation == nil {
+		j.violation = &violation{rule, j.run.Elapsed(), fmt.Sprintf(format, args...)}
+	}
+}
+
+const (
+	slack = 700 * time.Millisecond // a VM looks at the clock each half second
+	// reload is the time after which a dead VM is loaded again by the next request.
+	reload = 1600 * time.Millisecond
+)
+
+// happens takes note of an operation.
+func (j *judge) happens(o op) {
+	now := j.run.Elapsed()
+	j.marksOf(o)
+	switch o.name {
+	case "app", "runtime", "draining", "drained", "end":
+		return
+	case "update", "refuse-update":
+		j.faults = append(j.faults, now)
+		return
+	case "calm":
+		j.calmAt, j.refusing = max(now, j.paused), false
+		clear(j.seen)
+		return
+	case "stall":
+		j.paused = max(j.paused, now+o.duration(1))
+	case "sleep":
+		j.paused = max(j.paused, now+o.duration(0))
+	case "back": // not to before its start
+		j.goesBack = max(min(o.duration(0), now-j.backward), 0)
+		j.backward += j.goesBack
+	case "refuse":
+		j.refusing = true
+	}
+	j.calmAt = 0
+	j.faults = append(j.faults, now)
+}
+
+func (j *judge) configured(name string) {
+	j.updated = j.run.Elapsed()
+	j.live = append(j.live, &live{j.run.plan.configs[name], name, j.updated, map[string]time.Duration{}})
+	for _, l := range j.live[:len(j.live)-1] {
+		if l.name == name { // a root context is shared by what is the same
+			j.live[len(j.live)-1].knew, j.live[len(j.live)-1].since = l.knew, l.since
+		}
+	}
+}
+
+func (j *judge) drainedNow() { j.live, j.drainedAt = j.live[len(j.live)-1:], now(j) }
+
+func (j *judge) probed(name string, ok bool) {
+	now := j.run.Elapsed()
+	j.served[name] = append(j.served[name], now)
+	if ok {
+		j.success[name] = now
+	}
+	j.rate(name)
+}
+
+func (j *judge) polled(path string) { j.reads[path] = j.run.Elapsed() }
+
+// heard judges a line of the log.
+func (j *judge) heard(l hostsim.LogEntry) {
+	switch {
+	case strings.Contains(l.Message, "leader: this VM"):
+		j.run.mark("takeover")
+		j.faults = append(j.faults, j.run.Elapsed())
+	case !strings.HasPrefix(l.Message, "Function: "): // said by the plugin, not of it
+	case !strings.Contains(l.Message, "injected trap") && !strings.Contains(l.Message, "killed by the test"):
+		j.violate("trap", "%v", l)
+	}
+}
+
+// rate is that a probe is sent once in an interval: in five steps at least three intervals pass, or in some steps more if
+// something happened that may bring one forward.
+func (j *judge) rate(name string) {
+	interval := time.Hour
+	for _, l := range j.live {
+		if p := l.probe(name); p != nil {
+			interval = min(interval, p.interval)
+		}
+	}
+	at, now := j.served[name], j.run.Elapsed()
+	steps := 5
+	for i := len(j.faults) - 1; i >= 0 && j.faults[i] > now-3*interval-3*time.Second; i-- {
+		steps++
+	}
+	if now < j.paused+4*interval {
+		return
+	}
+	if len(at) > steps && now-at[len(at)-1-steps] < 3*interval {
+		rule := "rate"
+		if len(j.live) > 1 || at[len(at)-1-steps] <= j.drainedAt {
+			rule = "rate of an old configuration"
+		}
+		j.violate(rule, "probe %s: %d in %v, its interval is %v", name, steps+1, now-at[len(at)-1-steps], interval)
+	}
+}
+
+// answered judges the answer to a check.
+func (j *judge) answered(o *op, before int, r *hostsim.Reply) {
+	now := j.run.Elapsed()
+	j.run.mark("answer %s", r.Details)
+	j.marksOfAnswer(o, before, now, r)
+	worker := o.number(0)
+	if _, seen := j.seen[worker]; !seen && j.calmAt > 0 && now >= j.calmAt+reload {
+		j.seen[worker] = now
+	}
+	at := len(j.live) - 1 - before
+	if at < 0 {
+		return
+	}
+	l := j.live[at]
+	e := l.endpoint(o.arg(1))
+	failed := r.Details == "wasm_fail_stream"
+	if failed && j.strict(now) {
+		j.violate("dead", "%v: the VM is dead", o)
+	}
+	switch {
+	case failed || e == nil:
+	case o.arg(2) == "stranger":
+		if strings.HasPrefix(r.Details, "healthgate_") && (r.Details != "healthgate_untrusted" || e.untrusted == "pass") {
+			j.violate("stranger", "%v got %d %s", o, r.Status, r.Details)
+		} else if e.untrusted == "reply" && r.Forwarded && !j.refusing {
+			j.violate("stranger", "%v was let through", o)
+		}
+	case e.policy == "status":
+		if r.Details != "healthgate_shown" && !j.refusing {
+			j.violate("status page", "%v got %d %s", o, r.Status, r.Details)
+		}
+	case r.Forwarded && (e.healthy != "pass" || r.Status != 200) || r.Details == "healthgate_untrusted" && !j.refusing:
+		rule := "reached the application"
+		if j.refusing {
+			rule += " for want of memory"
+		}
+		j.violate(rule, "%v got %d %s", o, r.Status, r.Details)
+	default:
+		if r.Status == 200 {
+			j.old(now, o, l, e, r.Forwarded && j.refusing)
+		} else {
+			j.learn(now, l, e, r.Details)
+		}
+		if j.strict(now) {
+			j.exact(now, o, l, e, r)
+		}
+	}
+}
+
+// learn notes what a bad answer says that the plugin knows.
+func (j *judge) learn(now time.Duration, l *live, e *endpoint, details string) {
+	switch details {
+	case "healthgate_maintenance":
+		if j.key(e.key).on() {
+			l.knew["key "+e.key] = now
+		}
+	case "healthgate_draining":
+		if j.draining.value == "on" {
+			l.knew["draining"] = now
+		}
+	case "healthgate_unhealthy":
+		since, bound := j.unhealthySince(e), time.Second
+		for _, name := range e.probes {
+			bound = max(bound, l.probe(name).bound())
+		}
+		if since < now-bound && (len(j.faults) == 0 || j.faults[len(j.faults)-1] < since-3*time.Second) {
+			l.knew["probes of "+e.name] = now
+		}
+	}
+}
+
+// old is what a good answer must not rest on, whatever goes wrong.
+func (j *judge) old(now time.Duration, o *op, l *live, e *endpoint, refused bool) {
+	rule := "old answer"
+	switch {
+	case refused:
+		rule = "reached the application for want of memory"
+	case j.paused > 0 && now < j.paused+2*time.Second:
+		rule = "old answer after a pause"
+	}
+	bad := func(format string, args ...any) {
+		j.violate(rule, "%v got 200: "+format, append([]any{o}, args...)...)
+	}
+	knew := func(what string, since time.Duration) {
+		if at, known := l.knew[what]; known && since <= at {
+			bad("%s has been since %v, and it knew at %v", what, since, at)
+		}
+	}
+	if a := l.admin; a != nil {
+		within := max(a.maxAge, 60*a.timeout) + a.timeout + slack + j.backward
+		fresh := func(path, what string, since time.Duration, on bool) {
+			read, ever := j.reads[path]
+			switch {
+			case !ever:
+				bad("%s was never read", path)
+			case a.onStale == "fail" && now-read > within:
+				bad("%s was last read at %v", path, read)
+			case on && a.onStale == "fail" && now-since > within:
+				bad("%s has been since %v", what, since)
+			case on:
+				knew(what, since)
+			}
+		}
+		if e.key != "-" {
+			fresh("/runtime", "key "+e.key, j.key(e.key).since, j.key(e.key).on())
+		}
+		if a.draining == "poll" {
+			fresh("/ready", "draining", j.draining.since, j.draining.value == "on")
+		}
+	}
+	good := 0
+	for _, name := range e.probes {
+		p := l.probe(name)
+		within := time.Duration(p.unhealthy)*(max(10*time.Second, 3*p.interval+p.timeout)+p.timeout+slack) + j.backward
+		if at, ever := j.success[name]; ever && now-at <= within {
+			good++
+		}
+	}
+	if good < e.need() {
+		bad("%d of its probes succeeded lately, and it needs %d", good, e.need())
+	}
+	if since := j.unhealthySince(e); since < now && j.paused < since-time.Second {
+		knew("probes of "+e.name, since+time.Second)
+	}
+}
+
+// strict reports whether all that went wrong must be mended by now.
+func (j *judge) strict(now time.Duration) bool {
+	if j.calmAt == 0 || len(j.seen) < j.run.plan.workers {
+		return false
+	}
+	last := time.Duration(0)
+	for _, at := range j.seen {
+		last = max(last, at)
+	}
+	return now >= last+recovery(j.run.plan)+j.backward
+}
+
+// recovery is how long the plugin may take to know the truth again: a lease expires, what was under way counts as lost,
+// the main thread of an Envoy that was slow rests, thresholds are reached.
+func recovery(p *plan) time.Duration {
+	longest := time.Duration(0)
+	for _, c := range p.configs {
+		for _, p := range c.probes {
+			longest = max(longest, p.timeout+time.Second+p.bound())
+		}
+		if a := c.admin; a != nil {
+			longest = max(longest, 21*a.timeout+time.Second+a.bound())
+		}
+	}
+	return 2500*time.Millisecond + longest
+}
+
+// bound is how long a change of the application may stay unseen while all is well.
+func (p *probe) bound() time.Duration {
+	return time.Duration(max(p.healthy, p.unhealthy)+1)*p.interval*5/4 + 250*time.Millisecond
+}
+
+func (a *admin) bound() time.Duration { return a.interval*5/4*2 + 250*time.Millisecond }
+
+// exact is that the answer is the truth, once that has been the same for long enough.
+func (j *judge) exact(now time.Duration, o *op, l *live, e *endpoint, r *hostsim.Reply) {
+	steady := true
+	settled := func(since, bound time.Duration) { steady = steady && now-max(since, 0) >= bound }
+	if l.admin != nil {
+		settled(j.draining.since, l.admin.bound())
+		if e.key != "-" {
+			settled(j.key(e.key).since, l.admin.bound())
+		}
+	}
+	for _, name := range e.probes {
+		settled(j.app(name).since, l.probe(name).bound())
+	}
+	if !steady {
+		return
+	}
+	want, status := j.expected(l, e)
+	passed := want == "healthgate_healthy" && e.healthy == "pass" && r.Forwarded
+	if passed || want == r.Details && status == r.Status {
+		return
+	}
+	switch {
+	case now-l.since >= recovery(j.run.plan):
+		j.violate("wrong when calm", "%v got %d %s, want %d %s", o, r.Status, r.Details, status, want)
+	case r.Details != "healthgate_unknown":
+		j.violate("wrong after an update", "%v got %d %s, want %d %s", o, r.Status, r.Details, status, want)
+	case j.known(l, e):
+		j.violate("flap", "%v got %d %s, want %d %s", o, r.Status, r.Details, status, want)
+	}
+}
+
+// known reports whether all that the endpoint rests on was known to the configuration before.
+func (j *judge) known(l *live, e *endpoint) bool {
+	at := slices.Index(j.live, l)
+	if at < 1 || now(j)-j.live[at-1].since < recovery(j.run.plan) {
+		return false
+	}
+	before := j.live[at-1].settings
+	for _, name := range e.probes {
+		if before.probe(name) == nil {
+			return false
+		}
+	}
+	if l.admin == nil {
+		return true
+	}
+	return before.admin != nil && before.admin.draining == l.admin.draining &&
+		(e.key == "-" || slices.ContainsFunc(before.endpoints, func(b endpoint) bool { return b.key == e.key }))
+}
+
+func now(j *judge) time.Duration { return j.run.Elapsed() }
+
+// expected is the answer by the truth.
+func (j *judge) expected(l *live, e *endpoint) (details string, status int) {
+	switch {
+	case e.key != "-" && j.key(e.key).on():
+		return "healthgate_maintenance", 503
+	case l.admin != nil && l.admin.draining == "poll" && j.draining.value == "on":
+		return "healthgate_draining", 503
+	}
+	good, first := 0, 0
+	for _, name := range e.probes {
+		if status := j.statusOf(name); status == 200 {
+			good++
+		} else if first == 0 {
+			first = status
+		}
+	}
+	if good >= e.need() {
+		return "healthgate_healthy", 200
+	}
+	if first < 400 || first > 599 {
+		first = 503
+	}
+	return "healthgate_unhealthy", first
+}
+
+// end judges what is left when all is over: the gauges of the newest configuration, and memory.
+func (j *judge) end() {
+	r, at := j.run, now(j)
+	for i := range r.Workers() {
+		if bytes := r.Worker(i).MemoryBytes(); bytes > 24<<20 {
+			j.violate("leak", "worker %d has %d bytes", i, bytes)
+		}
+	}
+	if entries := len(r.SharedData()); entries > 16 {
+		j.violate("leak", "%d entries in shared data", entries)
+	}
+	l := j.live[len(j.live)-1]
+	if !j.strict(at) || at-l.since < recovery(r.plan) {
+		return
+	}
+	rule := "gauge"
+	if j.updated > 0 {
+		rule = "gauge after an update"
+	}
+	gauge := func(name string, since, bound time.Duration, want bool) {
+		if got, _ := r.Metric(name); at-since >= bound+time.Second && (got == 1) != want {
+			j.violate(rule, "%s = %d, want %v", name, got, want)
+		}
+	}
+	for _, p := range l.probes {
+		gauge("healthgate_probe_up.probe."+p.name, j.app(p.name).since, p.bound(), j.statusOf(p.name) == 200)
+	}
+	for _, e := range l.endpoints {
+		if l.admin != nil && e.key != "-" {
+			k := j.key(e.key)
+			gauge("healthgate_maintenance.endpoint."+e.name, k.since, l.admin.bound(), k.on())
+		}
+	}
+	if l.admin != nil && l.admin.draining == "poll" {
+		gauge("healthgate_draining", j.draining.since, l.admin.bound(), j.draining.value == "on")
+	}
+}

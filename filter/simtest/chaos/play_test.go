@@ -1,0 +1,225 @@
+package chaos
+
+import (
+	"fmt"
+	"hash"
+	"hash/fnv"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/healthgate/healthgate/hostsim"
+)
+
+// run plays one plan, and is all that is known of it.
+type run struct {
+	*hostsim.Host
+	plan *plan
+	judge
+	adminAnswer string // what its admin endpoint answers; "ok" is Envoy's own answer
+	logged      int
+	log         string
+	trace       hash.Hash64
+	marks       map[string]int
+	checks      int
+}
+
+// settle is the time that passes before the first operation.
+const settle = 300 * time.Millisecond
+
+// play plays a plan to its end, or to the first violation.
+func play(wasm []byte, p *plan) *run {
+	r := &run{plan: p, trace: fnv.New64a(), marks: map[string]int{}, adminAnswer: "ok"}
+	r.judge = newJudge(r)
+	host, err := hostsim.New(wasm,
+		hostsim.PluginConfig(p.configs["A"].json()), hostsim.PluginName("healthgate"), hostsim.VMID("healthgate"),
+		hostsim.Workers(p.workers), hostsim.Seed(p.seed), hostsim.Shuffled(), hostsim.FailReload,
+		hostsim.Upstream("app", http.HandlerFunc(r.serveApp)),
+		hostsim.Upstream("envoy_admin", http.HandlerFunc(r.serveAdmin)),
+	)
+	must(err)
+	defer host.Close()
+	r.Host = host
+	r.configured("A")
+	for i := range p.ops {
+		if o := &p.ops[i]; o.name == "check" {
+			r.schedule(o)
+		}
+	}
+	r.Advance(settle)
+	for _, o := range p.ops {
+		r.advanceTo(o.at)
+		if r.violation != nil {
+			return r
+		}
+		if o.name != "check" {
+			r.note("%v", o)
+			r.apply(o)
+		}
+	}
+	r.advanceTo(r.Elapsed() + 100*time.Millisecond)
+	if r.violation == nil {
+		r.end()
+	}
+	for _, m := range r.Metrics() {
+		r.note("%s %d", m.Name, m.Value)
+	}
+	for _, d := range r.SharedData() {
+		r.note("%q %q", d.Key, d.Value)
+	}
+	return r
+}
+
+// note adds to what two runs of a plan must have in common.
+func (r *run) note(format string, args ...any) {
+	fmt.Fprintf(r.trace, format+"\n", args...)
+}
+
+func (r *run) mark(format string, args ...any) { r.marks[fmt.Sprintf(format, args...)]++ }
+
+func (r *run) advanceTo(at time.Duration) {
+	r.Advance(max(at-r.Elapsed(), 0))
+	lines := r.LogsFrom(r.logged)
+	r.logged += len(lines)
+	for _, l := range lines {
+		r.note("%v", l)
+		r.heard(l)
+		if *show != "" {
+			r.log += l.String() + "\n"
+		}
+	}
+}
+
+const (
+	balancer = "10.1.2.3:40000"
+	stranger = "192.0.2.99:40000"
+)
+
+// schedule lets a check come at its time, whatever the process does then.
+func (r *run) schedule(o *op) {
+	req := &hostsim.Request{Path: "/" + o.arg(1), Peer: balancer}
+	if o.arg(2) == "stranger" {
+		req.Peer = stranger
+	}
+	if o.arg(3) != "" {
+		req.Before = o.number(3)
+	}
+	r.Worker(o.number(0)).StartIn(o.at, req, func(reply *hostsim.Reply) {
+		r.checks++
+		r.note("%v %v: %d %s %v", r.Elapsed(), o, reply.Status, reply.Details, reply.Forwarded)
+		r.answered(o, req.Before, reply)
+	})
+}
+
+// serveApp answers a probe with the status of the application.
+func (r *run) serveApp(w http.ResponseWriter, q *http.Request) {
+	name := strings.TrimPrefix(q.URL.Path, "/")
+	status := r.statusOf(name)
+	r.note("%v probe %s: %d", r.Elapsed(), name, status)
+	r.probed(name, status == http.StatusOK)
+	w.WriteHeader(status)
+}
+
+// answers are what stands in the admin endpoint's place.
+var answers = map[string]struct {
+	status int
+	body   string
+}{
+	"login": {200, "<html>please log in</html>"}, "closed": {403, "denied"}, "empty": {200, ""},
+	"truncated": {200, `{"layers":["admin"],"entries":{"out":{"final_va`}, "foreign": {200, `{"entries":[]}`},
+}
+
+func (r *run) serveAdmin(w http.ResponseWriter, q *http.Request) {
+	r.note("%v admin %s: %s", r.Elapsed(), q.URL.Path, r.adminAnswer)
+	if a, other := answers[r.adminAnswer]; other {
+		w.WriteHeader(a.status)
+		_, _ = io.WriteString(w, a.body)
+		return
+	}
+	r.polled(q.URL.Path)
+	r.Admin().ServeHTTP(w, q)
+}
+
+func (r *run) thread(name string) *hostsim.Worker {
+	if name == "main" {
+		return r.Main()
+	}
+	return r.Worker(op{args: []string{name}}.number(0))
+}
+
+var calloutFaults = map[string]hostsim.CalloutFaultKind{
+	"late": hostsim.CalloutLate, "inline": hostsim.CalloutInlineFailure, "refused": hostsim.CalloutConnectFailure,
+	"reset": hostsim.CalloutReset, "timeout": hostsim.CalloutTimeout, "never": hostsim.CalloutNever, "lost": hostsim.CalloutLost,
+}
+
+// clusters are those that callouts go to.
+var clusters = []string{"app", "envoy_admin"}
+
+// apply does what an operation says.
+func (r *run) apply(o op) {
+	now := r.Elapsed()
+	r.happens(o)
+	switch o.name {
+	case "app":
+		r.app(o.arg(0)).set(now, o.arg(1))
+	case "runtime":
+		value := strings.ReplaceAll(o.arg(1), "_", " ")
+		r.Admin().SetRuntime(o.arg(0), value)
+		r.key(o.arg(0)).set(now, value)
+	case "draining":
+		r.Admin().SetDraining(o.arg(0) == "on")
+		r.draining.set(now, o.arg(0))
+	case "crash":
+		r.thread(o.arg(0)).Crash()
+	case "trap":
+		r.Inject(hostsim.TrapAt(o.arg(1), 1).On(r.thread(o.arg(0)).Name()))
+	case "refuse":
+		r.Inject(hostsim.FailAllocation(o.number(1)).On(r.thread(o.arg(0)).Name()))
+	case "lose":
+		for _, d := range r.SharedData() {
+			if strings.Contains(d.Key, "/"+o.arg(0)) {
+				r.Inject(hostsim.LoseCAS(d.Key, 1))
+			}
+		}
+	case "stall":
+		r.thread(o.arg(0)).Stall(o.duration(1))
+	case "sleep":
+		r.JumpMonotonic(o.duration(0))
+	case "back":
+		r.JumpMonotonic(-r.goesBack)
+	case "wall":
+		r.JumpRealtime(o.duration(0))
+	case "callouts":
+		kind, faulty := calloutFaults[o.arg(1)]
+		if !faulty {
+			r.FaultAllCallouts(o.arg(0), nil)
+		} else {
+			r.FaultAllCallouts(o.arg(0), &hostsim.CalloutFault{Kind: kind, Delay: o.duration(2)})
+		}
+	case "admin":
+		r.adminAnswer = o.arg(0)
+	case "update":
+		r.Heal() // what breaks while a thread is configured leaves the plugin out of its chain: that is Envoy's doing
+		if r.Update(r.plan.configs[o.arg(0)].json()) == nil {
+			r.configured(o.arg(0))
+		}
+	case "refuse-update":
+		r.Inject(hostsim.TrapAt("proxy_on_configure", 1).On("canary"))
+		if r.Update(r.plan.configs["A"].json()+" ") == nil {
+			panic("an update was not refused")
+		}
+	case "drained":
+		r.Drained()
+		r.drainedNow()
+	case "calm":
+		r.Heal()
+		r.adminAnswer = "ok"
+		for _, name := range clusters {
+			r.FaultAllCallouts(name, nil)
+		}
+	case "end": // the time of the last check
+	default:
+		panic("there is no operation " + o.name)
+	}
+}
