@@ -10,6 +10,7 @@ import (
 	"github.com/healthgate/healthgate/envoy/internal/order"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/envoy/internal/render"
+	"github.com/healthgate/healthgate/envoy/internal/report"
 	"github.com/spf13/cobra"
 )
 
@@ -112,7 +113,7 @@ func (s *switching) key(args []string, writes bool) (string, error) {
 		return "", fmt.Errorf("--output: %q is neither table nor json", s.output)
 	}
 	for _, url := range s.verify {
-		if err := order.CheckURL(url); err != nil {
+		if err := report.CheckURL(url); err != nil {
 			return "", fmt.Errorf("--verify: %w", err)
 		}
 	}

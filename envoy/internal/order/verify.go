@@ -2,10 +2,8 @@ package order
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -18,25 +16,6 @@ import (
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/verdict"
 )
-
-// CheckURL refuses what can't be the URL of a health check.
-func CheckURL(s string) error {
-	if scheme, rest, _ := strings.Cut(s, "://"); strings.Contains(scheme+strings.SplitN(rest, "/", 2)[0], "@") {
-		return errors.New("a URL holds no login, which lists of processes and logs would show: a check has none")
-	}
-	if u, err := url.Parse(s); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path == "" {
-		return fmt.Errorf("%q is not http://HOST:PORT/PATH", s)
-	}
-	return nil
-}
-
-// checker sends each check on a connection of its own, as many balancers do, and like them it trusts any certificate.
-var checker = &http.Client{
-	Timeout: 5 * time.Second,
-	Transport: &http.Transport{DisableKeepAlives: true,
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec // see above
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-}
 
 // The plugin counts as many checks as are sent here: proof of them, and more where it counts others' checks, too, as
 // it does while it is watched for a moment. Fewer would be said to be from here while somebody else answers.
@@ -114,7 +93,7 @@ func (e *Envoy) check(ctx context.Context, endpoint *config.Endpoint, want verdi
 		return problem{err.Error(), true}
 	}
 	what := "the check " + request.Method + " " + to
-	response, body, err := send(request)
+	response, body, err := report.Send(report.Anyone, request)
 	if err != nil {
 		return problem{what: what + ": " + err.Error()}
 	}
@@ -146,20 +125,6 @@ func (e *Envoy) counts(ctx context.Context, endpoint string) (out [verdict.Kinds
 		return out, errors.New("it shows no metric of healthgate")
 	}
 	return out, nil
-}
-
-// send sends a check and reads its answer.
-func send(request *http.Request) (*http.Response, []byte, error) {
-	response, err := checker.Do(request)
-	if err != nil {
-		return nil, nil, report.Unanswered(err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	if err != nil {
-		return nil, nil, report.Unanswered(err)
-	}
-	return response, body, nil
 }
 
 // wrong says what an answer lacks of the endpoint's reply to an outcome; "" when it is that, or where the application

@@ -70,24 +70,39 @@ func (o *orderedChecks) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// newClient returns a client that trusts by a configuration of TLS.
+// newClient returns a client that trusts by a configuration of TLS. Each request has a connection of its own, as many
+// balancers' checks have.
 func newClient(trust *tls.Config) *http.Client {
 	return &http.Client{
-		Timeout:       2 * time.Second,
+		Timeout:       5 * time.Second,
 		Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: trust},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
-// anyone takes any certificate: whether the answer is the asked Envoy's is judged by what it says.
-var anyone = newClient(&tls.Config{InsecureSkipVerify: true}) //nolint:gosec // see above
+// Anyone takes any certificate, as balancers do: whether the answer is the asked Envoy's is judged by what it says,
+// and by what this Envoy counts.
+var Anyone = newClient(&tls.Config{InsecureSkipVerify: true}) //nolint:gosec // see above
 
-// CheckURL refuses what can't be the URL of a status endpoint.
+// Send sends a request, and reads its answer.
+func Send(client *http.Client, request *http.Request) (*http.Response, []byte, error) {
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, nil, unanswered(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 4<<20))
+	if err != nil {
+		return nil, nil, unanswered(err)
+	}
+	return response, body, nil
+}
+
+// CheckURL refuses what can't be the URL of a check or a status endpoint.
 func CheckURL(s string) error {
 	u, err := url.Parse(s)
 	if scheme, rest, _ := strings.Cut(s, "://"); strings.Contains(scheme+strings.SplitN(rest, "/", 2)[0], "@") {
-		return errors.New("a URL holds no login, which lists of processes and logs would show: " +
-			"a status endpoint trusts addresses")
+		return errors.New("a URL holds no login, which lists of processes and logs would show: the plugin trusts addresses")
 	}
 	if strings.Contains(s, ",http") {
 		return fmt.Errorf("%q is several URLs: repeat the flag for each", s)
@@ -116,14 +131,9 @@ func fetch(ctx context.Context, client *http.Client, to string, q question) (*do
 			}
 		}}))
 	request.Header.Set("Accept", "application/health+json")
-	response, err := client.Do(request)
+	response, body, err := Send(client, request)
 	if err != nil {
-		return nil, Unanswered(err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 4<<20))
-	if err != nil {
-		return nil, Unanswered(err)
+		return nil, err
 	}
 	var d document
 	if !strings.HasPrefix(response.Header.Get("Content-Type"), "application/health+json") ||
@@ -143,7 +153,7 @@ func (s *seen) ask(ctx context.Context, envoy *admin.Client, to string, c *confi
 	for attempt := range 4 {
 		before, counts := s.gauges[shown]
 		refused := s.gauges[untrusted]
-		d, err = fetch(ctx, anyone, to, q)
+		d, err = fetch(ctx, Anyone, to, q)
 		if errors.As(err, new(unansweredError)) {
 			return nil, err
 		}

@@ -77,8 +77,8 @@ type unansweredError struct{ error }
 // refusedError is of an answer that the asked Envoy's plugin gave to whom it does not trust.
 type refusedError struct{ error }
 
-// Unanswered says what a request met that got no answer.
-func Unanswered(err error) error {
+// unanswered says what a request met that got no answer.
+func unanswered(err error) error {
 	var outer *url.Error // it repeats the URL
 	if errors.As(err, &outer) {
 		err = outer.Err

@@ -79,7 +79,7 @@ func newReport(envoy string) Report {
 
 // FromURL asks a status endpoint. Without a trust for https:// it takes any certificate.
 func FromURL(ctx context.Context, url string, trust *tls.Config) Report {
-	r, client := newReport(url), anyone
+	r, client := newReport(url), Anyone
 	if trust != nil {
 		client = newClient(trust)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -291,13 +292,17 @@ func TestUnanswered(t *testing.T) {
 		}()
 		return "http://" + listener.Addr().String()
 	}
-	gone, secure := httptest.NewServer(nil), httptest.NewTLSServer(nil)
-	gone.Close()
+	closing, settings := raw(""), raw("\x00\x00\x12\x04\x00\x00\x00\x00\x00") // of HTTP/2
+	secure := httptest.NewUnstartedServer(nil)
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
 	defer secure.Close()
+	gone := httptest.NewServer(nil) // the last: nobody else gets its port
+	gone.Close()
 	for url, want := range map[string]string{
-		raw(""):  "the connection was closed without an answer in HTTP/1.1",
-		gone.URL: "connection refused: nobody listens there",
-		raw("\x00\x00\x12\x04\x00\x00\x00\x00\x00"): "a listener that wants HTTP/2", // its settings
+		closing:    "the connection was closed without an answer in HTTP/1.1",
+		settings:   "a listener that wants HTTP/2",
+		gone.URL:   "connection refused: nobody listens there",
 		secure.URL: "certificate signed by unknown authority",
 	} {
 		if r := FromURL(t.Context(), url+"/status", &tls.Config{}); !strings.Contains(r.Error, want) {
