@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/cockroachdb/datadriven"
 )
 
 // tree makes files below a folder; "NAME@MODE" gives a mode, and a text "-> TARGET" makes a symbolic link.
@@ -96,104 +98,128 @@ func must(t *testing.T, err error) {
 
 func some(s string) *string { return &s }
 
-// What lies in a layer stays as it is, but for the key that is changed.
-func TestDiskKeepsWhatIsThere(t *testing.T) {
+// change reads the argument set=(KEY=VALUE, ...).
+func change(t *testing.T, d *datadriven.TestData) (out Change) {
+	t.Helper()
+	for _, arg := range d.CmdArgs {
+		for _, set := range arg.Vals {
+			if key, value, _ := strings.Cut(set, "="); arg.Key == "set" {
+				out = append(out, Pair{key, value})
+			}
+		}
+	}
+	return out
+}
+
+func TestDiskScenarios(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		name         string
-		files        map[string]string
-		subdirectory *string
-		change       Change
-		want, err    string
-	}{
-		{name: "modes", files: map[string]string{"a@600": "1", "k@640": "no"},
-			change: Change{{"k", "true"}, {"k.reason", "r"}},
-			want:   "a=1 -rw-------; k=true -rw-r-----; k.reason=r"},
-		{name: "links", files: map[string]string{"a": "-> ../other/a", "b": "-> /etc/hostname", "c": "-> a"},
-			change: Change{{"k", "1"}},
-			want:   "a -> ../other/a; b -> /etc/hostname; c -> a; k=1"},
-		{name: "a key that is a link gives way to a file", files: map[string]string{"k": "-> ../other/victim"},
-			change: Change{{"k", "true"}}, want: "k=true"},
-		{name: "a key that is a link is taken out", files: map[string]string{"k": "-> ../other/victim"},
-			change: Change{{"k", ""}}},
-		{name: "a key in folders, off", files: map[string]string{"hg/maint": "true", "hg/other": "1"},
-			subdirectory: some("."),
-			change:       Change{{"hg.maint", ""}, {"hg.maint.reason", ""}}, want: "hg/other=1"},
-		{name: "a key in folders, on", files: map[string]string{"hg/sub.x/maint@600": "no"},
-			change: Change{{"hg.sub.x.maint", "true"}},
-			want:   "hg/sub.x/maint=true -rw-------"},
-		{name: "a key in both spellings", files: map[string]string{"hg/maint": "true", "hg.maint": "false"},
-			subdirectory: some("."),
-			change:       Change{{"hg.maint", "true"}}, err: "lies in the layer twice, as hg.maint and hg/maint"},
-		{name: "a key behind a linked folder", files: map[string]string{"hg": "-> ../other"}, subdirectory: some("."),
-			change: Change{{"hg.victim", "true"}}, err: "lies behind the symbolic link hg"},
-		{name: "a folder that may be the subdirectory", files: map[string]string{"envoy/k": "1"},
-			change: Change{{"k", "true"}},
-			err:    `holds the folder "envoy": give the subdirectory`},
-		{name: "a subdirectory", files: map[string]string{"envoy/a": "1"}, subdirectory: some("envoy"),
-			change: Change{{"k", "true"}},
-			want:   "envoy/a=1; envoy/k=true"},
-		{name: "a new subdirectory and cluster", files: map[string]string{"a": "1"}, subdirectory: some("envoy/shop"),
-			change: Change{{"k", "true"}},
-			want:   "a=1; envoy/shop/k=true"},
-		{name: "no subdirectory beside folders", files: map[string]string{"other/a": "1"}, subdirectory: some("."),
-			change: Change{{"k", "true"}},
-			want:   "k=true; other/a=1"},
-		{name: "a subdirectory that leads elsewhere", files: map[string]string{"envoy": "-> ../other"},
-			subdirectory: some("envoy"),
-			change:       Change{{"victim", "true"}}, err: "leads elsewhere by a symbolic link"},
-		{name: "a subdirectory outside", subdirectory: some("../other"), change: Change{{"victim", "true"}},
-			err: `"../other" is no folder below`},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			dir := t.TempDir()
-			tree(t, filepath.Join(dir, "other"), map[string]string{"victim": "untouched", "a": "2"})
-			tree(t, filepath.Join(dir, "mine"), test.files)
-			if len(test.files) == 0 {
-				tree(t, dir, map[string]string{"mine/a": "1"})
+	datadriven.RunTest(t, "testdata/disk.txt", func(t *testing.T, d *datadriven.TestData) string {
+		dir, root := t.TempDir(), "current"
+		for line := range strings.Lines(strings.ReplaceAll(d.Input, "DIR", dir)) {
+			line = strings.TrimSuffix(line, "\n")
+			if name, target, is := strings.Cut(line, " -> "); is {
+				tree(t, dir, map[string]string{name: "-> " + target})
+			} else {
+				name, text, _ := strings.Cut(line, "=")
+				tree(t, dir, map[string]string{name: text})
 			}
-			tree(t, dir, map[string]string{"current": "-> mine"})
-			before, root := listing(t, filepath.Join(dir, "mine")), filepath.Join(dir, "current")
-			for range 2 { // from the operator's folder, then from our own
-				err := apply(t, DiskLayer{root, test.subdirectory}, dir, test.change)
-				if test.err != "" {
-					if err == nil || !strings.Contains(err.Error(), test.err) {
-						t.Fatalf("%v, want … %s", err, test.err)
-					}
-					if got := listing(t, root); got != before {
-						t.Errorf("the layer is %q, was %q", got, before)
-					}
-					continue
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				if got := listing(t, root); got != test.want {
-					t.Errorf("the layer is %q, want %q", got, test.want)
-				}
+		}
+		layer := DiskLayer{}
+		if d.HasArg("subdirectory") {
+			layer.Subdirectory = new(string)
+			d.ScanArgs(t, "subdirectory", layer.Subdirectory)
+		}
+		d.MaybeScanArgs(t, "root", &root)
+		layer.Root = filepath.Join(dir, root)
+		before := listing(t, dir)
+		err := apply(t, layer, dir, change(t, d))
+		after := listing(t, dir)
+		if err != nil {
+			if after != before {
+				t.Errorf("there is %s, was %s", after, before)
 			}
-			if got := listing(t, filepath.Join(dir, "mine")); got != before {
-				t.Errorf("the operator's folder is %q, was %q", got, before)
+			return strings.ReplaceAll(err.Error(), dir, "DIR") + "\n"
+		}
+		made := listing(t, layer.Root)
+		if err := apply(t, layer, dir, change(t, d)); err != nil || listing(t, layer.Root) != made {
+			t.Errorf("the second time: %v, %s, was %s", err, listing(t, layer.Root), made)
+		}
+		return strings.ReplaceAll(strings.ReplaceAll(after, "; ", "\n"), dir, "DIR") + "\n"
+	})
+}
+
+func TestRTDSScenarios(t *testing.T) {
+	t.Parallel()
+	datadriven.RunTest(t, "testdata/rtds.txt", func(t *testing.T, d *datadriven.TestData) string {
+		dir := t.TempDir()
+		file, before := filepath.Join(dir, "rtds."+d.Cmd), d.Input
+		if d.HasArg("bom") {
+			before = "\ufeff" + before
+		}
+		if !d.HasArg("new") {
+			tree(t, dir, map[string]string{"rtds." + d.Cmd: before})
+		}
+		err := apply(t, RTDSFile(file), dir, change(t, d))
+		after, _ := os.ReadFile(file)
+		if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+			t.Errorf("%v, %v", left, err)
+		}
+		if err != nil {
+			if string(after) != before {
+				t.Errorf("there is %s, was %s", after, before)
 			}
-			if got, want := listing(t, filepath.Join(dir, "other")), "a=2; victim=untouched"; got != want {
-				t.Errorf("beside it: %q, want %q", got, want)
-			}
-		})
+			return strings.ReplaceAll(err.Error(), dir, "DIR") + "\n"
+		}
+		return string(after)
+	})
+}
+
+// The path may be relative to the working folder, which the whole process shares.
+func TestRelativeRoot(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	tree(t, dir, map[string]string{"here/current": "-> " + dir + "/here/current.a", "here/current.a/a": "1",
+		"there/far/layer/b": "-> ../../value", "there/value": "7", "here/second": "-> ../there/far/layer"})
+	for root, want := range map[string]string{"here/current": "a=1; k=1",
+		"here/second": "b -> " + dir + "/there/value; k=1"} {
+		if err := (DiskLayer{Root: root}).Apply(t.Context(), Change{{"k", "1"}}); err != nil {
+			t.Error(err)
+		}
+		if got := listing(t, root); got != want {
+			t.Errorf("%s holds %q, want %q", root, got, want)
+		}
 	}
 }
 
-// A link that leads out of a folder which lies elsewhere still leads to the same file.
-func TestDiskMovesRelativeLinks(t *testing.T) {
+func TestFoldersKeepTheirModes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	tree(t, dir, map[string]string{"far/away/layer/a": "-> ../value", "far/away/value": "7",
-		"here/current": "-> ../far/away/layer"})
-	root := filepath.Join(dir, "here", "current")
-	if err := (DiskLayer{Root: root}).Apply(t.Context(), Change{{"k", "1"}}); err != nil {
+	tree(t, dir, map[string]string{"current.a/sub/a": "1", "current": "-> current.a"})
+	want := fs.ModeDir | fs.ModeSetgid | 0o775
+	if err := os.Chmod(filepath.Join(dir, "current.a"), want); err != nil {
 		t.Fatal(err)
 	}
-	if text, err := os.ReadFile(filepath.Join(root, "a")); err != nil || string(text) != "7" {
-		t.Errorf("%q, %v", text, err)
+	if err := (DiskLayer{filepath.Join(dir, "current"), some("")}).Apply(t.Context(), Change{{"k", "1"}}); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, "current")); err != nil || info.Mode() != want {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+}
+
+func TestRTDSPlaces(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	tree(t, dir, map[string]string{"link.yaml": "-> gone.yaml"})
+	for file, want := range map[string]string{
+		"link.yaml":      "is a link to gone.yaml, which does not exist",
+		"typo/rtds.yaml": "there is no folder " + filepath.Join(dir, "typo"),
+	} {
+		if err := RTDSFile(filepath.Join(dir, file)).Check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want … %s", file, err, want)
+		}
+	}
+	if err := CheckKey(strings.Repeat("k", 249)); err == nil || !strings.Contains(err.Error(), "249 characters") {
+		t.Error(err)
 	}
 }

@@ -2,7 +2,6 @@ package layer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -67,17 +66,6 @@ func TestDisk(t *testing.T) {
 func TestDiskRefuses(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for root, want := range map[string]string{
-		dir:                            "is not a symbolic link",
-		filepath.Join(dir, "..data"):   "the kubelet replaces; change it with kubectl patch configmap",
-		filepath.Join(dir, "typo/cur"): "there is no folder " + filepath.Join(dir, "typo"),
-		"/proc/1/environ/runtime/cur":  "not a directory",
-	} {
-		if err := (DiskLayer{Root: root}).Apply(t.Context(), Change{{"k", "1"}}); err == nil ||
-			!strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want … %s", root, err, want)
-		}
-	}
 	locked := filepath.Join(dir, "locked")
 	if err := os.Mkdir(locked, 0o755); err != nil {
 		t.Fatal(err)
@@ -95,93 +83,6 @@ func TestDiskRefuses(t *testing.T) {
 	}
 	if left, err := os.ReadDir(locked); err != nil || len(left) != 0 {
 		t.Errorf("something is left: %v, %v", left, err)
-	}
-}
-
-func TestRTDS(t *testing.T) {
-	t.Parallel()
-	const head = `"@type": type.googleapis.com/envoy.service.runtime.v3.Runtime`
-	for _, test := range []struct {
-		name, before string
-		change       Change
-		want         string
-	}{
-		{"a new file", "", Change{{"k", "true"}, {"k.reason", ""}},
-			"resources:\n- " + head + "\n  name: healthgate\n  layer:\n    k: true\n"},
-		{"comments and other keys stay", "# why\nresources:\n- " + head +
-			"\n  name: x\n  layer:\n    a: 1 # one\n    k: true\n",
-			Change{{"k", ""}, {"b", "2026-12-01T06:00:00Z"}},
-			"# why\nresources:\n- " + head + "\n  name: x\n  layer:\n    a: 1 # one\n    b: \"2026-12-01T06:00:00Z\"\n"},
-		{"the one of its name", "resources:\n- {" + head + ", name: x, layer: {}}\n- {" + head +
-			", name: healthgate}\n", Change{{"k", "100"}},
-			"resources:\n- {" + head + ", name: x, layer: {}}\n- {" + head + ", name: healthgate, layer: {k: 100}}\n"},
-		{"a comment behind a value stays", "resources:\n- " + head +
-			"\n  name: x\n  layer:\n    k: false # why\n", Change{{"k", "true"}},
-			"resources:\n- " + head + "\n  name: x\n  layer:\n    k: true # why\n"},
-		{"a value is replaced", "resources:\n- {" + head + ", name: x, layer: {k: false}}\n", Change{{"k", "true"}},
-			"resources:\n- {" + head + ", name: x, layer: {k: true}}\n"},
-	} {
-		file := filepath.Join(t.TempDir(), "rtds.yaml")
-		if test.before != "" {
-			if err := os.WriteFile(file, []byte(test.before), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := RTDSFile(file).Apply(t.Context(), test.change); err != nil {
-			t.Errorf("%s: %v", test.name, err)
-			continue
-		}
-		got, err := os.ReadFile(file)
-		if err != nil || string(got) != test.want {
-			t.Errorf("%s: %v\n got %s\nwant %s", test.name, err, got, test.want)
-		}
-		if left, err := os.ReadDir(filepath.Dir(file)); err != nil || len(left) != 1 {
-			t.Errorf("%s: %v, %v", test.name, left, err)
-		}
-	}
-	file := filepath.Join(t.TempDir(), "rtds.json")
-	if err := RTDSFile(file).Apply(t.Context(), Change{{"k", "true"}}); err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(file)
-	if err != nil || !json.Valid(text) || !strings.Contains(string(text), `"k": true`) {
-		t.Errorf("%v\n%s", err, text)
-	}
-}
-
-func TestRTDSRefuses(t *testing.T) {
-	t.Parallel()
-	const runtime = `{"@type": type.googleapis.com/envoy.service.runtime.v3.Runtime, name: `
-	for text, want := range map[string]string{
-		"":                          "is empty; remove it, and it is made anew",
-		"\n":                        "is empty; remove it, and it is made anew",
-		"[":                         "is not a DiscoveryResponse",
-		"resources: []":             "has no resource of type",
-		"- a":                       "has no resource of type",
-		"resources: [{'@type': x}]": "has no resource of type",
-		"resources: [" + runtime + "a}, " + runtime +
-			"b}]": "has 2 runtime layers; name the one to change \"healthgate\"",
-		"resources: [" + runtime + "a, layer: 7}]": "the layer in line 1 is not an object",
-		"resources: [" + runtime + "healthgate}, " + runtime +
-			"healthgate}]": "has 2 runtime layers; name the one to change \"healthgate\", and no other",
-		"resources: [" + runtime +
-			"a, layer: {k: 1},\n layer: {}}]": "line 2 has a field for the second time; remove one of them",
-	} {
-		file := filepath.Join(t.TempDir(), "rtds.yaml")
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := RTDSFile(file).Apply(t.Context(), Change{{"k", "1"}}); err == nil ||
-			!strings.Contains(err.Error(), file+": "+want) {
-			t.Errorf("%s: %v, want … %s", text, err, want)
-		}
-		if after, err := os.ReadFile(file); err != nil || string(after) != text {
-			t.Errorf("%s: the file was touched: %v", text, err)
-		}
-	}
-	if err := RTDSFile("/x/rtds.pb").Check(); err == nil ||
-		!strings.Contains(err.Error(), "must end in .yaml, .yml or .json") {
-		t.Error(err)
 	}
 }
 
