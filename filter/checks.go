@@ -204,12 +204,11 @@ func (c *checks) decide(endpoint int) verdict.Answer {
 		return verdict.Answer{Kind: verdict.Shown}
 	}
 	if e.Maintenance.RouteMetadata && c.routeInMaintenance() {
-		return verdict.Decide(p.config, e, p.view.record, true, &p.ticked)
+		return verdict.Decide(p.config, e, p.view.record, true, p.clock)
 	}
-	// Without an end of maintenance to wait for, a verdict holds until the record or the time of the last tick changes.
 	last := &c.last[endpoint]
-	if last.version != p.view.version || p.view.timed {
-		last.answer = verdict.Decide(p.config, e, p.view.record, false, &p.ticked)
+	if last.version != p.view.version || p.view.timed || !last.answer.Holds(p.clock) {
+		last.answer = verdict.Decide(p.config, e, p.view.record, false, p.clock)
 		last.version = p.view.version
 	}
 	return last.answer

@@ -22,32 +22,32 @@ func (p *plugin) OnTick() {
 		}
 		p.write(true)
 	}
-	p.look()
+	now := p.look()
 	if p.view.record != nil {
-		age := p.ticked.at - p.view.record.WrittenAt
+		age := now - p.view.record.WrittenAt
 		host.Set(p.metrics.snapshotAge, uint64(max(age, 0)/int64(duration.Second)))
 	}
 }
 
 // look reads the clock and then the record, and tells what changed in it.
-func (p *plugin) look() {
-	p.ticked.at = p.clock.Monotonic()
-	p.view.version++
+func (p *plugin) look() (now int64) {
+	now = p.clock.Monotonic()
 	p.checks.routeMetadata = false
 	host.OpenScratch()
 	p.view.refresh()
 	if p.voice.Look(p.view.record, p.clock) {
-		p.tell()
+		p.tell(now)
 	}
 	host.CloseScratch()
+	return now
 }
 
-func (p *plugin) tell() {
+func (p *plugin) tell(now int64) {
 	stored, cas, found := host.SharedData(p.voiceKey)
 	if !found {
 		cas = lease.Absent
 	}
-	if claim := p.voice.Claim(stored, p.ticked.at); claim != nil && host.SetSharedData(p.voiceKey, claim, cas) == nil {
+	if claim := p.voice.Claim(stored, now); claim != nil && host.SetSharedData(p.voiceKey, claim, cas) == nil {
 		p.voice.Tell(p)
 	}
 }
@@ -70,19 +70,19 @@ func (p *plugin) elect() {
 	if !found {
 		cas = lease.Absent
 	}
-	switch next {
-	case lease.Follow:
+	if !lease.Lasts(p.renewed, now) {
+		p.monitor = nil // what it had asked, and when, is of another time
+	}
+	if next == lease.Lead && p.monitor != nil {
+		return
+	}
+	if next == lease.Follow || host.SetSharedData(p.leaseKey, lease.Value(p.owner, now), cas) != nil {
 		p.follow()
 		return
-	case lease.Lead:
-	default:
-		if host.SetSharedData(p.leaseKey, lease.Value(p.owner, now), cas) != nil {
-			p.follow()
-			return
-		}
-		if next == lease.Seize {
-			p.intruded()
-		}
+	}
+	p.renewed = now
+	if next == lease.Seize {
+		p.intruded()
 	}
 	if p.monitor == nil {
 		p.lead()
@@ -156,7 +156,7 @@ type callout struct {
 func (p *plugin) onHTTPCallResponse(call uint32, numHeaders, bodySize int) {
 	c := p.calls[call]
 	delete(p.calls, call)
-	if p.monitor == nil || p.monitor != c.monitor {
+	if p.monitor == nil || p.monitor != c.monitor || !lease.Lasts(p.renewed, p.clock.Monotonic()) {
 		return // no longer leading, or leading anew
 	}
 	if r := response(numHeaders, bodySize); r.Status == 0 {

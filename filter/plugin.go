@@ -26,7 +26,6 @@ type plugin struct {
 	node    config.Node
 	table   *match.Table
 	clock   host.Clock
-	ticked  tickClock
 	metrics metrics
 	checks  checks // the HTTP context that all streams share
 	view    view
@@ -39,6 +38,7 @@ type plugin struct {
 	voiceKey string
 	voice    *voice.Voice
 	monitor  *monitor.Monitor // nil unless this VM leads
+	renewed  int64            // when its lease began or was renewed
 	calls    map[uint32]callout
 
 	saidIntruded bool
@@ -67,7 +67,6 @@ func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
 	p.view = newView(c, store+"snapshot")
 	p.voice, p.voiceKey = voice.New(c), store+"voice/"+strconv.FormatUint(c.EndpointsFingerprint, 16)
 	p.checks = newChecks(p)
-	p.ticked.at = p.clock.Monotonic()
 	ticks := len(c.Probes) == 0 && c.Admin == nil || p.tickEvery(firstPeriod)
 	if !ticks || host.MetricsRefused() {
 		host.LogCritical(prefix + "the host has no timers, or no metrics")
@@ -126,12 +125,3 @@ func (p *plugin) OnPluginDone() bool {
 	}
 	return true
 }
-
-// tickClock is the clock of health checks. Its monotonic time is that of this VM's last tick, which saves each check a
-// host call: it serves to tell whether a record is older than seconds, and a VM that ticks no more has crashed.
-type tickClock struct {
-	host.Clock
-	at int64
-}
-
-func (c *tickClock) Monotonic() int64 { return c.at }

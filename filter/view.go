@@ -15,7 +15,7 @@ type view struct {
 	record  *snapshot.Record // nil while there is none
 	cas     uint32           // of the stored form that record was decoded from
 	writes  uint64           // how many times records had been written when this VM last looked
-	version uint64           // changes with record, and on ticks; never 0
+	version uint64           // changes with record; never 0
 	timed   bool             // record has a key that is on until some time
 	space   *snapshot.Record // what record points to when it is not nil
 	buffer  []byte           // for encoding

@@ -54,6 +54,10 @@ func Next(stored []byte, found bool, owner uint64, now int64) Step {
 	}
 }
 
+// Lasts reports whether a lease that was last renewed at a time may still be ours, without a look at the store. It is over
+// when the process stood still for longer, and when the clock went back.
+func Lasts(renewed, now int64) bool { return renewed <= now && now < renewed+int64(TTL) }
+
 // Value is the stored form of a lease that owner takes or renews at now.
 func Value(owner uint64, now int64) []byte { return encode(owner, now+int64(TTL)) }
 

@@ -127,6 +127,16 @@ func TestElection(t *testing.T) {
 	}
 }
 
+func TestLasts(t *testing.T) {
+	t.Parallel()
+	const now = int64(duration.Hour)
+	for passed, want := range map[int64]bool{-1: false, 0: true, int64(TTL) - 1: true, int64(TTL): false, now: false} {
+		if got := Lasts(now, now+passed); got != want {
+			t.Errorf("after %v: %v", duration.Duration(passed), got)
+		}
+	}
+}
+
 func TestNext(t *testing.T) {
 	t.Parallel()
 	const now = int64(duration.Hour)

@@ -48,6 +48,9 @@ func New(c *config.Config, record *snapshot.Record, clock verdict.Clock, sink Si
 		callouts: callouts(c, record), changed: true,
 	}
 	now := clock.Monotonic()
+	if record.Stale(now) { // there was a time without a leader: nothing of it is kept, whatever on_stale says
+		record.Runtime.At, record.Ready.At = 0, 0
+	}
 	for i := range m.callouts {
 		m.callouts[i].takeOver(now)
 	}

@@ -137,6 +137,7 @@ func TestTakeoverAsksForWhatIsNotKnown(t *testing.T) {
 		c := full()
 		c.Probes[0].Interval, c.Admin.Interval = duration.Minute, duration.Minute
 		record := snapshot.New(2, 1)
+		record.WrittenAt = start
 		for _, f := range []*snapshot.Finding{&record.Probes[0].Finding, &record.Runtime, &record.Ready} {
 			f.StartedAt, f.At = start-14*int64(duration.Second), test.at
 		}
@@ -182,6 +183,7 @@ func TestExpensivePolls(t *testing.T) {
 				r.now += ms
 			}
 		}
+		r.Record.WrittenAt = r.now
 		record, before := *r.Record, r.now
 		if got := next(); got != test.next {
 			t.Errorf("%s: the next one begins after %d ms, want %d", test.name, got, test.next)
@@ -236,6 +238,19 @@ func TestTakeover(t *testing.T) {
 		r.said(t, test.name+": what is known is not logged again")
 		if r.bad != 0 {
 			t.Errorf("%s: counted again", test.name)
+		}
+	}
+}
+
+// Readings do not outlive a time without a leader, whatever on_stale says; what was on stays on until it is read to be off.
+func TestTakeoverAfterAGap(t *testing.T) {
+	t.Parallel()
+	for gap, kept := range map[duration.Duration]bool{snapshot.MaxAge: true, snapshot.MaxAge + 1: false} {
+		record := takenOver(0, start-1)
+		record.WrittenAt = start - int64(gap)
+		r := newRig(full(), record).Record
+		if (r.Runtime.At != 0) != kept || (r.Ready.At != 0) != kept || !r.Draining || !r.Keys[0].Switch.On {
+			t.Errorf("%v: %+v", gap, r)
 		}
 	}
 }

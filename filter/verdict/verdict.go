@@ -2,6 +2,8 @@
 package verdict
 
 import (
+	"math"
+
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/lean/duration"
 	"github.com/healthgate/healthgate/filter/maintenance"
@@ -42,6 +44,23 @@ type Answer struct {
 	Kind   Kind
 	Reply  *config.Reply
 	Status uint32
+	// From and Until are times of the monotonic clock: between them the answer holds for as long as the record is the same
+	// one, but for a key that has an end. Until is always for an answer that does not depend on the time.
+	From, Until int64
+}
+
+const (
+	never  = math.MinInt64
+	always = math.MaxInt64
+)
+
+// Holds reports whether the answer to a check that comes now is still this one. The clock is read only if it depends on it.
+func (a *Answer) Holds(clock Clock) bool {
+	if a.Until == always {
+		return true
+	}
+	now := clock.Monotonic()
+	return a.From <= now && now <= a.Until
 }
 
 // Refuse returns the answer to a check from a source that is not trusted.
@@ -75,24 +94,28 @@ func Decide(c *config.Config, e *config.Endpoint, record *snapshot.Record, maint
 	if record != nil && record.Draining {
 		return answer(e, Draining)
 	}
-	if !known(c, e, record, clock.Monotonic()) {
-		return answer(e, Unknown)
+	from, until := known(c, e, record)
+	if now := clock.Monotonic(); now < from || until < now {
+		unknown := answer(e, Unknown)
+		unknown.Until = never // if the clock was set back, it will be known
+		return unknown
 	}
+	a := healthy(e)
 	if failing := failingProbe(e, record); failing != nil {
-		a := answer(e, Unhealthy)
+		a = answer(e, Unhealthy)
 		if e.Unhealthy.ProbeStatus && failing.Status >= 400 && failing.Status <= 599 {
 			// A status below 400 would look like success to some load balancers, and one above 599 is none of HTTP (RFC 9110,
 			// section 15): the configured default stands.
 			a.Status = failing.Status
 		}
-		return a
 	}
-	return healthy(e)
+	a.From, a.Until = from, until
+	return a
 }
 
 func answer(e *config.Endpoint, k Kind) Answer {
 	r := Reply(e, k)
-	return Answer{Kind: k, Reply: r, Status: r.Status}
+	return Answer{Kind: k, Reply: r, Status: r.Status, From: never, Until: always}
 }
 
 func healthy(e *config.Endpoint) Answer {
@@ -116,42 +139,66 @@ func Key(e *config.Endpoint, record *snapshot.Record, clock maintenance.Clock) i
 	return -1
 }
 
-// known reports whether all that the endpoint rests on was found, and not too long ago.
-func known(c *config.Config, e *config.Endpoint, record *snapshot.Record, now int64) bool {
+// known returns between which times all that the endpoint rests on counts as known: the record was written, and nothing is
+// too old.
+func known(c *config.Config, e *config.Endpoint, record *snapshot.Record) (from, until int64) {
 	keys, draining := len(e.Maintenance.Keys) > 0, c.Admin != nil && !c.Admin.IgnoreDraining
 	if !keys && !draining && len(e.Probes.Names) == 0 {
-		return true // it rests on nothing
+		return never, always // it rests on nothing
 	}
-	if record == nil || record.Stale(now) ||
-		keys && !RuntimeKnown(c.Admin, record, now) || draining && !DrainingKnown(c.Admin, record, now) {
-		return false
+	if record == nil {
+		return always, never
+	}
+	until = record.WrittenAt + int64(snapshot.MaxAge)
+	if keys {
+		until = min(until, runtimeUntil(c.Admin, record))
+	}
+	if draining {
+		until = min(until, drainingUntil(c.Admin, record))
 	}
 	for _, i := range e.Probes.Names {
-		if !ProbeKnown(&c.Probes[i], &record.Probes[i], now) {
-			return false
-		}
+		until = min(until, probeUntil(&c.Probes[i], &record.Probes[i]))
 	}
-	return true
+	return record.WrittenAt, until
 }
 
 // ProbeKnown reports whether the probe's state rests on results that are recent.
-func ProbeKnown(c *config.Probe, p *snapshot.Probe, now int64) bool {
-	return p.At != 0 && now-p.At <= int64(c.MaxAge())
-}
+func ProbeKnown(c *config.Probe, p *snapshot.Probe, now int64) bool { return now <= probeUntil(c, p) }
 
 // RuntimeKnown reports whether the last reading of runtime may be used: it is recent, or the configuration says to keep it.
 func RuntimeKnown(a *config.Admin, record *snapshot.Record, now int64) bool {
-	return readingKnown(a, &record.Runtime, a.MaxAgeAfter(record.Runtime.Took()), now)
+	return now <= runtimeUntil(a, record)
 }
 
 // DrainingKnown is RuntimeKnown for the last reading of draining.
 func DrainingKnown(a *config.Admin, record *snapshot.Record, now int64) bool {
-	return readingKnown(a, &record.Ready, a.MaxAge, now)
+	return now <= drainingUntil(a, record)
 }
 
-// readingKnown is false for what was never read: there is nothing to keep.
-func readingKnown(a *config.Admin, f *snapshot.Finding, limit duration.Duration, now int64) bool {
-	return f.At != 0 && (!a.FailOnStale || now-f.At <= int64(limit))
+func probeUntil(c *config.Probe, p *snapshot.Probe) int64 { return goodFor(&p.Finding, c.MaxAge()) }
+
+func runtimeUntil(a *config.Admin, record *snapshot.Record) int64 {
+	return readingUntil(a, &record.Runtime, a.MaxAgeAfter(record.Runtime.Took()))
+}
+
+func drainingUntil(a *config.Admin, record *snapshot.Record) int64 {
+	return readingUntil(a, &record.Ready, a.MaxAge)
+}
+
+func readingUntil(a *config.Admin, f *snapshot.Finding, limit duration.Duration) int64 {
+	until := goodFor(f, limit)
+	if until != never && !a.FailOnStale {
+		return always
+	}
+	return until
+}
+
+// goodFor returns until when a finding counts; never for what was not found: there is nothing to keep.
+func goodFor(f *snapshot.Finding, limit duration.Duration) int64 {
+	if f.At == 0 {
+		return never
+	}
+	return f.At + int64(limit)
 }
 
 // failingProbe returns the first unhealthy probe if the endpoint's policy does not hold, else nil.

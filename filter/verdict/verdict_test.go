@@ -132,6 +132,15 @@ func TestDecide(t *testing.T) {
 		if got.Kind != test.kind || got.Status != test.status {
 			t.Errorf("%s: %v %d, want %v %d", test.name, got.Kind, got.Status, test.kind, test.status)
 		}
+		// The time for which an answer says that it holds is when Decide gives it, with this record and wall clock.
+		for _, at := range []duration.Duration{-duration.Hour, -2 * duration.Second, -duration.Second, 0,
+			4 * duration.Second, 4*duration.Second + 1, 9*duration.Second + 1, duration.Hour} {
+			clock := clock{now + int64(at), 1000}
+			if then := Decide(w.c, w.e, w.r, w.route, clock); got.Holds(clock) && then.Kind != got.Kind || !got.Holds(clock) &&
+				got.Kind != Unknown && then.Kind != Unknown {
+				t.Errorf("%s: %v holds %v later: %v, but it would be %v", test.name, got.Kind, at, got.Holds(clock), then.Kind)
+			}
+		}
 	}
 	if got := Refuse(newWorld().e); got.Kind != Untrusted || got.Status != 403 {
 		t.Errorf("untrusted: %v %d", got.Kind, got.Status)

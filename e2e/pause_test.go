@@ -1,0 +1,67 @@
+package e2e
+
+import (
+	"net"
+	"net/http"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/e2e/internal/app"
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+// TestPause stops the process for longer than findings count. The checks that came meanwhile wait in its sockets, and Envoy
+// may read them before its timers: none of them, nor any later one, is answered from what was found before.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	a := app.Start(t)
+	b := start(t, a, envoytest.Shipped(t, envoytest.Wasm(t), a.Port), 4)
+	b.settle(t)
+	b.everywhere(t, 200, "OK")
+	signal := func(s syscall.Signal) {
+		if err := syscall.Kill(b.envoy.PID(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() { _ = syscall.Kill(b.envoy.PID(), syscall.SIGCONT) })
+
+	var kept []net.Conn // opened before the pause, with a worker each
+	for range 12 {
+		conn, err := b.balancer.dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		kept = append(kept, conn)
+	}
+	time.Sleep(200 * time.Millisecond) // the workers accept them; if not, they do after the pause
+	signal(syscall.SIGSTOP)
+	for _, node := range nodes {
+		a.Answer(alive(node), http.StatusInternalServerError)
+	}
+	answers := make(chan answer)
+	for _, conn := range kept {
+		go func() {
+			got, err := exchange(conn, "GET", requestText("GET", check, ""))
+			if err != nil {
+				t.Error(err)
+			}
+			answers <- got
+		}()
+	}
+	time.Sleep(13 * time.Second)
+	signal(syscall.SIGCONT)
+	seen := map[int]int{}
+	for range kept {
+		seen[(<-answers).status]++
+	}
+	if seen[200] > 0 {
+		t.Errorf("checks that waited got %v", seen)
+	}
+	w := watch(t, b.balancer, check)
+	b.within(t, envoytest.Limit, 500, "FAILED")
+	b.everywhere(t, 500, "FAILED")
+	w.saw(t, "503 UNKNOWN", "500 FAILED")
+	t.Logf("checks that waited got %v", seen)
+}
