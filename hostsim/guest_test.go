@@ -1,6 +1,9 @@
 package hostsim_test
 
 import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +13,9 @@ import (
 
 	"github.com/healthgate/healthgate/hostsim"
 )
+
+// guests holds plugins that others made, and the sums of their files.
+const guests = "testdata/guests"
 
 // scriptWasm builds testdata/script, once per process.
 var scriptWasm = sync.OnceValues(func() ([]byte, error) {
@@ -60,14 +66,27 @@ func logged(host *hostsim.Host, thread string) string {
 	return strings.Join(lines, "\n")
 }
 
-// wantLines compares got with the lines of want, whose indentation does not matter.
-func wantLines(t *testing.T, got, want string) {
-	t.Helper()
-	var lines []string
-	for _, l := range strings.Split(strings.TrimSpace(want), "\n") {
-		lines = append(lines, strings.TrimSpace(l))
+// TestGuestsAsPublished holds the plugins of other SDKs, and of none, to the sums that make guests wrote.
+func TestGuestsAsPublished(t *testing.T) {
+	t.Parallel()
+	sums, err := os.Open(filepath.Join(guests, "SHA256SUMS"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if want := strings.Join(lines, "\n"); got != want {
-		t.Errorf("got:\n%s\n\nwant:\n%s", got, want)
+	defer sums.Close()
+	listed := 0
+	for lines := bufio.NewScanner(sums); lines.Scan(); listed++ {
+		want, name, _ := strings.Cut(lines.Text(), "  ")
+		wasm, err := os.ReadFile(filepath.Join(guests, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := sha256.Sum256(wasm); hex.EncodeToString(got[:]) != want {
+			t.Errorf("%s: its SHA-256 is %x, SHA256SUMS says %s; make guests writes both anew", name, got, want)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(guests, "*.wasm"))
+	if err != nil || len(files) != listed || listed == 0 {
+		t.Errorf("%d files, %d sums, %v", len(files), listed, err)
 	}
 }

@@ -78,31 +78,3 @@ func TestSignatures(t *testing.T) {
 		t.Errorf("sign on Envoy 1.36: %q", got)
 	}
 }
-
-// TestDeclareProperty declares in the root, where it counts, and in a stream, where it does
-// not.
-func TestDeclareProperty(t *testing.T) {
-	t.Parallel()
-	host := newHost(t, `
-		configure call_foreign_function "declare_property" "\n\x04once\x10\x01"
-		request_headers call_foreign_function "declare_property" "\n\x04late\x10\x01"
-		request_headers set_property "once" "1"
-		request_headers set_property "once" "2"
-		request_headers get_property "once"
-		request_headers set_property "late" "1"
-		request_headers set_property "late" "2"
-		request_headers get_property "late"`)
-	reply := host.Worker(0).Get("/")
-	if p := reply.Properties; len(p) != 2 || p["once"] != "1" || p["late"] != "2" {
-		t.Errorf("the plugin stored %v", p)
-	}
-	_, lines, _ := strings.Cut(logged(host, "worker 0"), "\n")
-	wantLines(t, lines, `
-		request_headers call_foreign_function "declare_property" "\n\x04late\x10\x01" = 0 "" null
-		request_headers set_property "once" "1" = 0
-		request_headers set_property "once" "2" = 2
-		request_headers get_property "once" = 0 "1"
-		request_headers set_property "late" "1" = 0
-		request_headers set_property "late" "2" = 0
-		request_headers get_property "late" = 0 "2"`)
-}
