@@ -13,7 +13,8 @@ import (
 // Texts are what some YAML reader takes for something else, or a writer gets wrong.
 var Texts = []string{
 	"", "a", "OK", "yes", "No", "on", "OFF", "y", "true", "null", "Null", "~", "nan", ".inf",
-	"200", "0x10", "0o17", "017", "0b11", "1_000", "1.0", "1e3", "-1", "+1", ".5", "12:30:45", "1:20.5", "2026-12-01", "2026-12-01T06:00:00Z",
+	"200", "0x10", "0o17", "017", "0b11", "1_000", "1.0", "1e3", "-1", "+1", ".5", "12:30:45", "1:20.5", "2026-12-01",
+	"2026-12-01T06:00:00Z",
 	"=", "<<", "-", "--- a", "...", "? a", ": a", "a: b", "a #b", "#a",
 	"[a", "{a", "a, b", "&a", "*a", "!a", "!!str a", "|", ">", "'a'", `"a"`, `a\b`,
 	`a\Nb`, "a\\Nb\n\\\\N\\\n", "\\N\u0085\"", "%a", "@a", "`a`", " a", "a ", "a  b", "$a", "{{a}}", "$name",
@@ -26,15 +27,18 @@ var Texts = []string{
 
 // Names are what a key of filter state may be, besides ordinary ones.
 var Names = []string{
-	"~", "a b", "a'b", `a"b`, "a;b", "a\nb", "x\"'\n---\nkind: ConfigMap\n#", "# a", "$(touch x)", "a\u0085b", "a\u2028- b", "\t",
+	"~", "a b", "a'b", `a"b`, "a;b", "a\nb", "x\"'\n---\nkind: ConfigMap\n#", "# a", "$(touch x)", "a\u0085b",
+	"a\u2028- b", "\t",
 	"$name", "é", "a: b", "a\r\nkind: X",
 }
 
 // Keys are what a runtime key may be.
-var Keys = []string{"hg.a", "hg.{zone}", "on", "200", "1.0", "null", "0x1", "1e3", "-", "_", "2026-12-01", "-a..b-", strings.Repeat("k", 200)}
+var Keys = []string{"hg.a", "hg.{zone}", "on", "200", "1.0", "null", "0x1", "1e3", "-", "_", "2026-12-01", "-a..b-",
+	strings.Repeat("k", 200)}
 
 // Headers are names that a reply's headers may have.
-var Headers = []string{"x-a", "0x10", "1_000", "1.0", "on", "No", "null", "~", "1e3", "-", "&a", "*a", "!a", "'a'", "%a", "`a`", "2026-12-01", "x", "017", ".5"}
+var Headers = []string{"x-a", "0x10", "1_000", "1.0", "on", "No", "null", "~", "1e3", "-", "&a", "*a", "!a", "'a'",
+	"%a", "`a`", "2026-12-01", "x", "017", ".5"}
 
 // Random returns a file that the plugin accepts, written in some of the ways that YAML has, and what it says, in the
 // types of JSON.
@@ -101,8 +105,9 @@ func (g *generator) config() map[string]any {
 	}
 	for i := range 1 + g.IntN(3) {
 		e := map[string]any{
-			"name":    fmt.Sprint(pick(g.Rand, []string{"e", "0", "on", "1.", "null", "-"}), i),
-			"paths":   []any{fmt.Sprintf("/%d", i), fmt.Sprint(pick(g.Rand, []string{"/~", "/a'b\"c", "/{x}&*[y]", "/-:", "/!$;=@", "/%20"}), i)},
+			"name": fmt.Sprint(pick(g.Rand, []string{"e", "0", "on", "1.", "null", "-"}), i),
+			"paths": []any{fmt.Sprintf("/%d", i), fmt.Sprint(pick(g.Rand, []string{"/~", "/a'b\"c", "/{x}&*[y]", "/-:",
+				"/!$;=@", "/%20"}), i)},
 			"trusted": map[string]any{"cidrs": []any{"::/0", pick(g.Rand, []string{"10.0.0.0/8", "127.0.0.1/32"})}},
 			"healthy": g.reply(), "unhealthy": g.reply(),
 		}
@@ -150,7 +155,8 @@ type writer struct {
 
 func (w *writer) maybe(n int) bool { return w.IntN(n) == 0 }
 
-var comments = []string{"# a", "#", "# ---", "# \"a: {", "# a\tb", "#- a", "# é", "# $schema: x", "# yaml-language-server: $schema=x", "## $name"}
+var comments = []string{"# a", "#", "# ---", "# \"a: {", "# a\tb", "#- a", "# é", "# $schema: x",
+	"# yaml-language-server: $schema=x", "## $name"}
 
 // comment writes lines of their own, or nothing.
 func (w *writer) comment(margin int) {
@@ -246,7 +252,8 @@ func (w *writer) flow(v any) string {
 	case nil:
 		return pick(w.Rand, []string{"null", "~", "Null", `!!null ""`, `!!null "null"`})
 	case bool:
-		return pick(w.Rand, []string{fmt.Sprint(v), strings.ToUpper(fmt.Sprint(v)), fmt.Sprintf("!!bool %v", v), fmt.Sprintf(`!!bool "%v"`, v)})
+		return pick(w.Rand, []string{fmt.Sprint(v), strings.ToUpper(fmt.Sprint(v)), fmt.Sprintf("!!bool %v", v),
+			fmt.Sprintf(`!!bool "%v"`, v)})
 	case float64:
 		return fmt.Sprintf(pick(w.Rand, []string{"%d", "%d.0", "%de0", "!!int \"%d\"", "!!float %d", "+%d"}), int(v))
 	case string:
@@ -311,7 +318,10 @@ func (w *writer) quoted(s string) string {
 // Double writes a text in double quotes, as JSON, with what YAML does not take as it stands escaped.
 func Double(s string) string {
 	text, _ := json.Marshal(s)
-	return unprintable.ReplaceAllStringFunc(string(text), func(c string) string { return fmt.Sprintf(`\u%04x`, []rune(c)[0]) })
+	return unprintable.ReplaceAllStringFunc(string(text), func(c string) string {
+		return fmt.Sprintf(`\u%04x`,
+			[]rune(c)[0])
+	})
 }
 
 var unprintable = regexp.MustCompile("[\u007f-\u009f\ufeff\ufffe\uffff]")

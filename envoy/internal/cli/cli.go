@@ -1,5 +1,5 @@
-// Package cli is the command healthgate: it makes what Envoy and Istio need from one healthgate.yaml, takes instances into and out of
-// maintenance, and shows their state.
+// Package cli is the command healthgate: it makes what Envoy and Istio need from one healthgate.yaml, takes instances
+// into and out of maintenance, and shows their state.
 //
 // Exit codes: 0, done; 1, something did not come about: an Envoy that could not be reached, a change that did not
 // arrive; 2, wrong input, and nothing was changed.
@@ -46,8 +46,8 @@ func execute(ctx context.Context, root *cobra.Command, args []string) error {
 	return root.ExecuteContext(ctx)
 }
 
-// interruptible lets a command that waits for Envoys say at Ctrl-C how far it came; a second Ctrl-C ends it at once. Every
-// other command ends at the first, also while it reads from a terminal or a pipe.
+// interruptible lets a command that waits for Envoys say at Ctrl-C how far it came; a second Ctrl-C ends it at once.
+// Every other command ends at the first, also while it reads from a terminal or a pipe.
 func interruptible(cmd *cobra.Command) *cobra.Command {
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -89,8 +89,8 @@ func newRoot(version string) *cobra.Command {
 	root := group(&cobra.Command{
 		Use:   "healthgate",
 		Short: "Health checks answered at the proxy: configure, take out of rotation, watch",
-		Long: `Makes what Envoy and Istio need from one healthgate.yaml, takes instances into and out of maintenance, and shows
-their state.
+		Long: `Makes what Envoy and Istio need from one healthgate.yaml, takes instances into and out of maintenance, and
+shows their state.
 
 Exit codes: 0, done; 1, something did not come about (an Envoy that could not be reached, a change that did not
 arrive); 2, wrong input, and nothing was changed.`,

@@ -108,7 +108,8 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("there is no %q among\n%s", want, out)
 		}
 	}
-	if out, _, _ := call(t, "__complete", "render", "istio-envoyfilter", "--workload", ""); !strings.Contains(out, "sidecar") || !strings.Contains(out, "gateway") {
+	out, _, _ = call(t, "__complete", "render", "istio-envoyfilter", "--workload", "")
+	if !strings.Contains(out, "sidecar") || !strings.Contains(out, "gateway") {
 		t.Errorf("--workload completes to\n%s", out)
 	}
 	if out, _, _ := call(t, "__complete", "validate", ""); out != "yaml\nyml\n:8\n" {

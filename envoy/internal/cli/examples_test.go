@@ -11,20 +11,22 @@ import (
 
 var update = flag.Bool("update", false, "write the files that are rendered anew: make examples")
 
+const (
+	sidecar = "envoy/examples/istio-sidecar/healthgate.yaml --workload sidecar --namespace shop --selector app=shop " +
+		"--port 8080 --cluster shop=127.0.0.1:8080"
+	gateway = "envoy/examples/istio-gateway/healthgate.yaml --workload gateway --namespace istio-system " +
+		"--selector istio=ingressgateway"
+	image = " --wasm oci://registry.example/healthgate:latest"
+)
+
 // examples are the files of the repository that the command renders, with how.
 var examples = map[string]string{
 	"envoy/bootstrap.yaml": "render envoy envoy/healthgate.yaml",
 
-	"envoy/examples/istio-sidecar/envoyfilter.yaml": "render istio-envoyfilter envoy/examples/istio-sidecar/healthgate.yaml " +
-		"--workload sidecar --namespace shop --selector app=shop --port 8080 --cluster shop=127.0.0.1:8080",
-	"envoy/examples/istio-sidecar/wasmplugin.yaml": "render istio-wasmplugin envoy/examples/istio-sidecar/healthgate.yaml " +
-		"--workload sidecar --namespace shop --selector app=shop --port 8080 --cluster shop=127.0.0.1:8080 " +
-		"--wasm oci://registry.example/healthgate:latest",
-	"envoy/examples/istio-gateway/envoyfilter.yaml": "render istio-envoyfilter envoy/examples/istio-gateway/healthgate.yaml " +
-		"--workload gateway --namespace istio-system --selector istio=ingressgateway",
-	"envoy/examples/istio-gateway/wasmplugin.yaml": "render istio-wasmplugin envoy/examples/istio-gateway/healthgate.yaml " +
-		"--workload gateway --namespace istio-system --selector istio=ingressgateway " +
-		"--wasm oci://registry.example/healthgate:latest",
+	"envoy/examples/istio-sidecar/envoyfilter.yaml": "render istio-envoyfilter " + sidecar,
+	"envoy/examples/istio-sidecar/wasmplugin.yaml":  "render istio-wasmplugin " + sidecar + image,
+	"envoy/examples/istio-gateway/envoyfilter.yaml": "render istio-envoyfilter " + gateway,
+	"envoy/examples/istio-gateway/wasmplugin.yaml":  "render istio-wasmplugin " + gateway + image,
 }
 
 // call runs the command in this process, in the repository's root.

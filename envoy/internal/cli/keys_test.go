@@ -19,7 +19,8 @@ func TestRenderedKeysCanBeSet(t *testing.T) {
 	t.Parallel()
 	file, dir := write(t, strings.Replace(minimal, "path: /alive", "path: /", 1)), t.TempDir()
 	r := rand.New(rand.NewPCG(1, 2))
-	parts := strings.Fields("a B 7 . . - _ .. 0x1 1e3 true null ~ healthgate. .reason {zone} {endpoint} / \\ : # & = % + ? * ' \" é \x01 \u0085")
+	parts := strings.Fields("a B 7 . . - _ .. 0x1 1e3 true null ~ healthgate. .reason {zone} {endpoint} / \\ : # & = % " +
+		"+ ? * ' \" é \x01 \u0085")
 	parts = append(parts, " ", "\n", "\t", strings.Repeat("k", 120))
 	taken := 0
 	for range 400 {

@@ -21,8 +21,8 @@ func newRender() *cobra.Command {
 		Use:   "render",
 		Short: "Write an Envoy or Istio configuration from a healthgate.yaml",
 		Long: `Writes, from one healthgate.yaml, the filter with its gate, the maintenance routes, the way to Envoy's admin, a
-cluster for the probes alone, the runtime layers and the labels of metrics. Nothing is written when the file has a mistake;
-what you will regret is a warning.`,
+cluster for the probes alone, the runtime layers and the labels of metrics. Nothing is written when the file has a
+mistake; what you will regret is a warning.`,
 	}
 	return group(cmd, newRenderEnvoy(), newRenderIstio("istio-envoyfilter"), newRenderIstio("istio-wasmplugin"))
 }
@@ -33,8 +33,8 @@ func newRenderEnvoy() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "envoy FILE",
 		Short: "Write a whole Envoy configuration",
-		Long: `Writes a whole Envoy configuration: a listener with the gated filter in front of one application, admin, runtime
-layers, the labels of metrics. FILE is a healthgate.yaml, or - for standard input.`,
+		Long: `Writes a whole Envoy configuration: a listener with the gated filter in front of one application, admin,
+runtime layers, the labels of metrics. FILE is a healthgate.yaml, or - for standard input.`,
 		Example: `  healthgate render envoy healthgate.yaml --wasm /etc/envoy/healthgate.wasm -o envoy.yaml
   healthgate render envoy healthgate.yaml --listen 0.0.0.0:443 --admin unix:///run/envoy/admin.sock \
       --cluster app=127.0.0.1:8080 --cluster stats=stats.internal:7070`,
@@ -53,7 +53,8 @@ layers, the labels of metrics. FILE is a healthgate.yaml, or - for standard inpu
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:10000", "`ADDRESS` that the load balancer and the users reach, HOST:PORT")
 	f.StringVar(&o.Admin, "admin", render.DefaultAdmin, "`ADDRESS` of Envoy's admin, HOST:PORT or unix:///PATH")
 	f.StringArrayVar(&o.Clusters, "cluster", []string{"app=127.0.0.1:7070"},
-		"a cluster that probes name, `NAME=ADDRESS`; the first is the application's, of which probes get a copy; may be repeated")
+		"a cluster that probes name, `NAME=ADDRESS`; the first is the application's, of which probes get a copy; "+
+			"may be repeated")
 	f.StringVar(&o.Node.ID, "node-id", render.DefaultNodeID, "what {node_id} stands for in keys")
 	f.StringVar(&o.Node.Cluster, "node-cluster", "healthgate", "what {cluster} stands for")
 	f.StringVar(&o.Node.Region, "region", "local", "what {region} stands for")
@@ -73,7 +74,8 @@ func newRenderIstio(form string) *cobra.Command {
 	var o render.IstioOptions
 	var output, workload string
 	kind, write := "an EnvoyFilter", render.IstioEnvoyFilter
-	wasm, wasmHelp := "/etc/healthgate/wasm/healthgate.wasm", "the plugin: a `PATH` in the proxy's container, or http(s)://…"
+	wasm := "/etc/healthgate/wasm/healthgate.wasm"
+	wasmHelp := "the plugin: a `PATH` in the proxy's container, or http(s)://…"
 	example := `  healthgate render istio-envoyfilter healthgate.yaml --selector app=shop --namespace shop --port 8080 \
       --cluster app=127.0.0.1:8080
   healthgate render istio-envoyfilter healthgate.yaml --workload gateway --selector istio=ingressgateway \

@@ -82,8 +82,8 @@ func newSchema() *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema",
 		Short: "Write the JSON Schema of healthgate.yaml, for editors",
-		Long: `Writes the JSON Schema of healthgate.yaml. An editor that knows it completes, explains and checks the file while
-it is written. It does not see all that ` + "`healthgate validate`" + ` sees: names that nothing defines, amounts of time.`,
+		Long: `Writes the JSON Schema of healthgate.yaml. An editor that knows it completes, explains and checks the file
+while it is written. It does not see all that healthgate validate sees: names that nothing defines, amounts of time.`,
 		Example: `  healthgate schema > healthgate.schema.json
   # then, as the first line of healthgate.yaml:
   # yaml-language-server: $schema=healthgate.schema.json`,

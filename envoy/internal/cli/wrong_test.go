@@ -47,7 +47,8 @@ func TestWrongInput(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const istio = "render istio-wasmplugin shop.yaml --port 80 --cluster app=127.0.0.1:80 --selector app=shop --wasm oci://a/b:1 "
+	const istio = "render istio-wasmplugin shop.yaml --port 80 --cluster app=127.0.0.1:80 --selector app=shop --wasm " +
+		"oci://a/b:1 "
 	datadriven.RunTest(t, scenarios, func(t *testing.T, d *datadriven.TestData) string {
 		command := d.Input
 		if d.Cmd == "istio" {

@@ -37,9 +37,11 @@ func Main() int {
 	flag.StringVar(&s.binary, "envoy", "", "path of an Envoy (default: what scripts/get-envoy finds or fetches)")
 	flag.StringVar(&s.version, "envoy-version", "", "Envoy version to ask scripts/get-envoy for")
 	flag.StringVar(&s.Wasm, "wasm", "build/healthgate.wasm", "path of the plugin")
-	flag.StringVar(&s.state, "state", "build", "folder for Envoy's configuration and the disk runtime layer, which is kept")
+	flag.StringVar(&s.state, "state", "build", "folder for Envoy's configuration and the disk runtime layer, "+
+		"which is kept")
 	flag.IntVar(&s.workers, "workers", 2, "Envoy's workers")
-	flag.BoolVar(&s.appOnly, "app-only", false, "run no Envoy, only the application, and write the plugin's configuration to STATE/healthgate.json")
+	flag.BoolVar(&s.appOnly, "app-only", false, "run no Envoy, only the application, and write the plugin's "+
+		"configuration to STATE/healthgate.json")
 	flag.StringVar(&s.logLevel, "log-level", "warning", "Envoy's log level; the plugin's own is always info")
 	flag.Usage = func() {
 		fmt.Fprintf(flag.CommandLine.Output(), "Runs Envoy with healthgate, and an application behind it, until Ctrl-C.\n"+
@@ -211,7 +213,8 @@ func firstAnswer(ctx context.Context, port int) {
 	defer cancel()
 	client := &http.Client{Timeout: time.Second}
 	for ctx.Err() == nil {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/my-service/healthcheck", port), nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/my-service/healthcheck",
+			port), nil)
 		if err != nil {
 			return
 		}

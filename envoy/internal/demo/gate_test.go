@@ -22,8 +22,8 @@ type shippedRoute struct {
 	Route   any
 }
 
-// The gate of bootstrap.yaml: the filter is disabled, and enabled for each path of an endpoint and for nothing else. A path
-// that the plugin knows and no route has would silently never be answered.
+// The gate of bootstrap.yaml: the filter is disabled, and enabled for each path of an endpoint and for nothing else.
+// A path that the plugin knows and no route has would silently never be answered.
 func TestGateLetsEachEndpointThrough(t *testing.T) {
 	t.Parallel()
 	var root yaml.Node

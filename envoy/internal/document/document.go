@@ -156,7 +156,8 @@ func (d *Document) JSON() []byte { return d.json }
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 
 // fromZero are the messages that count lines from 0: the parser's, as opposed to the scanner's.
-var fromZero = regexp.MustCompile(`did not find expected (<document start>|node content|key|'-' indicator|',' or '[]}]')$`)
+var fromZero = regexp.MustCompile(`did not find expected (<document start>|node content|key|'-' indicator|',' or ` +
+	`'[]}]')$`)
 
 // notYAML says where the YAML parser gave up, and why.
 func (d *Document) notYAML(text []byte, err error) *Problem {

@@ -95,7 +95,8 @@ func TestRead(t *testing.T) {
 	}
 	for file, want := range map[string]string{
 		file + ".missing": file + ".missing: can't be read: no such file or directory", "": "the name of FILE is empty",
-		"a\nb": `a\nb: can't be read: no such file or directory`, filepath.Dir(file): ": is a folder; give the healthgate.yaml in it",
+		"a\nb": `a\nb: can't be read: no such file or directory`, filepath.Dir(file): ": is a folder; give the " +
+			"healthgate.yaml in it",
 	} {
 		if _, err := Read(file); err == nil || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("%q: %v, want … %s", file, err, want)
@@ -192,7 +193,8 @@ func TestSizeIsThatOfTheStruct(t *testing.T) {
 		t.Error(err)
 	}
 	_, err := Parse("f.yaml", []byte(sized(cidrs, body+1)))
-	if want := "f.yaml: 1048577 bytes are more than 1048576: Envoy hands it to the plugin as a google.protobuf.Struct, which is larger than the text"; err == nil || err.Error() != want {
+	if want := "f.yaml: 1048577 bytes are more than 1048576: Envoy hands it to the plugin as a google.protobuf.Struct, " +
+		"which is larger than the text"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
@@ -207,7 +209,8 @@ func TestAccess(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	for place, want := range map[string]bool{
-		"endpoints[0].trusted": true, "endpoints[0].methods": false, "endpoints[1]": false, "admin": false, "endpoints[0].healthy.headers.x.y": true,
+		"endpoints[0].trusted": true, "endpoints[0].methods": false, "endpoints[1]": false, "admin": false,
+		"endpoints[0].healthy.headers.x.y": true,
 	} {
 		if d.Has(place) != want || len(d.Strings("endpoints[0].name")) != 0 {
 			t.Errorf("%s is there: %v", place, !want)

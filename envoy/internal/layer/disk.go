@@ -35,7 +35,8 @@ func (d DiskLayer) Check() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		_, err = os.Stat(filepath.Dir(root))
 		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("there is no folder %s; is this the symlink_root of Envoy's disk_layer? If so, make the folder first",
+			return fmt.Errorf("there is no folder %s; is this the symlink_root of Envoy's disk_layer? If so, make the "+
+				"folder first",
 				filepath.Dir(root))
 		}
 		return err
@@ -44,11 +45,13 @@ func (d DiskLayer) Check() error {
 		return err
 	}
 	if info.Mode()&fs.ModeSymlink == 0 {
-		return fmt.Errorf("%s is not a symbolic link; give the symlink_root of Envoy's disk_layer, a link that this command makes and replaces", root)
+		return fmt.Errorf("%s is not a symbolic link; give the symlink_root of Envoy's disk_layer, a link that this "+
+			"command makes and replaces", root)
 	}
 	target, _ := os.Readlink(root)
 	if info, err := os.Stat(root); err != nil || !info.IsDir() {
-		return fmt.Errorf("%s is a link to %s, where no folder is: is something not mounted? To begin with an empty layer, remove the link", root, target)
+		return fmt.Errorf("%s is a link to %s, where no folder is: is something not mounted? To begin with an empty "+
+			"layer, remove the link", root, target)
 	}
 	return nil
 }
@@ -226,8 +229,8 @@ func partOfKey(layer, folder string, change Change) bool {
 type AmbiguousError struct{ Root, Folder string }
 
 func (e *AmbiguousError) Error() string {
-	return fmt.Sprintf("%s holds the folder %q: give the subdirectory of Envoy's disk_layer (with the cluster's name behind it "+
-		"if append_service_cluster is set), or . if there is none", e.Root, e.Folder)
+	return fmt.Sprintf("%s holds the folder %q: give the subdirectory of Envoy's disk_layer (with the cluster's name "+
+		"behind it if append_service_cluster is set), or . if there is none", e.Root, e.Folder)
 }
 
 // mkdirAll is os.MkdirAll for folders that an Envoy of another user reads, whatever the umask.

@@ -82,7 +82,8 @@ func own(path string, like fs.FileInfo) error {
 	}
 	if os.Geteuid() != 0 { // an owner may give a file to each group that he is in
 		if os.Lchown(path, -1, int(owner.Gid)) != nil {
-			return fmt.Errorf("%s is of the group %d, which this user is not in, so its like can't be made: do this as root or as its owner",
+			return fmt.Errorf("%s is of the group %d, which this user is not in, so its like can't be made: do this as root "+
+				"or as its owner",
 				like.Name(), owner.Gid)
 		}
 		return nil

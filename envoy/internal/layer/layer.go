@@ -65,7 +65,8 @@ func CheckKey(key string) error {
 		}
 	}
 	if len(key) > maxKey {
-		return fmt.Errorf("%.40q… has %d characters, and the name of a file in a disk layer at most %d with .reason behind it", key, len(key), maxKey)
+		return fmt.Errorf("%.40q… has %d characters, and the name of a file in a disk layer at most %d with .reason "+
+			"behind it", key, len(key), maxKey)
 	}
 	if key == "" || key[0] == '.' {
 		return fmt.Errorf("%q is no key; begin with a letter or digit", key)

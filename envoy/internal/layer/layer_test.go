@@ -89,7 +89,8 @@ func TestDiskRefuses(t *testing.T) {
 func TestCheckKey(t *testing.T) {
 	t.Parallel()
 	for key, good := range map[string]bool{
-		"healthgate.maintenance": true, "a_b-C.9": true, "": false, "..": false, "a/b": false, "a b": false, "a&b=c": false, "k.{zone}": false, "é": false,
+		"healthgate.maintenance": true, "a_b-C.9": true, "": false, "..": false, "a/b": false, "a b": false, "a&b=c": false,
+		"k.{zone}": false, "é": false,
 		".k": false, "k.reason": false, "-": true,
 	} {
 		if err := CheckKey(key); (err == nil) != good {
@@ -110,9 +111,11 @@ func TestNotWritten(t *testing.T) {
 		{&os.PathError{Op: "mkdir", Path: "/d/x.a", Err: os.ErrPermission},
 			"/d/x can't be written: permission denied; do it as a user who may write in /d"},
 		{&os.PathError{Op: "write", Path: "/d/./x.a/key", Err: full},
-			"/d/x can't be written: no space left on device; nothing was changed: free some space or inodes in /d, and do it again"},
+			"/d/x can't be written: no space left on device; nothing was changed: free some space or inodes in /d, and do " +
+				"it again"},
 		{errors.Join(&os.PathError{Op: "write", Path: "/d/x.a/key", Err: syscall.EFBIG}, full),
-			"/d/x can't be written: file too large; nothing was changed: raise the limit of this shell, ulimit -f, and do it again"},
+			"/d/x can't be written: file too large; nothing was changed: raise the limit of this shell, ulimit -f, and do " +
+				"it again"},
 		{&os.LinkError{Op: "rename", Old: "/d/x.a.link", New: "/d/x", Err: syscall.EROFS},
 			"/d/x can't be written: read-only file system"},
 		{&os.PathError{Op: "open", Path: "/d/x.b/key", Err: os.ErrPermission}, "open /d/x.b/key: permission denied"},

@@ -102,7 +102,8 @@ func (c *cluster) faults() []string {
 	var out []string
 	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if c.routed {
-		say("has users' requests, too, and probes count as such: give them a cluster of their own, as `healthgate render` does")
+		say("has users' requests, too, and probes count as such: give them a cluster of their own, as `healthgate " +
+			"render` does")
 	}
 	detects, checks := c.settings["outlier_detection"] != nil, c.settings["health_checks"] != nil
 	if detects {

@@ -34,14 +34,16 @@ func Listener(listener any, c *config.Config) []ListenerWarning {
 		what := ""
 		switch {
 		case stated:
-			what = "the listener has the filter proxy_protocol: whoever can open a connection to it can state a trusted address; " +
-				"trust the direct peer, by {filter_state: KEY}"
+			what = "the listener has the filter proxy_protocol: whoever can open a connection to it can state a trusted " +
+				"address; trust the direct peer, by {filter_state: KEY}"
 		case t.Peer == config.PeerForwarded:
 			continue
 		case internal:
-			what = "the listener is internal, where no peer has an address: nobody is trusted; give an address by {filter_state: KEY}"
+			what = "the listener is internal, where no peer has an address: nobody is trusted; give an address by " +
+				"{filter_state: KEY}"
 		case pipe && !t.Pipe:
-			what = "the listener is a Unix socket, where no peer has an address: nobody is trusted; pipe: true trusts whoever can open it"
+			what = "the listener is a Unix socket, where no peer has an address: nobody is trusted; pipe: true trusts " +
+				"whoever can open it"
 		default:
 			continue
 		}

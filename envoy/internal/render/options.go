@@ -67,7 +67,8 @@ func labels(flag string, texts []string) ([]entry, error) {
 		case !labelText.MatchString(bare) || len(bare) > maxLabel || prefixed &&
 			(!dnsName.MatchString(prefix) || len(prefix) > maxDNSName):
 			return nil, wrong(flag, s, ": the key is no label in Kubernetes: at most %d letters, digits, '-', '_' and '.', "+
-				"a letter or digit first and last, and before it perhaps a DNS name of at most %d characters and a slash", maxLabel, maxDNSName)
+				"a letter or digit first and last, and before it perhaps a DNS name of at most %d characters and a slash",
+				maxLabel, maxDNSName)
 		case value != "" && !labelText.MatchString(value) || len(value) > maxLabel:
 			return nil, wrong(flag, s,
 				": the value is none that a label has in Kubernetes: at most %d letters, digits, '-', '_' and '.', "+
@@ -100,7 +101,8 @@ var windowsPath = regexp.MustCompile(`^[A-Za-z]:[\\/]`)
 // systemFolders are those of the proxy's container that a mount would hide.
 var systemFolders = []string{"/", "/bin", "/boot", "/dev", "/etc", "/etc/istio", "/etc/ssl", "/home", "/lib", "/lib64",
 	"/opt", "/proc", "/root",
-	"/run", "/sbin", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/lib", "/usr/local", "/usr/local/bin", "/usr/sbin", "/var", "/var/lib", "/var/lib/istio",
+	"/run", "/sbin", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/lib", "/usr/local", "/usr/local/bin", "/usr/sbin", "/var",
+	"/var/lib", "/var/lib/istio",
 	"/var/run", "/var/run/secrets"}
 
 // checkMount checks a path in the proxy's container, and the folder, part or all of it, where a ConfigMap is mounted.

@@ -49,7 +49,7 @@ func everyForm(d *document.Document, common Common) []form {
 	return out
 }
 
-var envoyBool = regexp.MustCompile(`^(y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON|n|N|no|No|NO|false|False|FALSE|off|Off|OFF)$`)
+var envoyBool = regexp.MustCompile(`^([yYnN]|[yY]es|YES|[tT]rue|TRUE|[oO]n|ON|[nN]o|NO|[fF]alse|FALSE|[oO]ff|OFF)$`)
 
 // asEnvoy returns what Envoy takes a node for: it knows no tags, takes all that has no quotes for a truth value or an
 // integer if it can, octal and hexadecimal ones, too, and else for a text.
@@ -216,7 +216,8 @@ func FuzzDocuments(f *testing.F) {
 			}
 			return root + "/x"
 		}
-		text := "admin: {cluster: admin}\nendpoints:\n- name: a\n  paths: [/a]\n  trusted: {cidrs: [\"::/0\"], peer: {filter_state: " +
+		text := "admin: {cluster: admin}\nendpoints:\n- name: a\n  paths: [/a]\n  trusted: {cidrs: ['::1'], peer: " +
+			"{filter_state: " +
 			quoted("k"+key) + "}}\n  healthy: {body: " + quoted(body) + "}\n  # " +
 			regexp.MustCompile(`[^\t -~]`).ReplaceAllString(comment, "-") +
 			"\n  maintenance: {keys: [" + quoted(held) + "], route_metadata: true}\n"

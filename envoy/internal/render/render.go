@@ -214,8 +214,8 @@ func ownClusters(d *document.Document, carries func(cluster string) bool) (*docu
 
 // own returns the cluster that probes have in the place of this one.
 func (c cluster) own() cluster {
-	c.Comment = "The application, for the probes alone, which are none of its traffic: no outlier detection ejects it for them, and\n" +
-		"no circuit breaker that is full of requests fails them."
+	c.Comment = "The application, for the probes alone, which are none of its traffic: no outlier detection ejects it " +
+		"for them, and\nno circuit breaker that is full of requests fails them."
 	c.Name = ownPrefix + c.Name
 	return c
 }

@@ -34,7 +34,8 @@ endpoints:
     headers: {x-a: "%REQ(:PATH)%", "x-b!": '$command'}
   maintenance: {keys: ["a.{zone}", k, "on"], route_metadata: true, body: off}
   probes: {names: [p], policy: {at_least: 1}}
-- {name: on, paths: [/second], trusted: {cidrs: ["10.0.0.0/8"], peer: {filter_state: other}}, maintenance: {route_metadata: true}}
+- {name: on, paths: [/second], trusted: {cidrs: ["10.0.0.0/8"], peer: {filter_state: other}},
+   maintenance: {route_metadata: true}}
 probes:
 - {name: p, cluster: "outbound|80||a.b", path: "/q?a=b&c='d'", host: "h: 1", healthy_threshold: 16, interval: 1.5s}
 admin: {cluster: 'prometheus_stats', max_age: 20s}
