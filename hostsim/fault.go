@@ -22,6 +22,7 @@ const (
 	faultTrap faultKind = iota
 	faultAlloc
 	faultCAS
+	faultRace
 )
 
 // TrapAt lets the VM die in the n-th call (from 1) of an export, such as
@@ -41,6 +42,10 @@ func (f Fault) On(thread string) Fault {
 	f.thread = thread
 	return f
 }
+
+// Race lets the VMs of the other threads tick just before the plugin's n-th write (from 1) to the key, as they may at any
+// moment on threads of their own: what the plugin has read for its write is old by then.
+func Race(key string, n int) Fault { return Fault{kind: faultRace, name: key, n: n} }
 
 func (f Fault) apply(c *config) { c.faults = append(c.faults, f) }
 
@@ -87,11 +92,28 @@ func (v *vm) trapFault(e export) error {
 func (v *vm) allocFault() bool { return len(v.host.faults) > 0 && v.strikes(faultAlloc, "") }
 
 func (v *vm) casFault(key string) {
+	if len(v.host.faults) > 0 && v.strikes(faultRace, key) {
+		v.host.watchdog.Aside(v.Instance, v.race)
+	}
 	if len(v.host.faults) == 0 || !v.strikes(faultCAS, key) {
 		return
 	}
 	if e, err := v.host.shared.Get(v.host.cfg.vmID, key); err == nil {
 		_ = v.host.shared.Set(v.host.cfg.vmID, key, e.Value, 0) // CAS 0 always succeeds
+	}
+}
+
+// race lets the VMs of other threads tick within a host call.
+func (v *vm) race() {
+	for _, t := range v.host.threads() {
+		if t == v.thread || t.vm == nil || t.vm.current != nil || t.stalledUntil > v.host.time.Elapsed() {
+			continue
+		}
+		for _, root := range t.vm.roots {
+			if root.tick != nil {
+				root.callback(expTick, root.id64())
+			}
+		}
 	}
 }
 

@@ -97,4 +97,5 @@ func (c *rootContext) end() {
 func (c *rootContext) release() {
 	c.cancelCallouts()
 	c.vm.host.time.Cancel(c.tick)
+	c.tick = nil
 }

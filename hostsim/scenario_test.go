@@ -155,6 +155,7 @@ var commands = map[string]func(*player, *block) []string{
 	}),
 	"fail-allocation": quiet(func(p *player, b *block) { p.Inject(hostsim.FailAllocation(b.atoi(b.word()))) }),
 	"lose-cas":        quiet(func(p *player, b *block) { p.Inject(hostsim.LoseCAS(b.word(), b.atoi(b.word()))) }),
+	"race":            quiet(func(p *player, b *block) { p.Inject(hostsim.Race(b.word(), b.atoi(b.word()))) }),
 	"fault": quiet(func(p *player, b *block) {
 		p.FaultCallouts(b.word(), hostsim.CalloutFault{
 			Kind: oneOf(b, b.word(), faults), Delay: b.duration(b.get("delay", "0s")),

@@ -51,6 +51,13 @@ func (w *Watchdog) end() bool {
 	return now%2 == 1 && w.call.CompareAndSwap(now, now+1)
 }
 
+// Aside runs f, which may call other instances, within a call into i. The limit of that call starts anew.
+func (w *Watchdog) Aside(i *Instance, f func()) {
+	w.end()
+	f()
+	w.begin(i)
+}
+
 // struck reports, within a call, whether it was ended.
 func (w *Watchdog) struck() bool { return w.Limit > 0 && w.call.Load()%2 == 0 }
 
