@@ -173,6 +173,10 @@ chaos: filter ## play random plans of faults on hostsim, on all cores (SEEDS, FR
 	@cd filter/simtest/chaos && $(CURDIR)/build/chaos -test.run '^TestCampaign$$' -seeds $(SEEDS) -from $(FROM) \
 		-state $(CURDIR)/build/chaos.json
 
+.PHONY: chaos-mutants
+chaos-mutants: filter ## build plugins with a mistake, and see how soon make chaos catches each
+	@$(GO) test -count=1 -timeout 3h -run '^TestMutants$$' -v ./filter/simtest/chaos -mutants 2000
+
 ##@ Measure
 
 .PHONY: bench bench-publish

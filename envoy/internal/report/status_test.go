@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -84,11 +83,8 @@ func TestFromAdminAlone(t *testing.T) {
 			case "/runtime":
 				_ = json.NewEncoder(w).Encode(admin.Runtime{Layers: []string{"hand"}, Entries: entries})
 			case "/stats":
-				asked := regexp.MustCompile(r.URL.Query().Get("filter"))
 				for name, value := range stats {
-					if asked.MatchString(name) {
-						fmt.Fprintln(w, name+": "+value)
-					}
+					fmt.Fprintln(w, name+": "+value)
 				}
 			case "/config_dump":
 				fmt.Fprint(w, dump)

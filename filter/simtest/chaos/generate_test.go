@@ -146,7 +146,7 @@ func (g *generator) change(from, to time.Duration, times int) {
 
 // faults lets a random subset of faults happen with random weights. It returns when the last is over.
 func (g *generator) faults(calm time.Duration, updates bool) (over time.Duration) {
-	kinds := strings.Fields("crash trap refuse lose stall sleep back wall callouts admin updates crash-all")
+	kinds := strings.Fields("crash trap refuse lose race stall sleep back wall callouts admin updates crash-all")
 	var drawn []string
 	for _, kind := range kinds {
 		if g.IntN(2) == 0 && (kind != "updates" || updates) {
@@ -176,7 +176,7 @@ func (g *generator) faults(calm time.Duration, updates bool) (over time.Duration
 			g.add(at, kind, thread, pick(g, "proxy_on_tick", "proxy_on_request_headers", "proxy_on_http_call_response"))
 		case "refuse":
 			g.add(at, kind, thread, 1+g.IntN(12))
-		case "lose":
+		case "lose", "race":
 			g.add(at, kind, pick(g, "lease", "snapshot", "voice"))
 		case "stall":
 			d := g.upTo(pick(g, 800*ms, 3000*ms, 13000*ms))

@@ -12,7 +12,7 @@ func (j *judge) marksOf(o op) {
 	switch o.name {
 	case "trap", "callouts":
 		r.mark("%s %s", o.name, o.arg(1))
-	case "admin", "lose", "draining", "update":
+	case "admin", "lose", "race", "draining", "update":
 		r.mark("%s %s", o.name, o.arg(0))
 	default:
 		r.mark("%s", o.name)
@@ -68,7 +68,7 @@ var wanted = []string{
 	"answer healthgate_maintenance", "answer healthgate_untrusted", "answer healthgate_shown", "answer via_upstream",
 	"answer wasm_fail_stream", "app", "runtime", "draining on", "draining off", "crash", "stall", "sleep", "back", "wall",
 	"trap proxy_on_tick", "trap proxy_on_request_headers", "trap proxy_on_http_call_response", "refuse",
-	"lose lease", "lose snapshot", "lose voice", "callouts late", "callouts inline", "callouts refused", "callouts reset",
+	"lose lease", "lose snapshot", "lose voice", "race lease", "race snapshot", "race voice", "callouts late", "callouts inline", "callouts refused", "callouts reset",
 	"callouts timeout", "callouts never", "callouts lost", "admin login", "admin closed", "admin empty", "admin truncated",
 	"admin foreign", "update A", "update B", "refuse-update", "drained", "takeover", "update during a stall",
 	"update while the leader is dead", "crash beside an old configuration", "sleep beside an old configuration",

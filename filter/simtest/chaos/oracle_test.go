@@ -22,6 +22,7 @@ func (v *violation) String() string { return fmt.Sprintf("%s: at %v: %s", v.rule
 var open = map[string]string{
 	"rate of an old configuration": "it probes until its drain time is over",
 	"flap":                         "a configuration that was changed begins with nothing",
+	"reached the application for want of memory": "a path that cannot be read matches no endpoint",
 }
 
 // judge knows the truth and what the plugin could know of it, and judges what it answers. It shares no code with the
@@ -41,8 +42,10 @@ type judge struct {
 	paused             time.Duration              // when the process, or a thread, was last disturbed in its time
 	faults             []time.Duration            // what may bring a probe forward
 	refusing           bool                       // allocations
-	calmAt             time.Duration              // since when nothing goes wrong; 0 while something does
-	seen               map[int]time.Duration      // each worker's first check since its VM had time to be loaded again
+	backAt             time.Duration
+	leader             hostsim.LogEntry      // its line in the log
+	calmAt             time.Duration         // since when nothing goes wrong; 0 while something does
+	seen               map[int]time.Duration // each worker's first check since its VM had time to be loaded again
 	updated, drainedAt time.Duration
 }
 
@@ -56,7 +59,7 @@ type live struct {
 
 func newJudge(r *run) judge {
 	return judge{run: r, truth: newTruth(), served: map[string][]time.Duration{}, success: map[string]time.Duration{},
-		reads: map[string]time.Duration{}, seen: map[int]time.Duration{}, passedOver: map[string]int{}, paused: -time.Hour}
+		reads: map[string]time.Duration{}, seen: map[int]time.Duration{}, passedOver: map[string]int{}, paused: -time.Hour, backAt: -time.Hour}
 }
 
 func (j *judge) violate(rule, format string, args ...any) {
@@ -94,6 +97,7 @@ func (j *judge) happens(o op) {
 	case "back": // not to before its start
 		j.goesBack = max(min(o.duration(0), now-j.backward), 0)
 		j.backward += j.goesBack
+		j.backAt = now
 	case "refuse":
 		j.refusing = true
 	}
@@ -129,10 +133,21 @@ func (j *judge) heard(l hostsim.LogEntry) {
 	switch {
 	case strings.Contains(l.Message, "leader: this VM"):
 		j.run.mark("takeover")
+		j.elected(l)
 		j.faults = append(j.faults, j.run.Elapsed())
 	case !strings.HasPrefix(l.Message, "Function: "): // said by the plugin, not of it
 	case !strings.Contains(l.Message, "injected trap") && !strings.Contains(l.Message, "killed by the test"):
 		j.violate("trap", "%v", l)
+	}
+}
+
+// elected is that a lease that was just taken is nobody else's.
+func (j *judge) elected(l hostsim.LogEntry) {
+	before := j.leader
+	j.leader = l
+	gap := l.Time.Sub(before.Time)
+	if len(j.live) == 1 && before.Thread != l.Thread && 0 <= gap && gap < 100*ms && now(j) > j.backAt+time.Second {
+		j.violate("two leaders", "%v and %v", before, l)
 	}
 }
 
@@ -178,11 +193,11 @@ func (j *judge) answered(o *op, before int, r *hostsim.Reply) {
 	l := j.live[at]
 	e := l.endpoint(o.arg(1))
 	failed := r.Details == "wasm_fail_stream"
-	if failed && j.strict(now) {
+	if failed && before == 0 && j.strict(now) {
 		j.violate("dead", "%v: the VM is dead", o)
 	}
 	switch {
-	case failed || e == nil || r.Details == "healthgate_starved" && j.refusing:
+	case failed || e == nil:
 	case o.arg(2) == "stranger":
 		if strings.HasPrefix(r.Details, "healthgate_") && (r.Details != "healthgate_untrusted" || e.untrusted == "pass") {
 			j.violate("stranger", "%v got %d %s", o, r.Status, r.Details)
@@ -205,7 +220,7 @@ func (j *judge) answered(o *op, before int, r *hostsim.Reply) {
 		} else {
 			j.learn(now, l, e, r.Details)
 		}
-		if j.strict(now) {
+		if before == 0 && j.strict(now) { // an old configuration may wait for a check of its own
 			j.exact(now, o, l, e, r)
 		}
 	}

@@ -176,10 +176,11 @@ func (r *run) apply(o op) {
 		r.Inject(hostsim.TrapAt(o.arg(1), 1).On(r.thread(o.arg(0)).Name()))
 	case "refuse":
 		r.Inject(hostsim.FailAllocation(o.number(1)).On(r.thread(o.arg(0)).Name()))
-	case "lose":
+	case "lose", "race":
+		fault := map[string]func(string, int) hostsim.Fault{"lose": hostsim.LoseCAS, "race": hostsim.Race}[o.name]
 		for _, d := range r.SharedData() {
 			if strings.Contains(d.Key, "/"+o.arg(0)) {
-				r.Inject(hostsim.LoseCAS(d.Key, 1))
+				r.Inject(fault(d.Key, 1))
 			}
 		}
 	case "stall":
