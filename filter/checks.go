@@ -127,13 +127,19 @@ func (c *checks) answer(allHeaders bool) bool {
 	}
 	p := c.plugin
 	i := p.table.Find(path, &c.request)
-	c.matched = i >= 0
+	var a verdict.Answer
+	if c.matched = i >= 0; c.matched {
+		a = c.decide(i)
+	}
+	c.altered = nil
+	if host.Starved() { // who knows what it is, from whom, and what holds: the application must not answer it
+		host.SendLocalResponse(503, "healthgate_starved", "", nil)
+		return true
+	}
 	if !c.matched {
 		return false
 	}
-	a := c.decide(i)
 	host.Increment(p.metrics.checks[i][a.Kind])
-	c.altered = nil
 	if a.Kind == verdict.Shown {
 		p.showStatus()
 		return true

@@ -52,11 +52,12 @@ func (p *plugin) tell(now int64) {
 	}
 }
 
-// intruded says once that shared data holds what no VM of this plugin has written. Plugins of one vm_id share it.
+// intruded says once that shared data holds what no VM of this plugin can have written by now. Plugins of one vm_id share it.
 func (p *plugin) intruded() {
 	if !p.saidIntruded {
 		p.saidIntruded = true
-		p.Warn("shared data: another plugin has written to healthgate's keys; what it wrote does not count")
+		p.Warn("shared data: another plugin has written to healthgate's keys, or the monotonic clock went back; " +
+			"what is there does not count")
 	}
 }
 

@@ -73,6 +73,7 @@ func randomGet(buffer unsafe.Pointer, size uint32) uint32
 const (
 	StatusOK              = 0
 	StatusBadArgument     = 2
+	statusInvalidMemory   = 6
 	StatusInternalFailure = 10
 
 	levelInfo     = 2

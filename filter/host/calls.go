@@ -49,7 +49,7 @@ func Random() uint64 {
 
 // Property returns an attribute of Envoy; the parts of its path are separated by zero bytes.
 func Property(path string) (string, bool) {
-	if proxyGetProperty(pointer(path), length(path), resultValue, resultSize) != StatusOK {
+	if !gave(proxyGetProperty(pointer(path), length(path), resultValue, resultSize)) {
 		return "", false
 	}
 	return resultText(), true
@@ -57,7 +57,7 @@ func Property(path string) (string, bool) {
 
 // RequestHeader returns the first value of a request header.
 func RequestHeader(name string) (string, bool) {
-	if proxyGetHeaderMapValue(mapRequestHeaders, pointer(name), length(name), resultValue, resultSize) != StatusOK {
+	if !gave(proxyGetHeaderMapValue(mapRequestHeaders, pointer(name), length(name), resultValue, resultSize)) {
 		return "", false
 	}
 	return resultText(), true
@@ -73,7 +73,7 @@ func HTTPCallResponseHeaders() Headers { return headerMap(mapHTTPCallResponseHea
 func HTTPCallResponseBody() []byte { return buffer(bufferHTTPCallResponse) }
 
 func headerMap(kind uint32) Headers {
-	if proxyGetHeaderMapPairs(kind, resultValue, resultSize) != StatusOK {
+	if !gave(proxyGetHeaderMapPairs(kind, resultValue, resultSize)) {
 		return nil
 	}
 	return resultBytes()
@@ -113,7 +113,7 @@ func DispatchHTTPCall(cluster string, headers [][2]string, timeoutMilliseconds u
 
 // SharedData returns a value of shared data with its CAS number.
 func SharedData(key string) (value []byte, cas uint32, ok bool) {
-	if proxyGetSharedData(pointer(key), length(key), resultValue, resultSize, unsafe.Pointer(&result.id)) != StatusOK {
+	if !gave(proxyGetSharedData(pointer(key), length(key), resultValue, resultSize, unsafe.Pointer(&result.id))) {
 		return nil, 0, false
 	}
 	return resultBytes(), result.id, true

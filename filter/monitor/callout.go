@@ -31,8 +31,7 @@ type Callout struct {
 	failed   func(m *Monitor, c *Callout, outcome snapshot.Outcome, why string)
 
 	schedule
-	unreadable bool             // a poll could not be read, and the log says so
-	logged     snapshot.Finding // what of a probe the log has last
+	logged snapshot.Finding // what the log has last
 }
 
 // schedule says when a callout is due, and which one is under way.

@@ -38,16 +38,16 @@ type Monitor struct {
 }
 
 // New makes the monitor of a VM that has just become leader. It goes on from the last leader's record, so that no
-// threshold starts over; record is nil when there is none.
+// threshold starts over; record is nil when there is none. One of a later time is none: the clock went back.
 func New(c *config.Config, record *snapshot.Record, clock verdict.Clock, sink Sink) *Monitor {
-	if record == nil {
+	now := clock.Monotonic()
+	if record == nil || !record.Plausible(now) {
 		record = snapshot.New(len(c.Keys), len(c.Probes))
 	}
 	m := &Monitor{
 		Record: record, config: c, clock: clock, sink: sink, runtime: maintenance.NewReader(c.Keys),
 		callouts: callouts(c, record), changed: true,
 	}
-	now := clock.Monotonic()
 	if record.Stale(now) { // there was a time without a leader: nothing of it is kept, whatever on_stale says
 		record.Runtime.At, record.Ready.At = 0, 0
 	}

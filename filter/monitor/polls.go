@@ -9,8 +9,7 @@ import (
 
 // read notes that a poll could be read.
 func (m *Monitor) read(c *Callout, status uint32) {
-	if c.unreadable {
-		c.unreadable = false
+	if c.last.Unread() {
 		m.sink.Info(c.topic + ": read again")
 	}
 	if c.last.At == 0 {
@@ -29,13 +28,13 @@ func (m *Monitor) unread(c *Callout, outcome snapshot.Outcome, why string) {
 // unreadable is unread for an answer that is not what Envoy's admin writes.
 func (m *Monitor) unreadable(c *Callout, r Response, why string) {
 	m.sink.CalloutFailed(c)
-	m.notRead(c, snapshot.Answered, r.Status, why)
+	m.notRead(c, snapshot.Unreadable, r.Status, why)
 }
 
 func (m *Monitor) notRead(c *Callout, outcome snapshot.Outcome, status uint32, why string) {
+	news := !c.last.Unread()
 	c.last.Outcome, c.last.Status = outcome, status
-	if c.tell(outcome, status, m.clock.Monotonic(), !c.unreadable) {
-		c.unreadable = true
+	if c.tell(outcome, status, m.clock.Monotonic(), news) {
 		m.sink.Warn(c.topic + ": cannot be read through cluster " + strconv.Quote(c.Cluster) + ": " + why)
 	}
 	m.polled(c)

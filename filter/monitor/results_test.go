@@ -99,7 +99,7 @@ func TestAnotherFailureIsTold(t *testing.T) {
 	}
 	// A new leader knows what the last one told.
 	r.now += int64(duration.Second)
-	next := newRig(c, r.Record)
+	next := newRigAt(r.now, c, r.Record)
 	for _, status := range []uint32{204, 501} {
 		next.now = r.now + int64(duration.Minute)
 		next.Record.Probes[0].At = next.now - int64(duration.Second)

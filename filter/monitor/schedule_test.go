@@ -103,7 +103,7 @@ func TestTakeoverKeepsTheRhythm(t *testing.T) {
 			&record.Probes[0].Finding: test.started, &record.Runtime: test.polled, &record.Ready: test.polled,
 		} {
 			if f.StartedAt = at; at != 0 {
-				f.At = at + 1
+				f.At = at
 			}
 		}
 		r := newRig(full(), record)
@@ -173,7 +173,7 @@ func TestExpensivePolls(t *testing.T) {
 		if want := duration.Duration(test.took * ms); len(r.polls) != 1 || r.polls[0] != want {
 			t.Errorf("%s: %v are told, want %v", test.name, r.polls, want)
 		}
-		next := func() int64 {
+		next := func(r *rig) int64 {
 			for {
 				for _, c := range r.due() {
 					if c == runtimeCallout {
@@ -184,15 +184,12 @@ func TestExpensivePolls(t *testing.T) {
 			}
 		}
 		r.Record.WrittenAt = r.now
-		record, before := *r.Record, r.now
-		if got := next(); got != test.next {
+		record := *r.Record
+		other := newRigAt(r.now, full(), &record)
+		if got := next(r); got != test.next {
 			t.Errorf("%s: the next one begins after %d ms, want %d", test.name, got, test.next)
 		}
-		if record.Runtime.At == 0 {
-			continue
-		}
-		r = newRig(full(), &record) // another leader
-		if r.now = before; next() != test.next {
+		if record.Runtime.At != 0 && next(other) != test.next {
 			t.Errorf("%s: another leader polls earlier", test.name)
 		}
 	}
@@ -253,6 +250,33 @@ func TestTakeoverAfterAGap(t *testing.T) {
 			t.Errorf("%v: %+v", gap, r)
 		}
 	}
+}
+
+// After the clock went back, a record of a time that is still to come is none.
+func TestTakeoverOfTheFuture(t *testing.T) {
+	t.Parallel()
+	record := takenOver(0, start-1)
+	record.WrittenAt = start + 1
+	if r := newRig(full(), record); r.Record == record || r.Record.Runtime.At != 0 || len(r.due()) != 3 {
+		t.Errorf("%+v", r.Record)
+	}
+}
+
+// What could not be read is not told again by a new leader, and that it can be read again is.
+func TestTakeoverOfUnread(t *testing.T) {
+	t.Parallel()
+	r := newRig(full(), nil)
+	r.answer(t, runtimeCallout, 200, "a login page")
+	r.answer(t, readyCallout, 403, "")
+	r.said(t, "the first leader", `runtime: cannot be read through cluster "a": not the JSON of /runtime?format=json`,
+		`draining: cannot be read through cluster "a": status 403 without the name of a state`)
+	next := newRigAt(r.now, full(), r.Record)
+	next.answer(t, runtimeCallout, 200, "a login page")
+	next.answer(t, readyCallout, 403, "")
+	next.said(t, "the next leader")
+	next.answer(t, runtimeCallout, 200, document())
+	next.answer(t, readyCallout, 200, "LIVE\n")
+	next.said(t, "the next leader, later", "runtime: read again", "draining: read again")
 }
 
 func TestNewRecord(t *testing.T) {

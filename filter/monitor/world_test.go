@@ -41,8 +41,10 @@ type rig struct {
 	flying map[int]uint32
 }
 
-func newRig(c *config.Config, record *snapshot.Record) *rig {
-	w := &world{now: start}
+func newRig(c *config.Config, record *snapshot.Record) *rig { return newRigAt(start, c, record) }
+
+func newRigAt(now int64, c *config.Config, record *snapshot.Record) *rig {
+	w := &world{now: now}
 	return &rig{w, New(c, record, w, w), map[int]uint32{}}
 }
 

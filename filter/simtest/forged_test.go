@@ -38,8 +38,8 @@ func TestForgedRecord(t *testing.T) {
 	}
 	toldOnce := func() {
 		t.Helper()
-		const intrusion = "warning shared data: another plugin has written to healthgate's keys; " +
-			"what it wrote does not count"
+		const intrusion = "warning shared data: another plugin has written to healthgate's keys, " +
+			"or the monotonic clock went back; what is there does not count"
 		if log := strings.Join(s.stateLog(), "\n"); strings.Count(log, intrusion) != 1 {
 			t.Errorf("want once: %s\n%s", intrusion, log)
 		}

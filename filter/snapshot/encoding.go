@@ -8,7 +8,7 @@ import (
 
 // version is the first byte of the stored form. A reader takes no record of another version: two builds of the plugin
 // may share a store while one replaces the other.
-const version = 2
+const version = 3
 
 // Append adds the record's stored form to b: little-endian numbers in the order of the fields, texts with a 16-bit
 // length before them. The numbers of keys and probes are not stored: the store's key carries the configuration's

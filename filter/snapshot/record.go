@@ -41,6 +41,7 @@ const (
 	Refused                     // nothing was sent, for another reason
 	Unanswered                  // Envoy never said anything
 	NoConnection                // none could be made
+	Unreadable                  // a response to a poll, with Status, that is not what Envoy's admin writes
 )
 
 // Finding is what one kind of request last found. Only another result makes it younger.
@@ -54,6 +55,9 @@ type Finding struct {
 
 // Took is how long the last result took.
 func (f *Finding) Took() duration.Duration { return duration.Duration(f.TookMs) * duration.Millisecond }
+
+// Unread reports, of a poll, that the last one could not be read.
+func (f *Finding) Unread() bool { return f.Outcome != NoOutcome && f.Outcome != Answered }
 
 // Key is the last reading of one runtime key.
 type Key struct {

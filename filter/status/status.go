@@ -280,7 +280,7 @@ func (d *describer) reading(c *Check, of func(*snapshot.Record) *snapshot.Findin
 	if d.record != nil {
 		f = of(d.record)
 	}
-	if f.Outcome != snapshot.NoOutcome && f.Status != 200 { // a request came to this since it could be read
+	if f.Unread() { // a request came to this since it could be read
 		through += ": " + found(f, "status ")
 	}
 	if f.At == 0 {

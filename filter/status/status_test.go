@@ -167,7 +167,7 @@ func (w *world) change(words []string) error {
 		case value == "never":
 			finding.At, err = 0, nil
 		case status > 0:
-			*finding, err = snapshot.Finding{Outcome: snapshot.Answered, Status: uint32(status)}, nil
+			*finding, err = snapshot.Finding{Outcome: snapshot.Unreadable, Status: uint32(status)}, nil
 		default:
 			finding.At = ago(age)
 			if outcome, is := outcomes[value]; is {

@@ -38,11 +38,11 @@ func word(o snapshot.Outcome) string {
 }
 
 var words = [...]string{"none", "response", "timeout", "no response", "reset", "no cluster", "no host", "refused",
-	"unanswered", "no connection"}
+	"unanswered", "no connection", "response"}
 
 // found is what a request found: the status behind a prefix if something answered, else the outcome.
 func found(f *snapshot.Finding, prefix string) string {
-	if f.Outcome == snapshot.Answered {
+	if f.Outcome == snapshot.Answered || f.Outcome == snapshot.Unreadable {
 		return prefix + strconv.Itoa(int(f.Status))
 	}
 	return word(f.Outcome)

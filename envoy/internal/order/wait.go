@@ -221,7 +221,7 @@ func (e *Envoy) pluginLacks(o Order, verified map[string]int, arrived time.Durat
 func (e *Envoy) interval() (slowest time.Duration) {
 	for _, p := range e.known.Plugins {
 		if a := p.Config.Admin; a != nil {
-			slowest = max(slowest, time.Duration(a.Interval))
+			slowest = max(slowest, a.Interval)
 		}
 	}
 	return slowest

@@ -35,7 +35,8 @@ const (
 // Metrics is a regular expression for what is derived from.
 const Metrics = `^(wasmcustom\.healthgate_(maintenance\.|probe_up\.|draining$|snapshot_(age_seconds|writes_total)$|` +
 	`checks_total\.endpoint\..*\.verdict\.(shown|untrusted)$)|` +
-	`listener_manager\.(total_(listeners|filter_chains)_draining|listener_stopped)$|overload\..*\.active$)`
+	`listener_manager\.(total_(listeners|filter_chains)_draining|listener_stopped)$|` +
+	`overload\..*(stop_accepting|reject_incoming|load_shed_points).*\.(active|scale_percent)$)`
 
 // Drains says that gauges may be those of a plugin that goes; "" when none does, or that is not known.
 func Drains(stats map[string]uint64) string {
@@ -128,6 +129,11 @@ func (s *seen) doubts(ctx context.Context, envoy *admin.Client, p *reach.Plugin,
 	default:
 		out = append(out, "Envoy is "+state+": it does not take connections yet")
 	}
+	return out
+}
+
+// overload says that Envoy may refuse checks, whatever the plugin would answer.
+func (s *seen) overload() (out []string) {
 	for _, name := range slices.Sorted(maps.Keys(s.gauges)) {
 		if strings.HasPrefix(name, "overload.") && s.gauges[name] > 0 {
 			out = append(out, "Envoy is overloaded, and may refuse a check before any filter: "+name)

@@ -207,6 +207,7 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 			doubts = append(doubts, s.doubts(ctx, envoy, p, r.State)...)
 			r.derive(listener, p, s)
 		}
+		doubts = append(doubts, s.overload()...)
 		for i := range r.Endpoints {
 			if e := &r.Endpoints[i]; e.Listener == listener {
 				e.Unsure = append(e.Unsure, doubts...)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -83,8 +84,11 @@ func TestFromAdminAlone(t *testing.T) {
 			case "/runtime":
 				_ = json.NewEncoder(w).Encode(admin.Runtime{Layers: []string{"hand"}, Entries: entries})
 			case "/stats":
+				asked := regexp.MustCompile(r.URL.Query().Get("filter"))
 				for name, value := range stats {
-					fmt.Fprintln(w, name+": "+value)
+					if asked.MatchString(name) {
+						fmt.Fprintln(w, name+": "+value)
+					}
 				}
 			case "/config_dump":
 				fmt.Fprint(w, dump)
