@@ -56,7 +56,7 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 	if err == nil && !static {
 		err = fmt.Errorf("%q: Envoy listens on an IP address or a Unix socket", o.Admin)
 	}
-	if o.Admin == o.Listen {
+	if overlap(o.Admin, o.Listen) {
 		err = fmt.Errorf("%q is --listen, too: users would reach admin; give each its own", o.Admin)
 	}
 	if o.RuntimeDir != "" {
@@ -180,6 +180,13 @@ func (o *EnvoyOptions) clusters(d *document.Document, admin *yaml.Node) ([]clust
 			return nil, &OptionError{"cluster", fmt.Sprintf("%q is given twice", c.Name)}
 		}
 		known[c.Name] = true
+		_, at, _ := strings.Cut(s, "=")
+		switch first := len(out) == 0; {
+		case first && overlap(at, o.Listen):
+			return nil, wrong("cluster", s, " is --listen: requests would go round in circles; give the application's address")
+		case first && overlap(at, o.Admin):
+			return nil, wrong("cluster", s, " is --admin: users would reach admin; give the application's address")
+		}
 		out = append(out, c)
 	}
 	if len(out) == 0 {

@@ -136,6 +136,10 @@ func (o *IstioOptions) checkWasm() error {
 		if err := checkMount("wasm", o.Wasm, path.Dir(o.Wasm)); err != nil {
 			return err
 		}
+		if o.WasmSHA256 != "" || o.WasmCluster != "" {
+			return &OptionError{"wasm-sha256, --wasm-cluster", "are for a plugin that is fetched, " +
+				"and --wasm " + o.Wasm + " is a file"}
+		}
 		wasm, runtime := path.Dir(o.Wasm)+"/", o.RuntimeDir+"/"
 		if strings.HasPrefix(wasm, runtime) || strings.HasPrefix(runtime, wasm) {
 			return wrong("wasm", o.Wasm, ": its folder and --runtime-dir %s are mounted, and neither may lie in the other",

@@ -4,7 +4,6 @@ package render
 
 import (
 	"fmt"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -239,33 +238,6 @@ func newCluster(flag, name, text string) (cluster, error) {
 		c.Type = "STRICT_DNS"
 	}
 	return c, nil
-}
-
-// address returns Envoy's Address for HOST:PORT or unix:///PATH. static is false when the host is a name.
-func address(s string) (node *yaml.Node, static bool, err error) {
-	if path, is := strings.CutPrefix(s, "unix://"); is {
-		if !strings.HasPrefix(path, "/") {
-			return nil, false, fmt.Errorf("%q: a Unix socket is written unix:///PATH", s)
-		}
-		if len(path) > 107 {
-			return nil, false, fmt.Errorf("%q: the path of a Unix socket has at most 107 bytes, this one %d", s, len(path))
-		}
-		return part("address", values{"path": path}), true, nil
-	}
-	i := strings.LastIndexByte(s, ':')
-	port, portErr := strconv.ParseUint(s[i+1:], 10, 16)
-	if i <= 0 || portErr != nil || port == 0 {
-		return nil, false, fmt.Errorf("%q is not HOST:PORT or unix:///PATH", s)
-	}
-	host := strings.TrimSuffix(strings.TrimPrefix(s[:i], "["), "]")
-	ip, notIP := netip.ParseAddr(host)
-	if notIP != nil && strings.ContainsAny(host, ":/@ ") {
-		return nil, false, fmt.Errorf("%q: %q is neither an IP address nor a host name", s, host)
-	}
-	if notIP == nil {
-		host = ip.String()
-	}
-	return part("address", values{"host": host, "port": int(port)}), notIP == nil, nil
 }
 
 // shellQuote returns a word that a shell reads as this text.
