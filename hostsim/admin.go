@@ -22,7 +22,7 @@ type AdminEndpoint struct {
 	answerer http.Handler
 }
 
-// runtimeLayer is the name of the one layer.
+// runtimeLayer is the name of the only layer.
 const runtimeLayer = "admin"
 
 func newAdmin(h *Host) *AdminEndpoint {
@@ -55,8 +55,8 @@ func (a *AdminEndpoint) SetDraining(draining bool) {
 	a.failed = draining
 }
 
-// SetHandler lets handler answer in place of the endpoint, for an admin that is broken
-// in its own way; nil takes it back.
+// SetHandler lets handler answer in place of the endpoint, to imitate a broken admin endpoint. With nil the endpoint
+// answers again.
 func (a *AdminEndpoint) SetHandler(handler http.Handler) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

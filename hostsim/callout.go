@@ -23,12 +23,6 @@ var calloutCalls = []hostCall{
 // calloutStep leaves room for the kind in a callout's two lowest bits.
 const calloutStep = 4
 
-// httpCallout is a call that waits for its response.
-type httpCallout struct {
-	id     uint32
-	cancel func()
-}
-
 // calloutResponse is the answer of an upstream, or of Envoy in its place.
 type calloutResponse struct {
 	headers, trailers *headers.Map
@@ -88,13 +82,8 @@ func proxyHTTPCall(v *vm, a []uint64) status {
 	}
 	// Trailers get lost: Envoy's asynchronous client has no way to send any.
 	req := &UpstreamRequest{Header: toHeader(m), Body: []byte(body)}
-	call := &httpCallout{id: id}
-	if root.calls == nil {
-		root.calls = make(map[uint32]*httpCallout)
-	}
-	root.calls[id] = call
-	call.cancel = v.host.send(up, v.thread, req, fault, millis(uint32(timeout)), func(r *calloutResponse) {
-		root.onHTTPCallResponse(call, r)
+	root.calls[id] = v.host.send(up, v.thread, req, fault, millis(uint32(timeout)), func(r *calloutResponse) {
+		root.onHTTPCallResponse(id, r)
 	})
 	v.Write32(a[9], id)
 	return statusOK
@@ -102,25 +91,22 @@ func proxyHTTPCall(v *vm, a []uint64) status {
 
 // onHTTPCallResponse delivers a response. A nil or truncated one means that the stream was
 // reset: the plugin gets no headers.
-func (c *rootContext) onHTTPCallResponse(call *httpCallout, r *calloutResponse) {
-	if c.calls[call.id] != call {
-		return
-	}
+func (c *rootContext) onHTTPCallResponse(id uint32, r *calloutResponse) {
 	if r == nil || r.cut {
 		c.statusCode, c.statusText = uint32(statusBrokenConnection), "reset"
 		c.vm.later(func() {
 			c.statusText = ""
-			delete(c.calls, call.id)
+			delete(c.calls, id)
 		})
-		c.calloutCallback(expHTTPCallResponse, uint64(call.id), 0, 0, 0)
+		c.calloutCallback(expHTTPCallResponse, uint64(id), 0, 0, 0)
 		return
 	}
 	c.response = r
 	c.vm.later(func() {
 		c.response = nil
-		delete(c.calls, call.id)
+		delete(c.calls, id)
 	})
-	c.calloutCallback(expHTTPCallResponse, uint64(call.id), uint64(r.headers.Len()), uint64(len(r.body)),
+	c.calloutCallback(expHTTPCallResponse, uint64(id), uint64(r.headers.Len()), uint64(len(r.body)),
 		uint64(r.trailers.Len()))
 }
 
@@ -131,16 +117,16 @@ func (c *rootContext) calloutCallback(e export, args ...uint64) {
 	c.vm.runAfterCall()
 }
 
-// cancelCallouts is what happens to a root's calls when it is destroyed.
+// cancelCallouts drops a root's callouts when it is destroyed.
 func (c *rootContext) cancelCallouts() {
-	for _, call := range c.calls {
-		call.cancel()
+	for _, cancel := range c.calls {
+		cancel()
 	}
-	c.calls = nil
+	clear(c.calls)
 	for _, call := range c.grpc {
 		call.cancel()
 	}
-	c.grpc = nil
+	clear(c.grpc)
 }
 
 func millis(ms uint32) time.Duration { return time.Duration(ms) * time.Millisecond }
@@ -164,7 +150,7 @@ func (h *Host) send(up *upstream, t *thread, req *UpstreamRequest, fault Callout
 	return c.stop
 }
 
-// exchange is one request to an upstream and what it waits for.
+// exchange is one request to an upstream, with the events that it waits for.
 type exchange struct {
 	host    *Host
 	thread  *thread

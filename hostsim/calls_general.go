@@ -6,8 +6,7 @@ import (
 	"github.com/healthgate/healthgate/hostsim/internal/sharedqueue"
 )
 
-// generalCalls are logging, time, contexts, properties, foreign functions and
-// metrics.
+// generalCalls are logging, time, contexts, properties, foreign functions and metrics.
 var generalCalls = []hostCall{
 	{name: "proxy_log", sig: "us", inStart: true, inAlloc: true, fn: proxyLog},
 	{name: "proxy_get_log_level", sig: "U", fn: func(v *vm, a []uint64) status {
@@ -32,7 +31,7 @@ var generalCalls = []hostCall{
 	{name: "proxy_get_metric", sig: "uL", fn: proxyGetMetric},
 }
 
-// runtimeCalls are what compilers want from env.
+// runtimeCalls are functions that compilers expect in the module env.
 var runtimeCalls = []hostCall{
 	{name: "pthread_equal", sig: "uu", fn: func(_ *vm, a []uint64) status {
 		if uint32(a[0]) == uint32(a[1]) {
@@ -66,8 +65,8 @@ func proxyGetStatus(v *vm, a []uint64) status {
 	return v.give(root.statusText, a[1], a[2])
 }
 
-// proxySetEffectiveContext lets the rest of this call act for another context. It
-// takes any context of the VM; 0 goes back to the one that was called.
+// proxySetEffectiveContext lets the rest of this call act for another context of the VM. 0 means the context whose
+// callback runs.
 func proxySetEffectiveContext(v *vm, a []uint64) status {
 	id := uint32(a[0])
 	if id != 0 && v.contexts[id] == nil {
@@ -117,7 +116,7 @@ func proxyGetSharedData(v *vm, a []uint64) status {
 	if !ok {
 		return statusInvalidMemoryAccess
 	}
-	e, err := v.host.shared.GetBytes(v.host.cfg.vmID, key)
+	e, err := v.host.shared.Get(v.host.cfg.vmID, key)
 	if err != nil {
 		return statusNotFound
 	}

@@ -5,7 +5,7 @@ import (
 	"github.com/healthgate/healthgate/hostsim/internal/pairs"
 )
 
-// httpCalls are header maps, buffers and what steers a stream.
+// httpCalls are the host calls for header maps, buffers and streams.
 var httpCalls = []hostCall{
 	{name: "proxy_get_header_map_value", sig: "msS", fn: proxyGetHeaderMapValue},
 	{name: "proxy_add_header_map_value", sig: "mss", fn: headerChange((*headers.Map).Add)},
@@ -26,8 +26,7 @@ var httpCalls = []hostCall{
 	{name: "proxy_send_local_response", sig: "usshu", fn: proxySendLocalResponse},
 }
 
-// readMap is a map as the plugin may read it, nil if it is not there now
-// (Context::getConstMap).
+// readMap returns a map that the plugin may read, or nil if the map is not available now (Context::getConstMap).
 func (c *pluginContext) readMap(t mapType) *headers.Map {
 	views := &c.views
 	switch t {
@@ -76,8 +75,7 @@ func (c *pluginContext) writeMap(t mapType) *headers.Map {
 	return c.readMap(t)
 }
 
-// addTrailers gives a direction trailers, if it has none (addDecodedTrailers,
-// addEncodedTrailers).
+// addTrailers creates trailers for a direction without trailers (addDecodedTrailers, addEncodedTrailers).
 func (c *pluginContext) addTrailers(d *direction) {
 	if view := c.view(d); view.body != nil && view.trailers == nil {
 		d.trailers, d.trailing = headers.New(), true
@@ -209,7 +207,7 @@ func (c *pluginContext) body(t bufferType) *[]byte {
 	return view.body
 }
 
-// proxyGetBufferBytes reads what there is of [start, start+max).
+// proxyGetBufferBytes reads the bytes that exist in [start, start+max).
 func proxyGetBufferBytes(v *vm, a []uint64) status {
 	b, ok := v.effectiveContext().buffer(bufferType(a[0]))
 	if !ok {

@@ -8,8 +8,7 @@ const (
 	metricKinds  = 3
 )
 
-// proxyDefineMetric gives each call a new id, all of one name the same stat
-// (Context::defineMetric).
+// proxyDefineMetric returns a new ID in each call, and uses the same stat for the same name (Context::defineMetric).
 func proxyDefineMetric(v *vm, a []uint64) status {
 	name, ok := v.Text(a[1], a[2])
 	if !ok {

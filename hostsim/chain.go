@@ -18,7 +18,7 @@ type direction struct {
 	trailing bool // trailers reached the plugin's place
 	out      bool // the end of the stream went past the plugin
 	early    bool // continued before the headers callback could pause
-	limited  bool // what is held counts against the buffer limit
+	limited  bool // the held body counts against the buffer limit
 }
 
 // hold is why a direction does not move on (FilterManager's iteration state).
@@ -67,9 +67,8 @@ func (s *Stream) headersArrive(d *direction, end bool) {
 	s.passHeaders(d, end)
 }
 
-// forwardAgain is what comes of continuing in the headers callback and then returning
-// that the request may continue: Envoy goes on twice, and the application gets the
-// request twice. The second answer is dropped.
+// forwardAgain sends the request to the application a second time. Envoy does so if the headers callback calls
+// continue_stream and then returns Continue. The second answer is dropped.
 func (s *Stream) forwardAgain() {
 	if s.stopped() || s.reply.Upstream == nil {
 		return
@@ -154,8 +153,8 @@ func (d *direction) afterData(st dataStatus, data *[]byte) bool {
 	return false
 }
 
-// checkBuffer ends a stream of which too much is held. What is held "and watermark" is not
-// limited: the sender is made to wait instead.
+// checkBuffer ends a stream if the plugin holds back too much of it. There is no limit after
+// StopAllIterationAndWatermark: then Envoy makes the sender wait.
 func (s *Stream) checkBuffer(d *direction) {
 	if d.limited && len(d.buffered) > s.host.cfg.bufferLimit {
 		s.sendLocalReply(d.tooLarge)

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// sendHeaders is the way out to the client: what the connection manager and the
-// HTTP/1.1 codec add (ActiveStream::encodeHeaders, StreamEncoderImpl).
+// sendHeaders sends the response's headers to the client, with those that the connection manager and the HTTP/1.1 codec
+// add (ActiveStream::encodeHeaders, StreamEncoderImpl).
 func (s *Stream) sendHeaders(end bool) {
 	m := s.response.headers
 	if _, ok := m.Get(":status"); !ok {

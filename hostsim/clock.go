@@ -6,15 +6,14 @@ import (
 	"github.com/healthgate/healthgate/hostsim/internal/timeline"
 )
 
-// Now is the time of the wall clock.
+// Now returns the wall clock's time.
 func (h *Host) Now() time.Time { return h.time.Realtime() }
 
-// Elapsed is the virtual time since the host was built, without jumps.
+// Elapsed returns the virtual time since the host was built, without jumps.
 func (h *Host) Elapsed() time.Duration { return h.time.Elapsed() }
 
-// Advance lets d of virtual time pass: ticks, answers and timeouts that fall due
-// happen one by one, each at its moment; those of one moment in the order in which
-// they were set up, unless they are Shuffled.
+// Advance lets d of virtual time pass. Ticks, answers and timeouts that fall due happen one by one, each at its moment.
+// Events of the same moment happen in the order in which they were scheduled, unless the host is Shuffled.
 func (h *Host) Advance(d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -23,14 +22,12 @@ func (h *Host) Advance(d time.Duration) {
 	h.time.MoveTo(until)
 }
 
-// JumpRealtime sets the wall clock forward or back, as an operator or NTP would. No
-// timer minds.
+// JumpRealtime sets the wall clock forward or back, as an operator or NTP would. Timers are not affected.
 func (h *Host) JumpRealtime(d time.Duration) { h.time.JumpRealtime(d) }
 
-// JumpMonotonic moves the monotonic clock. It goes forward when a machine has slept,
-// or the process was stopped:
-// all that fell due meanwhile happens now, late, and each timer once. Back is what no
-// clock should do: only what the plugin reads changes.
+// JumpMonotonic moves the monotonic clock. A jump forward is a machine that slept or a process that was stopped:
+// everything that fell due meanwhile happens now, late, and each timer fires once. A jump back, which no clock should
+// make, changes only the time that the plugin reads.
 func (h *Host) JumpMonotonic(d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -7,16 +7,15 @@ import "github.com/healthgate/healthgate/hostsim/internal/headers"
 type pluginContext struct {
 	vm   *vm
 	id   uint32
-	root *rootContext // that of the plugin; that of the VM has one of its own
+	root *rootContext // the plugin's root; the VM's own context is its own root
 
 	// created is set once proxy_on_context_create ran (in_vm_context_created_).
 	created bool
-	// configuring is set while on_configure runs: only then can the plugin
-	// configuration be read (temp_plugin_).
+	// configuring is set while on_configure runs: only then can the plugin configuration be read (temp_plugin_).
 	configuring bool
 
-	// lastBuffer is what the plugin looked at last: Envoy has one place for all buffers,
-	// and hands it out, as it is, for the call data.
+	// lastBuffer is the buffer that the plugin read last. Envoy has one variable for all buffers, and returns it unchanged
+	// for the call data.
 	lastBuffer buffer
 
 	// Of a stream.
@@ -24,13 +23,13 @@ type pluginContext struct {
 	destroyed bool
 	views     streamViews
 
-	// declared are properties that declare_property was told of, and whether they are
-	// read-only. Only a root's count.
+	// declared holds the properties that declare_property declared, and whether they are read-only. Only those of a root
+	// have an effect.
 	declared map[string]bool
 }
 
-// streamViews is what of a stream the plugin can reach right now: Envoy hands each
-// map and buffer out for the time of its own callback, longer only while paused.
+// streamViews are the maps and buffers of a stream that the plugin can reach now: Envoy gives access to each during its
+// own callback, and longer only while the stream is paused.
 type streamViews struct {
 	request, response directionView
 	endOfStream       bool
@@ -40,11 +39,10 @@ type streamViews struct {
 type directionView struct {
 	headers, trailers *headers.Map
 	body              *[]byte
-	buffering         bool // the body that the plugin sees is the one it held back
+	buffering         bool // the plugin sees the whole body that it held back
 }
 
-// buffer is a buffer as a plugin reads it. change is nil for one that cannot be written,
-// and else where it lives.
+// buffer is a buffer as a plugin reads it. change points to its bytes if the plugin may write them, else it is nil.
 type buffer struct {
 	data   []byte
 	change *[]byte

@@ -6,8 +6,8 @@ import (
 	"unicode"
 )
 
-// headersStatus, dataStatus are what a callback's result means for the chain
-// (FilterHeadersStatus, FilterDataStatus).
+// headersStatus and dataStatus are a callback's result, as the filter chain understands it (FilterHeadersStatus,
+// FilterDataStatus).
 type (
 	headersStatus int
 	dataStatus    int
@@ -67,7 +67,7 @@ func (c *pluginContext) skips(d *direction) bool {
 	return !c.created || d == &c.stream.response && c.stream.filterFailed
 }
 
-// view is what of a direction the plugin can reach.
+// view returns the part of a direction that the plugin can reach.
 func (c *pluginContext) view(d *direction) *directionView {
 	if d == &c.stream.request {
 		return &c.views.request
@@ -147,8 +147,8 @@ func (c *pluginContext) onTrailers(d *direction) (stop bool) {
 	return stop
 }
 
-// continueStream resumes a paused stream, once the running call is over. A root
-// context has none: then it is no error and does nothing.
+// continueStream resumes a paused stream, once the running call is over. In a root context, which has no stream, it
+// does nothing and succeeds.
 func (c *pluginContext) continueStream(t streamType) status {
 	switch t {
 	case streamRequest:

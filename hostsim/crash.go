@@ -1,13 +1,11 @@
 package hostsim
 
-// Crashed is why Envoy's process would have ended, "" while it would not. A host whose
-// process is gone does nothing any more: no callback runs, no time passes, requests are
-// reset.
+// Crashed returns why Envoy's process would have ended, or "". A host whose process has ended does nothing any more: no
+// callback runs, no time passes, requests are reset.
 //
-// A plugin that traps only loses its VM. But there are calls that Envoy does not expect
-// where they are made, and does not survive: a local reply or close_stream in on_log
-// makes it log the stream again and again until its stack is full; in on_done and
-// on_delete it uses a stream that is already gone. Seen with Envoy 1.36.4 and 1.40.0.
+// A plugin that traps only loses its VM. But there are calls that Envoy does not expect where they are made, and does
+// not survive: a local reply or close_stream in on_log makes it log the stream again and again until its stack is full;
+// in on_done and on_delete it uses a stream that is already gone. Seen with Envoy 1.36.4 and 1.40.0.
 func (h *Host) Crashed() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -31,8 +29,7 @@ func (v *vm) crash(why string) {
 	})
 }
 
-// crashIfMisplaced ends the process if the stream is past the point where Envoy survives the
-// call.
+// crashIfMisplaced ends the process if the stream is past the point where Envoy survives the call.
 func (c *pluginContext) crashIfMisplaced(call string) bool {
 	switch {
 	case c.stream == nil:

@@ -1,7 +1,6 @@
-// Package hostsim is a host for proxy-wasm HTTP plugins that plays Envoy: it loads a
-// compiled plugin, whatever SDK and language it was made with, and gives it what
-// Envoy gives it, in the order in which Envoy does, so that a test can see how the
-// plugin behaves without an Envoy, deterministically, and with faults on cue.
+// Package hostsim is a host for proxy-wasm HTTP plugins that plays Envoy: it loads a compiled plugin, whatever SDK and
+// language it was made with, and makes the calls that Envoy makes, in Envoy's order. So a test sees without an Envoy
+// how the plugin behaves, deterministically and with faults when the test wants them.
 //
 // A test builds a host, sends requests, moves the clock, and looks at what came out:
 //
@@ -23,15 +22,12 @@
 //
 // # Envoy's world
 //
-// A host has a main thread and worker threads, each with a VM of its own, and all VMs
-// share data, queues and metrics. Before them, a base VM is initialized and a canary
-// VM tries the configuration, as in Envoy; what the canary shared stays. Requests go
-// to workers; every VM ticks. There are no real threads, and time is virtual: things
-// happen one after another, when [Host.Advance], [Worker.Do] or another method lets
-// them.
+// A host has a main thread and worker threads, each with a VM of its own, and all VMs share data, queues and metrics.
+// Before them, a base VM is initialized and a canary VM tries the configuration, as in Envoy; data that the canary
+// shared stays. Requests go to workers; every VM ticks. There are no real threads, and time is virtual: things happen
+// one after another, when [Host.Advance], [Worker.Do] or another method lets them.
 //
-// The package documentation of each option and method names what it plays. The rules
-// come from Envoy's source (source/extensions/common/wasm), from proxy-wasm-cpp-host,
-// which Envoy embeds, and from the Proxy-Wasm ABI specification, in this order where
-// they differ.
+// The documentation of each option and method names the part of Envoy that it imitates. The rules come from Envoy's
+// source (source/extensions/common/wasm), from proxy-wasm-cpp-host, which Envoy embeds, and from the Proxy-Wasm ABI
+// specification, in this order where they differ.
 package hostsim

@@ -42,8 +42,8 @@ const (
 	exportCount
 )
 
-// exportTypes is what Envoy expects of those that a module exports (include/proxy-wasm/wasm.h): all parameters and the
-// result are i32. Another type makes the module unloadable. The types of main are not checked.
+// exportTypes are the types that Envoy expects of a module's exports (include/proxy-wasm/wasm.h): all parameters and
+// the result are i32. Another type makes the module unloadable. The types of main are not checked.
 var exportTypes = [exportCount]struct {
 	name   string
 	params int
@@ -97,8 +97,7 @@ func allI32(types []api.ValueType) bool {
 	return !slices.ContainsFunc(types, func(t api.ValueType) bool { return t != api.ValueTypeI32 })
 }
 
-// exports holds the functions of one VM; nil for those that the module lacks,
-// which are never called.
+// exports holds the functions of one VM; nil for those that the module lacks, which are never called.
 type exports [exportCount]api.Function
 
 func (e *exports) bind(i *wasm.Instance, p Profile) {

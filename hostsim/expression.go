@@ -7,38 +7,36 @@ import (
 
 // Expression is a compiled expression of the Common Expression Language.
 type Expression interface {
-	// Evaluate returns the expression's value: a string, bool, int64, uint64, float64,
-	// time.Time, time.Duration, map[string]any, []any, or one of the Attributes that it
-	// was given; nil is null.
+	// Evaluate returns the expression's value: a string, bool, int64, uint64, float64, time.Time, time.Duration,
+	// map[string]any, []any, or one of the Attributes that it was given; nil is null.
 	Evaluate(of Attributes) (any, error)
 }
 
-// Attributes are what Envoy calls attributes: of a stream, or below one such as request
-// or request.headers. A value has the types that Expression names.
+// Attributes are Envoy's attributes of a stream, or those inside an attribute such as request or request.headers.
+// Values have the types that Expression lists.
 type Attributes interface {
 	Get(name string) (value any, found bool)
-	// Names are those of all values, nil if they can only be asked for one by one.
+	// Names returns the names of all values, or nil if they are not known in advance.
 	Names() []string
 }
 
-// ErrNotCompiled is the error for an expression that can be parsed, and no more.
+// ErrNotCompiled is the error for an expression that can be parsed and cannot be compiled.
 var ErrNotCompiled = errors.New("the expression cannot be compiled")
 
-// ExpressionCompiler makes the foreign functions expr_create, expr_evaluate and
-// expr_delete work; without one they are NotFound. Package hostsim/cel has one. It is not
-// built in, for it brings an interpreter that few plugins need.
+// ExpressionCompiler makes the foreign functions expr_create, expr_evaluate and expr_delete work; without one they are
+// NotFound. Package hostsim/cel has one. It is not built in, for it brings an interpreter that few plugins need.
 func ExpressionCompiler(compile func(text string) (Expression, error)) Option {
 	return optionFunc(func(c *config) { c.compile = compile })
 }
 
-// expressions are those of a root context, by the token that the plugin has for them.
+// expressions holds the compiled expressions of a root context by the token that the plugin got.
 type expressions struct {
 	next    uint32
 	byToken map[uint32]Expression
 }
 
-// foreignExpression is the three functions of Envoy's ExpressionFactory (source/extensions/
-// common/wasm/foreign.cc).
+// foreignExpression calls one of the three functions of Envoy's ExpressionFactory
+// (source/extensions/common/wasm/foreign.cc).
 func (v *vm) foreignExpression(name, args string) ([]byte, status) {
 	compile := v.host.cfg.compile
 	if compile == nil {
@@ -52,9 +50,6 @@ func (v *vm) foreignExpression(name, args string) ([]byte, status) {
 				e.next++ // Envoy takes the token before it compiles
 			}
 			return nil, statusBadArgument
-		}
-		if e.byToken == nil {
-			e.byToken = make(map[uint32]Expression)
 		}
 		token := e.next
 		e.next++

@@ -7,8 +7,7 @@ import (
 	"github.com/healthgate/healthgate/hostsim/internal/wasm"
 )
 
-// Fault is something that goes wrong in a VM. It is an Option, and Host.Inject puts
-// it in later. Each strikes once.
+// Fault is something that goes wrong in a VM, once. It is an Option; Host.Inject adds it to a host that runs.
 type Fault struct {
 	kind   faultKind
 	name   string // of an export or a key
@@ -25,8 +24,7 @@ const (
 	faultRace
 )
 
-// TrapAt lets the VM die in the n-th call (from 1) of an export, such as
-// proxy_on_tick, counted over all VMs from now on.
+// TrapAt lets the VM die in the n-th call (from 1) of an export such as proxy_on_tick, counted over all VMs.
 func TrapAt(export string, n int) Fault { return Fault{kind: faultTrap, name: export, n: n} }
 
 // FailAllocation refuses the n-th allocation (from 1): malloc answers 0, and the host
@@ -49,7 +47,7 @@ func Race(key string, n int) Fault { return Fault{kind: faultRace, name: key, n:
 
 func (f Fault) apply(c *config) { c.faults = append(c.faults, f) }
 
-// Inject puts faults in. They count from now.
+// Inject adds faults, whose counts begin now.
 func (h *Host) Inject(faults ...Fault) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -58,7 +56,7 @@ func (h *Host) Inject(faults ...Fault) {
 	}
 }
 
-// Heal takes back the faults that have not struck yet.
+// Heal removes the faults that have not struck yet.
 func (h *Host) Heal() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -98,7 +96,7 @@ func (v *vm) casFault(key string) {
 	if len(v.host.faults) == 0 || !v.strikes(faultCAS, key) {
 		return
 	}
-	if e, err := v.host.shared.Get(v.host.cfg.vmID, key); err == nil {
+	if e, err := v.host.shared.Get(v.host.cfg.vmID, []byte(key)); err == nil {
 		_ = v.host.shared.Set(v.host.cfg.vmID, key, e.Value, 0) // CAS 0 always succeeds
 	}
 }
@@ -129,12 +127,12 @@ const (
 	CalloutInlineFailure
 	// CalloutConnectFailure is a refused connection: Envoy answers 503 itself.
 	CalloutConnectFailure
-	// CalloutReset is cut off in the midst of the answer: the callback has no headers.
+	// CalloutReset is a connection that breaks in the middle of the answer: the callback has no headers.
 	CalloutReset
-	// CalloutTimeout gets no answer in time: Envoy answers 504 itself when the
-	// call's timeout is over, or after Delay if it has none.
+	// CalloutTimeout gets no answer in time: Envoy answers 504 itself when the call's timeout is over, or after Delay for
+	// a call without a timeout.
 	CalloutTimeout
-	// CalloutNever gets no answer: only the call's own timeout, if any, ends it.
+	// CalloutNever gets no answer. Only the call's own timeout ends it, if there is one.
 	CalloutNever
 	// CalloutLost gets neither an answer nor a timeout.
 	CalloutLost
@@ -176,8 +174,8 @@ func (h *Host) FaultCallouts(upstream string, faults ...CalloutFault) {
 	f.queue = append(f.queue, faults...)
 }
 
-// FaultAllCallouts lets every call to an upstream go wrong the same way, behind those
-// of FaultCallouts, until it is called with nil.
+// FaultAllCallouts lets every call to an upstream go wrong the same way, after those of FaultCallouts, until it is
+// called with nil. It panics if there is no such upstream.
 func (h *Host) FaultAllCallouts(upstream string, fault *CalloutFault) {
 	f := h.calloutFaults(upstream)
 	f.mu.Lock()

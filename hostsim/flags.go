@@ -3,7 +3,7 @@ package hostsim
 import "strings"
 
 // responseFlags say what went wrong with a stream, in the bits of Envoy's response.flags (CoreResponseFlag in
-// envoy/stream_info/stream_info.h). The flags of what hostsim has not got, such as retries, are not among them.
+// envoy/stream_info/stream_info.h). Flags of features that hostsim does not have, such as retries, are missing.
 type responseFlags int64
 
 const (

@@ -10,16 +10,15 @@ import (
 // (proxy_call_foreign_function). An error becomes the status BadArgument.
 type ForeignFunc func(arguments []byte) (result []byte, err error)
 
-// ForeignFunction registers a function, in place of Envoy's if it has one of that name.
-// Those that hostsim has are Envoy's (source/extensions/common/wasm/foreign.cc): compress
-// and uncompress (zlib), clear_route_cache, set_envoy_filter_state, declare_property,
-// verify_signature and sign, which Envoy 1.36 lacks; and those for CEL expressions, with an
-// ExpressionCompiler.
+// ForeignFunction registers a function, instead of Envoy's if Envoy has one of that name. hostsim has Envoy's functions
+// (source/extensions/common/wasm/foreign.cc): compress and uncompress (zlib), clear_route_cache,
+// set_envoy_filter_state, declare_property, verify_signature and sign, which Envoy 1.36 lacks; and, with an
+// ExpressionCompiler, the functions for CEL expressions.
 func ForeignFunction(name string, f ForeignFunc) Option {
 	return optionFunc(func(c *config) { c.foreign[name] = f })
 }
 
-// maxForeignResult bounds what uncompress unpacks.
+// maxForeignResult limits the size of what uncompress returns, in bytes.
 const maxForeignResult = 64 << 20
 
 // proxyCallForeignFunction writes an empty result if the function returns nothing.

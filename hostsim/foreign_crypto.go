@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// hashes are what verify_signature and sign know, in any case
+// hashes are the hash functions of verify_signature and sign. Their case does not matter
 // (UtilityImpl::getHashFunction).
 var hashes = map[string]crypto.Hash{
 	"sha1": crypto.SHA1, "sha224": crypto.SHA224, "sha256": crypto.SHA256,
@@ -43,7 +43,7 @@ func (v *vm) verifySignature(args []byte) ([]byte, status) {
 	}
 	der, key := fields[2], fields[5]
 	if v.host.cfg.profile == Envoy136 {
-		key = "" // it knows none in PEM
+		key = "" // Envoy 1.36 does not read keys in PEM
 	} else if (der == "") == (key == "") {
 		return nil, statusBadArgument
 	}
@@ -53,7 +53,7 @@ func (v *vm) verifySignature(args []byte) ([]byte, status) {
 	return []byte(pbTrue(1)), statusOK
 }
 
-// derOf is a key in DER, whichever way it was given.
+// derOf returns a key in DER, given in DER or as PEM text.
 func derOf(der, text string) []byte {
 	if text == "" {
 		return []byte(der)
@@ -64,8 +64,7 @@ func derOf(der, text string) []byte {
 	return nil
 }
 
-// verify returns what is wrong with a signature. One of RSA is PKCS #1 v1.5, one of ECDSA
-// in ASN.1.
+// verify returns why a signature is not valid, "" if it is. RSA signatures are PKCS #1 v1.5, ECDSA signatures ASN.1.
 func verify(function string, der []byte, signature, text string) string {
 	hash, ok := hashes[strings.ToLower(function)]
 	if !ok {
@@ -89,9 +88,8 @@ func verify(function string, der []byte, signature, text string) string {
 	return ""
 }
 
-// sign takes SignArguments (hash function 1, private key in DER 2, text 3, private key in
-// PEM 4) and gives SignResult. Signatures of ECDSA are those of RFC 6979, so that they can
-// be repeated; Envoy's are random.
+// sign takes SignArguments (hash function 1, private key in DER 2, text 3, private key in PEM 4) and gives SignResult.
+// ECDSA signatures follow RFC 6979, so that runs can be repeated; Envoy's are random.
 func sign(args []byte) ([]byte, status) {
 	fields, ok := pbFields(args)
 	if !ok || (fields[2] == "") == (fields[4] == "") {

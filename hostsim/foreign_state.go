@@ -5,10 +5,9 @@ import (
 	"strconv"
 )
 
-// declareProperty takes DeclarePropertyArguments (name 1, read-only 2, type 3, schema 4,
-// span 5) for what set_property does in streams, if a root declares it
-// (Context::declareProperty). Values of any type are read as they were set. What is
-// declared for a connection lives as long as the stream: in hostsim, each has its own.
+// declareProperty takes DeclarePropertyArguments (name 1, read-only 2, type 3, schema 4, span 5) for what set_property
+// does in streams, if a root declares it (Context::declareProperty). Values of any type are read as they were set. A
+// property declared for a connection lives as long as the stream, since in hostsim each stream has its own connection.
 func (v *vm) declareProperty(args []byte) status {
 	fields, numbers, ok := pbParse(args)
 	if !ok {
@@ -25,9 +24,8 @@ func (v *vm) declareProperty(args []byte) status {
 	return statusOK
 }
 
-// filterStateObject makes a filter state of a value, as Envoy's factory for a key does.
-// It returns what property filter_state.KEY gives then, nil if nothing; ok is false for a
-// value that makes no sense.
+// filterStateObject makes a filter state of a value, as Envoy's factory for a key does. It returns the value of the
+// property filter_state.KEY from then on, nil if the property cannot be read; ok is false for an invalid value.
 type filterStateObject func(value string) (read any, ok bool)
 
 func anyText(value string) (any, bool) { return value, true }
@@ -41,15 +39,14 @@ func unsigned(bits int) filterStateObject {
 	}
 }
 
-// addressAndPort is read as an empty list: it has fields of its own, which are not
-// imitated.
+// addressAndPort is read as an empty list: it has fields of its own, which are not imitated.
 func addressAndPort(value string) (any, bool) {
 	_, err := netip.ParseAddrPort(value)
 	return []any{}, err == nil
 }
 
-// filterStateObjects are the keys that set_envoy_filter_state knows
-// (FilterState::ObjectFactory), with what was seen of each on Envoy.
+// filterStateObjects are the keys that set_envoy_filter_state knows (FilterState::ObjectFactory). Their behaviour was
+// tried on Envoy.
 var filterStateObjects = map[string]filterStateObject{
 	"envoy.string":            anyText,
 	"envoy.tcp_proxy.cluster": anyText,

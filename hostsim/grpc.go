@@ -21,7 +21,7 @@ const (
 	grpcUnauthenticated  = 16
 )
 
-// grpcView is what of a gRPC callout the plugin can reach in its callback.
+// grpcView is the part of a gRPC callout that the plugin can reach in its callback.
 type grpcView struct {
 	initialMetadata, trailingMetadata *headers.Map
 	message                           []byte
@@ -115,9 +115,6 @@ func (v *vm) newGrpc(a []uint64, id *uint32, timeout time.Duration) (*grpcCallou
 		m.Add(f.Name, f.Value)
 	}
 	c.request = &UpstreamRequest{Header: toHeader(m)}
-	if root.grpc == nil {
-		root.grpc = make(map[uint32]*grpcCallout)
-	}
 	root.grpc[c.id] = c
 	return c, statusOK
 }
@@ -253,7 +250,7 @@ func (c *grpcCallout) send() {
 	c.undo = h.send(c.up, c.root.vm.thread, c.request, c.fault, c.timeout, c.answer)
 }
 
-// answer delivers what came back of a unary call: the message alone, or the failure alone.
+// answer delivers the outcome of a unary call: either the message or the failure.
 func (c *grpcCallout) answer(r *calloutResponse) {
 	switch {
 	case c.root.grpc[c.id] != c:
@@ -278,8 +275,7 @@ func (c *grpcCallout) answer(r *calloutResponse) {
 	}
 }
 
-// timed is a head of an answer, to which the router adds how long it took, if all of the
-// request was sent by then.
+// timed adds the duration to the headers of an answer, as the router does if the whole request was sent by then.
 func (c *grpcCallout) timed(m *headers.Map) *headers.Map {
 	if c.ended {
 		h := c.root.vm.host

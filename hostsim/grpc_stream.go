@@ -7,17 +7,15 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/healthgate/healthgate/hostsim/internal/headers"
 )
 
-// grpcStream is a gRPC stream with its upstream's handler at the other end. Both sides
-// send when they like; yet they take turns, so that a run can be repeated: what the
-// handler does, it does while the host waits, and when it waits for the plugin's next
-// message, or returns, the host goes on with what it has sent.
+// grpcStream is a gRPC stream with its upstream's handler at the other end. Both sides may send at any time, but they
+// take turns, so that a run can be repeated: the host waits while the handler runs. Once the handler waits for the
+// plugin's next message, or returns, the host delivers what the handler has sent.
 type grpcStream struct {
 	call   *grpcCallout
 	delay  time.Duration // of all that comes back
@@ -124,8 +122,7 @@ func (s *grpcStream) feed(frame []byte, end bool) {
 	}
 }
 
-// settle waits until it is the host's turn, and sends what the handler has flushed on to
-// the plugin.
+// settle waits until it is the host's turn, and sends what the handler has flushed on to the plugin.
 func (s *grpcStream) settle() {
 	s.mu.Lock()
 	for !s.waiting && !s.done {
@@ -177,9 +174,8 @@ func (c *grpcCallout) dial() {
 	s := &grpcStream{call: c, real: true, cancel: cancel}
 	s.turn = sync.NewCond(&s.mu)
 	c.stream = s
-	hr := c.request.httpRequest().WithContext(ctx)
-	hr.RequestURI, hr.Body, hr.ContentLength = "", s, -1
-	hr.URL.Scheme, hr.URL.Host = c.up.url.Scheme, c.up.url.Host
+	hr := c.request.httpRequestTo(c.up.url).WithContext(ctx)
+	hr.Body, hr.ContentLength = s, -1
 	post := func(f func()) { h.post(func() { c.later(0, f) }) }
 	h.pending.Add(1)
 	go func() {
@@ -190,8 +186,7 @@ func (c *grpcCallout) dial() {
 			return
 		}
 		defer resp.Body.Close()
-		initial := headers.New(headers.Field{Name: ":status", Value: strconv.Itoa(resp.StatusCode)})
-		addSorted(initial, resp.Header)
+		initial := responseHead(resp)
 		post(func() { c.onInitialMetadata(initial) })
 		for {
 			m, err := readFrame(resp.Body)
@@ -243,7 +238,7 @@ func frame(message string) []byte {
 	return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(message))), message...)
 }
 
-// unframe splits a body into messages; a piece that is no whole message is dropped.
+// unframe splits a body into messages; an incomplete message is dropped.
 func unframe(b []byte) [][]byte {
 	var ms [][]byte
 	for len(b) >= frameHeader {

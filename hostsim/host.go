@@ -16,13 +16,12 @@ import (
 	"github.com/healthgate/healthgate/hostsim/internal/wasm"
 )
 
-// Host is one Envoy with one Wasm HTTP filter. Its methods are safe for concurrent
-// use, but everything in it happens on one thread, one thing after another: that is
-// what makes a run repeatable.
+// Host is one Envoy with one Wasm HTTP filter. Its methods are safe for concurrent use, but everything in it happens on
+// one thread, one thing after another: that is what makes a run repeatable.
 //
-// Handlers of upstreams run on that thread. They may call what only looks (Now, Logs,
-// Metric, SharedData, UpstreamRequests) and the Admin's methods, but not what drives
-// the host (Do, Start, Advance, Close, Inject), which would wait for itself.
+// Handlers of upstreams run on that thread. They may call methods that only read (Now, Logs, Metric, SharedData,
+// UpstreamRequests) and the Admin's methods. A method that drives the host (Do, Start, Advance, Close, Inject) would
+// wait for itself for ever.
 type Host struct {
 	mu     sync.Mutex // whoever holds it is the host's thread
 	cfg    *config
@@ -60,14 +59,13 @@ type Host struct {
 	inbox    []func()
 }
 
-// LoadError says why a plugin could not be set up. Envoy would refuse the configuration
-// for the same reason.
+// LoadError is the error for a plugin that cannot be set up. Envoy would refuse the configuration for the same reason.
 type LoadError struct {
 	Message string     // as in Envoy's log
 	Logs    []LogEntry // until then
 }
 
-// Error is the message and what the plugin logged.
+// Error returns the message, followed by the log.
 func (e *LoadError) Error() string {
 	msg := "hostsim: " + e.Message
 	for _, l := range e.Logs {
@@ -76,11 +74,10 @@ func (e *LoadError) Error() string {
 	return msg
 }
 
-// New builds a host for the plugin in code, as Envoy does when it gets a
-// configuration: it compiles the module (once per process), initializes the base VM,
-// tries the configuration on a canary VM, which is thrown away but whose traces in
-// shared data, queues and metrics stay, and starts a VM on the main thread and on each
-// worker. The error is a *LoadError if the plugin is to blame.
+// New builds a host for the plugin in code, as Envoy does when it gets a configuration: it compiles the module (once
+// per process), initializes the base VM, tries the configuration on a canary VM, which is thrown away but whose traces
+// in shared data, queues and metrics stay, and starts a VM on the main thread and on each worker. The error is a
+// *LoadError if the plugin is to blame.
 func New(code []byte, opts ...Option) (*Host, error) {
 	cfg := newConfig(opts)
 	if cfg.workers < 0 {
@@ -125,8 +122,7 @@ func New(code []byte, opts ...Option) (*Host, error) {
 	return h, nil
 }
 
-// startPlugin is createWasm and the slot's set on each thread. It returns why it
-// failed.
+// startPlugin is createWasm and the slot's set on each thread. It returns why it failed.
 func (h *Host) startPlugin(config []byte) string {
 	base := newVM(h, h.main, "base")
 	defer base.close()
@@ -178,8 +174,8 @@ func newClient(http2 bool) *http.Client {
 	}
 }
 
-// Close shuts the plugin down and frees everything. A plugin that asks for time
-// (on_done false) gets none; Shutdown is for that. It is safe to call twice.
+// Close shuts the plugin down and frees everything. It does not wait for a plugin that is not done. It may be called
+// twice; the error is always nil.
 func (h *Host) Close() error {
 	h.mu.Lock()
 	if !h.closed {
@@ -193,11 +189,10 @@ func (h *Host) Close() error {
 	return nil
 }
 
-// Shutdown takes the plugin out of all threads, as a removed listener would: on_done
-// and on_delete. A plugin that answers false to on_done does not get on_delete: Envoy
-// lets go of a VM with its last plugin, without waiting for proxy_done, and with it of
-// the callouts under way and the metrics. Shared data stays, and so does the host;
-// requests get past the plugin.
+// Shutdown takes the plugin out of all threads, as a removed listener would: on_done and on_delete. A plugin that
+// answers false to on_done does not get on_delete: Envoy lets go of a VM with its last plugin, without waiting for
+// proxy_done, and with it of the callouts under way and the metrics. Shared data stays, and so does the host; requests
+// get past the plugin.
 func (h *Host) Shutdown() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -238,8 +233,7 @@ func (h *Host) Workers() int { return len(h.workers) }
 // Main returns the main thread. It runs a VM, with ticks, but no requests.
 func (h *Host) Main() *Worker { return &Worker{h.main} }
 
-// Metric returns the value of the counter or gauge that the plugin defined under name,
-// and whether it has.
+// Metric returns the value of the counter or gauge that the plugin defined under name, and whether there is one.
 func (h *Host) Metric(name string) (uint64, bool) { return h.metrics.Lookup(name) }
 
 // Metric is a metric of the plugin's.
@@ -269,8 +263,7 @@ func (h *Host) Metrics() []Metric {
 	return all
 }
 
-// SharedDatum is an entry of the shared data. Cas counts the writes, over all keys: it is
-// the number of the last write to this one.
+// SharedDatum is an entry of the shared data. Cas is the number of its last write, counted over the writes to all keys.
 type SharedDatum struct {
 	Key   string
 	Value string
@@ -308,13 +301,13 @@ func (h *Host) Enqueue(queue, value string) bool {
 // Admin is Envoy's admin endpoint, whether or not a cluster leads to it.
 func (h *Host) Admin() *AdminEndpoint { return h.admin }
 
-// UpstreamRequests returns the requests that an upstream got ("application" for what
-// stands behind the router), in order.
+// UpstreamRequests returns the requests that an upstream got, in order. The upstream behind the router is called
+// "application".
 func (h *Host) UpstreamRequests(name string) []*UpstreamRequest {
 	return h.UpstreamRequestsFrom(name, 0)
 }
 
-// UpstreamRequestsFrom returns the requests that an upstream got, from its request n on. It costs nothing to ask often.
+// UpstreamRequestsFrom returns the requests that an upstream got from index n on, without copying them.
 func (h *Host) UpstreamRequestsFrom(name string, n int) []*UpstreamRequest {
 	h.upstreamMu.Lock()
 	defer h.upstreamMu.Unlock()

@@ -6,10 +6,9 @@ import (
 	"github.com/healthgate/healthgate/hostsim/internal/wasm"
 )
 
-// hostCall is one function of the ABI that a plugin can import, and a row of a table. Its
-// signature gives its Wasm type, how the trace shows it, and what is checked before fn. It
-// has the letters of wasm.Func, and as the first two more: m is the type of a header map, b
-// that of a buffer.
+// hostCall is one function of the ABI that a plugin can import, and a row of a table. Its signature gives its Wasm
+// type, how the trace shows it, and what is checked before fn. It has the letters of wasm.Func. The first argument has
+// two more: m is the type of a header map, b the type of a buffer.
 type hostCall struct {
 	name, sig string
 	// void is set for the functions that return nothing.

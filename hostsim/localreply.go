@@ -19,10 +19,9 @@ type localReply struct {
 	hasGrpcStatus bool
 }
 
-// sendLocalReply answers in place of the application. Before the response has
-// begun, the answer takes the way of any response and passes the plugin; while the
-// plugin holds the response's headers, it goes straight to the client; once they
-// are sent, all that is left is to reset (FilterManager::sendLocalReply).
+// sendLocalReply answers in place of the application. Before the response has begun, the answer takes the way of any
+// response and passes the plugin; while the plugin holds the response's headers, it goes straight to the client; once
+// they are sent, all that is left is to reset (FilterManager::sendLocalReply).
 func (s *Stream) sendLocalReply(r localReply) {
 	if s.done {
 		return
@@ -66,8 +65,7 @@ func (s *Stream) encodeLocalReply(r localReply) {
 	}
 }
 
-// prepareLocalReply builds the headers and reports whether they are all there is
-// (Http::Utility::prepareLocalReply).
+// prepareLocalReply builds the headers and reports whether they are all there is (Http::Utility::prepareLocalReply).
 func (s *Stream) prepareLocalReply(r *localReply) (end bool) {
 	s.setCode(r.status)
 	m := headers.New(headers.Field{Name: ":status", Value: strconv.Itoa(r.status)})

@@ -43,7 +43,7 @@ func (e LogEntry) String() string {
 	return fmt.Sprintf("[%s][%s][%s] %s", e.Time.UTC().Format("15:04:05.000"), e.Thread, e.Level, e.Message)
 }
 
-// log writes what the plugin says.
+// log writes a message of the plugin.
 func (v *vm) log(level LogLevel, msg string) {
 	v.host.logLine(v.threadName(), level, msg)
 }
@@ -64,7 +64,7 @@ func (h *Host) logLine(thread string, level LogLevel, msg string) {
 // Logs returns the log so far.
 func (h *Host) Logs() []LogEntry { return h.LogsFrom(0) }
 
-// LogsFrom returns the log from its entry n on, of which none is yet, perhaps. It costs nothing to ask often.
+// LogsFrom returns the entries of the log from index n on, without copying them. n may be the number of entries so far.
 func (h *Host) LogsFrom(n int) []LogEntry {
 	h.logMu.Lock()
 	defer h.logMu.Unlock()

@@ -2,8 +2,7 @@ package hostsim
 
 import "github.com/healthgate/healthgate/hostsim/internal/wasm"
 
-// alloc asks the guest for memory (WasmBase::allocMemory). It is never asked for 0
-// bytes.
+// alloc asks the guest for memory (WasmBase::allocMemory). It is never asked for 0 bytes.
 func (v *vm) alloc(size int) (ptr uint64, b []byte, ok bool) {
 	if v.allocFault() {
 		return 0, nil, false
@@ -18,9 +17,8 @@ func (v *vm) alloc(size int) (ptr uint64, b []byte, ok bool) {
 	return p, b, ok
 }
 
-// give hands s to the guest: memory from its own allocator, pointer and size
-// through ptrOut and sizeOut. An empty s is a null pointer
-// (WasmBase::copyToPointerSize).
+// give hands s to the guest: memory from its own allocator, pointer and size through ptrOut and sizeOut. An empty s is
+// a null pointer (WasmBase::copyToPointerSize).
 func (v *vm) give(s string, ptrOut, sizeOut uint64) status {
 	var ptr uint64
 	if len(s) > 0 {

@@ -10,8 +10,7 @@ import (
 	"github.com/healthgate/healthgate/hostsim/internal/wasm"
 )
 
-// abiVersion is the ABI that a module says it was built for, by the name of an
-// exported function.
+// abiVersion is the ABI that a module was built for: the name of a function that it exports.
 type abiVersion string
 
 const (
@@ -57,8 +56,8 @@ func checkExports(exports map[string]api.FunctionDefinition) error {
 	return checkKind(exports)
 }
 
-// checkKind refuses a plugin that has callbacks for connections and none for HTTP
-// streams: hostsim plays HTTP filters. SDKs commonly export both.
+// checkKind refuses a plugin that has callbacks for connections but not for HTTP streams, since hostsim runs HTTP
+// filters. SDKs commonly export both kinds.
 func checkKind(exports map[string]api.FunctionDefinition) error {
 	network := ""
 	for name := range exports {

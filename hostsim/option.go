@@ -80,8 +80,7 @@ func defaultApplication(w http.ResponseWriter, _ *http.Request) {
 	io.WriteString(w, "application")
 }
 
-// Workers is the number of worker threads, each with a VM; 1 if not given. The main
-// thread's VM comes on top.
+// Workers is the number of worker threads, 1 by default. Each has a VM, and so has the main thread.
 func Workers(n int) Option { return optionFunc(func(c *config) { c.workers = n }) }
 
 // PluginConfig is PluginConfig.configuration as the plugin reads it: JSON, mostly.
@@ -106,12 +105,11 @@ func Env(key, value string) Option {
 	return optionFunc(func(c *config) { c.env = append(c.env, key+"="+value) })
 }
 
-// Node says which Envoy this is: node and node.locality of its bootstrap, read as
-// the property xds.node. An Option.
+// Node is node and node.locality of Envoy's bootstrap, read as the property xds.node. It is an Option.
 type Node struct {
 	ID, Cluster           string
 	Region, Zone, SubZone string
-	// Metadata is node.metadata; values are what JSON knows.
+	// Metadata is node.metadata. Values have the types of package encoding/json.
 	Metadata map[string]any
 }
 
@@ -122,53 +120,49 @@ func Upstream(name string, handler http.Handler) Option {
 	return optionFunc(func(c *config) { c.upstreams = append(c.upstreams, &upstream{name: name, handler: handler}) })
 }
 
-// UpstreamURL is a cluster at a real address, such as http://127.0.0.1:8080. Each
-// call to it takes real time and no virtual time.
+// UpstreamURL is a cluster at a real address, such as http://127.0.0.1:8080. A call to it takes real time, not virtual
+// time.
 func UpstreamURL(name string, u *url.URL) Option {
 	return optionFunc(func(c *config) { c.upstreams = append(c.upstreams, &upstream{name: name, url: u}) })
 }
 
-// Application is what stands behind the router. If it is not given, it answers 200
-// and the text "application"; with a nil handler there is no healthy upstream.
+// Application is the upstream behind the router. The default answers 200 and the text "application"; with a nil handler
+// there is no healthy upstream.
 func Application(handler http.Handler) Option {
 	return optionFunc(func(c *config) { c.app = &upstream{name: "application", handler: handler} })
 }
 
-// ApplicationURL is an application at a real address.
+// ApplicationURL is Application at a real address.
 func ApplicationURL(u *url.URL) Option {
 	return optionFunc(func(c *config) { c.app = &upstream{name: "application", url: u} })
 }
 
-// Admin makes Envoy's admin endpoint reachable as the cluster name: /runtime,
-// /runtime_modify, /ready, /healthcheck/fail, /healthcheck/ok, /stats and
-// /server_info, as far as Host.Admin describes.
+// Admin makes Envoy's admin endpoint reachable as the cluster name: /runtime, /runtime_modify, /ready,
+// /healthcheck/fail, /healthcheck/ok, /stats and /server_info, as far as Host.Admin describes.
 func Admin(name string) Option { return optionFunc(func(c *config) { c.adminCluster = name }) }
 
-// Seed is where all randomness of a run comes from; two runs with the same seed are
-// the same, byte for byte.
+// Seed is the source of all randomness in a run, 0 by default. Two runs with the same seed are the same, byte for byte.
 func Seed(n uint64) Option { return optionFunc(func(c *config) { c.seed = n }) }
 
-// Shuffled lets the seed decide in which order things happen that fall due at the same moment, and what fell due while a
-// thread was stalled or the process stood still: Envoy promises none.
+// Shuffled lets the seed decide the order of events that fall due at the same moment, or that fell due while a thread
+// was stalled or the process stood still. Envoy promises no order.
 func Shuffled() Option { return optionFunc(func(c *config) { c.shuffled = true }) }
 
-// StartTime is what the wall clock shows when the host is built.
+// StartTime is the wall clock's time when the host is built, 2030-01-02 03:04:05 UTC by default.
 func StartTime(t time.Time) Option { return optionFunc(func(c *config) { c.start = t }) }
 
-// ReloadBackoff is reload_config.backoff.base_interval, 1 s if not given. Envoy adds
-// up to half of it by chance.
+// ReloadBackoff is reload_config.backoff.base_interval, 1 s by default. Envoy adds a random part of up to half of it.
 func ReloadBackoff(d time.Duration) Option { return optionFunc(func(c *config) { c.backoff = d }) }
 
-// CallDeadline limits the real time that one call into a VM may take, 10 s if not
-// given; the VM dies of it, up to a quarter of the limit late. 0 lifts the limit. Envoy
-// has none: there, an endless loop blocks the thread.
+// CallDeadline limits the real time that one call into a VM may take, 10 s by default. The VM dies when the limit is
+// reached, or up to a quarter of the limit later. 0 means no limit. In Envoy, which has no such limit, an endless loop
+// blocks the thread.
 func CallDeadline(d time.Duration) Option { return optionFunc(func(c *config) { c.deadline = d }) }
 
-// MinLogLevel is Envoy's log level for Wasm, LogInfo if not given: what the plugin
-// logs below it is dropped.
+// MinLogLevel is Envoy's log level for Wasm, LogInfo by default. Messages below it are dropped.
 func MinLogLevel(l LogLevel) Option { return optionFunc(func(c *config) { c.logLevel = l }) }
 
-// LogTo writes each line of the log to w as well.
+// LogTo also writes each line of the log to w.
 func LogTo(w io.Writer) Option { return optionFunc(func(c *config) { c.logTo = w }) }
 
 // TraceTo writes each call between host and plugin to w, from the first.
@@ -184,13 +178,12 @@ func UseRemoteAddress(use bool) Option {
 // XFFNumTrustedHops is xff_num_trusted_hops of the connection manager.
 func XFFNumTrustedHops(n int) Option { return optionFunc(func(c *config) { c.xffTrustedHops = n }) }
 
-// Address is the machine's own address, "192.0.2.1" if not given. Envoy takes that of the
-// first interface that is not loopback, and writes it to x-forwarded-for in place of a
-// peer on loopback.
+// Address is the machine's own IP address, "192.0.2.1" by default. Envoy takes it from the first interface that is not
+// loopback, and writes it to x-forwarded-for in place of a peer on loopback.
 func Address(ip string) Option { return optionFunc(func(c *config) { c.address = ip }) }
 
-// BufferLimit is per_connection_buffer_limit_bytes, 1 MiB if not given: a plugin that
-// holds back more gets the client a 413, or a 500 if it is the response.
+// BufferLimit is per_connection_buffer_limit_bytes, 1 MiB by default. If a plugin holds back more of a request, the
+// client gets a 413; if it holds back more of a response, a 500.
 func BufferLimit(bytes int) Option { return optionFunc(func(c *config) { c.bufferLimit = bytes }) }
 
 // AllowOnHeadersStopIteration is allow_on_headers_stop_iteration: without it, pausing
@@ -199,21 +192,19 @@ func AllowOnHeadersStopIteration(allow bool) Option {
 	return optionFunc(func(c *config) { c.allowStopIteration = allow })
 }
 
-// EnableTrailers is enable_trailers of the HTTP/1.1 codec, on both sides: without it,
-// Envoy drops trailers.
+// EnableTrailers is enable_trailers of the HTTP/1.1 codec, on both sides: without it, Envoy drops trailers.
 func EnableTrailers(enable bool) Option { return optionFunc(func(c *config) { c.trailers = enable }) }
 
-// FailurePolicy says what becomes of requests whose VM is dead. An Option.
+// FailurePolicy is how Envoy answers requests when the plugin's VM is dead (PluginConfig.failure_policy). It is an
+// Option.
 type FailurePolicy int
 
 const (
-	// FailClosed answers 503 for ever. Envoy's default.
+	// FailClosed answers 503 for ever. It is Envoy's default.
 	FailClosed FailurePolicy = iota
-	// FailOpen answers 503 to the request on which the VM dies, and leaves the
-	// plugin out of the chain from then on.
+	// FailOpen answers 503 to the request on which the VM dies, and leaves the plugin out of the chain from then on.
 	FailOpen
-	// FailReload is FailClosed until the next request after the backoff, which gets
-	// a new VM. Ticks stay dead until then.
+	// FailReload is FailClosed until the next request after the backoff, which gets a new VM. Ticks stay dead until then.
 	FailReload
 )
 

@@ -2,8 +2,7 @@ package hostsim
 
 import "encoding/binary"
 
-// pbFields reads the length-delimited fields of a message; of repeated ones the last
-// counts. Others are skipped.
+// pbFields reads the length-delimited fields of a message. The last of repeated fields counts.
 func pbFields(b []byte) (map[int]string, bool) {
 	fields, _, ok := pbParse(b)
 	return fields, ok

@@ -4,11 +4,9 @@ import "github.com/healthgate/healthgate/hostsim/internal/wasm"
 
 // Profile is the Envoy release whose WASI a plugin meets. It is also an Option.
 //
-// What changed between the two is proxy-wasm-cpp-host#533: before it, Envoy linked
-// 18 WASI functions, answered poll_oneoff with ENOSYS (on which a Go program
-// throws) and forbade more of them while a VM starts. And #500: before it, Envoy did
-// not call the __main_void of a reactor; of the releases between, 1.37 and 1.38 do
-// not, 1.39 does.
+// What changed between the two is proxy-wasm-cpp-host#533: before it, Envoy linked 18 WASI functions, answered
+// poll_oneoff with ENOSYS (on which a Go program throws) and forbade more of them while a VM starts. And #500: before
+// it, Envoy did not call the __main_void of a reactor; of the releases between, 1.37 and 1.38 do not, 1.39 does.
 type Profile int
 
 const (

@@ -31,8 +31,7 @@ func (c *pluginContext) property(path []byte) (string, status) {
 	return serialize(value)
 }
 
-// splitPath cuts at NULs. One at the end ends the last part, rather than beginning
-// an empty one.
+// splitPath cuts at NULs. A NUL at the end does not begin an empty part.
 func splitPath(path string) []string {
 	if path == "" {
 		return nil
@@ -40,8 +39,8 @@ func splitPath(path string) []string {
 	return strings.Split(strings.TrimSuffix(path, "\x00"), "\x00")
 }
 
-// setProperty is set_property: the value goes under the whole path, where only a
-// path of one part finds it again.
+// setProperty is set_property. The value is stored under the whole path, so get_property finds it only if the path has
+// one part.
 func (c *pluginContext) setProperty(path, value string) status {
 	s := c.stream
 	if s == nil {

@@ -2,8 +2,9 @@ package hostsim
 
 import (
 	"encoding/binary"
+	"maps"
 	"math"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,8 +13,7 @@ import (
 	"github.com/healthgate/healthgate/hostsim/internal/pairs"
 )
 
-// headerMap is a header map as an attribute: one value per name, joined if the name
-// comes more than once.
+// headerMap is a header map as an attribute: one value per name, joined if the name comes more than once.
 type headerMap struct{ m *headers.Map }
 
 // message is a protobuf message as an attribute: fields by name, and its encoding.
@@ -49,9 +49,8 @@ func field(value any, name string) (any, bool) {
 	return nil, false
 }
 
-// serialize is a value as the plugin gets it (serializeValue): strings as they are,
-// numbers and durations in 8 bytes little-endian, booleans in 1, maps and lists as
-// pairs, messages encoded.
+// serialize is a value as the plugin gets it (serializeValue): strings as they are, numbers and durations in 8 bytes
+// little-endian, booleans in 1, maps and lists as pairs, messages encoded.
 func serialize(value any) (string, status) {
 	switch v := value.(type) {
 	case string:
@@ -83,18 +82,13 @@ func serialize(value any) (string, status) {
 		}
 		return string(pairs.Encode(fs)), statusOK
 	case map[string]any:
-		keys := make([]string, 0, len(v))
-		for k := range v {
-			keys = append(keys, k)
-		}
-		sort.Strings(keys)
-		fs := make([]headers.Field, len(keys))
-		for i, k := range keys {
+		var fs []headers.Field
+		for _, k := range slices.Sorted(maps.Keys(v)) {
 			s, st := serialize(v[k])
 			if st != statusOK {
 				return "", statusSerializationFailure
 			}
-			fs[i] = headers.Field{Name: k, Value: s}
+			fs = append(fs, headers.Field{Name: k, Value: s})
 		}
 		return string(pairs.Encode(fs)), statusOK
 	case []any:
@@ -142,22 +136,16 @@ func nodeMessage(n Node) message {
 
 // metadataMessage is envoy.config.core.v3.Metadata.
 func metadataMessage(md map[string]map[string]any) message {
-	namespaces := make([]string, 0, len(md))
 	tree := make(map[string]any, len(md))
-	for ns, fields := range md {
-		namespaces = append(namespaces, ns)
-		tree[ns] = fields
-	}
-	sort.Strings(namespaces)
 	b := ""
-	for _, ns := range namespaces {
+	for _, ns := range slices.Sorted(maps.Keys(md)) {
+		tree[ns] = md[ns]
 		b += pbBytes(1, pbString(1, ns)+pbBytes(2, pbStruct(md[ns])))
 	}
 	return message{fields: map[string]any{"filter_metadata": tree}, bytes: b}
 }
 
-// pbBytes is a length-delimited protobuf field, pbString one that is left out if
-// empty.
+// pbBytes encodes a length-delimited protobuf field. pbString does the same, and leaves an empty field out.
 func pbBytes(num int, s string) string {
 	b := binary.AppendUvarint(nil, uint64(num<<3|2))
 	b = binary.AppendUvarint(b, uint64(len(s)))
@@ -173,19 +161,14 @@ func pbString(num int, s string) string {
 
 // pbStruct is google.protobuf.Struct.
 func pbStruct(m map[string]any) string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
 	var b strings.Builder
-	for _, k := range keys {
+	for _, k := range slices.Sorted(maps.Keys(m)) {
 		b.WriteString(pbBytes(1, pbString(1, k)+pbBytes(2, pbValue(m[k]))))
 	}
 	return b.String()
 }
 
-// pbValue is google.protobuf.Value; what JSON does not know counts as null.
+// pbValue encodes google.protobuf.Value. A value of a type that JSON does not have counts as null.
 func pbValue(v any) string {
 	switch v := v.(type) {
 	case int:

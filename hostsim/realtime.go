@@ -5,11 +5,9 @@ import (
 	"time"
 )
 
-// Serve lets the host's time run with the real one, until ctx is done: ticks, answers
-// and timeouts happen when they fall due, and upstreams at real addresses are asked
-// beside the host's thread. It returns early if the host is closed or crashes. It is for a
-// host that serves clients rather than a test: when something happens depends on the
-// machine.
+// Serve lets the host's time pass with real time until ctx is done: ticks, answers and timeouts happen when they fall
+// due, and upstreams at real addresses are asked concurrently. It returns early if the host is closed or crashes. Use
+// it to serve clients rather than in a test, since timing depends on the machine.
 //
 // While it runs, Worker.Do and Worker.Start may be called, from any goroutine, but Do
 // does not let time pass by itself: ServeRequest waits instead.

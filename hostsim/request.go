@@ -9,29 +9,19 @@ import (
 	"github.com/healthgate/healthgate/hostsim/internal/headers"
 )
 
-// Header is a list of header fields in order, with lower-case names: the form in
-// which plugins see them.
+// Header is a list of header fields in order, with lower-case names: the form in which plugins see them.
 type Header [][2]string
 
-// Get returns the first value of name, "" if there is none.
+// Get returns the first value of name, or "".
 func (h Header) Get(name string) string {
-	for _, f := range h {
-		if strings.EqualFold(f[0], name) {
-			return f[1]
-		}
+	if vs := h.Values(name); len(vs) > 0 {
+		return vs[0]
 	}
 	return ""
 }
 
 // Has reports whether there is a field called name.
-func (h Header) Has(name string) bool {
-	for _, f := range h {
-		if strings.EqualFold(f[0], name) {
-			return true
-		}
-	}
-	return false
-}
+func (h Header) Has(name string) bool { return len(h.Values(name)) > 0 }
 
 // Values returns all values of name.
 func (h Header) Values(name string) []string {
@@ -60,31 +50,27 @@ type Request struct {
 	// Trailer follows the body.
 	Trailer Header
 
-	// Peer is the address of the connection's other end: "ip:port"; for a Unix socket
-	// the listener's own path, or "@name", as Envoy has it; for an internal listener
-	// "envoy://internal_client_address/". source.address is derived from it, as
+	// Peer is the address of the connection's other end: "ip:port"; for a Unix socket the listener's own path, or "@name",
+	// as Envoy has it; for an internal listener "envoy://internal_client_address/". source.address is derived from it, as
 	// UseRemoteAddress describes.
 	Peer string
-	// Before is how many of the Host's Updates ago the request's connection was opened: it goes to what was the
-	// configuration then. One whose configuration is gone meets no plugin.
+	// Before is the number of Host.Update calls since the request's connection was opened. The configuration of that time
+	// handles the request; if it is gone, the request bypasses the plugin.
 	Before int
 	// Local is the listener's address; "127.0.0.1:10000" if empty.
 	Local string
 
-	// FilterState is what other filters stored as strings (envoy.string), read as
-	// the property filter_state.KEY.
+	// FilterState are strings that other filters stored (envoy.string), read as the property filter_state.KEY.
 	FilterState map[string]string
 	// RouteMetadata is the selected route's filter_metadata by namespace, read as
-	// xds.route_metadata.filter_metadata.NAMESPACE.KEY. Values are what JSON knows.
+	// xds.route_metadata.filter_metadata.NAMESPACE.KEY. Values have the types of package encoding/json.
 	RouteMetadata map[string]map[string]any
-	// Metadata is the dynamic metadata that filters in front have set, read as
-	// metadata.filter_metadata.NAMESPACE.KEY.
+	// Metadata is the dynamic metadata that filters in front have set, read as metadata.filter_metadata.NAMESPACE.KEY.
 	Metadata map[string]map[string]any
 	// RouteName is the selected route's name, read as xds.route_name.
 	RouteName string
-	// Properties answers further properties, or other values for known ones, by
-	// path joined with dots: "connection.mtls". The values go to the plugin as
-	// they are.
+	// Properties answers further properties, or other values for known ones, by path joined with dots: "connection.mtls".
+	// The values go to the plugin as they are.
 	Properties map[string]string
 }
 
@@ -96,8 +82,8 @@ const (
 	defaultUpstreamLocal = "127.0.0.1:50000"
 )
 
-// headerMap is the request as the first filter sees it: what the connection manager
-// has made of it by then (ConnectionManagerUtility::mutateRequestHeaders).
+// headerMap returns the request's headers as the first filter sees them, after the connection manager's changes
+// (ConnectionManagerUtility::mutateRequestHeaders).
 func (r *Request) headerMap(h *Host, id string) (*headers.Map, string) {
 	m := headers.New(
 		headers.Field{Name: ":authority", Value: cmp.Or(r.Authority, "localhost")},
@@ -133,9 +119,8 @@ func (r *Request) headerMap(h *Host, id string) (*headers.Map, string) {
 	return m, source
 }
 
-// Envoy removes edgeHeaders from requests from outside, and externalHeaders from all, since
-// a request counts as internal only where internal_address_config says so
-// (ConnectionManagerUtility::cleanInternalHeaders).
+// Envoy removes edgeHeaders from requests from outside, and externalHeaders from all, since a request counts as
+// internal only where internal_address_config says so (ConnectionManagerUtility::cleanInternalHeaders).
 var (
 	edgeHeaders = []string{"x-envoy-decorator-operation", "x-envoy-downstream-service-cluster",
 		"x-envoy-downstream-service-node", "x-envoy-original-path"}
@@ -157,8 +142,7 @@ func (h *Host) cleanInternalHeaders(m *headers.Map) {
 	}
 }
 
-// ipOf is an address without its port. That of a Unix socket or an internal listener
-// has neither.
+// ipOf returns an address without its port. ok is false for a Unix socket or an internal listener.
 func ipOf(addr string) (ip string, ok bool) {
 	ap, err := netip.ParseAddrPort(addr)
 	return ap.Addr().String(), err == nil
@@ -185,9 +169,8 @@ func (r *Request) chunks() [][]byte {
 	return nil
 }
 
-// sourceAddress derives source.address from the peer and x-forwarded-for, which it
-// extends when the peer counts as the client. An address that came from the header
-// has port 0.
+// sourceAddress derives source.address from the peer and x-forwarded-for, which it extends when the peer counts as the
+// client. An address that came from the header has port 0.
 func (h *Host) sourceAddress(m *headers.Map, peer string) string {
 	xff, present := m.Get("x-forwarded-for")
 	hops := h.cfg.xffTrustedHops
@@ -233,27 +216,24 @@ func fromRight(xff string, n int) (string, bool) {
 type Reply struct {
 	// Status is the HTTP status; 0 if the stream was reset before one was sent.
 	Status int
-	// Header is what was sent, without :status.
+	// Header are the fields that were sent, without :status.
 	Header  Header
 	Body    []byte
 	Trailer Header
 	// Details is the response code details, as %RESPONSE_CODE_DETAILS% logs them:
 	// "via_upstream" for the application's own answer.
 	Details string
-	// Flags is the response flags, as %RESPONSE_FLAGS% logs them: "-" if nothing went wrong. It is there once the stream
-	// is over.
+	// Flags are the response flags as %RESPONSE_FLAGS% logs them, "-" if nothing went wrong. It is set once the stream is
+	// over.
 	Flags string
-	// Forwarded is whether the request went on to the application, and Upstream
-	// what the application got; nil if it got nothing, as when the stream ended
-	// before the request was whole.
+	// Forwarded reports whether the request went on to the application. Upstream is the request that the application got;
+	// nil if it got none, for instance because the stream ended before the request was complete.
 	Forwarded bool
 	Upstream  *UpstreamRequest
-	// Properties is what the plugin stored with set_property, by path, the parts of which
-	// NULs separate, and with set_envoy_filter_state, by key. It is there once the stream
-	// is over.
+	// Properties holds the values that the plugin stored: with set_property by path, whose parts are separated by NUL, and
+	// with set_envoy_filter_state by key. It is set once the stream is over.
 	Properties map[string]string
-	// Code is the status as %RESPONSE_CODE% logs it. It differs from Status for an answer
-	// that never got to the client.
+	// Code is the status as %RESPONSE_CODE% logs it. It differs from Status for an answer that never got to the client.
 	Code int
 	// Reset is whether the stream was cut off rather than ended.
 	Reset bool

@@ -2,7 +2,7 @@ package hostsim
 
 import "github.com/healthgate/healthgate/hostsim/internal/timeline"
 
-// rootContext is a plugin's root: its configuration, its timer, and what it has called.
+// rootContext is a plugin's root context, with its configuration, timer and callouts.
 type rootContext struct {
 	pluginContext
 
@@ -10,7 +10,7 @@ type rootContext struct {
 	expressions expressions
 	tickPeriod  uint32
 	tick        *timeline.Event
-	calls       map[uint32]*httpCallout
+	calls       map[uint32]func() // callouts that wait for their response, by ID: each function cancels one
 	grpc        map[uint32]*grpcCallout
 	response    *calloutResponse // the HTTP callout response being delivered
 	grpcView    grpcView
@@ -20,7 +20,11 @@ type rootContext struct {
 
 // newRoot gives a VM a root context for a configuration.
 func newRoot(v *vm, id uint32, config []byte) *rootContext {
-	c := &rootContext{pluginContext: pluginContext{vm: v, id: id}, config: config}
+	c := &rootContext{
+		pluginContext: pluginContext{vm: v, id: id}, config: config,
+		calls: make(map[uint32]func()), grpc: make(map[uint32]*grpcCallout),
+		expressions: expressions{byToken: make(map[uint32]Expression)},
+	}
 	c.root = c
 	return c
 }
@@ -40,11 +44,8 @@ func (c *rootContext) onStart() bool {
 
 // onConfigure hands the plugin its configuration.
 func (c *rootContext) onConfigure() bool {
-	if c.vm.dead() {
-		return true // as Envoy has it: the VM's own failure is looked at elsewhere
-	}
-	if c.vm.fns[expConfigure] == nil {
-		return true
+	if c.vm.dead() || c.vm.fns[expConfigure] == nil {
+		return true // also for a dead VM, as in Envoy: its failure is looked at elsewhere
 	}
 	c.configuring = true
 	r, _ := c.vm.call(&c.pluginContext, expConfigure, c.id64(), uint64(len(c.config)))
@@ -53,21 +54,17 @@ func (c *rootContext) onConfigure() bool {
 	return r != 0
 }
 
-// setTickPeriod starts, restarts or (0) stops the root's timer
-// (Wasm::setTimerPeriod). The period is counted from now.
+// setTickPeriod starts, restarts or (0) stops the root's timer (Wasm::setTimerPeriod). The period is counted from now.
 func (c *rootContext) setTickPeriod(ms uint32) {
-	h := c.vm.host
-	h.time.Cancel(c.tick)
-	c.tick = nil
-	c.tickPeriod = ms
+	c.vm.host.time.Cancel(c.tick)
+	c.tick, c.tickPeriod = nil, ms
 	if ms > 0 {
 		c.armTick()
 	}
 }
 
 func (c *rootContext) armTick() {
-	h := c.vm.host
-	c.tick = h.after(millis(c.tickPeriod), c.vm.thread, func() {
+	c.tick = c.vm.host.after(millis(c.tickPeriod), c.vm.thread, func() {
 		c.tick = nil
 		if c.vm.dead() {
 			return
@@ -93,7 +90,7 @@ func (c *rootContext) end() {
 	delete(c.vm.contexts, c.id)
 }
 
-// release takes back what waits to happen to the root.
+// release cancels the root's callouts and its timer.
 func (c *rootContext) release() {
 	c.cancelCallouts()
 	c.vm.host.time.Cancel(c.tick)

@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// routeTimeout is Envoy's default for a route: from the end of the request to that of
-// the response.
+// routeTimeout is Envoy's default for a route. It runs from the end of the request to the end of the response.
 const routeTimeout = 15 * time.Second
 
 // forwardHeaders brings the request to the router.
@@ -50,8 +49,7 @@ func (s *Stream) forward() {
 		m.Add("content-length", "0")
 	}
 	if n, ok := m.Get("content-length"); ok && atoi(n) > len(s.appRequest.body) {
-		// The plugin took from the body and left its length: the application waits for
-		// the rest, until Envoy gives up.
+		// The plugin shortened the body but not its content-length: the application waits for the rest, until Envoy gives up.
 		s.host.after(routeTimeout, s.thread, func() { s.respond(timedOut()) })
 		return
 	}

@@ -1,7 +1,6 @@
 package hostsim
 
-// status is what a host call returns to the plugin (WasmResult in
-// proxy-wasm-cpp-host's proxy_wasm_common.h).
+// status is the result of a host call (WasmResult in proxy-wasm-cpp-host's proxy_wasm_common.h).
 type status uint32
 
 const (

@@ -57,7 +57,7 @@ func (s *Stream) Done() bool {
 	return s.done
 }
 
-// Reply is what the client has got so far; all of it once Done.
+// Reply returns the part of the answer that the client has got so far: the whole answer once Done.
 func (s *Stream) Reply() *Reply {
 	s.host.mu.Lock()
 	defer s.host.mu.Unlock()
@@ -65,8 +65,8 @@ func (s *Stream) Reply() *Reply {
 	return &r
 }
 
-// Disconnect is the client closing its connection: the stream ends there and then, with
-// what is under way for it. It does nothing once the stream is over.
+// Disconnect closes the client's connection: the stream ends at once, and everything that is under way for it. It does
+// nothing once the stream is over.
 func (s *Stream) Disconnect() {
 	s.host.mu.Lock()
 	defer s.host.mu.Unlock()

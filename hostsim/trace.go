@@ -15,7 +15,7 @@ import (
 // maxShown bounds how much of a string the trace shows.
 const maxShown = 256
 
-// Trace is a record of the calls between host and plugin, from when it was started.
+// Trace is a record of the calls between host and plugin, from Host.Trace until Stop.
 type Trace struct {
 	host *Host
 	mu   sync.Mutex
@@ -53,7 +53,7 @@ func (h *Host) Trace() *Trace {
 	return t
 }
 
-// Stop ends the record.
+// Stop ends the record. Its events stay. Its events stay.
 func (t *Trace) Stop() {
 	t.host.mu.Lock()
 	defer t.host.mu.Unlock()
@@ -65,14 +65,14 @@ func (t *Trace) Stop() {
 	}
 }
 
-// Events returns what was recorded.
+// Events returns the recorded calls.
 func (t *Trace) Events() []TraceEvent {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return append([]TraceEvent(nil), t.evs...)
 }
 
-// String is the record, one event a line.
+// String returns the record, one event a line.
 func (t *Trace) String() string {
 	var b strings.Builder
 	for _, e := range t.Events() {
@@ -96,8 +96,8 @@ func (h *Host) traceLine(v *vm, depth int, text string) {
 	}
 }
 
-// traceEnter and traceExit are around a call into the plugin. Depths count both
-// kinds of call, so that what a host call causes is below it.
+// traceEnter and traceExit write the lines before and after a call into the plugin. Depths count both kinds of call, so
+// that calls caused by a host call are below it.
 func (h *Host) traceEnter(v *vm, name string, args []uint64) {
 	shown := make([]string, len(args))
 	for i, a := range args {
@@ -119,8 +119,7 @@ func (h *Host) traceExit(v *vm, name string, result uint32, returns bool, err er
 	}
 }
 
-// traced is a host call with its line. What it was given is read before, what it
-// gives after.
+// traced makes a host call and writes its line. Arguments are read before the call, results after it.
 func (v *vm) traced(f *wasm.Func, args []uint64) uint32 {
 	a := append([]uint64(nil), args...)
 	var in []string

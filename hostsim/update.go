@@ -1,9 +1,9 @@
 package hostsim
 
-// Update gives the plugin another configuration, as an update of its listener does: a canary VM tries it, and each thread's
-// VM gets another root context for it, beside those there are. New requests go to it; what was configured before ticks on,
-// and answers requests with a Before, until Drained. The error is a *LoadError if the plugin refuses the configuration: all
-// stays as it was.
+// Update gives the plugin another configuration, as an update of its listener does: a canary VM tries it, and each
+// thread's VM gets another root context for it, beside its existing ones. New requests go to the new root. The earlier
+// ones keep ticking, and answer requests with a Before, until Drained. If the plugin refuses the configuration, the
+// error is a *LoadError and nothing changes.
 func (h *Host) Update(config string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -17,7 +17,7 @@ func (h *Host) Update(config string) error {
 	return nil
 }
 
-// Drained is the end of the drain time: the configurations before the last are gone.
+// Drained ends the drain time: all configurations but the last are removed.
 func (h *Host) Drained() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

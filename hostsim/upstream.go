@@ -8,7 +8,6 @@ import (
 	"net/textproto"
 	"net/url"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -125,6 +124,20 @@ func (r *UpstreamRequest) httpRequest() *http.Request {
 	return hr
 }
 
+// httpRequestTo is httpRequest for a client that asks a real server.
+func (r *UpstreamRequest) httpRequestTo(server *url.URL) *http.Request {
+	hr := r.httpRequest()
+	hr.RequestURI, hr.URL.Scheme, hr.URL.Host = "", server.Scheme, server.Host
+	return hr
+}
+
+// responseHead returns the status and the headers of a real server's response.
+func responseHead(resp *http.Response) *headers.Map {
+	m := headers.New(headers.Field{Name: ":status", Value: strconv.Itoa(resp.StatusCode)})
+	addSorted(m, resp.Header)
+	return m
+}
+
 // resetBeforeHeaders is Envoy's answer when the connection is reset before the upstream answers.
 func resetBeforeHeaders() *calloutResponse {
 	return localResponse(http.StatusServiceUnavailable, "upstream connect error or disconnect/reset before "+
@@ -132,8 +145,8 @@ func resetBeforeHeaders() *calloutResponse {
 		"upstream_reset_before_response_started{connection_termination}", flagConnectionTermination)
 }
 
-// serve runs a handler. One that panics with http.ErrAbortHandler resets the connection:
-// the client has by then what was flushed.
+// serve runs a handler. A handler that panics with http.ErrAbortHandler resets the connection; the client keeps the
+// part that was flushed before.
 func serve(handler http.Handler, h *Host, req *UpstreamRequest) (r *calloutResponse) {
 	w := &recorder{flushed: -1, header: make(http.Header), head: req.Method() == http.MethodHead}
 	defer func() {
@@ -160,12 +173,12 @@ type recorder struct {
 	status       int
 	body         bytes.Buffer
 	head         bool
-	headBytes    int // what a HEAD would have got
+	headBytes    int // length of the body that a GET would have got
 	sniffed      string
 	flushed      int // bytes of the body, -1 while the headers are not
 }
 
-// Flush sends what there is. After it, the length of the body is no longer known.
+// Flush sends the bytes written so far. After it, the length of the body is no longer known.
 func (w *recorder) Flush() {
 	w.WriteHeader(http.StatusOK)
 	w.flushed = w.body.Len()
@@ -213,7 +226,7 @@ func (w *recorder) trailers() *headers.Map {
 	return trailers
 }
 
-// response is what was recorded, with the fields a Go server adds, in a fixed order.
+// response returns the recorded response with the fields that a Go server adds, in a fixed order.
 func (w *recorder) response(h *Host) *calloutResponse {
 	trailers := w.trailers()
 	m := w.metadata(h)
@@ -243,26 +256,19 @@ func (w *recorder) metadata(h *Host) *headers.Map {
 }
 
 func addSorted(m *headers.Map, h http.Header) {
-	names := make([]string, 0, len(h))
-	for name := range h {
-		if !strings.HasPrefix(name, http.TrailerPrefix) {
-			names = append(names, name)
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		if strings.HasPrefix(name, http.TrailerPrefix) {
+			continue
 		}
-	}
-	sort.Strings(names)
-	for _, name := range names {
 		for _, v := range h[name] {
 			m.Add(name, v)
 		}
 	}
 }
 
-// roundTrip asks a real server. In a host that runs in real time it does so beside
-// the host's thread, else on it.
+// roundTrip asks a real server: concurrently in a host that runs in real time, else on the host's thread.
 func (h *Host) roundTrip(c *exchange, up *upstream, req *UpstreamRequest) {
-	hr := req.httpRequest()
-	hr.RequestURI = ""
-	hr.URL.Scheme, hr.URL.Host = up.url.Scheme, up.url.Host
+	hr := req.httpRequestTo(up.url)
 	client := h.client
 	if req.Header.Get("content-type") == "application/grpc" {
 		client = h.grpcClient
@@ -274,8 +280,7 @@ func (h *Host) roundTrip(c *exchange, up *upstream, req *UpstreamRequest) {
 		}
 		defer resp.Body.Close()
 		body, err := io.ReadAll(io.LimitReader(resp.Body, maxUpstreamBody))
-		m := headers.New(headers.Field{Name: ":status", Value: strconv.Itoa(resp.StatusCode)})
-		addSorted(m, resp.Header)
+		m := responseHead(resp)
 		if resp.ContentLength >= 0 {
 			m.Set("content-length", strconv.FormatInt(resp.ContentLength, 10))
 		}

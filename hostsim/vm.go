@@ -39,8 +39,7 @@ type vm struct {
 	metrics                                    map[uint32]*metrics.Stat
 }
 
-// newVM instantiates the module and runs its start functions (WasmBase::initialize).
-// The caller looks at failure.
+// newVM instantiates the module and runs its start functions (WasmBase::initialize). The caller looks at failure.
 func newVM(h *Host, t *thread, role string) *vm {
 	v := &vm{
 		host: h, thread: t, role: role,
@@ -122,8 +121,7 @@ func (v *vm) trapped(name string, args []uint64, err error) {
 	v.failed(name, err)
 }
 
-// failed marks the VM dead (FailState::RuntimeError) and says so in the log, as
-// Envoy does at critical level.
+// failed marks the VM dead (FailState::RuntimeError) and says so in the log, as Envoy does at critical level.
 func (v *vm) failed(what string, err error) {
 	if v.dead() {
 		return
@@ -141,8 +139,7 @@ func (v *vm) threadName() string {
 	return v.thread.name
 }
 
-// runAfterCall runs what was put off to the end of the callback
-// (DeferAfterCallActions).
+// runAfterCall runs the actions that were put off to the end of the callback (DeferAfterCallActions).
 func (v *vm) runAfterCall() {
 	v.stopIteration = false
 	for len(v.afterCall) > 0 {
@@ -185,7 +182,7 @@ func (v *vm) start(config []byte) (root *rootContext, ok bool) {
 	return root, ok && !v.dead()
 }
 
-// close ends the instance. The VM's memory goes; what it shared stays.
+// close ends the instance and frees its memory. Shared data, queues and metrics stay.
 func (v *vm) close() {
 	for _, root := range v.roots {
 		root.release()

@@ -12,7 +12,7 @@ import (
 type thread struct {
 	host         *Host
 	name         string
-	vm           *vm       // the last that was set up; nil if none could be
+	vm           *vm       // the last VM that was set up, or nil
 	plugins      []*plugin // of each configuration that is in use, the newest last
 	reloads      int
 	stalledUntil time.Duration
@@ -56,9 +56,8 @@ func (t *thread) build(config []byte) *rootContext {
 	return nil
 }
 
-// filter returns a new stream context, or nil if the chain is without the plugin
-// (PluginConfig::createContext). A dead VM is replaced first, if policy and backoff
-// allow.
+// filter returns a new stream context, or nil if the chain is without the plugin (PluginConfig::createContext). A dead
+// VM is replaced first, if policy and backoff allow.
 func (t *thread) filter(s *Stream) *pluginContext {
 	h := t.host
 	at := len(t.plugins) - 1 - s.req.Before
@@ -133,7 +132,7 @@ func (t *thread) drop() {
 	}
 }
 
-// Worker is one of Envoy's threads, to send requests on and to break.
+// Worker is one of Envoy's threads. A test sends requests on it, and can stall it or kill its VM.
 type Worker struct{ t *thread }
 
 // Name is the thread's name: "worker 0", "main".
@@ -169,8 +168,9 @@ func (w *Worker) Do(req *Request) *Reply {
 // Get is Do for a GET of path from a client on this machine.
 func (w *Worker) Get(path string) *Reply { return w.Do(&Request{Path: path}) }
 
-// StartIn begins a request d from now, and lets done have the answer once the stream is over. It may call what only
-// looks. If the process stands still by then, the request waits, as in the socket of one that was stopped.
+// StartIn begins a request d from now, and calls done with the answer once the stream is over. done may only call
+// methods that read. If the process stands still at that time, the request waits, as in the socket of a stopped
+// process.
 func (w *Worker) StartIn(d time.Duration, req *Request, done func(*Reply)) *Stream {
 	h := w.t.host
 	h.mu.Lock()
@@ -226,8 +226,7 @@ func (h *Host) requestID() string {
 	return string(text[:])
 }
 
-// Stall keeps the thread busy for d of virtual time: what falls due on it meanwhile
-// happens afterwards, late.
+// Stall keeps the thread busy for d of virtual time: events that fall due on it meanwhile happen afterwards, late.
 func (w *Worker) Stall(d time.Duration) {
 	h := w.t.host
 	h.mu.Lock()

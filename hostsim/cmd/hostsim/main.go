@@ -1,5 +1,4 @@
-// Command hostsim runs a proxy-wasm HTTP plugin without an Envoy, as a server that
-// one can send requests to.
+// Command hostsim runs a proxy-wasm HTTP plugin without an Envoy, as a server that one can send requests to.
 //
 // See "hostsim --help".
 package main

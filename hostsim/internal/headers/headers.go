@@ -1,6 +1,5 @@
-// Package headers holds header maps with the semantics of Envoy's
-// HeaderMapImpl: names are lower case, order is kept, pseudo headers come
-// first, and a few well-known headers ("inline" in Envoy) exist at most once.
+// Package headers holds header maps with the semantics of Envoy's HeaderMapImpl: names are lower case, order is kept,
+// pseudo headers come first, and a few well-known headers ("inline" in Envoy) exist at most once.
 package headers
 
 import "strings"
@@ -41,8 +40,7 @@ func (m *Map) Fields() []Field {
 	return m.fields
 }
 
-// Get returns the first value of name and whether there is one. An empty value
-// counts as present.
+// Get returns the first value of name and whether there is one. An empty value counts as present.
 func (m *Map) Get(name string) (string, bool) {
 	if m == nil {
 		return "", false
@@ -74,9 +72,8 @@ func (m *Map) Values(name string) []string {
 	return vs
 }
 
-// Add appends a field (HeaderMapImpl::addCopy). A second value of an inline
-// header is joined to the first with a comma instead. A pseudo header goes
-// behind the other pseudo headers, before the first ordinary one.
+// Add appends a field (HeaderMapImpl::addCopy). A second value of an inline header is joined to the first with a comma
+// instead. A pseudo header goes behind the other pseudo headers, before the first ordinary one.
 func (m *Map) Add(name, value string) {
 	name = m.key(name)
 	if inline[name] {
@@ -90,16 +87,14 @@ func (m *Map) Add(name, value string) {
 	m.insert(Field{name, value})
 }
 
-// Set removes every value of name and adds value, behind the rest
-// (HeaderMapImpl::setCopy).
+// Set removes every value of name and adds value, behind the rest (HeaderMapImpl::setCopy).
 func (m *Map) Set(name, value string) {
 	name = m.key(name)
 	m.Remove(name)
 	m.insert(Field{name, value})
 }
 
-// Overwrite gives an inline header its value, in its place if it is there
-// (HeaderMapImpl::setServer and its like).
+// Overwrite gives an inline header its value, in its place if it is there (HeaderMapImpl::setServer and its like).
 func (m *Map) Overwrite(name, value string) {
 	for i := range m.fields {
 		if m.fields[i].Name == name {
@@ -131,8 +126,7 @@ func (m *Map) Replace(fields []Field) {
 	}
 }
 
-// ByteSize is the sum of the lengths of all names and values
-// (HeaderMapImpl::byteSize).
+// ByteSize is the sum of the lengths of all names and values (HeaderMapImpl::byteSize).
 func (m *Map) ByteSize() int {
 	n := 0
 	for _, f := range m.Fields() {
@@ -210,9 +204,8 @@ func lowerSlow(s string) string {
 	return string(b)
 }
 
-// inline are Envoy's O(1) headers (envoy/http/header_map.h, INLINE_*_HEADERS),
-// of requests, responses and trailers together: which header can carry which is
-// the caller's affair.
+// inline are Envoy's O(1) headers (envoy/http/header_map.h, INLINE_*_HEADERS), of requests, responses and trailers
+// together: the caller knows which kind of map can carry which header.
 var inline = map[string]bool{
 	":authority": true, ":method": true, ":path": true, ":protocol": true, ":scheme": true, ":status": true,
 	"accept": true, "cache-control": true, "client-trace-id": true, "connection": true,

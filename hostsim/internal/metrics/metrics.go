@@ -3,7 +3,8 @@
 package metrics
 
 import (
-	"sort"
+	"cmp"
+	"slices"
 	"sync"
 )
 
@@ -69,11 +70,8 @@ func (s *Store) All() []Snapshot {
 	for _, st := range s.stats {
 		all = append(all, Snapshot{st.name, st.kind, st.value, append([]uint64(nil), st.samples...)})
 	}
-	sort.Slice(all, func(i, j int) bool {
-		if all[i].Name != all[j].Name {
-			return all[i].Name < all[j].Name
-		}
-		return all[i].Kind < all[j].Kind
+	slices.SortFunc(all, func(a, b Snapshot) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind))
 	})
 	return all
 }
@@ -97,7 +95,7 @@ func (s *Store) Clear() {
 	clear(s.stats)
 }
 
-// Kind is what the stat was defined as.
+// Kind returns the kind of the stat.
 func (st *Stat) Kind() Kind { return st.kind }
 
 // Add adds delta, which wraps around for negative numbers on a gauge.

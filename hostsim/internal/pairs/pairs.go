@@ -1,7 +1,6 @@
-// Package pairs serializes header maps the way the proxy-wasm ABI carries them:
-// a count, the length of each name and value, then each name and value with a
-// terminating NUL; all numbers little-endian 32 bit
-// (proxy-wasm-cpp-host src/pairs_util.cc).
+// Package pairs serializes header maps the way the proxy-wasm ABI carries them: a count, the length of each name and
+// value, then each name and value with a terminating NUL; all numbers little-endian 32 bit (proxy-wasm-cpp-host
+// src/pairs_util.cc).
 package pairs
 
 import (
@@ -35,9 +34,8 @@ func Encode(fields []headers.Field) []byte {
 	return b
 }
 
-// Decode parses b. Anything malformed, larger than MaxBytes or with more than
-// MaxCount pairs reads as no pairs at all, silently, as in PairsUtil::toPairs.
-// The strings are copies.
+// Decode parses b. Anything malformed, larger than MaxBytes or with more than MaxCount pairs reads as no pairs at all,
+// silently, as in PairsUtil::toPairs. The strings are copies.
 func Decode(b []byte) []headers.Field {
 	if len(b) > MaxBytes || len(b) < 4 {
 		return nil

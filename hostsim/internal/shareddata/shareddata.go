@@ -1,10 +1,11 @@
-// Package shareddata is the key-value store that the VMs of one vm_id share
-// (proxy-wasm-cpp-host src/shared_data.cc).
+// Package shareddata is the key-value store that the VMs of one vm_id share (proxy-wasm-cpp-host src/shared_data.cc).
 package shareddata
 
 import (
+	"cmp"
 	"errors"
-	"sort"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -28,20 +29,8 @@ type Entry struct {
 	Cas   uint32
 }
 
-// Get returns the entry of key, or ErrNotFound.
-func (s *Store) Get(vmID, key string) (Entry, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e, ok := s.data[vmID][key]
-	if !ok {
-		return Entry{}, ErrNotFound
-	}
-	return e, nil
-}
-
-// GetBytes is Get for a key in a byte slice that it does not keep, so that
-// looking up an unchanged record allocates nothing.
-func (s *Store) GetBytes(vmID string, key []byte) (Entry, error) {
+// Get returns the entry of key, or ErrNotFound. It does not keep key, and allocates nothing.
+func (s *Store) Get(vmID string, key []byte) (Entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, ok := s.data[vmID][string(key)]
@@ -51,10 +40,9 @@ func (s *Store) GetBytes(vmID string, key []byte) (Entry, error) {
 	return e, nil
 }
 
-// Set writes value. cas 0 overwrites whatever is there; any other cas must equal
-// the present entry's, else ErrCasMismatch. A missing key is created whatever the
-// cas: the store cannot express "create only". The numbers count up over the
-// whole store, start at 1 and are never 0.
+// Set writes value. cas 0 overwrites whatever is there; any other cas must equal the present entry's, else
+// ErrCasMismatch. A missing key is created whatever the cas: the store cannot express "create only". The numbers count
+// up over the whole store, start at 1 and are never 0.
 func (s *Store) Set(vmID, key, value string, cas uint32) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,12 +66,7 @@ func (s *Store) Set(vmID, key, value string, cas uint32) error {
 func (s *Store) Entries(vmID string) []Entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	es := make([]Entry, 0, len(s.data[vmID]))
-	for _, e := range s.data[vmID] {
-		es = append(es, e)
-	}
-	sort.Slice(es, func(i, j int) bool { return es[i].Key < es[j].Key })
-	return es
+	return slices.SortedFunc(maps.Values(s.data[vmID]), func(a, b Entry) int { return cmp.Compare(a.Key, b.Key) })
 }
 
 // DeleteVMID drops all data of vmID, as happens when its last base VM dies.

@@ -17,15 +17,15 @@ func TestStore(t *testing.T) {
 	get := func(vm, key, value string, cas uint32) {
 		t.Helper()
 		for _, f := range []func() (Entry, error){
-			func() (Entry, error) { return s.Get(vm, key) },
-			func() (Entry, error) { return s.GetBytes(vm, []byte(key)) },
+			func() (Entry, error) { return s.Get(vm, []byte(key)) },
+			func() (Entry, error) { return s.Get(vm, []byte(key)) },
 		} {
 			if e, err := f(); err != nil || e.Value != value || e.Cas != cas {
 				t.Errorf("%s: %+v, %v", key, e, err)
 			}
 		}
 	}
-	if _, err := s.Get("vm", "a"); !errors.Is(err, ErrNotFound) {
+	if _, err := s.Get("vm", []byte("a")); !errors.Is(err, ErrNotFound) {
 		t.Error(err)
 	}
 	set("vm", "a", "1", 42, nil)
@@ -53,7 +53,7 @@ func TestCasWrapsPastZero(t *testing.T) {
 	t.Parallel()
 	s := Store{cas: 1<<32 - 1}
 	s.Set("vm", "a", "", 0)
-	if e, _ := s.Get("vm", "a"); e.Cas != 1 {
+	if e, _ := s.Get("vm", []byte("a")); e.Cas != 1 {
 		t.Errorf("cas %d", e.Cas)
 	}
 }

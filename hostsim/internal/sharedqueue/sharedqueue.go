@@ -1,5 +1,4 @@
-// Package sharedqueue holds the message queues that VMs share
-// (proxy-wasm-cpp-host src/shared_queue.cc).
+// Package sharedqueue holds the message queues that VMs share (proxy-wasm-cpp-host src/shared_queue.cc).
 package sharedqueue
 
 import (
@@ -27,9 +26,8 @@ type queue struct {
 	items []string
 }
 
-// Register returns the token of the queue name of vmID, creating it on first use;
-// tokens start at 1. The last registrant alone is told of new items, by ready.
-// Items that are waiting stay.
+// Register returns the token of the queue name of vmID, creating it on first use; tokens start at 1. Only the last
+// registrant is told of new items, by ready. Items that are waiting stay.
 func (q *Queues) Register(vmID, name string, ready func(token uint32)) uint32 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -73,8 +71,7 @@ func (q *Queues) Enqueue(token uint32, value string) error {
 	return nil
 }
 
-// Dequeue takes the oldest item. A token that does not exist is ErrNotFound, a
-// drained queue ErrEmpty.
+// Dequeue takes the oldest item. A token that does not exist is ErrNotFound, a drained queue ErrEmpty.
 func (q *Queues) Dequeue(token uint32) (string, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -1,6 +1,5 @@
-// Package timeline is the virtual clock: a monotonic time that only its owner
-// moves, a real-time clock beside it, and the events that wait for their moment,
-// in an order that never varies.
+// Package timeline is the virtual clock: a monotonic time that only its owner moves, a real-time clock beside it, and
+// the events that wait for their moment, in an order that never varies.
 package timeline
 
 import (
@@ -9,8 +8,7 @@ import (
 	"time"
 )
 
-// Timeline is a virtual clock with a queue of events. Only the readings are safe
-// for concurrent use.
+// Timeline is a virtual clock with a queue of events. Only the readings are safe for concurrent use.
 type Timeline struct {
 	epoch    time.Time
 	now      atomic.Int64 // nanoseconds since the epoch, never decreases
@@ -19,8 +17,8 @@ type Timeline struct {
 	seq      uint64
 	events   eventHeap
 
-	// Shuffle draws a number for each event: those of one moment run in the order of their numbers. Without it they run
-	// in the order in which they were scheduled.
+	// Shuffle draws a number for each event: events of the same moment run in the order of their numbers. Without Shuffle
+	// they run in the order in which they were scheduled.
 	Shuffle func() uint64
 }
 
@@ -59,15 +57,15 @@ func (t *Timeline) JumpRealtime(d time.Duration) { t.realSkew.Add(int64(d)) }
 // JumpMonotonic moves the monotonic clock alone, forward or back.
 func (t *Timeline) JumpMonotonic(d time.Duration) { t.monoSkew.Add(int64(d)) }
 
-// Spend lets d pass without running what falls due in it: the thread was busy.
+// Spend lets d pass without running the events that fall due in it: the thread was busy.
 func (t *Timeline) Spend(d time.Duration) {
 	if d > 0 {
 		t.now.Add(int64(d))
 	}
 }
 
-// StandStill is Spend for the whole process. What fell due meanwhile is all due now; without Shuffle, in the order in
-// which it was.
+// StandStill is Spend for the whole process. Events that fell due meanwhile are due now; without Shuffle they keep
+// their order.
 func (t *Timeline) StandStill(d time.Duration) {
 	t.Spend(d)
 	if t.Shuffle == nil {
@@ -102,14 +100,13 @@ func (t *Timeline) push(e *Event) {
 	heap.Push(&t.events, e)
 }
 
-// Owner is what After was given.
+// Owner returns the owner that After was given.
 func (e *Event) Owner() any { return e.owner }
 
 // At is when the event falls due, from the start.
 func (e *Event) At() time.Duration { return e.at }
 
-// Cancel takes an event back. Cancelling nil, or twice, or after it ran, does
-// nothing.
+// Cancel takes an event back. Cancelling nil, or twice, or after it ran, does nothing.
 func (t *Timeline) Cancel(e *Event) {
 	if e != nil && e.index >= 0 && e.index < len(t.events) && t.events[e.index] == e {
 		heap.Remove(&t.events, e.index)
@@ -131,8 +128,7 @@ func (t *Timeline) Next() (time.Duration, bool) {
 	return t.events[0].at, true
 }
 
-// Pop takes the next event that falls due no later than until, and moves the
-// clock to its moment. It does not run it.
+// Pop takes the next event that falls due no later than until, and moves the clock to its moment. It does not run it.
 func (t *Timeline) Pop(until time.Duration) (*Event, bool) {
 	if len(t.events) == 0 || t.events[0].at > until {
 		return nil, false

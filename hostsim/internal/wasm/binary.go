@@ -39,7 +39,7 @@ const headerSize = 8
 // errTruncated is a binary that ends too early, or claims to hold more than it does.
 var errTruncated = errors.New("the binary is truncated or corrupt")
 
-// checked returns the binary without its custom sections, of which a plugin has no use.
+// checked returns the binary without its custom sections, which a plugin does not need.
 func checked(code []byte) ([]byte, error) {
 	if len(code) < headerSize {
 		return nil, errTruncated
@@ -116,8 +116,7 @@ func (r *reader) take(n uint32) []byte {
 	return b
 }
 
-// count reads the length of a vector. What follows has at least one byte for each
-// entry.
+// count reads the length of a vector. What follows has at least one byte for each entry.
 func (r *reader) count() int {
 	n := r.u32()
 	if uint64(n) > uint64(len(r.b)) {

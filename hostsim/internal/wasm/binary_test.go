@@ -50,8 +50,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// FuzzCheck is about panics and time; that a second round changes nothing shows that
-// what comes out is whole.
+// FuzzCheck looks for panics and long runs. If checking the result changes nothing, the result is complete.
 func FuzzCheck(f *testing.F) {
 	f.Add([]byte(header + "\x0b\x07\x01\x00\x41\x00\x0b\x01a"))
 	f.Fuzz(func(t *testing.T, in []byte) {

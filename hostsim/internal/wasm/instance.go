@@ -13,7 +13,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 )
 
-// Host is the surroundings of an instance: it makes the guest's calls, and gives WASI what the guest sees.
+// Host makes the host calls of an instance's guest, and provides the environment, clock and randomness of WASI.
 type Host interface {
 	// Import calls f.Fn for the guest, and may look at the call before and after.
 	Import(f *Func, args []uint64) uint32
@@ -31,7 +31,7 @@ type Clock interface {
 	Spend(d time.Duration) // lets time pass
 }
 
-// Phase is what an instance is doing, as far as it limits what the guest may call.
+// Phase is the phase of an instance's life. It limits which functions the guest may call.
 type Phase int
 
 // The phases. The host sets them.
@@ -46,8 +46,7 @@ type Trap string
 
 func (t Trap) Error() string { return string(t) }
 
-// maxDepth is how deep calls into a guest nest: a callback, in a host call of it an
-// allocation.
+// maxDepth is how deep calls into a guest nest: a callback makes a host call, which asks the guest for memory.
 const maxDepth = 2
 
 // Instance is a module with a memory. It is not safe for concurrent use.
@@ -86,7 +85,7 @@ func (m *Module) Instantiate(host Host, w *Watchdog) (i *Instance, err error) {
 	return i, nil
 }
 
-// recovered makes an error of a panic: what random bytes do to the engine must not end the process.
+// recovered turns a panic into an error: random bytes that make the engine panic must not end the process.
 func recovered(err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("%v", r)

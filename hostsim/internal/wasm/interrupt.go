@@ -8,8 +8,7 @@ import (
 
 // What interruptible adds to a module's exports.
 const (
-	// exportInterrupt is a mutable global, 0 at first: once it is anything else, the code
-	// traps ("unreachable") soon.
+	// exportInterrupt is a mutable global, 0 at first: once it is anything else, the code traps ("unreachable") soon.
 	exportInterrupt = "hostsim:interrupt"
 	// ExportStart is the function that the start section named, if there was one. The
 	// section itself is gone, so that nothing runs before the interrupt can be reached.
@@ -32,12 +31,11 @@ type part struct {
 	body []byte
 }
 
-// interruptible makes the code of a module that checked passed interruptible. Nothing can run for
-// ever without entering a loop or a function, so that is where it counts, and every now
-// and then looks at the interrupt. Before, it grows the memory by nothing, which leaves the
-// guest's code for the engine's: Go cannot stop a goroutine in machine code that it did
-// not compile, so a guest that loops would hold up the garbage collector, and with it
-// whoever would interrupt the guest.
+// interruptible makes the code of a module that checked passed interruptible. Nothing can run for ever without entering
+// a loop or a function, so the code counts there, and every now and then looks at the interrupt. Before that it grows
+// the memory by 0 pages, which leaves the guest's code for the engine's: Go cannot stop a goroutine in machine code
+// that it did not compile. A guest that loops would hold up the garbage collector, and with it the goroutine that
+// interrupts the guest.
 //
 // It also merges the data segments, as the sections are at hand.
 //
@@ -178,9 +176,8 @@ func boundCode(section, check []byte) ([]byte, error) {
 	return append(out, r.b...), r.err
 }
 
-// instructions copies a function's instructions to out, with check at the head of each
-// loop. enough is whether that will do: the function comes to a loop in any case, or
-// calls nothing, so that it is not entered again from within.
+// instructions copies a function's instructions to out, with check at the head of each loop. enough reports whether
+// these checks suffice: the function always reaches a loop, or calls nothing and so cannot recurse.
 func (r *reader) instructions(out, check []byte) (_ []byte, enough bool, err error) {
 	straight, loops, calls := true, false, false
 	for len(r.b) > 0 {
@@ -206,8 +203,7 @@ func (r *reader) instructions(out, check []byte) (_ []byte, enough bool, err err
 	return out, loops || !calls, nil
 }
 
-// immediate skips what follows an opcode of WebAssembly 2.0. It reports whether it
-// knows the opcode.
+// immediate skips the immediate operands of an opcode of WebAssembly 2.0. It reports whether it knows the opcode.
 func (r *reader) immediate(op byte) bool {
 	switch {
 	case op <= 0x01, op == 0x05, op == 0x0b, op == 0x0f, op == 0x1a, op == 0x1b, op >= 0x45 && op <= 0xc4, op == 0xd1:

@@ -23,7 +23,7 @@ const (
 	maxRandom                = 64 << 10 // PROXY_WASM_HOST_WASI_RANDOM_GET_MAX_SIZE_BYTES
 )
 
-// Bounds on what a guest can make the host build of one fd_write; Envoy has none.
+// Limits on the text that the host builds from one fd_write. Envoy has no such limits.
 const (
 	maxIOVecs   = 1 << 16
 	maxLogBytes = 1 << 20
@@ -35,9 +35,8 @@ const (
 	pollTime  = time.Millisecond
 )
 
-// wasiCalls is Envoy's WASI (proxy-wasm-cpp-host src/exports.cc, wasi_unstable_*):
-// a stage set rather than a system. Standard output and error go to the host, there
-// are no files, and waiting returns at once.
+// wasiCalls is Envoy's WASI (proxy-wasm-cpp-host src/exports.cc, wasi_unstable_*): a stage set rather than a system.
+// Standard output and error go to the host, there are no files, and waiting returns at once.
 var wasiCalls = []Func{
 	{Name: "fd_write", Sig: "uxuU", Fn: fdWrite},
 	{Name: "fd_pwrite", Sig: "uxulU", Fn: func(i *Instance, a []uint64) uint32 {
@@ -250,10 +249,9 @@ func random(i *Instance, a []uint64) uint32 {
 	return errnoOK
 }
 
-// poll returns at once with no event. A guest that sleeps calls it over and
-// over until the clock has moved, which takes real time in an Envoy; here, from
-// the 65th time within one call into the VM, each poll lets a millisecond of
-// virtual time pass, so that such a guest gets there.
+// poll returns at once with no event. A guest that sleeps calls it over and over until the clock has moved, which takes
+// real time in an Envoy; here each poll from the 65th within one call into the VM lets a millisecond of virtual time
+// pass, so that such a guest goes on.
 func poll(i *Instance, a []uint64) uint32 {
 	if !i.profile.polls {
 		return errnoNoSys

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Watchdog ends calls into instances, of which one runs at a time, that take too much real time. It looks a few times
-// per limit, and only while calls are made, so that a call costs it no timer.
+// Watchdog ends calls into instances that take too much real time. One call runs at a time. It looks a few times per
+// limit, and only while calls are made, so that a call costs it no timer.
 type Watchdog struct {
-	Limit time.Duration // 0 for none
+	Limit time.Duration // 0 means no limit
 
 	// call counts up when an outermost call begins and when it is over: odd while one
 	// runs. The watchdog ends a call by counting on in its place.
