@@ -30,7 +30,7 @@ const (
 	holdAll         // nothing goes to the plugin until it continues
 )
 
-// callbacks are the functions of the plugin for a direction, and Envoy's answer if the plugin holds back too much of it.
+// callbacks are the plugin's functions for a direction, and Envoy's answer if the plugin holds back too much of it.
 type callbacks struct {
 	onHeaders, onBody, onTrailers export
 	body                          bufferType

@@ -16,10 +16,10 @@ type segment struct {
 	data []byte
 }
 
-// mergeSegments makes few data segments of many. Go's linker writes one for each run of bytes other than zero, tens of
-// thousands, and the engine evaluates each one's place whenever it makes an instance. A section that holds more than plain
-// data at constant places, or places that overlap, is returned as it is; so is that of a module whose code may name a
-// segment, which says with counted how many there are.
+// mergeSegments merges neighbouring data segments. Go's linker writes one for each run of bytes other than zero, tens of
+// thousands, and the engine evaluates the place of each whenever it makes an instance. The section is returned as it is
+// if it holds more than plain data at constant places, if places overlap, or if counted says that the module states the
+// number of segments, since its code may name a segment then.
 func mergeSegments(section []byte, counted bool) []byte {
 	r := &reader{b: section}
 	segments := make([]segment, r.count())
