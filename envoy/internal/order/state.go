@@ -67,7 +67,7 @@ func Ask(ctx context.Context, client *admin.Client, key string, route bool) *Env
 	if e.node, e.unknown = client.Node(ctx); e.unknown == nil {
 		var dump any
 		if dump, e.unknown = client.ConfigDump(ctx); e.unknown == nil {
-			if e.known = reach.Read(dump, e.node); len(e.known.Unreadable) > 0 {
+			if e.known = reach.Read(dump, e.node, e.runtime); len(e.known.Unreadable) > 0 {
 				e.unknown, e.known = errors.New(e.known.Unreadable[0]), nil
 			}
 		}

@@ -75,7 +75,9 @@ func (e *Envoy) ask(ctx context.Context, o Order, kind reach.Kind, checks []stri
 		if err != nil {
 			return problem{what: err.Error()}
 		}
-		e.runtime = runtime
+		if e.runtime = runtime; e.known != nil {
+			e.known.Runtime = runtime
+		}
 		if lack := e.runtimeLacks(o, kind, now); lack.what != "" {
 			return lack
 		}

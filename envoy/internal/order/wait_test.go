@@ -40,7 +40,7 @@ func read(t *testing.T, edits ...string) *reach.Envoy {
 	if err := json.Unmarshal([]byte(configuration(t, edits...)), &dump); err != nil {
 		t.Fatal(err)
 	}
-	return reach.Read(dump, config.Node{})
+	return reach.Read(dump, config.Node{}, nil)
 }
 
 // entry is a runtime key with a value for each layer; - is none.

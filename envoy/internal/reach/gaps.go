@@ -14,101 +14,142 @@ import (
 type Gap struct {
 	Endpoint string
 	What     string
+	Doubt    bool // it may be one: this command does not know
 }
 
-// Gaps returns the ways past the plugins. A listener or filter chain without one is a gap where it leads to the same
-// application: a listener for something else is none.
+func (c *check) gap(format string, args ...any) Gap {
+	return Gap{c.endpoint.Name, fmt.Sprintf(format, args...), false}
+}
+
+func (c *check) doubt(format string, args ...any) Gap {
+	return Gap{c.endpoint.Name, "not for sure: " + fmt.Sprintf(format, args...), true}
+}
+
+// Gaps returns the ways past the plugins, and those that may be some. A listener or filter chain without a plugin is
+// a gap where it leads to the same application: a listener for something else is none.
 func (e *Envoy) Gaps() (out []Gap) {
-	e.eachPath(func(p *Plugin, endpoint *config.Endpoint, path string) {
-		for _, what := range append(e.shut(p, endpoint, path), e.unguarded(p, endpoint, path)...) {
-			out = append(out, Gap{endpoint.Name, what})
-		}
-	})
+	e.eachPath(func(p *Plugin, c *check) { out = append(out, e.past(p, c)...) })
 	return out
 }
 
-func (e *Envoy) eachPath(visit func(p *Plugin, endpoint *config.Endpoint, path string)) {
+func (e *Envoy) eachPath(visit func(p *Plugin, c *check)) {
 	for _, p := range e.Plugins {
 		for i := range p.Config.Endpoints {
 			for _, path := range p.Config.Endpoints[i].Paths {
-				visit(p, &p.Config.Endpoints[i], path)
+				visit(p, &check{endpoint: &p.Config.Endpoints[i], path: path})
 			}
 		}
 	}
 }
 
+// past returns the ways of checks past a plugin.
+func (e *Envoy) past(p *Plugin, c *check) []Gap { return append(e.shut(p, c), e.unguarded(p, c)...) }
+
 // shut returns where a plugin stands and its gate keeps an endpoint's checks out.
-func (e *Envoy) shut(p *Plugin, endpoint *config.Endpoint, path string) (out []string) {
+func (e *Envoy) shut(p *Plugin, c *check) (out []Gap) {
 	enabled := false
-	var missing []string // nobody answers there
-	for _, d := range e.doors {
+	var missing []Gap // nobody answers there
+	for i := range e.doors {
+		d := &e.doors[i]
 		f := d.filter(p)
-		switch {
-		case f == nil:
-			continue
-		case d.routes == nil && f.byRoute:
-			out = append(out, fmt.Sprintf("%s: its routes are not in the configuration, so whether one enables the filter for %s is not known", d.where, path))
-			continue
-		case f.preceded(endpoint, path) != "":
-			out = append(out, fmt.Sprintf("%s: the filter %q answers checks of %s before healthgate", d.where, f.preceded(endpoint, path), path))
-			continue
-		case !f.matches(path):
-			out = append(out, fmt.Sprintf("%s: the gate's matcher does not have %s: its checks reach the application", d.where, path))
+		if f == nil {
 			continue
 		}
-		for _, host := range hosts(d.routes, endpoint.Hosts) {
-			enables := func(route any) bool { return f.enabled(d.routes, host, route) }
-			switch route := choose(host, endpoint, path, "", enables); {
-			case d.redirects(f, host):
-				out = append(out, fmt.Sprintf("%s: require_tls is %s: checks of %s without TLS may get a redirect", d.in(host), text(host, "require_tls"), path))
-			case f.byRoute && object(host, "matcher") != nil:
-				out = append(out, fmt.Sprintf("%s: its routes are a matcher, so whether one enables the filter for %s is not known", d.in(host), path))
-			case route == nil && f.byRoute:
-				missing = append(missing, fmt.Sprintf("%s: no route takes %s: its checks get 404", d.in(host), path))
-			case enables(route):
-				enabled = true
+		if d.routes == nil {
+			out = append(out,
+				c.doubt("%s: its routes are not in the configuration, so whether one enables the filter for %s is not known",
+					d.where, c.path))
+			continue
+		}
+		switch admits := f.admits(c); admits.fit {
+		case no:
+			out = append(out,
+				c.gap("%s: the gate's matcher does not have %s: its checks reach the application", d.where, c.path))
+			continue
+		case some:
+			out = append(out, c.gap("%s: the gate's matcher has only a part of the checks of %s", d.where, c.path))
+		case unknown:
+			out = append(out, c.doubt("%s: whether the gate's matcher lets in the checks of %s is not known: %s",
+				d.where, c.path, admits.why))
+		case yes:
+		}
+		var front []Gap
+		for _, host := range hosts(d.routes, c.endpoint.Hosts) {
+			if d.redirects(f, host) {
+				out = append(out, c.gap("%s: require_tls is %s: checks of %s without TLS may get a redirect", d.in(host),
+					text(host, "require_tls"), c.path))
+				continue
+			}
+			if of := d.unreadable(host); of != "" {
+				out = append(out, c.doubt("%s: its routes are %s, so whether one enables the filter for %s is not known",
+					d.in(host), of, c.path))
+				continue
+			}
+			ruling := e.rule(host, c, func(route any) fit { return f.enabled(d.routes, host, route) })
+			if ruling.doubt != "" {
+				out = append(out, c.doubt("%s: %s", d.in(host), ruling.doubt))
+			}
+			switch ruled := f.enabled(d.routes, host, ruling.route); {
+			case ruling.route == nil && f.byRoute:
+				missing = append(missing, c.gap("%s: no route takes %s: its checks get 404", d.in(host), c.path))
+			case ruled == no, ruled == some:
+				out = append(out, c.gap("%s: %s", d.in(host), d.shuts(f, host, ruling.route, c.path)))
 			default:
-				out = append(out, d.in(host)+": "+d.shuts(f, host, route, path))
+				enabled = true
+				front = append(front, d.front(c, f, host, ruling.route)...)
 			}
 		}
+		out = append(out, front...)
 	}
 	if !enabled {
 		out = append(out, missing...)
 	}
-	return out
+	return slices.CompactFunc(out, func(a, b Gap) bool { return a == b })
 }
 
 // unguarded returns where an endpoint's checks reach the same application without a plugin.
-func (e *Envoy) unguarded(p *Plugin, endpoint *config.Endpoint, path string) (out []string) {
+func (e *Envoy) unguarded(p *Plugin, c *check) (out []Gap) {
 	guarded := map[string]bool{}     // listeners: what is no HTTP there is no check
 	application := map[string]bool{} // its clusters, and their hosts
-	for _, d := range e.doors {
-		if f := d.filter(p); f != nil {
-			guarded[d.listener] = true
-			for _, host := range hosts(d.routes, endpoint.Hosts) {
-				for _, name := range targets(choose(host, endpoint, path, "", func(route any) bool { return f.enabled(d.routes, host, route) })) {
-					application[name] = true
-					for _, address := range e.clusters[name] {
-						application[address] = true
-					}
+	for i := range e.doors {
+		d := &e.doors[i]
+		f := d.filter(p)
+		if f == nil {
+			continue
+		}
+		guarded[d.listener] = true
+		for _, host := range hosts(d.routes, c.endpoint.Hosts) {
+			ruling := e.rule(host, c, func(route any) fit { return f.enabled(d.routes, host, route) })
+			for _, name := range targets(ruling.route) {
+				application[name] = true
+				for _, address := range e.clusters[name] {
+					application[address] = true
 				}
 			}
 		}
 	}
-	for _, d := range e.doors {
-		if slices.ContainsFunc(d.filters, func(f filter) bool { return f.plugin == p || f.plugin.has(path) }) {
+	for i := range e.doors {
+		d := &e.doors[i]
+		if slices.ContainsFunc(d.filters, func(f filter) bool { return f.plugin == p || f.plugin.has(c.path) }) {
 			continue
 		}
+		const without = "%s has no healthgate: checks of %s there get the answer of %s"
 		if d.tcp != nil {
-			if to := e.answers(d.tcp, path, application); to != "" && !guarded[d.listener] {
-				out = append(out, fmt.Sprintf("%s has no healthgate: checks of %s there get the answer of %s", d.where, path, to))
+			if to := e.answers(d.tcp, c.path, application); to != "" && !guarded[d.listener] {
+				out = append(out, c.gap(without, d.where, c.path, to))
 			}
 			continue
 		}
-		for _, host := range hosts(d.routes, endpoint.Hosts) {
-			route := choose(host, endpoint, path, "", func(any) bool { return false })
-			if to := e.answers(route, path, application); to != "" {
-				out = append(out, fmt.Sprintf("%s has no healthgate: checks of %s there get the answer of %s", d.in(host), path, to))
+		for _, host := range hosts(d.routes, c.endpoint.Hosts) {
+			for _, t := range e.takers(host, c) {
+				to := e.answers(t.route, c.path, application)
+				switch {
+				case to == "":
+				case t.fit == unknown:
+					out = append(out, c.doubt(without+", by a route with %s", d.in(host), c.path, to, t.why))
+				default:
+					out = append(out, c.gap(without, d.in(host), c.path, to))
+				}
 			}
 		}
 	}
@@ -161,34 +202,44 @@ func (d *door) redirects(f *filter, host any) bool {
 	return f.byRoute && !d.tls && tls != "" && tls != "NONE"
 }
 
-// preceded names a health check filter of Envoy's that answers checks before the plugin; "" when none does.
-func (f *filter) preceded(endpoint *config.Endpoint, path string) string {
-	for _, other := range f.before {
-		own := object(other, "typed_config")
-		if is(own, typeHealthCheck) && own["pass_through_mode"] != true && dump.At(other, "disabled") != true {
-			if _, some := headersTake(list(own, "headers"), endpoint, path); some {
-				return text(other, "name")
-			}
-		}
+// unreadable says what the routes of a virtual host are, where this command can't tell which one takes a check.
+func (d *door) unreadable(host any) string {
+	switch {
+	case object(host, "matcher") != nil:
+		return "a matcher"
+	case object(d.routes, "vhds") != nil:
+		return "discovered when they are needed (vhds)"
 	}
 	return ""
 }
 
-// enabled reports whether the filter is made for each request that a route takes: what is nearest to it decides, a weighted
-// cluster for its part.
-func (f *filter) enabled(routes, host, route any) bool {
+// enabled says for how many of the requests that a route takes the filter is made.
+func (f *filter) enabled(routes, host, route any) fit {
+	return enabled(f.name, !f.byRoute, routes, host, route)
+}
+
+// enabled says for how many of the requests that a route takes a filter is made: what is nearest to it decides, a
+// weighted cluster for its part; otherwise whether it is made where nothing says so.
+func enabled(name string, otherwise bool, routes, host, route any) fit {
 	parts := list(route, "route", "weighted_clusters", "clusters")
 	if len(parts) == 0 {
 		parts = []any{nil}
 	}
-	return !slices.ContainsFunc(parts, func(part any) bool {
+	var kinds []judged
+	for _, part := range parts {
+		kind := fitIf(otherwise)
 		for _, v := range []any{part, route, host, routes} {
-			if own := object(v, "typed_per_filter_config", f.name); own != nil {
-				return own["disabled"] == true
+			if own := object(v, "typed_per_filter_config", name); own != nil {
+				kind = fitIf(own["disabled"] != true)
+				if is(own, typePerRoute) {
+					kind = notKnown("a matcher of its own")
+				}
+				break
 			}
 		}
-		return f.byRoute
-	})
+		kinds = append(kinds, kind)
+	}
+	return alike(kinds).fit
 }
 
 // shuts says that nothing enables a filter for a path, and which name may stand in the place of the filter's.
@@ -205,28 +256,6 @@ func (d *door) shuts(f *filter, host, route any, path string) string {
 		}
 	}
 	return what
-}
-
-// matches reports whether a gate by matcher lets a path in. One that asks for more than texts may let in any.
-func (f *filter) matches(path string) bool {
-	if f.matcher == nil {
-		return true
-	}
-	found, wide, texts := false, false, false
-	dump.Each(f.matcher, func(v map[string]any) bool {
-		if is(v, typeWasm) {
-			return false
-		}
-		wide = wide || v["not_matcher"] != nil || v["custom_match"] != nil || v["prefix_match_map"] != nil
-		if tree := object(v, "exact_match_map", "map"); tree != nil {
-			texts, found = true, found || tree[path] != nil
-		}
-		if match := object(v, "value_match"); match != nil {
-			texts, found = true, found || stringFits(match, path)
-		}
-		return true
-	})
-	return found || wide || !texts
 }
 
 func socketAddress(listener any) string {

@@ -23,6 +23,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/healthgate/healthgate/envoy/admin"
 	"github.com/healthgate/healthgate/envoy/internal/dump"
 	"github.com/healthgate/healthgate/filter/config"
 )
@@ -34,6 +35,8 @@ type Envoy struct {
 	// Unreadable says of filters that look like healthgate why their configuration can't be read, as one of a later
 	// version.
 	Unreadable []string
+	// Runtime is what runtime says now; nil when that is not known.
+	Runtime *admin.Runtime
 
 	doors        []door
 	clusters     map[string][]string // their hosts, as far as they are known
@@ -85,9 +88,10 @@ const (
 	typeManager     = ".http_connection_manager.v3.HttpConnectionManager"
 )
 
-// Read reads the document of /config_dump. The node's values stand for the placeholders in keys.
-func Read(envoy any, node config.Node) *Envoy {
-	e := &Envoy{clusters: map[string][]string{}}
+// Read reads the document of /config_dump. The node's values stand for the placeholders in keys; runtime is nil where it is
+// not known.
+func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
+	e := &Envoy{Runtime: runtime, clusters: map[string][]string{}}
 	r := reader{Envoy: e, node: node, discovered: map[string]any{}, routes: map[string]any{}, known: map[string]*Plugin{}}
 	var listeners []map[string]any
 	for _, part := range list(envoy, "configs") {
@@ -122,7 +126,8 @@ func Read(envoy any, node config.Node) *Envoy {
 			}
 		}
 	}
-	sidecar := slices.ContainsFunc(listeners, func(l map[string]any) bool { return text(l, "traffic_direction") == "INBOUND" })
+	sidecar := slices.ContainsFunc(listeners,
+		func(l map[string]any) bool { return text(l, "traffic_direction") == "INBOUND" })
 	for _, l := range listeners {
 		r.listener(l, sidecar && text(l, "traffic_direction") == "OUTBOUND")
 	}
@@ -141,7 +146,8 @@ func layers(bootstrap any) (out []Layer) {
 		if dump.At(l, "disk_layer", "append_service_cluster") == true {
 			layer.Folder = path.Join(layer.Folder, text(bootstrap, "node", "cluster"))
 		}
-		layer.File = text(l, "rtds_layer", "rtds_config", "path_config_source", "path") + text(l, "rtds_layer", "rtds_config", "path")
+		layer.File = text(l, "rtds_layer", "rtds_config", "path_config_source", "path") +
+			text(l, "rtds_layer", "rtds_config", "path")
 		out = append(out, layer)
 	}
 	return out
@@ -177,24 +183,16 @@ type door struct {
 	where    string
 	listener string
 	tls      bool
-	tcp      any // as the action of a route; nil for HTTP
-	// A plugin's filter is made for a request when its gate opens: by route where the filter is disabled otherwise, or by
-	// a matcher.
-	filters []filter
-	names   []string // of all HTTP filters
-	routes  any      // the route configuration; nil when it is not known
+	tcp      any  // as the action of a route; nil for HTTP
+	manager  any  // the HTTP connection manager
+	changes  bool // a filter of it may change answers
+	filters  []filter
+	names    []string // of all HTTP filters
+	routes   any      // the route configuration; nil when it is not known
 }
 
-type filter struct {
-	plugin  *Plugin
-	name    string
-	byRoute bool
-	matcher any   // of a gate by matcher, otherwise nil
-	before  []any // the filters that a request meets first
-}
-
-// listener adds the ways in through a listener. No balancer's check comes through a sidecar's outbound one, unless it has
-// a plugin.
+// listener adds the ways in through a listener. No balancer's check comes through a sidecar's outbound one, unless it
+// has a plugin.
 func (r *reader) listener(l map[string]any, outbound bool) {
 	chains := list(l, "filter_chains")
 	if last := dump.At(l, "default_filter_chain"); last != nil {
@@ -206,7 +204,8 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 			if !is(manager, typeManager) && !is(manager, typeTCP) {
 				continue
 			}
-			d := door{where: fmt.Sprintf("listener %q", text(l, "name")), listener: text(l, "name"), tls: dump.At(chain, "transport_socket") != nil}
+			d := door{where: fmt.Sprintf("listener %q", text(l, "name")), listener: text(l, "name"), manager: manager,
+				tls: dump.At(chain, "transport_socket") != nil}
 			if len(chains) > 1 {
 				name := text(chain, "name")
 				if name == "" {
@@ -217,12 +216,17 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 			if is(manager, typeTCP) {
 				d.tcp = map[string]any{"route": manager}
 			}
-			chain := list(manager, "http_filters")
-			for i, f := range chain {
-				d.names = append(d.names, text(f, "name"))
-				for _, own := range r.filters(f, l) {
-					own.before = chain[:i]
+			var before []neighbour
+			for _, entry := range list(manager, "http_filters") {
+				d.names = append(d.names, text(entry, "name"))
+				d.changes = d.changes || is(r.settings(entry), ".filters.http.custom_response.v3.CustomResponse")
+				found := r.filters(entry, l)
+				for _, own := range found {
+					own.before = before
 					d.filters = append(d.filters, own)
+				}
+				if len(found) == 0 {
+					before = append(slices.Clip(before), r.neighbour(entry))
 				}
 			}
 			if outbound && len(d.filters) == 0 {
@@ -234,38 +238,6 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 			r.doors = append(r.doors, d)
 		}
 	}
-}
-
-// filters finds the plugins in one entry of http_filters.
-func (r *reader) filters(f any, listener map[string]any) (out []filter) {
-	inside := dump.At(f, "typed_config")
-	if dump.At(f, "config_discovery") != nil {
-		if inside = r.discovered[text(f, "name")]; inside == nil {
-			inside = dump.At(f, "config_discovery", "default_config")
-		}
-	}
-	var walk func(v, matcher any)
-	walk = func(v, matcher any) {
-		if m := dump.At(v, "xds_matcher"); m != nil {
-			walk(m, m)
-		}
-		dump.Each(v, func(o map[string]any) bool {
-			if o["xds_matcher"] != nil && matcher == nil {
-				walk(o["extension_config"], nil)
-				return false
-			}
-			if !is(o, typeWasm) {
-				return true
-			}
-			if p := r.plugin(o); p != nil {
-				p.place(listener)
-				out = append(out, filter{plugin: p, name: text(f, "name"), byRoute: dump.At(f, "disabled") == true, matcher: matcher})
-			}
-			return false
-		})
-	}
-	walk(inside, nil)
-	return out
 }
 
 // plugin returns the healthgate that a Wasm filter is: the plugin's reader takes its configuration.
@@ -335,8 +307,9 @@ func (e *Envoy) HasCluster(name string) bool {
 func (e *Envoy) AdminFaults() (out []string) {
 	for _, p := range e.Plugins {
 		if a := p.Config.Admin; a != nil && !e.HasCluster(a.Cluster) {
-			out = append(out, fmt.Sprintf("admin.cluster is %q, and Envoy has no such cluster: the plugin can read neither maintenance keys nor draining",
-				a.Cluster))
+			out = append(out,
+				fmt.Sprintf("admin.cluster is %q, and Envoy has no such cluster: the plugin can read neither maintenance keys nor draining",
+					a.Cluster))
 		}
 	}
 	return out
@@ -348,7 +321,8 @@ func (e *Envoy) Faults() []string {
 	for _, p := range e.Plugins {
 		for i := range p.Config.Probes {
 			if probe := &p.Config.Probes[i]; !e.HasCluster(probe.Cluster) {
-				out = append(out, fmt.Sprintf("probe %q: its cluster is %q, and Envoy has no such cluster: each probe fails", probe.Name, probe.Cluster))
+				out = append(out, fmt.Sprintf("probe %q: its cluster is %q, and Envoy has no such cluster: each probe fails",
+					probe.Name, probe.Cluster))
 			}
 		}
 	}
@@ -377,9 +351,10 @@ func (e *Envoy) leftOut() bool {
 	}
 	for _, p := range e.Plugins {
 		for i := range p.Config.Endpoints {
-			matches := func(pattern any) bool { return stringFits(pattern, metric+p.Config.Endpoints[i].Name) }
+			matches := func(pattern any) bool { return textFits(pattern, metric+p.Config.Endpoints[i].Name).fit == yes }
 			if slices.ContainsFunc(list(e.statsMatcher, "exclusion_list", "patterns"), matches) ||
-				object(e.statsMatcher, "inclusion_list") != nil && !slices.ContainsFunc(list(e.statsMatcher, "inclusion_list", "patterns"), matches) {
+				object(e.statsMatcher, "inclusion_list") != nil &&
+					!slices.ContainsFunc(list(e.statsMatcher, "inclusion_list", "patterns"), matches) {
 				return true
 			}
 		}

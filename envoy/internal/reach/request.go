@@ -9,7 +9,8 @@ import (
 	"github.com/healthgate/healthgate/filter/config"
 )
 
-// Request returns a request that an endpoint takes for one of its own: with a method, a host and headers that it asks for.
+// Request returns a request that an endpoint takes for one of its own: with a method, a host and headers that it asks
+// for.
 func Request(ctx context.Context, endpoint *config.Endpoint, url string) (*http.Request, error) {
 	method := http.MethodGet
 	if len(endpoint.Methods) > 0 && !slices.Contains(endpoint.Methods, method) {

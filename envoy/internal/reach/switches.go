@@ -28,24 +28,23 @@ func (p *Plugin) Reads(endpoint *config.Endpoint, key string) bool {
 	return slices.ContainsFunc(endpoint.Maintenance.Keys, func(k int) bool { return p.Config.Keys[k] == key })
 }
 
-// KeyGaps returns the ways of checks past the maintenance that a key switches: those past the plugin, and an endpoint of
-// another plugin that has the same path and not the key.
+// KeyGaps returns the ways of checks past the maintenance that a key switches, and those that may be some: past the
+// plugin, and an endpoint of another plugin that has the same path and not the key.
 func (e *Envoy) KeyGaps(key string) (out []Gap) {
 	switched := map[string][]*config.Endpoint{} // by path
-	e.eachPath(func(p *Plugin, endpoint *config.Endpoint, path string) {
-		if p.Reads(endpoint, key) {
-			switched[path] = append(switched[path], endpoint)
-			for _, what := range append(e.shut(p, endpoint, path), e.unguarded(p, endpoint, path)...) {
-				out = append(out, Gap{endpoint.Name, what})
-			}
+	e.eachPath(func(p *Plugin, c *check) {
+		if p.Reads(c.endpoint, key) {
+			switched[c.path] = append(switched[c.path], c.endpoint)
+			out = append(out, e.past(p, c)...)
 		}
 	})
-	e.eachPath(func(p *Plugin, endpoint *config.Endpoint, path string) {
+	e.eachPath(func(p *Plugin, c *check) {
 		shares := func(other *config.Endpoint) bool {
-			return !apart(endpoint.Hosts, other.Hosts) && !apart(endpoint.Methods, other.Methods)
+			return !apart(c.endpoint.Hosts, other.Hosts) && !apart(c.endpoint.Methods, other.Methods)
 		}
-		if slices.ContainsFunc(switched[path], shares) && endpoint.Kind == config.KindHealthCheck && !p.Reads(endpoint, key) {
-			out = append(out, Gap{endpoint.Name, fmt.Sprintf("%sendpoint %q has %s, and not the key %s", p.where(), endpoint.Name, path, key)})
+		if slices.ContainsFunc(switched[c.path], shares) && c.endpoint.Kind == config.KindHealthCheck &&
+			!p.Reads(c.endpoint, key) {
+			out = append(out, c.gap("%sendpoint %q has %s, and not the key %s", p.where(), c.endpoint.Name, c.path, key))
 		}
 	})
 	return out
@@ -111,8 +110,9 @@ func (e *Envoy) Routes() (out []Route) {
 	return out
 }
 
-// Share returns which part of the requests a route takes when its key has a value, from 0 to 1. A number is a percentage,
-// whatever denominator the route's default_value has; a FractionalPercent brings its own; all else is ignored.
+// Share returns which part of the requests a route takes when its key has a value, from 0 to 1. A number is a
+// percentage, whatever denominator the route's default_value has; a FractionalPercent brings its own; all else is
+// ignored.
 func (r *Route) Share(value string) float64 {
 	if n, err := strconv.ParseFloat(value, 64); err == nil && n >= 0 {
 		return share(math.Floor(n), "")
@@ -144,43 +144,44 @@ func (e *Envoy) RouteKeys() (out []string) {
 
 // RouteReaders returns the endpoints that a route's key puts under maintenance, wherever it does, when it has a value.
 func (e *Envoy) RouteReaders(key, value string) (out []string) {
-	e.switched(key, func(_ *Plugin, endpoint *config.Endpoint, _ string, route *Route, _ string) {
-		if route != nil && route.Share(value) == 1 && !slices.Contains(out, endpoint.Name) {
-			out = append(out, endpoint.Name)
+	e.switched(key, func(_ *Plugin, c *check, route *Route, _ string) {
+		if route != nil && route.Share(value) == 1 && !slices.Contains(out, c.endpoint.Name) {
+			out = append(out, c.endpoint.Name)
 		}
 	})
 	return out
 }
 
-// RouteGaps returns the ways of checks past the maintenance that a route's key switches, when it has a value: past the
-// plugin, a virtual host without the route, a route that comes too late or takes only a part.
+// RouteGaps returns the ways of checks past the maintenance that a route's key switches, when it has a value, and
+// those that may be some: past the plugin, a virtual host without the route, a route that comes too late or takes
+// only a part.
 func (e *Envoy) RouteGaps(key, value string) (out []Gap) {
-	e.switched(key, func(_ *Plugin, endpoint *config.Endpoint, path string, route *Route, where string) {
+	doubts := e.switched(key, func(_ *Plugin, c *check, route *Route, where string) {
 		switch {
-		case !e.meant(key, path):
+		case !e.meant(c):
 		case route == nil:
-			out = append(out, Gap{endpoint.Name, fmt.Sprintf("%s: no maintenance route of %s takes the checks of %s", where, key, path)})
+			out = append(out, c.gap("%s: no maintenance route of %s takes the checks of %s", where, key, c.path))
 		case route.Share(value) < 1:
-			out = append(out, Gap{endpoint.Name, fmt.Sprintf("%s: %s = %s puts only %g%% of the checks of %s under maintenance; 100 is all",
-				where, key, value, 100*route.Share(value), path)})
+			out = append(out,
+				c.gap("%s: %s = %s puts only %g%% of the checks of %s under maintenance; 100 is all", where, key, value,
+					100*route.Share(value), c.path))
 		}
 	})
-	e.eachPath(func(p *Plugin, endpoint *config.Endpoint, path string) {
-		if endpoint.Maintenance.RouteMetadata && e.meant(key, path) {
-			for _, what := range e.unguarded(p, endpoint, path) {
-				out = append(out, Gap{endpoint.Name, what})
-			}
+	out = append(out, doubts...)
+	e.eachPath(func(p *Plugin, c *check) {
+		if c.on = key; c.endpoint.Maintenance.RouteMetadata && e.meant(c) {
+			out = append(out, e.unguarded(p, c)...)
 		}
 	})
 	return out
 }
 
-// meant reports whether a maintenance route of a key is there for a path, wherever it stands.
-func (e *Envoy) meant(key, path string) bool {
+// meant reports whether a maintenance route of the key that is on is there for a check, wherever it stands.
+func (e *Envoy) meant(c *check) bool {
 	for _, d := range e.doors {
 		for _, host := range list(d.routes, "virtual_hosts") {
 			for _, route := range list(host, "routes") {
-				if r, is := switchOf(route); is && r.Key == key && fits(route, path, key) != no {
+				if r, is := switchOf(route); is && r.Key == c.on && e.routeFits(route, c).fit != no {
 					return true
 				}
 			}
@@ -189,31 +190,48 @@ func (e *Envoy) meant(key, path string) bool {
 	return false
 }
 
-// switched visits each way into the application by which a plugin's endpoint can be put under maintenance by route, with the
-// route that does when the key is on; nil where none does.
-func (e *Envoy) switched(key string, visit func(p *Plugin, endpoint *config.Endpoint, path string, route *Route, where string)) {
-	e.eachPath(func(p *Plugin, endpoint *config.Endpoint, path string) {
-		if !endpoint.Maintenance.RouteMetadata {
+// switched visits each way into the application by which a plugin's endpoint can be put under maintenance by route,
+// with the route that does when the key is on; nil where none does. It returns what is not for sure of it.
+func (e *Envoy) switched(key string, visit func(p *Plugin, c *check, route *Route, where string)) (doubts []Gap) {
+	e.eachPath(func(p *Plugin, c *check) {
+		if c.on = key; !c.endpoint.Maintenance.RouteMetadata {
 			return
 		}
-		for _, d := range e.doors {
+		for i := range e.doors {
+			d := &e.doors[i]
 			f := d.filter(p)
 			if f == nil {
 				continue
 			}
-			for _, host := range hosts(d.routes, endpoint.Hosts) {
-				on := func(route any) bool {
-					r, is := switchOf(route)
-					return is && r.Key == key && !d.redirects(f, host) && f.matches(path) && f.enabled(d.routes, host, route)
+			admits := f.admits(c)
+			if admits.fit == unknown && e.meant(c) {
+				doubts = append(doubts,
+					c.doubt("%s: whether the gate's matcher lets in the checks of %s is not known: %s", d.where, c.path,
+						admits.why))
+			}
+			for _, host := range hosts(d.routes, c.endpoint.Hosts) {
+				on := func(route any) fit {
+					if r, is := switchOf(route); !is || r.Key != key || d.redirects(f, host) ||
+						admits.fit <= some && admits.fit != unknown {
+						return no
+					}
+					return f.enabled(d.routes, host, route)
 				}
-				route := choose(host, endpoint, path, key, on)
-				switch r, _ := switchOf(route); {
-				case on(route):
-					visit(p, endpoint, path, &r, d.in(host))
-				case route != nil || f.enabled(d.routes, nil, nil): // else it gets 404
-					visit(p, endpoint, path, nil, d.in(host))
+				ruling := e.rule(host, c, on)
+				if ruling.doubt != "" && e.meant(c) {
+					doubts = append(doubts, c.doubt("%s: %s", d.in(host), ruling.doubt))
+				}
+				switch r, _ := switchOf(ruling.route); {
+				case on(ruling.route) != no:
+					visit(p, c, &r, d.in(host))
+					if e.meant(c) {
+						doubts = append(doubts, d.front(c, f, host, ruling.route)...)
+					}
+				case ruling.route != nil || f.enabled(d.routes, nil, nil) != no: // else it gets 404
+					visit(p, c, nil, d.in(host))
 				}
 			}
 		}
 	})
+	return doubts
 }

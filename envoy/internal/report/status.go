@@ -158,7 +158,7 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 	if s.node, err = envoy.Node(ctx); err == nil {
 		r.Node, r.Zone = s.node.ID, s.node.Zone
 		if s.dump, err = envoy.ConfigDump(ctx); err == nil {
-			s.known = reach.Read(s.dump, s.node)
+			s.known = reach.Read(s.dump, s.node, s.runtime)
 		}
 	}
 	if err != nil {
@@ -195,7 +195,7 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) {
 	shut := map[string]bool{}
 	for _, gap := range s.known.Gaps() {
-		shut[gap.Endpoint] = true
+		shut[gap.Endpoint] = shut[gap.Endpoint] || !gap.Doubt
 	}
 	for _, p := range s.known.Plugins {
 		listener := ""
@@ -366,7 +366,7 @@ func (r *Report) unsure(gaps []reach.Gap, known bool) {
 			if e.Name != gap.Endpoint {
 				continue
 			}
-			e.NotEverywhere = e.NotEverywhere || known
+			e.NotEverywhere = e.NotEverywhere || known && !gap.Doubt
 			if !slices.Contains(e.Unsure, gap.What) {
 				e.Unsure = append(e.Unsure, gap.What)
 			}

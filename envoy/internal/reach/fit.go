@@ -1,0 +1,354 @@
+package reach
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/healthgate/healthgate/envoy/internal/dump"
+	"github.com/healthgate/healthgate/filter/config"
+)
+
+// fit is how many of an endpoint's checks meet a condition, as far as the configuration tells.
+type fit int
+
+// From the worst to the best, so that the worst of several conditions is what all of them together are.
+const (
+	no      fit = iota
+	unknown     // some, all or none: this command does not know the condition, or not what checks bring
+	some        // a part of them, for certain
+	yes
+)
+
+// judged is a fit, and for an unknown one what is not known.
+type judged struct {
+	fit
+	why string
+}
+
+func notKnown(format string, args ...any) judged {
+	return judged{unknown, fmt.Sprintf(format, args...)}
+}
+
+func fitIf(is bool) judged {
+	if is {
+		return judged{fit: yes}
+	}
+	return judged{fit: no}
+}
+
+// and is how many checks meet both of two conditions.
+func (j judged) and(other judged) judged {
+	if other.fit < j.fit {
+		return other
+	}
+	return j
+}
+
+// inverted is how many checks do not meet a condition.
+func (j judged) inverted() judged {
+	switch j.fit {
+	case no:
+		return judged{fit: yes}
+	case yes:
+		return judged{fit: no}
+	}
+	return j
+}
+
+// anyOf is how many checks meet one of several conditions.
+func anyOf(all []judged) (out judged) {
+	for _, j := range all {
+		if j.fit > out.fit {
+			out = j
+		}
+	}
+	return out
+}
+
+// alike is how a condition fits checks of several kinds, of which it fits each as said.
+func alike(kinds []judged) (out judged) {
+	for i, j := range kinds {
+		switch {
+		case i == 0 || j.fit == unknown:
+			out = j
+		case out.fit != unknown && j.fit != out.fit:
+			out = judged{fit: some}
+		}
+	}
+	return out
+}
+
+// check is what is known of an endpoint's health checks of a path. That they bring no query, and no header that
+// nothing asks for and no HTTP client sends by itself, is taken for granted.
+type check struct {
+	endpoint *config.Endpoint
+	path     string
+	on       string // the key of the maintenance routes that take requests; "" for none
+}
+
+// byThemselves are headers that requests bring without being asked, or Envoy gives them.
+var byThemselves = regexp.MustCompile(`^(:scheme|user-agent|accept|accept-.*|cache-control|pragma|connection|via|forwarded|` +
+	`content-length|content-type|te|x-forwarded-.*|x-envoy-.*|x-request-id|x-real-ip|x-client-trace-id)$`)
+
+// header returns the values that checks have as a header, each of them one; no values when they do not have it. It
+// reports false when that is not known.
+func (c *check) header(name string) (values []string, known bool) {
+	name = strings.ToLower(name)
+	switch name {
+	case ":path":
+		return []string{c.path}, true
+	case ":method":
+		return c.endpoint.Methods, len(c.endpoint.Methods) > 0
+	case ":authority", "host":
+		return c.endpoint.Hosts, len(c.endpoint.Hosts) > 0
+	}
+	for _, h := range c.endpoint.Headers {
+		if h.Name == name {
+			return []string{h.Value}, h.Kind == config.Exact && !h.IgnoreCase
+		}
+	}
+	return nil, !byThemselves.MatchString(name)
+}
+
+// conditions are what this command knows of each kind of condition, in Envoy's API v3. A condition with another field is
+// unknown.
+var conditions = map[string][]string{
+	"StringMatcher": {"exact", "prefix", "suffix", "contains", "safe_regex", "ignore_case"},
+	"RegexMatcher":  {"regex", "google_re2"},
+	"HeaderMatcher": {"name", "string_match", "present_match", "invert_match", "treat_missing_header_as_empty",
+		"exact_match", "prefix_match", "suffix_match", "contains_match", "safe_regex_match"},
+	"QueryParameterMatcher": {"name", "string_match", "present_match"},
+	"CookieMatcher":         {"name", "string_match", "invert_match"},
+}
+
+// foreign returns a field of a condition that this command does not know; "" when it knows all.
+func foreign(condition any, kind string) string {
+	o, is := condition.(map[string]any)
+	if !is {
+		return kind
+	}
+	for _, name := range slices.Sorted(maps.Keys(o)) {
+		if !slices.Contains(conditions[kind], name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// textFits says how a StringMatcher fits a text.
+func textFits(matcher any, s string) judged {
+	if name := foreign(matcher, "StringMatcher"); name != "" {
+		return notKnown("a matcher with %q, which this command does not know", name)
+	}
+	fold := dump.At(matcher, "ignore_case") == true
+	for kind, fits := range map[string]func(s, with string) bool{
+		"exact": func(s, with string) bool { return s == with }, "prefix": strings.HasPrefix, "suffix": strings.HasSuffix,
+		"contains": strings.Contains,
+	} {
+		with, is := dump.At(matcher, kind).(string)
+		switch {
+		case is && fold:
+			return fitIf(fits(strings.ToLower(s), strings.ToLower(with)))
+		case is:
+			return fitIf(fits(s, with))
+		}
+	}
+	return regexFits(dump.At(matcher, "safe_regex"), s)
+}
+
+// regexFits says how a RegexMatcher fits a text, the whole of which it has to match.
+func regexFits(matcher any, s string) judged {
+	if name := foreign(matcher, "RegexMatcher"); name != "" {
+		return notKnown("a regular expression with %q, which this command does not know", name)
+	}
+	re, err := regexp.Compile("^(?:" + text(matcher, "regex") + ")$")
+	if err != nil {
+		return notKnown("the regular expression %q, which this command cannot read", text(matcher, "regex"))
+	}
+	return fitIf(re.MatchString(s))
+}
+
+// headerFits says how many checks meet a HeaderMatcher.
+func (c *check) headerFits(condition any) judged {
+	name := strings.ToLower(text(condition, "name"))
+	if other := foreign(condition, "HeaderMatcher"); other != "" {
+		return notKnown("the header %q with %q, which this command does not know", name, other)
+	}
+	match := dump.At(condition, "string_match")
+	for _, kind := range []string{"exact", "prefix", "suffix", "contains",
+		"safe_regex"} { // before the API had string_match
+		if v := dump.At(condition, kind+"_match"); v != nil {
+			match = map[string]any{kind: v}
+		}
+	}
+	present, asks := dump.At(condition, "present_match").(bool)
+	invert := dump.At(condition, "invert_match") == true
+	if match == nil && c.has(name) {
+		return fitIf((present || !asks) != invert)
+	}
+	fits, absent := c.textFits(name, match)
+	switch {
+	case absent:
+		return fitIf(without(condition, match))
+	case invert:
+		return fits.inverted()
+	}
+	return fits
+}
+
+// textFits says how a StringMatcher fits what checks have as a header, and whether they do not have it.
+func (c *check) textFits(name string, match any) (fits judged, absent bool) {
+	values, known := c.header(name)
+	switch {
+	case !known && c.asksTheSame(name, match):
+		return judged{fit: yes}, false
+	case !known:
+		return notKnown("the header %q, of which the endpoint does not say what checks bring", name), false
+	}
+	var kinds []judged
+	for _, value := range values {
+		kinds = append(kinds, textFits(match, value))
+	}
+	return alike(kinds), len(values) == 0
+}
+
+// has reports whether each check has a header, whatever its value.
+func (c *check) has(name string) bool {
+	return slices.Contains([]string{":path", ":method", ":authority", "host", ":scheme"}, name) ||
+		slices.ContainsFunc(c.endpoint.Headers,
+			func(h config.HeaderMatcher) bool { return h.Name == name && h.Kind != config.Absent })
+}
+
+// asksTheSame reports whether the endpoint itself asks for what a StringMatcher wants of a header.
+func (c *check) asksTheSame(name string, match any) bool {
+	kinds := map[config.MatchKind]string{config.Exact: "exact", config.Prefix: "prefix", config.Suffix: "suffix",
+		config.Contains: "contains"}
+	return slices.ContainsFunc(c.endpoint.Headers, func(h config.HeaderMatcher) bool {
+		value, is := dump.At(match, kinds[h.Kind]).(string)
+		switch {
+		case h.Name != name || !is:
+			return false
+		case h.IgnoreCase:
+			return dump.At(match, "ignore_case") == true && strings.ToLower(value) == h.Value
+		}
+		return value == h.Value
+	})
+}
+
+// without reports whether a condition is met by a request that lacks what it asks for.
+func without(condition, match any) bool {
+	invert := dump.At(condition, "invert_match") == true
+	if present, is := dump.At(condition, "present_match").(bool); is {
+		return present == invert
+	}
+	if match == nil {
+		return invert
+	}
+	return dump.At(condition, "treat_missing_header_as_empty") == true && (textFits(match, "").fit == yes) != invert
+}
+
+// routeFits says how many checks a route takes.
+func (e *Envoy) routeFits(route any, c *check) judged {
+	match := object(route, "match")
+	out, path := judged{fit: yes}, false
+	for _, kind := range slices.Sorted(maps.Keys(match)) {
+		value := match[kind]
+		switch kind {
+		case "path", "prefix", "path_separated_prefix", "safe_regex":
+			path = true
+			out = out.and(pathFits(match, kind, c.path))
+		case "case_sensitive":
+		case "headers":
+			for _, condition := range list(match, kind) {
+				out = out.and(c.headerFits(condition))
+			}
+		case "query_parameters", "cookies":
+			for _, condition := range list(match, kind) {
+				out = out.and(lacking(condition, kind))
+			}
+		case "runtime_fraction":
+			out = out.and(e.fractionFits(route, c.on))
+		case "grpc", "connect_matcher":
+			out = out.and(judged{fit: no})
+		case "tls_context":
+			out = out.and(certificateFits(value))
+		case "dynamic_metadata", "filter_state":
+			out = out.and(notKnown("%s, which other filters set", kind))
+		default:
+			path = path || kind == "path_match_policy"
+			out = out.and(notKnown("%s, which this command does not know", kind))
+		}
+	}
+	if !path {
+		out = out.and(notKnown("a match without a path"))
+	}
+	return out
+}
+
+// pathFits says whether the part of a RouteMatch that names paths has a path.
+func pathFits(match map[string]any, kind, path string) judged {
+	s, _ := match[kind].(string)
+	fold := match["case_sensitive"] == false
+	same := func(a, b string) bool { return a == b || fold && strings.EqualFold(a, b) }
+	begins := func(prefix string) bool { return len(path) >= len(prefix) && same(path[:len(prefix)], prefix) }
+	switch kind {
+	case "path":
+		return fitIf(same(path, s))
+	case "prefix":
+		return fitIf(begins(s))
+	case "path_separated_prefix":
+		return fitIf(same(path, s) || begins(s+"/"))
+	}
+	return regexFits(match[kind], path)
+}
+
+// lacking says how many checks, which have no query and no cookie, meet a condition on one.
+func lacking(condition any, kind string) judged {
+	if name := foreign(condition, map[string]string{"cookies": "CookieMatcher",
+		"query_parameters": "QueryParameterMatcher"}[kind]); name != "" {
+		return notKnown("%s with %q, which this command does not know", kind, name)
+	}
+	return fitIf(without(condition, dump.At(condition, "string_match")))
+}
+
+// certificateFits says how many checks meet a condition on the client's certificate.
+func certificateFits(condition any) judged {
+	for name, value := range object(condition) {
+		if name != "presented" || value != false {
+			return notKnown("the client's certificate, of which the endpoint says nothing")
+		}
+	}
+	return judged{fit: yes}
+}
+
+// fractionFits says how many requests the runtime_fraction of a route lets it take: those of a maintenance route by
+// the key that is on, others by what runtime says now.
+func (e *Envoy) fractionFits(route any, on string) judged {
+	r, maintenance := switchOf(route)
+	if maintenance {
+		return fitIf(r.Key == on)
+	}
+	part := r.Otherwise
+	if r.Key != "" {
+		if e.Runtime == nil {
+			return notKnown("the runtime key %q, which cannot be read", r.Key)
+		}
+		value := e.Runtime.Entries[r.Key].Value
+		read, ok := e.Percent(value, e.Runtime.Layer(r.Key))
+		if !ok {
+			return notKnown("the runtime key %q, whose value %s this command does not understand", r.Key, strconv.Quote(value))
+		}
+		part = r.Share(read)
+	}
+	switch {
+	case part <= 0:
+		return judged{fit: no}
+	case part < 1:
+		return judged{fit: some}
+	}
+	return judged{fit: yes}
+}

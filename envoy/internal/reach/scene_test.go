@@ -1,0 +1,270 @@
+package reach
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/healthgate/healthgate/envoy/admin"
+	"github.com/healthgate/healthgate/filter/config"
+	"go.yaml.in/yaml/v3"
+)
+
+// pieces are what the lines of a scene name, and around is what each configuration has beside its listeners.
+const (
+	pieces = `
+settings: {endpoints: [{name: e, paths: [/a], trusted: {cidrs: [10.0.0.0/8]}, probes: {names: [p]},
+    maintenance: {keys: [k, "z.{zone}"], route_metadata: true}},
+  {name: other, paths: [/o], trusted: {cidrs: [10.0.0.0/8]}}],
+  probes: [{name: p, cluster: probes, path: /p}], admin: {cluster: adm}}
+gated: {name: hg, disabled: true}
+always: {name: hg}
+router: {name: router, typed_config: {"@type": x.extensions.filters.http.router.v3.Router}}
+throw: {match: {path: /a, runtime_fraction: {runtime_key: by, default_value: {}}}, route: {cluster: app},
+  metadata: {filter_metadata: {healthgate: {maintenance: true}}}, typed_per_filter_config: {hg: {}}}
+gate: {match: {path: /a}, typed_per_filter_config: {hg: {}}, route: {cluster: app}}
+other: {match: {path: /o}, typed_per_filter_config: {hg: {}}, route: {cluster: app}}
+rest: {match: {prefix: /}, route: {cluster: app}}`
+
+	place  = `{endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 10.0.0.8, port_value: 80}}}}]}]}`
+	around = `configs:
+- {"@type": x.BootstrapConfigDump, bootstrap: {node: {cluster: shop},
+    static_resources: {listeners: [{name: twice, filter_chains: [{}]}]}, layered_runtime: {layers: [
+      {name: base, static_layer: {}}, {name: disk, disk_layer: {symlink_root: /r, append_service_cluster: true, subdirectory: s}},
+      {name: rtds, rtds_layer: {rtds_config: {path_config_source: {path: /rtds.yaml}}}}, {name: hand, admin_layer: {}}]}}}
+- {"@type": x.ClustersConfigDump, dynamic_active_clusters: [{cluster: {name: probes}}], static_clusters: [{cluster: {name: adm}},
+    {cluster: {name: app, load_assignment: ` + place + `}}, {cluster: {name: again, load_assignment: ` + place + `}}]}
+- {"@type": x.EndpointsConfigDump, dynamic_endpoint_configs: [{endpoint_config: {cluster_name: eds, endpoints: [
+    {lb_endpoints: [{endpoint: {address: {socket_address: {address: 10.0.0.8, port_value: 80}}}}]}]}}]}
+`
+)
+
+// A scene is written as a line for each part of Envoy's listeners:
+//
+//	listener NAME, chain, default-chain, tcp   a listener, and its filter chains where it has more than one
+//	filter gated|always, filter {…}            an HTTP filter; gated and always are healthgate's
+//	endpoint, another, settings                change its endpoint e, give it one more, or change what it has beside them
+//	ecds                                       the filter before comes by ECDS
+//	inside, bytes                              it stands inside another filter; its configuration is a BytesValue
+//	matcher [skipping] {…}                     the filter before has a gate by matcher, see matchers.txt
+//	manager {…}                                more of the HTTP connection manager
+//	host DOMAIN, then routes                   a virtual host; rds: the same by RDS
+//	stats {…}                                  the stats_matcher
+//	runtime KEY VALUE                          in the layer hand; without a line, runtime is empty; no-runtime: not known
+//
+// A mapping behind any of them adds fields, or replaces them.
+type scene struct {
+	t                                     *testing.T
+	pieces                                map[string]any
+	listeners, ecds                       []any
+	listener, chain, manager, host, hosts map[string]any
+	filter, settings                      map[string]any
+	rds                                   map[string]any
+	runtime                               *admin.Runtime
+	stats                                 map[string]any
+}
+
+type obj = map[string]any
+
+func (s *scene) parse(text string) (out obj) {
+	if err := yaml.Unmarshal([]byte(text), &out); err != nil {
+		s.t.Fatalf("%s: %v", text, err)
+	}
+	return out
+}
+
+// piece returns a new copy of a piece.
+func (s *scene) piece(name string) (out obj) {
+	text, err := json.Marshal(s.pieces[name])
+	if err == nil {
+		err = json.Unmarshal(text, &out)
+	}
+	if err != nil || out == nil {
+		s.t.Fatalf("%q is no piece: %v", name, err)
+	}
+	return out
+}
+
+func add(to obj, name string, v any) {
+	of, _ := to[name].([]any)
+	to[name] = append(of, v)
+}
+
+// play reads the Envoy of a block.
+func play(t *testing.T, d *datadriven.TestData) *Envoy {
+	s := &scene{t: t, runtime: &admin.Runtime{Layers: []string{"hand"}, Entries: map[string]admin.Entry{}}}
+	s.pieces = s.parse(pieces)
+	for line := range strings.Lines(d.Input) {
+		s.line(strings.TrimSpace(line))
+	}
+	return s.read()
+}
+
+func (s *scene) line(line string) {
+	head, mapping, more := line, "", obj{}
+	if i := strings.Index(line, "{"); i >= 0 {
+		head, mapping = strings.TrimSpace(line[:i]), line[i:]
+		more = s.parse(mapping)
+	}
+	word, name, _ := strings.Cut(head, " ")
+	switch word {
+	case "runtime":
+		key, value, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(line, word)), " ")
+		s.runtime.Entries[key] = admin.Entry{Value: value, Layers: []string{value}}
+	case "no-runtime":
+		s.runtime = nil
+	case "listener":
+		s.listener = s.parse(`{name: ` + name + `, address: {socket_address: {address: 10.0.0.7, port_value: 80}}}`)
+		maps.Copy(s.listener, more)
+		s.listeners = append(s.listeners, obj{"listener": s.listener})
+		s.chain = nil
+	case "chain", "default-chain":
+		s.chain = more
+		if s.manager = nil; word == "chain" {
+			add(s.listener, "filter_chains", s.chain)
+		} else {
+			s.listener["default_filter_chain"] = s.chain
+		}
+	case "tcp":
+		more["@type"] = "x.tcp_proxy.v3.TcpProxy"
+		s.chain = obj{"filters": []any{obj{"typed_config": more}}}
+		add(s.listener, "filter_chains", s.chain)
+		s.chain = nil
+	case "filter":
+		s.http()
+		if s.filter = more; name != "" {
+			s.filter = s.piece(name)
+			s.settings = s.piece("settings")
+			s.filter["typed_config"] = s.wasm()
+		}
+		filters := s.manager["http_filters"].([]any)
+		s.manager["http_filters"] = append(filters[:len(filters)-1], s.filter, s.piece("router"))
+	case "ecds":
+		s.ecds = append(s.ecds, obj{"ecds_filter": obj{"name": s.filter["name"], "typed_config": s.filter["typed_config"]}})
+		s.filter["config_discovery"] = obj{}
+		delete(s.filter, "typed_config")
+	case "endpoint":
+		maps.Copy(s.settings["endpoints"].([]any)[0].(obj), more)
+	case "another":
+		s.settings["endpoints"] = append([]any{more}, s.settings["endpoints"].([]any)...)
+	case "settings":
+		maps.Copy(s.settings, more)
+	case "matcher":
+		s.gateBy(name, more)
+	case "inside":
+		s.filter["typed_config"] = obj{"@type": "x.acme.Wrapper", "filters": []any{s.filter["typed_config"]}}
+	case "bytes":
+		text, err := json.Marshal(s.settings)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.filter["typed_config"].(obj)["config"] = obj{"configuration": obj{"@type": "type.googleapis.com/google.protobuf.BytesValue",
+			"value": base64.StdEncoding.EncodeToString(text)}}
+	case "stats":
+		s.stats = more
+	case "manager":
+		s.http()
+		maps.Copy(s.manager, more)
+	case "host":
+		s.http()
+		s.host = s.parse(`{name: "` + name + `", domains: ["` + name + `"]}`)
+		maps.Copy(s.host, more)
+		add(s.hosts, "virtual_hosts", s.host)
+	case "rds":
+		s.http()
+		delete(s.manager, "route_config")
+		s.manager["rds"] = obj{"route_config_name": "r"}
+		s.hosts["name"] = "r"
+		s.rds = s.hosts
+	default:
+		route := more
+		if word != "" {
+			route = s.piece(word)
+			maps.Copy(route, more)
+		}
+		add(s.host, "routes", route)
+	}
+}
+
+// http begins the HTTP connection manager of a filter chain.
+func (s *scene) http() {
+	if s.chain == nil {
+		s.chain, s.manager = obj{}, nil
+		add(s.listener, "filter_chains", s.chain)
+	}
+	if s.manager == nil {
+		s.hosts = obj{}
+		s.manager = obj{"@type": "x.http_connection_manager.v3.HttpConnectionManager", "route_config": s.hosts,
+			"http_filters": []any{s.piece("router")}}
+		add(s.chain, "filters", obj{"typed_config": s.manager})
+	}
+}
+
+func (s *scene) wasm() obj {
+	return obj{"@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+		"config": obj{"configuration": obj{"value": s.settings}}}
+}
+
+// gateBy puts the last filter into an ExtensionWithMatcher. Its action is the plugin, in Envoy's composite filter, or in
+// those that skip it SkipFilter.
+func (s *scene) gateBy(way string, matcher obj) {
+	plugin := s.filter["typed_config"]
+	composite := obj{"@type": "x.extensions.filters.http.composite.v3.Composite"}
+	actions := obj{
+		"in": obj{"@type": "x.composite.v3.ExecuteFilterAction", "typed_config": obj{"name": "hg", "typed_config": plugin}},
+		"part": obj{"@type": "x.composite.v3.ExecuteFilterAction", "typed_config": obj{"name": "hg", "typed_config": plugin},
+			"sample_percent": obj{"default_value": obj{"numerator": 50}}},
+		"skip": obj{"@type": "x.extensions.filters.common.matcher.action.v3.SkipFilter"},
+	}
+	var fill func(v any)
+	fill = func(v any) {
+		switch v := v.(type) {
+		case []any:
+			for _, child := range v {
+				fill(child)
+			}
+		case obj:
+			if name, is := v["action"].(string); is {
+				v["action"] = obj{"name": "a", "typed_config": actions[name]}
+			}
+			if name, is := v["input"].(string); is {
+				v["input"] = obj{"name": "i", "typed_config": obj{"header_name": name,
+					"@type": "x.envoy.type.matcher.v3.HttpRequestHeaderMatchInput"}}
+			}
+			for _, child := range v {
+				fill(child)
+			}
+		}
+	}
+	fill(matcher)
+	inner := composite
+	if way == "skipping" {
+		inner = plugin.(obj)
+	}
+	s.filter["typed_config"] = obj{"@type": "x.envoy.extensions.common.matching.v3.ExtensionWithMatcher",
+		"extension_config": obj{"name": "hg", "typed_config": inner}, "xds_matcher": matcher}
+}
+
+// read reads what /config_dump has for the scene.
+func (s *scene) read() *Envoy {
+	dump := s.parse(around)
+	warming := s.parse(`{warming_state: {listener: {name: warming, filter_chains: []}}}`)
+	add(dump, "configs", obj{"@type": "x.ListenersConfigDump", "static_listeners": s.listeners, "dynamic_listeners": []any{warming}})
+	add(dump, "configs", obj{"@type": "x.RoutesConfigDump", "dynamic_route_configs": []any{obj{"route_config": s.rds}}})
+	add(dump, "configs", obj{"@type": "x.EcdsConfigDump", "ecds_filters": s.ecds})
+	if s.stats != nil {
+		add(dump, "configs", obj{"@type": "x.BootstrapConfigDump", "bootstrap": obj{"stats_config": obj{"stats_matcher": s.stats}}})
+	}
+	text, err := json.Marshal(dump)
+	var asJSON any
+	if err == nil {
+		err = json.Unmarshal(text, &asJSON)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return Read(asJSON, config.Node{Zone: "b"}, s.runtime)
+}
