@@ -26,8 +26,8 @@ func gateRoute(l *envoytest.Listener) envoytest.Object {
 // last returns the route that takes what no other does.
 func last(l *envoytest.Listener) any { return l.Routes()[len(l.Routes())-1] }
 
-// TestMaintenanceKnowsWhatIsInTheWay: where checks get something else than the maintenance reply, or that can't be known,
-// the command says why and does not say that all is well. --verify has a check say it.
+// TestMaintenanceKnowsWhatIsInTheWay: where checks get something else than the maintenance reply, or that can't be
+// known, the command says why and does not say that all is well. --verify has a check say it.
 func TestMaintenanceKnowsWhatIsInTheWay(t *testing.T) {
 	t.Parallel()
 	const shut = "no route enables the filter for " + check + ": its checks reach the application"
@@ -42,11 +42,13 @@ func TestMaintenanceKnowsWhatIsInTheWay(t *testing.T) {
 		gets int    // what the load balancer's check gets from the shipped listener then; 0: it does not matter
 	}{
 		{"the filter misnamed", func(_ *envoytest.Config, l *envoytest.Listener) {
-			gateRoute(l)["typed_per_filter_config"] = envoytest.Object{"healthgte": envoytest.At[any](gateRoute(l), "typed_per_filter_config", "healthgate")}
+			gateRoute(l)["typed_per_filter_config"] = envoytest.Object{"healthgte": envoytest.At[any](gateRoute(l),
+				"typed_per_filter_config", "healthgate")}
 		}, on, shut + `; the filter's name is "healthgate", and typed_per_filter_config has "healthgte"`, "a", "ingress", 0},
 		{"a virtual host without the gate", func(_ *envoytest.Config, l *envoytest.Listener) {
 			hosts := envoytest.At[envoytest.Object](l.HCM(), "route_config")
-			hosts["virtual_hosts"] = append(hosts["virtual_hosts"].([]any), envoytest.Object{"name": "api", "domains": []any{"api"}, "routes": []any{last(l)}})
+			hosts["virtual_hosts"] = append(hosts["virtual_hosts"].([]any),
+				envoytest.Object{"name": "api", "domains": []any{"api"}, "routes": []any{last(l)}})
 		}, on, `listener "ingress", virtual host "api": ` + shut, "api", "ingress", 503},
 		{"the filter on two listeners, the gate in one", func(c *envoytest.Config, _ *envoytest.Listener) {
 			second := c.AddListener("second")
@@ -56,23 +58,61 @@ func TestMaintenanceKnowsWhatIsInTheWay(t *testing.T) {
 			second := c.AddListener("second")
 			second.SetRoutes([]any{last(second)})
 			second.HCM()["http_filters"] = second.Filters()[len(second.Filters())-1:]
-		}, on, `listener "second" has no healthgate: checks of ` + check + ` there get the answer of the cluster "app"`, "a", "second", 503},
+		}, on, `listener "second" has no healthgate: checks of ` + check +
+			` there get the answer of the cluster "app"`, "a", "second", 503},
 		{"a misspelt key beside one that is on", func(c *envoytest.Config, _ *envoytest.Listener) {
-			envoytest.At[envoytest.Object](c.Bootstrap, "layered_runtime", "layers", 0, "static_layer")[key+".zone.local-a"] = true
-		}, append(on, "healthgate.maintenence"), "no endpoint has the key healthgate.maintenence; there is " + key + ", " + key + ".zone.local-a", "", "", 0},
+			envoytest.At[envoytest.Object](c.Bootstrap, "layered_runtime", "layers", 0,
+				"static_layer")[key+".zone.local-a"] = true
+		}, append(on, "healthgate.maintenence"),
+			"no endpoint has the key healthgate.maintenence; there is " + key + ", " + key + ".zone.local-a", "", "", 0},
 		{"any key with --route", func(*envoytest.Config, *envoytest.Listener) {}, append(on, "healthgate.rout", "--route"),
 			"no maintenance route has the key healthgate.rout; there is healthgate.route_maintenance", "", "", 0},
 		{"a virtual host without the maintenance route", func(_ *envoytest.Config, l *envoytest.Listener) {
 			hosts := envoytest.At[envoytest.Object](l.HCM(), "route_config")
-			hosts["virtual_hosts"] = append(hosts["virtual_hosts"].([]any), envoytest.Object{"name": "api", "domains": []any{"api"}, "routes": l.Routes()[1:]})
-		}, append(on, "--route"), `listener "ingress", virtual host "api": no maintenance route of healthgate.route_maintenance takes the checks of ` + check, "api", "ingress", 503},
+			hosts["virtual_hosts"] = append(hosts["virtual_hosts"].([]any),
+				envoytest.Object{"name": "api", "domains": []any{"api"}, "routes": l.Routes()[1:]})
+		}, append(on, "--route"),
+			`listener "ingress", virtual host "api": no maintenance route of healthgate.route_maintenance takes the checks of ` + check, "api", "ingress", 503},
 		{"no metrics", func(c *envoytest.Config, _ *envoytest.Listener) {
 			envoytest.At[envoytest.Object](c.Bootstrap, "stats_config")["stats_matcher"] = envoytest.Object{
 				"exclusion_list": envoytest.Object{"patterns": []any{envoytest.Object{"prefix": "wasmcustom"}}}}
-		}, on, "its stats_matcher leaves out the plugin's metrics: let those that start with wasmcustom.healthgate_ pass", "", "", 503},
+		}, on, "its stats_matcher leaves out the plugin's metrics: let those that start with wasmcustom.healthgate_ pass",
+			"", "", 503},
 		{"an admin.cluster that names nothing", func(_ *envoytest.Config, l *envoytest.Listener) {
 			l.Change(func(settings envoytest.Object) { envoytest.At[envoytest.Object](settings, "admin")["cluster"] = "gone" })
-		}, on, `admin.cluster is "gone", and Envoy has no such cluster: the plugin can read neither maintenance keys nor draining`, "", "", 0},
+		}, on,
+			`admin.cluster is "gone", and Envoy has no such cluster: the plugin can read neither maintenance keys nor draining`, "", "", 0},
+		{"a route that runtime opens", func(c *envoytest.Config, l *envoytest.Listener) {
+			envoytest.At[envoytest.Object](c.Bootstrap, "layered_runtime", "layers", 0, "static_layer")["canary"] = 100
+			l.SetRoutes(append([]any{envoytest.Parse(`{"match": {"prefix": "/", "runtime_fraction": {"runtime_key": "canary",
+				"default_value": {}}}, "route": {"cluster": "app"}}`)}, l.Routes()...))
+		}, on, `listener "ingress": ` + shut, "a", "ingress", 0},
+		{"a route for some clients", func(_ *envoytest.Config, l *envoytest.Listener) {
+			l.SetRoutes(append([]any{envoytest.Parse(`{"match": {"prefix": "/", "headers": [{"name": "user-agent",
+				"string_match": {"contains": "Go"}}]}, "route": {"cluster": "app"}}`)}, l.Routes()...))
+		}, on, `not for sure: listener "ingress": whether an earlier route takes checks of ` + check + ` is not known: ` +
+			`the header "user-agent"`, "a", "ingress", 0},
+		{"a Lua filter in front", func(_ *envoytest.Config, l *envoytest.Listener) {
+			lua := envoytest.Object{"name": "lua", "typed_config": envoytest.Any("envoy.extensions.filters.http.lua.v3.Lua",
+				envoytest.Parse(`{"default_source_code": {"inline_string":
+				"function envoy_on_request(h) h:respond({[':status'] = '200'}, 'lua') end"}}`))}
+			l.HCM()["http_filters"] = append([]any{lua}, l.Filters()...)
+		}, on,
+			`not for sure: listener "ingress": the filter "lua" stands before healthgate, and whether it answers checks of ` +
+				check + ` is not known: its type is Lua`, "a", "ingress", 0},
+		{"a matcher that skips the filter", func(_ *envoytest.Config, l *envoytest.Listener) {
+			skip := envoytest.Any("envoy.extensions.filters.common.matcher.action.v3.SkipFilter", nil)
+			l.Filters()[0] = envoytest.Object{"name": "healthgate", "typed_config": envoytest.Any(
+				"envoy.extensions.common.matching.v3.ExtensionWithMatcher", envoytest.Object{
+					"extension_config": envoytest.Object{"name": "healthgate", "typed_config": l.Wasm()},
+					"xds_matcher": envoytest.Object{"matcher_tree": envoytest.Object{
+						"input": envoytest.Object{"name": "path", "typed_config": envoytest.Any(
+							"envoy.type.matcher.v3.HttpRequestHeaderMatchInput", envoytest.Object{"header_name": ":path"})},
+						"exact_match_map": envoytest.Object{"map": envoytest.Object{check: envoytest.Object{
+							"action": envoytest.Object{"name": "skip", "typed_config": skip}}}},
+					}}})}
+			l.SetRoutes([]any{last(l)})
+		}, on, `listener "ingress": the gate's matcher does not have ` + check, "a", "ingress", 0},
 		{"no RTDS layer", func(*envoytest.Config, *envoytest.Listener) {}, append(on, "--rtds-file", "RTDS"),
 			`its runtime has no rtds layer, only "defaults" (static), "disk" (disk), "admin" (admin)`, "", "", 200},
 	} {
@@ -83,7 +123,8 @@ func TestMaintenanceKnowsWhatIsInTheWay(t *testing.T) {
 			l := c.Listener("ingress")
 			test.edit(c, l)
 			envoy := envoytest.Start(t, c, 1)
-			i := &instance{app: a, envoy: envoy, listen: l.Address(), admin: envoytest.Loopback(c.AdminPort), folder: t.TempDir()}
+			i := &instance{app: a, envoy: envoy, listen: l.Address(),
+				admin: envoytest.Loopback(c.AdminPort), folder: t.TempDir()}
 			if test.gets != 0 {
 				i.eventually(t, 200, "OK")
 			}
@@ -94,7 +135,8 @@ func TestMaintenanceKnowsWhatIsInTheWay(t *testing.T) {
 			args = append(args, "--admin", i.admin)
 			run(t, args...).is(t, 1, "error: "+i.admin+": ", test.want)
 			if test.host != "" {
-				if status, body := get(t, "http://"+c.Listener(test.at).Address()+check, test.host); status != 200 || body == sorry {
+				if status, body := get(t, "http://"+c.Listener(test.at).Address()+check,
+					test.host); status != 200 || body == sorry {
 					t.Errorf("past the plugin: %d %q", status, body)
 				}
 			}
@@ -123,7 +165,8 @@ func TestMaintenanceKnowsThatNothingIsInTheWay(t *testing.T) {
 	c := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
 	file := func(name string, resource envoytest.Object) envoytest.Object {
 		path := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(path, []byte(envoytest.Text(envoytest.Object{"resources": []any{resource}})), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(envoytest.Text(envoytest.Object{"resources": []any{resource}})),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 		return envoytest.Object{"resource_api_version": "V3", "path_config_source": envoytest.Object{"path": path}}
@@ -131,7 +174,8 @@ func TestMaintenanceKnowsThatNothingIsInTheWay(t *testing.T) {
 	const filterType = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"
 
 	matcher := c.AddListener("matcher")
-	gate, routes, err := envoytest.ByMatcher(envoytest.Object{"name": "envoy.filters.http.wasm", "typed_config": matcher.Wasm()})
+	gate, routes, err := envoytest.ByMatcher(envoytest.Object{"name": "envoy.filters.http.wasm",
+		"typed_config": matcher.Wasm()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,13 +186,16 @@ func TestMaintenanceKnowsThatNothingIsInTheWay(t *testing.T) {
 	table := envoytest.Clone(envoytest.At[envoytest.Object](rds.HCM(), "route_config"))
 	table["name"] = "shared"
 	delete(rds.HCM(), "route_config")
-	rds.HCM()["rds"] = envoytest.Object{"route_config_name": "shared", "config_source": file("rds.json", envoytest.Any("envoy.config.route.v3.RouteConfiguration", table))}
+	rds.HCM()["rds"] = envoytest.Object{"route_config_name": "shared",
+		"config_source": file("rds.json", envoytest.Any("envoy.config.route.v3.RouteConfiguration", table))}
 
 	ecds := c.AddListener("ecds")
 	filter := ecds.Filters()[0].(envoytest.Object)
-	extension := envoytest.Any("envoy.config.core.v3.TypedExtensionConfig", envoytest.Object{"name": filter["name"], "typed_config": filter["typed_config"]})
+	extension := envoytest.Any("envoy.config.core.v3.TypedExtensionConfig",
+		envoytest.Object{"name": filter["name"], "typed_config": filter["typed_config"]})
 	delete(filter, "typed_config")
-	filter["config_discovery"] = envoytest.Object{"config_source": file("ecds.json", extension), "type_urls": []any{filterType}}
+	filter["config_discovery"] = envoytest.Object{"config_source": file("ecds.json", extension),
+		"type_urls": []any{filterType}}
 
 	c.AddCluster("other", app.Start(t).Port)
 	for name, answer := range map[string]envoytest.Object{
@@ -215,7 +262,8 @@ func TestOneThatHangsUsesUpNoOtherTime(t *testing.T) {
 	defer silent.Close()
 	i := start(t)
 	for _, where := range [][]string{nil, {"--runtime-dir", i.runtimeDir}} {
-		args := append([]string{"maintenance", "on", "--admin", silent.Addr().String(), "--admin", i.admin, "--wait", "4s"}, where...)
+		args := append([]string{"maintenance", "on", "--admin", silent.Addr().String(), "--admin", i.admin,
+			"--wait", "4s"}, where...)
 		out := run(t, args...)
 		out.is(t, 1, "error: "+silent.Addr().String()+": no answer in time", "my-service")
 		if strings.Contains(out.stderr, i.admin) {
