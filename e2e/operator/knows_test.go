@@ -72,7 +72,8 @@ func TestMaintenanceKnowsWhatIsInTheWay(t *testing.T) {
 			hosts["virtual_hosts"] = append(hosts["virtual_hosts"].([]any),
 				envoytest.Object{"name": "api", "domains": []any{"api"}, "routes": l.Routes()[1:]})
 		}, append(on, "--route"),
-			`listener "ingress", virtual host "api": no maintenance route of healthgate.route_maintenance takes the checks of ` + check, "api", "ingress", 503},
+			`listener "ingress", virtual host "api": no maintenance route of healthgate.route_maintenance takes the checks of ` +
+				check, "api", "ingress", 503},
 		{"no metrics", func(c *envoytest.Config, _ *envoytest.Listener) {
 			envoytest.At[envoytest.Object](c.Bootstrap, "stats_config")["stats_matcher"] = envoytest.Object{
 				"exclusion_list": envoytest.Object{"patterns": []any{envoytest.Object{"prefix": "wasmcustom"}}}}
@@ -81,7 +82,8 @@ func TestMaintenanceKnowsWhatIsInTheWay(t *testing.T) {
 		{"an admin.cluster that names nothing", func(_ *envoytest.Config, l *envoytest.Listener) {
 			l.Change(func(settings envoytest.Object) { envoytest.At[envoytest.Object](settings, "admin")["cluster"] = "gone" })
 		}, on,
-			`admin.cluster is "gone", and Envoy has no such cluster: the plugin can read neither maintenance keys nor draining`, "", "", 0},
+			`admin.cluster is "gone", and Envoy has no such cluster: ` +
+				`the plugin can read neither maintenance keys nor draining`, "", "", 0},
 		{"a route that runtime opens", func(c *envoytest.Config, l *envoytest.Listener) {
 			envoytest.At[envoytest.Object](c.Bootstrap, "layered_runtime", "layers", 0, "static_layer")["canary"] = 100
 			l.SetRoutes(append([]any{envoytest.Parse(`{"match": {"prefix": "/", "runtime_fraction": {"runtime_key": "canary",

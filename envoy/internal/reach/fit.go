@@ -91,8 +91,8 @@ type check struct {
 }
 
 // byThemselves are headers that requests bring without being asked, or Envoy gives them.
-var byThemselves = regexp.MustCompile(`^(:scheme|user-agent|accept|accept-.*|cache-control|pragma|connection|via|forwarded|` +
-	`content-length|content-type|te|x-forwarded-.*|x-envoy-.*|x-request-id|x-real-ip|x-client-trace-id)$`)
+var byThemselves = regexp.MustCompile(`^(:scheme|user-agent|accept|accept-.*|cache-control|pragma|connection|via|` +
+	`forwarded|content-length|content-type|te|x-forwarded-.*|x-envoy-.*|x-request-id|x-real-ip|x-client-trace-id)$`)
 
 // header returns the values that checks have as a header, each of them one; no values when they do not have it. It
 // reports false when that is not known.
@@ -114,8 +114,8 @@ func (c *check) header(name string) (values []string, known bool) {
 	return nil, !byThemselves.MatchString(name)
 }
 
-// conditions are what this command knows of each kind of condition, in Envoy's API v3. A condition with another field is
-// unknown.
+// conditions are what this command knows of each kind of condition, in Envoy's API v3. A condition with another field
+// is unknown.
 var conditions = map[string][]string{
 	"StringMatcher": {"exact", "prefix", "suffix", "contains", "safe_regex", "ignore_case"},
 	"RegexMatcher":  {"regex", "google_re2"},

@@ -23,11 +23,12 @@ func (r *reader) neighbour(entry any) neighbour {
 // harmless are Envoy's filters that never answer a check with a success, and leave what makes it a check: those that
 // only look, those that change the body or other headers, and those that refuse what they do not let pass. Istio's
 // are among them.
-var harmless = regexp.MustCompile(`\.filters\.http\.(adaptive_concurrency|admission_control|api_key_auth|aws_request_signing|` +
-	`bandwidth_limit|basic_auth|buffer|compressor|connect_grpc_bridge|cors|credential_injector|csrf|decompressor|` +
-	`dynamic_forward_proxy|file_system_buffer|gcp_authn|grpc_http1_bridge|grpc_stats|grpc_web|header_to_metadata|ip_tagging|` +
-	`json_to_metadata|jwt_authn|kill_request|local_ratelimit|on_demand|original_src|peer_metadata|rate_limit_quota|ratelimit|` +
-	`rbac|set_filter_state|set_metadata|stateful_session|tap|upstream_codec)\.|` +
+var harmless = regexp.MustCompile(`\.filters\.http\.(` +
+	`adaptive_concurrency|admission_control|api_key_auth|aws_request_signing|bandwidth_limit|basic_auth|buffer|` +
+	`compressor|connect_grpc_bridge|cors|credential_injector|csrf|decompressor|dynamic_forward_proxy|` +
+	`file_system_buffer|gcp_authn|grpc_http1_bridge|grpc_stats|grpc_web|header_to_metadata|ip_tagging|` +
+	`json_to_metadata|jwt_authn|kill_request|local_ratelimit|on_demand|original_src|peer_metadata|rate_limit_quota|` +
+	`ratelimit|rbac|set_filter_state|set_metadata|stateful_session|tap|upstream_codec)\.|` +
 	`io\.istio\.http\.peer_metadata\.|stats\.PluginConfig$|istio\.envoy\.config\.filter\.http\.`)
 
 // answering are filters that give answers of their own only where their configuration has a certain field.

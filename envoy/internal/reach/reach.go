@@ -5,7 +5,7 @@
 //
 //   - Plugins are the configurations of healthgate, each with the places where it stands;
 //   - Gaps are the ways past it: a listener, a filter chain or a virtual host where a check of an endpoint's path is
-//     answered by somebody else;
+//     answered by somebody else, or may be: a doubt is where this command does not know;
 //   - Faults keep the plugin from knowing what it needs, such as a cluster that is not there;
 //   - Keys, Readers and KeyGaps say which maintenance keys there are, which endpoints one switches, and which of their
 //     checks it does not; Routes, RouteReaders and RouteGaps say the same of the keys of maintenance routes;
@@ -88,8 +88,8 @@ const (
 	typeManager     = ".http_connection_manager.v3.HttpConnectionManager"
 )
 
-// Read reads the document of /config_dump. The node's values stand for the placeholders in keys; runtime is nil where it is
-// not known.
+// Read reads the document of /config_dump. The node's values stand for the placeholders in keys; runtime is nil where
+// it is not known.
 func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 	e := &Envoy{Runtime: runtime, clusters: map[string][]string{}}
 	r := reader{Envoy: e, node: node, discovered: map[string]any{}, routes: map[string]any{}, known: map[string]*Plugin{}}
@@ -260,7 +260,8 @@ func (r *reader) plugin(wasm map[string]any) *Plugin {
 	}
 	c, err := config.Parse(written, r.node)
 	if err != nil {
-		what := fmt.Sprintf("a Wasm filter that looks like healthgate has a configuration that this command does not know; is the plugin of a later version? %v", err)
+		what := fmt.Sprintf("a Wasm filter that looks like healthgate has a configuration that this command does not know; "+
+			"is the plugin of a later version? %v", err)
 		if bytes.Contains(written, []byte(`"endpoints"`)) && !slices.Contains(r.Unreadable, what) {
 			r.Unreadable = append(r.Unreadable, what)
 		}
@@ -308,7 +309,8 @@ func (e *Envoy) AdminFaults() (out []string) {
 	for _, p := range e.Plugins {
 		if a := p.Config.Admin; a != nil && !e.HasCluster(a.Cluster) {
 			out = append(out,
-				fmt.Sprintf("admin.cluster is %q, and Envoy has no such cluster: the plugin can read neither maintenance keys nor draining",
+				fmt.Sprintf("admin.cluster is %q, and Envoy has no such cluster: "+
+					"the plugin can read neither maintenance keys nor draining",
 					a.Cluster))
 		}
 	}

@@ -14,6 +14,11 @@ type taker struct {
 
 // takers returns the routes of a virtual host that take checks, up to the first one that takes all.
 func (e *Envoy) takers(host any, c *check) (out []taker) {
+	if domains := exact(host); len(c.endpoint.Hosts) == 0 && len(domains) > 0 {
+		within := *c.endpoint
+		within.Hosts = domains
+		c = &check{&within, c.path, c.on}
+	}
 	for _, route := range list(host, "routes") {
 		switch fits := e.routeFits(route, c); fits.fit {
 		case yes:
@@ -22,6 +27,18 @@ func (e *Envoy) takers(host any, c *check) (out []taker) {
 			out = append(out, taker{route, fits})
 		case no:
 		}
+	}
+	return out
+}
+
+// exact returns the domains of a virtual host; none where one has a wildcard.
+func exact(host any) (out []string) {
+	for _, d := range list(host, "domains") {
+		domain, _ := d.(string)
+		if strings.Contains(domain, "*") {
+			return nil
+		}
+		out = append(out, strings.ToLower(domain))
 	}
 	return out
 }
@@ -58,8 +75,8 @@ func (e *Envoy) rule(host any, c *check, pleases func(route any) fit) (out rulin
 			return out
 		}
 	}
-	if maybe != nil {
-		return ruling{maybe.route, fmt.Sprintf("whether a route takes the checks of %s is not known: %s", c.path, maybe.why)}
+	if maybe != nil { // what it does not take gets 404
+		out.route = maybe.route
 	}
 	return out
 }

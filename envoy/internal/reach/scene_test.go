@@ -29,14 +29,16 @@ gate: {match: {path: /a}, typed_per_filter_config: {hg: {}}, route: {cluster: ap
 other: {match: {path: /o}, typed_per_filter_config: {hg: {}}, route: {cluster: app}}
 rest: {match: {prefix: /}, route: {cluster: app}}`
 
-	place  = `{endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 10.0.0.8, port_value: 80}}}}]}]}`
+	place = `{endpoints: [{lb_endpoints:
+      [{endpoint: {address: {socket_address: {address: 10.0.0.8, port_value: 80}}}}]}]}`
 	around = `configs:
 - {"@type": x.BootstrapConfigDump, bootstrap: {node: {cluster: shop},
     static_resources: {listeners: [{name: twice, filter_chains: [{}]}]}, layered_runtime: {layers: [
-      {name: base, static_layer: {}}, {name: disk, disk_layer: {symlink_root: /r, append_service_cluster: true, subdirectory: s}},
+      {name: base, static_layer: {}},
+      {name: disk, disk_layer: {symlink_root: /r, append_service_cluster: true, subdirectory: s}},
       {name: rtds, rtds_layer: {rtds_config: {path_config_source: {path: /rtds.yaml}}}}, {name: hand, admin_layer: {}}]}}}
-- {"@type": x.ClustersConfigDump, dynamic_active_clusters: [{cluster: {name: probes}}], static_clusters: [{cluster: {name: adm}},
-    {cluster: {name: app, load_assignment: ` + place + `}}, {cluster: {name: again, load_assignment: ` + place + `}}]}
+- {"@type": x.ClustersConfigDump, dynamic_active_clusters: [{cluster: {name: probes}}], static_clusters: [
+    {cluster: {name: adm}}, {cluster: {name: app, load_assignment: ` + place + `}}, {cluster: {name: again, load_assignment: ` + place + `}}]}
 - {"@type": x.EndpointsConfigDump, dynamic_endpoint_configs: [{endpoint_config: {cluster_name: eds, endpoints: [
     {lb_endpoints: [{endpoint: {address: {socket_address: {address: 10.0.0.8, port_value: 80}}}}]}]}}]}
 `
@@ -161,7 +163,8 @@ func (s *scene) line(line string) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		s.filter["typed_config"].(obj)["config"] = obj{"configuration": obj{"@type": "type.googleapis.com/google.protobuf.BytesValue",
+		s.filter["typed_config"].(obj)["config"] = obj{"configuration": obj{
+			"@type": "type.googleapis.com/google.protobuf.BytesValue",
 			"value": base64.StdEncoding.EncodeToString(text)}}
 	case "stats":
 		s.stats = more
@@ -208,8 +211,8 @@ func (s *scene) wasm() obj {
 		"config": obj{"configuration": obj{"value": s.settings}}}
 }
 
-// gateBy puts the last filter into an ExtensionWithMatcher. Its action is the plugin, in Envoy's composite filter, or in
-// those that skip it SkipFilter.
+// gateBy puts the last filter into an ExtensionWithMatcher. Its action is the plugin, in Envoy's composite filter, or
+// in those that skip it SkipFilter.
 func (s *scene) gateBy(way string, matcher obj) {
 	plugin := s.filter["typed_config"]
 	composite := obj{"@type": "x.extensions.filters.http.composite.v3.Composite"}
@@ -252,11 +255,13 @@ func (s *scene) gateBy(way string, matcher obj) {
 func (s *scene) read() *Envoy {
 	dump := s.parse(around)
 	warming := s.parse(`{warming_state: {listener: {name: warming, filter_chains: []}}}`)
-	add(dump, "configs", obj{"@type": "x.ListenersConfigDump", "static_listeners": s.listeners, "dynamic_listeners": []any{warming}})
+	add(dump, "configs", obj{"@type": "x.ListenersConfigDump", "static_listeners": s.listeners,
+		"dynamic_listeners": []any{warming}})
 	add(dump, "configs", obj{"@type": "x.RoutesConfigDump", "dynamic_route_configs": []any{obj{"route_config": s.rds}}})
 	add(dump, "configs", obj{"@type": "x.EcdsConfigDump", "ecds_filters": s.ecds})
 	if s.stats != nil {
-		add(dump, "configs", obj{"@type": "x.BootstrapConfigDump", "bootstrap": obj{"stats_config": obj{"stats_matcher": s.stats}}})
+		add(dump, "configs", obj{"@type": "x.BootstrapConfigDump",
+			"bootstrap": obj{"stats_config": obj{"stats_matcher": s.stats}}})
 	}
 	text, err := json.Marshal(dump)
 	var asJSON any
