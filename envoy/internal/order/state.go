@@ -84,6 +84,7 @@ func (e *Envoy) readGauges(ctx context.Context) error {
 		return err
 	}
 	writes, counts := stats[report.Writes]
+	counts = counts && (e.known == nil || slices.ContainsFunc(e.known.Plugins, report.Ticks))
 	e.still = counts && (e.gauges == nil || e.still && writes == e.writes)
 	e.gauges, e.drains, e.told, e.writes = map[string]bool{}, report.Drains(stats), nil, writes
 	for name, value := range stats {

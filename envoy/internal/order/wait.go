@@ -98,7 +98,7 @@ func (e *Envoy) ask(ctx context.Context, o Order, kind reach.Kind, checks []stri
 	switch {
 	case len(checks) > 0 && e.known == nil:
 		return problem{}
-	case err != nil && !o.Route && slices.ContainsFunc(e.readers(),
+	case err != nil && (o.On || !o.Route) && slices.ContainsFunc(e.readers(),
 		func(r reader) bool { return !e.settled(verified, r.name) }):
 		return problem{what: "the key is set right, and what the plugin does is not known: " + err.Error() + orVerify}
 	}
@@ -171,15 +171,20 @@ func (e *Envoy) pluginLacks(o Order, verified map[string]int, arrived time.Durat
 			return problem{off + strings.Join(in, ", ") + ", by " + strings.Join(by, ", "), true}
 		}
 	}
-	if !o.Route && e.known != nil {
+	readers := slices.DeleteFunc(e.readers(), func(r reader) bool {
+		return e.settled(verified, r.name) || o.Route && !o.On
+	})
+	if len(readers) > 0 && e.known != nil && !o.Route {
 		if faults := e.known.AdminFaults(); len(faults) > 0 {
 			return problem{strings.Join(faults, "; "), true}
 		}
 	}
 	var outside, inside []string // of those that the key switches
-	readers := slices.DeleteFunc(e.readers(), func(r reader) bool { return e.settled(verified, r.name) || o.Route })
 	for _, r := range readers {
 		in, unknown := e.in(r)
+		if _, is := e.gauges[r.name]; o.Route && is { // by route it is decided for each check: the plugin has to be there
+			in, unknown = true, ""
+		}
 		switch {
 		case unknown != "":
 			return problem{"the key is set right, and " + unknown + orVerify, e.known.Silent()}
@@ -201,10 +206,10 @@ func (e *Envoy) pluginLacks(o Order, verified map[string]int, arrived time.Durat
 			", has not taken it up yet: " + strings.Join(late, ", ")}
 	case o.On && len(outside) > 0 && (e.known != nil || len(inside) == 0):
 		return problem{what: set + "not in maintenance: " + strings.Join(outside, ", ") + e.deaf()}
-	case e.still && slices.ContainsFunc(readers, func(r reader) bool { return e.shared(r.name) == "" }):
+	case e.still && slices.ContainsFunc(readers, func(r reader) bool { return o.Route || e.shared(r.name) == "" }):
 		return problem{what: "runtime is right, and the plugin has written no record since: " +
 			"does it still run? See Envoy's log"}
-	case o.On && len(inside) > 0 && !e.State.on() && len(e.State.Endpoints) > 0 && arrived < settle:
+	case o.On && !o.Route && len(inside) > 0 && !e.State.on() && len(e.State.Endpoints) > 0 && arrived < settle:
 		return problem{what: set + "the plugin may not have read it yet"}
 	case o.On:
 		if gaps := e.gaps(verified); len(gaps) > 0 {
@@ -244,9 +249,11 @@ func (e *Envoy) deaf() string {
 // others returns those of the key's endpoints, but for verified ones, that other keys have in maintenance, and these
 // keys.
 func (e *Envoy) others(verified map[string]int, now time.Time) (in, by []string) {
+	readers := e.readers()
 	add := func(key string, endpoints []string) {
 		for _, endpoint := range endpoints {
-			if key == e.key || e.settled(verified, endpoint) || !e.reads(endpoint) {
+			reads := slices.ContainsFunc(readers, func(r reader) bool { return r.name == endpoint })
+			if key == e.key || e.settled(verified, endpoint) || !reads {
 				continue
 			}
 			if !slices.Contains(in, endpoint) {

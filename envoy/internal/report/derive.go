@@ -93,10 +93,13 @@ func (r *Report) derive(listener string, p *reach.Plugin, s *seen) {
 // patience is how long a plugin that runs may take to write its record again.
 const patience = 3 * time.Second
 
-// stands reports whether the plugins' record is written no more: the gauges stay as they were when all VMs have
-// crashed.
-func (s *seen) stands(ctx context.Context, envoy *admin.Client) bool {
+// Ticks reports whether a plugin that runs writes its record again and again: one that asks nobody has none.
+func Ticks(p *reach.Plugin) bool { return p.Config.Admin != nil || len(p.Config.Probes) > 0 }
+
+// stands reports whether a plugin's record is written no more: gauges stay as they were when all VMs have crashed.
+func (s *seen) stands(ctx context.Context, envoy *admin.Client, p *reach.Plugin) bool {
 	writes, counts := s.gauges[Writes]
+	counts = counts && Ticks(p)
 	for start := time.Now(); counts && time.Since(start) < patience &&
 		ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
 		if s.stats(ctx, envoy); s.gauges[Writes] != writes {
@@ -108,7 +111,7 @@ func (s *seen) stands(ctx context.Context, envoy *admin.Client) bool {
 
 // doubts says why gauges do not tell for sure what checks get of a plugin.
 func (s *seen) doubts(ctx context.Context, envoy *admin.Client, p *reach.Plugin, state string) (out []string) {
-	if s.stands(ctx, envoy) {
+	if s.stands(ctx, envoy, p) {
 		out = append(out, "the plugin has stopped to write its record: does it still run? See Envoy's log")
 	}
 	if len(s.known.Plugins) > 1 || len(s.known.Unreadable) > 0 {

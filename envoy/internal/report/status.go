@@ -320,6 +320,9 @@ func (r *Report) fromRoutes(s *seen) {
 		for i := range r.Endpoints {
 			e := &r.Endpoints[i]
 			if written := s.written(e); written != nil && written.Maintenance.RouteMetadata && slices.Contains(readers, e.Name) {
+				if e.Verdict == "" { // whether the plugin runs is not known
+					e.Unsure = append(e.Unsure, e.Output)
+				}
 				*e = Endpoint{
 					Listener: e.Listener, Name: e.Name, Output: "by its route", Source: "route",
 					Unsure: e.Unsure, NotEverywhere: e.NotEverywhere,

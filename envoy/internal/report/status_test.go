@@ -44,7 +44,10 @@ func TestFromAdminAlone(t *testing.T) {
 	configurations := map[string]string{
 		"": configured, "none": `{"configs": []}`,
 		"no-cluster": strings.Replace(configured, `"admin": {"cluster": "adm"`, `"admin": {"cluster": "gone"`, 1),
-		"twins":      strings.TrimSuffix(configured, "]}]}") + `, {"listener": ` + listener(`"name": "m"`, "m") + "}]}]}",
+		"quiet": strings.NewReplacer(`"keys": ["k"], `, "", `, "probes": {"names": ["p"]}`, "", // nothing is asked
+			`"probes": [{"name": "p", "cluster": "app", "path": "/p"}], "admin": {"cluster": "adm"}`, `"probes": []`,
+		).Replace(configured),
+		"twins": strings.TrimSuffix(configured, "]}]}") + `, {"listener": ` + listener(`"name": "m"`, "m") + "}]}]}",
 		"later": strings.TrimSuffix(configured, "]}]}") + `, {"listener": ` +
 			strings.Replace(listener(`"name": "m"`, "m"), `"admin": {`, `"later": 1, "admin": {`, 1) + "}]}]}",
 	}
