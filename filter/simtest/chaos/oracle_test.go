@@ -22,7 +22,6 @@ func (v *violation) String() string { return fmt.Sprintf("%s: at %v: %s", v.rule
 var open = map[string]string{
 	"rate of an old configuration": "it probes until its drain time is over",
 	"flap":                         "a configuration that was changed begins with nothing",
-	"reached the application for want of memory": "a path that cannot be read matches no endpoint",
 }
 
 // judge knows the truth and what the plugin could know of it, and judges what it answers. It shares no code with the
@@ -42,10 +41,10 @@ type judge struct {
 	paused             time.Duration              // when the process, or a thread, was last disturbed in its time
 	faults             []time.Duration            // what may bring a probe forward
 	refusing           bool                       // allocations
-	backAt             time.Duration
-	leader             hostsim.LogEntry      // its line in the log
-	calmAt             time.Duration         // since when nothing goes wrong; 0 while something does
-	seen               map[int]time.Duration // each worker's first check since its VM had time to be loaded again
+	backAt             time.Time                  // by the wall clock, as the log
+	leader             hostsim.LogEntry           // its line in the log
+	calmAt             time.Duration              // since when nothing goes wrong; 0 while something does
+	seen               map[int]time.Duration      // each worker's first check since its VM had time to be loaded again
 	updated, drainedAt time.Duration
 }
 
@@ -59,7 +58,7 @@ type live struct {
 
 func newJudge(r *run) judge {
 	return judge{run: r, truth: newTruth(), served: map[string][]time.Duration{}, success: map[string]time.Duration{},
-		reads: map[string]time.Duration{}, seen: map[int]time.Duration{}, passedOver: map[string]int{}, paused: -time.Hour, backAt: -time.Hour}
+		reads: map[string]time.Duration{}, seen: map[int]time.Duration{}, passedOver: map[string]int{}, paused: -time.Hour}
 }
 
 func (j *judge) violate(rule, format string, args ...any) {
@@ -97,7 +96,7 @@ func (j *judge) happens(o op) {
 	case "back": // not to before its start
 		j.goesBack = max(min(o.duration(0), now-j.backward), 0)
 		j.backward += j.goesBack
-		j.backAt = now
+		j.backAt = j.run.Now()
 	case "refuse":
 		j.refusing = true
 	}
@@ -146,7 +145,7 @@ func (j *judge) elected(l hostsim.LogEntry) {
 	before := j.leader
 	j.leader = l
 	gap := l.Time.Sub(before.Time)
-	if len(j.live) == 1 && before.Thread != l.Thread && 0 <= gap && gap < 100*ms && now(j) > j.backAt+time.Second {
+	if len(j.live) == 1 && before.Thread != l.Thread && 0 <= gap && gap < 100*ms && l.Time.Sub(j.backAt) > time.Second {
 		j.violate("two leaders", "%v and %v", before, l)
 	}
 }
@@ -197,7 +196,7 @@ func (j *judge) answered(o *op, before int, r *hostsim.Reply) {
 		j.violate("dead", "%v: the VM is dead", o)
 	}
 	switch {
-	case failed || e == nil:
+	case failed || e == nil || j.refusing && r.Details == "healthgate_starved":
 	case o.arg(2) == "stranger":
 		if strings.HasPrefix(r.Details, "healthgate_") && (r.Details != "healthgate_untrusted" || e.untrusted == "pass") {
 			j.violate("stranger", "%v got %d %s", o, r.Status, r.Details)
@@ -216,7 +215,7 @@ func (j *judge) answered(o *op, before int, r *hostsim.Reply) {
 		j.violate(rule, "%v got %d %s", o, r.Status, r.Details)
 	default:
 		if r.Status == 200 {
-			j.old(now, o, l, e, r.Forwarded && j.refusing)
+			j.old(now, o, l, e, r.Forwarded)
 		} else {
 			j.learn(now, l, e, r.Details)
 		}
@@ -249,10 +248,10 @@ func (j *judge) learn(now time.Duration, l *live, e *endpoint, details string) {
 }
 
 // old is what a good answer must not rest on, whatever goes wrong.
-func (j *judge) old(now time.Duration, o *op, l *live, e *endpoint, refused bool) {
+func (j *judge) old(now time.Duration, o *op, l *live, e *endpoint, passed bool) {
 	rule := "old answer"
 	switch {
-	case refused:
+	case passed && j.refusing:
 		rule = "reached the application for want of memory"
 	case j.paused > 0 && now < j.paused+2*time.Second:
 		rule = "old answer after a pause"
@@ -261,7 +260,8 @@ func (j *judge) old(now time.Duration, o *op, l *live, e *endpoint, refused bool
 		j.violate(rule, "%v got 200: "+format, append([]any{o}, args...)...)
 	}
 	knew := func(what string, since time.Duration) {
-		if at, known := l.knew[what]; known && since <= at {
+		// What passes is answered by the application, after it was decided.
+		if at, known := l.knew[what]; known && since <= at && !(passed && at == now) {
 			bad("%s has been since %v, and it knew at %v", what, since, at)
 		}
 	}
