@@ -51,12 +51,11 @@ func parse(t testing.TB, text string) *document.Document {
 }
 
 // decode reads the documents of a YAML stream, in the types of JSON.
-func decode(t testing.TB, text string) []map[string]any {
+func decode(t testing.TB, text string) []any {
 	t.Helper()
-	var out []map[string]any
-	reader := yaml.NewDecoder(strings.NewReader(text))
-	for {
-		var v map[string]any
+	var out []any
+	for reader := yaml.NewDecoder(strings.NewReader(text)); ; {
+		var v any
 		err := reader.Decode(&v)
 		if errors.Is(err, io.EOF) {
 			return out
@@ -64,17 +63,7 @@ func decode(t testing.TB, text string) []map[string]any {
 		if err != nil {
 			t.Fatalf("%v in\n%s", err, text)
 		}
-		asJSON, err := json.Marshal(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		v = nil
-		if err := json.Unmarshal(asJSON, &v); err != nil {
-			t.Fatal(err)
-		}
-		if v != nil {
-			out = append(out, v)
-		}
+		out = append(out, numbers(v))
 	}
 }
 
@@ -82,10 +71,6 @@ func decode(t testing.TB, text string) []map[string]any {
 func collect(v any, name string) []any {
 	var out []any
 	switch v := v.(type) {
-	case []map[string]any:
-		for _, child := range v {
-			out = append(out, collect(child, name)...)
-		}
 	case []any:
 		for _, child := range v {
 			out = append(out, collect(child, name)...)
@@ -114,80 +99,36 @@ var (
 	}
 )
 
-// Whatever an operator may write, each form holds the very configuration, every path in the gate, and the routes.
-func TestEveryFormHoldsTheConfiguration(t *testing.T) {
+// The files that are shipped, and one with all that a writer could get wrong, in every form.
+func TestShippedFilesInEveryForm(t *testing.T) {
 	t.Parallel()
-	for _, file := range []string{"", "../../healthgate.yaml", "../../examples/istio-sidecar/healthgate.yaml",
-		"../../examples/istio-gateway/healthgate.yaml"} {
-		text := []byte(nasty)
-		if file != "" {
-			var err error
-			if text, err = os.ReadFile(file); err != nil {
-				t.Fatal(err)
-			}
+	says(t, parse(t, nasty), istioOptions.Common)
+	for _, made := range everyForm(parse(t, nasty), istioOptions.Common) {
+		if strings.Contains(made.text, "about the file") || !strings.Contains(made.text, "# why") {
+			t.Errorf("%s: the wrong comments came along", made.name)
 		}
-		d := parse(t, string(text))
-		e, i := envoyOptions, istioOptions
-		for _, p := range d.Config.Probes {
-			if !slices.Contains(e.Clusters, p.Cluster+"=h:7") && p.Cluster != "app" {
-				e.Clusters = append(e.Clusters, p.Cluster+"=h:7")
-			}
-			if !strings.Contains(p.Cluster, "|") && !slices.Contains(i.Clusters, p.Cluster+"=h:7") {
-				i.Clusters = append(i.Clusters, p.Cluster+"=h:7")
-			}
-		}
-		matcher := e
-		matcher.Gate = ByMatcher
-		for _, test := range []struct {
-			name, form string
-			gate       func(*testing.T, *document.Document, []map[string]any)
-			render     func() (string, error)
-		}{
-			{"route", "configuration", checkGateRoutes, func() (string, error) { return Envoy(d, e) }},
-			{"matcher", "configuration", checkMatcher, func() (string, error) { return Envoy(d, matcher) }},
-			{"EnvoyFilter", "value", checkMatcher, func() (string, error) { return IstioEnvoyFilter(d, i) }},
-			{"WasmPlugin", "pluginConfig", checkNoGate, func() (string, error) { return IstioWasmPlugin(d, i) }},
-		} {
-			form := test.form
-			out, err := test.render()
-			if err != nil {
-				t.Errorf("%s %s: %v", file, test.name, err)
-				continue
-			}
-			documents := decode(t, out)
-			held := collect(documents, form)
-			if form == "configuration" {
-				held = collect(held, "value")
-			}
-			want := decode(t, string(d.JSON()))[0]
-			for _, v := range collect(want, "cluster") {
-				if inEnvoy := form == "configuration"; inEnvoy && v == "app" || !inEnvoy &&
-					strings.HasPrefix(v.(string), "outbound|") {
-					replaceClusters(want, v.(string))
-				}
-			}
-			if !slices.ContainsFunc(held, func(v any) bool { return reflect.DeepEqual(v, any(want)) }) {
-				t.Errorf("%s %s: the configuration is another one in\n%s", file, test.name, out)
-			}
-			test.gate(t, d, documents)
-			checkRoutes(t, d, documents)
-			if strings.Contains(out, "about the file") || file == "" && !strings.Contains(out, "# why") {
-				t.Errorf("%s %s: the wrong comments came along", file, test.name)
-			}
-			for line := range strings.Lines(out) {
-				if strings.TrimSpace(line) == "" && line != "\n" {
-					t.Errorf("%s %s: a line of blanks", file, test.name)
-				}
+		for line := range strings.Lines(made.text) {
+			if strings.TrimSpace(line) == "" && line != "\n" {
+				t.Errorf("%s: a line of blanks", made.name)
 			}
 		}
 	}
+	for _, file := range []string{"healthgate.yaml", "examples/istio-sidecar/healthgate.yaml",
+		"examples/istio-gateway/healthgate.yaml"} {
+		d, err := document.Read("../../" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		says(t, d, istioOptions.Common)
+	}
 }
 
-// replaceClusters lets the probes of a configuration go through clusters of their own in the place of this one.
-func replaceClusters(configuration map[string]any, busy string) {
-	for _, p := range configuration["probes"].([]any) {
-		if p := p.(map[string]any); p["cluster"] == busy {
-			p["cluster"] = "healthgate_" + busy
+// replaceClusters lets the probes of a configuration go through clusters of their own in the place of busy ones.
+func replaceClusters(configuration map[string]any, busy func(string) bool) {
+	probes, _ := configuration["probes"].([]any)
+	for _, p := range probes {
+		if p, is := p.(map[string]any); is && busy(p["cluster"].(string)) {
+			p["cluster"] = ownPrefix + p["cluster"].(string)
 		}
 	}
 }
@@ -268,7 +209,7 @@ probes:
 	}
 }
 
-func checkMatcher(t *testing.T, d *document.Document, documents []map[string]any) {
+func checkMatcher(t *testing.T, d *document.Document, documents any) {
 	t.Helper()
 	var exact, prefix []string
 	for _, v := range collect(documents, "value_match") {
@@ -292,7 +233,7 @@ func checkMatcher(t *testing.T, d *document.Document, documents []map[string]any
 	}
 }
 
-func checkNoGate(t *testing.T, _ *document.Document, documents []map[string]any) {
+func checkNoGate(t *testing.T, _ *document.Document, documents any) {
 	t.Helper()
 	for _, part := range []string{"value_match", "typed_per_filter_config", "disabled"} {
 		if len(collect(documents, part)) > 0 {
@@ -303,7 +244,7 @@ func checkNoGate(t *testing.T, _ *document.Document, documents []map[string]any)
 
 // checkGateRoutes: the filter is disabled. Each path has a route that enables it, once, behind those of maintenance and
 // before the application's.
-func checkGateRoutes(t *testing.T, d *document.Document, documents []map[string]any) {
+func checkGateRoutes(t *testing.T, d *document.Document, documents any) {
 	t.Helper()
 	if got := collect(documents, "disabled"); !reflect.DeepEqual(got, []any{true}) ||
 		len(collect(documents, "value_match")) > 0 {
@@ -337,13 +278,13 @@ func checkGateRoutes(t *testing.T, d *document.Document, documents []map[string]
 	}
 }
 
-func checkRoutes(t *testing.T, d *document.Document, documents []map[string]any) {
+func checkRoutes(t *testing.T, d *document.Document, key string, documents any) {
 	t.Helper()
 	want := map[string]bool{}
 	for _, e := range d.Config.Endpoints {
 		for _, path := range e.Paths {
 			if e.Maintenance.RouteMetadata {
-				want["r."+e.Name+" "+path] = true
+				want[strings.ReplaceAll(key, "{endpoint}", e.Name)+" "+path] = true
 			}
 		}
 	}
@@ -358,26 +299,17 @@ func checkRoutes(t *testing.T, d *document.Document, documents []map[string]any)
 	}
 }
 
-// The peer that an endpoint reads is stored, once for each key, by every form.
-func TestPeersAreStored(t *testing.T) {
-	t.Parallel()
-	d := parse(t, nasty)
-	for name, render := range map[string]func() (string, error){
-		"envoy":             func() (string, error) { return Envoy(d, envoyOptions) },
-		"istio-envoyfilter": func() (string, error) { return IstioEnvoyFilter(d, istioOptions) },
-		"istio-wasmplugin":  func() (string, error) { return IstioWasmPlugin(d, istioOptions) },
-	} {
-		out, err := render()
-		if err != nil {
-			t.Fatal(err)
+// checkPeers: the peer that an endpoint reads is stored, once for each key.
+func checkPeers(t *testing.T, d *document.Document, documents any) {
+	t.Helper()
+	var want []any
+	for _, e := range d.Config.Endpoints {
+		if key := e.Trusted.FilterState; key != "" && !slices.Contains(want, any(key)) {
+			want = append(want, key)
 		}
-		var keys []string
-		for _, v := range collect(decode(t, out), "object_key") {
-			keys = append(keys, v.(string))
-		}
-		if want := []string{"a: 'b'\t# c", "other"}; !reflect.DeepEqual(keys, want) {
-			t.Errorf("%s stores %q", name, keys)
-		}
+	}
+	if got := collect(documents, "object_key"); !reflect.DeepEqual(got, want) {
+		t.Errorf("the keys of stored peers are %q, not %q", got, want)
 	}
 }
 
