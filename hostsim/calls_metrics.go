@@ -24,28 +24,27 @@ func proxyDefineMetric(v *vm, a []uint64) status {
 	return v.out32(a[3], id)
 }
 
+// numeric returns the counter or gauge of an ID. A histogram has no value.
+func (v *vm) numeric(id uint32) (*metrics.Stat, status) {
+	if k := metrics.Kind(id % metricIDStep); k != metrics.Counter && k != metrics.Gauge {
+		return nil, statusBadArgument
+	}
+	if st := v.metrics[id]; st != nil {
+		return st, statusOK
+	}
+	return nil, statusNotFound
+}
+
 // proxyIncrementMetric adds to a counter (more than 0 only) or a gauge.
 func proxyIncrementMetric(v *vm, a []uint64) status {
-	id, delta := uint32(a[0]), int64(a[1])
-	switch metrics.Kind(id % metricIDStep) {
-	case metrics.Counter:
-		st := v.metrics[id]
-		if st == nil {
-			return statusNotFound
-		}
-		if delta <= 0 {
-			return statusBadArgument
-		}
-		st.Add(uint64(delta))
-	case metrics.Gauge:
-		st := v.metrics[id]
-		if st == nil {
-			return statusNotFound
-		}
-		st.Add(uint64(delta))
-	default:
+	st, found := v.numeric(uint32(a[0]))
+	if found != statusOK {
+		return found
+	}
+	if st.Kind() == metrics.Counter && int64(a[1]) <= 0 {
 		return statusBadArgument
 	}
+	st.Add(a[1])
 	return statusOK
 }
 
@@ -68,13 +67,9 @@ func proxyRecordMetric(v *vm, a []uint64) status {
 
 // proxyGetMetric reads a counter or gauge.
 func proxyGetMetric(v *vm, a []uint64) status {
-	id := uint32(a[0])
-	if k := metrics.Kind(id % metricIDStep); k != metrics.Counter && k != metrics.Gauge {
-		return statusBadArgument
-	}
-	st := v.metrics[id]
-	if st == nil {
-		return statusNotFound
+	st, found := v.numeric(uint32(a[0]))
+	if found != statusOK {
+		return found
 	}
 	return v.out64(a[1], st.Value())
 }
