@@ -59,17 +59,11 @@ var standIns = config.Node{ID: "{node_id}", Cluster: "{cluster}", Region: "{regi
 
 // Read reads a file, or standard input when its name is "-". A refused document's error is a *Problem, or Problems.
 func Read(file string) (*Document, error) {
-	name, in := "standard input", os.Stdin
-	var err error
+	name := "standard input"
 	if file != "-" {
 		name = Printable(file)
-		in, err = os.Open(file)
-		defer in.Close()
 	}
-	var text []byte
-	if err == nil {
-		text, err = io.ReadAll(io.LimitReader(in, maxText+1))
-	}
+	text, err := read(file)
 	var why *fs.PathError
 	switch {
 	case file == "":
@@ -82,6 +76,18 @@ func Read(file string) (*Document, error) {
 		return nil, err
 	}
 	return Parse(name, text)
+}
+
+func read(file string) ([]byte, error) {
+	in := os.Stdin
+	if file != "-" {
+		var err error
+		if in, err = os.Open(file); err != nil {
+			return nil, err
+		}
+		defer in.Close()
+	}
+	return io.ReadAll(io.LimitReader(in, maxText+1))
 }
 
 // maxText bounds a file, comments and all: the parser takes seconds and a gigabyte for what the plugin would refuse

@@ -55,7 +55,7 @@ func everyForm(d *document.Document, common Common) []form {
 	return out
 }
 
-var envoyBool = regexp.MustCompile(`^([yYnN]|[yY]es|YES|[tT]rue|TRUE|[oO]n|ON|[nN]o|NO|[fF]alse|FALSE|[oO]ff|OFF)$`)
+var envoyBool = regexp.MustCompile(`^([yYnN]|[yY]es|YES|[tT]rue|TRUE|[oO]n|ON|[nN]o|NO|false|False|FALSE|[oO]ff|OFF)$`)
 
 // asEnvoy returns what Envoy takes a node for: it knows no tags, takes all that has no quotes for a truth value or an
 // integer if it can, octal and hexadecimal ones, too, and else for a text.
