@@ -1,9 +1,8 @@
 package conformance
 
 import (
-	"bufio"
+	"context"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -63,8 +62,10 @@ func (j *journal) update() {
 	}
 	if time.Since(j.asked) > 4*fresh {
 		j.metrics = nil
-		for _, line := range j.stats() {
-			j.metrics = append(j.metrics, strings.TrimPrefix(line, "wasmcustom."))
+		stats, err := j.envoy.Admin.Stats(context.Background(), "wasmcustom")
+		j.dead = err != nil
+		for name, value := range stats {
+			j.metrics = append(j.metrics, metric(strings.TrimPrefix(name, "wasmcustom."), value))
 		}
 		j.asked = time.Now()
 	}
@@ -137,28 +138,6 @@ func (j *journal) count(slug, text string) int {
 		}
 	}
 	return n
-}
-
-// stats are the counters and gauges of all plugins, as "name: value". None come from an Envoy that has ended.
-func (j *journal) stats() []string {
-	r, err := envoytest.Client.Get("http://" + envoytest.Loopback(j.envoy.Config.AdminPort) + "/stats?filter=wasmcustom")
-	j.dead = err != nil
-	if err != nil {
-		return nil
-	}
-	defer func() { _ = r.Body.Close() }()
-	var out []string
-	for lines := bufio.NewScanner(r.Body); lines.Scan(); {
-		if _, value, _ := strings.Cut(lines.Text(), ": "); isNumber(value) { // histograms are none
-			out = append(out, lines.Text())
-		}
-	}
-	return out
-}
-
-func isNumber(s string) bool {
-	_, err := strconv.ParseUint(s, 10, 64)
-	return err == nil
 }
 
 // ready waits for an Envoy that sets up a plugin for each of hundreds of listeners.

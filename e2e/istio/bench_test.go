@@ -118,7 +118,7 @@ func (b *bench) apply(t testing.TB, settings string) (override string) {
 }
 
 // render runs `healthgate render` on settings, with more flags.
-func (b *bench) render(t testing.TB, settings string, flags ...string) []byte {
+func (b *bench) render(t testing.TB, settings string, flags ...string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "healthgate.yaml")
 	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
@@ -132,7 +132,7 @@ func (b *bench) render(t testing.TB, settings string, flags ...string) []byte {
 	if b.Kind == lab.Gateway {
 		args = append(args, "--route-cluster", "outbound|80||shop.default.svc.cluster.local")
 	}
-	return healthgate(t, append(args, flags...)...)
+	return envoytest.Healthgate(t, append(args, flags...)...)
 }
 
 // becomes waits for the answer of the check.

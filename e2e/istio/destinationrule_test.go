@@ -31,10 +31,10 @@ func TestDestinationRule(t *testing.T) {
 		t.Run(form, func(t *testing.T) {
 			t.Parallel()
 			b := start(t, way{form, lab.Gateway})
-			b.istiod.Kube.Apply([]byte(rule))
+			b.istiod.Kube.Apply(rule)
 			ruled := strings.ReplaceAll(edit(t, settings, "body: OK", "body: RULED"), "cluster: app", "cluster: "+shopCluster)
-			manifests := string(b.render(t, ruled))
-			b.istiod.Kube.Apply([]byte(manifests))
+			manifests := b.render(t, ruled)
+			b.istiod.Kube.Apply(manifests)
 			b.steadily(t, envoytest.StartLimit, 200, "RULED")
 			envoytest.Eventually(t, envoytest.Limit, "the rule arrives", func() error {
 				dump := b.envoy.Get("/config_dump?resource=dynamic_active_clusters")
@@ -94,7 +94,7 @@ func testShared(t *testing.T, b *bench, manifests string) {
 	if shared == manifests {
 		t.Fatalf("no probe has a cluster of its own in %s", manifests)
 	}
-	b.istiod.Kube.Apply([]byte(edit(t, shared, "body: RULED", "body: SHARED")))
+	b.istiod.Kube.Apply(edit(t, shared, "body: RULED", "body: SHARED"))
 	b.steadily(t, envoytest.Limit, 200, "SHARED")
 	for _, want := range []string{
 		"has users' requests, too", "has outlier detection", "has a panic threshold of 0", "max_requests 4",
@@ -136,5 +136,5 @@ func (b *bench) probed(t *testing.T, times int) {
 
 func (b *bench) status(t *testing.T) string {
 	t.Helper()
-	return string(healthgate(t, "status", "--admin", envoytest.Loopback(b.Config.AdminPort)))
+	return envoytest.Healthgate(t, "status", "--admin", envoytest.Loopback(b.Config.AdminPort))
 }

@@ -39,8 +39,8 @@ func testLiveEdit(t *testing.T, b *bench) {
 func testMistake(t *testing.T, b *bench) {
 	startLoad(t, b.balancer.target)
 	checks := watch(t, b.balancer, check)
-	manifests := edit(t, string(b.render(t, settings)), "127.0.0.1/32", "127.0.0.1/33")
-	b.istiod.Kube.Apply([]byte(manifests))
+	manifests := edit(t, b.render(t, settings), "127.0.0.1/32", "127.0.0.1/33")
+	b.istiod.Kube.Apply(manifests)
 	envoytest.Eventually(t, envoytest.Limit, "the place in the log", func() error {
 		return b.envoy.Log.Has(`healthgate: config: endpoints[0].trusted.cidrs[0]: "127.0.0.1/33" is not a CIDR`)
 	})

@@ -2,7 +2,9 @@ package istio
 
 import (
 	"bytes"
+	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -145,4 +147,20 @@ func mounted(container kube.Object, volumes []any, path string) string {
 		}
 	}
 	return ""
+}
+
+// run runs istioctl, which must succeed, and returns what it writes to its standard output.
+func run(t testing.TB, istioctl string, args ...string) []byte {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), envoytest.StartLimit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, istioctl, args...)
+	cmd.Env = append(os.Environ(), "KUBE_FEATURE_WatchListClient=false") // package kube lists, then watches
+	var trouble bytes.Buffer
+	cmd.Stderr = &trouble
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s%s", cmd, err, out, &trouble)
+	}
+	return out
 }

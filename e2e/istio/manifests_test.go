@@ -19,7 +19,7 @@ func TestManifests(t *testing.T) {
 			t.Parallel()
 			b := &bench{way: w, Workload: &lab.Workload{Kind: w.kind, Port: 8080, AppPort: 8081},
 				runtime: "/etc/healthgate/runtime"}
-			manifests := string(b.render(t, settings))
+			manifests := b.render(t, settings)
 			for _, c := range judge(t, manifests) {
 				t.Error(c)
 			}

@@ -43,7 +43,7 @@ admin: {cluster: prometheus_stats}
 
 	// Maintenance: the command returns when the sidecar says so; from then on checks get 503.
 	from := time.Now()
-	out := healthgate(t, "maintenance", "on", "--for", "10s", "--admin",
+	out := envoytest.Healthgate(t, "maintenance", "on", "--for", "10s", "--admin",
 		"http://"+envoytest.Loopback(sidecar.Config.AdminPort))
 	t.Logf("healthgate maintenance on --for 10s:\n%s", out)
 	envoytest.Eventually(t, envoytest.Limit, "maintenance", balancer.gets("/healthcheck", 503, "Back soon"))

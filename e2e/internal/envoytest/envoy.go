@@ -10,6 +10,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/healthgate/healthgate/envoy/admin"
 	"github.com/healthgate/healthgate/envoy/run"
 )
 
@@ -18,6 +19,7 @@ type Envoy struct {
 	Config    *Config
 	Log       *Log // what it writes to stderr
 	AccessLog *Log // what it writes to stdout
+	Admin     *admin.Client
 
 	t      testing.TB
 	envoy  *run.Envoy
@@ -54,6 +56,9 @@ func Launch(t testing.TB, c *Config, workers int) *Envoy {
 		command.Args = append(command.Args, "--drain-time-s", "1")
 	}
 	var err error
+	if e.Admin, err = admin.New(Loopback(c.AdminPort), admin.Access{}); err != nil {
+		t.Fatal(err)
+	}
 	if e.envoy, err = command.Start(); err != nil {
 		t.Fatal(err)
 	}

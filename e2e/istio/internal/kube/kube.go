@@ -90,9 +90,9 @@ func (s *Server) Kubeconfig() string {
 
 // Apply does what `kubectl apply -f` does with custom resources: it creates those that are not there, and replaces
 // those that are. Other resources, such as a ConfigMap, no one here would look at: it returns them.
-func (s *Server) Apply(manifests []byte) (others []Object) {
+func (s *Server) Apply(manifests string) (others []Object) {
 	s.t.Helper()
-	for _, o := range Decode(s.t, manifests) {
+	for _, o := range Decode(s.t, []byte(manifests)) {
 		group, version, _ := strings.Cut(fmt.Sprint(o["apiVersion"]), "/")
 		plural, known := s.plurals[group+"/"+fmt.Sprint(o["kind"])]
 		if !known {

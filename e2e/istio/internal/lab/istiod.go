@@ -81,7 +81,7 @@ func StartIstiod(t testing.TB) *Istiod {
 		Kube:    kube.Start(t, File(t, "crds.yaml"), "default", "istio-system", "kube-system"),
 		xdsPort: envoytest.ReservePort(t),
 	}
-	i.Kube.Apply([]byte(withoutTLS))
+	i.Kube.Apply(withoutTLS)
 	httpPort := envoytest.ReservePort(t)
 	dir := t.TempDir()
 	write := func(name, text string) string {

@@ -106,7 +106,7 @@ func (i *Istiod) Join(t testing.TB, kind Kind, appPort int) *Workload {
 	if err := template.Must(template.New("mesh").Parse(resources)).Execute(&manifests, w); err != nil {
 		t.Fatal(err)
 	}
-	i.Kube.Apply(manifests.Bytes())
+	i.Kube.Apply(manifests.String())
 	w.Config = w.bootstrap(t)
 	return w
 }
