@@ -251,7 +251,7 @@ examples: check-go ## write envoy/bootstrap.yaml, envoy/examples and the JSON Sc
 	$(GO) test ./envoy/internal/schema -run TestShippedSchema -update
 	$(GO) test ./envoy/internal/cli -run 'TestExamples|TestCommandPage' -update
 
-conformance-table: filter ## write what the conformance cases cover, and where hostsim is not Envoy, anew
+conformance-table: filter ## write what the conformance cases cover anew
 	$(GO) test -count=1 -run TestDocuments ./e2e/conformance -update
 
 .PHONY: screenshot

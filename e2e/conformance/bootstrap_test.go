@@ -3,6 +3,7 @@ package conformance
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
@@ -29,7 +30,8 @@ func bootstrap(t testing.TB, runs []*run, wasm func(*Case) string) *envoytest.Co
 	var listeners []any
 	for _, r := range runs {
 		slug := r.c.slug()
-		clusters = append(clusters, cluster("application-"+slug, r.app.port, false), cluster(r.c.backend(), r.backend.port, r.c.Grpc))
+		clusters = append(clusters, cluster("application-"+slug, r.app.port, false),
+			cluster(r.c.backend(), r.backend.port, r.c.Grpc))
 		listeners = append(listeners, listener(r, wasm(r.c)))
 	}
 	file := filepath.Join(t.TempDir(), "listeners.json")
@@ -42,8 +44,10 @@ func bootstrap(t testing.TB, runs []*run, wasm func(*Case) string) *envoytest.Co
 		"layered_runtime": object{"layers": []any{
 			object{"name": "admin", "admin_layer": object{}},
 		}},
-		"dynamic_resources": object{"lds_config": object{"path_config_source": object{"path": file}, "resource_api_version": "V3"}},
-		"static_resources":  object{"clusters": clusters},
+		"dynamic_resources": object{"lds_config": object{
+			"path_config_source": object{"path": file}, "resource_api_version": "V3",
+		}},
+		"static_resources": object{"clusters": clusters},
 	}
 	return config
 }
@@ -51,8 +55,8 @@ func bootstrap(t testing.TB, runs []*run, wasm func(*Case) string) *envoytest.Co
 // writeListeners puts the file in its place at once, as Envoy wants it.
 func writeListeners(t testing.TB, file, version string, listeners []any) {
 	t.Helper()
-	text := envoytest.Text(object{"version_info": version, "resources": listeners})
-	if err := os.WriteFile(file+".new", []byte(text), 0o600); err != nil {
+	list := envoytest.Text(object{"version_info": version, "resources": listeners})
+	if err := os.WriteFile(file+".new", []byte(list), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Rename(file+".new", file); err != nil {
@@ -105,15 +109,15 @@ func cluster(name string, port int, http2 bool) object {
 func listener(r *run, wasm string) object {
 	c, slug := r.c, r.c.slug()
 	plugin := object{
-		"name": slug, "root_id": c.rootID(), "failure_policy": policies[c.Policy],
+		"name": slug, "root_id": c.rootID(), "failure_policy": "FAIL_" + strings.ToUpper(or(string(c.Policy), "closed")),
 		"allow_on_headers_stop_iteration": c.AllowStop,
-		"configuration":                   envoytest.Any("google.protobuf.StringValue", object{"value": c.config()}),
+		"configuration":                   text(c.config()),
 		"vm_config": object{
 			"vm_id": c.vmID(), "runtime": "envoy.wasm.runtime.v8", "code": object{"local": object{"filename": wasm}},
 		},
 	}
 	if c.VMConfig != "" {
-		plugin["vm_config"].(object)["configuration"] = envoytest.Any("google.protobuf.StringValue", object{"value": c.VMConfig})
+		plugin["vm_config"].(object)["configuration"] = text(c.VMConfig)
 	}
 	hcm := envoytest.Any("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", object{
 		"stat_prefix":           slug,
@@ -122,7 +126,8 @@ func listener(r *run, wasm string) object {
 		"http_protocol_options": object{"enable_trailers": true},
 		"access_log": []any{object{"name": "envoy.access_loggers.stdout", "typed_config": envoytest.Any(
 			"envoy.extensions.access_loggers.stream.v3.StdoutAccessLog", object{"log_format": object{
-				"text_format_source": object{"inline_string": slug + "|%REQ(" + waiting + ")%|%RESPONSE_CODE%|%RESPONSE_FLAGS%|%RESPONSE_CODE_DETAILS%\n"},
+				"text_format_source": object{"inline_string": slug + "|%REQ(" + waiting +
+					")%|%RESPONSE_CODE%|%RESPONSE_FLAGS%|%RESPONSE_CODE_DETAILS%\n"},
 			}})}},
 		"route_config": object{"name": slug, "virtual_hosts": []any{object{
 			"name": "hostsim", "domains": []any{"*"}, "routes": []any{object{
@@ -131,8 +136,7 @@ func listener(r *run, wasm string) object {
 			}},
 		}}},
 		"http_filters": []any{
-			object{"name": slug, "typed_config": envoytest.Any("envoy.extensions.filters.http.wasm.v3.Wasm", object{"config": plugin})},
-			object{"name": "router", "typed_config": envoytest.Any("envoy.extensions.filters.http.router.v3.Router", nil)},
+			filter(slug, "wasm.v3.Wasm", object{"config": plugin}), filter("router", "router.v3.Router", nil),
 		},
 	})
 	l := envoytest.Any("envoy.config.listener.v3.Listener", object{
@@ -145,6 +149,10 @@ func listener(r *run, wasm string) object {
 	return l
 }
 
-var policies = map[hostsim.FailurePolicy]string{
-	hostsim.FailClosed: "FAIL_CLOSED", hostsim.FailOpen: "FAIL_OPEN", hostsim.FailReload: "FAIL_RELOAD",
+func text(value string) object {
+	return envoytest.Any("google.protobuf.StringValue", object{"value": value})
+}
+
+func filter(name, kind string, fields object) object {
+	return object{"name": name, "typed_config": envoytest.Any("envoy.extensions.filters.http."+kind, fields)}
 }

@@ -13,14 +13,14 @@ import (
 // Case is a plugin's configuration and what is done to it.
 type Case struct {
 	Name string
-	// Script is what the guest in hostsim/testdata/script does, without its "trace" line, which every case has. In it,
-	// {case} is the case's own name for clusters and metrics, which all cases of an Envoy share.
-	Script string
-	// Filter is a configuration of healthgate's own filter, which then takes the script's place.
-	Filter string
-	// Guest is a plugin of hostsim/testdata/guests in the script's place, made with another SDK or none, and
-	// Config is its configuration.
-	Guest, Config string
+	// Config is the plugin's configuration: what the guest in hostsim/testdata/script does, without its "trace" line,
+	// which every case has. In it, {case} is the case's own name for clusters and metrics, which all cases of an Envoy
+	// share.
+	Config string
+	// Filter takes healthgate's own filter in place of that guest.
+	Filter bool
+	// Guest is a plugin of hostsim/testdata/guests in its place, made with another SDK or none.
+	Guest string
 	// ABI021 takes the guest for the newer ABI.
 	ABI021 bool
 
@@ -28,8 +28,7 @@ type Case struct {
 	RouteMetadata map[string]map[string]any
 
 	VMConfig  string
-	RootID    string
-	Policy    hostsim.FailurePolicy
+	Policy    policy
 	AllowStop bool // allow_on_headers_stop_iteration
 	Remote    bool // use_remote_address
 	Hops      int  // xff_num_trusted_hops
@@ -87,7 +86,7 @@ const waiting = "x-waiting"
 // untilRequest is what Until sends.
 func (s *Step) untilRequest() *Request {
 	r := *s.Until
-	r.Header = append([][2]string{{waiting, "1"}}, r.Header...)
+	r.Header = slices.Concat([][2]string{{waiting, "1"}}, r.Header)
 	return &r
 }
 
@@ -100,6 +99,13 @@ func (c *Case) action(s *Step, now time.Time) string {
 }
 
 var inTime = regexp.MustCompile(`\{in (\d+s)\}`)
+
+// policy is a failure policy, "closed" if empty.
+type policy string
+
+var policies = map[policy]hostsim.FailurePolicy{
+	"": hostsim.FailClosed, "closed": hostsim.FailClosed, "open": hostsim.FailOpen, "reload": hostsim.FailReload,
+}
 
 // Request is what a client sends.
 type Request struct {
@@ -117,10 +123,6 @@ func or(s, fallback string) string {
 	return s
 }
 
-func (r *Request) method() string    { return or(r.Method, "GET") }
-func (r *Request) path() string      { return or(r.Path, "/") }
-func (r *Request) authority() string { return or(r.Authority, "localhost") }
-
 // slug is the case's name as Envoy's names go.
 func (c *Case) slug() string {
 	var b strings.Builder
@@ -136,14 +138,10 @@ func (c *Case) slug() string {
 
 // config is the plugin's configuration.
 func (c *Case) config() string {
-	text := "trace\n" + c.Script
-	switch {
-	case c.Filter != "":
-		text = c.Filter
-	case c.Guest != "":
-		text = c.Config
+	if c.Filter || c.Guest != "" {
+		return c.named(c.Config)
 	}
-	return c.named(text)
+	return c.named("trace\n" + c.Config)
 }
 
 // named puts the case's own name into a text.
@@ -154,7 +152,7 @@ func (c *Case) workers() int { return max(c.Workers, 1) }
 
 // vmID is the VM's. The cases of the filter share one VM, as plugins in Istio do, unless they are alone.
 func (c *Case) vmID() string {
-	if c.Filter != "" && !c.Alone {
+	if c.Filter && !c.Alone {
 		return "healthgate"
 	}
 	return c.slug()
@@ -162,10 +160,10 @@ func (c *Case) vmID() string {
 
 // rootID tells the plugins of a shared VM apart in Envoy's log, which has no more of a root context.
 func (c *Case) rootID() string {
-	if c.Filter != "" && !c.Alone {
+	if c.Filter && !c.Alone {
 		return c.slug()
 	}
-	return c.RootID
+	return ""
 }
 
 func (c *Case) backend() string { return c.named(or(c.Backend, "{case}-backend")) }
@@ -173,14 +171,7 @@ func (c *Case) backend() string { return c.named(or(c.Backend, "{case}-backend")
 // metrics is what the names of the plugin's metrics start with.
 func (c *Case) metrics() string { return c.named(or(c.Metrics, "{case}.")) }
 
-func (c *Case) silent(upstream string) bool {
-	for _, s := range c.Silent {
-		if s == upstream {
-			return true
-		}
-	}
-	return false
-}
+func (c *Case) silent(upstream string) bool { return slices.Contains(c.Silent, upstream) }
 
 // lines is a result of the case as it is compared.
 func (c *Case) lines(r *result) []string {

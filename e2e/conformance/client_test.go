@@ -39,7 +39,7 @@ func exchange(address string, r *Request, limit time.Duration, wait func(pieces 
 		}
 	}
 	m, err = readMessage(bufio.NewReader(conn), true, func(m *message) bool {
-		return bodiless(r.method(), statusOf(m))
+		return bodiless(r.Method, statusOf(m))
 	})
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return &message{start: noAnswer}, nil
@@ -69,7 +69,7 @@ func statusOf(m *message) int {
 // pieces is the request on the wire: the head with the first piece of the body, then the rest.
 func (r *Request) pieces() []string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nhost: %s\r\n", r.method(), r.path(), r.authority())
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nhost: %s\r\n", r.Method, r.Path, r.Authority)
 	fields := append([][2]string(nil), r.Header...)
 	chunked := len(r.Chunks) > 1 || len(r.Trailer) > 0
 	switch {

@@ -28,7 +28,7 @@ func TestConformance(t *testing.T) {
 	together := map[int][]*run{} // by the number of workers
 	var leaving []*run           // those whose listener is taken away
 	var batches [][]*run
-	for _, c := range corpus() {
+	for _, c := range corpus(t) {
 		if !chosen.MatchString(c.Name) {
 			continue
 		}

@@ -1,30 +1,53 @@
 package conformance
 
-// group is the cases about one subject.
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// group is the cases about one subject: a file of testdata.
 type group struct {
 	name  string
 	cases []*Case
 }
 
-var groups = []group{
-	{"headers", headerCases}, {"bodies", bodyCases}, {"shared", sharedCases}, {"metrics", metricCases}, {"flow", flowCases},
-	{"replies", replyCases}, {"crashes", crashCases}, {"callouts", calloutCases}, {"grpc", grpcCases},
-	{"properties", propertyCases}, {"root", rootCases}, {"foreign functions", foreignCases}, {"traps", trapCases},
-	{"threads", threadCases}, {"filter", append(filterCases, filterStateCases...)}, {"guests", guestCases},
-}
-
-// corpus is all cases.
-func corpus() []*Case {
-	var all []*Case
-	for _, g := range groups {
-		all = append(all, g.cases...)
+// groups reads testdata. No two cases have the same name.
+func groups(t testing.TB) (all []*group) {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files of cases, %v", len(files), err)
+	}
+	names := map[string]bool{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cases, err := read(string(text))
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		for _, c := range cases {
+			if names[c.slug()] {
+				t.Fatalf("%s: there is another case %q", file, c.Name)
+			}
+			names[c.slug()] = true
+		}
+		name := strings.TrimSuffix(filepath.Base(file), ".txt")
+		all = append(all, &group{strings.ReplaceAll(name, "-", " "), cases})
 	}
 	return all
 }
 
-// get and post are the steps of most cases.
-func get(path string) []Step { return []Step{{Request: &Request{Path: path}}} }
-
-func post(path, body string) []Step {
-	return []Step{{Request: &Request{Method: "POST", Path: path, Body: body}}}
+// corpus is all cases.
+func corpus(t testing.TB) (all []*Case) {
+	t.Helper()
+	for _, g := range groups(t) {
+		all = slices.Concat(all, g.cases)
+	}
+	return all
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
-	"github.com/healthgate/healthgate/hostsim"
 )
 
 // run is a case on Envoy.
@@ -42,7 +41,7 @@ func newRun(t testing.TB, c *Case, want []string) *run {
 // play does the case's steps and waits until Envoy has shown what hostsim did, or long enough to say it will not.
 func (r *run) play(t testing.TB) {
 	r.journal.update()
-	if r.c.Policy == hostsim.FailReload {
+	if r.c.Policy == "reload" {
 		time.Sleep(time.Until(r.journal.began.Add(backOff)))
 	}
 	if !r.result().refused {
@@ -147,8 +146,8 @@ func (r *run) leave(t testing.TB, step *Step) {
 	_ = conn.Close()
 }
 
-// logged waits until so many streams are over, if so many end: what a stream does last, it does after the client has its
-// answer.
+// logged waits until so many streams are over, if so many end: what a stream does last, it does after the client has
+// its answer.
 func (r *run) logged(streams int) {
 	streams = min(streams, r.wanted("access log "))
 	r.wait(envoytest.Limit, func() bool { return len(r.result().details) >= streams })

@@ -158,7 +158,8 @@ func serveGrpc(w http.ResponseWriter, r *http.Request) {
 	p.begin()
 	s := status.Convert(err)
 	message := strings.ReplaceAll(url.PathEscape(s.Message()), "%20", " ")
-	for _, f := range append([][2]string{{"Grpc-Status", fmt.Sprint(int(s.Code()))}, {"Grpc-Message", message}}, p.trailer...) {
+	fields := [][2]string{{"Grpc-Status", fmt.Sprint(int(s.Code()))}, {"Grpc-Message", message}}
+	for _, f := range append(fields, p.trailer...) {
 		w.Header().Set(prefix+f[0], f[1])
 	}
 }

@@ -34,7 +34,7 @@ func buildGuest(name string, flags ...string) (string, error) {
 func module(t testing.TB, c *Case) string {
 	t.Helper()
 	switch {
-	case c.Filter != "":
+	case c.Filter:
 		return envoytest.Wasm(t)
 	case c.Guest != "":
 		return filepath.Join(envoytest.Root, "hostsim", "testdata", "guests", c.Guest+".wasm")

@@ -31,7 +31,7 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 		backend = http.HandlerFunc(serveGrpc)
 	}
 	opts := []hostsim.Option{
-		profile, c.Policy, hostsim.PluginName(slug), hostsim.VMID(c.vmID()), hostsim.VMConfig(c.VMConfig),
+		profile, policies[c.Policy], hostsim.PluginName(slug), hostsim.VMID(c.vmID()), hostsim.VMConfig(c.VMConfig),
 		hostsim.PluginConfig(c.config()), hostsim.UseRemoteAddress(c.Remote), hostsim.XFFNumTrustedHops(c.Hops),
 		hostsim.AllowOnHeadersStopIteration(c.AllowStop), hostsim.Address(machineAddress(t)),
 		hostsim.RootID(c.rootID()), hostsim.Upstream(c.backend(), backend), hostsim.Application(turns),
@@ -70,7 +70,7 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 			host.FaultAllCallouts(upstream, &hostsim.CalloutFault{Kind: hostsim.CalloutNever})
 		}
 	}
-	if c.Policy == hostsim.FailReload {
+	if c.Policy == "reload" {
 		host.Advance(backOff)
 	}
 	s := &simulation{t, c, host, turns, nil, map[*hostsim.Stream]bool{}}
@@ -175,7 +175,9 @@ func (s *simulation) until(condition func() bool) {
 }
 
 func (s *simulation) request(r *Request) *hostsim.Request {
-	out := &hostsim.Request{RouteMetadata: s.c.RouteMetadata, Method: r.method(), Path: r.path(), Authority: r.authority(), Header: r.Header, Trailer: r.Trailer}
+	out := &hostsim.Request{
+		RouteMetadata: s.c.RouteMetadata, Method: r.Method, Path: r.Path,
+		Authority: r.Authority, Header: r.Header, Trailer: r.Trailer}
 	for _, chunk := range r.Chunks {
 		out.Chunks = append(out.Chunks, []byte(chunk))
 	}
