@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,86 +13,56 @@ import (
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
 
-// formed is a request in some form, and what it is answered.
-type formed struct{ method, target, headers, want string }
-
-const anyHost = "Host: shop.example\r\n"
-
-var forms = []formed{
-	{"GET", check, anyHost, "200 OK"},
-	{"HEAD", check, anyHost, "200"},
-	{"POST", check, anyHost, "200 app " + check}, // not one of the endpoint's methods
-	{"GET", check + "?", anyHost, "200 OK"},
-	{"GET", check + "?a=/shop&b=?#", anyHost, "400"},
-	{"GET", check + "?a=/shop&b=?", anyHost, "200 OK"},
-	{"GET", check + "#fragment", anyHost, "400"},
-	// The absolute form, as a proxy gets it.
-	{"GET", "http://other.example" + check, anyHost, "200 OK"},
-	{"GET", "http://other.example" + check + "?a", anyHost, "200 OK"},
-	{"GET", "http://other.example/shop" + check, anyHost, "200 app /shop" + check},
-	{"GET", "http://other.example", anyHost, "200 app /"},
-	// Hosts, or none.
-	{"GET", check, "Host: 10.0.0.1:8080\r\n", "200 OK"},
-	{"GET", check, "Host: [::1]\r\n", "200 OK"},
-	{"GET", check, "", "200 OK"},
-	{"OPTIONS", check, "", "200 OK"},
-	// Near misses.
-	{"GET", check + ";a=b", anyHost, "200 app " + check + ";a=b"},
-	{"GET", "/my-service;a=b/healthcheck", anyHost, "200 app /my-service;a=b/healthcheck"},
-	{"GET", check + "/", anyHost, "200 app " + check + "/"},
-	{"GET", check + "%3F", anyHost, "200 app " + check + "%3F"},
-	{"GET", check + "%00", anyHost, "200 app " + check + "%00"},
-	{"GET", "/my-service%2Fhealthcheck", anyHost, "200 app /my-service%2Fhealthcheck"},
-	{"GET", "/%6Dy-service/healthcheck", anyHost, "200 app /%6Dy-service/healthcheck"},
-	{"GET", "/MY-SERVICE/healthcheck", anyHost, "200 app /MY-SERVICE/healthcheck"},
-	{"GET", "/" + check, anyHost, "200 app /" + check},
-	{"GET", "/." + check, anyHost, "200 app /." + check},
-	{"GET", "/x/.." + check, anyHost, "200 app /x/.." + check},
-	{"GET", `\my-service\healthcheck`, anyHost, "400"},
-	// No path at all.
-	{"OPTIONS", "*", anyHost, "404"},
-	{"CONNECT", "shop.example:80", anyHost, "404"},
-	// What claims to be about another path.
-	{"GET", "/shop", anyHost + "X-Envoy-Original-Path: " + check + "\r\nX-Original-Url: " + check + "\r\n", "200 app /shop"},
-	{"GET", check, anyHost + "X-Envoy-Original-Path: /shop\r\nX-Rewrite-Url: /shop\r\n", "200 OK"},
+// formed is a request of testdata/forms.yaml.
+type formed struct {
+	Request, Host string
+	Headers       []string
+	Answer        string
 }
 
-// normalForms are answered so by a listener that normalizes paths.
-var normalForms = []formed{
-	{"GET", check, anyHost, "200 OK"},
-	{"GET", "/x/.." + check, anyHost, "200 OK"},
-	{"GET", "/." + check + "?a=/../b", anyHost, "200 OK"},
-	{"GET", "//my-service///healthcheck", anyHost, "200 OK"},
-	{"GET", "/my-service%2Fhealthcheck", anyHost, "200 OK"},
-	{"GET", `/my-service\healthcheck`, anyHost, "200 OK"},
-	{"GET", "http://other.example/x/.." + check, anyHost, "200 OK"},
-	{"GET", check + "/..", anyHost, "200 app /my-service/"},
-	{"GET", check + ";a=b", anyHost, "200 app " + check + ";a=b"}, // a route takes it; the plugin matches exactly
-	{"GET", "/../.." + check, anyHost, "200 OK"},
+// forms returns those of a kind of listener: "forms" or "normalized".
+func forms(t *testing.T, listener string) []formed {
+	t.Helper()
+	var all map[string][]formed
+	testdata(t, "forms.yaml", &all)
+	return all[listener]
 }
 
 // normalized lets Envoy normalize paths, and its routes ignore what follows a semicolon in them.
 func normalized(l *envoytest.Listener) {
-	with(`{"normalize_path": true, "merge_slashes": true, "path_with_escaped_slashes_action": "UNESCAPE_AND_FORWARD"}`)(l)
+	maps.Copy(l.HCM(), envoytest.Object{"normalize_path": true, "merge_slashes": true,
+		"path_with_escaped_slashes_action": "UNESCAPE_AND_FORWARD"})
 	envoytest.At[envoytest.Object](l.HCM(), "route_config")["ignore_path_parameters_in_path_matching"] = true
 }
 
 func testForms(t *testing.T, b *bench, requests []formed) {
 	for _, r := range requests {
-		if got := b.balancer.says(t, r.method, r.target, r.headers); got != r.want {
-			t.Errorf("%s %s %q: answered %q, want %q", r.method, r.target, r.headers, got, r.want)
-		}
+		t.Run(r.Request, func(t *testing.T) {
+			method, target, _ := strings.Cut(r.Request, " ")
+			headers := r.Headers
+			switch r.Host {
+			case "none":
+			case "":
+				headers = append(headers, "Host: shop.example")
+			default:
+				headers = append(headers, "Host: "+r.Host)
+			}
+			if got := b.balancer.says(t, method, target, headers...); got != r.Answer {
+				t.Errorf("%q: answered %q, want %q", headers, got, r.Answer)
+			}
+		})
 	}
 }
 
 // says returns what a request is answered, such as `200 OK`, or `400` when Envoy itself refuses it.
-func (c client) says(t testing.TB, method, target, headers string) string {
+func (c client) says(t testing.TB, method, target string, headers ...string) string {
 	t.Helper()
-	version := "1.1"
-	if !strings.Contains(headers, "Host: ") {
-		version = "1.0"
+	version := "1.0"
+	if slices.ContainsFunc(headers, func(h string) bool { return strings.HasPrefix(h, "Host: ") }) {
+		version = "1.1"
 	}
-	a, err := c.raw(method, fmt.Sprintf("%s %s HTTP/%s\r\n%sConnection: close\r\n\r\n", method, target, version, headers))
+	lines := append([]string{fmt.Sprintf("%s %s HTTP/%s", method, target, version)}, headers...)
+	a, err := c.raw(method, strings.Join(append(lines, "Connection: close"), "\r\n")+"\r\n\r\n")
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, target, err)
 	}
@@ -106,9 +78,11 @@ func crowd(l *envoytest.Listener) {
 	own := envoytest.At[envoytest.Object](l.HCM(), "route_config", "virtual_hosts", 0)
 	hosts := []any{own}
 	for name, edit := range map[string]func(host envoytest.Object, routes []any){
-		"bare.example":  func(host envoytest.Object, routes []any) { host["routes"] = routes[len(routes)-1:] },
-		"front.example": func(host envoytest.Object, routes []any) { host["routes"] = append(routes[len(routes)-1:], routes...) },
-		"tls.example":   func(host envoytest.Object, _ []any) { host["require_tls"] = "ALL" },
+		"bare.example": func(host envoytest.Object, routes []any) { host["routes"] = routes[len(routes)-1:] },
+		"front.example": func(host envoytest.Object, routes []any) {
+			host["routes"] = append(routes[len(routes)-1:], routes...)
+		},
+		"tls.example": func(host envoytest.Object, _ []any) { host["require_tls"] = "ALL" },
 		"off.example": func(_ envoytest.Object, routes []any) {
 			for _, r := range routes {
 				r.(envoytest.Object)["typed_per_filter_config"] = envoytest.Object{
@@ -167,7 +141,7 @@ func TestWhereGatesDiffer(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			for listener, want := range map[string]string{"ingress": test.route, "matcher": test.matcher} {
 				b := b.at(config.Listener(listener))
-				if got := b.balancer.says(t, "GET", test.target, "Host: "+test.host+"\r\n"); got != want {
+				if got := b.balancer.says(t, "GET", test.target, "Host: "+test.host); got != want {
 					t.Errorf("%s: answered %q, want %q", listener, got, want)
 				}
 			}
@@ -191,7 +165,8 @@ func TestGateFromControlPlane(t *testing.T) {
 		}
 		return envoytest.Object{"resource_api_version": "V3", "path_config_source": envoytest.Object{"path": file}}
 	}
-	routes := write("routes.json", envoytest.Any("envoy.config.route.v3.RouteConfiguration", envoytest.At[envoytest.Object](l.HCM(), "route_config")))
+	routes := write("routes.json", envoytest.Any("envoy.config.route.v3.RouteConfiguration",
+		envoytest.At[envoytest.Object](l.HCM(), "route_config")))
 	delete(l.HCM(), "route_config")
 	l.HCM()["rds"] = envoytest.Object{"route_config_name": "ingress", "config_source": routes}
 	plugin := l.Wasm()

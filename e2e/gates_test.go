@@ -7,8 +7,8 @@ import (
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
 
-// TestGates runs the filter behind the other gates that Envoy has, and without one: nothing but the cost differs. A request
-// is answered the same in whatever form it comes.
+// TestGates runs the filter behind the other gates that Envoy has, and without one: nothing but the cost differs. A
+// request is answered the same in whatever form it comes.
 func TestGates(t *testing.T) {
 	t.Parallel()
 	a := app.Start(t)
@@ -36,12 +36,12 @@ func TestGates(t *testing.T) {
 			testPaths(t, b)
 			testUntrusted(t, b)
 			testMaintenanceRoute(t, b)
-			testForms(t, b, forms)
+			testForms(t, b, forms(t, "forms"))
 		})
 	}
-	t.Run("route", func(t *testing.T) { testForms(t, b, forms) })
+	t.Run("route", func(t *testing.T) { testForms(t, b, forms(t, "forms")) })
 	for _, name := range []string{"normalized", "matcher, normalized"} {
-		t.Run(name, func(t *testing.T) { testForms(t, b.at(config.Listener(name)), normalForms) })
+		t.Run(name, func(t *testing.T) { testForms(t, b.at(config.Listener(name)), forms(t, "normalized")) })
 	}
 }
 
@@ -66,7 +66,8 @@ func withoutGate(t testing.TB, l *envoytest.Listener) {
 func skipGate(t testing.TB, l *envoytest.Listener) {
 	t.Helper()
 	matcherGate(t, l)
-	matches := envoytest.At[envoytest.Object](l.Filters(), 0, "typed_config", "xds_matcher", "matcher_list", "matchers", 0, "predicate")
+	matches := envoytest.At[envoytest.Object](l.Filters(), 0, "typed_config", "xds_matcher", "matcher_list", "matchers", 0,
+		"predicate")
 	l.Filters()[0] = envoytest.Object{
 		"name": "healthgate",
 		"typed_config": envoytest.Any("envoy.extensions.common.matching.v3.ExtensionWithMatcher", envoytest.Object{

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -26,11 +27,12 @@ func newSources(t *testing.T) *sources {
 }
 
 // add adds a listener with one endpoint, which needs no state.
-func (s *sources) add(name, trusted, hcm string) *envoytest.Listener {
+func (s *sources) add(name, trusted string, hcm envoytest.Object) *envoytest.Listener {
 	l := s.config.AddListener(name)
 	l.SetSettings(envoytest.Parse(fmt.Sprintf(`{"endpoints": [{"name": %q, "paths": [%q], "trusted": %s,
-		"healthy": {"body": "OK", "content_type": "text/plain"}}]}`, strings.NewReplacer(" ", "-", ",", "").Replace(name), empty, trusted)))
-	with(hcm)(l)
+		"healthy": {"body": "OK", "content_type": "text/plain"}}]}`,
+		strings.NewReplacer(" ", "-", ",", "").Replace(name), empty, trusted)))
+	maps.Copy(l.HCM(), hcm)
 	return l
 }
 
@@ -59,67 +61,44 @@ func dial(t *testing.T, source string, l *envoytest.Listener) net.Conn {
 	return conn
 }
 
-// takesNone are values of X-Forwarded-For from which Envoy takes no address, whatever the number of trusted hops.
-var takesNone = []string{
-	"192.0.2.7:443", "10.9.9.9:443", "127.0.0.2:443", "[2001:db8::7]:443", "[2001:db8::7]", "unknown", "_hidden", "for=192.0.2.7",
-	",", ", ", ",,", "-", "localhost", "10.9.9", "10.9.9.09", "0x7f.0.0.2", "2130706434", `"127.0.0.2"`, "127.0.0.2;127.0.0.2",
-	"10.9.9.9:443, 10.9.9.9:443", "unknown, unknown", "127.0.0.2/32", "[::ffff:127.0.0.2]:443", "fe80::1%", "/run/envoy.sock",
-}
-
-// detection is Envoy's extension that takes the address from X-Forwarded-For, with fields of its configuration.
-func detection(fields string) string {
-	return `{"original_ip_detection_extensions": [{"name": "xff", "typed_config": {
-		"@type": "type.googleapis.com/envoy.extensions.http.original_ip_detection.xff.v3.XffConfig"` + fields + `}}]}`
+// forwarded is testdata/forwarded.yaml, which says what its fields mean.
+type forwarded struct {
+	Ways []struct {
+		Name             string
+		HCM, Extension   envoytest.Object
+		Answered, Passes []string
+	}
+	NoAddress []string `yaml:"no_address"`
 }
 
 // TestForwarded has a proxy, 127.0.0.2, that is trusted for its own checks, and strangers behind it.
 func TestForwarded(t *testing.T) {
 	t.Parallel()
 	s := newSources(t)
-	type way struct {
-		name, hcm         string
-		answered, refused []string // X-Forwarded-For
-	}
-	ways := []way{
-		{"last entry", `{}`,
-			[]string{"10.9.9.9", "fd00::9", "::ffff:10.9.9.9", "192.0.2.7, 10.9.9.9", "unknown, 10.9.9.9"},
-			[]string{"", "192.0.2.7", "192.0.2.7,", "10.9.9.9,", "10.9.9.9, unknown"}},
-		{"one hop", `{"xff_num_trusted_hops": 1}`,
-			[]string{"10.9.9.9, 192.0.2.8", "10.9.9.9, unknown"},
-			[]string{"", "192.0.2.7", "10.9.9.9", "127.0.0.3", "192.0.2.7,", "192.0.2.7, 10.9.9.9", "unknown, 10.9.9.9"}},
-		// Envoy appends the proxy to the header, and makes the proxy's own of an empty one.
-		{"remote address", `{"use_remote_address": true}`, []string{""}, []string{"192.0.2.7", "10.9.9.9", "127.0.0.2"}},
-		{"remote address, one hop", `{"use_remote_address": true, "xff_num_trusted_hops": 1}`,
-			[]string{"10.9.9.9", "192.0.2.7, 10.9.9.9", ""}, []string{"192.0.2.7", "192.0.2.7,", "10.9.9.9,", "10.9.9.9, unknown"}},
-		{"remote address, two hops", `{"use_remote_address": true, "xff_num_trusted_hops": 2}`,
-			[]string{"10.9.9.9, 192.0.2.8", ""}, []string{"192.0.2.7", "10.9.9.9", "127.0.0.2", "192.0.2.7, 10.9.9.9"}},
-		{"nothing appended", `{"use_remote_address": true, "xff_num_trusted_hops": 1, "skip_xff_append": true}`,
-			[]string{"10.9.9.9"}, []string{"", "192.0.2.7", "10.9.9.9,"}},
-		{"extension", detection(``), []string{"10.9.9.9"}, []string{"", "192.0.2.7", "10.9.9.9,"}},
-		{"extension, one hop", detection(`, "xff_num_trusted_hops": 1`),
-			[]string{"10.9.9.9, 192.0.2.8"}, []string{"", "192.0.2.7", "10.9.9.9", "192.0.2.7, 10.9.9.9"}},
-		{"extension that appends", detection(`, "skip_xff_append": false`),
-			[]string{"10.9.9.9", ""}, []string{"192.0.2.7", "10.9.9.9,", "10.9.9.9, unknown"}},
-		{"extension, networks", detection(`, "xff_trusted_cidrs": {"cidrs": [{"address_prefix": "127.0.0.0", "prefix_len": 8}]}`),
-			[]string{"10.9.9.9", "10.9.9.9, 127.0.0.3"}, []string{"", "192.0.2.7", "10.9.9.9,", "192.0.2.7, 127.0.0.3"}},
-	}
-	for _, w := range ways {
-		s.add(w.name, `{"cidrs": ["127.0.0.2/32", "10.9.9.0/24", "fd00::/8"], "peer": "forwarded"}`, w.hcm)
+	var f forwarded
+	testdata(t, "forwarded.yaml", &f)
+	for _, w := range f.Ways {
+		hcm := w.HCM
+		if w.Extension != nil {
+			hcm = envoytest.Object{"original_ip_detection_extensions": []any{envoytest.Object{"name": "xff",
+				"typed_config": envoytest.Any("envoy.extensions.http.original_ip_detection.xff.v3.XffConfig", w.Extension)}}}
+		}
+		s.add(w.Name, `{"cidrs": ["127.0.0.2/32", "10.9.9.0/24", "fd00::/8"], "peer": "forwarded"}`, hcm)
 	}
 	s.start(t)
-	for _, w := range ways {
-		t.Run(w.name, func(t *testing.T) {
-			l := s.config.Listener(w.name)
+	for _, w := range f.Ways {
+		t.Run(w.Name, func(t *testing.T) {
+			l := s.config.Listener(w.Name)
 			is := func(answered bool, headers ...string) {
 				t.Helper()
 				s.is(t, dial(t, untrusted, l), answered, "", headers...)
 			}
 			is(true)
 			is(true, crowdOfHeaders()...)
-			for _, value := range w.answered {
+			for _, value := range w.Answered {
 				is(true, "X-Forwarded-For: "+value)
 			}
-			for _, value := range append(w.refused, takesNone...) {
+			for _, value := range append(w.Passes, f.NoAddress...) {
 				is(false, "X-Forwarded-For: "+value)
 			}
 			is(false, append(crowdOfHeaders(), "X-Forwarded-For: unknown")...)
@@ -132,6 +111,8 @@ func TestForwarded(t *testing.T) {
 func TestSourcesWithoutAddress(t *testing.T) {
 	t.Parallel()
 	s := newSources(t)
+	var f forwarded
+	testdata(t, "forwarded.yaml", &f)
 	folder, err := os.MkdirTemp("", "healthgate") // t.TempDir's names are too long for a socket
 	if err != nil {
 		t.Fatal(err)
@@ -145,19 +126,22 @@ func TestSourcesWithoutAddress(t *testing.T) {
 		state     = `{"pipe": true, "peer": {"filter_state": "hc.peer"}}`
 		everyone  = `{"cidrs": ["0.0.0.0/0", "::/0"]}`
 	)
-	for _, l := range []struct{ name, trusted, hcm, path string }{
-		{"socket", pipe, `{}`, socket("socket")},
-		{"abstract", pipe, `{}`, abstract},
-		{"remote", pipe, `{"use_remote_address": true}`, socket("remote")},
-		{"forwarded", forwarded, `{}`, socket("forwarded")},
-		{"state", state, `{}`, socket("state")},
-		{"everyone", everyone, `{}`, socket("everyone")},
-		{"network", pipe, `{}`, ""},
-		{"network state", state, `{}`, ""},
-		{"internal", pipe, `{}`, "internal"},
-		{"internal everyone", everyone, `{}`, "internal"},
+	for _, l := range []struct{ name, trusted, path string }{
+		{"socket", pipe, socket("socket")},
+		{"abstract", pipe, abstract},
+		{"remote", pipe, socket("remote")},
+		{"forwarded", forwarded, socket("forwarded")},
+		{"state", state, socket("state")},
+		{"everyone", everyone, socket("everyone")},
+		{"network", pipe, ""},
+		{"network state", state, ""},
+		{"internal", pipe, "internal"},
+		{"internal everyone", everyone, "internal"},
 	} {
-		added := s.add(l.name, l.trusted, l.hcm)
+		added := s.add(l.name, l.trusted, nil)
+		if l.name == "remote" {
+			added.HCM()["use_remote_address"] = true
+		}
 		if l.trusted == state {
 			storePeer(added)
 		}
@@ -184,7 +168,7 @@ func TestSourcesWithoutAddress(t *testing.T) {
 	ask(socket("socket"), false, "X-Forwarded-For: 10.9.9.9")
 	ask(socket("forwarded"), true)
 	ask(socket("forwarded"), true, "X-Forwarded-For: 10.9.9.9")
-	for _, value := range append(takesNone, "", "192.0.2.7") {
+	for _, value := range append(f.NoAddress, "", "192.0.2.7") {
 		ask(socket("forwarded"), false, "X-Forwarded-For: "+value)
 	}
 	// A client's own name is not its address, even if it looks like one.
@@ -211,7 +195,8 @@ func TestSourcesWithoutAddress(t *testing.T) {
 		}
 	}
 	for name, told := range map[string]string{
-		"everyone": "a Unix socket, where", "internal": "an internal listener, where", "internal-everyone": "an internal listener, where",
+		"everyone": "a Unix socket, where", "internal": "an internal listener, where",
+		"internal-everyone": "an internal listener, where",
 	} {
 		line := fmt.Sprintf("endpoint %q: not trusted: the request came through %s", name, told)
 		envoytest.Eventually(t, envoytest.Limit, line, func() error { return s.envoy.Log.Has(line) })
@@ -250,10 +235,7 @@ func storePeer(l *envoytest.Listener) {
 	envoytest.At[envoytest.Object](l.Object, "filter_chains", 0)["filters"] = append([]any{envoytest.Object{
 		"name": "healthgate_peer",
 		"typed_config": envoytest.Any("envoy.extensions.filters.network.set_filter_state.v3.Config", envoytest.Object{
-			"on_new_connection": []any{envoytest.Object{
-				"object_key": "hc.peer", "factory_key": "envoy.string",
-				"format_string": envoytest.Object{"text_format_source": envoytest.Object{"inline_string": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"}},
-			}},
+			"on_new_connection": []any{peerState("%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%")},
 		}),
 	}}, filters...)
 }
@@ -266,8 +248,10 @@ func TestProxyProtocol(t *testing.T) {
 	listenerFilter := []any{envoytest.Object{"name": "proxy_protocol",
 		"typed_config": envoytest.Any("envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol", nil)}}
 	cidrs := `"cidrs": ["127.0.0.1/32", "10.9.9.0/24", "fd00::/8"]`
-	for name, peer := range map[string]string{"connection": `"connection"`, "forwarded": `"forwarded"`, "state": `{"filter_state": "hc.peer"}`} {
-		l := s.add(name, fmt.Sprintf(`{%s, "peer": %s}`, cidrs, peer), `{}`)
+	for name, peer := range map[string]string{
+		"connection": `"connection"`, "forwarded": `"forwarded"`, "state": `{"filter_state": "hc.peer"}`,
+	} {
+		l := s.add(name, fmt.Sprintf(`{%s, "peer": %s}`, cidrs, peer), nil)
 		l.Object["listener_filters"] = listenerFilter
 		storePeer(l)
 	}
