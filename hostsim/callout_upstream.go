@@ -58,38 +58,30 @@ const maxUpstreamBody = 64 << 20
 // serveUpstream lets the upstream answer.
 func (h *Host) serveUpstream(c *exchange, up *upstream, req *UpstreamRequest, fault CalloutFault) {
 	switch fault.Kind {
-	case CalloutNever:
-		up.record(h, req)
-		return
-	case CalloutLost:
-		up.record(h, req)
-		h.time.Cancel(c.timer)
-		return
 	case CalloutConnectFailure:
 		c.finishAfter(fault.Delay, h.connectFailure())
 		return
-	case CalloutReset:
-		up.record(h, req)
-		c.finishAfter(fault.Delay, nil)
-		return
-	case CalloutTimeout:
-		up.record(h, req)
-		if c.timer == nil {
-			c.finishAfter(fault.Delay, timedOut())
+	case CalloutLate, CalloutInlineFailure:
+		if up.handler == nil && up.url == nil {
+			c.finishAfter(0, localResponse(http.StatusServiceUnavailable, "no healthy upstream", "no_healthy_upstream",
+				flagNoHealthyUpstream))
+			return
 		}
-		return
-	}
-	if up.handler == nil && up.url == nil {
-		c.finishAfter(0, localResponse(http.StatusServiceUnavailable, "no healthy upstream", "no_healthy_upstream",
-			flagNoHealthyUpstream))
-		return
 	}
 	up.record(h, req)
-	if up.url != nil {
+	switch {
+	case fault.Kind == CalloutReset:
+		c.finishAfter(fault.Delay, nil)
+	case fault.Kind == CalloutLost:
+		h.time.Cancel(c.timer)
+	case fault.Kind == CalloutTimeout && c.timer == nil:
+		c.finishAfter(fault.Delay, timedOut())
+	case fault.Kind == CalloutTimeout, fault.Kind == CalloutNever: // the call's own timeout ends it
+	case up.url != nil:
 		h.roundTrip(c, up, req)
-		return
+	default:
+		c.finishAfter(up.latency+fault.Delay, serve(up.handler, h, req))
 	}
-	c.finishAfter(up.latency+fault.Delay, serve(up.handler, h, req))
 }
 
 func (up *upstream) record(h *Host, req *UpstreamRequest) {
