@@ -9,6 +9,8 @@ import (
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
 
+type object = envoytest.Object
+
 // bench is an Envoy with its application, and two clients of one of its listeners.
 type bench struct {
 	app      *app.App

@@ -27,8 +27,8 @@ func TestLeaderCrashes(t *testing.T) {
 	a := app.Start(t)
 	config := envoytest.Shipped(t, envoytest.FaultyWasm(t), a.Port)
 	const threshold = 6
-	config.Listener("ingress").Change(func(s envoytest.Object) {
-		last := envoytest.At[envoytest.Object](s, "probes", 2)
+	config.Listener("ingress").Change(func(s object) {
+		last := envoytest.At[object](s, "probes", 2)
 		last["unhealthy_threshold"] = threshold
 	})
 	b := start(t, a, config, 4)

@@ -12,9 +12,9 @@ import (
 // to a check whose request it never saw, and one in front sees both, as with every other request.
 func TestFilterOrder(t *testing.T) {
 	t.Parallel()
-	lua := func(name string) envoytest.Object {
-		return envoytest.Object{"name": "lua", "typed_config": envoytest.Any("envoy.extensions.filters.http.lua.v3.Lua", envoytest.Object{
-			"default_source_code": envoytest.Object{"inline_string": `
+	lua := func(name string) object {
+		return object{"name": "lua", "typed_config": envoytest.Any(luaType, object{
+			"default_source_code": object{"inline_string": `
 function envoy_on_request(handle)
   handle:streamInfo():dynamicMetadata():set("lua", "request", "seen")
 end

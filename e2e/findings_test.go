@@ -18,15 +18,17 @@ import (
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
 
-// TestStartsDrained: an Envoy that starts drained answers no check with success, although nothing but draining could tell.
+// TestStartsDrained: an Envoy that starts drained answers no check with success, although nothing but draining could
+// tell.
 func TestStartsDrained(t *testing.T) {
 	t.Parallel()
 	a := app.Start(t)
 	config := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
 	l := config.Listener("ingress")
-	l.Change(func(s envoytest.Object) {
+	l.Change(func(s object) {
 		delete(s, "probes")
-		s["endpoints"] = []any{envoytest.Parse(`{"name": "e", "paths": ["` + check + `"], "trusted": {"cidrs": ["` + trusted + `/32"]}, "healthy": {"body": "OK"}}`)}
+		s["endpoints"] = []any{envoytest.Parse(`{"name": "e", "paths": ["` + check + `"],
+			"trusted": {"cidrs": ["` + trusted + `/32"]}, "healthy": {"body": "OK"}}`)}
 	})
 	flags := t.TempDir()
 	if err := os.WriteFile(filepath.Join(flags, "drain"), nil, 0o600); err != nil {
@@ -42,7 +44,8 @@ func TestStartsDrained(t *testing.T) {
 	b.within(t, interval+slack, 200, "OK")
 }
 
-// TestReadyIsClosed: an admin that does not allow /ready says nothing of draining, unless draining is ignored on purpose.
+// TestReadyIsClosed: an admin that does not allow /ready says nothing of draining, unless draining is ignored on
+// purpose.
 func TestReadyIsClosed(t *testing.T) {
 	t.Parallel()
 	a := app.Start(t)
@@ -57,8 +60,8 @@ func TestReadyIsClosed(t *testing.T) {
 	}))
 	config.AddCluster("closed", closed.Port)
 	for _, draining := range []string{"poll", "ignore"} {
-		config.AddListener(draining).Change(func(s envoytest.Object) {
-			s["admin"] = envoytest.Parse(`{"cluster": "closed", "interval": "500ms", "timeout": "5s", "max_age": "1s", "draining": "` + draining + `"}`)
+		config.AddListener(draining).Change(func(s object) {
+			s["admin"] = object{"cluster": "closed", "interval": "500ms", "timeout": "5s", "max_age": "1s", "draining": draining}
 		})
 	}
 	b := start(t, a, config, 2)
@@ -82,8 +85,8 @@ func TestReadyIsClosed(t *testing.T) {
 	}
 }
 
-// TestWhatAProbeFound: a status is the application's only if something answered; each way to get none is told apart, in the
-// log and by the status endpoint.
+// TestWhatAProbeFound: a status is the application's only if something answered; each way to get none is told apart, in
+// the log and by the status endpoint.
 func TestWhatAProbeFound(t *testing.T) {
 	t.Parallel()
 	a := app.Start(t)
@@ -114,10 +117,12 @@ func TestWhatAProbeFound(t *testing.T) {
 	config.AddCluster("full", a.Port)
 	config.AddCluster("empty", a.Port)
 	clusters := envoytest.At[[]any](config.Bootstrap, "static_resources", "clusters")
-	full, empty := clusters[len(clusters)-2].(envoytest.Object), clusters[len(clusters)-1].(envoytest.Object)
-	full["circuit_breakers"] = envoytest.Parse(`{"thresholds": [{"max_requests": 0, "max_pending_requests": 0, "max_connections": 0}]}`)
+	full, empty := clusters[len(clusters)-2].(object), clusters[len(clusters)-1].(object)
+	full["circuit_breakers"] = object{"thresholds": []any{
+		object{"max_requests": 0, "max_pending_requests": 0, "max_connections": 0},
+	}}
 	empty["load_assignment"] = envoytest.Parse(`{"cluster_name": "empty"}`)
-	config.Listener("ingress").Change(func(s envoytest.Object) {
+	config.Listener("ingress").Change(func(s object) {
 		// Whatever status: one that no one sent is no success.
 		const any = `, "expected_statuses": [{"start": 100, "end": 600}]}`
 		s["probes"] = []interface{}{}
@@ -130,7 +135,7 @@ func TestWhatAProbeFound(t *testing.T) {
 		} {
 			s["probes"] = append(s["probes"].([]interface{}), envoytest.Parse(p))
 		}
-		envoytest.At[envoytest.Object](s, "endpoints", 0)["probes"] = envoytest.Parse(`{"names": ["proxy"]}`)
+		envoytest.At[object](s, "endpoints", 0)["probes"] = envoytest.Parse(`{"names": ["proxy"]}`)
 	})
 	b := start(t, a, config, 2)
 	b.within(t, envoytest.Limit, 504, "FAILED")
@@ -145,32 +150,37 @@ func TestWhatAProbeFound(t *testing.T) {
 		"within": {"reset within the response, counts as 503", "reset"},
 	} {
 		envoytest.Eventually(t, envoytest.Limit, "probe "+probe, func() error {
-			return errors.Join(b.envoy.Log.Has(fmt.Sprintf("probe %q: unhealthy: %s", probe, want.line)), b.probeShows(probe, want.output))
+			line := fmt.Sprintf("probe %q: unhealthy: %s", probe, want.line)
+			return errors.Join(b.envoy.Log.Has(line), b.probeShows(probe, want.output))
 		})
 	}
-	envoytest.Eventually(t, envoytest.Limit, "the endpoint", b.shows(503, "fail", "my-service: proxy (504) failing; 0 of 1 healthy, 1 needed"))
+	envoytest.Eventually(t, envoytest.Limit, "the endpoint",
+		b.shows(503, "fail", "my-service: proxy (504) failing; 0 of 1 healthy, 1 needed"))
 	page := b.balancer.get(t, statusPath, "Accept: text/html").body
-	for _, cell := range []string{"<td>504<td>", "<td>timeout<td>", "<td>no connection<td>", "<td>no host<td>", "<td>no cluster<td>", "<td>reset<td>"} {
-		if !strings.Contains(page, cell) || strings.Contains(page, "<td>503") {
+	for _, cell := range []string{"504", "timeout", "no connection", "no host", "no cluster", "reset"} {
+		if !strings.Contains(page, "<td>"+cell+"<td>") || strings.Contains(page, "<td>503") {
 			t.Errorf("the page lacks %s, or shows a 503 that no one sent: %s", cell, page)
 		}
 	}
 
 	hangs.Store(true) // checks change from 504 to 503, and so does everything that says why
 	b.within(t, envoytest.Limit, 503, "FAILED")
-	envoytest.Eventually(t, envoytest.Limit, "the endpoint", b.shows(503, "fail", "my-service: proxy (timeout) failing; 0 of 1 healthy, 1 needed"))
+	envoytest.Eventually(t, envoytest.Limit, "the endpoint",
+		b.shows(503, "fail", "my-service: proxy (timeout) failing; 0 of 1 healthy, 1 needed"))
 	envoytest.Eventually(t, envoytest.Limit, "the log says it", func() error {
-		return errors.Join(b.envoy.Log.Has(`probe "proxy": still unhealthy: timed out after 500ms, counts as 503`), b.probeShows("proxy", "timeout"))
+		const line = `probe "proxy": still unhealthy: timed out after 500ms, counts as 503`
+		return errors.Join(b.envoy.Log.Has(line), b.probeShows("proxy", "timeout"))
 	})
 }
 
-// TestTwoEndpointsOfOneState: plugins that ask the same share a leader, and each tells of its own endpoints, whoever leads.
+// TestTwoEndpointsOfOneState: plugins that ask the same share a leader, and each tells of its own endpoints, whoever
+// leads.
 func TestTwoEndpointsOfOneState(t *testing.T) {
 	t.Parallel()
 	a := app.Start(t)
 	config := envoytest.Shipped(t, envoytest.FaultyWasm(t), a.Port)
 	other := config.AddListener("other")
-	other.Change(func(s envoytest.Object) { envoytest.At[envoytest.Object](s, "endpoints", 0)["name"] = "other-service" })
+	other.Change(func(s object) { envoytest.At[object](s, "endpoints", 0)["name"] = "other-service" })
 	b := start(t, a, config, 2)
 	second := b.at(other)
 	b.settle(t)

@@ -30,9 +30,9 @@ func forms(t *testing.T, listener string) []formed {
 
 // normalized lets Envoy normalize paths, and its routes ignore what follows a semicolon in them.
 func normalized(l *envoytest.Listener) {
-	maps.Copy(l.HCM(), envoytest.Object{"normalize_path": true, "merge_slashes": true,
+	maps.Copy(l.HCM(), object{"normalize_path": true, "merge_slashes": true,
 		"path_with_escaped_slashes_action": "UNESCAPE_AND_FORWARD"})
-	envoytest.At[envoytest.Object](l.HCM(), "route_config")["ignore_path_parameters_in_path_matching"] = true
+	envoytest.At[object](l.HCM(), "route_config")["ignore_path_parameters_in_path_matching"] = true
 }
 
 func testForms(t *testing.T, b *bench, requests []formed) {
@@ -72,21 +72,24 @@ func (c client) says(t testing.TB, method, target string, headers ...string) str
 	return strings.TrimSpace(fmt.Sprint(a.status, " ", a.body))
 }
 
-// crowd puts beside the virtual host of the routes others that do without the gate's, and in front of the filter one that
-// changes paths, after which Envoy chooses the route anew.
+// luaType is the type of the Lua filter.
+const luaType = "envoy.extensions.filters.http.lua.v3.Lua"
+
+// crowd puts beside the virtual host of the routes others that do without the gate's, and in front of the filter one
+// that changes paths, after which Envoy chooses the route anew.
 func crowd(l *envoytest.Listener) {
-	own := envoytest.At[envoytest.Object](l.HCM(), "route_config", "virtual_hosts", 0)
+	own := envoytest.At[object](l.HCM(), "route_config", "virtual_hosts", 0)
 	hosts := []any{own}
-	for name, edit := range map[string]func(host envoytest.Object, routes []any){
-		"bare.example": func(host envoytest.Object, routes []any) { host["routes"] = routes[len(routes)-1:] },
-		"front.example": func(host envoytest.Object, routes []any) {
+	for name, edit := range map[string]func(host object, routes []any){
+		"bare.example": func(host object, routes []any) { host["routes"] = routes[len(routes)-1:] },
+		"front.example": func(host object, routes []any) {
 			host["routes"] = append(routes[len(routes)-1:], routes...)
 		},
-		"tls.example": func(host envoytest.Object, _ []any) { host["require_tls"] = "ALL" },
-		"off.example": func(_ envoytest.Object, routes []any) {
+		"tls.example": func(host object, _ []any) { host["require_tls"] = "ALL" },
+		"off.example": func(_ object, routes []any) {
 			for _, r := range routes {
-				r.(envoytest.Object)["typed_per_filter_config"] = envoytest.Object{
-					"healthgate": envoytest.Any("envoy.config.route.v3.FilterConfig", envoytest.Object{"disabled": true}),
+				r.(object)["typed_per_filter_config"] = object{
+					"healthgate": envoytest.Any("envoy.config.route.v3.FilterConfig", object{"disabled": true}),
 				}
 			}
 		},
@@ -97,11 +100,11 @@ func crowd(l *envoytest.Listener) {
 		hosts = append(hosts, host)
 	}
 	own["domains"] = []any{"shop.example"}
-	envoytest.At[envoytest.Object](l.HCM(), "route_config")["virtual_hosts"] = hosts
-	filter := envoytest.Object{
+	envoytest.At[object](l.HCM(), "route_config")["virtual_hosts"] = hosts
+	filter := object{
 		"name": "rewrite",
-		"typed_config": envoytest.Any("envoy.extensions.filters.http.lua.v3.Lua", envoytest.Object{
-			"default_source_code": envoytest.Object{"inline_string": fmt.Sprintf(`
+		"typed_config": envoytest.Any(luaType, object{
+			"default_source_code": object{"inline_string": fmt.Sprintf(`
 				local changed = {["/to-check"] = %[1]q, [%[2]q] = %[1]q, [%[3]q] = "/shop"}
 				function envoy_on_request(handle)
 					local path = changed[handle:headers():get(":path")]
@@ -158,21 +161,21 @@ func TestGateFromControlPlane(t *testing.T) {
 	a := app.Start(t)
 	config := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
 	l := config.Listener("ingress")
-	write := func(name string, resource envoytest.Object) envoytest.Object {
+	write := func(name string, resource object) object {
 		file := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(file, []byte(envoytest.Text(envoytest.Object{"resources": []any{resource}})), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(envoytest.Text(object{"resources": []any{resource}})), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return envoytest.Object{"resource_api_version": "V3", "path_config_source": envoytest.Object{"path": file}}
+		return object{"resource_api_version": "V3", "path_config_source": object{"path": file}}
 	}
 	routes := write("routes.json", envoytest.Any("envoy.config.route.v3.RouteConfiguration",
-		envoytest.At[envoytest.Object](l.HCM(), "route_config")))
+		envoytest.At[object](l.HCM(), "route_config")))
 	delete(l.HCM(), "route_config")
-	l.HCM()["rds"] = envoytest.Object{"route_config_name": "ingress", "config_source": routes}
+	l.HCM()["rds"] = object{"route_config_name": "ingress", "config_source": routes}
 	plugin := l.Wasm()
-	l.Filters()[0] = envoytest.Object{"name": "healthgate", "disabled": true, "config_discovery": envoytest.Object{
+	l.Filters()[0] = object{"name": "healthgate", "disabled": true, "config_discovery": object{
 		"config_source": write("filter.json", envoytest.Any("envoy.config.core.v3.TypedExtensionConfig",
-			envoytest.Object{"name": "healthgate", "typed_config": plugin})),
+			object{"name": "healthgate", "typed_config": plugin})),
 		"type_urls": []any{plugin["@type"]},
 	}}
 	b := start(t, a, config, 2)

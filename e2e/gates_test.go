@@ -48,7 +48,7 @@ func TestGates(t *testing.T) {
 // matcherGate replaces the shipped gate, which is by route, by what `render envoy --gate matcher` writes.
 func matcherGate(t testing.TB, l *envoytest.Listener) {
 	t.Helper()
-	gate, routes, err := envoytest.ByMatcher(envoytest.Object{"name": "envoy.filters.http.wasm", "typed_config": l.Wasm()})
+	gate, routes, err := envoytest.ByMatcher(object{"name": "envoy.filters.http.wasm", "typed_config": l.Wasm()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,22 +59,22 @@ func matcherGate(t testing.TB, l *envoytest.Listener) {
 func withoutGate(t testing.TB, l *envoytest.Listener) {
 	t.Helper()
 	matcherGate(t, l)
-	l.Filters()[0] = envoytest.Object{"name": "healthgate", "typed_config": l.Wasm()}
+	l.Filters()[0] = object{"name": "healthgate", "typed_config": l.Wasm()}
 }
 
 // skipGate makes a stream skip the Wasm filter unless the gate by matcher would have made one for it.
 func skipGate(t testing.TB, l *envoytest.Listener) {
 	t.Helper()
 	matcherGate(t, l)
-	matches := envoytest.At[envoytest.Object](l.Filters(), 0, "typed_config", "xds_matcher", "matcher_list", "matchers", 0,
+	matches := envoytest.At[object](l.Filters(), 0, "typed_config", "xds_matcher", "matcher_list", "matchers", 0,
 		"predicate")
-	l.Filters()[0] = envoytest.Object{
+	l.Filters()[0] = object{
 		"name": "healthgate",
-		"typed_config": envoytest.Any("envoy.extensions.common.matching.v3.ExtensionWithMatcher", envoytest.Object{
-			"extension_config": envoytest.Object{"name": "healthgate", "typed_config": l.Wasm()},
-			"xds_matcher": envoytest.Object{"matcher_list": envoytest.Object{"matchers": []any{envoytest.Object{
-				"predicate": envoytest.Object{"not_matcher": matches},
-				"on_match": envoytest.Object{"action": envoytest.Object{
+		"typed_config": envoytest.Any("envoy.extensions.common.matching.v3.ExtensionWithMatcher", object{
+			"extension_config": object{"name": "healthgate", "typed_config": l.Wasm()},
+			"xds_matcher": object{"matcher_list": object{"matchers": []any{object{
+				"predicate": object{"not_matcher": matches},
+				"on_match": object{"action": object{
 					"name":         "skip",
 					"typed_config": envoytest.Any("envoy.extensions.filters.common.matcher.action.v3.SkipFilter", nil),
 				}},

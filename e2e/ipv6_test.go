@@ -19,12 +19,12 @@ func TestIPv6(t *testing.T) {
 	a := app.Start(t)
 	config := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
 	other := config.AddListener("other")
-	other.Change(func(s envoytest.Object) {
-		envoytest.At[envoytest.Object](s, "endpoints", 0, "trusted")["cidrs"] = []any{"::2/128", "127.0.0.0/8", "0.0.0.0/0"}
+	other.Change(func(s object) {
+		envoytest.At[object](s, "endpoints", 0, "trusted")["cidrs"] = []any{"::2/128", "127.0.0.0/8", "0.0.0.0/0"}
 	})
 	for _, name := range []string{"ingress", "other"} {
 		// The port is reserved on 127.0.0.1, where nothing listens. Nothing else asks for one on ::1.
-		envoytest.At[envoytest.Object](config.Listener(name).Object, "address", "socket_address")["address"] = "::1"
+		envoytest.At[object](config.Listener(name).Object, "address", "socket_address")["address"] = "::1"
 	}
 	start(t, a, config, 1)
 	address := func(l *envoytest.Listener) string {

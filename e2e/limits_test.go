@@ -13,8 +13,8 @@ import (
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
 
-// TestLimitsInFront: what Envoy refuses before any filter it refuses checks, too. The runbook knows these answers by what
-// a load balancer sees.
+// TestLimitsInFront: what Envoy refuses before any filter it refuses checks, too. The runbook knows these answers by
+// what a load balancer sees.
 func TestLimitsInFront(t *testing.T) {
 	t.Parallel()
 	a := app.Start(t)
@@ -29,18 +29,18 @@ func TestLimitsInFront(t *testing.T) {
 	}
 	press("0")
 	const limit = 3
-	manager := envoytest.At[envoytest.Object](config.Bootstrap, "overload_manager")
+	manager := envoytest.At[object](config.Bootstrap, "overload_manager")
 	monitors := manager["resource_monitors"].([]any)
-	envoytest.At[envoytest.Object](monitors[0], "typed_config")["max_active_downstream_connections"] = limit
+	envoytest.At[object](monitors[0], "typed_config")["max_active_downstream_connections"] = limit
 	manager["refresh_interval"] = "0.1s"
-	manager["resource_monitors"] = append(monitors, envoytest.Object{
+	manager["resource_monitors"] = append(monitors, object{
 		"name": "injected",
 		"typed_config": envoytest.Any("envoy.extensions.resource_monitors.injected_resource.v3.InjectedResourceConfig",
-			envoytest.Object{"filename": pressure}),
+			object{"filename": pressure}),
 	})
 	manager["actions"] = []any{envoytest.Parse(`{"name": "envoy.overload_actions.stop_accepting_requests",
 		"triggers": [{"name": "injected", "threshold": {"value": 0.9}}]}`)}
-	envoytest.At[envoytest.Object](config.Bootstrap, "admin")["ignore_global_conn_limit"] = true
+	envoytest.At[object](config.Bootstrap, "admin")["ignore_global_conn_limit"] = true
 	b := start(t, a, config, 1)
 	b.settle(t)
 

@@ -74,8 +74,8 @@ func testMaintenanceUnknown(t *testing.T, b *bench) {
 	b.within(t, interval+slack, 200, "OK")
 }
 
-// testMaintenanceRoute sets the runtime key that the maintenance route waits for: the very next check sees it. The status
-// endpoint does not, and says so wherever it calls the endpoint healthy.
+// testMaintenanceRoute sets the runtime key that the maintenance route waits for: the very next check sees it. The
+// status endpoint does not, and says so wherever it calls the endpoint healthy.
 func testMaintenanceRoute(t *testing.T, b *bench) {
 	startTraffic(t, b.balancer)
 	const key = "healthgate.route_maintenance"
@@ -105,19 +105,19 @@ func TestRuntimeForms(t *testing.T) {
 	a := app.Start(t)
 	c := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
 	// In a layer that is a Struct, a fraction becomes the text of a protobuf message, which differs between Envoys.
-	fraction := func(numerator float64) envoytest.Object {
-		return envoytest.Object{"numerator": numerator, "denominator": "HUNDRED"}
+	fraction := func(numerator float64) object {
+		return object{"numerator": numerator, "denominator": "HUNDRED"}
 	}
-	runtime := envoytest.At[envoytest.Object](c.Bootstrap, "layered_runtime")
-	runtime["layers"] = append([]any{envoytest.Object{"name": "fractions", "static_layer": envoytest.Object{
-		"zero": fraction(0), "five": fraction(5), "empty": envoytest.Object{}, "hundred": envoytest.Object{"denominator": "HUNDRED"},
+	runtime := envoytest.At[object](c.Bootstrap, "layered_runtime")
+	runtime["layers"] = append([]any{object{"name": "fractions", "static_layer": object{
+		"zero": fraction(0), "five": fraction(5), "empty": object{}, "hundred": object{"denominator": "HUNDRED"},
 	}}}, runtime["layers"].([]any)...)
 	want := map[string]bool{"zero": false, "five": true, "empty": false, "hundred": false}
 	listeners := map[string]*envoytest.Listener{}
 	for name := range want {
 		listeners[name] = c.AddListener(name)
-		listeners[name].Change(func(settings envoytest.Object) {
-			envoytest.At[envoytest.Object](settings, "endpoints", 0, "maintenance")["keys"] = []any{name}
+		listeners[name].Change(func(settings object) {
+			envoytest.At[object](settings, "endpoints", 0, "maintenance")["keys"] = []any{name}
 		})
 	}
 	b := start(t, a, c, 1)

@@ -16,13 +16,13 @@ func TestNeighbours(t *testing.T) {
 	config := envoytest.Shipped(t, envoytest.Wasm(t), mine.Port)
 	config.AddCluster("other", other.Port)
 	neighbour := config.AddListener("neighbour")
-	neighbour.Change(func(s envoytest.Object) {
+	neighbour.Change(func(s object) {
 		for i := range nodes {
-			envoytest.At[envoytest.Object](s, "probes", i)["cluster"] = "other"
+			envoytest.At[object](s, "probes", i)["cluster"] = "other"
 		}
-		envoytest.At[envoytest.Object](s, "endpoints", 0, "maintenance")["keys"] = []any{"neighbour.maintenance"}
+		envoytest.At[object](s, "endpoints", 0, "maintenance")["keys"] = []any{"neighbour.maintenance"}
 	})
-	config.Listener("ingress").Change(func(s envoytest.Object) {
+	config.Listener("ingress").Change(func(s object) {
 		s["endpoints"] = slices.Delete(s["endpoints"].([]any), 1, 2) // which has the path empty
 	})
 	b := start(t, mine, config, 2)

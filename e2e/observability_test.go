@@ -32,7 +32,8 @@ func testMetrics(t *testing.T, b *bench) {
 		}
 	}
 	for name, want := range map[string]int{
-		"healthgate_draining": 0, "healthgate_maintenance.endpoint.my-service": 0, "healthgate_maintenance.endpoint.middleware": 0,
+		"healthgate_draining":                        0,
+		"healthgate_maintenance.endpoint.my-service": 0, "healthgate_maintenance.endpoint.middleware": 0,
 		"healthgate_probe_up.probe.inbound": 1, "healthgate_probe_up.probe.outbound": 1, "healthgate_probe_up.probe.stats": 1,
 		"healthgate_runtime_values_unrecognized_total": 1,
 	} {
@@ -67,7 +68,8 @@ func testMetrics(t *testing.T, b *bench) {
 			t.Errorf("Prometheus does not get %s", sample)
 		}
 	}
-	build := regexp.MustCompile(`\nhealthgate_build_info\{version="[^"]+",commit="[\w-]+",toolchain="(tiny)?go[0-9.]+"\} 1\n`)
+	build := regexp.MustCompile(`\nhealthgate_build_info\{version="[^"]+",commit="[\w-]+",` +
+		`toolchain="(tiny)?go[0-9.]+"\} 1\n`)
 	if !build.MatchString(page) {
 		t.Errorf("Prometheus does not get which build this is, %s", build)
 	}
@@ -155,7 +157,7 @@ func testAccessLog(t *testing.T, b *bench) {
 func TestHiddenMetrics(t *testing.T) {
 	t.Parallel()
 	config := envoytest.Shipped(t, envoytest.Wasm(t), app.Start(t).Port)
-	stats := envoytest.At[envoytest.Object](config.Bootstrap, "stats_config")
+	stats := envoytest.At[object](config.Bootstrap, "stats_config")
 	stats["stats_matcher"] = envoytest.Parse(`{"exclusion_list": {"patterns": [{"contains": "healthgate"}]}}`)
 	b := start(t, nil, config, 2)
 	b.settle(t)

@@ -11,8 +11,8 @@ import (
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
 
-// TestPause stops the process for longer than findings count. The checks that came meanwhile wait in its sockets, and Envoy
-// may read them before its timers: none of them, nor any later one, is answered from what was found before.
+// TestPause stops the process for longer than findings count. The checks that came meanwhile wait in its sockets, and
+// Envoy may read them before its timers: none of them, nor any later one, is answered from what was found before.
 func TestPause(t *testing.T) {
 	t.Parallel()
 	a := app.Start(t)

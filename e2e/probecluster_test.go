@@ -11,8 +11,8 @@ import (
 )
 
 // TestProbesAreNobodysTraffic: the application's cluster ejects hosts that answer 5xx, and lets four requests run. What
-// `healthgate render` writes gives the probes a cluster of their own: failed probes then harm no user, and an application
-// that is busy is healthy. The other row is why: through the application's cluster both go wrong.
+// `healthgate render` writes gives the probes a cluster of their own: failed probes then harm no user, and an
+// application that is busy is healthy. The other row is why: through the application's cluster both go wrong.
 func TestProbesAreNobodysTraffic(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -27,9 +27,9 @@ func TestProbesAreNobodysTraffic(t *testing.T) {
 			a, other := app.Start(t), app.Start(t)
 			config := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
 			guard(config, other.Port)
-			config.Listener("ingress").Change(func(s envoytest.Object) {
+			config.Listener("ingress").Change(func(s object) {
 				for i := range nodes {
-					probe := envoytest.At[envoytest.Object](s, "probes", i)
+					probe := envoytest.At[object](s, "probes", i)
 					probe["cluster"], probe["interval"] = test.cluster, "100ms"
 				}
 			})
@@ -45,14 +45,14 @@ func TestProbesAreNobodysTraffic(t *testing.T) {
 // are ejected get nothing, even when no other is left.
 func guard(config *envoytest.Config, port int) {
 	for _, c := range envoytest.At[[]any](config.Bootstrap, "static_resources", "clusters") {
-		if c := c.(envoytest.Object); c["name"] == "app" {
+		if c := c.(object); c["name"] == "app" {
 			c["circuit_breakers"] = envoytest.Parse(`{"thresholds": [{"max_requests": 4}]}`)
 			c["outlier_detection"] = envoytest.Parse(`{"consecutive_5xx": 5, "base_ejection_time": "300s",
 				"max_ejection_percent": 100}`)
 			c["common_lb_config"] = envoytest.Parse(`{"healthy_panic_threshold": {"value": 0}}`)
-			hosts := envoytest.At[envoytest.Object](c, "load_assignment", "endpoints", 0)
-			second := envoytest.Clone(envoytest.At[envoytest.Object](hosts, "lb_endpoints", 0))
-			envoytest.At[envoytest.Object](second, "endpoint", "address", "socket_address")["port_value"] = port
+			hosts := envoytest.At[object](c, "load_assignment", "endpoints", 0)
+			second := envoytest.Clone(envoytest.At[object](hosts, "lb_endpoints", 0))
+			envoytest.At[object](second, "endpoint", "address", "socket_address")["port_value"] = port
 			hosts["lb_endpoints"] = append(hosts["lb_endpoints"].([]any), second)
 		}
 	}

@@ -28,7 +28,7 @@ func TestQuietChecks(t *testing.T) {
 	quiet := config.AddListener("quiet")
 	quiet.HCM()["http_filters"] = slices.Insert(quiet.Filters(), 0, filters...)
 	for _, r := range quiet.Routes() {
-		if enables, is := r.(envoytest.Object)["typed_per_filter_config"].(envoytest.Object); is {
+		if enables, is := r.(object)["typed_per_filter_config"].(object); is {
 			enables["healthgate.quiet"] = enables["healthgate"]
 		}
 	}

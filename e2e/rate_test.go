@@ -58,8 +58,8 @@ func TestProbeRateWhileWorkersCrash(t *testing.T) {
 	}
 }
 
-// probesAtTheirRate lets time pass until, in one window, each node was probed once per interval. A machine that stops for
-// seconds makes probes come late; a filter that probes too often, or too seldom, does so in every window.
+// probesAtTheirRate lets time pass until, in one window, each node was probed once per interval. A machine that stops
+// for seconds makes probes come late; a filter that probes too often, or too seldom, does so in every window.
 func (b *bench) probesAtTheirRate(t *testing.T, during func(from time.Time)) {
 	t.Helper()
 	var err error

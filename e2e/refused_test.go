@@ -36,8 +36,8 @@ func TestMistakes(t *testing.T) {
 				}
 			}
 			last := len(path) - 1
-			config.Listener("ingress").Change(func(s envoytest.Object) {
-				envoytest.At[envoytest.Object](s, path[:last]...)[path[last].(string)] = m.To
+			config.Listener("ingress").Change(func(s object) {
+				envoytest.At[object](s, path[:last]...)[path[last].(string)] = m.To
 			})
 			refuses(t, config, m.Says)
 		})
@@ -66,11 +66,11 @@ func TestMistakes(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	config := envoytest.Shipped(t, envoytest.Wasm(t), 1)
-	delete(envoytest.At[envoytest.Object](config.Bootstrap, "node"), "locality")
-	config.Listener("ingress").Change(func(s envoytest.Object) {
-		e := envoytest.At[envoytest.Object](s, "endpoints", 0)
+	delete(envoytest.At[object](config.Bootstrap, "node"), "locality")
+	config.Listener("ingress").Change(func(s object) {
+		e := envoytest.At[object](s, "endpoints", 0)
 		e["paths"], e["methods"], e["hosts"] = []any{check, "/hc/*"}, []any{"GET", "get"}, []any{"shop.example", "::1"}
-		e["headers"] = []any{envoytest.Object{"name": "keep-alive", "present_match": true}}
+		e["headers"] = []any{object{"name": "keep-alive", "present_match": true}}
 	})
 	warnings := []string{
 		`endpoints[0].paths[1]: "/hc/*" is no pattern`,

@@ -27,7 +27,7 @@ func newSources(t *testing.T) *sources {
 }
 
 // add adds a listener with one endpoint, which needs no state.
-func (s *sources) add(name, trusted string, hcm envoytest.Object) *envoytest.Listener {
+func (s *sources) add(name, trusted string, hcm object) *envoytest.Listener {
 	l := s.config.AddListener(name)
 	l.SetSettings(envoytest.Parse(fmt.Sprintf(`{"endpoints": [{"name": %q, "paths": [%q], "trusted": %s,
 		"healthy": {"body": "OK", "content_type": "text/plain"}}]}`,
@@ -65,7 +65,7 @@ func dial(t *testing.T, source string, l *envoytest.Listener) net.Conn {
 type forwarded struct {
 	Ways []struct {
 		Name             string
-		HCM, Extension   envoytest.Object
+		HCM, Extension   object
 		Answered, Passes []string
 	}
 	NoAddress []string `yaml:"no_address"`
@@ -80,7 +80,7 @@ func TestForwarded(t *testing.T) {
 	for _, w := range f.Ways {
 		hcm := w.HCM
 		if w.Extension != nil {
-			hcm = envoytest.Object{"original_ip_detection_extensions": []any{envoytest.Object{"name": "xff",
+			hcm = object{"original_ip_detection_extensions": []any{object{"name": "xff",
 				"typed_config": envoytest.Any("envoy.extensions.http.original_ip_detection.xff.v3.XffConfig", w.Extension)}}}
 		}
 		s.add(w.Name, `{"cidrs": ["127.0.0.2/32", "10.9.9.0/24", "fd00::/8"], "peer": "forwarded"}`, hcm)
@@ -150,7 +150,7 @@ func TestSourcesWithoutAddress(t *testing.T) {
 		case "internal":
 			through(s.config, added)
 		default:
-			added.Object["address"] = envoytest.Object{"pipe": envoytest.Object{"path": l.path}}
+			added.Object["address"] = object{"pipe": object{"path": l.path}}
 		}
 	}
 	s.start(t)
@@ -210,31 +210,31 @@ func TestSourcesWithoutAddress(t *testing.T) {
 func through(config *envoytest.Config, l *envoytest.Listener) {
 	name := l.Object["name"].(string)
 	entry := config.AddListener(name + " entry")
-	entry.Object["filter_chains"] = []any{envoytest.Object{"filters": []any{envoytest.Object{"name": "tcp_proxy",
-		"typed_config": envoytest.Any("envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", envoytest.Object{
+	entry.Object["filter_chains"] = []any{object{"filters": []any{object{"name": "tcp_proxy",
+		"typed_config": envoytest.Any("envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", object{
 			"stat_prefix": name, "cluster": name})}}}}
 	delete(l.Object, "address")
-	l.Object["internal_listener"] = envoytest.Object{}
+	l.Object["internal_listener"] = object{}
 	config.AddCluster(name, 1)
 	clusters := envoytest.At[[]any](config.Bootstrap, "static_resources", "clusters")
-	cluster := clusters[len(clusters)-1].(envoytest.Object)
-	envoytest.At[envoytest.Object](cluster, "load_assignment", "endpoints", 0, "lb_endpoints", 0, "endpoint")["address"] =
-		envoytest.Object{"envoy_internal_address": envoytest.Object{"server_listener_name": name}}
-	cluster["transport_socket"] = envoytest.Object{"name": "internal_upstream", "typed_config": envoytest.Any(
-		"envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport", envoytest.Object{
-			"transport_socket": envoytest.Object{"name": "raw_buffer", "typed_config": envoytest.Any(
+	cluster := clusters[len(clusters)-1].(object)
+	envoytest.At[object](cluster, "load_assignment", "endpoints", 0, "lb_endpoints", 0, "endpoint")["address"] =
+		object{"envoy_internal_address": object{"server_listener_name": name}}
+	cluster["transport_socket"] = object{"name": "internal_upstream", "typed_config": envoytest.Any(
+		"envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport", object{
+			"transport_socket": object{"name": "raw_buffer", "typed_config": envoytest.Any(
 				"envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer", nil)},
 		})}
-	config.Bootstrap["bootstrap_extensions"] = []any{envoytest.Object{"name": "envoy.bootstrap.internal_listener",
+	config.Bootstrap["bootstrap_extensions"] = []any{object{"name": "envoy.bootstrap.internal_listener",
 		"typed_config": envoytest.Any("envoy.extensions.bootstrap.internal_listener.v3.InternalListener", nil)}}
 }
 
 // storePeer keeps the direct peer in a filter state, as a rendered configuration does.
 func storePeer(l *envoytest.Listener) {
 	filters := envoytest.At[[]any](l.Object, "filter_chains", 0, "filters")
-	envoytest.At[envoytest.Object](l.Object, "filter_chains", 0)["filters"] = append([]any{envoytest.Object{
+	envoytest.At[object](l.Object, "filter_chains", 0)["filters"] = append([]any{object{
 		"name": "healthgate_peer",
-		"typed_config": envoytest.Any("envoy.extensions.filters.network.set_filter_state.v3.Config", envoytest.Object{
+		"typed_config": envoytest.Any("envoy.extensions.filters.network.set_filter_state.v3.Config", object{
 			"on_new_connection": []any{peerState("%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%")},
 		}),
 	}}, filters...)
@@ -245,7 +245,7 @@ func storePeer(l *envoytest.Listener) {
 func TestProxyProtocol(t *testing.T) {
 	t.Parallel()
 	s := newSources(t)
-	listenerFilter := []any{envoytest.Object{"name": "proxy_protocol",
+	listenerFilter := []any{object{"name": "proxy_protocol",
 		"typed_config": envoytest.Any("envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol", nil)}}
 	cidrs := `"cidrs": ["127.0.0.1/32", "10.9.9.0/24", "fd00::/8"]`
 	for name, peer := range map[string]string{

@@ -74,7 +74,8 @@ func testStatus(t *testing.T, b *bench) {
 	envoytest.Eventually(t, envoytest.Limit, "maintenance",
 		b.shows(503, "fail", `my-service: under maintenance by key "healthgate.maintenance": `+reason))
 	page := b.balancer.get(t, statusPath, "Accept: text/html")
-	if page.status != 503 || !strings.Contains(page.body, "&lt;b&gt;new&lt;/b&gt; &amp; &#34;fast&#34; disk") || strings.Contains(page.body, "<b>new") {
+	if page.status != 503 || !strings.Contains(page.body, "&lt;b&gt;new&lt;/b&gt; &amp; &#34;fast&#34; disk") ||
+		strings.Contains(page.body, "<b>new") {
 		t.Errorf("the page under maintenance: %v", page)
 	}
 	// Nothing of it reaches another source, a forged one neither.
@@ -89,7 +90,8 @@ func testStatus(t *testing.T, b *bench) {
 	envoytest.Eventually(t, envoytest.Limit, "all well again", b.shows(200, "pass", ""))
 
 	b.envoy.Post("/healthcheck/fail")
-	envoytest.Eventually(t, envoytest.Limit, "draining", b.shows(503, "fail", "my-service: Envoy is draining; middleware: Envoy is draining"))
+	envoytest.Eventually(t, envoytest.Limit, "draining",
+		b.shows(503, "fail", "my-service: Envoy is draining; middleware: Envoy is draining"))
 	b.envoy.Post("/healthcheck/ok")
 	b.settle(t)
 }

@@ -13,8 +13,8 @@ import (
 // door is a listener of testdata/trust.yaml, which says what its fields mean.
 type door struct {
 	Name     string
-	Settings envoytest.Object
-	HCM      envoytest.Object
+	Settings object
+	HCM      object
 	Keep     string
 	Checks   []ask
 }
@@ -41,8 +41,8 @@ func TestTrust(t *testing.T) {
 	testdata(t, "trust.yaml", &doors)
 	for _, d := range doors {
 		l := config.AddListener(d.Name)
-		delete(envoytest.At[envoytest.Object](l.HCM(), "access_log", 0), "filter")
-		l.Change(func(s envoytest.Object) { maps.Copy(envoytest.At[envoytest.Object](s, "endpoints", 0), d.Settings) })
+		delete(envoytest.At[object](l.HCM(), "access_log", 0), "filter")
+		l.Change(func(s object) { maps.Copy(envoytest.At[object](s, "endpoints", 0), d.Settings) })
 		maps.Copy(l.HCM(), d.HCM)
 		if d.Keep != "" {
 			keep(l, d.Keep)
@@ -92,9 +92,9 @@ func (q ask) run(t *testing.T, a *app.App, e *envoytest.Envoy, l *envoytest.List
 
 // keep sets the filter state hc.peer in front of the gate.
 func keep(l *envoytest.Listener, value string) {
-	filter := envoytest.Object{
+	filter := object{
 		"name": "keep_peer",
-		"typed_config": envoytest.Any("envoy.extensions.filters.http.set_filter_state.v3.Config", envoytest.Object{
+		"typed_config": envoytest.Any("envoy.extensions.filters.http.set_filter_state.v3.Config", object{
 			"on_request_headers": []any{peerState(value)},
 		}),
 	}
@@ -102,10 +102,10 @@ func keep(l *envoytest.Listener, value string) {
 }
 
 // peerState is a value of the filter state hc.peer.
-func peerState(value string) envoytest.Object {
-	return envoytest.Object{
+func peerState(value string) object {
+	return object{
 		"object_key": "hc.peer", "factory_key": "envoy.string",
-		"format_string": envoytest.Object{"text_format_source": envoytest.Object{"inline_string": value}},
+		"format_string": object{"text_format_source": object{"inline_string": value}},
 	}
 }
 

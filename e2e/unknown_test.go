@@ -11,6 +11,8 @@ import (
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
 
+const runtimeFailures = "wasmcustom.healthgate_callout_failures_total.callout.admin_runtime"
+
 // TestUnknown: what has not been seen, or can't be read, is not healthy.
 func TestUnknown(t *testing.T) {
 	t.Parallel()
@@ -23,14 +25,14 @@ func TestUnknown(t *testing.T) {
 	relay.Vanish()
 	config.AddCluster("relay", relay.Port)
 	for _, onStale := range []string{"keep", "fail"} {
-		config.AddListener(onStale).Change(func(s envoytest.Object) {
-			s["admin"] = envoytest.Parse(`{"cluster": "relay", "interval": "500ms", "timeout": "5s", "max_age": "5s", "on_stale": "` + onStale + `"}`)
+		config.AddListener(onStale).Change(func(s object) {
+			s["admin"] = object{"cluster": "relay", "interval": "500ms", "timeout": "5s", "max_age": "5s", "on_stale": onStale}
 			// One endpoint's key is set in the course of the test, the other's never is.
-			envoytest.At[envoytest.Object](s, "endpoints", 1)["maintenance"] = envoytest.Parse(`{"keys": ["never.set"]}`)
+			envoytest.At[object](s, "endpoints", 1)["maintenance"] = envoytest.Parse(`{"keys": ["never.set"]}`)
 		})
 	}
-	config.AddListener("slow").Change(func(s envoytest.Object) {
-		last := envoytest.At[envoytest.Object](s, "probes", 2)
+	config.AddListener("slow").Change(func(s object) {
+		last := envoytest.At[object](s, "probes", 2)
 		last["path"], last["timeout"] = "/slow/isalive", "1m" // the longest there is
 	})
 	release := a.Hold("/slow/isalive")
@@ -76,8 +78,7 @@ func testFirstRound(t *testing.T, b *bench, w *watcher, release func()) {
 // testNeverRead: while runtime has not been read once nothing is known, and there is nothing that on_stale could keep.
 func testNeverRead(t *testing.T, keeps, fails *bench, w *watcher) {
 	envoytest.Eventually(t, envoytest.Limit, "polls fail for longer than max_age", func() error {
-		const name = "wasmcustom.healthgate_callout_failures_total.callout.admin_runtime"
-		if n := keeps.envoy.Stats("callout_failures")[name]; n < 14 {
+		if n := keeps.envoy.Stats("callout_failures")[runtimeFailures]; n < 14 {
 			return fmt.Errorf("%d have failed", n)
 		}
 		return nil
@@ -112,7 +113,7 @@ func testNoLongerRead(t *testing.T, keeps, fails *bench, relay *app.App) {
 	}
 	logsTwice(t, e, "admin was cut twice", "runtime: cannot be read through cluster", `"relay"`)
 	envoytest.Eventually(t, envoytest.Limit, "failures are counted", func() error {
-		if e.Stats("callout_failures_total.callout.admin_runtime")["wasmcustom.healthgate_callout_failures_total.callout.admin_runtime"] < 4 {
+		if e.Stats("callout_failures")[runtimeFailures] < 4 {
 			return fmt.Errorf("%v", e.Stats("callout_failures"))
 		}
 		return nil
@@ -123,8 +124,8 @@ func testNoLongerRead(t *testing.T, keeps, fails *bench, relay *app.App) {
 	logsTwice(t, e, "and came back twice", "runtime: read again")
 }
 
-// logsTwice waits until the plugin has logged something twice. The lines come through a pipe, and may be late. Each time
-// the two listeners, which share a leader, have got another one, it may say it once more, or have nothing to say.
+// logsTwice waits until the plugin has logged something twice. The lines come through a pipe, and may be late. Each
+// time the two listeners, which share a leader, have got another one, it may say it once more, or have nothing to say.
 func logsTwice(t *testing.T, e *envoytest.Envoy, what string, texts ...string) {
 	t.Helper()
 	envoytest.Eventually(t, envoytest.Limit, what, func() error {

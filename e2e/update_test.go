@@ -17,10 +17,10 @@ func TestUpdate(t *testing.T) {
 	l := config.Listener("ingress")
 	file := filepath.Join(t.TempDir(), "listeners.json")
 	publish(t, file, l)
-	config.Bootstrap["dynamic_resources"] = envoytest.Object{
-		"lds_config": envoytest.Object{"path_config_source": envoytest.Object{"path": file}},
+	config.Bootstrap["dynamic_resources"] = object{
+		"lds_config": object{"path_config_source": object{"path": file}},
 	}
-	delete(envoytest.At[envoytest.Object](config.Bootstrap, "static_resources"), "listeners")
+	delete(envoytest.At[object](config.Bootstrap, "static_resources"), "listeners")
 	b := (&bench{app: a, envoy: envoytest.Start(t, config, 2)}).at(l)
 	b.settle(t)
 
@@ -38,8 +38,8 @@ func TestUpdate(t *testing.T) {
 	t.Run("mistake", func(t *testing.T) {
 		w := watch(t, b.balancer, check)
 		bad := &envoytest.Listener{Object: envoytest.Clone(l.Object)}
-		bad.Change(func(s envoytest.Object) {
-			envoytest.At[envoytest.Object](s, "endpoints", 0, "trusted")["cidrs"] = []any{"10.0.0.0/33"}
+		bad.Change(func(s object) {
+			envoytest.At[object](s, "endpoints", 0, "trusted")["cidrs"] = []any{"10.0.0.0/33"}
 		})
 		publish(t, file, bad)
 		envoytest.Eventually(t, envoytest.Limit, "refusal", func() error {
@@ -57,9 +57,10 @@ func TestUpdate(t *testing.T) {
 	t.Run("probes", func(t *testing.T) {
 		a.Answer("/new/isalive", 500)
 		w := watch(t, b.balancer, check)
-		l.Change(func(s envoytest.Object) {
-			s["probes"] = append(s["probes"].([]any), envoytest.Parse(`{"name": "new", "cluster": "healthgate_app", "path": "/new/isalive"}`))
-			policy := envoytest.At[envoytest.Object](s, "endpoints", 0, "probes")
+		l.Change(func(s object) {
+			s["probes"] = append(s["probes"].([]any),
+				object{"name": "new", "cluster": "healthgate_app", "path": "/new/isalive"})
+			policy := envoytest.At[object](s, "endpoints", 0, "probes")
 			policy["names"] = append(policy["names"].([]any), "new")
 		})
 		publish(t, file, l)
@@ -77,13 +78,13 @@ func TestUpdate(t *testing.T) {
 
 // reply changes the body of the healthy reply.
 func reply(l *envoytest.Listener, body string) {
-	l.Change(func(s envoytest.Object) { envoytest.At[envoytest.Object](s, "endpoints", 0, "healthy")["body"] = body })
+	l.Change(func(s object) { envoytest.At[object](s, "endpoints", 0, "healthy")["body"] = body })
 }
 
 // publish moves a new list of one listener onto the file that Envoy watches.
 func publish(t testing.TB, file string, l *envoytest.Listener) {
 	t.Helper()
-	list := envoytest.Object{"resources": []any{envoytest.Any("envoy.config.listener.v3.Listener", l.Object)}}
+	list := object{"resources": []any{envoytest.Any("envoy.config.listener.v3.Listener", l.Object)}}
 	if err := os.WriteFile(file+".new", []byte(envoytest.Text(list)), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,10 @@ func Start(t testing.TB) *App { return Serve(t, nil) }
 // Serve starts an application that lets a handler answer, to count for it and to make it vanish.
 func Serve(t testing.TB, handler http.Handler) *App {
 	t.Helper()
-	a := &App{Port: envoytest.ReservePort(t), t: t, handler: handler, seen: map[string][]Request{}, replies: map[string]reply{}}
+	a := &App{
+		Port: envoytest.ReservePort(t), t: t, handler: handler,
+		seen: map[string][]Request{}, replies: map[string]reply{},
+	}
 	a.Return()
 	t.Cleanup(a.Vanish)
 	return a

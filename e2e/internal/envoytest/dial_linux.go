@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// portWhenConnected lets the kernel choose a connection's port when it knows where the connection leads. Chosen before, it
-// would have to be free of all that were closed in the last minute, of which there may be thousands.
+// portWhenConnected lets the kernel choose a connection's port when it knows where the connection leads. Chosen before,
+// it would have to be free of all that were closed in the last minute, of which there may be thousands.
 func portWhenConnected(_, _ string, c syscall.RawConn) error {
 	var err error
 	if failed := c.Control(func(fd uintptr) {

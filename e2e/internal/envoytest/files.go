@@ -23,7 +23,8 @@ var Root = func() string {
 var binary = sync.OnceValues(func() (string, error) {
 	path, err := run.Binary(context.Background(), Root, os.Getenv("HEALTHGATE_ENVOY_VERSION"), os.Stderr)
 	if err != nil {
-		return "", fmt.Errorf("%w; see its output above. Set ENVOY to the path of one, or run `make envoy`, which gets one", err)
+		return "", fmt.Errorf("%w; see its output above. Set ENVOY to the path of one, or run `make envoy`, which gets one",
+			err)
 	}
 	return path, nil
 })

@@ -2,11 +2,11 @@ package envoytest
 
 import "go.yaml.in/yaml/v3"
 
-// ByMatcher returns what `healthgate render envoy --gate matcher` makes of envoy/healthgate.yaml: the gate with a filter
-// in it, and the routes that go with it, which are the maintenance route and the application's.
+// ByMatcher returns what `healthgate render envoy --gate matcher` makes of envoy/healthgate.yaml: the gate with a
+// filter in it, and the routes that go with it, which are the maintenance route and the application's.
 func ByMatcher(filter Object) (gate Object, routes []any, err error) {
-	text, err := healthgate("render", "envoy", "envoy/healthgate.yaml", "--gate", "matcher", "--cluster", "app=127.0.0.1:3",
-		"--route-key", "healthgate.route_maintenance")
+	text, err := healthgate("render", "envoy", "envoy/healthgate.yaml", "--gate", "matcher",
+		"--cluster", "app=127.0.0.1:3", "--route-key", "healthgate.route_maintenance")
 	if err != nil {
 		return nil, nil, err
 	}

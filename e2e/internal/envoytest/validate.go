@@ -20,7 +20,8 @@ func Validate(t testing.TB, c *Config) (output string, accepted bool) {
 	defer func() { <-compiling }()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*Limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, Binary(t), "-c", file, "--mode", "validate", "--disable-hot-restart", "--concurrency", "1")
+	cmd := exec.CommandContext(ctx, Binary(t), "-c", file, "--mode", "validate", "--disable-hot-restart",
+		"--concurrency", "1")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
