@@ -89,8 +89,8 @@ func proxyHTTPCall(v *vm, a []uint64) status {
 	return statusOK
 }
 
-// onHTTPCallResponse delivers a response. A nil or truncated one means that the stream was
-// reset: the plugin gets no headers.
+// onHTTPCallResponse delivers a response. A nil or truncated response means that the stream was reset: the plugin gets
+// no headers.
 func (c *rootContext) onHTTPCallResponse(id uint32, r *calloutResponse) {
 	if r == nil || r.cut {
 		c.statusCode, c.statusText = uint32(statusBrokenConnection), "reset"

@@ -174,7 +174,7 @@ func (c *grpcCallout) begin() {
 	}
 }
 
-// message sends one on a stream, or its end.
+// message sends a message on a stream, or the end of the stream.
 func (c *grpcCallout) message(frame []byte, end bool) {
 	c.request.Body = append(c.request.Body, frame...)
 	if c.stream != nil {
@@ -353,8 +353,8 @@ func (c *grpcCallout) forget() {
 	}
 }
 
-// grpcOutcome reads grpc-status from the trailers. An HTTP status other than 200 without
-// one counts as it maps (Grpc::Utility::httpToGrpcStatus).
+// grpcOutcome reads grpc-status from the trailers. Without grpc-status, an HTTP status other than 200 is mapped
+// (Grpc::Utility::httpToGrpcStatus).
 func grpcOutcome(head, trailers *headers.Map) (uint32, string) {
 	for _, m := range []*headers.Map{trailers, head} {
 		if s, ok := m.Get("grpc-status"); ok {

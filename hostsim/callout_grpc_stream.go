@@ -24,7 +24,7 @@ type grpcStream struct {
 
 	mu      sync.Mutex
 	turn    *sync.Cond
-	in      bytes.Buffer // what the handler has not read
+	in      bytes.Buffer // sent by the plugin and not read by the handler yet
 	ended   bool         // the plugin sends no more
 	gone    bool         // nobody is interested any more
 	waiting bool         // the handler is in Read, and there is nothing
@@ -109,7 +109,7 @@ func (c *grpcCallout) open(delay time.Duration) {
 	s.settle()
 }
 
-// feed gives the upstream a message, or the end, and takes what a handler answers.
+// feed gives the upstream a message, or the end, and delivers the handler's answers.
 func (s *grpcStream) feed(frame []byte, end bool) {
 	s.mu.Lock()
 	s.in.Write(frame)
@@ -122,7 +122,7 @@ func (s *grpcStream) feed(frame []byte, end bool) {
 	}
 }
 
-// settle waits until it is the host's turn, and sends what the handler has flushed on to the plugin.
+// settle waits until it is the host's turn, and delivers the messages that the handler has flushed.
 func (s *grpcStream) settle() {
 	s.mu.Lock()
 	for !s.waiting && !s.done {

@@ -149,9 +149,8 @@ func proxyRegisterSharedQueue(v *vm, a []uint64) status {
 	return v.out32(a[2], token)
 }
 
-// queueReady posts on_queue_ready to the thread of the registrant, to whatever VM
-// lives there by then: Envoy finds it by its key, not by its identity. So a canary
-// that registered in vain passes the call on to the VM of its thread, the main one.
+// queueReady schedules on_queue_ready on the thread of the registrant, for the VM that lives there by then: Envoy finds
+// the VM by its key. So a queue that the canary registered calls the VM of the main thread.
 func (v *vm) queueReady(root uint32) func(token uint32) {
 	return func(token uint32) {
 		t := v.thread

@@ -133,7 +133,7 @@ func proxyRemoveHeaderMapValue(v *vm, a []uint64) status {
 	return statusOK
 }
 
-// proxyGetHeaderMapPairs answers a map that is not there as an empty one.
+// proxyGetHeaderMapPairs returns an empty map if the map is not available.
 func proxyGetHeaderMapPairs(v *vm, a []uint64) status {
 	m := v.effectiveContext().readMap(mapType(a[0]))
 	if m.Len() == 0 {
@@ -155,7 +155,7 @@ func proxySetHeaderMapPairs(v *vm, a []uint64) status {
 	return statusOK
 }
 
-// proxyGetHeaderMapSize is in bytes. Only maps that could be changed have one.
+// proxyGetHeaderMapSize returns the size in bytes. Only maps that the plugin may change have a size.
 func proxyGetHeaderMapSize(v *vm, a []uint64) status {
 	m := v.effectiveContext().writeMap(mapType(a[0]))
 	if m == nil {

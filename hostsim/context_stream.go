@@ -108,7 +108,7 @@ func (c *pluginContext) onData(d *direction, data *[]byte, end bool) dataStatus 
 	}
 	view, st := c.view(d), dataContinue
 	if view.buffering {
-		// The plugin sees all that it held back, and whatever it leaves there moves on.
+		// The plugin sees all that it held back. The bytes that it leaves there move on.
 		d.buffered = append(d.buffered, *data...)
 		*data = nil
 	}

@@ -1,6 +1,6 @@
-// Package hostsim is a host for proxy-wasm HTTP plugins that plays Envoy: it loads a compiled plugin, whatever SDK and
-// language it was made with, and makes the calls that Envoy makes, in Envoy's order. So a test sees without an Envoy
-// how the plugin behaves, deterministically and with faults when the test wants them.
+// Package hostsim is a host for proxy-wasm HTTP plugins that imitates Envoy: it loads a compiled plugin, made with any
+// SDK and language, and makes the calls that Envoy makes, in Envoy's order. So a test sees without an Envoy how the
+// plugin behaves, deterministically and with faults when the test wants them.
 //
 // A test builds a host, sends requests, moves the clock, and looks at what came out:
 //

@@ -41,8 +41,8 @@ func (f Fault) On(thread string) Fault {
 	return f
 }
 
-// Race lets the VMs of the other threads tick just before the plugin's n-th write (from 1) to the key, as they may at any
-// moment on threads of their own: what the plugin has read for its write is old by then.
+// Race lets the VMs of the other threads tick just before the plugin's n-th write (from 1) to the key, as they may at
+// any moment on threads of their own: the value that the plugin has read for its write is old by then.
 func Race(key string, n int) Fault { return Fault{kind: faultRace, name: key, n: n} }
 
 func (f Fault) apply(c *config) { c.faults = append(c.faults, f) }

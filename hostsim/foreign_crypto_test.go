@@ -21,8 +21,8 @@ func pbField(num int, value string) string {
 	return string(append(binary.AppendUvarint(b, uint64(len(value))), value...))
 }
 
-// TestSignatures signs in one plugin and verifies in another. What Envoy makes of all kinds
-// of keys is compared in e2e/conformance.
+// TestSignatures signs in one plugin and verifies in another. Package e2e/conformance compares other kinds of keys with
+// Envoy.
 func TestSignatures(t *testing.T) {
 	t.Parallel()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

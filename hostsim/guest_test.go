@@ -66,7 +66,7 @@ func logged(host *hostsim.Host, thread string) string {
 	return strings.Join(lines, "\n")
 }
 
-// TestGuestsAsPublished holds the plugins of other SDKs, and of none, to the sums that make guests wrote.
+// TestGuestsAsPublished compares the plugins that others made with the checksums that make guests wrote.
 func TestGuestsAsPublished(t *testing.T) {
 	t.Parallel()
 	sums, err := os.Open(filepath.Join(guests, "SHA256SUMS"))

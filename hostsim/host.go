@@ -95,7 +95,7 @@ func New(code []byte, opts ...Option) (*Host, error) {
 		client: newClient(false), grpcClient: newClient(true),
 	}
 	if cfg.shuffled {
-		order := rand.New(rand.NewPCG(cfg.seed, 0)) // by itself: what the plugin draws must not depend on it
+		order := rand.New(rand.NewPCG(cfg.seed, 0)) // its own source, so that the plugin's random numbers do not depend on it
 		h.time.Shuffle = order.Uint64
 	}
 	h.watchdog.Limit = cfg.deadline

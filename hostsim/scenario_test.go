@@ -125,7 +125,7 @@ var loaders = map[string]func(*player, *block) []byte{
 	"bytes":  func(_ *player, b *block) []byte { return []byte(b.Input) },
 }
 
-// commands are what a block may begin with. Each returns lines that are shown after those of the log.
+// commands are the first words of blocks. Each returns the lines to show after those of the log.
 var commands = map[string]func(*player, *block) []string{
 	"new": (*player).load, "guest": (*player).load, "module": (*player).load, "bytes": (*player).load,
 	"request": (*player).request,
@@ -215,13 +215,13 @@ var (
 	}
 )
 
-// texts are the options that take what is written.
+// texts are the options whose value is a text.
 var texts = map[string]func(string) hostsim.Option{
 	"vm-config": hostsim.VMConfig, "vm-id": hostsim.VMID, "plugin-name": hostsim.PluginName,
 	"root-id": hostsim.RootID, "admin": hostsim.Admin,
 }
 
-// numbers are the options that take a number.
+// numbers are the options whose value is a number.
 var numbers = map[string]func(int) hostsim.Option{
 	"workers": hostsim.Workers, "buffer-limit": hostsim.BufferLimit, "xff-num-trusted-hops": hostsim.XFFNumTrustedHops,
 	"start": func(nanos int) hostsim.Option { return hostsim.StartTime(time.Unix(0, int64(nanos))) },
@@ -329,7 +329,7 @@ func (p *player) request(b *block) (out []string) {
 	return append(calls, out...)
 }
 
-// request is what a block's input and arguments describe.
+// request returns the request that a block's input and arguments describe.
 func (b *block) request() *hostsim.Request {
 	r := &hostsim.Request{
 		Path: b.wordOr("/"), Peer: b.get("peer", ""), RouteName: b.get("route", ""), Before: b.number("before", 0),
@@ -361,7 +361,7 @@ func (b *block) request() *hostsim.Request {
 	return r
 }
 
-// described says what a client got, and what came of the request.
+// described returns the client's answer as lines, and how it came about.
 func described(r *hostsim.Reply, show []string) []string {
 	text := fmt.Sprintf("=> %d", r.Status)
 	if r.Details != "" {

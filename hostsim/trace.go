@@ -33,7 +33,7 @@ type TraceEvent struct {
 	//	> proxy_on_request_headers(2, 8, 1)
 	//	< proxy_on_request_headers = 0
 	//
-	// around whatever it did, and for a host call
+	// around the calls that it made, and for a host call
 	//
 	//	proxy_get_property("request\x00path") = Ok "/"
 	Text string

@@ -24,7 +24,7 @@ type vm struct {
 	roots     []*rootContext
 
 	current    *pluginContext // whose callback runs; nil outside
-	effective  uint32         // set_effective_context; 0 for none
+	effective  uint32         // the ID that set_effective_context set, or 0
 	traceDepth int
 
 	// stopIteration makes the running callback's result count as a pause.

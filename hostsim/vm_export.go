@@ -97,7 +97,7 @@ func allI32(types []api.ValueType) bool {
 	return !slices.ContainsFunc(types, func(t api.ValueType) bool { return t != api.ValueTypeI32 })
 }
 
-// exports holds the functions of one VM; nil for those that the module lacks, which are never called.
+// exports holds the functions of one VM. Functions that the module lacks are nil and never called.
 type exports [exportCount]api.Function
 
 func (e *exports) bind(i *wasm.Instance, p Profile) {

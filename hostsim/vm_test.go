@@ -8,9 +8,9 @@ import (
 	"github.com/healthgate/healthgate/hostsim"
 )
 
-// TestLoopIsEnded is an endless loop in a callback: the deadline kills the VM, not the
-// host. Meanwhile the garbage collector, which stops every goroutine, does not make the
-// whole process wait. The deadline is one that a loaded machine meets in what does end.
+// TestLoopIsEnded is an endless loop in a callback: the deadline kills the VM, not the host. Meanwhile the garbage
+// collector, which stops every goroutine, does not make the whole process wait. The deadline is long enough for the
+// other calls on a loaded machine.
 func TestLoopIsEnded(t *testing.T) {
 	t.Parallel()
 	host := newHost(t, "request_headers loop", hostsim.CallDeadline(3*time.Second), hostsim.FailReload)

@@ -35,7 +35,7 @@ func (t *thread) add(config []byte) {
 	t.plugins = append(t.plugins, &plugin{config, t.build(config), t.host.time.Elapsed()})
 }
 
-// build starts a configuration in the thread's VM, or in a new one if that is dead; nil if it fails.
+// build starts a configuration in the thread's VM, or in a new VM if that is dead. It returns nil if that fails.
 func (t *thread) build(config []byte) *rootContext {
 	v, fresh := t.vm, t.vm == nil || t.vm.dead()
 	if fresh {
@@ -113,7 +113,7 @@ func (t *thread) shutdown() {
 	t.drop()
 }
 
-// drain ends the first n configurations, unless one of those that stay is the same.
+// drain ends the first n configurations, except those that are also among the rest.
 func (t *thread) drain(n int) {
 	ending := t.plugins[:n]
 	t.plugins = t.plugins[n:]

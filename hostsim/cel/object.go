@@ -8,7 +8,7 @@ import (
 	"github.com/healthgate/healthgate/hostsim"
 )
 
-// object is a map whose values are asked for one by one.
+// object is a map whose values are looked up one by one.
 type object struct {
 	traits.Mapper // of the names that are known: to count them and to go through them
 	attributes    hostsim.Attributes

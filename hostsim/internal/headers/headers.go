@@ -143,7 +143,7 @@ func (m *Map) Clone() *Map {
 	return &Map{fields: append([]Field(nil), m.fields...)}
 }
 
-// key is a name as the map has it. The host of a request is one header under two names, in Envoy.
+// key returns a name as the map stores it. In Envoy, host and :authority are two names of one header.
 func (m *Map) key(name string) string {
 	name = lower(name)
 	if name != "host" {

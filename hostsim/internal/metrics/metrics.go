@@ -1,5 +1,5 @@
-// Package metrics holds the process-wide statistics that plugins define: one
-// stat per name and kind, however many VMs define it and whatever ids they got.
+// Package metrics holds the process-wide statistics that plugins define: one stat per name and kind, which all VMs
+// share under IDs of their own.
 package metrics
 
 import (

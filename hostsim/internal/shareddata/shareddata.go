@@ -40,9 +40,9 @@ func (s *Store) Get(vmID string, key []byte) (Entry, error) {
 	return e, nil
 }
 
-// Set writes value. cas 0 overwrites whatever is there; any other cas must equal the present entry's, else
-// ErrCasMismatch. A missing key is created whatever the cas: the store cannot express "create only". The numbers count
-// up over the whole store, start at 1 and are never 0.
+// Set writes value. cas 0 overwrites any value; another cas must equal that of the present entry, or the error is
+// ErrCasMismatch. A missing key is created with any cas: the store cannot express "create only". The numbers count up
+// over the whole store, start at 1 and are never 0.
 func (s *Store) Set(vmID, key, value string, cas uint32) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

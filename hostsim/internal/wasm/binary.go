@@ -1,5 +1,5 @@
-// What a broken binary claims is found before a compiler gets it: one that trusts the counts in a file asks the system
-// for as much memory as the file says, and the whole process dies of it. Whether the code makes sense is the compiler's
+// False counts in a broken binary are found before a compiler reads it: a compiler that trusts them asks the system for
+// as much memory as the file says, and the whole process dies of it. Whether the code makes sense is the compiler's
 // affair.
 
 package wasm
@@ -116,7 +116,7 @@ func (r *reader) take(n uint32) []byte {
 	return b
 }
 
-// count reads the length of a vector. What follows has at least one byte for each entry.
+// count reads the length of a vector. At least one byte must follow for each entry.
 func (r *reader) count() int {
 	n := r.u32()
 	if uint64(n) > uint64(len(r.b)) {

@@ -61,7 +61,7 @@ func (f *Func) setTypes() {
 func (f *Func) call(ctx context.Context, _ api.Module, stack []uint64) {
 	i := ctx.Value(instanceKey{}).(*Instance)
 	for n, t := range f.params {
-		if t == api.ValueTypeI32 { // the upper half is whatever the register held
+		if t == api.ValueTypeI32 { // the upper half is not defined
 			stack[n] = uint64(uint32(stack[n]))
 		}
 	}

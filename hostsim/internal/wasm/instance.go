@@ -17,7 +17,7 @@ import (
 type Host interface {
 	// Import calls f.Fn for the guest, and may look at the call before and after.
 	Import(f *Func, args []uint64) uint32
-	// Print takes what the guest writes to standard output or error.
+	// Print gets the text that the guest writes to standard output or error.
 	Print(stderr bool, text string)
 	Env() []string
 	Clock() Clock

@@ -114,7 +114,7 @@ func appendExport(b []byte, name string, kind byte, index uint32) []byte {
 	return binary.AppendUvarint(b, uint64(index))
 }
 
-// extend adds n entries to the vector in a section, which is made if there is none.
+// extend adds n entries to the vector in a section. It creates a section that does not exist.
 func extend(parts []part, id byte, n uint32, entries []byte) []part {
 	for i, p := range parts {
 		if p.id == id {

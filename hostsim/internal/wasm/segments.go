@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// maxGap is how many zeros may be copied to have one data segment less.
+// maxGap is the number of zeros that may be copied to save one data segment.
 const maxGap = 4096
 
 // segment is data that lies in memory from the start.
@@ -16,7 +16,7 @@ type segment struct {
 	data []byte
 }
 
-// mergeSegments merges neighbouring data segments. Go's linker writes one for each run of bytes other than zero, tens of
+// mergeSegments merges neighbouring data segments. Go's linker writes one per run of bytes other than zero, tens of
 // thousands, and the engine evaluates the place of each whenever it makes an instance. The section is returned as it is
 // if it holds more than plain data at constant places, if places overlap, or if counted says that the module states the
 // number of segments, since its code may name a segment then.
