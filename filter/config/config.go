@@ -9,18 +9,6 @@ import (
 	"github.com/healthgate/healthgate/filter/trust"
 )
 
-// Limits on one configuration.
-const (
-	MaxBytes     = 1 << 20 // size of the JSON text
-	MaxEndpoints = 64
-	MaxProbes    = 64
-	MaxCIDRs     = 100_000 // over all endpoints, provider ranges not counted
-	MaxKeys      = 64      // maintenance keys of one endpoint
-	MaxKeyBytes  = 256     // of one key as it is written
-	// MaxExpandedBytes bounds one key with the node's values in the places of its placeholders.
-	MaxExpandedBytes = 1024
-)
-
 // Config is one plugin configuration, checked and with its defaults filled in.
 type Config struct {
 	Endpoints []Endpoint
@@ -151,8 +139,8 @@ type Probe struct {
 }
 
 // MaxAge is how old the probe's last result may be. While a leader lives, results are at most an interval and a timeout
-// apart; when one dies, what it had under way is lost, and the next one waits for its turn. Thresholds do not matter: they
-// count results, and do not make them rarer.
+// apart; when one dies, what it had under way is lost, and the next one waits for its turn. Thresholds do not matter:
+// they count results, and do not make them rarer.
 func (p *Probe) MaxAge() duration.Duration { return max(minAge, 3*p.Interval+p.Timeout) }
 
 // minAge spares probes with a short interval a flap when an Envoy is busy for seconds.

@@ -10,7 +10,19 @@ import (
 )
 
 // Error is a mistake in a configuration: its place in the JSON document, and what is wrong there.
-type Error struct{ Place, What string }
+type Error struct {
+	Place, What string
+	Kind        Kind
+}
+
+// Kind is what a mistake is about.
+type Kind uint8
+
+// The kinds of mistakes.
+const (
+	Field    Kind = iota // one field by itself: there or not, its type, its spelling, a number's range
+	Relation             // several parts of a configuration, an amount of time or bytes, or the arithmetic of networks
+)
 
 func (e *Error) Error() string {
 	if e.Place == "" {
@@ -19,18 +31,20 @@ func (e *Error) Error() string {
 	return e.Place + ": " + e.What
 }
 
-// decoder keeps the mistakes. A method that finds one returns a zero value, so that the readers of the configuration need
-// no error handling of their own, and find the next.
+// decoder keeps the mistakes. A method that finds one returns a zero value, so that the readers of the configuration
+// need no error handling of their own, and find the next.
 type decoder struct{ errs []Error }
 
 // MaxMistakes bounds the mistakes that are kept.
 const MaxMistakes = 100
 
 // fail records a mistake. what may be "", then there is none. A second one at the same place follows from the first.
-func (d *decoder) fail(place, what string) {
+func (d *decoder) fail(place, what string) { d.failAs(Field, place, what) }
+
+func (d *decoder) failAs(kind Kind, place, what string) {
 	n := len(d.errs)
 	if what != "" && n < MaxMistakes && (n == 0 || d.errs[n-1].Place != place) {
-		d.errs = append(d.errs, Error{place, what})
+		d.errs = append(d.errs, Error{place, what, kind})
 	}
 }
 
@@ -40,9 +54,6 @@ const maxQuoted = 100
 func quote(s string) string { return strconv.Quote(ascii.Shorten(s, maxQuoted)) }
 
 func index(place string, i int) string { return place + "[" + strconv.Itoa(i) + "]" }
-
-// maxFields bounds an object's fields. Only a reply's headers may be that many.
-const maxFields = 64
 
 // object is one JSON object that is read field by field; done refuses what is left over.
 type object struct {
@@ -65,11 +76,11 @@ func (d *decoder) object(v json.Value, place string) *object {
 		text, _ := w.Name.Text() // one that is not Unicode is no field's name
 		name := strings.Clone(text)
 		if o.find(name) >= 0 {
-			o.fail(name, "is given twice")
+			o.relates(name, "is given twice")
 			continue
 		}
-		if len(o.left) == maxFields {
-			d.fail(place, "has more than "+strconv.Itoa(maxFields)+" fields")
+		if len(o.left) == MaxFields {
+			d.fail(place, "has more than "+strconv.Itoa(MaxFields)+" fields")
 			break
 		}
 		i := len(o.left)
@@ -118,6 +129,9 @@ func (o *object) fail(name, what string) {
 		o.d.fail(o.at(name), what)
 	}
 }
+
+// relates records a mistake in a field that is one only beside another.
+func (o *object) relates(name, what string) { o.d.failAs(Relation, o.at(name), what) }
 
 // take returns the field and marks it as read; absent when it is not there. JSON null counts as not there, as in
 // protobuf's JSON mapping.
@@ -185,7 +199,7 @@ func (d *decoder) str(v json.Value, place string) string {
 	}
 	text, valid := v.Text()
 	if !valid {
-		d.fail(place, "has bytes or escapes that are no Unicode characters")
+		d.failAs(Relation, place, "has bytes or escapes that are no Unicode characters")
 	}
 	return strings.Clone(text)
 }
@@ -224,7 +238,8 @@ func (o *object) integer(name string, low, high, otherwise uint32) uint32 {
 	}
 	n, ok := v.Whole()
 	if !ok || n < low || n > high {
-		o.fail(name, ascii.Shorten(string(v), maxQuoted)+" is not a whole number from "+strconv.Itoa(int(low))+" to "+strconv.Itoa(int(high)))
+		o.fail(name, ascii.Shorten(string(v),
+			maxQuoted)+" is not a whole number from "+strconv.Itoa(int(low))+" to "+strconv.Itoa(int(high)))
 		return 0
 	}
 	return n
@@ -245,7 +260,7 @@ func (o *object) duration(name string, low, high, otherwise duration.Duration) d
 		return 0
 	}
 	if t < low || t > high {
-		o.fail(name, quote(s)+" is not between "+duration.Text(low)+" and "+duration.Text(high))
+		o.relates(name, quote(s)+" is not between "+duration.Text(low)+" and "+duration.Text(high))
 	}
 	return t
 }

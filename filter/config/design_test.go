@@ -69,13 +69,15 @@ func TestFullExample(t *testing.T) {
 		Probes: []Probe{
 			{"inbound", "app", "/inbound/isalive", "localhost", "GET", duration.Second, 500 * duration.Millisecond, 1, 1,
 				[]StatusRange{{200, 201}}},
-			{"outbound", "app2", "/outbound/isalive?x=1", "app.example:7070", "HEAD", 90 * duration.Second, 2 * duration.Second, 3, 2,
+			{"outbound", "app2", "/outbound/isalive?x=1", "app.example:7070", "HEAD", 90 * duration.Second,
+				2 * duration.Second, 3, 2,
 				[]StatusRange{{200, 300}, {304, 305}}},
 			{"stats", "app", "/stats/isalive", "localhost", "GET", duration.Second, 500 * duration.Millisecond, 1, 1,
 				[]StatusRange{{200, 201}}},
 		},
-		Admin: &Admin{Cluster: "envoy_admin", Interval: duration.Second, Timeout: 500 * duration.Millisecond, MaxAge: 10 * duration.Second},
-		Keys:  []string{"healthgate.maintenance", "healthgate.maintenance.zone.eu-1a"},
+		Admin: &Admin{Cluster: "envoy_admin", Interval: duration.Second, Timeout: 500 * duration.Millisecond,
+			MaxAge: 10 * duration.Second},
+		Keys: []string{"healthgate.maintenance", "healthgate.maintenance.zone.eu-1a"},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("\n got %+v\nwant %+v", c, want)
@@ -112,23 +114,29 @@ func TestFields(t *testing.T) {
 		get  func(e *Endpoint) any
 		want any
 	}{
-		{endpoint(`"untrusted":{"action":"reply"}`), func(e *Endpoint) any { return e.Untrusted }, Reply{Status: 403, Headers: headers()}},
-		{endpoint(`"untrusted":{"action":"reply","status":404,"body":"no"}`), func(e *Endpoint) any { return e.Untrusted }, Reply{Status: 404, Body: "no", Headers: headers()}},
+		{endpoint(`"untrusted":{"action":"reply"}`), func(e *Endpoint) any { return e.Untrusted },
+			Reply{Status: 403, Headers: headers()}},
+		{endpoint(`"untrusted":{"action":"reply","status":404,"body":"no"}`), func(e *Endpoint) any { return e.Untrusted },
+			Reply{Status: 404, Body: "no", Headers: headers()}},
 		{endpoint(`"untrusted":{}`), func(e *Endpoint) any { return e.Untrusted }, Reply{Pass: true}},
 		{endpoint(`"healthy":{}`), func(e *Endpoint) any { return e.Healthy }, Reply{Status: 200, Headers: html}},
 		{endpoint(`"healthy":{"action":"pass"}`), func(e *Endpoint) any { return e.Healthy }, Reply{Pass: true}},
-		{endpoint(`"healthy":{"action":"reply","status":204}`), func(e *Endpoint) any { return e.Healthy }, Reply{Status: 204, Headers: html}},
+		{endpoint(`"healthy":{"action":"reply","status":204}`), func(e *Endpoint) any { return e.Healthy },
+			Reply{Status: 204, Headers: html}},
 		{endpoint(`"healthy":{"content_type":""}`), func(e *Endpoint) any { return e.Healthy }, Reply{Status: 200}},
 		{endpoint(`"healthy":{"headers":{"X-B":"2","x-a":"1"}}`), func(e *Endpoint) any { return e.Healthy.Headers },
 			[][2]string{{"content-type", "text/html"}, {"x-b", "2"}, {"x-a", "1"}}},
-		{endpoint(`"unhealthy":{"status":500,"body":""}`), func(e *Endpoint) any { return e.Unhealthy }, Reply{Status: 500, Headers: headers()}},
-		{endpoint(`"unhealthy":{}`), func(e *Endpoint) any { return e.Unhealthy }, Reply{ProbeStatus: true, Status: 503, Body: "FAILED", Headers: headers()}},
+		{endpoint(`"unhealthy":{"status":500,"body":""}`), func(e *Endpoint) any { return e.Unhealthy },
+			Reply{Status: 500, Headers: headers()}},
+		{endpoint(`"unhealthy":{}`), func(e *Endpoint) any { return e.Unhealthy },
+			Reply{ProbeStatus: true, Status: 503, Body: "FAILED", Headers: headers()}},
 		{endpoint(`"unknown":{"status":500,"body":"?","content_type":"a/b"}`), func(e *Endpoint) any { return e.Unknown },
 			Reply{Status: 500, Body: "?", Headers: [][2]string{{"content-type", "a/b"}}}},
 		{endpoint(`"maintenance":{"status":500,"body":"M"}`), func(e *Endpoint) any { return e.Maintenance },
 			Maintenance{Reply: Reply{Status: 500, Body: "M", Headers: headers()}}},
 		{endpoint(`"methods":[]`), func(e *Endpoint) any { return len(e.Methods) }, 0},
-		{endpoint(`"hosts":["A.Example","[FD00::1]:80"]`), func(e *Endpoint) any { return e.Hosts }, []string{"a.example", "[fd00::1]:80"}},
+		{endpoint(`"hosts":["A.Example","[FD00::1]:80"]`), func(e *Endpoint) any { return e.Hosts },
+			[]string{"a.example", "[fd00::1]:80"}},
 		{endpoint(`"headers":[{"name":"X","exact":"A"},{"name":"x","suffix":"A","ignore_case":true},{"name":"x","contains":"A"},` +
 			`{"name":"x","present_match":true},{"name":"x","present_match":false},{"name":"x","exact":"","prefix":null}]`),
 			func(e *Endpoint) any { return e.Headers },
@@ -143,7 +151,8 @@ func TestFields(t *testing.T) {
 		{threeProbes(`,"policy":{"at_least":3}`), func(e *Endpoint) any { return e.Probes }, Policy{[]int{2, 0, 1}, 3}},
 		{withPeer(`"forwarded"`), func(e *Endpoint) any { return e.Trusted.Peer }, PeerForwarded},
 		{withPeer(`"connection"`), func(e *Endpoint) any { return e.Trusted.Peer }, PeerConnection},
-		{withPeer(`{"filter_state":"k"}`), func(e *Endpoint) any { return []any{e.Trusted.Peer, e.Trusted.FilterState} }, []any{PeerFilterState, "k"}},
+		{withPeer(`{"filter_state":"k"}`), func(e *Endpoint) any { return []any{e.Trusted.Peer, e.Trusted.FilterState} },
+			[]any{PeerFilterState, "k"}},
 	} {
 		c, err := Parse([]byte(test.text), Node{})
 		if err != nil {

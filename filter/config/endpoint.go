@@ -23,14 +23,14 @@ func (r *endpointReader) endpoint(v json.Value, place string) {
 		r.fail(place, "there are more than "+strconv.Itoa(MaxEndpoints)+" endpoints")
 		return
 	}
-	untrusted := local(403, "", "text/plain")
+	untrusted := local(UntrustedStatus, "", DefaultType)
 	untrusted.Pass = true
 	o := r.object(v, place)
 	e := Endpoint{
 		Name:      o.name(),
 		Kind:      KindHealthCheck,
 		Paths:     o.strings("paths", checkPath),
-		Methods:   []string{"GET", "HEAD", "OPTIONS"},
+		Methods:   DefaultMethods,
 		Hosts:     o.strings("hosts", checkHost),
 		Trusted:   r.trusted(o),
 		Untrusted: o.reply("untrusted", true, untrusted),
@@ -68,7 +68,7 @@ func (r *endpointReader) endpoint(v json.Value, place string) {
 	}
 	for i := range r.config.Endpoints {
 		if r.config.Endpoints[i].Name == e.Name {
-			o.fail("name", quote(e.Name)+" is the name of another endpoint")
+			o.relates("name", quote(e.Name)+" is the name of another endpoint")
 		}
 	}
 	r.config.Endpoints = append(r.config.Endpoints, e)
@@ -76,12 +76,12 @@ func (r *endpointReader) endpoint(v json.Value, place string) {
 
 // healthCheck reads what only an endpoint of kind "health_check" has.
 func (r *endpointReader) healthCheck(o *object, e *Endpoint) {
-	e.Healthy = o.reply("healthy", true, local(200, "", "text/html"))
-	e.Unhealthy = local(503, "FAILED", "text/plain")
+	e.Healthy = o.reply("healthy", true, local(HealthyStatus, "", HealthyType))
+	e.Unhealthy = local(FailingStatus, UnhealthyBody, DefaultType)
 	e.Unhealthy.ProbeStatus = true
 	e.Unhealthy = o.reply("unhealthy", false, e.Unhealthy)
-	e.Draining = local(503, "DRAINING", "text/plain")
-	e.Unknown = o.reply("unknown", false, local(503, "UNKNOWN", "text/plain"))
+	e.Draining = local(FailingStatus, DrainingBody, DefaultType)
+	e.Unknown = o.reply("unknown", false, local(FailingStatus, UnknownBody, DefaultType))
 	r.maintenance(o, &e.Maintenance)
 	e.Probes = r.policy(o)
 }
@@ -130,13 +130,13 @@ func (r *endpointReader) trusted(endpoint *object) (t Trusted) {
 	var cidrs []trust.CIDR
 	for l := o.list("cidrs"); l.next(); {
 		if r.cidrs++; r.cidrs > MaxCIDRs {
-			r.fail(l.place(), "there are more than "+strconv.Itoa(MaxCIDRs)+" CIDRs")
+			r.failAs(Relation, l.place(), "there are more than "+strconv.Itoa(MaxCIDRs)+" CIDRs")
 			break
 		}
 		text, _ := l.value.Text()
 		cidr, ok := trust.ParseCIDR(text)
 		if !ok {
-			r.fail(l.place(), quote(l.str())+" is not a CIDR")
+			r.failAs(Relation, l.place(), quote(l.str())+" is not a CIDR")
 		}
 		cidrs = append(cidrs, cidr)
 	}
@@ -176,7 +176,7 @@ func (r *endpointReader) trusted(endpoint *object) (t Trusted) {
 func noCheck(string) (wrong string) { return "" }
 
 func (r *endpointReader) maintenance(endpoint *object, m *Maintenance) {
-	m.Reply = local(503, "Under maintenance. Remove maintenance file when complete", "text/plain")
+	m.Reply = local(FailingStatus, MaintenanceBody, DefaultType)
 	o := endpoint.sub("maintenance")
 	if o == nil {
 		return
@@ -186,7 +186,7 @@ func (r *endpointReader) maintenance(endpoint *object, m *Maintenance) {
 		o.fail("keys", "there are more than "+strconv.Itoa(MaxKeys)+" keys")
 	}
 	if len(keys) > 0 && r.config.Admin == nil {
-		o.fail("keys", "needs the admin section, through which runtime keys are read")
+		o.relates("keys", "needs the admin section, through which runtime keys are read")
 	}
 	for n, text := range keys[:min(len(keys), MaxKeys)] {
 		if len(text) > MaxKeyBytes {
@@ -195,7 +195,8 @@ func (r *endpointReader) maintenance(endpoint *object, m *Maintenance) {
 		place := index(o.at("keys"), n)
 		key, empty := r.expand(text, place)
 		if len(key) > MaxExpandedBytes {
-			r.fail(place, quote(text)+" is longer than "+strconv.Itoa(MaxExpandedBytes)+" bytes with the node's values in it")
+			r.failAs(Relation, place,
+				quote(text)+" is longer than "+strconv.Itoa(MaxExpandedBytes)+" bytes with the node's values in it")
 		}
 		if empty != "" {
 			r.config.warn(place, text, " is ignored: this Envoy's node has no "+empty)
@@ -256,7 +257,7 @@ func (r *endpointReader) policy(endpoint *object) (p Policy) {
 	for i, name := range o.strings("names", noCheck) {
 		probe := r.probeNamed(name)
 		if probe < 0 {
-			r.fail(index(o.at("names"), i), quote(name)+" is not the name of a probe")
+			r.failAs(Relation, index(o.at("names"), i), quote(name)+" is not the name of a probe")
 		}
 		p.Names = append(p.Names, probe)
 	}
@@ -269,7 +270,11 @@ func (r *endpointReader) policy(endpoint *object) (p Policy) {
 		if !a.has("at_least") {
 			a.fail("at_least", "is required")
 		}
+		before := len(r.errs)
 		p.Need = int(a.integer("at_least", 1, uint32(max(len(p.Names), 1)), 0))
+		if len(r.errs) > before { // how high it may be depends on the names
+			r.errs[before].Kind = Relation
+		}
 		a.done()
 	} else if o.choose("policy", "all", "any") {
 		p.Need = 1

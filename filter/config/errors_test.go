@@ -33,9 +33,11 @@ func refusals(t *testing.T) map[string]string {
 		strings.Repeat(" ", MaxBytes+1): `1048577 bytes are more than 1048576`,
 		endpoint(`"healthy":{"headers":{` + manyHeaders(65) + `}}`): `endpoints[0].healthy.headers: has more than 64 fields`,
 		endpoint("\"hosts\":[\"a\xff\"]"):                           `endpoints[0].hosts[0]: has bytes or escapes that are no Unicode characters`,
-		keyed(strings.Repeat("k", 257)):                             `endpoints[0].maintenance.keys[0]: "` + strings.Repeat("k", 97) + `…" is longer than 256 bytes`,
-		keyed(numbers(65)...):                                       `endpoints[0].maintenance.keys: there are more than 64 keys`,
-		strings.Replace(good, `"10.0.0.0/8"`, strings.Repeat(`"::1",`, MaxCIDRs)+`"::1"`, 1): `endpoints[0].trusted.cidrs[100000]: there are more than 100000 CIDRs`,
+		keyed(strings.Repeat("k", 257)): `endpoints[0].maintenance.keys[0]: "` +
+			strings.Repeat("k", 97) + `…" is longer than 256 bytes`,
+		keyed(numbers(65)...): `endpoints[0].maintenance.keys: there are more than 64 keys`,
+		strings.Replace(good, `"10.0.0.0/8"`, strings.Repeat(`"::1",`, MaxCIDRs)+`"::1"`,
+			1): `endpoints[0].trusted.cidrs[100000]: there are more than 100000 CIDRs`,
 	}
 	for _, c := range strings.Split(strings.TrimSpace(string(file)), "\n\n")[1:] {
 		text, message, ok := strings.Cut(c, "\n=> ")
@@ -76,7 +78,8 @@ func TestDefaults(t *testing.T) {
 		if strings.Join(e.Methods, " ") != "GET HEAD OPTIONS" || !e.Untrusted.Pass || e.Trusted.Peer != PeerConnection ||
 			e.Healthy.Status != 200 || e.Healthy.Body != "" || e.Healthy.Headers[0] != [2]string{"content-type", "text/html"} ||
 			!e.Unhealthy.ProbeStatus || e.Unhealthy.Body != "FAILED" || e.Unknown.Status != 503 || e.Unknown.Body != "UNKNOWN" ||
-			e.Maintenance.Reply.Status != 503 || e.Maintenance.Reply.Body != "Under maintenance. Remove maintenance file when complete" {
+			e.Maintenance.Reply.Status != 503 ||
+			e.Maintenance.Reply.Body != "Under maintenance. Remove maintenance file when complete" {
 			t.Errorf("%s: %+v", text, e)
 		}
 	}

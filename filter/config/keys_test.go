@@ -14,7 +14,8 @@ func keyed(keys ...string) string {
 	for i, k := range keys {
 		quoted[i] = strconv.Quote(k)
 	}
-	return strings.Replace(admin(`"interval":"1s"`), `"name"`, `"maintenance":{"keys":[`+strings.Join(quoted, ",")+`]},"name"`, 1)
+	return strings.Replace(admin(`"interval":"1s"`), `"name"`,
+		`"maintenance":{"keys":[`+strings.Join(quoted, ",")+`]},"name"`, 1)
 }
 
 func TestPlaceholders(t *testing.T) {
@@ -43,21 +44,31 @@ func TestPlaceholders(t *testing.T) {
 		{keys: []string{"k.{node_id}"}, node: Node{ID: "}"}, want: []string{"k.}"}},
 
 		{keys: []string{"k.{zone}"}, warnings: []string{refused + `"k.{zone}" is ignored: this Envoy's node has no zone`}},
-		{keys: []string{"k.{node_id}"}, warnings: []string{refused + `"k.{node_id}" is ignored: this Envoy's node has no node_id`}},
-		{keys: []string{"k.{cluster}"}, warnings: []string{refused + `"k.{cluster}" is ignored: this Envoy's node has no cluster`}},
-		{keys: []string{"k.{region}"}, warnings: []string{refused + `"k.{region}" is ignored: this Envoy's node has no region`}},
-		{keys: []string{"k.{region}.{zone}"}, node: Node{Region: "eu"}, warnings: []string{refused + `"k.{region}.{zone}" is ignored: this Envoy's node has no zone`}},
-		{keys: []string{"{region}{zone}"}, warnings: []string{refused + `"{region}{zone}" is ignored: this Envoy's node has no region`}},
+		{keys: []string{"k.{node_id}"}, warnings: []string{refused +
+			`"k.{node_id}" is ignored: this Envoy's node has no node_id`}},
+		{keys: []string{"k.{cluster}"}, warnings: []string{refused +
+			`"k.{cluster}" is ignored: this Envoy's node has no cluster`}},
+		{keys: []string{"k.{region}"}, warnings: []string{refused +
+			`"k.{region}" is ignored: this Envoy's node has no region`}},
+		{keys: []string{"k.{region}.{zone}"}, node: Node{Region: "eu"},
+			warnings: []string{refused + `"k.{region}.{zone}" is ignored: this Envoy's node has no zone`}},
+		{keys: []string{"{region}{zone}"}, warnings: []string{refused +
+			`"{region}{zone}" is ignored: this Envoy's node has no region`}},
 		{keys: []string{"a", "k.{zone}", "b", "{region}"}, want: []string{"a", "b"}, warnings: []string{
 			`endpoints[0].maintenance.keys[1]: "k.{zone}" is ignored: this Envoy's node has no zone`,
 			`endpoints[0].maintenance.keys[3]: "{region}" is ignored: this Envoy's node has no region`}},
 
-		{keys: []string{"k.{host}"}, node: full, err: refused + `"{host}" is not one of {node_id}, {cluster}, {region}, {zone}`},
-		{keys: []string{"k.{Zone}"}, node: full, err: refused + `"{Zone}" is not one of {node_id}, {cluster}, {region}, {zone}`},
-		{keys: []string{"k.{ zone}"}, node: full, err: refused + `"{ zone}" is not one of {node_id}, {cluster}, {region}, {zone}`},
+		{keys: []string{"k.{host}"}, node: full,
+			err: refused + `"{host}" is not one of {node_id}, {cluster}, {region}, {zone}`},
+		{keys: []string{"k.{Zone}"}, node: full,
+			err: refused + `"{Zone}" is not one of {node_id}, {cluster}, {region}, {zone}`},
+		{keys: []string{"k.{ zone}"}, node: full,
+			err: refused + `"{ zone}" is not one of {node_id}, {cluster}, {region}, {zone}`},
 		{keys: []string{"k.{}"}, node: full, err: refused + `"{}" is not one of {node_id}, {cluster}, {region}, {zone}`},
-		{keys: []string{"k.{{zone}}"}, node: full, err: refused + `"{{zone}" is not one of {node_id}, {cluster}, {region}, {zone}`},
-		{keys: []string{"{zone}.{x}"}, node: full, err: refused + `"{x}" is not one of {node_id}, {cluster}, {region}, {zone}`},
+		{keys: []string{"k.{{zone}}"}, node: full,
+			err: refused + `"{{zone}" is not one of {node_id}, {cluster}, {region}, {zone}`},
+		{keys: []string{"{zone}.{x}"}, node: full,
+			err: refused + `"{x}" is not one of {node_id}, {cluster}, {region}, {zone}`},
 		{keys: []string{"{zone}.{x}"}, err: refused + `"{x}" is not one of {node_id}, {cluster}, {region}, {zone}`},
 		{keys: []string{"k{zone"}, node: full, err: refused + `"k{zone" has a brace without its partner`},
 		{keys: []string{"kzone}"}, node: full, err: refused + `"kzone}" has a brace without its partner`},
@@ -109,12 +120,17 @@ func TestKeyLimits(t *testing.T) {
 		{"64 keys", numbers(64), Node{}, ""},
 		{"65 keys", numbers(65), Node{}, place + `: there are more than 64 keys`},
 		{"256 bytes", []string{strings.Repeat("k", 256)}, Node{}, ""},
-		{"257 bytes", []string{"k", strings.Repeat("k", 257)}, Node{}, place + `[1]: "` + strings.Repeat("k", 97) + `…" is longer than 256 bytes`},
-		{"257 bytes of few characters", []string{strings.Repeat("é", 128) + "k"}, Node{}, place + `[0]: "` + strings.Repeat("é", 48) + `…" is longer than 256 bytes`},
+		{"257 bytes", []string{"k", strings.Repeat("k", 257)}, Node{},
+			place + `[1]: "` + strings.Repeat("k", 97) + `…" is longer than 256 bytes`},
+		{"257 bytes of few characters", []string{strings.Repeat("é", 128) + "k"}, Node{},
+			place + `[0]: "` + strings.Repeat("é", 48) + `…" is longer than 256 bytes`},
 		{"1024 bytes with the node", []string{"{zone}"}, Node{Zone: strings.Repeat("z", 1024)}, ""},
-		{"1025 bytes with the node", []string{"{zone}"}, Node{Zone: strings.Repeat("z", 1025)}, place + `[0]: "{zone}" is longer than 1024 bytes with the node's values in it`},
-		{"and several times", []string{"{zone}{zone}x"}, Node{Zone: strings.Repeat("z", 512)}, place + `[0]: "{zone}{zone}x" is longer than 1024 bytes with the node's values in it`},
-		{"node_id 50,000 times", []string{strings.Repeat("{node_id}", 50_000)}, Node{ID: "node"}, place + `[0]: "` + strings.Repeat("{node_id}", 11)[:97] + `…" is longer than 256 bytes`},
+		{"1025 bytes with the node", []string{"{zone}"}, Node{Zone: strings.Repeat("z", 1025)},
+			place + `[0]: "{zone}" is longer than 1024 bytes with the node's values in it`},
+		{"and several times", []string{"{zone}{zone}x"}, Node{Zone: strings.Repeat("z", 512)},
+			place + `[0]: "{zone}{zone}x" is longer than 1024 bytes with the node's values in it`},
+		{"node_id 50,000 times", []string{strings.Repeat("{node_id}", 50_000)}, Node{ID: "node"},
+			place + `[0]: "` + strings.Repeat("{node_id}", 11)[:97] + `…" is longer than 256 bytes`},
 	} {
 		if _, err := Parse([]byte(keyed(test.keys...)), test.node); textOf(err) != test.err {
 			t.Errorf("%s: got %v, want %s", test.name, err, test.err)

@@ -26,7 +26,8 @@ func TestLimits(t *testing.T) {
 		return strings.Replace(good, `"10.0.0.0/8"`, strings.Repeat(`"::1",`, n-1)+`"::1"`, 1)
 	}
 	twoEndpoints := func(first, second int) string {
-		return cidrs(first)[:len(cidrs(first))-2] + `,` + strings.Replace(cidrs(second), `"a"`, `"b"`, 1)[len(`{"endpoints":[`):]
+		return cidrs(first)[:len(cidrs(first))-2] + `,` +
+			strings.Replace(cidrs(second), `"a"`, `"b"`, 1)[len(`{"endpoints":[`):]
 	}
 	named := func(n int) string { return strings.Replace(good, `"a"`, `"`+strings.Repeat("n", n)+`"`, 1) }
 	padded := func(n int) string { return good + strings.Repeat(" ", n-len(good)) }
@@ -38,7 +39,8 @@ func TestLimits(t *testing.T) {
 		{"both at their limits", many(64, 64), ""},
 		{"100,000 CIDRs", cidrs(100_000), ""},
 		{"100,000 CIDRs over two endpoints", twoEndpoints(60_000, 40_000), ""},
-		{"100,001 CIDRs over two endpoints", twoEndpoints(60_000, 40_001), "endpoints[1].trusted.cidrs[40000]: there are more than 100000 CIDRs"},
+		{"100,001 CIDRs over two endpoints", twoEndpoints(60_000, 40_001),
+			"endpoints[1].trusted.cidrs[40000]: there are more than 100000 CIDRs"},
 		{"1 MiB", padded(1 << 20), ""},
 		{"1 MiB and a byte", padded(1<<20 + 1), "1048577 bytes are more than 1048576"},
 		{"64 headers", reply(`"headers":{` + manyHeaders(64) + `}`), ""},
@@ -72,14 +74,18 @@ func TestBounds(t *testing.T) {
 		takesNot   []string
 		wantsWords string
 	}{
-		{rooted, "unhealthy_threshold", []string{`1`, `1000`, `2e2`}, []string{`0`, `1001`, `-1`, `1.5`}, "is not a whole number from 1 to 1000"},
+		{rooted, "unhealthy_threshold", []string{`1`, `1000`, `2e2`}, []string{`0`, `1001`, `-1`, `1.5`},
+			"is not a whole number from 1 to 1000"},
 		{rooted, "healthy_threshold", []string{`1`, `1000`}, []string{`0`, `1001`}, "is not a whole number from 1 to 1000"},
-		{rooted, "interval", []string{`"100ms"`, `"1h"`, `"1.5m"`}, []string{`"99ms"`, `"3601s"`, `"-1s"`}, "is not between 100ms and 1h0m0s"},
-		{rooted, "timeout", []string{`"10ms"`, `"1m"`}, []string{`"9ms"`, `"60001ms"`, `"0s"`}, "is not between 10ms and 1m0s"},
+		{rooted, "interval", []string{`"100ms"`, `"1h"`, `"1.5m"`}, []string{`"99ms"`, `"3601s"`, `"-1s"`},
+			"is not between 100ms and 1h0m0s"},
+		{rooted, "timeout", []string{`"10ms"`, `"1m"`}, []string{`"9ms"`, `"60001ms"`, `"0s"`},
+			"is not between 10ms and 1m0s"},
 		{admin, "interval", []string{`"100ms"`, `"10s"`}, []string{`"99ms"`, `"3601s"`}, "is not between 100ms and 1h0m0s"},
 		{admin, "timeout", []string{`"10ms"`, `"1m"`}, []string{`"9ms"`, `"60001ms"`}, "is not between 10ms and 1m0s"},
 		{admin, "max_age", []string{`"1s"`, `"24h"`}, []string{`"99ms"`, `"86401s"`}, "is not between 100ms and 24h0m0s"},
-		{reply, "status", []string{`200`, `599`}, []string{`199`, `600`, `1e9`, `-200`}, "is not a whole number from 200 to 599"},
+		{reply, "status", []string{`200`, `599`}, []string{`199`, `600`, `1e9`, `-200`},
+			"is not a whole number from 200 to 599"},
 		{statuses, "start", []string{`100`, `598`}, []string{`99`, `600`}, "is not a whole number from 100 to 599"},
 		{statuses, "end", []string{`101`, `600`}, []string{`100`, `601`}, "is not a whole number from 101 to 600"},
 	} {
@@ -122,8 +128,9 @@ func TestDefaultsOfProbesAndAdmin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Probe{Name: "p", Cluster: "c", Path: "/alive?deep=1", Host: "localhost", Method: "GET", Interval: duration.Second,
-		Timeout: 500 * duration.Millisecond, UnhealthyThreshold: 1, HealthyThreshold: 1, ExpectedStatuses: []StatusRange{{200, 201}}}
+	want := Probe{Name: "p", Cluster: "c", Path: "/alive?deep=1", Host: "localhost", Method: "GET",
+		Interval: duration.Second,
+		Timeout:  500 * duration.Millisecond, UnhealthyThreshold: 1, HealthyThreshold: 1, ExpectedStatuses: []StatusRange{{200, 201}}}
 	if len(c.Probes) != 1 || fmt.Sprint(c.Probes[0]) != fmt.Sprint(want) {
 		t.Errorf("probe %+v, want %+v", c.Probes, want)
 	}
@@ -135,12 +142,14 @@ func TestDefaultsOfProbesAndAdmin(t *testing.T) {
 		t.Errorf("a result of the probe counts for %v", got)
 	}
 	p.ExpectedStatuses = []StatusRange{{200, 201}, {300, 302}}
-	for status, want := range map[uint32]bool{199: false, 200: true, 201: false, 299: false, 300: true, 301: true, 302: false} {
+	for status, want := range map[uint32]bool{199: false, 200: true, 201: false, 299: false, 300: true,
+		301: true, 302: false} {
 		if p.Expects(status) != want {
 			t.Errorf("status %d: %v", status, !want)
 		}
 	}
-	if c, err := Parse([]byte(good), Node{}); err != nil || c.Admin != nil || len(c.Probes) != 0 || len(c.Endpoints[0].Probes.Names) != 0 {
+	if c, err := Parse([]byte(good), Node{}); err != nil || c.Admin != nil || len(c.Probes) != 0 ||
+		len(c.Endpoints[0].Probes.Names) != 0 {
 		t.Errorf("%+v, %v", c, err)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/healthgate/healthgate/filter/lean/json"
 )
 
-// Parse reads a plugin configuration, JSON or a serialized google.protobuf.Struct. The error is an *Error with the place
-// of the first mistake.
+// Parse reads a plugin configuration, JSON or a serialized google.protobuf.Struct. The error is an *Error with the
+// place of the first mistake.
 func Parse(text []byte, node Node) (*Config, error) {
 	d := &decoder{}
 	c := &Config{}
@@ -34,7 +34,7 @@ func (d *decoder) config(text []byte, node Node, c *Config) {
 		return
 	}
 	if len(text) > MaxBytes {
-		d.fail("", strconv.Itoa(len(text))+" bytes are more than "+strconv.Itoa(MaxBytes))
+		d.failAs(Relation, "", strconv.Itoa(len(text))+" bytes are more than "+strconv.Itoa(MaxBytes))
 		return
 	}
 	root, err := json.Parse(text)
@@ -66,27 +66,19 @@ func (d *decoder) admin(o *object) *Admin {
 	}
 	a := &Admin{
 		Cluster:     o.needStr("cluster"),
-		Interval:    o.duration("interval", minInterval, maxInterval, duration.Second),
-		Timeout:     o.duration("timeout", minTimeout, maxTimeout, 2*duration.Second),
-		MaxAge:      o.duration("max_age", minInterval, 24*duration.Hour, 10*duration.Second),
+		Interval:    o.duration("interval", MinInterval, MaxInterval, DefaultInterval),
+		Timeout:     o.duration("timeout", MinTimeout, MaxTimeout, DefaultAdminTimeout),
+		MaxAge:      o.duration("max_age", MinInterval, MaxMaxAge, DefaultMaxAge),
 		FailOnStale: o.choose("on_stale", "keep", "fail"),
 
 		IgnoreDraining: o.choose("draining", "poll", "ignore"),
 	}
 	o.done()
 	if a.MaxAge < a.Interval {
-		o.fail("max_age", duration.Text(a.MaxAge)+" is shorter than admin.interval, "+duration.Text(a.Interval))
+		o.relates("max_age", duration.Text(a.MaxAge)+" is shorter than admin.interval, "+duration.Text(a.Interval))
 	}
 	return a
 }
-
-// Bounds of intervals and timeouts. The lower ones keep a slip of the unit ("1ms") from flooding an application.
-const (
-	minInterval = 100 * duration.Millisecond
-	maxInterval = duration.Hour
-	minTimeout  = 10 * duration.Millisecond
-	maxTimeout  = duration.Minute
-)
 
 func (d *decoder) probe(v json.Value, place string, c *Config) {
 	if len(c.Probes) == MaxProbes {
@@ -98,19 +90,20 @@ func (d *decoder) probe(v json.Value, place string, c *Config) {
 		Name:               o.name(),
 		Cluster:            o.needStr("cluster"),
 		Path:               o.needStr("path"),
-		Host:               o.str("host", "localhost"),
-		Method:             o.str("method", "GET"),
-		Interval:           o.duration("interval", minInterval, maxInterval, duration.Second),
-		Timeout:            o.duration("timeout", minTimeout, maxTimeout, 500*duration.Millisecond),
-		UnhealthyThreshold: o.integer("unhealthy_threshold", 1, 1000, 1),
-		HealthyThreshold:   o.integer("healthy_threshold", 1, 1000, 1),
+		Host:               o.str("host", DefaultProbeHost),
+		Method:             o.str("method", DefaultProbeMethod),
+		Interval:           o.duration("interval", MinInterval, MaxInterval, DefaultInterval),
+		Timeout:            o.duration("timeout", MinTimeout, MaxTimeout, DefaultProbeTimeout),
+		UnhealthyThreshold: o.integer("unhealthy_threshold", 1, MaxThreshold, DefaultThreshold),
+		HealthyThreshold:   o.integer("healthy_threshold", 1, MaxThreshold, DefaultThreshold),
 	}
 	for l := o.list("expected_statuses"); l.next(); {
 		r := d.object(l.value, l.place())
-		s := StatusRange{r.integer("start", 100, 599, 100), r.integer("end", 101, 600, 600)}
+		s := StatusRange{r.integer("start", MinProbeStatus, MaxProbeStatus, MinProbeStatus),
+			r.integer("end", MinProbeStatus+1, MaxProbeStatus+1, MaxProbeStatus+1)}
 		r.done()
 		if s.Start >= s.End {
-			d.fail(r.place, "is empty: end is not part of the range and must be greater than start")
+			d.failAs(Relation, r.place, "is empty: end is not part of the range and must be greater than start")
 		}
 		p.ExpectedStatuses = append(p.ExpectedStatuses, s)
 	}
@@ -125,7 +118,7 @@ func (d *decoder) probe(v json.Value, place string, c *Config) {
 	c.warn(o.at("host"), p.Host, neverHost(p.Host))
 	for i := range c.Probes {
 		if c.Probes[i].Name == p.Name {
-			o.fail("name", quote(p.Name)+" is the name of another probe")
+			o.relates("name", quote(p.Name)+" is the name of another probe")
 		}
 	}
 	c.Probes = append(c.Probes, p)
@@ -135,8 +128,8 @@ func (d *decoder) probe(v json.Value, place string, c *Config) {
 // tag extraction carry without escaping.
 func (o *object) name() string {
 	s := o.needStr("name")
-	if len(s) > 64 {
-		o.fail("name", "is longer than 64 characters")
+	if len(s) > MaxName {
+		o.fail("name", "is longer than "+strconv.Itoa(MaxName)+" characters")
 	}
 	if !consistsOf(s, "_-.") {
 		o.fail("name", quote(s)+" has characters other than letters, digits, '_', '-' and '.'")

@@ -46,7 +46,7 @@ func (o *object) replyFields(out *Reply) {
 			o.fail("status", quote(s)+` is neither a status nor "probe"`)
 		}
 	default:
-		out.ProbeStatus, out.Status = false, o.integer("status", 200, 599, 0)
+		out.ProbeStatus, out.Status = false, o.integer("status", MinStatus, MaxStatus, 0)
 	}
 	out.Body = o.str("body", out.Body)
 	if out.Body != "" && (out.Status == 204 || out.Status == 205 || out.Status == 304) {

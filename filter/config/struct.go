@@ -182,9 +182,9 @@ func appendString(out, text []byte) []byte {
 	return append(out, '"')
 }
 
-// appendNumber adds a number, exactly if it is a whole one below 2^53. Of others, none of which a configuration needs, it
-// adds what a message about them should show: six digits of a fraction, 16 of a large number. (strconv would write all of
-// them well, for 30 kB of code.) What JSON cannot say becomes a string, as in protobuf's own JSON.
+// appendNumber adds a number, exactly if it is a whole one below 2^53. Of others, none of which a configuration
+// needs, it adds what a message about them should show: six digits of a fraction, 16 of a large number. (strconv
+// would write all of them well, for 30 kB of code.) What JSON cannot say becomes a string, as in protobuf's own JSON.
 func appendNumber(out []byte, f float64) []byte {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return append(out, `"NaN"`...)

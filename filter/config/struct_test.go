@@ -73,7 +73,8 @@ func TestStructIsLikeJSON(t *testing.T) {
 		// Refused alike.
 		endpoint(`"hosts":[["a"]]`), endpoint(`"hosts":[null]`), endpoint(`"hosts":[true]`), endpoint(`"hosts":[{}]`), endpoint(`"hosts":[1]`),
 		reply(`"status":200.5`), reply(`"status":-1`), reply(`"body":7`), probe(`"path":"/","interval":1`), probe(`"path":""`),
-		endpoint(`"path":"/"`), keyed("{x}"), many(0, 65), `{"endpoints":[]}`, `{"endpoints":{}}`, `{"endpoints":null}`, `{"x":false}`,
+		endpoint(`"path":"/"`), keyed("{x}"), many(0,
+			65), `{"endpoints":[]}`, `{"endpoints":{}}`, `{"endpoints":null}`, `{"x":false}`,
 	} {
 		node := Node{Zone: "z"}
 		fromJSON, wantErr := Parse([]byte(text), node)
@@ -90,23 +91,24 @@ func TestStructRefuses(t *testing.T) {
 	t.Parallel()
 	whole := asStruct(t, good)
 	for name, b := range map[string][]byte{
-		"cut off":                     whole[:len(whole)-1],
-		"a byte more":                 append(append([]byte{}, whole...), 0x0a),
-		"another field":               append(append([]byte{}, whole...), field(2, nil)...),
-		"another field of an entry":   field(1, field(3, nil)),
-		"another field of a value":    field(1, field(2, field(7, nil))),
-		"another field of a list":     field(1, field(2, field(6, field(2, nil)))),
-		"a group":                     {1<<3 | 3},
-		"a 32-bit number":             {1<<3 | 5, 0, 0, 0, 0},
-		"a length beyond the end":     {1<<3 | wireBytes, 5, 1},
-		"a length beyond all numbers": append([]byte{1<<3 | wireBytes}, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1),
-		"a length without an end":     {1<<3 | wireBytes, 0x80},
-		"no length":                   {1<<3 | wireBytes},
-		"a tag without an end":        {0x80},
-		"a varint without an end":     field(1, field(2, []byte{4 << 3, 0x80})),
-		"a double cut off":            field(1, field(2, []byte{2<<3 | wireFixed64, 0, 0, 0, 0, 0, 0, 0})),
-		"text":                        []byte("endpoints:"),
-		"zeros":                       make([]byte, 16),
+		"cut off":                   whole[:len(whole)-1],
+		"a byte more":               append(append([]byte{}, whole...), 0x0a),
+		"another field":             append(append([]byte{}, whole...), field(2, nil)...),
+		"another field of an entry": field(1, field(3, nil)),
+		"another field of a value":  field(1, field(2, field(7, nil))),
+		"another field of a list":   field(1, field(2, field(6, field(2, nil)))),
+		"a group":                   {1<<3 | 3},
+		"a 32-bit number":           {1<<3 | 5, 0, 0, 0, 0},
+		"a length beyond the end":   {1<<3 | wireBytes, 5, 1},
+		"a length beyond all numbers": append([]byte{1<<3 | wireBytes}, 0xff, 0xff, 0xff, 0xff, 0xff,
+			0xff, 0xff, 0xff, 0xff, 1),
+		"a length without an end": {1<<3 | wireBytes, 0x80},
+		"no length":               {1<<3 | wireBytes},
+		"a tag without an end":    {0x80},
+		"a varint without an end": field(1, field(2, []byte{4 << 3, 0x80})),
+		"a double cut off":        field(1, field(2, []byte{2<<3 | wireFixed64, 0, 0, 0, 0, 0, 0, 0})),
+		"text":                    []byte("endpoints:"),
+		"zeros":                   make([]byte, 16),
 	} {
 		if text := structJSON(b); text != nil {
 			t.Errorf("%s: taken as %s", name, text)

@@ -14,7 +14,7 @@ const maxWarnings = 32
 // warn adds a warning about a text of the configuration; what may be "", then there is none.
 func (c *Config) warn(place, text, what string) {
 	if what != "" && len(c.Warnings) < maxWarnings {
-		c.Warnings = append(c.Warnings, Error{place, quote(text) + what})
+		c.Warnings = append(c.Warnings, Error{Place: place, What: quote(text) + what})
 	}
 }
 
@@ -27,7 +27,8 @@ func (c *Config) warnEach(place string, items []string, check func(string) (what
 	}
 }
 
-// The functions below say why no request has what a configuration demands, although the reader takes it; "" if some may.
+// The functions below say why no request has what a configuration demands, although the reader takes it; "" if some
+// may.
 
 func neverPath(s string) (what string) {
 	if strings.ContainsAny(s, `*{}[]()|^$\`) {

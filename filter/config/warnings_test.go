@@ -39,15 +39,20 @@ func TestWarnings(t *testing.T) {
 			`"::1"`: host, `"fd00::1:80"`: host, `"[::1"`: host, `"[]"`: host, `"["`: host, `"[a]"`: host, `"[10.0.0.1]"`: host, `"a."`: host,
 			`".a"`: host, `"a:0"`: host, `"a:65536"`: host, `"a:"`: host, `"a:http"`: host, `":80"`: host, `"a%20b"`: host, `"bücher.example"`: host,
 			`"user@a"`: host, `"a?b"`: host, `"a,b"`: host, `"http:"`: host, `"[::1]:"`: host, `"[::1]x"`: host, `"a:-1"`: host,
-		}, []string{`"b"`, `"B.Example"`, `"10.0.0.1"`, `"10.0.0.1:8080"`, `"[::1]"`, `"[FD00::1]:443"`, `"a:65535"`, `"xn--bcher-kva.example"`, `"my_app"`, `"1"`}},
+		},
+			[]string{`"b"`, `"B.Example"`, `"10.0.0.1"`, `"10.0.0.1:8080"`, `"[::1]"`, `"[FD00::1]:443"`, `"a:65535"`,
+				`"xn--bcher-kva.example"`, `"my_app"`, `"1"`}},
 		{"endpoints[0].headers[1]", headers, map[string]string{
 			`"name":"y","exact":" a"`: value, `"name":"y","exact":"a "`: value, `"name":"y","prefix":"\ta"`: value, `"name":"y","suffix":"a "`: value,
 			`"name":"y","contains":"a\nb"`: value, `"name":"y","exact":"a\u0000"`: value,
 			`"name":"Connection","exact":"close"`: taken, `"name":"transfer-encoding","present_match":true`: taken,
 			`"name":"keep-alive","prefix":"t"`: taken, `"name":"proxy-connection","contains":"k"`: taken,
-		}, []string{`"name":"y","exact":""`, `"name":"y","prefix":"a "`, `"name":"y","suffix":" a"`, `"name":"y","contains":" "`, `"name":"y","exact":"a, b"`,
-			`"name":"connection","present_match":false`, `"name":"host","exact":"a"`, `"name":"content-length","exact":"0"`}},
-		{"probes[0].host", hostOf, map[string]string{`"http://a"`: host, `"::1"`: host, `" a"`: host, `""`: host, `"a b"`: host},
+		},
+			[]string{`"name":"y","exact":""`, `"name":"y","prefix":"a "`, `"name":"y","suffix":" a"`,
+				`"name":"y","contains":" "`, `"name":"y","exact":"a, b"`,
+				`"name":"connection","present_match":false`, `"name":"host","exact":"a"`, `"name":"content-length","exact":"0"`}},
+		{"probes[0].host", hostOf, map[string]string{`"http://a"`: host, `"::1"`: host, `" a"`: host,
+			`""`: host, `"a b"`: host},
 			[]string{`"localhost"`, `"a:8080"`, `"[::1]:8080"`}},
 		{"probes[0].method", methodOf, map[string]string{`"get"`: capital}, []string{`"HEAD"`, `"POST"`}},
 	} {
@@ -55,7 +60,8 @@ func TestWarnings(t *testing.T) {
 			c, err := Parse([]byte(test.text(item)), Node{})
 			if err != nil {
 				t.Errorf("%s: %v", item, err)
-			} else if got := warnings(c); len(got) != 1 || !strings.HasPrefix(got[0], test.place+": ") || !strings.HasSuffix(got[0], want) {
+			} else if got := warnings(c); len(got) != 1 || !strings.HasPrefix(got[0], test.place+": ") ||
+				!strings.HasSuffix(got[0], want) {
 				t.Errorf("%s: got %q, want %s: … %s", item, got, test.place, want)
 			}
 		}
@@ -80,15 +86,19 @@ func TestBoundedMessages(t *testing.T) {
 	}
 	long := strings.Repeat("x", 10_000)
 	for _, text := range []string{
-		endpoint(`"` + long + `":1`), endpoint(`"` + long + `":1,"` + long + `":1`), strings.Replace(good, `{`, `{"`+long+`":1,`, 1),
-		strings.Replace(good, `"a"`, `"`+long+` "`, 1), strings.Replace(good, `/hc`, long, 1), strings.Replace(good, `/hc`, `/`+long+`?`, 1),
+		endpoint(`"` + long + `":1`), endpoint(`"` + long + `":1,"` + long + `":1`), strings.Replace(good,
+			`{`, `{"`+long+`":1,`, 1),
+		strings.Replace(good, `"a"`, `"`+long+` "`, 1), strings.Replace(good, `/hc`, long, 1), strings.Replace(good,
+			`/hc`, `/`+long+`?`, 1),
 		strings.Replace(good, `"/hc"`, `"/`+long+`","/`+long+`"`, 1), strings.Replace(good, `10.0.0.0/8`, long, 1),
 		endpoint(`"methods":["` + long + ` "]`), endpoint(`"hosts":["` + long + `*"]`), endpoint(`"kind":"` + long + `"`),
 		endpoint(`"headers":[{"name":"` + long + ` ","exact":""}]`), endpoint(`"healthy":{"headers":{"` + long + ` ":"a"}}`),
 		endpoint(`"healthy":{"content_type":"` + long + `\n"}`), endpoint(`"healthy":{"headers":{"a":"` + long + `\n"}}`),
-		endpoint(`"healthy":{"status":1` + strings.Repeat("0", 10_000) + `}`), endpoint(`"unhealthy":{"status":"` + long + `"}`),
+		endpoint(`"healthy":{"status":1` + strings.Repeat("0", 10_000) +
+			`}`), endpoint(`"unhealthy":{"status":"` + long + `"}`),
 		endpoint(`"probes":{"names":["` + long + `"]}`), probe(`"path":"/","interval":"` + long + `"`),
-		strings.Replace(good, `"cidrs"`, `"providers":["`+long+`"],"cidrs"`, 1), strings.Replace(good, `"cidrs"`, `"peer":"`+long+`","cidrs"`, 1),
+		strings.Replace(good, `"cidrs"`, `"providers":["`+long+`"],"cidrs"`, 1), strings.Replace(good, `"cidrs"`,
+			`"peer":"`+long+`","cidrs"`, 1),
 		keyed(long), keyed("{" + long[:250] + "}"), keyed("{" + long[:250]),
 	} {
 		if _, err := Parse([]byte(text), Node{}); err == nil || len(err.Error()) > 400 {

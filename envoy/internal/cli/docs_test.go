@@ -50,7 +50,7 @@ func TestCommandPage(t *testing.T) {
 			t.Fatal(err)
 		}
 	} else if string(text) != page {
-		t.Error("docs/command.md is not what the commands' --help says. Write it anew: make examples")
+		t.Error("docs/command.md is not what the commands' --help says. Write it anew: make generate")
 	}
 }
 

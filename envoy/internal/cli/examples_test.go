@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the files that are rendered anew: make examples")
+var update = flag.Bool("update", false, "write the files that are rendered anew: make generate")
 
 const (
 	sidecar = "envoy/examples/istio-sidecar/healthgate.yaml --workload sidecar --namespace shop --selector app=shop " +
@@ -56,7 +56,7 @@ func TestExamples(t *testing.T) {
 		}
 		if want, err := os.ReadFile(file); err != nil || got != string(want) {
 			t.Errorf("%s is not what `healthgate %s` writes (%v). Change the healthgate.yaml or the templates of "+
-				"envoy/internal/render, never this file, and write it anew: make examples", file, command, err)
+				"envoy/internal/render, never this file, and write it anew: make generate", file, command, err)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/healthgate/healthgate/envoy/internal/document"
 	"github.com/healthgate/healthgate/envoy/internal/layer"
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/trust"
 )
 
 // Check returns the warnings about a document, in the order of the file.
@@ -61,9 +62,10 @@ func (l *linter) trusted(i int) {
 	}
 	place = endpoint(i, "trusted.providers")
 	for j, s := range l.d.Strings(place) {
-		if s == "gcp" && len(e.Headers) == 0 {
-			l.warn(fmt.Sprintf("%s[%d]", place, j), "Google's front ends send user traffic from the same addresses; "+
-				"demand a header, too: headers: [{name: user-agent, prefix: GoogleHC/}]")
+		for _, p := range trust.Platforms {
+			if p.Name == s && p.Demand != "" && len(e.Headers) == 0 {
+				l.warn(fmt.Sprintf("%s[%d]", place, j), "%s: headers: [%s]", p.Advice, p.Demand)
+			}
 		}
 		if s == "azure" && !e.Healthy.Pass && e.Healthy.Status != 200 {
 			l.warn(fmt.Sprintf("%s[%d]", place, j),

@@ -1,14 +1,16 @@
 package schema
 
 import (
+	"fmt"
 	"strings"
 
+	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/lean/duration"
 	"github.com/healthgate/healthgate/filter/trust"
 )
 
 // What the reader takes for names, paths and the like, as ECMA 262 regular expressions.
 const (
-	name         = `^[A-Za-z0-9_.-]{1,64}$`
 	token        = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"   // RFC 9110, section 5.6.2
 	fieldValue   = `^[^\x00-\x08\x0a-\x1f\x7f]*$`    // RFC 9110, section 5.5
 	someValue    = `^[^\x00-\x08\x0a-\x1f\x7f]+$`    // the same, not empty
@@ -16,39 +18,29 @@ const (
 	pathAndQuery = `^/[!"$-~]*$`                     //
 	host         = `^[^*/ \x00-\x08\x0a-\x1f\x7f]+$` //
 	key          = `^([^{}]|\{(node_id|cluster|region|zone)\})+$`
-	duration     = `^[-+]?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$`
+	span         = `^[-+]?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$`
 	cidr         = `^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$`
 )
 
-var notEmpty = node{"type": "string", "minLength": 1}
+var (
+	name     = fmt.Sprintf(`^[A-Za-z0-9_.-]{1,%d}$`, config.MaxName)
+	notEmpty = node{"type": "string", "minLength": 1}
+)
 
 // document is the whole configuration.
 func document() node {
 	return object(
-		required("endpoints", with(atLeastOne(list(endpoint())), "maxItems", 64), "The health check URLs, and what each answers."),
-		optional("probes", with(list(probe()), "maxItems", 64), "What is asked of the application, by one VM for all workers."),
-		optional("admin", admin(), "How runtime keys and draining are read from Envoy's admin. Required with maintenance.keys."),
+		required("endpoints", with(atLeastOne(list(endpoint())), "maxItems", config.MaxEndpoints),
+			"the health check URLs, and what each answers"),
+		optional("probes", with(list(object(probeFields()...)), "maxItems", config.MaxProbes),
+			"what is asked of the application, by one VM for all workers"),
+		optional("admin", object(adminFields()...),
+			"how runtime keys and draining are read from Envoy's admin endpoint; `maintenance.keys` need it"),
 	)
 }
 
 func endpoint() node {
-	out := object(
-		optional("kind", otherwise(oneOf("health_check", "status"), "health_check"),
-			"What it is for: a load balancer's checks, or operators, whom it shows the state of everything."),
-		required("name", text(name), "In metrics and log lines: letters, digits, '_', '-' and '.'."),
-		required("paths", atLeastOne(set(text(path))), "Exact, byte for byte, without the query."),
-		optional("methods", otherwise(set(text(token)), []string{"GET", "HEAD", "OPTIONS"}), "[] means any method."),
-		optional("hosts", otherwise(set(text(host)), []string{}), "None means any; without a port they match every port."),
-		optional("headers", list(header()), "All of them must match."),
-		required("trusted", trusted(), "Whose checks are answered."),
-		optional("untrusted", untrusted(), "What anyone else gets: the application (pass), or a reply."),
-		optional("healthy", healthy(), "The reply when all is well. `action: pass` lets the application's own endpoint answer."),
-		optional("unhealthy", unhealthy(), "The reply when the probes' policy does not hold."),
-		optional("maintenance", maintenance(), "What switches maintenance, and the reply then."),
-		optional("probes", policy(), "How many of which probes must be healthy."),
-		optional("unknown", replyOf(reply{status: whole(200, 599), statusDefault: 503, body: "UNKNOWN", contentType: "text/plain"}),
-			"The reply when the state is not known yet, or too old."),
-	)
+	out := object(endpointFields()...)
 	none := node{}
 	for _, name := range []string{"healthy", "unhealthy", "maintenance", "probes", "unknown"} {
 		none[name] = node{"type": "null"}
@@ -58,36 +50,60 @@ func endpoint() node {
 	return out
 }
 
+func endpointFields() []field {
+	return []field{
+		required("name", text(name), "unique; in metrics, log lines and the status document"),
+		optional("kind", otherwise(oneOf("health_check", "status"), "health_check"),
+			"`health_check`: answers a load balancer. "+
+				"`status`: shows operators what each check gets and why, see [the status endpoint](status.md); it has no replies, "+
+				"maintenance or probes of its own"),
+		required("paths", atLeastOne(set(text(path))),
+			"compared byte for byte with the request's path without its query; nothing is decoded, `/hc/` is not `/hc`"),
+		optional("methods", otherwise(set(text(token)), config.DefaultMethods),
+			"`[]` means any method. For kind `status` the default is GET and HEAD"),
+		optional("hosts", otherwise(set(text(host)), []string{}), "the names that `:authority` may have; none means any. "+
+			"Case does not matter, and a name without a port matches every port. No wildcards"),
+		optional("headers", list(header()), "demands on request headers, all of which must hold").shows("none",
+			headerFields()...),
+		required("trusted", trusted(), "[who is trusted](#who-is-trusted)"),
+		optional("untrusted", untrusted(), "what everybody else gets, see [replies](#replies)").shows("pass"),
+		optional("healthy", healthy(), "the reply when all is well, see [replies](#replies)").shows("empty 200"),
+		optional("unhealthy", replyOf(replies[unhealthy]), "the reply when the probes' policy does not hold").
+			shows("`" + config.UnhealthyBody + "`"),
+		optional("unknown", replyOf(replies[unknown]), "the reply when the state is not known yet, or too old").
+			shows(fmt.Sprintf("%d `%s`", config.FailingStatus, config.UnknownBody)),
+		optional("maintenance", replyOf(replies[maintenance], maintenanceFields()...),
+			"what switches [maintenance](#maintenance), and the reply then").shows("never on"),
+		optional("probes", object(policyFields()...),
+			"which probes decide; without it, maintenance and draining alone decide").shows("none", policyFields()...),
+	}
+}
+
+func headerFields() []field {
+	return []field{
+		required("name", text(token), "the header's name; case does not matter"),
+		optional("exact", text(""), "the value is this"),
+		optional("prefix", notEmpty, "the value begins with this"),
+		optional("suffix", notEmpty, "the value ends with this"),
+		optional("contains", notEmpty, "the value contains this"),
+		optional("present_match", boolean(), "`true`: the header is there, whatever its value; `false`: it is not"),
+		optional("ignore_case", otherwise(boolean(), false), "compares without regard to the case of ASCII letters"),
+	}
+}
+
 func header() node {
-	value := []string{"exact", "prefix", "suffix", "contains", "present_match"}
-	out := object(
-		required("name", text(token), "The name of a request header; case does not matter."),
-		optional("exact", text(""), ""),
-		optional("prefix", notEmpty, ""),
-		optional("suffix", notEmpty, ""),
-		optional("contains", notEmpty, ""),
-		optional("present_match", boolean(), "true: the header is there, whatever its value; false: it is not."),
-		optional("ignore_case", otherwise(boolean(), false), ""),
-	)
+	out := object(headerFields()...)
 	var exactlyOne []node
-	for _, v := range value {
-		exactlyOne = append(exactlyOne, node{"required": []string{v}, "properties": node{v: node{"not": node{"type": "null"}}}})
+	for _, v := range []string{"exact", "prefix", "suffix", "contains", "present_match"} {
+		exactlyOne = append(exactlyOne, node{"required": []string{v},
+			"properties": node{v: node{"not": node{"type": "null"}}}})
 	}
 	out["oneOf"] = exactlyOne
 	return out
 }
 
 func trusted() node {
-	out := object(
-		optional("cidrs", list(text(cidr)), "Networks, 10.0.0.0/8, or single addresses."),
-		optional("providers", set(oneOf(trust.Providers()...)), "The addresses from which a platform checks."),
-		optional("pipe", otherwise(boolean(), false), "Whoever can open the Unix socket that Envoy listens on."),
-		optional("peer", node{
-			"anyOf":   []node{oneOf("connection", "forwarded"), object(required("filter_state", notEmpty, "The key of a filter state object."))},
-			"default": "connection",
-		}, "Where the address is read: of the connection, never from X-Forwarded-For (connection); Envoy's source address even "+
-			"from X-Forwarded-For (forwarded); what a set_filter_state filter stored ({filter_state: KEY})."),
-	)
+	out := object(trustedFields()...)
 	some := func(name string) node {
 		return node{"required": []string{name}, "properties": node{name: node{"type": "array", "minItems": 1}}}
 	}
@@ -96,23 +112,74 @@ func trusted() node {
 	return out
 }
 
+func trustedFields() []field {
+	var platforms []string
+	for _, p := range trust.Platforms {
+		text := fmt.Sprintf("`%s`: %s (%s", p.Name, p.What, strings.Join(p.Ranges, ", "))
+		if text += ")"; p.Advice != "" {
+			text += ". " + p.Advice
+		}
+		platforms = append(platforms, text)
+	}
+	state := required("filter_state", notEmpty, "the key under which Envoy's `set_filter_state` stored the address")
+	return []field{
+		optional("cidrs", list(text(cidr)), "networks (`10.0.0.0/8`, `\"fd00::/8\"`) or single addresses. "+
+			"An IPv4 address that is written as IPv6 (`::ffff:10.0.0.1`) counts as IPv4").shows("none"),
+		optional("providers", set(oneOf(trust.Providers()...)),
+			"the addresses from which a platform checks. "+strings.Join(platforms, ". ")).shows("none"),
+		optional("pipe", otherwise(boolean(), false),
+			"`true`: also whoever can open the Unix socket on which Envoy listens. Its file mode decides who that is"),
+		optional("peer", node{"anyOf": []node{oneOf("connection", "forwarded"), object(state)}, "default": "connection"},
+			"which address is compared: `connection`, the address of the connection, never one from X-Forwarded-For; "+
+				"`forwarded`, Envoy's source address from X-Forwarded-For, only behind proxies that you control; "+
+				"`{filter_state: KEY}`, an address that a filter stored").shows("`connection`", state.shows("")),
+	}
+}
+
 // reply describes a reply section.
 type reply struct {
-	status            node
-	statusDefault     any
-	body, contentType string // defaults
+	section       string
+	status        node
+	statusDefault any
+	body, kind    string // defaults; kind is the content-type
 }
+
+// replies have the defaults of the reply sections.
+var replies = func() map[string]reply {
+	status := whole(config.MinStatus, config.MaxStatus)
+	out := map[string]reply{}
+	for _, r := range []reply{
+		{untrustedReply, status, config.UntrustedStatus, "", config.DefaultType},
+		{healthyReply, status, config.HealthyStatus, "", config.HealthyType},
+		{unhealthy, node{"anyOf": []node{status, oneOf("probe")}}, "probe", config.UnhealthyBody, config.DefaultType},
+		{unknown, status, config.FailingStatus, config.UnknownBody, config.DefaultType},
+		{maintenance, status, config.FailingStatus, config.MaintenanceBody, config.DefaultType},
+	} {
+		out[r.section] = r
+	}
+	return out
+}()
+
+const (
+	untrustedReply = "untrusted"
+	healthyReply   = "healthy"
+	unhealthy      = "unhealthy"
+	unknown        = "unknown"
+	maintenance    = "maintenance"
+)
 
 func (r reply) fields() []field {
 	return []field{
-		optional("status", otherwise(r.status, r.statusDefault), "HTTP status."),
-		optional("body", otherwise(text(""), r.body), ""),
-		optional("content_type", otherwise(text(fieldValue), r.contentType), "Empty for none."),
+		optional("status", otherwise(r.status, r.statusDefault), fmt.Sprintf("%d to %d", config.MinStatus, config.MaxStatus)),
+		optional("body", otherwise(text(""), r.body), "text; must be empty with status 204, 205 or 304"),
+		optional("content_type", otherwise(text(fieldValue), r.kind), "`\"\"` for none"),
 		optional("headers", node{
-			"type": "object", "additionalProperties": text(someValue), "maxProperties": 64,
-			"propertyNames": node{"pattern": token, "not": node{"pattern": anyCase("content-type", "content-length", "transfer-encoding",
-				"connection", "upgrade", "te", "trailer", "keep-alive")}},
-		}, "More headers; those that Envoy sets are not allowed."),
+			"type": "object", "additionalProperties": text(someValue), "maxProperties": config.MaxFields,
+			"propertyNames": node{"pattern": token, "not": node{"pattern": anyCase("content-type", "content-length",
+				"transfer-encoding", "connection", "upgrade", "te", "trailer", "keep-alive")}},
+		},
+			"more headers, as an object of names and values. Those that Envoy sets by itself (`content-length`, `connection`, …) "+
+				"are refused"),
 	}
 }
 
@@ -129,8 +196,10 @@ func anyCase(words ...string) string {
 	return "^(" + out.String() + ")$"
 }
 
-// bodiless adds that a reply without a body (204, 205, 304) has none; one that has a body by default must say so.
-func (r reply) bodiless(out node) node {
+// replyOf adds to a reply's fields that a reply without a body (204, 205, 304) has none; one that has a body by
+// default must say so.
+func replyOf(r reply, more ...field) node {
+	out := object(append(more, r.fields()...)...)
 	then := node{"properties": node{"body": node{"enum": []any{"", nil}}}}
 	if r.body != "" {
 		then = node{"properties": node{"body": node{"const": ""}}, "required": []string{"body"}}
@@ -140,80 +209,110 @@ func (r reply) bodiless(out node) node {
 	return out
 }
 
-func replyOf(r reply, more ...field) node { return r.bodiless(object(append(more, r.fields()...)...)) }
+const (
+	aboutPass  = "the request goes on to the application; no other field is allowed beside it"
+	aboutReply = "the request is answered here"
+)
 
 func untrusted() node {
-	r := reply{status: whole(200, 599), statusDefault: 403, contentType: "text/plain"}
 	return node{"anyOf": []node{
-		object(optional("action", otherwise(oneOf("pass"), "pass"), "On to the application.")),
-		replyOf(r, required("action", oneOf("reply"), "")),
+		object(optional("action", otherwise(oneOf("pass"), "pass"), aboutPass)),
+		replyOf(replies[untrustedReply], required("action", oneOf("reply"), aboutReply)),
 	}}
 }
 
 func healthy() node {
-	r := reply{status: whole(200, 599), statusDefault: 200, contentType: "text/html"}
 	return node{"anyOf": []node{
-		replyOf(r, optional("action", otherwise(oneOf("reply"), "reply"), "")),
-		object(required("action", oneOf("pass"), "On to the application.")),
+		replyOf(replies[healthyReply], optional("action", otherwise(oneOf("reply"), "reply"), aboutReply)),
+		object(required("action", oneOf("pass"), aboutPass)),
 	}}
 }
 
-func unhealthy() node {
-	return replyOf(reply{
-		status:        node{"anyOf": []node{whole(200, 599), oneOf("probe")}},
-		statusDefault: "probe", body: "FAILED", contentType: "text/plain",
-	})
+func maintenanceFields() []field {
+	return []field{
+		optional("keys", with(set(with(text(key), "maxLength", config.MaxKeyBytes)), "maxItems", config.MaxKeys),
+			"Envoy runtime keys, any of which switches maintenance on. They need the `admin` section. `{node_id}`, `{cluster}`, "+
+				"`{region}` and `{zone}` stand for what Envoy's node says; a key whose value the node does not have is ignored, "+
+				"with a warning in the log").shows("none"),
+		optional("route_metadata", otherwise(boolean(), false),
+			"a route with the metadata `healthgate: {maintenance: true}` switches it on, too"),
+	}
 }
 
-func maintenance() node {
-	return replyOf(reply{
-		status: whole(200, 599), statusDefault: 503,
-		body: "Under maintenance. Remove maintenance file when complete", contentType: "text/plain",
-	},
-		optional("keys", with(set(with(text(key), "maxLength", 256)), "maxItems", 64), "Runtime keys, any of which switches maintenance on. {node_id}, {cluster}, {region} and {zone} are the Envoy's own."),
-		optional("route_metadata", otherwise(boolean(), false), "A route with the metadata healthgate: {maintenance: true} switches it on, too."),
-	)
+func policyFields() []field {
+	atLeast := required("at_least", whole(1, config.MaxProbes), "from 1 to the number of `names`")
+	return []field{
+		required("names", atLeastOne(set(notEmpty)), "names of [probes](#probes)"),
+		optional("policy", node{"anyOf": []node{oneOf("all", "any"), object(atLeast)}, "default": "all"},
+			"how many of them must be healthy: `all`, `any`, or `{at_least: N}`").shows("`all`", atLeast.shows("")),
+	}
 }
 
-func policy() node {
-	return object(
-		required("names", atLeastOne(set(notEmpty)), "Names of probes."),
-		optional("policy", node{
-			"anyOf":   []node{oneOf("all", "any"), object(required("at_least", whole(1, 64), "How many must be healthy."))},
-			"default": "all",
-		}, "all, any, or {at_least: N}."),
-	)
+// between says the limits of a duration.
+func between(low, high duration.Duration) string { return "from " + short(low) + " to " + short(high) }
+
+// short writes a duration without units that are 0.
+func short(d duration.Duration) string {
+	s := duration.Text(d)
+	for _, zero := range []string{"0s", "0m"} {
+		if rest, is := strings.CutSuffix(s, zero); is && (strings.HasSuffix(rest, "m") || strings.HasSuffix(rest, "h")) {
+			s = rest
+		}
+	}
+	return s
 }
 
-func schedule(timeout string, fields ...field) []field {
-	return append(fields,
-		optional("interval", otherwise(text(duration), "1s"), "From 100ms to 1h."),
-		optional("timeout", otherwise(text(duration), timeout), "From 10ms to 1m."),
-	)
+func interval(more string) field {
+	return optional("interval", otherwise(text(span), short(config.DefaultInterval)),
+		between(config.MinInterval, config.MaxInterval)+more)
 }
 
-func probe() node {
-	threshold := otherwise(whole(1, 1000), 1)
-	return object(schedule("500ms",
-		required("name", text(name), "In metrics, in log lines, and under endpoints[].probes."),
-		required("cluster", notEmpty, "The Envoy cluster that is asked."),
-		required("path", text(pathAndQuery), "May have a query."),
-		optional("host", otherwise(text(fieldValue), "localhost"), "The Host header."),
-		optional("method", otherwise(text(token), "GET"), ""),
-		optional("unhealthy_threshold", threshold, "Failures in a row until the probe is unhealthy."),
-		optional("healthy_threshold", threshold, "Successes in a row until it is healthy again."),
-		optional("expected_statuses", list(object(
-			optional("start", otherwise(whole(100, 599), 100), "The first status of the range."),
-			optional("end", otherwise(whole(101, 600), 600), "The first status after it."),
-		)), "Half-open ranges; 200 alone when there is none."),
-	)...)
+func timeout(usual duration.Duration, more string) field {
+	return optional("timeout", otherwise(text(span), short(usual)),
+		between(config.MinTimeout, config.MaxTimeout)+more)
 }
 
-func admin() node {
-	return object(schedule("2s",
-		required("cluster", notEmpty, "The Envoy cluster that reaches Envoy's own admin."),
-		optional("max_age", otherwise(text(duration), "10s"), "How long the last readings of runtime and draining stay good: interval to 24h."),
-		optional("on_stale", otherwise(oneOf("keep", "fail"), "keep"), "After max_age: keep the last reading, or answer `unknown`."),
-		optional("draining", otherwise(oneOf("poll", "ignore"), "poll"), "ignore: /ready is not asked, and checks do not see that Envoy drains."),
-	)...)
+func probeFields() []field {
+	threshold := otherwise(whole(1, config.MaxThreshold), config.DefaultThreshold)
+	upTo := fmt.Sprintf(", up to %d", config.MaxThreshold)
+	low, high := config.MinProbeStatus, config.MaxProbeStatus
+	statuses := []field{
+		optional("start", otherwise(whole(low, high), low), "the first status of the range"),
+		optional("end", otherwise(whole(low+1, high+1), high+1), "the first status after the range"),
+	}
+	return []field{
+		required("name", text(name), "unique; in metrics and log lines"),
+		required("cluster", notEmpty, "the Envoy cluster that the probe is sent to. It should be one of the probes' own: "+
+			"[why](installation.md#a-cluster-for-the-probes). Where it has users' requests too, `healthgate render` makes a cluster "+
+			"`healthgate_NAME` with the same address, and the configuration that it writes names that one"),
+		required("path", text(pathAndQuery), "with its query, if there is one"),
+		optional("host", otherwise(text(fieldValue), config.DefaultProbeHost), "the probe's `:authority`"),
+		optional("method", otherwise(text(token), config.DefaultProbeMethod), "the probe's method"),
+		interval(", from the start of one probe to the start of the next"),
+		timeout(config.DefaultProbeTimeout, ""),
+		optional("unhealthy_threshold", threshold,
+			"how many failures in a row make a healthy probe unhealthy"+upTo+". The first result counts at once"),
+		optional("healthy_threshold", threshold, "how many successes in a row make an unhealthy probe healthy"+upTo),
+		optional("expected_statuses", list(object(statuses...)),
+			"ranges of statuses that count as success, half open as in Envoy: "+
+				"`{start: 200, end: 300}` is 200 to 299").shows("200", statuses...),
+	}
+}
+
+func adminFields() []field {
+	return []field{
+		required("cluster", notEmpty, "the Envoy cluster that leads to the admin endpoint"),
+		interval(""),
+		timeout(config.DefaultAdminTimeout,
+			". Envoy does the work for a poll that timed out all the same, so rather too long than too short"),
+		optional("max_age", otherwise(text(span), short(config.DefaultMaxAge)),
+			"how long the last readings of runtime and draining stay good when they can't be read any more; up to "+
+				short(config.MaxMaxAge)+" and not below `interval`"),
+		optional("on_stale", otherwise(oneOf("keep", "fail"), "keep"),
+			"what holds after `max_age`: `keep` the last reading, or "+
+				"`fail`, the `unknown` reply. There is nothing to keep of what was never read: it is unknown"),
+		optional("draining", otherwise(oneOf("poll", "ignore"), "poll"),
+			"`ignore`: `/ready` is not asked, and checks do not see "+
+				"that Envoy drains. For an admin that does not allow it"),
+	}
 }

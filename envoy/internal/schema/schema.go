@@ -1,33 +1,17 @@
 // Package schema describes healthgate.yaml as a JSON Schema, for editors that complete, explain and check it while it
-// is written. The plugin's own reader, package filter/config, decides; tests hold the two equal, except for what Beyond
-// lists.
+// is written, and as the tables of docs/configuration.md. The limits and defaults are filter/config's, whose reader,
+// the plugin's own, decides. Tests hold the two equal, but for mistakes of the kind config.Relation: a JSON Schema
+// sees no comparison between fields, no amount of time, and no arithmetic of networks.
 package schema
 
 import (
 	"bytes"
 	"encoding/json"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
-
-// Beyond lists parts of the reader's messages about mistakes that a JSON Schema does not see: comparisons between
-// fields, amounts of time, and the arithmetic of networks. `healthgate validate` sees them all.
-var Beyond = []string{
-	"is given twice",
-	"is the name of another",
-	"is not the name of a probe",
-	"needs the admin section",
-	"is shorter than admin.interval",
-	"is empty: end is not part of the range",
-	"policy.at_least: ",
-	"is not between",
-	"is not a CIDR",
-	"CIDRs",
-	"bytes are more than",
-	"bytes with the node's values",
-	"no Unicode characters",
-}
 
 // JSON returns the schema, of draft 7, which editors support best.
 func JSON() []byte {
@@ -44,7 +28,8 @@ func JSON() []byte {
 	return out.Bytes()
 }
 
-// Fields returns the names of the fields that an object may have at a place, as filter/config names it: "endpoints[0].trusted".
+// Fields returns the names of the fields that an object may have at a place, as filter/config names it:
+// "endpoints[0].trusted".
 func Fields(place string) []string {
 	at := []node{document()}
 	for _, name := range strings.FieldsFunc(place, func(c rune) bool { return c == '.' || c == '[' }) {
@@ -91,11 +76,24 @@ type field struct {
 	name     string
 	schema   node
 	required bool
-	text     string // for whoever writes it
+	text     string  // for whoever writes it, in Markdown
+	shown    *string // as its default in tables, in the place of the schema's
+	rows     []field // the rows after it in tables
 }
 
-func required(name string, schema node, text string) field { return field{name, schema, true, text} }
-func optional(name string, schema node, text string) field { return field{name, schema, false, text} }
+func required(name string, schema node, text string) field {
+	return field{name: name, schema: schema, required: true, text: text}
+}
+
+func optional(name string, schema node, text string) field {
+	return field{name: name, schema: schema, text: text}
+}
+
+// shows says what tables have of a field: its default in words, and the fields inside it.
+func (f field) shows(otherwise string, rows ...field) field {
+	f.shown, f.rows = &otherwise, rows
+	return f
+}
 
 // object is strict: no field but these. Like the reader it takes null for a field that is not there.
 func object(fields ...field) node {
@@ -107,9 +105,7 @@ func object(fields ...field) node {
 		} else {
 			s = orNull(s)
 		}
-		if f.text != "" {
-			s["description"] = f.text
-		}
+		s["description"] = describe(f.text)
 		properties[f.name] = s
 	}
 	out := node{"type": "object", "properties": properties, "additionalProperties": false}
@@ -117,6 +113,14 @@ func object(fields ...field) node {
 		out["required"] = required
 	}
 	return out
+}
+
+var links = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
+
+// describe makes a sentence of a field's text. What it links to is no part of it.
+func describe(text string) string {
+	text = links.ReplaceAllString(text, "$1")
+	return strings.ToUpper(text[:1]) + text[1:] + "."
 }
 
 func orNull(s node) node {
