@@ -83,17 +83,24 @@ func (m *mutant) build(t *testing.T) []byte {
 	code, err := os.ReadFile(m.file)
 	must(err)
 	dir := t.TempDir()
-	changed, out := filepath.Join(dir, "changed.go"), filepath.Join(dir, "mutant.wasm")
+	changed, overlay := filepath.Join(dir, "changed.go"), filepath.Join(dir, "overlay.json")
 	must(os.WriteFile(changed, []byte(strings.Replace(string(code), m.was, m.is, 1)), 0o644))
 	original, err := filepath.Abs(m.file)
 	must(err)
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {original: changed}})
+	text, err := json.Marshal(map[string]map[string]string{"Replace": {original: changed}})
 	must(err)
-	must(os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o644))
-	build := exec.Command("go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-buildmode=c-shared", "-o", out, "../..")
+	must(os.WriteFile(overlay, text, 0o644))
+	return compile(t, "../..", "-overlay", overlay)
+}
+
+// compile builds the plugin of a folder.
+func compile(t *testing.T, folder string, flags ...string) []byte {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "plugin.wasm")
+	build := exec.Command("go", append([]string{"build", "-C", folder, "-buildmode=c-shared", "-o", out}, flags...)...)
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	if text, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", m.what, err, text)
+		t.Fatalf("%v\n%s", err, text)
 	}
 	wasm, err := os.ReadFile(out)
 	must(err)

@@ -140,12 +140,12 @@ func (j *judge) heard(l hostsim.LogEntry) {
 	}
 }
 
-// elected is that a lease that was just taken is nobody else's.
+// elected is that a lease that was just taken is nobody else's. Each configuration has a lease of its own.
 func (j *judge) elected(l hostsim.LogEntry) {
 	before := j.leader
 	j.leader = l
 	gap := l.Time.Sub(before.Time)
-	if len(j.live) == 1 && before.Thread != l.Thread && 0 <= gap && gap < 100*ms && l.Time.Sub(j.backAt) > time.Second {
+	if j.updated == 0 && before.Thread != l.Thread && 0 <= gap && gap < 100*ms && l.Time.Sub(j.backAt) > time.Second {
 		j.violate("two leaders", "%v and %v", before, l)
 	}
 }
