@@ -177,6 +177,10 @@ chaos: filter ## play random plans of faults on hostsim, on all cores (SEEDS, FR
 chaos-mutants: filter ## build plugins with a mistake, and see how soon make chaos catches each
 	@$(GO) test -count=1 -timeout 3h -run '^TestMutants$$' -v ./filter/simtest/chaos -mutants 2000
 
+.PHONY: chaos-record
+chaos-record: filter ## play the plans of defects that were found on the plugins that had them
+	@$(GO) test -count=1 -run '^TestRecord$$' -v ./filter/simtest/chaos -record
+
 ##@ Measure
 
 .PHONY: bench bench-publish

@@ -198,6 +198,9 @@ func (d *describer) unknown(e *config.Endpoint) string {
 	if d.stale() {
 		return "the shared record is " + age(d.now-d.record.WrittenAt) + " old"
 	}
+	if d.now < d.record.WrittenAt {
+		return "the clock was set back since the shared record was written"
+	}
 	var unseen []string
 	for _, i := range e.Probes.Names {
 		if !d.probeKnown(i) {
