@@ -49,7 +49,7 @@ func TestNotForSure(t *testing.T) {
 			second.Change(func(s envoytest.Object) { envoytest.At[envoytest.Object](s, "admin")["cluster"] = "dead" })
 		}, func(t *testing.T, _ *envoytest.Envoy, admin, ingress string) {
 			t.Helper()
-			on := []string{"maintenance", "on", "--admin", admin, "--wait", "5s"}
+			on := []string{"maintenance", "on", "--admin", admin, "--wait", "15s"} // it ends with an error
 			run(t, on...).is(t, 1, "not in maintenance: my-service")
 			run(t, append(on, "--verify", "http://"+ingress+check)...).is(t, 1, "not in maintenance: my-service")
 			run(t, "status", "--admin", admin).is(t, 0, "my-service (ingress)  503 maintenance",
