@@ -221,7 +221,7 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 	for _, fault := range s.known.Faults() {
 		r.note(fault)
 	}
-	r.unsure(s.known.Gaps(), true)
+	r.unsure(s.known.Gaps())
 	r.fromRoutes(s)
 	for _, e := range r.Endpoints {
 		for _, why := range e.Unsure {
@@ -305,11 +305,11 @@ func (r *Report) fromRoutes(s *seen) {
 		if !ok {
 			var doubts []reach.Gap
 			for _, endpoint := range s.known.RouteReaders(key, "100") {
-				doubts = append(doubts, reach.Gap{Endpoint: endpoint, What: fmt.Sprintf(
+				doubts = append(doubts, reach.Gap{Endpoint: endpoint, Doubt: true, What: fmt.Sprintf(
 					"the layer %q has %s = %q, which this command does not understand: whether it is on is not known",
 					layer, key, written)})
 			}
-			r.unsure(doubts, false)
+			r.unsure(doubts)
 			continue
 		}
 		if !slices.ContainsFunc(s.known.Routes(),
@@ -331,7 +331,7 @@ func (r *Report) fromRoutes(s *seen) {
 				}
 			}
 		}
-		r.unsure(s.known.RouteGaps(key, value), true)
+		r.unsure(s.known.RouteGaps(key, value))
 	}
 }
 
@@ -360,8 +360,8 @@ func (e *Endpoint) Mark() string {
 // isByRoute reports whether a text is the plugin's that it does not know of maintenance by route.
 func isByRoute(text string) bool { return strings.HasPrefix(text, "maintenance by route") }
 
-// unsure notes the ways of checks past what their endpoints are said to answer, and whether they are known to be some.
-func (r *Report) unsure(gaps []reach.Gap, known bool) {
+// unsure notes the ways of checks past what their endpoints are said to answer, known ones and doubts.
+func (r *Report) unsure(gaps []reach.Gap) {
 	for _, gap := range gaps {
 		r.note(gap.What)
 		for i := range r.Endpoints {
@@ -369,7 +369,7 @@ func (r *Report) unsure(gaps []reach.Gap, known bool) {
 			if e.Name != gap.Endpoint {
 				continue
 			}
-			e.NotEverywhere = e.NotEverywhere || known && !gap.Doubt
+			e.NotEverywhere = e.NotEverywhere || !gap.Doubt
 			if !slices.Contains(e.Unsure, gap.What) {
 				e.Unsure = append(e.Unsure, gap.What)
 			}
