@@ -195,7 +195,7 @@ func (g *generator) faults(calm time.Duration, updates bool) (over time.Duration
 			for range 1 + g.IntN(2) {
 				g.add(at, kind, cluster, pick(g, "late", "late", "inline", "refused", "reset", "timeout", "never", "lost"),
 					g.upTo(pick(g, 50*ms, 400*ms)))
-				at += g.upTo(6 * time.Second)
+				at += g.upTo(pick(g, 6000*ms, 6000*ms, 6000*ms, 25000*ms))
 			}
 			g.add(at, kind, cluster, "none")
 			over = max(over, at)
@@ -238,6 +238,9 @@ func (g *generator) aftermath(calm time.Duration, updates bool) {
 	g.change(settled, end-4*time.Second, 1+g.IntN(3))
 	if updates && g.IntN(2) == 0 {
 		g.update(g.between(settled, settled+3*time.Second))
+	}
+	if g.IntN(3) == 0 {
+		g.add(g.between(settled, settled+3*time.Second), "depose")
 	}
 	for w := range g.plan.workers {
 		g.checks(w, settle, calm, g.between(200*ms, 1500*ms), updates)

@@ -66,7 +66,7 @@ func (j *judge) marksOfAnswer(o *op, before int, at time.Duration, r *hostsim.Re
 var wanted = []string{
 	"answer healthgate_healthy", "answer healthgate_unhealthy", "answer healthgate_unknown", "answer healthgate_draining",
 	"answer healthgate_maintenance", "answer healthgate_untrusted", "answer healthgate_shown", "answer via_upstream",
-	"answer wasm_fail_stream", "app", "runtime", "draining on", "draining off", "crash", "stall", "sleep", "back", "wall",
+	"answer wasm_fail_stream", "app", "runtime", "draining on", "draining off", "crash", "depose", "stall", "sleep", "back", "wall",
 	"trap proxy_on_tick", "trap proxy_on_request_headers", "trap proxy_on_http_call_response", "refuse",
 	"lose lease", "lose snapshot", "lose voice", "race lease", "race snapshot", "race voice", "callouts late", "callouts inline", "callouts refused", "callouts reset",
 	"callouts timeout", "callouts never", "callouts lost", "admin login", "admin closed", "admin empty", "admin truncated",

@@ -33,19 +33,19 @@ type judge struct {
 	violation  *violation
 	passedOver map[string]int
 
-	served             map[string][]time.Duration // when each probe was sent
-	success            map[string]time.Duration   // when each probe last got a 200
-	reads              map[string]time.Duration   // when admin last answered each path
-	backward           time.Duration              // by how much the monotonic clock went back in all
-	goesBack           time.Duration              // and just now
-	paused             time.Duration              // when the process, or a thread, was last disturbed in its time
-	faults             []time.Duration            // what may bring a probe forward
-	refusing           bool                       // allocations
-	backAt             time.Time                  // by the wall clock, as the log
-	leader             hostsim.LogEntry           // its line in the log
-	calmAt             time.Duration              // since when nothing goes wrong; 0 while something does
-	seen               map[int]time.Duration      // each worker's first check since its VM had time to be loaded again
-	updated, drainedAt time.Duration
+	served                        map[string][]time.Duration // when each probe was sent
+	success                       map[string]time.Duration   // when each probe last got a 200
+	reads                         map[string]time.Duration   // when admin last answered each path
+	backward                      time.Duration              // by how much the monotonic clock went back in all
+	goesBack                      time.Duration              // and just now
+	paused                        time.Duration              // when the process, or a thread, was last disturbed in its time
+	faults                        []time.Duration            // what may bring a probe forward
+	refusing                      bool                       // allocations
+	backAt                        time.Time                  // by the wall clock, as the log
+	leader                        hostsim.LogEntry           // its line in the log
+	calmAt                        time.Duration              // since when nothing goes wrong; 0 while something does
+	seen                          map[int]time.Duration      // each worker's first check since its VM had time to be loaded again
+	updated, drainedAt, deposedAt time.Duration
 }
 
 // live is a configuration, and what its answers have shown that it knows.
@@ -82,8 +82,11 @@ func (j *judge) happens(o op) {
 	switch o.name {
 	case "app", "runtime", "draining", "drained", "end":
 		return
-	case "update", "refuse-update":
+	case "update", "refuse-update", "depose":
 		j.faults = append(j.faults, now)
+		if o.name == "depose" {
+			j.deposedAt = now
+		}
 		return
 	case "calm":
 		j.calmAt, j.refusing = max(now, j.paused), false
@@ -339,8 +342,11 @@ func (a *admin) bound() time.Duration { return a.interval*5/4*2 + 250*time.Milli
 
 // exact is that the answer is the truth, once that has been the same for long enough.
 func (j *judge) exact(now time.Duration, o *op, l *live, e *endpoint, r *hostsim.Reply) {
-	steady := true
-	settled := func(since, bound time.Duration) { steady = steady && now-max(since, 0) >= bound }
+	steady, takeover := true, time.Duration(0)
+	if j.deposedAt > 0 && now < j.deposedAt+20*time.Second {
+		takeover = 2500 * ms
+	}
+	settled := func(since, bound time.Duration) { steady = steady && now-since >= bound+takeover }
 	if l.admin != nil {
 		settled(j.draining.since, l.admin.bound())
 		if e.key != "-" {

@@ -172,6 +172,8 @@ func (r *run) apply(o op) {
 		r.draining.set(now, o.arg(0))
 	case "crash":
 		r.thread(o.arg(0)).Crash()
+	case "depose": // a crash that no check may feel
+		r.Main().Crash()
 	case "trap":
 		r.Inject(hostsim.TrapAt(o.arg(1), 1).On(r.thread(o.arg(0)).Name()))
 	case "refuse":
