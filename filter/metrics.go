@@ -66,12 +66,17 @@ func defineMetrics(c *config.Config) metrics {
 
 // publish sets the gauges that mirror the record. Only the leader calls it: gauges belong to the process, and a VM
 // that lags behind would set them back. Those of maintenance are set by whoever tells of it.
-func (m *metrics) publish(record *snapshot.Record, now int64) {
+func (m *metrics) publish(record *snapshot.Record, now int64, f *family) {
 	for i, gauge := range m.probeUp {
+		if f.probes[i] {
+			continue // a newer configuration's
+		}
 		p := &record.Probes[i]
 		host.Set(gauge, number(p.Healthy && verdict.ProbeKnown(&m.config.Probes[i], p, now)))
 	}
-	host.Set(m.draining, number(record.Draining))
+	if !f.old {
+		host.Set(m.draining, number(record.Draining))
+	}
 }
 
 func number(b bool) uint64 {

@@ -1,8 +1,12 @@
 package e2e
 
 import (
+	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -37,6 +41,7 @@ func TestPause(t *testing.T) {
 	}
 	time.Sleep(200 * time.Millisecond) // the workers accept them; if not, they do after the pause
 	signal(syscall.SIGSTOP)
+	envoytest.Eventually(t, envoytest.Limit, "every thread has stopped", func() error { return stopped(b.envoy.PID()) })
 	for _, node := range nodes {
 		a.Answer(alive(node), http.StatusInternalServerError)
 	}
@@ -64,4 +69,16 @@ func TestPause(t *testing.T) {
 	b.everywhere(t, 500, "FAILED")
 	w.saw(t, "503 UNKNOWN", "500 FAILED")
 	t.Logf("checks that waited got %v", seen)
+}
+
+// stopped returns an error while a thread of the process still runs: one of them passes the signal on to the others.
+func stopped(pid int) error {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, file := range threads {
+		text, readErr := os.ReadFile(file)
+		if _, state, _ := strings.Cut(string(text), ") "); readErr != nil || !strings.HasPrefix(state, "T") {
+			return fmt.Errorf("%s: %q, %v", file, text, readErr)
+		}
+	}
+	return err
 }
