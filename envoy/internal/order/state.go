@@ -47,12 +47,14 @@ type Envoy struct {
 	unknown error
 	node    config.Node
 	runtime *admin.Runtime
-	gauges  map[string]bool   // by endpoint, whether the plugin says that it is in maintenance
-	unseen  error             // why there are none
-	writes  uint64            // of the plugins' record
-	still   bool              // it was not written since it was looked at first
-	drains  string            // why an earlier plugin may have set them
-	told    []report.Endpoint // by status endpoints, where gauges do not tell of which plugin they are
+	gauges  map[string]bool // by endpoint, whether the plugin says that it is in maintenance
+	unseen  error           // why there are none
+	writes  uint64          // of the plugins' record
+	still   bool            // it was not written since it was looked at first
+	drains  string          // why an earlier plugin may have set them
+	// draining is whether the plugin says that Envoy drains.
+	draining bool
+	told     []report.Endpoint // by status endpoints, where gauges do not tell of which plugin they are
 }
 
 // Ask asks an Envoy for all that an order for a key needs to know. Nothing is changed.
@@ -87,6 +89,7 @@ func (e *Envoy) readGauges(ctx context.Context) error {
 	counts = counts && (e.known == nil || slices.ContainsFunc(e.known.Plugins, report.Ticks))
 	e.still = counts && (e.gauges == nil || e.still && writes == e.writes)
 	e.gauges, e.drains, e.told, e.writes = map[string]bool{}, report.Drains(stats), nil, writes
+	e.draining = stats[report.IsDraining] > 0
 	for name, value := range stats {
 		if endpoint, is := strings.CutPrefix(name, report.InMaintenance); is {
 			e.gauges[endpoint] = value > 0

@@ -146,6 +146,12 @@ func (e *Envoy) wrong(endpoint *config.Endpoint, outcome verdict.Kind, response 
 		return ""
 	case response.StatusCode != int(reply.Status), response.Request.Method != http.MethodHead &&
 		string(body) != reply.Body:
+		for _, kind := range []verdict.Kind{verdict.Draining, verdict.Unknown, verdict.Unhealthy} {
+			if other := verdict.Reply(endpoint, kind); response.StatusCode == int(other.Status) && other.Body != "" &&
+				string(body) == other.Body {
+				return ": the plugin's reply where the state is " + kind.String()
+			}
+		}
 		return fmt.Sprintf(", and %s it is %d %s",
 			map[bool]string{true: "in maintenance", false: "when all is well"}[outcome == verdict.Maintenance],
 			reply.Status, firstLine([]byte(reply.Body))) + trusts

@@ -51,6 +51,9 @@ func (e *Envoy) Wait(ctx context.Context, o Order, kind reach.Kind, checks []str
 			if lack.what == "" && o.On && len(checks) > 0 {
 				last.Notes = e.gaps(nil)
 			}
+			if lack.what == "" {
+				last.Notes = append(last.Notes, e.besides(o)...)
+			}
 		}
 		if lack.what == "" || lack.final {
 			return last
@@ -65,6 +68,23 @@ func (e *Envoy) Wait(ctx context.Context, o Order, kind reach.Kind, checks []str
 		case <-time.After(max(pollInterval, pollShare*time.Since(begin))):
 		}
 	}
+}
+
+// besides says what else decides whether a load balancer does what the order is for.
+func (e *Envoy) besides(o Order) (out []string) {
+	if !o.On && e.draining {
+		out = append(out, "Envoy is draining: its health checks get 503 all the same, until /healthcheck/ok")
+	}
+	for _, r := range e.readers() {
+		if r.plugin == nil || !o.On {
+			continue
+		}
+		if status := r.plugin.HealthCheck(r.name).Maintenance.Reply.Status; status < 400 {
+			out = append(out, fmt.Sprintf("the endpoint %q answers %d in maintenance: "+
+				"a load balancer that looks at the status keeps the instance", r.name, status))
+		}
+	}
+	return out
 }
 
 // ask asks for what is not yet as ordered: runtime until it is right, then the gauges or the checks.

@@ -312,6 +312,9 @@ func lacking(condition any, kind string) judged {
 		"query_parameters": "QueryParameterMatcher"}[kind]); name != "" {
 		return notKnown("%s with %q, which this command does not know", kind, name)
 	}
+	if kind == "cookies" {
+		return fitIf(dump.At(condition, "invert_match") == true)
+	}
 	return fitIf(without(condition, dump.At(condition, "string_match")))
 }
 

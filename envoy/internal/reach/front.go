@@ -2,10 +2,13 @@ package reach
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/internal/dump"
+	"github.com/healthgate/healthgate/filter/config"
 )
 
 // neighbour is an HTTP filter that is not healthgate.
@@ -37,12 +40,18 @@ var answering = map[string]string{".filters.http.fault.v3.HTTPFault": "abort"}
 // rewrites is what a header mutation has that makes another request of a check.
 var rewrites = regexp.MustCompile(`"key":":|"remove":":`)
 
-// mayAnswer says how many checks a neighbour may answer before healthgate does.
-func (n *neighbour) mayAnswer(c *check) judged {
-	name := text(n.config, "@type")
-	if inner := text(n.config, "type_url"); inner != "" {
-		name = inner
+// kind returns the whole name of its configuration's type.
+func (n *neighbour) kind() string {
+	if inner := text(n.config, "type_url"); inner != "" { // of a TypedStruct
+		return inner
 	}
+	return text(n.config, "@type")
+}
+
+// mayAnswer says how many checks a neighbour may answer before healthgate does, or make other requests of. own are its
+// configurations of the route, of the virtual host and the like.
+func (n *neighbour) mayAnswer(c *check, own ...any) judged {
+	name := n.kind()
 	field, some := answering[name[max(strings.Index(name, ".filters.http."), 0):]]
 	switch {
 	case strings.HasSuffix(name, typeHealthCheck):
@@ -57,7 +66,11 @@ func (n *neighbour) mayAnswer(c *check) judged {
 	case harmless.MatchString(name), some && dump.At(n.config, field) == nil:
 		return judged{fit: no}
 	case strings.HasSuffix(name, ".filters.http.header_mutation.v3.HeaderMutation"):
-		if text, err := json.Marshal(n.config); err == nil && !rewrites.Match(text) {
+		text, err := json.Marshal(append([]any{n.config}, own...))
+		asks := func(h config.HeaderMatcher) bool {
+			return strings.Contains(strings.ToLower(string(text)), `":"`+h.Name+`"`)
+		}
+		if err == nil && !rewrites.Match(text) && !slices.ContainsFunc(c.endpoint.Headers, asks) {
 			return judged{fit: no}
 		}
 	}
@@ -67,26 +80,75 @@ func (n *neighbour) mayAnswer(c *check) judged {
 	return notKnown("its type is %s", typeName(n.config))
 }
 
-// front says which filters stand before a plugin's and may answer the checks that a route takes, and what may change
-// the plugin's answer to them.
-func (d *door) front(c *check, f *filter, host, route any) (out []Gap) {
-	for i := range f.before {
-		n := &f.before[i]
-		if enabled(n.name, !n.disabled, d.routes, host, route) == no {
-			continue
+// unusual are parts of paths that Envoy may write otherwise before a plugin sees them: by normalize_path,
+// merge_slashes and path_with_escaped_slashes_action.
+var unusual = regexp.MustCompile(`(?i)//|%2f|%5c|%2e|\\|/\.\.?(/|$)`)
+
+// disturbs says what the connection manager may make of checks before a plugin sees them; "" for nothing.
+func (d *door) disturbs(c *check) string {
+	if unusual.MatchString(c.path) {
+		return "Envoy may normalize the path"
+	}
+	for _, option := range []string{"strip_any_host_port", "strip_matching_host_port", "strip_trailing_host_dot"} {
+		if dump.At(d.manager, option) == true && slices.ContainsFunc(c.endpoint.Hosts, func(h string) bool {
+			return strings.HasSuffix(h, ".") || strings.Contains(strings.TrimSuffix(h, "]"), ":")
+		}) {
+			return option + " changes the host"
 		}
-		switch answers := n.mayAnswer(c); answers.fit {
-		case yes, some:
-			out = append(out, c.gap("%s: the filter %q answers checks of %s before healthgate", d.where, n.name, c.path))
-		case unknown:
+	}
+	internal := list(d.routes, "internal_only_headers")
+	for _, h := range c.endpoint.Headers {
+		if slices.ContainsFunc(internal, func(name any) bool { return strings.EqualFold(fmt.Sprint(name), h.Name) }) {
+			return fmt.Sprintf("internal_only_headers takes away the header %q", h.Name)
+		}
+		action := text(d.manager, "common_http_protocol_options", "headers_with_underscores_action")
+		if strings.Contains(h.Name, "_") && action != "" && action != "ALLOW" {
+			return fmt.Sprintf("headers_with_underscores_action is %s, and the endpoint asks for the header %q", action, h.Name)
+		}
+	}
+	if list(d.manager, "early_header_mutation_extensions") != nil {
+		return "early_header_mutation_extensions"
+	}
+	return ""
+}
+
+// onlyRequests are filters that do nothing to the answer of a filter before them.
+var onlyRequests = regexp.MustCompile(`\.filters\.http\.(ext_authz|fault|health_check|oauth2|router)\.`)
+
+// mayChange says whether a neighbour may change what healthgate answers: a local reply goes through all filters.
+func (n *neighbour) mayChange(c *check, own ...any) judged {
+	if onlyRequests.MatchString(n.kind()) {
+		return judged{fit: no}
+	}
+	return n.mayAnswer(c, own...)
+}
+
+// around says which neighbours of a plugin's filter may answer the checks that a route takes, or change the answer to
+// them.
+func (d *door) around(c *check, f *filter, host, route any) (out []Gap) {
+	for i := range d.neighbours {
+		n := &d.neighbours[i]
+		var own []any
+		for _, v := range []any{route, host, d.routes} {
+			own = append(own, dump.At(v, "typed_per_filter_config", n.name))
+		}
+		answers := n.mayChange(c, own...)
+		if i < f.before {
+			answers = n.mayAnswer(c, own...)
+		}
+		switch {
+		case answers.fit == no, enabled(n.name, !n.disabled, d.routes, host, route) == no:
+		case i >= f.before:
+			out = append(out,
+				c.doubt("%s: the filter %q stands behind healthgate, and whether it changes the answer is not known: %s",
+					d.where, n.name, answers.why))
+		case answers.fit == unknown:
 			out = append(out,
 				c.doubt("%s: the filter %q stands before healthgate, and whether it answers checks of %s is not known: %s",
 					d.where, n.name, c.path, answers.why))
-		case no:
+		default:
+			out = append(out, c.gap("%s: the filter %q answers checks of %s before healthgate", d.where, n.name, c.path))
 		}
-	}
-	if d.changes {
-		out = append(out, c.doubt("%s: a custom_response filter may change what healthgate answers", d.where))
 	}
 	for _, mapper := range list(d.manager, "local_reply_config", "mappers") {
 		if status, is := dump.At(mapper, "status_code").(float64); is && status < 400 {

@@ -28,7 +28,30 @@ func (c *check) doubt(format string, args ...any) Gap {
 // Gaps returns the ways past the plugins, and those that may be some. A listener or filter chain without a plugin is
 // a gap where it leads to the same application: a listener for something else is none.
 func (e *Envoy) Gaps() (out []Gap) {
-	e.eachPath(func(p *Plugin, c *check) { out = append(out, e.past(p, c)...) })
+	e.eachPath(func(p *Plugin, c *check) {
+		out = append(out, e.past(p, c)...)
+		out = append(out, p.hidden(c)...)
+	})
+	return out
+}
+
+// hidden returns the endpoints of a plugin that take checks of a later one: the first that has path, method, host and
+// headers answers.
+func (p *Plugin) hidden(c *check) (out []Gap) {
+	for i := range p.Config.Endpoints {
+		first := &p.Config.Endpoints[i]
+		const what = "the endpoint %q comes first, and has %s, too: checks that it takes never come to %q"
+		switch {
+		case first == c.endpoint:
+			return out
+		case !slices.Contains(first.Paths, c.path), apart(first.Hosts,
+			c.endpoint.Hosts), apart(first.Methods, c.endpoint.Methods):
+		case len(first.Headers) > 0:
+			out = append(out, c.doubt(what, first.Name, c.path, c.endpoint.Name))
+		default:
+			out = append(out, c.gap(what, first.Name, c.path, c.endpoint.Name))
+		}
+	}
 	return out
 }
 
@@ -54,6 +77,10 @@ func (e *Envoy) shut(p *Plugin, c *check) (out []Gap) {
 		f := d.filter(p)
 		if f == nil {
 			continue
+		}
+		if why := d.disturbs(c); why != "" {
+			out = append(out,
+				c.doubt("%s: whether the plugin sees checks of %s as they are sent is not known: %s", d.where, c.path, why))
 		}
 		if d.routes == nil {
 			out = append(out,
@@ -96,7 +123,7 @@ func (e *Envoy) shut(p *Plugin, c *check) (out []Gap) {
 				out = append(out, c.gap("%s: %s", d.in(host), d.shuts(f, host, ruling.route, c.path)))
 			default:
 				enabled = true
-				front = append(front, d.front(c, f, host, ruling.route)...)
+				front = append(front, d.around(c, f, host, ruling.route)...)
 			}
 		}
 		out = append(out, front...)
@@ -109,7 +136,7 @@ func (e *Envoy) shut(p *Plugin, c *check) (out []Gap) {
 
 // unguarded returns where an endpoint's checks reach the same application without a plugin.
 func (e *Envoy) unguarded(p *Plugin, c *check) (out []Gap) {
-	guarded := map[string]bool{}     // listeners: what is no HTTP there is no check
+	guarded := map[string]bool{}     // listeners that tell HTTP from all else
 	application := map[string]bool{} // its clusters, and their hosts
 	for i := range e.doors {
 		d := &e.doors[i]
@@ -117,7 +144,7 @@ func (e *Envoy) unguarded(p *Plugin, c *check) (out []Gap) {
 		if f == nil {
 			continue
 		}
-		guarded[d.listener] = true
+		guarded[d.listener] = guarded[d.listener] || len(d.protocols) > 0
 		for _, host := range hosts(d.routes, c.endpoint.Hosts) {
 			ruling := e.rule(host, c, func(route any) fit { return f.enabled(d.routes, host, route) })
 			for _, name := range targets(ruling.route) {
@@ -135,7 +162,7 @@ func (e *Envoy) unguarded(p *Plugin, c *check) (out []Gap) {
 		}
 		const without = "%s has no healthgate: checks of %s there get the answer of %s"
 		if d.tcp != nil {
-			if to := e.answers(d.tcp, c.path, application); to != "" && !guarded[d.listener] {
+			if to := e.answers(d.tcp, c.path, application); to != "" && !guarded[d.listener] && len(d.protocols) == 0 {
 				out = append(out, c.gap(without, d.where, c.path, to))
 			}
 			continue

@@ -20,7 +20,7 @@ type filter struct {
 	matcher any            // of a gate by matcher, otherwise nil
 	action  bool           // the matcher's action is the plugin; otherwise its actions skip the plugin
 	inside  string         // the type of a filter that this command does not know, in which the plugin stands
-	before  []neighbour    // the filters that a request meets first
+	before  int            // how many neighbours a request meets first
 }
 
 const (

@@ -180,21 +180,23 @@ type reader struct {
 
 // door is a way into an application: the HTTP connection manager of a filter chain, or its TCP proxy.
 type door struct {
-	where    string
-	listener string
-	tls      bool
-	tcp      any  // as the action of a route; nil for HTTP
-	manager  any  // the HTTP connection manager
-	changes  bool // a filter of it may change answers
-	filters  []filter
-	names    []string // of all HTTP filters
-	routes   any      // the route configuration; nil when it is not known
+	where      string
+	listener   string
+	tls        bool
+	tcp        any   // as the action of a route; nil for HTTP
+	manager    any   // the HTTP connection manager
+	protocols  []any // the ALPN protocols that the filter chain is for
+	filters    []filter
+	neighbours []neighbour // the other HTTP filters
+	names      []string    // of all HTTP filters
+	routes     any         // the route configuration; nil when it is not known
 }
 
 // listener adds the ways in through a listener. No balancer's check comes through a sidecar's outbound one, unless it
 // has a plugin.
 func (r *reader) listener(l map[string]any, outbound bool) {
 	chains := list(l, "filter_chains")
+	first := len(chains)
 	if last := dump.At(l, "default_filter_chain"); last != nil {
 		chains = append(slices.Clone(chains), last)
 	}
@@ -205,28 +207,30 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 				continue
 			}
 			d := door{where: fmt.Sprintf("listener %q", text(l, "name")), listener: text(l, "name"), manager: manager,
-				tls: dump.At(chain, "transport_socket") != nil}
+				tls: dump.At(chain, "transport_socket") != nil, protocols: list(chain, "filter_chain_match",
+					"application_protocols")}
 			if len(chains) > 1 {
-				name := text(chain, "name")
-				if name == "" {
-					name = fmt.Sprint(i + 1)
+				switch name := text(chain, "name"); {
+				case i == first:
+					d.where += ", default filter chain"
+				case name == "":
+					d.where += fmt.Sprintf(", filter chain %d", i+1)
+				default:
+					d.where += fmt.Sprintf(", filter chain %q", name)
 				}
-				d.where += fmt.Sprintf(", filter chain %q", name)
 			}
 			if is(manager, typeTCP) {
 				d.tcp = map[string]any{"route": manager}
 			}
-			var before []neighbour
 			for _, entry := range list(manager, "http_filters") {
 				d.names = append(d.names, text(entry, "name"))
-				d.changes = d.changes || is(r.settings(entry), ".filters.http.custom_response.v3.CustomResponse")
 				found := r.filters(entry, l)
 				for _, own := range found {
-					own.before = before
+					own.before = len(d.neighbours)
 					d.filters = append(d.filters, own)
 				}
 				if len(found) == 0 {
-					before = append(slices.Clip(before), r.neighbour(entry))
+					d.neighbours = append(d.neighbours, r.neighbour(entry))
 				}
 			}
 			if outbound && len(d.filters) == 0 {

@@ -39,6 +39,12 @@ var commands = map[string]func(*testing.T, *datadriven.TestData) []string{
 	"gaps":     gaps,
 	"switches": switches,
 	"shares":   shares,
+	"hidden": func(t *testing.T, d *datadriven.TestData) (out []string) {
+		for _, g := range play(t, d).Gaps() {
+			out = append(out, g.Endpoint+": "+g.What)
+		}
+		return out
+	},
 	"faults": func(t *testing.T, d *datadriven.TestData) []string {
 		e := play(t, d)
 		return append(e.Faults(), "metrics: "+e.NoMetrics())

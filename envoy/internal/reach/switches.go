@@ -203,6 +203,10 @@ func (e *Envoy) switched(key string, visit func(p *Plugin, c *check, route *Rout
 			if f == nil {
 				continue
 			}
+			if why := d.disturbs(c); why != "" && e.meant(c) {
+				doubts = append(doubts, c.doubt("%s: whether the plugin sees checks of %s as they are sent is not known: %s",
+					d.where, c.path, why))
+			}
 			admits := f.admits(c)
 			if admits.fit == unknown && e.meant(c) {
 				doubts = append(doubts,
@@ -225,7 +229,7 @@ func (e *Envoy) switched(key string, visit func(p *Plugin, c *check, route *Rout
 				case on(ruling.route) != no:
 					visit(p, c, &r, d.in(host))
 					if e.meant(c) {
-						doubts = append(doubts, d.front(c, f, host, ruling.route)...)
+						doubts = append(doubts, d.around(c, f, host, ruling.route)...)
 					}
 				case ruling.route != nil || f.enabled(d.routes, nil, nil) != no: // else it gets 404
 					visit(p, c, nil, d.in(host))

@@ -24,7 +24,7 @@ const (
 
 	prefix      = "wasmcustom.healthgate_"
 	probeUp     = prefix + "probe_up.probe."
-	isDraining  = prefix + "draining"
+	IsDraining  = prefix + "draining"
 	snapshotAge = prefix + "snapshot_age_seconds"
 
 	drainingListeners = "listener_manager.total_listeners_draining"
@@ -126,7 +126,7 @@ func (s *seen) doubts(ctx context.Context, envoy *admin.Client, p *reach.Plugin,
 	switch state {
 	case "", "LIVE":
 	case "DRAINING":
-		if a := p.Config.Admin; a != nil && !a.IgnoreDraining && s.gauges[isDraining] == 0 {
+		if a := p.Config.Admin; a != nil && !a.IgnoreDraining && s.gauges[IsDraining] == 0 {
 			out = append(out, "Envoy is DRAINING, and the plugin has not noticed it")
 		}
 	default:
@@ -153,7 +153,7 @@ func (s *seen) record(c *config.Config) *snapshot.Record {
 	if c.Admin != nil && s.known.HasCluster(c.Admin.Cluster) {
 		r.Runtime.At, r.Ready.At = now, now
 	}
-	r.Draining = c.Admin != nil && !c.Admin.IgnoreDraining && s.gauges[isDraining] > 0
+	r.Draining = c.Admin != nil && !c.Admin.IgnoreDraining && s.gauges[IsDraining] > 0
 	for i := range c.Probes {
 		r.Probes[i].At, r.Probes[i].Healthy = now, s.gauges[probeUp+c.Probes[i].Name] > 0
 	}
@@ -168,7 +168,7 @@ func (s *seen) verdict(c *config.Config, e *config.Endpoint, out Endpoint) Endpo
 	keys, draining := len(e.Maintenance.Keys) > 0, c.Admin != nil && !c.Admin.IgnoreDraining
 	var needed, down []string // metrics; probes
 	if draining {
-		needed = append(needed, isDraining)
+		needed = append(needed, IsDraining)
 	}
 	if keys || draining || len(e.Probes.Names) > 0 {
 		needed = append(needed, snapshotAge)
@@ -225,7 +225,7 @@ func (r *Report) fromGauges(s *seen, why string) {
 		switch {
 		case s.gauges[InMaintenance+name] > 0:
 			e.Verdict, e.Output, e.Source = "maintenance", "by its gauge", "gauges"
-		case s.gauges[isDraining] > 0:
+		case s.gauges[IsDraining] > 0:
 			e.Verdict, e.Output, e.Source = "draining", "Envoy is draining", "gauges"
 		default:
 			e.Output = "not in maintenance, not draining; what else it rests on " + why

@@ -210,7 +210,7 @@ func (s *seen) contradicts(d *document, c *config.Config) string {
 			}
 		case "draining":
 			if check.ObservedValue != nil {
-				gauge, on = isDraining, string(check.ObservedValue) == "true"
+				gauge, on = IsDraining, string(check.ObservedValue) == "true"
 			}
 		}
 		// Several plugins share the gauges of what they name alike, also with one that drains.

@@ -65,6 +65,9 @@ func (q *question) why() string {
 	switch {
 	case q.shut:
 		return "the gate keeps it out of the plugin"
+	case q.endpoint != nil && q.endpoint.Trusted.Set != nil && q.endpoint.Trusted.Set.ContainsPeer(q.from, false):
+		return "the endpoint trusts " + q.from +
+			", so the request did not come to the plugin: another route or filter answers"
 	case q.endpoint != nil:
 		return "is " + q.from + " in the endpoint's trusted list?"
 	}

@@ -165,7 +165,7 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 		r.note("its configuration can't be read: " + err.Error() + "; a status endpoint tells more: --status-url URL")
 	}
 	s.stats(ctx, envoy)
-	if draining, is := s.gauges[isDraining]; is {
+	if draining, is := s.gauges[IsDraining]; is {
 		on := draining > 0
 		r.Draining = &on
 	}

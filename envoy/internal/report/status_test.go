@@ -19,6 +19,7 @@ import (
 	"github.com/healthgate/healthgate/envoy/admin"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/trust"
 )
 
 // listener is testdata/listener.txt, with a name and fields of its own. Its plugin, in a VM, has an endpoint a with a
@@ -239,6 +240,8 @@ func TestForeign(t *testing.T) {
 	envoy, app := "Server: envoy", "Server: envoy\nX-Envoy-Upstream-Service-Time: 1"
 	refuses := &config.Endpoint{Untrusted: config.Reply{Status: 403, Body: "no"}}
 	passes := &config.Endpoint{Untrusted: config.Reply{Pass: true}}
+	ten, _ := trust.ParseCIDR("10.0.0.0/8")
+	trusts := &config.Endpoint{Trusted: config.Trusted{Set: trust.NewSet([]trust.CIDR{ten})}}
 	for _, test := range []struct {
 		name    string
 		status  int
@@ -255,6 +258,8 @@ func TestForeign(t *testing.T) {
 			"went on to the application"},
 		{"untrusted, passed on", 200, app, "hello", question{endpoint: passes, from: "1.2.3.4"},
 			"went on to the application: 200 OK hello; is 1.2.3.4 in the endpoint's trusted list?"},
+		{"trusted all the same", 200, app, "hello", question{endpoint: trusts, from: "10.0.0.7"},
+			"the endpoint trusts 10.0.0.7, so the request did not come to the plugin"},
 		{"a shut gate", 200, app, "", question{endpoint: passes, shut: true}, "the gate keeps it out of the plugin"},
 		{"the gate not known", 200, app, "", question{from: "::1"},
 			"is ::1 in the endpoint's trusted list, and the path in the gate?"},
