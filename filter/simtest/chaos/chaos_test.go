@@ -38,7 +38,7 @@ func plugin(t testing.TB) []byte {
 	return wasm
 }
 
-// TestPlans plays the plans that once broke a rule. One of a rule that is still open must still break it.
+// TestPlans plays the plans that once broke a rule. One that is still open must still break it.
 func TestPlans(t *testing.T) {
 	t.Parallel()
 	paths, err := filepath.Glob("testdata/*.plan")
@@ -56,8 +56,8 @@ func TestPlans(t *testing.T) {
 			if r.violation != nil {
 				t.Error(r.violation)
 			}
-			if rule := p.breaks(); open[rule] != "" && r.passedOver[rule] == 0 {
-				t.Errorf("%q is not broken any more: take it out of the open ones", rule)
+			if rule := p.breaks(); strings.HasSuffix(p.notes[1], ", open") && r.passedOver[rule] == 0 {
+				t.Errorf("%q is not broken any more: the plan is not open, nor perhaps the rule", rule)
 			}
 		})
 	}
