@@ -115,10 +115,19 @@ func (d *door) disturbs(c *check) string {
 // onlyRequests are filters that do nothing to the answer of a filter before them.
 var onlyRequests = regexp.MustCompile(`\.filters\.http\.(ext_authz|fault|health_check|oauth2|router)\.`)
 
+var unseenLua = regexp.MustCompile(`:status|"filename":|"environment_variable":`)
+
 // mayChange says whether a neighbour may change what healthgate answers: a local reply goes through all filters.
 func (n *neighbour) mayChange(c *check, own ...any) judged {
 	if onlyRequests.MatchString(n.kind()) {
 		return judged{fit: no}
+	}
+	if strings.HasSuffix(n.kind(), ".filters.http.lua.v3.Lua") {
+		// Code that never names the status leaves it as it is. Code in a file, or in a variable, is not seen here.
+		text, err := json.Marshal(append([]any{n.config}, own...))
+		if err == nil && !unseenLua.Match(text) {
+			return judged{fit: no}
+		}
 	}
 	return n.mayAnswer(c, own...)
 }
