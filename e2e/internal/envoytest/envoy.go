@@ -17,9 +17,9 @@ import (
 // Envoy is a running Envoy.
 type Envoy struct {
 	Config    *Config
-	Log       *Log // what it writes to stderr
-	AccessLog *Log // what it writes to stdout
-	Admin     *admin.Client
+	Log       *Log          // what it writes to stderr
+	AccessLog *Log          // what it writes to stdout
+	Admin     *admin.Client // nil where Config does not say the port
 
 	t      testing.TB
 	envoy  *run.Envoy
@@ -56,8 +56,10 @@ func Launch(t testing.TB, c *Config, workers int) *Envoy {
 		command.Args = append(command.Args, "--drain-time-s", "1")
 	}
 	var err error
-	if e.Admin, err = admin.New(Loopback(c.AdminPort), admin.Access{}); err != nil {
-		t.Fatal(err)
+	if c.AdminPort != 0 {
+		if e.Admin, err = admin.New(Loopback(c.AdminPort), admin.Access{}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if e.envoy, err = command.Start(); err != nil {
 		t.Fatal(err)
