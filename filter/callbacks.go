@@ -10,8 +10,8 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 )
 
-// The module's exports: what a host calls (Proxy-Wasm ABI 0.2.0; host.onMemoryAllocate is the remaining one). A host skips
-// callbacks that are not exported, so what the plugin does not need costs a request nothing: proxy_on_log,
+// The module's exports: what a host calls (Proxy-Wasm ABI 0.2.0; host.onMemoryAllocate is the remaining one). A host
+// skips callbacks that are not exported, so what the plugin does not need costs a request nothing: proxy_on_log,
 // proxy_on_delete and the callbacks of bodies and trailers.
 
 // root is a root context: one configuration in this VM.
@@ -82,8 +82,8 @@ func onResponseHeaders(_, numHeaders uint32, endOfStream bool) types.Action {
 	return current.checks.OnHttpResponseHeaders(int(numHeaders), endOfStream)
 }
 
-// onDone is told of the end of streams, which the plugin need not know, and of root contexts. A plugin is always done, so
-// its root goes here and not in proxy_on_delete, which each stream would have to pay for.
+// onDone is told of the end of streams, which the plugin need not know, and of root contexts. A plugin is always
+// done, so its root goes here and not in proxy_on_delete, which each stream would have to pay for.
 //
 //go:wasmexport proxy_on_done
 func onDone(id uint32) bool {

@@ -57,8 +57,8 @@ func newChecks(p *plugin) checks {
 	return c
 }
 
-// encodeHeaders encodes what of a reply's headers the host has to be told: to a body without a content-type, Envoy itself
-// gives text/plain (Http::Utility::prepareLocalReply).
+// encodeHeaders encodes what of a reply's headers the host has to be told: to a body without a content-type, Envoy
+// itself gives text/plain (Http::Utility::prepareLocalReply).
 func encodeHeaders(r *config.Reply) host.Headers {
 	headers := r.Headers
 	if r.Body != "" && len(headers) > 0 && headers[0] == [2]string{"content-type", "text/plain"} {
@@ -98,9 +98,9 @@ func (r *request) Header(name string) (string, bool) {
 	return host.RequestHeader(name)
 }
 
-// fewHeaders is the number of headers, pseudo-headers among them, up to which reading all of them at once is cheaper than
-// reading path and method one by one. Load balancers' checks have about ten, browsers' requests have more. What is likely
-// to be for no endpoint needs its path alone.
+// fewHeaders is the number of headers, pseudo-headers among them, up to which reading all of them at once is cheaper
+// than reading path and method one by one. Load balancers' checks have about ten, browsers' requests have more. What
+// is likely to be for no endpoint needs its path alone.
 const fewHeaders = 12
 
 // OnHttpRequestHeaders answers a health check, and lets everything else pass.
@@ -115,9 +115,9 @@ func (c *checks) OnHttpRequestHeaders(numHeaders int, _ bool) types.Action {
 	return types.ActionContinue
 }
 
-// answer sends the local reply; false if there is none to send. allHeaders says to read all headers at once.
+// answer sends the local reply, and reports false if the request passes. allHeaders says to read all headers at once.
 func (c *checks) answer(allHeaders bool) bool {
-	var path string // none if there is none: CONNECT's
+	var path string // empty for CONNECT
 	if allHeaders {
 		c.request.all = host.RequestHeaders()
 		path, _ = c.request.all.Get(":path")
@@ -155,8 +155,8 @@ func (c *checks) answer(allHeaders bool) bool {
 }
 
 // OnHttpResponseHeaders undoes what Envoy does to a local reply's headers (Http::Utility::prepareLocalReply). The reply
-// comes by right after the request's callback, on the same thread, at this or another of the stream's filters; its details
-// tell it from another stream's response all the same.
+// comes by right after the request's callback, on the same thread, at this or another of the stream's filters; its
+// details tell it from another stream's response all the same.
 func (c *checks) OnHttpResponseHeaders(_ int, endOfStream bool) types.Action {
 	if c.altered != nil {
 		host.OpenScratch()
@@ -190,7 +190,8 @@ func restore(reply *config.Reply, response host.Headers, endOfStream bool) {
 	if contentType := reply.ContentType(); contentType != "" && !typed {
 		setResponseHeader("content-type", contentType)
 	}
-	if status, _ := response.Get(":status"); status != "204" && status != "304" { // no content-length: RFC 9110, section 8.6
+	if status, _ := response.Get(":status"); status != "204" &&
+		status != "304" { // no content-length: RFC 9110, section 8.6
 		setResponseHeader("content-length", "0")
 	}
 }

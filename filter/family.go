@@ -14,8 +14,8 @@ import (
 	"github.com/healthgate/healthgate/filter/verdict"
 )
 
-// family is what a configuration has to do with the others in its VM. Each VM has all of them, in the same order: the one
-// that came last is the newest.
+// family is what a configuration has to do with the others in its VM. Each VM has all of them, in the same order: the
+// one that came last is the newest.
 type family struct {
 	heir      *plugin // a newer one with the same state: it leads in this VM
 	old       bool    // newer ones have all of its endpoints: it has nothing to tell
@@ -108,8 +108,8 @@ func (p *plugin) bequeath() bool {
 	return false
 }
 
-// rests reports whether the configuration needs no leader: a newer one with the same state does the work, or it is an old
-// one for which no check comes any more, to any VM.
+// rests reports whether the configuration needs no leader: a newer one with the same state does the work, or it is an
+// old one for which no check comes any more, to any VM.
 func (p *plugin) rests(now int64) bool {
 	if p.heir != nil || !p.old {
 		return p.heir != nil

@@ -6,14 +6,14 @@ import (
 	"github.com/healthgate/healthgate/filter/host"
 )
 
-// With the build tag healthgate_faults a test can crash VMs on purpose, and ask one for its memory. Released builds have
-// none of this.
+// With the build tag healthgate_faults a test can crash VMs on purpose, and ask one for its memory. Released builds
+// have none of this.
 
 // crashLeaderKey is the shared data key that makes the leader crash on its next tick when it holds "1".
 const crashLeaderKey = "healthgate/fault/crash-leader"
 
 // injectRequestFault obeys the header x-healthgate-fault: "crash" crashes the VM that handles the request,
-// "crash-leader" the one that leads; "memory" logs what the first has allocated. Without the header it allocates nothing.
+// "crash-leader" the leader; "memory" logs what the first has allocated. Without the header it allocates nothing.
 func injectRequestFault() {
 	switch fault, _ := host.RequestHeader("x-healthgate-fault"); fault {
 	case "memory":

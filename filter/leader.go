@@ -63,7 +63,8 @@ func (p *plugin) tell(now int64) {
 	}
 }
 
-// intruded says once that shared data holds what no VM of this plugin can have written by now. Plugins of one vm_id share it.
+// intruded says once that shared data holds what no VM of this plugin can have written by now. Plugins of one vm_id
+// share it.
 func (p *plugin) intruded() {
 	if !p.saidIntruded && !p.old {
 		p.saidIntruded = true
@@ -102,8 +103,8 @@ func (p *plugin) elect() {
 	}
 }
 
-// lead begins a term. It is no change of leader if this VM had the lease, for another configuration with the same state;
-// if the configuration itself is new; or old.
+// lead begins a term. It is no change of leader if this VM had the lease, for another configuration with the same
+// state; if the configuration itself is new; or old.
 func (p *plugin) lead(held bool) {
 	p.view.refresh()
 	p.monitor = monitor.New(p.config, p.view.take(), p.clock, p)
@@ -170,7 +171,7 @@ type callout struct {
 	start   monitor.Start
 }
 
-// onHTTPCallResponse is told of a callout's response; of no headers, when there is none.
+// onHTTPCallResponse gets a callout's response; without headers, there was no response.
 func (p *plugin) onHTTPCallResponse(call uint32, numHeaders, bodySize int) {
 	c := p.calls[call]
 	delete(p.calls, call)
@@ -193,9 +194,10 @@ func response(numHeaders, bodySize int) (r monitor.Response) {
 	}
 	headers := host.HTTPCallResponseHeaders()
 	value, _ := headers.Get(":status")
-	status, _ := strconv.ParseUint(value, 10, 32) // a status that is none counts as no response
+	status, _ := strconv.ParseUint(value, 10, 32) // a malformed status counts as no response
 	_, upstream := headers.Get("x-envoy-upstream-service-time")
-	return monitor.Response{Status: uint32(status), Local: !upstream, Body: func() []byte { return responseBody(bodySize) }}
+	return monitor.Response{Status: uint32(status), Local: !upstream,
+		Body: func() []byte { return responseBody(bodySize) }}
 }
 
 func responseBody(size int) []byte {

@@ -65,7 +65,7 @@ func defineMetrics(c *config.Config) metrics {
 }
 
 // publish sets the gauges that mirror the record. Only the leader calls it: gauges belong to the process, and a VM
-// that lags behind would set them back. Those of maintenance are set by whoever tells of it.
+// that lags behind would set them back. The VM that logs a change of maintenance sets its gauge.
 func (m *metrics) publish(record *snapshot.Record, now int64, f *family) {
 	for i, gauge := range m.probeUp {
 		if f.probes[i] {

@@ -115,8 +115,8 @@ const (
 	electionPeriod = lease.Renewal
 )
 
-// tickEvery sets the tick's period, and reports whether the host has timers. The host starts a period anew each time it is
-// set, so it is set only to change it.
+// tickEvery sets the tick's period, and reports whether the host has timers. The host starts a period anew each time
+// it is set, so it is set only to change it.
 func (p *plugin) tickEvery(period duration.Duration) bool {
 	if period == p.period {
 		return true

@@ -52,5 +52,6 @@ func (p *plugin) tellOrigin(endpoint int, origin trust.Origin) {
 	if origin == trust.Internal {
 		text = "an internal listener, where no peer has an address: give one by peer: {filter_state: KEY}"
 	}
-	warn("endpoint " + strconv.Quote(p.config.Endpoints[endpoint].Name) + ": not trusted: the request came through " + text)
+	warn("endpoint " + strconv.Quote(p.config.Endpoints[endpoint].Name) +
+		": not trusted: the request came through " + text)
 }

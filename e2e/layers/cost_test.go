@@ -18,8 +18,8 @@ var (
 	window   = flag.Duration("window", 0, "for how long TestManyKeys measures what polls cost")
 )
 
-// TestManyKeys throws maintenance in an Envoy with very many runtime keys, all of which Envoy writes for each poll. With
-// -window its log has the table of docs/runtime.md.
+// TestManyKeys throws maintenance in an Envoy with very many runtime keys, all of which Envoy writes for each poll.
+// With -window its log has the table of docs/runtime.md.
 func TestManyKeys(t *testing.T) {
 	t.Parallel()
 	for _, keys := range strings.Split(*manyKeys, ",") {

@@ -99,7 +99,8 @@ func TestMaintenanceKnowsWhatIsInTheWay(t *testing.T) {
 				envoytest.Parse(`{"default_source_code": {"inline_string":
 				"function envoy_on_response(h) h:headers():replace(':status', '200') end"}}`))}
 			l.HCM()["http_filters"] = append([]any{l.Filters()[0], lua}, l.Filters()[1:]...)
-		}, on, `not for sure: listener "ingress": the filter "lua" stands behind healthgate, and whether it changes the answer`,
+		}, on,
+			`not for sure: listener "ingress": the filter "lua" stands behind healthgate, and whether it changes the answer`,
 			"", "", 0},
 		{"a Lua filter in front", func(_ *envoytest.Config, l *envoytest.Listener) {
 			lua := envoytest.Object{"name": "lua", "typed_config": envoytest.Any("envoy.extensions.filters.http.lua.v3.Lua",

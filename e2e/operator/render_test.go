@@ -35,15 +35,19 @@ func TestEnvoyTakesWhatIsRendered(t *testing.T) {
 	}{
 		{"RTDS file, made by the command", shipped, []string{"--rtds-file", rtdsFile}},
 		{"RTDS server, IPv6, host names, no disk", edited(t, "envoy_admin", `"my admin: '1'"`),
-			[]string{"--rtds-server", "rtds.example:18000", "--listen", "[::1]:10000", "--cluster", "other=app.example:80", "--runtime-dir", ""}},
-		{"Unix sockets, peers, several routes", edited(t, "trusted: {", "trusted: {peer: {filter_state: \"a peer's: key\"}, "),
-			[]string{"--admin", "unix:///tmp/an admin.sock", "--cluster", "other=unix:///tmp/app.sock", "--route-key", "route-of.{endpoint}"}},
+			[]string{"--rtds-server", "rtds.example:18000", "--listen", "[::1]:10000", "--cluster",
+				"other=app.example:80", "--runtime-dir", ""}},
+		{"Unix sockets, peers, several routes",
+			edited(t, "trusted: {", "trusted: {peer: {filter_state: \"a peer's: key\"}, "),
+			[]string{"--admin", "unix:///tmp/an admin.sock", "--cluster", "other=unix:///tmp/app.sock", "--route-key",
+				"route-of.{endpoint}"}},
 		{"odd paths, gate by route", oddPaths, nil},
 		{"odd paths, gate by matcher", oddPaths, []string{"--gate", "matcher"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			i := render(t, test.file, test.flags...)
-			cmd := exec.Command(envoytest.Binary(t), "-c", i.config, "--mode", "validate", "--disable-hot-restart", "--concurrency", "1")
+			cmd := exec.Command(envoytest.Binary(t), "-c", i.config, "--mode", "validate",
+				"--disable-hot-restart", "--concurrency", "1")
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)
 			}
@@ -60,7 +64,8 @@ func random(t *testing.T, text string, flags ...string) (config, listen string) 
 		t.Fatal(err)
 	}
 	listen = envoytest.Loopback(envoytest.ReservePort(t))
-	run(t, append([]string{"render", "envoy", file, "-o", config, "--listen", listen, "--admin", envoytest.Loopback(envoytest.ReservePort(t)),
+	run(t, append([]string{"render", "envoy", file, "-o", config, "--listen", listen, "--admin",
+		envoytest.Loopback(envoytest.ReservePort(t)),
 		"--wasm", envoytest.Wasm(t), "--runtime-dir", "", "--cluster", "app=127.0.0.1:1"}, flags...)...).is(t, 0)
 	return config, listen
 }
@@ -72,7 +77,8 @@ func TestEnvoyTakesRandomFiles(t *testing.T) {
 		text, _ := rendertest.Random(rand.New(rand.NewPCG(seed, 1)))
 		config, _ := random(t, text, "--cluster", "c0=127.0.0.1:1", "--cluster", "c1=127.0.0.1:1",
 			"--route-key", "route.{endpoint}", "--gate", []string{"route", "matcher"}[seed%2])
-		cmd := exec.Command(envoytest.Binary(t), "-c", config, "--mode", "validate", "--disable-hot-restart", "--concurrency", "1")
+		cmd := exec.Command(envoytest.Binary(t), "-c", config, "--mode", "validate",
+			"--disable-hot-restart", "--concurrency", "1")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("seed %d: %v\n%s\n%s", seed, err, out, text)
 		}
@@ -90,7 +96,8 @@ func TestEnvoyAnswersAsWritten(t *testing.T) {
 		var endpoints []any
 		for i, body := range texts {
 			endpoints = append(endpoints, map[string]any{
-				"name": fmt.Sprint("e", i), "paths": []any{fmt.Sprint("/", i)}, "trusted": map[string]any{"cidrs": []any{"127.0.0.0/8"}},
+				"name": fmt.Sprint("e", i), "paths": []any{fmt.Sprint("/",
+					i)}, "trusted": map[string]any{"cidrs": []any{"127.0.0.0/8"}},
 				"healthy": map[string]any{"body": body, "headers": headers},
 			})
 		}
@@ -144,7 +151,8 @@ func TestPeerOfTheConnection(t *testing.T) {
 		if err := connection.SetDeadline(time.Now().Add(envoytest.Limit)); err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(connection, "GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Forwarded-For: %s\r\n\r\n", check, test.forwarded)
+		fmt.Fprintf(connection, "GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Forwarded-For: %s\r\n\r\n", check,
+			test.forwarded)
 		r, err := http.ReadResponse(bufio.NewReader(connection), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -154,7 +162,8 @@ func TestPeerOfTheConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 		if r.StatusCode != test.status || string(body) != test.body {
-			t.Errorf("from %s, X-Forwarded-For %s: %d %q, want %d %q", test.source, test.forwarded, r.StatusCode, body, test.status, test.body)
+			t.Errorf("from %s, X-Forwarded-For %s: %d %q, want %d %q", test.source, test.forwarded, r.StatusCode,
+				body, test.status, test.body)
 		}
 		connection.Close()
 	}

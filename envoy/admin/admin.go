@@ -35,10 +35,12 @@ const maxBody = 64 << 20
 
 const forms = "http://HOST:PORT, HOST:PORT, https://HOST:PORT or unix:///PATH"
 
-// New returns a client for an address, http(s)://HOST:PORT/PREFIX, HOST:PORT or unix:///PATH. It connects to nothing yet.
+// New returns a client for an address, http(s)://HOST:PORT/PREFIX, HOST:PORT or unix:///PATH. It connects to nothing
+// yet.
 func New(address string, access Access) (*Client, error) {
 	dialer := &net.Dialer{}
-	transport := &http.Transport{DialContext: dialer.DialContext, TLSClientConfig: access.tls.Clone(), IdleConnTimeout: time.Minute}
+	transport := &http.Transport{DialContext: dialer.DialContext, TLSClientConfig: access.tls.Clone(),
+		IdleConnTimeout: time.Minute}
 	c := &Client{Name: address, access: access, http: &http.Client{
 		Timeout: requestTimeout, Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -71,7 +73,8 @@ func New(address string, access Access) (*Client, error) {
 		address = "http://" + address
 	}
 	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Port() == "" || u.Fragment != "" {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" ||
+		u.Port() == "" || u.Fragment != "" {
 		return nil, fmt.Errorf("%q is not %s", c.Name, forms)
 	}
 	if port, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || port == 0 {

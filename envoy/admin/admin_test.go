@@ -105,28 +105,41 @@ func TestProtected(t *testing.T) {
 		{"another prefix", plain.URL + "/opn", Files{}, "GET /runtime was answered 404: is this Envoy's admin address?"},
 		{"basic", plain.URL + "/basic", Files{Login: basic}, ""},
 		{"a token", plain.URL + "/token", Files{Login: bearer}, ""},
-		{"no login", plain.URL + "/basic", Files{}, "answered 401: it wants a login: give --admin-auth-file FILE, or set HEALTHGATE_ADMIN_AUTH"},
+		{"no login", plain.URL + "/basic", Files{},
+			"answered 401: it wants a login: give --admin-auth-file FILE, or set HEALTHGATE_ADMIN_AUTH"},
 		{"another login", plain.URL + "/basic", Files{Login: bearer}, "answered 401: the login that was sent is refused"},
-		{"a server that repeats it", plain.URL + "/echo", Files{Login: basic}, "answered 500 you sent Basic [hidden], that is [hidden]"},
-		{"a redirect that repeats it", plain.URL + "/sends", Files{Login: basic}, "with a redirect to " + plain.URL + "/login/[hidden]/"},
+		{"a server that repeats it", plain.URL + "/echo", Files{Login: basic},
+			"answered 500 you sent Basic [hidden], that is [hidden]"},
+		{"a redirect that repeats it", plain.URL + "/sends", Files{Login: basic},
+			"with a redirect to " + plain.URL + "/login/[hidden]/"},
 		{"https", secure.URL + "/basic", Files{Login: basic, CA: ca}, ""},
-		{"an authority that nobody knows", secure.URL + "/open", Files{}, "give the authority's certificate, --admin-ca-file FILE"},
-		{"a path too long", "unix:///" + strings.Repeat("a", 107), Files{}, "the path of a Unix socket has at most 107 bytes, this one 108"},
-		{"another authority", secure.URL + "/open", Files{CA: other}, "give the authority's certificate, --admin-ca-file FILE"},
-		{"another name", strings.Replace(secure.URL, "127.0.0.1", "localhost", 1), Files{CA: ca}, "not localhost: give the address that its certificate names"},
+		{"an authority that nobody knows", secure.URL + "/open", Files{},
+			"give the authority's certificate, --admin-ca-file FILE"},
+		{"a path too long", "unix:///" + strings.Repeat("a", 107), Files{},
+			"the path of a Unix socket has at most 107 bytes, this one 108"},
+		{"another authority", secure.URL + "/open", Files{CA: other},
+			"give the authority's certificate, --admin-ca-file FILE"},
+		{"another name", strings.Replace(secure.URL, "127.0.0.1", "localhost", 1), Files{CA: ca},
+			"not localhost: give the address that its certificate names"},
 		{"a client's certificate", mutual.URL + "/open", Files{CA: ca, Cert: cert, Key: key}, ""},
-		{"none", mutual.URL + "/open", Files{CA: ca}, "does it want a client's certificate (--admin-cert-file, --admin-key-file)"},
+		{"none", mutual.URL + "/open", Files{CA: ca},
+			"does it want a client's certificate (--admin-cert-file, --admin-key-file)"},
 		{"another", mutual.URL + "/open", Files{CA: ca, Cert: other, Key: otherKey}, "does it want a client's certificate"},
-		{"https against http", strings.Replace(plain.URL, "http:", "https:", 1), Files{}, "speaks no TLS: write http:// instead of https://"},
-		{"http against https", strings.Replace(secure.URL, "https:", "http:", 1), Files{}, "speaks TLS: write https:// instead of http://"},
+		{"https against http", strings.Replace(plain.URL, "http:", "https:", 1), Files{},
+			"speaks no TLS: write http:// instead of https://"},
+		{"http against https", strings.Replace(secure.URL, "https:", "http:", 1), Files{},
+			"speaks TLS: write https:// instead of http://"},
 		{"a file of two lines", plain.URL, Files{Login: file(t, "ops:s3cret\nmore\n")}, "has more than one line"},
 		{"an empty file", plain.URL, Files{Login: file(t, "\n")}, "is empty; write USER:PASSWORD"},
-		{"a header's value", plain.URL, Files{Login: file(t, "Bearer s3cret")}, "write the token alone, without the word Bearer"},
+		{"a header's value", plain.URL, Files{Login: file(t, "Bearer s3cret")},
+			"write the token alone, without the word Bearer"},
 		{"no file", plain.URL, Files{Login: "/nonexistent"}, "--admin-auth-file: open /nonexistent: no such file"},
 		{"no PEM", secure.URL, Files{CA: basic}, "--admin-ca-file: " + basic + ": has no certificate in PEM form"},
 		{"no CA", secure.URL, Files{CA: "/nonexistent"}, "--admin-ca-file: open /nonexistent"},
-		{"a certificate without its key", secure.URL, Files{Cert: cert}, "--admin-cert-file and --admin-key-file: one is of no use without the other"},
-		{"another's key", secure.URL, Files{Cert: cert, Key: otherKey}, "--admin-cert-file, --admin-key-file: tls: private key does not match"},
+		{"a certificate without its key", secure.URL, Files{Cert: cert},
+			"--admin-cert-file and --admin-key-file: one is of no use without the other"},
+		{"another's key", secure.URL, Files{Cert: cert, Key: otherKey},
+			"--admin-cert-file, --admin-key-file: tls: private key does not match"},
 		{"a certificate for http", plain.URL, Files{CA: ca}, "a certificate is for https://"},
 	} {
 		got := runtime(t, test.address, test.files)
@@ -186,7 +199,7 @@ func TestLoginOfTheEnvironment(t *testing.T) {
 	}
 }
 
-// TestRedirects: none is followed, and the place that one points to hears of nothing.
+// TestRedirects: no redirect is followed, and its target gets no request.
 func TestRedirects(t *testing.T) {
 	t.Parallel()
 	var followed atomic.Int32
@@ -310,7 +323,7 @@ func TestSilent(t *testing.T) {
 	}
 }
 
-// TestReady: another server's word is no state of Envoy's.
+// TestReady: only Envoy's own words count as its state.
 func TestReady(t *testing.T) {
 	t.Parallel()
 	for says, want := range map[string]string{"LIVE\n": "LIVE", "<html>": ""} {

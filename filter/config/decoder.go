@@ -38,7 +38,8 @@ type decoder struct{ errs []Error }
 // MaxMistakes bounds the mistakes that are kept.
 const MaxMistakes = 100
 
-// fail records a mistake. what may be "", then there is none. A second one at the same place follows from the first.
+// fail records a mistake. An empty what is no mistake. A second mistake at the same place is dropped: it follows from
+// the first.
 func (d *decoder) fail(place, what string) { d.failAs(Field, place, what) }
 
 func (d *decoder) failAs(kind Kind, place, what string) {
@@ -73,7 +74,7 @@ func (d *decoder) object(v json.Value, place string) *object {
 		return o
 	}
 	for w := v.Walk(); w.Next(); {
-		text, _ := w.Name.Text() // one that is not Unicode is no field's name
+		text, _ := w.Name.Text() // a name that is not Unicode is unknown anyway
 		name := strings.Clone(text)
 		if o.find(name) >= 0 {
 			o.relates(name, "is given twice")
@@ -106,7 +107,7 @@ func (d *decoder) is(v json.Value, place string, kind json.Kind) bool {
 	return false
 }
 
-// find returns the index of a field that nobody took, -1 if there is none.
+// find returns the index of a field that was not read yet, or -1.
 func (o *object) find(name string) int {
 	for i := range o.left {
 		if o.left[i].name == name {
@@ -148,7 +149,7 @@ func (o *object) take(name string) json.Value {
 	return v
 }
 
-// kind returns what a field is that nobody took, and forgets one that is null.
+// kind returns the JSON type of a field that was not read yet. A null field is dropped, and counts as absent.
 func (o *object) kind(name string) json.Kind {
 	i := o.find(name)
 	if i < 0 {
@@ -161,7 +162,7 @@ func (o *object) kind(name string) json.Kind {
 	return o.left[i].value.Kind()
 }
 
-// has reports whether the field is there, and forgets one that is null.
+// has reports whether a field is there; a null field is dropped, and is not.
 func (o *object) has(name string) bool { return o.kind(name) != json.Absent }
 
 // need is take for a field that must be there.
@@ -317,7 +318,7 @@ func (l *list) str() string {
 	return strings.Clone(text)
 }
 
-// strings reads an array of strings in which none is empty and none stands twice. check may find something wrong with
+// strings reads an array of strings; it refuses empty and repeated ones. check may find something wrong with
 // one.
 func (o *object) strings(name string, check func(s string) (wrong string)) []string {
 	var out []string

@@ -33,8 +33,8 @@ const example = `{
     "interval": "1s", "timeout": "500ms", "unhealthy_threshold": 1, "healthy_threshold": 1,
     "expected_statuses": [{"start": 200, "end": 201}]
   }, {
-    "name": "outbound", "cluster": "app2", "path": "/outbound/isalive?x=1", "host": "app.example:7070", "method": "HEAD",
-    "interval": "1.5m", "timeout": "2s", "unhealthy_threshold": 3, "healthy_threshold": 2,
+"name": "outbound", "cluster": "app2", "path": "/outbound/isalive?x=1", "host": "app.example:7070", "method": "HEAD",
+"interval": "1.5m", "timeout": "2s", "unhealthy_threshold": 3, "healthy_threshold": 2,
     "expected_statuses": [{"start": 200, "end": 300}, {"start": 304, "end": 305}]
   }, {"name": "stats", "cluster": "app", "path": "/stats/isalive"}],
   "admin": {"cluster": "envoy_admin", "interval": "1s", "timeout": "500ms", "max_age": "10s", "on_stale": "keep"}

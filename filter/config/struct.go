@@ -74,7 +74,8 @@ func structJSON(message []byte) []byte {
 	return appendStruct(make([]byte, 0, len(message)+1), message, 0)
 }
 
-// appendStruct and the functions below add the JSON of one message to out. They return nil if the message is none.
+// appendStruct and the functions below add the JSON of one message to out. They return nil if the message cannot be
+// decoded.
 func appendStruct(out, message []byte, depth int) []byte {
 	if depth == json.MaxDepth {
 		return nil

@@ -11,7 +11,7 @@ import (
 // maxWarnings bounds what a configuration with the same slip in each line fills the log with.
 const maxWarnings = 32
 
-// warn adds a warning about a text of the configuration; what may be "", then there is none.
+// warn adds a warning about a text of the configuration; an empty what adds nothing.
 func (c *Config) warn(place, text, what string) {
 	if what != "" && len(c.Warnings) < maxWarnings {
 		c.Warnings = append(c.Warnings, Error{Place: place, What: quote(text) + what})

@@ -29,22 +29,23 @@ func TestWarnings(t *testing.T) {
 		fine  []string
 	}{
 		{"endpoints[0].paths[1]", paths, map[string]string{
-			`"/hc/*"`: pattern, `"/*"`: pattern, `"/{id}/hc"`: pattern, `"/hc$"`: pattern, `"/(a|b)"`: pattern, `"/hc[0-9]"`: pattern,
-			`"/^hc"`: pattern, `"/hc\\d"`: pattern,
+			`"/hc/*"`: pattern, `"/*"`: pattern, `"/{id}/hc"`: pattern, `"/hc$"`: pattern, `"/(a|b)"`: pattern,
+			`"/hc[0-9]"`: pattern, `"/^hc"`: pattern, `"/hc\\d"`: pattern,
 		}, []string{`"/hc/"`, `"//hc"`, `"/h%63"`, `"/a;b=c"`, `"/.well-known/hc"`, `"/~me/hc+x,y:z@!&='"`}},
 		{"endpoints[0].methods[1]", methods, map[string]string{
 			`"get"`: capital, `"Head"`: capital, `"oPTIONS"`: capital,
 		}, []string{`"HEAD"`, `"PROPFIND"`, `"M-SEARCH"`}},
 		{"endpoints[0].hosts[1]", hosts, map[string]string{
-			`"::1"`: host, `"fd00::1:80"`: host, `"[::1"`: host, `"[]"`: host, `"["`: host, `"[a]"`: host, `"[10.0.0.1]"`: host, `"a."`: host,
-			`".a"`: host, `"a:0"`: host, `"a:65536"`: host, `"a:"`: host, `"a:http"`: host, `":80"`: host, `"a%20b"`: host, `"bücher.example"`: host,
-			`"user@a"`: host, `"a?b"`: host, `"a,b"`: host, `"http:"`: host, `"[::1]:"`: host, `"[::1]x"`: host, `"a:-1"`: host,
+			`"::1"`: host, `"fd00::1:80"`: host, `"[::1"`: host, `"[]"`: host, `"["`: host, `"[a]"`: host, `"[10.0.0.1]"`: host,
+			`"a."`: host, `".a"`: host, `"a:0"`: host, `"a:65536"`: host, `"a:"`: host, `"a:http"`: host, `":80"`: host,
+			`"a%20b"`: host, `"bücher.example"`: host, `"user@a"`: host, `"a?b"`: host, `"a,b"`: host, `"http:"`: host,
+			`"[::1]:"`: host, `"[::1]x"`: host, `"a:-1"`: host,
 		},
 			[]string{`"b"`, `"B.Example"`, `"10.0.0.1"`, `"10.0.0.1:8080"`, `"[::1]"`, `"[FD00::1]:443"`, `"a:65535"`,
 				`"xn--bcher-kva.example"`, `"my_app"`, `"1"`}},
 		{"endpoints[0].headers[1]", headers, map[string]string{
-			`"name":"y","exact":" a"`: value, `"name":"y","exact":"a "`: value, `"name":"y","prefix":"\ta"`: value, `"name":"y","suffix":"a "`: value,
-			`"name":"y","contains":"a\nb"`: value, `"name":"y","exact":"a\u0000"`: value,
+			`"name":"y","exact":" a"`: value, `"name":"y","exact":"a "`: value, `"name":"y","prefix":"\ta"`: value,
+			`"name":"y","suffix":"a "`: value, `"name":"y","contains":"a\nb"`: value, `"name":"y","exact":"a\u0000"`: value,
 			`"name":"Connection","exact":"close"`: taken, `"name":"transfer-encoding","present_match":true`: taken,
 			`"name":"keep-alive","prefix":"t"`: taken, `"name":"proxy-connection","contains":"k"`: taken,
 		},

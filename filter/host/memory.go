@@ -20,8 +20,8 @@ var starved bool
 // between is gone by the next OpenScratch.
 func OpenScratch() { used, open, starved = 0, true, false }
 
-// Starved reports whether something that the host has was not to be had since OpenScratch. Its getters then say that there
-// is no such thing.
+// Starved reports whether something that the host has was not to be had since OpenScratch. Its getters then say that
+// there is no such thing.
 func Starved() bool { return starved }
 
 // gave reports whether the host returned what it was asked for.

@@ -1,5 +1,5 @@
 // Package lean holds what the standard library does as well, with much more code than the plugin can carry: V8 compiles
-// every byte of the module in each Envoy. Each package is fuzzed against the one that it stands for.
+// every byte of the module in each Envoy. Each package is fuzzed against its counterpart.
 //
 // What importing the standard package adds to an otherwise empty plugin, in bytes of .wasm (Go 1.25.0, TinyGo 0.41.1):
 //

@@ -26,7 +26,7 @@ const (
 	Follow Step = iota // another owner's lease holds
 	Lead               // our own lease holds and needs no renewal yet
 	Swap               // compare-and-swap Value; we lead if it succeeds, else follow
-	Seize              // Swap, but what is stored is no lease: no VM takes one for so long
+	Seize              // Swap, but the stored value is not a valid lease: no VM takes a lease for so long
 )
 
 // Absent is the CAS number to swap with when nothing is stored. Envoy compares numbers only with a stored value, so it
@@ -54,8 +54,8 @@ func Next(stored []byte, found bool, owner uint64, now int64) Step {
 	}
 }
 
-// Lasts reports whether a lease that was last renewed at a time may still be ours, without a look at the store. It is over
-// when the process stood still for longer, and when the clock went back.
+// Lasts reports whether a lease that was last renewed at a time may still be ours, without a look at the store. It is
+// over when the process stood still for longer, and when the clock went back.
 func Lasts(renewed, now int64) bool { return renewed <= now && now < renewed+int64(TTL) }
 
 // Value is the stored form of a lease that owner takes or renews at now.

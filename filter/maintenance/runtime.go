@@ -15,8 +15,8 @@ type Entry struct {
 	Reason string // the value of KEY.reason
 }
 
-// maxText bounds the value and reason that are kept of an entry, in bytes. A longer value ends in an ellipsis, with which
-// it says nothing that ParseSwitch knows: it counts as on.
+// maxText bounds the value and reason that are kept of an entry, in bytes. A longer value ends in an ellipsis, with
+// which it says nothing that ParseSwitch knows: it counts as on.
 const maxText = 256
 
 var errShape = errors.New("not the JSON of /runtime?format=json")
@@ -39,8 +39,8 @@ func NewReader(keys []string) *Reader {
 }
 
 // Read returns the entries of the keys, in their order. The document is what Envoy's admin handler
-// RuntimeHandler::handlerRuntime writes: {"layers": [...], "entries": {KEY: {"final_value": "...", ...}}}. Keys that are
-// not the Reader's cost no memory.
+// RuntimeHandler::handlerRuntime writes: {"layers": [...], "entries": {KEY: {"final_value": "...", ...}}}. Keys that
+// are not the Reader's cost no memory.
 func (r *Reader) Read(document []byte) ([]Entry, error) {
 	root, err := json.Parse(document)
 	if err != nil {
@@ -72,8 +72,8 @@ func (r *Reader) Read(document []byte) ([]Entry, error) {
 	return out, nil
 }
 
-// text returns a copy, so that the document is not kept in memory. Where there is no text, which Envoy never writes, it is
-// the JSON that stands in its place: that a key cannot be read does not make it empty, which would be off.
+// text returns a copy, so that the document is not kept in memory. Where there is no text, which Envoy never writes,
+// it is the JSON that stands in its place: that a key cannot be read does not make it empty, which would be off.
 func text(value json.Value) string {
 	s, _ := value.Text()
 	if value.Kind() != json.String {

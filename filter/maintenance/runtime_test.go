@@ -35,7 +35,8 @@ func TestRead(t *testing.T) {
 			[]Entry{{}, {Reason: strings.Repeat("y", 253) + "…"}}},
 		{"between characters", `{"entries":{"a":{"final_value":"` + strings.Repeat("é", 200) + `"}}}`,
 			[]Entry{{Set: true, Value: strings.Repeat("é", 126) + "…"}, {}}},
-		{"what is no text", `{"entries":{"a":{"final_value":5},"b":{"final_value":[]}}}`, []Entry{{Set: true, Value: "5"}, {Set: true, Value: "[]"}}},
+		{"what is no text", `{"entries":{"a":{"final_value":5},"b":{"final_value":[]}}}`,
+			[]Entry{{Set: true, Value: "5"}, {Set: true, Value: "[]"}}},
 		{"null", `{"entries":{"a":{"final_value":null}}}`, []Entry{{Set: true, Value: "null"}, {}}},
 	} {
 		got, err := NewReader([]string{"a", "b"}).Read([]byte(test.document))
@@ -49,7 +50,8 @@ func TestRead(t *testing.T) {
 func TestLongValueIsOn(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{
-		strings.Repeat(" ", 300) + "true", strings.Repeat(" ", 300), "false" + strings.Repeat(" ", 300) + "true", strings.Repeat("0", 300),
+		strings.Repeat(" ", 300) + "true", strings.Repeat(" ", 300), "false" + strings.Repeat(" ", 300) +
+			"true", strings.Repeat("0", 300),
 		`{\"numerator\": 0` + strings.Repeat(" ", 300) + `5}`, `\"` + strings.Repeat(" ", 300) + `\"`,
 	} {
 		entries, err := NewReader([]string{"a"}).Read([]byte(`{"entries":{"a":{"final_value":"` + value + `"}}}`))

@@ -75,7 +75,8 @@ func unquote(value string) string {
 //	fields { key: "numerator" value { number_value: 0 } }
 //
 // whose first line is not there before Envoy 1.40, which makes another one in each run: debugonly or debugstr, and some
-// blanks. In all of them the names and values stand in the same order, and a numerator that is not there is 0, as in Envoy.
+// blanks. In all of them the names and values stand in the same order, and a numerator that is not there is 0, as in
+// Envoy.
 func fraction(s string) (positive, ok bool) {
 	const marker = "goo.gle/debug"
 	field, ok := "", s == "{}"
@@ -147,8 +148,8 @@ func digits(s string) (positive, ok bool) {
 	return positive, s != ""
 }
 
-// until is the time in Unix nanoseconds, as far as Switch.Until can tell it: a time that does not fit into 64 bits, from
-// the year 2262 on as in "9999-12-31T23:59:59Z", is no end.
+// until is the time in Unix nanoseconds, as far as Switch.Until can tell it: a time that does not fit into 64 bits,
+// from the year 2262 on as in "9999-12-31T23:59:59Z", is no end.
 func until(seconds, nanoseconds int64) int64 {
 	switch {
 	case seconds > math.MaxInt64/int64(duration.Second)-1:

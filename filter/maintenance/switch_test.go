@@ -32,28 +32,39 @@ func TestParseSwitch(t *testing.T) {
 		{`"false"`, off, true}, {`'off'`, off, true}, {"'\"false\"'", off, true}, {` " No " `, off, true}, {`"0"`, off, true},
 		{`""`, off, true}, {`"true"`, on, true}, {`'2026-11-21T05:00:00Z'`, Switch{true, at("2026-11-21T05:00:00Z")}, true},
 		// Fractions, as a file or the admin layer has them, and as Envoy prints those of static layers and RTDS.
-		{`{"numerator": 0, "denominator": "HUNDRED"}`, off, true}, {`{"denominator":"TEN_THOUSAND","numerator":0}`, off, true},
-		{`{"numerator": 1, "denominator": "MILLION"}`, on, true}, {`{"numerator": 100}`, on, true}, {`{"numerator":0}`, off, true},
+		{`{"numerator": 0, "denominator": "HUNDRED"}`, off,
+			true}, {`{"denominator":"TEN_THOUSAND","numerator":0}`, off, true},
+		{`{"numerator": 1, "denominator": "MILLION"}`, on, true}, {`{"numerator": 100}`, on,
+			true}, {`{"numerator":0}`, off, true},
 		{"numerator: 0\ndenominator: HUNDRED", off, true}, {"numerator: 5\ndenominator: HUNDRED\n", on, true},
-		{"{numerator: 0, denominator: HUNDRED}", off, true}, {`{"numerator": "0"}`, off, true}, {`{"numerator": 0.5}`, on, true},
+		{"{numerator: 0, denominator: HUNDRED}", off, true}, {`{"numerator": "0"}`, off,
+			true}, {`{"numerator": 0.5}`, on, true},
 		{`{"denominator": "HUNDRED"}`, off, true}, {"{}", off, true}, {`'{"numerator": 0}'`, off, true},
 		{debugString("", "numerator", "number_value: 0"), off, true},
 		{debugString("", "denominator", `string_value: "HUNDRED"`, "numerator", "number_value: 0"), off, true},
-		{debugString("goo.gle/debugproto   \n", "denominator", `string_value: "HUNDRED"`, "numerator", "number_value: 0"), off, true},
-		{debugString("goo.gle/debugproto  \n", "denominator", `string_value: "TEN_THOUSAND"`, "numerator", "number_value: 5"), on, true},
+		{debugString("goo.gle/debugproto   \n", "denominator", `string_value: "HUNDRED"`, "numerator",
+			"number_value: 0"), off, true},
+		{debugString("goo.gle/debugproto  \n", "denominator", `string_value: "TEN_THOUSAND"`, "numerator",
+			"number_value: 5"), on, true},
 		{debugString("", "denominator", `string_value: "HUNDRED"`), off, true},
 		{debugString("goo.gle/debugproto   \n"), off, true},
-		{debugString("goo.gle/debugonly   \n", "denominator", `string_value: "HUNDRED"`, "numerator", "number_value: 0"), off, true},
+		{debugString("goo.gle/debugonly   \n", "denominator", `string_value: "HUNDRED"`, "numerator",
+			"number_value: 0"), off, true},
 		{debugString("goo.gle/debugonly\n", "numerator", "number_value: 5"), on, true},
-		{debugString("goo.gle/debugstr \n", "denominator", `string_value: "HUNDRED"`, "numerator", "number_value: 0"), off, true},
+		{debugString("goo.gle/debugstr \n", "denominator", `string_value: "HUNDRED"`, "numerator",
+			"number_value: 0"), off, true},
 		{debugString(" goo.gle/debugstr"), off, true},
 		{debugString("", "numerator", `string_value: "0.5"`), on, true},
-		// What is like one, and is none.
+		// Values that only look like a fraction.
 		{`{"numerator": 0, "x": 1}`, on, false}, {`{"numerator": "no"}`, on, false}, {`{"numerator": -5}`, on, false},
-		{`{"numerator": 0, "denominator": "THOUSAND"}`, on, false}, {`{"numerator":}`, on, false}, {`{"numerator": 0, 1}`, on, false},
-		{`[{"numerator": 0}]`, on, false}, {`{"numerator": {}, "denominator": "HUNDRED"}`, on, false}, {"numerator", on, false},
-		{`{"numerator": 0, "numerator": 5}`, on, true}, {"{", on, false}, {":", on, false}, {"{}{}", on, false}, {"[]", on, false},
-		{"fields", on, false}, {"denominator: 0", on, false}, {"hundred", on, false}, {debugString("", "a", "number_value: 0"), on, false},
+		{`{"numerator": 0, "denominator": "THOUSAND"}`, on, false}, {`{"numerator":}`, on,
+			false}, {`{"numerator": 0, 1}`, on, false},
+		{`[{"numerator": 0}]`, on, false}, {`{"numerator": {}, "denominator": "HUNDRED"}`, on,
+			false}, {"numerator", on, false},
+		{`{"numerator": 0, "numerator": 5}`, on, true}, {"{", on, false}, {":", on, false}, {"{}{}", on,
+			false}, {"[]", on, false},
+		{"fields", on, false}, {"denominator: 0", on, false}, {"hundred", on,
+			false}, {debugString("", "a", "number_value: 0"), on, false},
 		{"numerator=0", on, false}, {`{"enabled": false}`, on, false}, {"goo.gle/debug", on, false},
 		// Blanks alone are what Envoy shows in the place of bytes that are no UTF-8.
 		{" ", on, false}, {"  \n", on, false}, {`"  "`, on, false}, {`"`, on, false}, {`'off"`, on, false}, {"~", on, false},
@@ -162,7 +173,8 @@ func TestParseMetadata(t *testing.T) {
 }
 
 func FuzzParseSwitch(f *testing.F) {
-	for _, s := range []string{"", "true", "off", "100", "-1", "+inf", "0x10", `"'off'"`, "numerator: 0", `{"numerator":0,"denominator":"MILLION"}`, "goo.gle/debugproto ", " ", "9999-12-31T23:59:59Z", "\xff", "1e-400", "."} {
+	for _, s := range []string{"", "true", "off", "100", "-1", "+inf", "0x10", `"'off'"`, "numerator: 0",
+		`{"numerator":0,"denominator":"MILLION"}`, "goo.gle/debugproto ", " ", "9999-12-31T23:59:59Z", "\xff", "1e-400", "."} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
@@ -176,7 +188,8 @@ func FuzzParseSwitch(f *testing.F) {
 		if s.Until < 0 {
 			t.Errorf("%q ends before 1970: %+v", value, s)
 		}
-		if again, k := ParseSwitch(" " + strings.ToUpper(value) + "\n"); isASCII(value) && strings.TrimSpace(value) != "" && (again != s || k != known) {
+		if again, k := ParseSwitch(" " + strings.ToUpper(value) + "\n"); isASCII(value) && strings.TrimSpace(value) != "" &&
+			(again != s || k != known) {
 			t.Errorf("%q: case or space around it changes %+v to %+v", value, s, again)
 		}
 		ParseMetadata(value)
@@ -195,8 +208,9 @@ func isASCII(s string) bool {
 // What package strconv reads as a number of 0 or more is one, but for its hexadecimal, infinite and missing numbers.
 func FuzzNumber(f *testing.F) {
 	for _, s := range []string{
-		"", "0", "-0", "+0", "1", "+1", "-1", "1.", ".5", ".", "-.5", "+.0", "00", "1e3", "1e", "1e+", "1e-0", "0e5", "e5", ".e5", "1.e5",
-		"1e400", "-1e400", "0e400", "1.2.3", "1e2e3", "1e2.5", "1_000", "--1", "+-0", "1 ", "123456789012345678901234567890.5",
+		"", "0", "-0", "+0", "1", "+1", "-1", "1.", ".5", ".", "-.5", "+.0", "00", "1e3", "1e", "1e+", "1e-0", "0e5", "e5",
+		".e5", "1.e5", "1e400", "-1e400", "0e400", "1.2.3", "1e2e3", "1e2.5", "1_000", "--1", "+-0", "1 ",
+		"123456789012345678901234567890.5",
 	} {
 		f.Add(s)
 	}

@@ -55,8 +55,8 @@ func (s *schedule) complete(number uint32) bool {
 	return true
 }
 
-// tellAgain is how long a log line of what fails stands before another status, or none, is worth the next: what fails in
-// turns must not fill the log.
+// tellAgain is how long a log line of what fails stands before another status, or none, is worth the next: what fails
+// in turns must not fill the log.
 const tellAgain = 10 * duration.Second
 
 // tell reports whether to log a result, and notes it: always if it changes the state, else if another one was told.
@@ -89,7 +89,8 @@ func callouts(c *config.Config, record *snapshot.Record) (all []*Callout) {
 		})
 	}
 	if c.Admin != nil {
-		runtime := poll(c.Admin, "admin_runtime", "runtime", "/runtime?format=json", &record.Runtime, (*Monitor).runtimeAnswered)
+		runtime := poll(c.Admin, "admin_runtime", "runtime", "/runtime?format=json", &record.Runtime,
+			(*Monitor).runtimeAnswered)
 		runtime.costly = true
 		all = append(all, runtime)
 		if !c.Admin.IgnoreDraining {
@@ -102,15 +103,16 @@ func callouts(c *config.Config, record *snapshot.Record) (all []*Callout) {
 	return all
 }
 
-func poll(a *config.Admin, name, topic, path string, last *snapshot.Finding, answered func(*Monitor, *Callout, Response)) *Callout {
+func poll(a *config.Admin, name, topic, path string, last *snapshot.Finding,
+	answered func(*Monitor, *Callout, Response)) *Callout {
 	return &Callout{
 		Name: name, Cluster: a.Cluster, Method: "GET", Host: "localhost", Path: path, Timeout: a.Timeout,
 		interval: a.Interval, maxAge: math.MaxInt64, last: last, topic: topic, answered: answered, failed: (*Monitor).unread,
 	}
 }
 
-// takeOver keeps the rhythm of the last leader: no callout comes early because the leader changed. But what is not known
-// is asked at once.
+// takeOver keeps the rhythm of the last leader: no callout comes early because the leader changed. But what is not
+// known is asked at once.
 func (c *Callout) takeOver(now int64) {
 	if c.last.At != 0 && now-c.last.At <= int64(c.maxAge) {
 		c.due = c.last.StartedAt + int64(c.interval)
@@ -126,8 +128,8 @@ func (c *Callout) restAfter() {
 	}
 }
 
-// elapsed is how long the callout has taken by now, at most its timeout. If the process stood still meanwhile, Envoy did
-// no work for it: it must neither put the next poll off nor make a reading count for longer.
+// elapsed is how long the callout has taken by now, at most its timeout. If the process stood still meanwhile, Envoy
+// did no work for it: it must neither put the next poll off nor make a reading count for longer.
 func (c *Callout) elapsed(now int64) duration.Duration {
 	return min(duration.Duration(now-c.began), c.Timeout)
 }
@@ -184,8 +186,9 @@ func (m *Monitor) Failed(c *Callout, number uint32, outcome snapshot.Outcome) {
 		return
 	}
 	why := [...]string{
-		snapshot.CutOff: "reset within the response", snapshot.Refused: "Envoy refused to send it", snapshot.Unanswered: "was never answered",
-		snapshot.NoCluster: "there is no cluster ", snapshot.NoHost: "no healthy host, or an open circuit breaker, in cluster ",
+		snapshot.CutOff: "reset within the response", snapshot.Refused: "Envoy refused to send it",
+		snapshot.Unanswered: "was never answered", snapshot.NoCluster: "there is no cluster ",
+		snapshot.NoHost: "no healthy host, or an open circuit breaker, in cluster ",
 	}[outcome]
 	if outcome == snapshot.NoCluster || outcome == snapshot.NoHost {
 		why += strconv.Quote(c.Cluster)

@@ -28,8 +28,8 @@ type Sink interface {
 // Monitor is the state of one leader. Not for use by several goroutines.
 type Monitor struct {
 	Record *snapshot.Record
-	// Yields says that a newer configuration comes first where both ask the same: this one asks only what was not asked for
-	// an interval and a second, by which it is known what the newer one asked.
+	// Yields says that a newer configuration comes first where both ask the same: this one asks only what was not asked
+	// for an interval and a second, by which it is known what the newer one asked.
 	Yields bool
 
 	config   *config.Config
@@ -41,7 +41,8 @@ type Monitor struct {
 }
 
 // New makes the monitor of a VM that has just become leader. It goes on from the last leader's record, so that no
-// threshold starts over; record is nil when there is none. One of a later time is none: the clock went back.
+// threshold starts over; record is nil if nothing was written. A record from the future is ignored: the clock went
+// back.
 func New(c *config.Config, record *snapshot.Record, clock verdict.Clock, sink Sink) *Monitor {
 	now := clock.Monotonic()
 	if record == nil || !record.Plausible(now) {

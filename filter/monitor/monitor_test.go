@@ -26,7 +26,8 @@ func (w *world) ValueUnrecognized()     { w.bad++ }
 func (w *world) RuntimePolled(took duration.Duration) { w.polls = append(w.polls, took) }
 
 func probes() *config.Config {
-	return &config.Config{Probes: []config.Probe{{Name: "p", Interval: duration.Second, Timeout: 500 * duration.Millisecond,
+	return &config.Config{Probes: []config.Probe{{Name: "p", Interval: duration.Second,
+		Timeout:            500 * duration.Millisecond,
 		UnhealthyThreshold: 2, HealthyThreshold: 1, ExpectedStatuses: []config.StatusRange{{Start: 200, End: 201}}}}}
 }
 

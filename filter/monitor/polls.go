@@ -80,8 +80,8 @@ func (m *Monitor) applyEntry(i int, key *snapshot.Key, e maintenance.Entry) {
 	m.changed = true
 }
 
-// readyAnswered reads the reply of Envoy's admin handler ServerInfoHandler::handlerReady: 200 and "LIVE", or 503 and the
-// name of another state. Whatever else stands in admin's place (a closed path, a login page) says nothing.
+// readyAnswered reads the reply of Envoy's admin handler ServerInfoHandler::handlerReady: 200 and "LIVE", or 503 and
+// the name of another state. Whatever else stands in admin's place (a closed path, a login page) says nothing.
 func (m *Monitor) readyAnswered(c *Callout, r Response) {
 	state := string(r.Body())
 	draining := state == "DRAINING\n" && r.Status == 503

@@ -19,8 +19,8 @@ func (m *Monitor) probeFailed(c *Callout, outcome snapshot.Outcome, why string) 
 }
 
 // probed applies one result to a probe's state. As in Envoy's active health checking the first result decides at
-// once, and so does the first after none for too long; then, only as many contradicting results in a row as the threshold
-// says.
+// once, and so does the first after none for too long; then, only as many contradicting results in a row as the
+// threshold says.
 func (m *Monitor) probed(callout *Callout, outcome snapshot.Outcome, status uint32, what string) {
 	c, p := &m.config.Probes[callout.probe], &m.Record.Probes[callout.probe]
 	success := outcome == snapshot.Answered && c.Expects(status)

@@ -24,14 +24,20 @@ func TestNoResponseIsNoSuccess(t *testing.T) {
 	}{
 		{"an expected 503", func(r *rig, n uint32) { r.Answered(0, n, upstream(503, "")) }, true, "healthy: status 503"},
 		{"an expected 504", func(r *rig, n uint32) { r.Answered(0, n, upstream(504, "")) }, true, "healthy: status 504"},
-		{"reset", func(r *rig, n uint32) { r.Failed(0, n, snapshot.CutOff) }, false, "unhealthy: reset within the response, counts as 503"},
-		{"no connection", func(r *rig, n uint32) { r.Answered(0, n, local(503, "")) }, false, "unhealthy: no response, counts as 503"},
-		{"no cluster", func(r *rig, n uint32) { r.Failed(0, n, snapshot.NoCluster) }, false, `unhealthy: there is no cluster "app", counts as 503`},
+		{"reset", func(r *rig, n uint32) { r.Failed(0, n, snapshot.CutOff) }, false,
+			"unhealthy: reset within the response, counts as 503"},
+		{"no connection", func(r *rig, n uint32) { r.Answered(0, n, local(503, "")) }, false,
+			"unhealthy: no response, counts as 503"},
+		{"no cluster", func(r *rig, n uint32) { r.Failed(0, n, snapshot.NoCluster) }, false,
+			`unhealthy: there is no cluster "app", counts as 503`},
 		{"no host", func(r *rig, n uint32) { r.Failed(0, n, snapshot.NoHost) }, false,
 			`unhealthy: no healthy host, or an open circuit breaker, in cluster "app", counts as 503`},
-		{"refused", func(r *rig, n uint32) { r.Failed(0, n, snapshot.Refused) }, false, "unhealthy: Envoy refused to send it, counts as 503"},
-		{"timeout", func(r *rig, n uint32) { r.Answered(0, n, local(504, "")) }, false, "unhealthy: timed out after 500ms, counts as 503"},
-		{"never answered", func(r *rig, _ uint32) { r.now += 1501 * ms; r.Due() }, false, "unhealthy: was never answered, counts as 503"},
+		{"refused", func(r *rig, n uint32) { r.Failed(0, n, snapshot.Refused) }, false,
+			"unhealthy: Envoy refused to send it, counts as 503"},
+		{"timeout", func(r *rig, n uint32) { r.Answered(0, n, local(504, "")) }, false,
+			"unhealthy: timed out after 500ms, counts as 503"},
+		{"never answered", func(r *rig, _ uint32) { r.now += 1501 * ms; r.Due() }, false,
+			"unhealthy: was never answered, counts as 503"},
 	} {
 		r := newRig(c, nil)
 		test.result(r, r.Due()[0].Number)
@@ -64,7 +70,8 @@ func TestLostCallout(t *testing.T) {
 	r.said(t, "the next one", `probe "p": unhealthy: was never answered, counts as 503`, `probe "p": healthy: status 200`)
 }
 
-// What an unhealthy probe finds is told when it changes, and at most once in ten seconds; the last change is always told.
+// What an unhealthy probe finds is told when it changes, and at most once in ten seconds; the last change is always
+// told.
 func TestAnotherFailureIsTold(t *testing.T) {
 	t.Parallel()
 	c := probes()
@@ -82,7 +89,8 @@ func TestAnotherFailureIsTold(t *testing.T) {
 		{1, func(n uint32) { r.Answered(0, n, upstream(503, "")) }, "still unhealthy: status 503"},
 		{9, func(n uint32) { r.Failed(0, n, snapshot.CutOff) }, ""},
 		{1, func(n uint32) { r.Answered(0, n, upstream(503, "")) }, ""}, // as was told
-		{1, func(n uint32) { r.Failed(0, n, snapshot.NoHost) }, `still unhealthy: no healthy host, or an open circuit breaker, in cluster "", counts as 503`},
+		{1, func(n uint32) { r.Failed(0, n, snapshot.NoHost) },
+			`still unhealthy: no healthy host, or an open circuit breaker, in cluster "", counts as 503`},
 		{1, func(n uint32) { r.Answered(0, n, upstream(200, "")) }, "healthy: status 200"},
 		{1, func(n uint32) { r.Answered(0, n, upstream(204, "")) }, "unhealthy: status 204"},
 	} {
@@ -151,9 +159,11 @@ func TestRequests(t *testing.T) {
 	p := &c.Probes[0]
 	p.Cluster, p.Method, p.Host, p.Path = "app", "HEAD", "h", "/alive"
 	m := newRig(c, nil)
-	for i, want := range []string{"app: HEAD h /alive", "a: GET localhost /runtime?format=json", "a: GET localhost /ready"} {
+	for i, want := range []string{"app: HEAD h /alive", "a: GET localhost /runtime?format=json",
+		"a: GET localhost /ready"} {
 		c := m.callouts[i]
-		if got := c.Cluster + ": " + c.Method + " " + c.Host + " " + c.Path; got != want || c.Timeout != 500*duration.Millisecond {
+		if got := c.Cluster + ": " + c.Method + " " + c.Host + " " + c.Path; got != want ||
+			c.Timeout != 500*duration.Millisecond {
 			t.Errorf("%d: %s, %v", i, got, c.Timeout)
 		}
 	}

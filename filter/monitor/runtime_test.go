@@ -8,7 +8,7 @@ import (
 	"github.com/healthgate/healthgate/filter/snapshot"
 )
 
-// A value that is none is told once, and counts as on.
+// An unrecognized value is logged once, and counts as on.
 func TestUnrecognizedValues(t *testing.T) {
 	t.Parallel()
 	const unknown = ` is neither a truth value, a number nor an RFC 3339 time; it counts as on`
@@ -97,7 +97,8 @@ func TestAnotherUnreadable(t *testing.T) {
 		status  uint32
 		line    string
 	}{
-		{1, 403, cannot + "status 403"}, {9, 404, ""}, {1, 404, cannot + "status 404"}, {60, 404, ""}, {1, 500, cannot + "status 500"},
+		{1, 403, cannot + "status 403"}, {9, 404, ""}, {1, 404, cannot + "status 404"}, {60, 404, ""}, {1,
+			500, cannot + "status 500"},
 	} {
 		r.now += (step.seconds - 1) * int64(duration.Second)
 		r.answer(t, runtimeCallout, step.status, "")

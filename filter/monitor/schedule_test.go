@@ -22,7 +22,8 @@ func TestTickPeriod(t *testing.T) {
 		{duration.Minute, []duration.Duration{duration.Hour}, 250 * duration.Millisecond},
 		{400 * duration.Millisecond, nil, 100 * duration.Millisecond},
 		{400 * duration.Millisecond, []duration.Duration{duration.Second}, 100 * duration.Millisecond},
-		{duration.Second, []duration.Duration{duration.Second, 100 * duration.Millisecond, 200 * duration.Millisecond}, 25 * duration.Millisecond},
+		{duration.Second, []duration.Duration{duration.Second, 100 * duration.Millisecond, 200 * duration.Millisecond},
+			25 * duration.Millisecond},
 	} {
 		c := &config.Config{}
 		if test.admin != 0 {
@@ -116,7 +117,8 @@ func TestTakeoverKeepsTheRhythm(t *testing.T) {
 				}
 			}
 		}
-		if begun[probeCallout] != test.first || begun[runtimeCallout] != test.second || begun[readyCallout] != test.second || len(begun) != 3 {
+		if begun[probeCallout] != test.first || begun[runtimeCallout] != test.second ||
+			begun[readyCallout] != test.second || len(begun) != 3 {
 			t.Errorf("%s: %v", test.name, begun)
 		}
 	}
@@ -159,7 +161,8 @@ func TestExpensivePolls(t *testing.T) {
 	}{
 		{"cheap", func(r *rig) { r.Answered(runtimeCallout, r.flying[runtimeCallout], upstream(200, document())) }, 3, 997},
 		{"read", func(r *rig) { r.Answered(runtimeCallout, r.flying[runtimeCallout], upstream(200, document())) }, 370, 7400},
-		{"read, after long", func(r *rig) { r.Answered(runtimeCallout, r.flying[runtimeCallout], upstream(200, document())) }, 499, 9980},
+		{"read, after long",
+			func(r *rig) { r.Answered(runtimeCallout, r.flying[runtimeCallout], upstream(200, document())) }, 499, 9980},
 		{"timed out", func(r *rig) { r.Answered(runtimeCallout, r.flying[runtimeCallout], local(504, "")) }, 500, 10000},
 		{"not read", func(r *rig) { r.Answered(runtimeCallout, r.flying[runtimeCallout], upstream(500, "")) }, 200, 4000},
 		{"cut off", func(r *rig) { r.Failed(runtimeCallout, r.flying[runtimeCallout], snapshot.CutOff) }, 200, 4000},
@@ -200,7 +203,8 @@ func takenOver(streak uint32, at int64) *snapshot.Record {
 	r := snapshot.New(2, 1)
 	r.WrittenAt, r.Runtime.At, r.Ready.At, r.Draining = start, at, at, true
 	r.Keys[0] = snapshot.Key{Switch: maintenance.Switch{On: true}, Value: "ture", Reason: "why"}
-	r.Probes[0] = snapshot.Probe{Finding: snapshot.Finding{Outcome: snapshot.Answered, Status: 200, At: at}, Healthy: true, Streak: streak}
+	r.Probes[0] = snapshot.Probe{Finding: snapshot.Finding{Outcome: snapshot.Answered, Status: 200, At: at},
+		Healthy: true, Streak: streak}
 	return r
 }
 
@@ -220,8 +224,10 @@ func TestTakeover(t *testing.T) {
 		{"one more failure reaches it", 1, start - 1, 500, "false 500 0", []string{`probe "p": unhealthy: status 500`}},
 		{"a success ends the streak", 1, start - 1, 200, "true 200 0", nil},
 		{"at its limit", 0, start - int64(10*duration.Second), 500, "true 200 1", nil},
-		{"stale: one failure decides", 0, start - int64(10*duration.Second) - 1, 500, "false 500 0", []string{`probe "p": unhealthy: status 500`}},
-		{"stale: one success decides", 1, start - int64(10*duration.Second) - 1, 200, "true 200 0", []string{`probe "p": healthy: status 200`}},
+		{"stale: one failure decides", 0, start - int64(10*duration.Second) - 1, 500, "false 500 0",
+			[]string{`probe "p": unhealthy: status 500`}},
+		{"stale: one success decides", 1, start - int64(10*duration.Second) - 1, 200, "true 200 0",
+			[]string{`probe "p": healthy: status 200`}},
 	} {
 		r := newRig(full(), takenOver(test.streak, test.at))
 		r.answerNow(t, probeCallout, test.status, "")
@@ -239,7 +245,8 @@ func TestTakeover(t *testing.T) {
 	}
 }
 
-// Readings do not outlive a time without a leader, whatever on_stale says; what was on stays on until it is read to be off.
+// Readings do not outlive a time without a leader, whatever on_stale says; what was on stays on until it is read to
+// be off.
 func TestTakeoverAfterAGap(t *testing.T) {
 	t.Parallel()
 	for gap, kept := range map[duration.Duration]bool{snapshot.MaxAge: true, snapshot.MaxAge + 1: false} {
@@ -252,7 +259,7 @@ func TestTakeoverAfterAGap(t *testing.T) {
 	}
 }
 
-// After the clock went back, a record of a time that is still to come is none.
+// After the clock went back, a record from the future is ignored.
 func TestTakeoverOfTheFuture(t *testing.T) {
 	t.Parallel()
 	record := takenOver(0, start-1)
@@ -282,7 +289,8 @@ func TestTakeoverOfUnread(t *testing.T) {
 func TestNewRecord(t *testing.T) {
 	t.Parallel()
 	r := newRig(full(), nil).Record
-	if r.Runtime.At != 0 || r.Ready.At != 0 || r.Draining || len(r.Keys) != 2 || len(r.Probes) != 1 || r.Probes[0].At != 0 {
+	if r.Runtime.At != 0 || r.Ready.At != 0 || r.Draining || len(r.Keys) != 2 ||
+		len(r.Probes) != 1 || r.Probes[0].At != 0 {
 		t.Errorf("%+v", r)
 	}
 }

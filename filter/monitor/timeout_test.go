@@ -26,9 +26,12 @@ func TestTimedOut(t *testing.T) {
 		{500 * duration.Millisecond, upstream(504, "gone fishing"), snapshot.Answered, 504, "status 504"},
 		{500 * duration.Millisecond, upstream(500, ""), snapshot.Answered, 500, "status 500"},
 		{duration.Millisecond, upstream(503, connect), snapshot.Answered, 503, "status 503"},
-		{duration.Millisecond, local(503, connect), snapshot.NoConnection, 503, "no response: remote connection failure, counts as 503"},
-		{duration.Millisecond, local(503, "reset reason: connection timeout"), snapshot.NoConnection, 503, "no response: connection timeout, counts as 503"},
-		{duration.Millisecond, local(503, "reset reason: connection termination"), snapshot.CutOff, 503, "no response: connection termination, counts as 503"},
+		{duration.Millisecond, local(503, connect), snapshot.NoConnection, 503,
+			"no response: remote connection failure, counts as 503"},
+		{duration.Millisecond, local(503, "reset reason: connection timeout"), snapshot.NoConnection, 503,
+			"no response: connection timeout, counts as 503"},
+		{duration.Millisecond, local(503, "reset reason: connection termination"), snapshot.CutOff, 503,
+			"no response: connection termination, counts as 503"},
 		{duration.Millisecond, local(503, "no healthy upstream"), snapshot.Unreachable, 503, "no response, counts as 503"},
 	} {
 		r := newRig(probes(), nil)
@@ -36,7 +39,8 @@ func TestTimedOut(t *testing.T) {
 		r.now += int64(test.after)
 		r.Answered(0, number, test.r)
 		p := r.Record.Probes[0]
-		if p.Outcome != test.outcome || p.Status != test.status || p.Healthy || int64(p.TookMs) != min(int64(test.after), 500*ms)/ms ||
+		if p.Outcome != test.outcome || p.Status != test.status || p.Healthy ||
+			int64(p.TookMs) != min(int64(test.after), 500*ms)/ms ||
 			p.StartedAt != start || p.At != r.now || p.ChangedAt != r.now {
 			t.Errorf("%+v after %v: %+v", test.r, test.after, p)
 		}

@@ -19,7 +19,8 @@ import (
 // fenced finds a fenced block of docs/load-balancers.md: its language and what is in it.
 var fenced = regexp.MustCompile("(?ms)^```(http|yaml)\n(.*?)^```$")
 
-// TestDocumentedLoadBalancers plays each check of docs/load-balancers.md against the settings that stand below it there.
+// TestDocumentedLoadBalancers plays each check of docs/load-balancers.md against the settings that stand below it
+// there.
 func TestDocumentedLoadBalancers(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../docs/load-balancers.md")

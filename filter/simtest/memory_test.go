@@ -44,7 +44,8 @@ func (s *sim) memory() (m memory) {
 	seen := len(s.Logs())
 	s.Worker(0).Do(&hostsim.Request{Path: check, Header: hostsim.Header{{"x-healthgate-fault", "memory"}}})
 	for _, e := range s.Logs()[seen:] {
-		if n, _ := fmt.Sscanf(e.Message, "healthgate: memory: %d allocations, %d bytes in use", &m.allocations, &m.inUse); n == 2 {
+		if n, _ := fmt.Sscanf(e.Message, "healthgate: memory: %d allocations, %d bytes in use",
+			&m.allocations, &m.inUse); n == 2 {
 			return m
 		}
 	}
@@ -80,7 +81,8 @@ const forwarding = `{"endpoints": [{"name": "e", "paths": ["/hc"],
 	"trusted": {"cidrs": ["10.0.0.0/8"], "pipe": true, "peer": "forwarded"}}]}`
 
 // TestChecksAllocateNothing counts what the guest allocates over many checks of every kind: nothing at all, neither in
-// the plugin's code, nor in the SDK, nor for what the host hands over. Time stands still, so that no tick is among them.
+// the plugin's code, nor in the SDK, nor for what the host hands over. Time stands still, so that no tick is among
+// them.
 func TestChecksAllocateNothing(t *testing.T) {
 	t.Parallel()
 	const few = 1000
@@ -109,13 +111,17 @@ func TestChecksAllocateNothing(t *testing.T) {
 		{name: "choosy", config: choosy, status: 200, details: "healthgate_healthy", request: hostsim.Request{Path: "/hc",
 			Authority: "shop.example:80", Header: hostsim.Header{{"user-agent", "lb/1"}},
 			FilterState: map[string]string{"peer": "10.1.1.1:5000"}}},
-		{name: "proxy's own", config: forwarding, status: 200, details: "healthgate_healthy", request: hostsim.Request{Path: "/hc"}},
-		{name: "through a proxy", config: forwarding, status: 200, details: "healthgate_healthy", request: hostsim.Request{Path: "/hc",
-			Header: hostsim.Header{{"x-forwarded-for", "10.1.1.1"}}}},
-		{name: "no forwarded address", config: forwarding, status: 200, details: "via_upstream", request: hostsim.Request{Path: "/hc",
-			Header: hostsim.Header{{"x-forwarded-for", "10.1.1.1:443"}}}},
-		{name: "Unix socket", config: forwarding, status: 200, details: "healthgate_healthy", request: hostsim.Request{Path: "/hc",
-			Peer: "/run/envoy.sock"}},
+		{name: "proxy's own", config: forwarding, status: 200, details: "healthgate_healthy",
+			request: hostsim.Request{Path: "/hc"}},
+		{name: "through a proxy", config: forwarding, status: 200, details: "healthgate_healthy",
+			request: hostsim.Request{Path: "/hc",
+				Header: hostsim.Header{{"x-forwarded-for", "10.1.1.1"}}}},
+		{name: "no forwarded address", config: forwarding, status: 200, details: "via_upstream",
+			request: hostsim.Request{Path: "/hc",
+				Header: hostsim.Header{{"x-forwarded-for", "10.1.1.1:443"}}}},
+		{name: "Unix socket", config: forwarding, status: 200, details: "healthgate_healthy",
+			request: hostsim.Request{Path: "/hc",
+				Peer: "/run/envoy.sock"}},
 		{name: "refused", config: choosy, status: 403, details: "healthgate_untrusted", request: hostsim.Request{Path: "/hc",
 			Authority: "shop.example", Header: hostsim.Header{{"user-agent", "lb/1"}}}},
 	} {
@@ -179,8 +185,8 @@ func TestAllocationsAreCounted(t *testing.T) {
 	}
 }
 
-// TestTicksKeepMemoryFlat lets hours of ticks, probes and polls pass. In the VM that leads they do allocate; the collector
-// must find all of it again.
+// TestTicksKeepMemoryFlat lets hours of ticks, probes and polls pass. In the VM that leads they do allocate; the
+// collector must find all of it again.
 func TestTicksKeepMemoryFlat(t *testing.T) {
 	t.Parallel()
 	for _, leads := range []bool{true, false} {

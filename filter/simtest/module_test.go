@@ -9,8 +9,9 @@ import (
 	"github.com/tetratelabs/wazero"
 )
 
-// TestModule checks what a host sees of the module before it runs: the host calls that it imports, the callbacks that it
-// exports, and how many bytes V8 has to compile in each Envoy. WASI's imports are checked by hostsim, as Envoy does.
+// TestModule checks what a host sees of the module before it runs: the host calls that it imports, the callbacks that
+// it exports, and how many bytes V8 has to compile in each Envoy. WASI's imports are checked by hostsim, as Envoy
+// does.
 func TestModule(t *testing.T) {
 	t.Parallel()
 	wasm, err := module()
@@ -37,7 +38,8 @@ func TestModule(t *testing.T) {
 	// An undefined symbol of C becomes an import of env, without a word from TinyGo.
 	if want := []string{"proxy_define_metric", "proxy_get_buffer_bytes", "proxy_get_header_map_pairs",
 		"proxy_get_header_map_value", "proxy_get_metric", "proxy_get_property", "proxy_get_shared_data", "proxy_http_call",
-		"proxy_increment_metric", "proxy_log", "proxy_record_metric", "proxy_remove_header_map_value", "proxy_replace_header_map_value",
+		"proxy_increment_metric", "proxy_log", "proxy_record_metric", "proxy_remove_header_map_value",
+		"proxy_replace_header_map_value",
 		"proxy_send_local_response", "proxy_set_shared_data", "proxy_set_tick_period_milliseconds"}; !slices.Equal(calls, want) {
 		t.Errorf("host calls:\n%q, want\n%q", calls, want)
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/healthgate/healthgate/hostsim"
 )
 
-// After a pause of the process no check is healthy on what was found before it, in whatever order Envoy comes to do what
-// fell due meanwhile: checks that wait in its sockets, ticks, and answers to what was asked before.
+// After a pause of the process no check is healthy on what was found before it, in whatever order Envoy comes to do
+// what fell due meanwhile: checks that wait in its sockets, ticks, and answers to what was asked before.
 func TestPause(t *testing.T) {
 	t.Parallel()
 	const onlyKeys = `{"endpoints": [{"name": "e", "paths": ["` + check + `"], "trusted": {"cidrs": ["10.0.0.0/8"]},

@@ -119,7 +119,7 @@ func (c *cursor) text(s *string) {
 	}
 }
 
-// Origin returns the writer of a stored form and the number of its write, zeros when it is none of this version.
+// Origin returns the writer of a stored form and the number of its write, or zeros when another version wrote it.
 func Origin(b []byte) (writer, number uint64) {
 	if len(b) < 17 || b[0] != version {
 		return 0, 0

@@ -109,7 +109,8 @@ func TestNew(t *testing.T) {
 // Another stored form needs another version: builds of the plugin share a store while one replaces the other.
 func TestStoredForm(t *testing.T) {
 	t.Parallel()
-	r := &Record{Writer: 2, Number: 3, WrittenAt: 4, Runtime: Finding{Answered, 5, 6, 7, 8}, Ready: Finding{TimedOut, 9, 10, 11, 12},
+	r := &Record{Writer: 2, Number: 3, WrittenAt: 4, Runtime: Finding{Answered, 5, 6, 7, 8},
+		Ready:    Finding{TimedOut, 9, 10, 11, 12},
 		Draining: true, Keys: []Key{{maintenance.Switch{On: true, Until: 13}, "v", "re"}},
 		Probes: []Probe{{Finding{Unreachable, 14, 15, 16, 17}, true, 18, 19}}}
 	const zeros3, zeros7 = "\x00\x00\x00", "\x00\x00\x00\x00\x00\x00\x00"
@@ -117,7 +118,8 @@ func TestStoredForm(t *testing.T) {
 		"\x01" + "\x05" + zeros3 + "\x06" + zeros7 + "\x07" + zeros7 + "\x08" + zeros3 +
 		"\x02" + "\x09" + zeros3 + "\x0a" + zeros7 + "\x0b" + zeros7 + "\x0c" + zeros3 + "\x01" +
 		"\x01\x0d" + zeros7 + "\x01\x00v" + "\x02\x00re" +
-		"\x03" + "\x0e" + zeros3 + "\x0f" + zeros7 + "\x10" + zeros7 + "\x11" + zeros3 + "\x01" + "\x12" + zeros3 + "\x13" + zeros7
+		"\x03" + "\x0e" + zeros3 + "\x0f" + zeros7 + "\x10" + zeros7 + "\x11" + zeros3 + "\x01" + "\x12" +
+		zeros3 + "\x13" + zeros7
 	if got := string(r.Append(nil)); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}

@@ -22,7 +22,7 @@ func WantsHTML(accept string) bool {
 	return html > 0 && html >= json
 }
 
-// quality returns the weight among a media range's parameters in thousandths, 1000 if there is none or it can't be
+// quality returns the weight among a media range's parameters in thousandths, 1000 if it is missing or cannot be
 // read.
 func quality(parameters string) int {
 	for _, p := range strings.Split(parameters, ";") {

@@ -46,7 +46,7 @@ func (d *Document) HTML() []byte {
 	return h.b
 }
 
-// class is the CSS class of a level: what an operator wanted is no outage.
+// class is the CSS class of a level. Planned maintenance is not shown as an outage.
 func class(l Level) string {
 	if l == Planned {
 		l = Warn

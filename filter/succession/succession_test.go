@@ -65,20 +65,26 @@ func TestAdopt(t *testing.T) {
 		{"another host", func(own, _ *config.Config) { own.Probes[0].Host = "x" }, "[false true] [true true] true"},
 		{"another method", func(own, _ *config.Config) { own.Probes[0].Method = "HEAD" }, "[false true] [true true] true"},
 		{"another cluster", func(own, _ *config.Config) { own.Probes[0].Cluster = "x" }, "[false true] [true true] true"},
-		{"other statuses", func(own, _ *config.Config) { own.Probes[1].ExpectedStatuses[0].End = 400 }, "[true false] [true true] true"},
-		{"one status less", func(own, _ *config.Config) { own.Probes[1].ExpectedStatuses = nil }, "[true false] [true true] true"},
+		{"other statuses", func(own, _ *config.Config) { own.Probes[1].ExpectedStatuses[0].End = 400 },
+			"[true false] [true true] true"},
+		{"one status less", func(own, _ *config.Config) { own.Probes[1].ExpectedStatuses = nil },
+			"[true false] [true true] true"},
 		{"a key more", func(own, _ *config.Config) { own.Keys[1] = "x" }, "[true true] [false false] true"},
 		{"another admin", func(own, _ *config.Config) { own.Admin.Cluster = "x" }, "[true true] [false false] false"},
-		{"no admin", func(own, _ *config.Config) { own.Admin, own.Keys = nil, []string{"", ""} }, "[true true] [false false] false"},
-		{"the other has no admin", func(_, other *config.Config) { other.Admin, other.Keys = nil, nil }, "[true true] [false false] false"},
-		{"the other ignores draining", func(_, other *config.Config) { other.Admin.IgnoreDraining = true }, "[true true] [true true] false"},
+		{"no admin", func(own, _ *config.Config) { own.Admin, own.Keys = nil, []string{"", ""} },
+			"[true true] [false false] false"},
+		{"the other has no admin", func(_, other *config.Config) { other.Admin, other.Keys = nil, nil },
+			"[true true] [false false] false"},
+		{"the other ignores draining", func(_, other *config.Config) { other.Admin.IgnoreDraining = true },
+			"[true true] [true true] false"},
 	} {
 		own, other := service(), service()
 		test.change(own, other)
 		r := snapshot.New(2, 2)
 		r.WrittenAt = now
 		Meet(own, other).Adopt(r, found(duration.Second))
-		got := fmt.Sprint([]bool{r.Probes[0].Healthy, r.Probes[1].Healthy}, " ", []bool{r.Keys[0].Switch.On, r.Keys[1].Switch.On}, " ", r.Draining)
+		got := fmt.Sprint([]bool{r.Probes[0].Healthy, r.Probes[1].Healthy}, " ",
+			[]bool{r.Keys[0].Switch.On, r.Keys[1].Switch.On}, " ", r.Draining)
 		if got != test.want {
 			t.Errorf("%s: %s, want %s", test.name, got, test.want)
 		}
@@ -94,7 +100,8 @@ func TestAdoptTheYoungest(t *testing.T) {
 	older.Probes[0].Healthy, older.Draining, older.Keys[0].Switch.On = false, false, false
 	older.Probes[0].StartedAt = now
 	k.Adopt(own, older)
-	if p := own.Probes[0]; !p.Healthy || p.At != ago(duration.Second) || p.StartedAt != now || !own.Draining || !own.Keys[0].Switch.On {
+	if p := own.Probes[0]; !p.Healthy || p.At != ago(duration.Second) || p.StartedAt != now || !own.Draining ||
+		!own.Keys[0].Switch.On {
 		t.Errorf("%+v", own)
 	}
 	for gap, kept := range map[duration.Duration]bool{snapshot.MaxAge: true, snapshot.MaxAge + 1: false} {

@@ -54,7 +54,8 @@ const (
 	always = math.MaxInt64
 )
 
-// Holds reports whether the answer to a check that comes now is still this one. The clock is read only if it depends on it.
+// Holds reports whether the answer to a check that comes now is still this one. The clock is read only if it depends
+// on it.
 func (a *Answer) Holds(clock Clock) bool {
 	if a.Until == always {
 		return true
@@ -66,7 +67,7 @@ func (a *Answer) Holds(clock Clock) bool {
 // Refuse returns the answer to a check from a source that is not trusted.
 func Refuse(e *config.Endpoint) Answer { return answer(e, Untrusted) }
 
-// Reply returns what an endpoint replies to a check of an outcome; nil for Shown, which is no check's.
+// Reply returns what an endpoint replies to a check of an outcome; nil for Shown, which only status endpoints have.
 func Reply(e *config.Endpoint, k Kind) *config.Reply {
 	switch k {
 	case Untrusted:
@@ -104,7 +105,7 @@ func Decide(c *config.Config, e *config.Endpoint, record *snapshot.Record, maint
 	if failing := failingProbe(e, record); failing != nil {
 		a = answer(e, Unhealthy)
 		if e.Unhealthy.ProbeStatus && failing.Status >= 400 && failing.Status <= 599 {
-			// A status below 400 would look like success to some load balancers, and one above 599 is none of HTTP (RFC 9110,
+			// A status below 400 would look like success to some load balancers, and HTTP has no status above 599 (RFC 9110,
 			// section 15): the configured default stands.
 			a.Status = failing.Status
 		}
@@ -139,8 +140,8 @@ func Key(e *config.Endpoint, record *snapshot.Record, clock maintenance.Clock) i
 	return -1
 }
 
-// known returns between which times all that the endpoint rests on counts as known: the record was written, and nothing is
-// too old.
+// known returns between which times all that the endpoint rests on counts as known: the record was written, and
+// nothing is too old.
 func known(c *config.Config, e *config.Endpoint, record *snapshot.Record) (from, until int64) {
 	keys, draining := len(e.Maintenance.Keys) > 0, c.Admin != nil && !c.Admin.IgnoreDraining
 	if !keys && !draining && len(e.Probes.Names) == 0 {
@@ -165,7 +166,8 @@ func known(c *config.Config, e *config.Endpoint, record *snapshot.Record) (from,
 // ProbeKnown reports whether the probe's state rests on results that are recent.
 func ProbeKnown(c *config.Probe, p *snapshot.Probe, now int64) bool { return now <= probeUntil(c, p) }
 
-// RuntimeKnown reports whether the last reading of runtime may be used: it is recent, or the configuration says to keep it.
+// RuntimeKnown reports whether the last reading of runtime may be used: it is recent, or the configuration says to
+// keep it.
 func RuntimeKnown(a *config.Admin, record *snapshot.Record, now int64) bool {
 	return now <= runtimeUntil(a, record)
 }

@@ -9,7 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Config is an Envoy configuration, made from the one that operators copy: envoy/bootstrap.yaml.
+// Config is an Envoy configuration, made from envoy/bootstrap.yaml, which operators copy.
 type Config struct {
 	Bootstrap Object
 	AdminPort int

@@ -166,7 +166,7 @@ func (c *carrying) apply(ctx context.Context) error {
 	return c.layer.Apply(ctx, c.order.Change())
 }
 
-// place finds where in the Envoys' layers the key belongs, and refuses a path that is neither there nor theirs.
+// place finds where in the Envoys' layers the key belongs, and refuses a path that is not one of their layers.
 func (s *switching) place(envoys []*order.Envoy) error {
 	path := s.path()
 	absolute, err := filepath.Abs(path)

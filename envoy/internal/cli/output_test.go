@@ -82,7 +82,7 @@ func TestInterruptedQuestion(t *testing.T) {
 	}
 }
 
-// -o writes a file as a whole, keeps what is no file, and follows a link.
+// -o replaces a regular file as a whole, refuses other kinds of files, and follows a link.
 func TestOutputKeepsWhatIsNoFile(t *testing.T) {
 	t.Parallel()
 	source := write(t, minimal)

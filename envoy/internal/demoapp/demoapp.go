@@ -70,7 +70,7 @@ func (a *App) Counts() map[string]int {
 	return maps.Clone(a.counts)
 }
 
-// Set makes a node answer so from its next request on. It says false if there is no such node.
+// Set changes how a node answers from its next request on. It reports false for an unknown node.
 func (a *App) Set(name string, n Node) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

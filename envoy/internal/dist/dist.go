@@ -51,7 +51,7 @@ type built struct {
 	commands        []string // the file of the command, built for each platform
 }
 
-// file is one that was built.
+// file is a built file.
 type file struct {
 	path string
 	name string // in the release
@@ -177,7 +177,7 @@ func copyAll(from, to string) error {
 	})
 }
 
-// setModes lets everyone read what the umask of whoever makes a release, or a library, would keep from them.
+// setModes makes files readable for everyone, whatever umask the release was made with.
 func setModes(folder string) error {
 	return filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {

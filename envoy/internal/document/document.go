@@ -274,7 +274,7 @@ func (d *Document) Has(place string) bool {
 	return value != nil && value.Tag != "!!null"
 }
 
-// Strings returns the elements of a list of strings, and none where there is no list.
+// Strings returns the elements of a list of strings; nothing if there is no such list.
 func (d *Document) Strings(place string) []string {
 	_, list := d.find(place)
 	if list == nil || list.Kind != yaml.SequenceNode {

@@ -218,7 +218,7 @@ func TestAccess(t *testing.T) {
 	}
 }
 
-// Every reader gets back whatever text it is, inside braces, too, and as a field's name.
+// Every reader gets the text back as it was written: as a value, inside braces, and as a field's name.
 func FuzzText(f *testing.F) {
 	for _, s := range []string{"", "a", "/my-service/healthcheck?", "yes", "inbound|80||", "a: b", "{zone}",
 		"\x7f\u0085\u2028", "null", "1e3", "-", "..", "a\"b\\", "a\n\t\n"} {

@@ -149,7 +149,7 @@ func (d DiskLayer) Try(change Change) error {
 	return notWritten(os.TempDir()+"/, where it is tried,", temporary, err)
 }
 
-// places returns the folder behind root, empty if there is none, and the one that the next layer is made in.
+// places returns the folder behind root, empty if root is missing, and the folder in which the next layer is made.
 func places(root string) (old, next string, err error) {
 	parent, err := filepath.EvalSymlinks(filepath.Dir(root))
 	if err != nil {

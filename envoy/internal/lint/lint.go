@@ -150,7 +150,7 @@ func (l *linter) shadowed(i int) {
 	}
 }
 
-// covers reports whether a list, of which none means any, takes all that the other takes.
+// covers reports whether a list takes all that the other takes. An empty list takes everything.
 func covers(list, other []string) bool {
 	if len(list) == 0 {
 		return true

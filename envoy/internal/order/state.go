@@ -36,7 +36,7 @@ type State struct {
 
 func (s *State) on() bool { return s.On != nil && *s.On }
 
-// Envoy is one that is asked and switched.
+// Envoy is an Envoy that the command asks and switches.
 type Envoy struct {
 	State  State // as it was when it was asked
 	client *admin.Client

@@ -28,7 +28,7 @@ const (
 	pollShare    = 10
 )
 
-// problem is what the Envoy lacks of an order. Waiting mends one that is not final.
+// problem says why an order is not carried out yet. Waiting does not help if it is final.
 type problem struct {
 	what  string
 	final bool

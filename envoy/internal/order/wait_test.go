@@ -43,7 +43,7 @@ func read(t *testing.T, edits ...string) *reach.Envoy {
 	return reach.Read(dump, config.Node{}, nil)
 }
 
-// entry is a runtime key with a value for each layer; - is none.
+// entry is a runtime key with a value for each layer; "-" where a layer does not have the key.
 func entry(values []string) (e admin.Entry) {
 	for _, v := range values {
 		v = strings.TrimPrefix(v, "-")

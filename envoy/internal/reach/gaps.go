@@ -26,7 +26,7 @@ func (c *check) doubt(format string, args ...any) Gap {
 }
 
 // Gaps returns the ways past the plugins, and those that may be some. A listener or filter chain without a plugin is
-// a gap where it leads to the same application: a listener for something else is none.
+// a gap where it leads to the same application: a listener for something else does not count.
 func (e *Envoy) Gaps() (out []Gap) {
 	e.eachPath(func(p *Plugin, c *check) {
 		out = append(out, e.past(p, c)...)
@@ -183,7 +183,7 @@ func (e *Envoy) unguarded(p *Plugin, c *check) (out []Gap) {
 	return out
 }
 
-// answers returns who else answers checks of a path by a route; "" when that is none of the same application.
+// answers says who answers checks of a path by a route; "" if it is not the same application.
 func (e *Envoy) answers(route any, path string, application map[string]bool) string {
 	for _, name := range targets(route) {
 		same := slices.ContainsFunc(e.clusters[name], func(address string) bool { return application[address] })

@@ -72,7 +72,7 @@ func (r *reader) settings(entry any) any {
 	return dump.At(entry, "config_discovery", "default_config")
 }
 
-// admits says how many checks the gate by matcher lets in; all where there is none.
+// admits says how many checks the gate by matcher lets in; all of them without such a gate.
 func (f *filter) admits(c *check) judged {
 	switch {
 	case f.inside != "":

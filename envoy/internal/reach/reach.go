@@ -113,7 +113,7 @@ func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 			for _, l := range list(part, "static_listeners") {
 				listeners = append(listeners, object(l, "listener"))
 			}
-			for _, l := range list(part, "dynamic_listeners") { // one that is warming or draining takes no new connection
+			for _, l := range list(part, "dynamic_listeners") { // warming and draining ones take no new connection
 				listeners = append(listeners, object(l, "active_state", "listener"))
 			}
 		case is(part, typeRoutes):
@@ -250,7 +250,7 @@ func (r *reader) plugin(wasm map[string]any) *Plugin {
 	switch value := dump.At(wasm, "config", "configuration", "value").(type) {
 	case string: // google.protobuf.StringValue, as Istio writes it, or BytesValue
 		if written = []byte(value); is(dump.At(wasm, "config", "configuration"), ".BytesValue") {
-			written, _ = base64.StdEncoding.DecodeString(value) // of no bytes there is no configuration
+			written, _ = base64.StdEncoding.DecodeString(value) // malformed base64 gives an empty configuration, which is refused
 		}
 	case map[string]any: // google.protobuf.Struct
 		var err error

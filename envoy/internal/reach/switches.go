@@ -79,7 +79,7 @@ func (e *Envoy) Keys() (out []string) {
 // selects it.
 type Route struct {
 	Key       string
-	Path      string  // empty for one that takes more than one path
+	Path      string  // empty for a route that takes more than one path
 	Otherwise float64 // which part it takes without a runtime value, from 0 to 1
 }
 

@@ -40,7 +40,8 @@ func address(s string) (node *yaml.Node, static bool, err error) {
 	return part("address", values{"host": host, "port": int(port)}), notIP == nil, nil
 }
 
-// hostName matches names whose last label is no number, so that an address with a slip of the pen is not asked of DNS.
+// hostName matches names whose last label is not a number, so that an address with a slip of the pen is not asked of
+// DNS.
 var hostName = regexp.MustCompile(`^(\w([-\w]{0,61}\w)?\.)*[A-Za-z_]([-\w]{0,61}\w)?\.?$`)
 
 // overlap reports whether who listens at one address also takes the connections to the other one.

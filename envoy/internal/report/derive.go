@@ -93,7 +93,8 @@ func (r *Report) derive(listener string, p *reach.Plugin, s *seen) {
 // patience is how long a plugin that runs may take to write its record again.
 const patience = 3 * time.Second
 
-// Ticks reports whether a plugin that runs writes its record again and again: one that asks nobody has none.
+// Ticks reports whether a plugin that runs writes its record again and again: a plugin without probes and admin has
+// no record.
 func Ticks(p *reach.Plugin) bool { return p.Config.Admin != nil || len(p.Config.Probes) > 0 }
 
 // stands reports whether a plugin's record is written no more: gauges stay as they were when all VMs have crashed.

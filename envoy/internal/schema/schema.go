@@ -56,7 +56,7 @@ func Fields(place string) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// variants returns the schemas with those of which one must hold.
+// variants returns the schemas and the alternatives (anyOf) in them.
 func variants(schemas []node) []node {
 	var out []node
 	for _, s := range schemas {
@@ -117,7 +117,7 @@ func object(fields ...field) node {
 
 var links = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
 
-// describe makes a sentence of a field's text. What it links to is no part of it.
+// describe makes a sentence of a field's text, without the targets of its links.
 func describe(text string) string {
 	text = links.ReplaceAllString(text, "$1")
 	return strings.ToUpper(text[:1]) + text[1:] + "."

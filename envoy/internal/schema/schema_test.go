@@ -137,7 +137,8 @@ const full = `{
     "name": "c", "kind": "status", "paths": ["/c"], "trusted": {"cidrs": ["::1"]}, "untrusted": null, "healthy": null
   }],
   "probes": [{
-    "name": "p", "cluster": "app", "path": "/alive?x=1", "host": "localhost", "method": "GET", "interval": "1s", "timeout": "500ms",
+"name": "p", "cluster": "app", "path": "/alive?x=1", "host": "localhost", "method": "GET", "interval": "1s",
+"timeout": "500ms",
     "unhealthy_threshold": 1, "healthy_threshold": 2, "expected_statuses": [{"start": 200, "end": 201}, {"end": 300}]
   }, {"name": "q", "cluster": "app", "path": "/"}],
   "admin": {"cluster": "adm", "interval": "1s", "timeout": "500ms", "max_age": "10s", "on_stale": "keep", "draining": "poll"}
@@ -145,17 +146,20 @@ const full = `{
 
 // values stand in the place of every value of the full document.
 var values = []string{
-	`null`, `true`, `false`, `0`, `1`, `2`, `1.5`, `2e2`, `-1`, `64`, `65`, `99`, `100`, `101`, `199`, `200`, `204`, `304`, `599`, `600`,
-	`601`, `1000`, `1001`, `""`, `"a"`, `"p"`, `"a b"`, `"/"`, `"/a?b"`, `"/a#b"`, `"/ü"`, `"ü"`, `"a\tb"`, `"a\nb"`, `"*.a"`, `"a/b"`,
-	`"{zone}"`, `"{zon}"`, `"a{"`, `"}{"`, `"1s"`, `"1"`, `"0"`, `"1.s"`, `".5s"`, `"."`, `"1h2m"`, `"1 s"`, `"99ms"`, `"2h"`, `"-1s"`,
-	`"probe"`, `"status"`, `"health_check"`, `"pass"`, `"reply"`, `"connection"`, `"forwarded"`, `"all"`, `"any"`, `"keep"`, `"fail"`, `"gcp"`, `"10.0.0.0/8"`,
-	`"10.0.0.0/33"`, `"::1"`, `"fe80::1%eth0"`, `"10.0.0.0/8 "`, `"GET"`, `"G(T"`, `[]`, `[null]`, `[""]`, `["a","a"]`, `["/a","/a"]`, `["GET"]`,
-	`["gcp"]`, `["::1"]`, `["::1","::1"]`, `["gcp","gcp"]`, `["/a"]`, `[1]`, `[{}]`, `{}`, `{"a":"b"}`, `{"a":""}`, `{"a":null}`, `{"a b":"c"}`,
-	`{"Content-Type":"a"}`, `{"te":"a"}`, `{"filter_state":"k"}`, `{"filter_state":""}`, `{"filter_state":null}`, `{"at_least":1}`,
-	`{"at_least":null}`, `{"action":"pass"}`, `{"action":"reply"}`, `{"action":null}`, `{"action":"pass","status":200}`,
-	`{"action":"pass","status":null}`, `{"action":null,"body":"x"}`, `{"status":204}`, `{"status":204,"body":""}`, `{"status":204,"body":null}`,
-	`{"status":204,"body":"x"}`, `{"status":"probe"}`, `{"body":null}`, `[{"name":"x","exact":""}]`, `[{"name":"x","exact":"","suffix":"a"}]`,
-	`[{"name":"x","exact":null,"suffix":"a"}]`, `[{"name":"x","contains":""}]`, `[{"start":200}]`, `[{"start":300,"end":200}]`,
+	`null`, `true`, `false`, `0`, `1`, `2`, `1.5`, `2e2`, `-1`, `64`, `65`, `99`, `100`, `101`, `199`, `200`, `204`, `304`,
+	`599`, `600`, `601`, `1000`, `1001`, `""`, `"a"`, `"p"`, `"a b"`, `"/"`, `"/a?b"`, `"/a#b"`, `"/ü"`, `"ü"`, `"a\tb"`,
+	`"a\nb"`, `"*.a"`, `"a/b"`, `"{zone}"`, `"{zon}"`, `"a{"`, `"}{"`, `"1s"`, `"1"`, `"0"`, `"1.s"`, `".5s"`, `"."`,
+	`"1h2m"`, `"1 s"`, `"99ms"`, `"2h"`, `"-1s"`, `"probe"`, `"status"`, `"health_check"`, `"pass"`, `"reply"`,
+	`"connection"`, `"forwarded"`, `"all"`, `"any"`, `"keep"`, `"fail"`, `"gcp"`, `"10.0.0.0/8"`, `"10.0.0.0/33"`, `"::1"`,
+	`"fe80::1%eth0"`, `"10.0.0.0/8 "`, `"GET"`, `"G(T"`, `[]`, `[null]`, `[""]`, `["a","a"]`, `["/a","/a"]`, `["GET"]`,
+	`["gcp"]`, `["::1"]`, `["::1","::1"]`, `["gcp","gcp"]`, `["/a"]`, `[1]`, `[{}]`, `{}`, `{"a":"b"}`, `{"a":""}`,
+	`{"a":null}`, `{"a b":"c"}`, `{"Content-Type":"a"}`, `{"te":"a"}`, `{"filter_state":"k"}`, `{"filter_state":""}`,
+	`{"filter_state":null}`, `{"at_least":1}`, `{"at_least":null}`, `{"action":"pass"}`, `{"action":"reply"}`,
+	`{"action":null}`, `{"action":"pass","status":200}`, `{"action":"pass","status":null}`, `{"action":null,"body":"x"}`,
+	`{"status":204}`, `{"status":204,"body":""}`, `{"status":204,"body":null}`, `{"status":204,"body":"x"}`,
+	`{"status":"probe"}`, `{"body":null}`, `[{"name":"x","exact":""}]`, `[{"name":"x","exact":"","suffix":"a"}]`,
+	`[{"name":"x","exact":null,"suffix":"a"}]`, `[{"name":"x","contains":""}]`, `[{"start":200}]`,
+	`[{"start":300,"end":200}]`,
 }
 
 // mutations calls each with the document changed in one place: a value replaced, a field removed or added.

@@ -40,7 +40,7 @@ func blanks(s string, i int) int {
 	return i
 }
 
-// scan reads the value at s[i] and returns where it ends. If it is none, expected says what ought to stand at end.
+// scan reads the value at s[i] and returns where it ends. For malformed input, expected says what should stand at end.
 // Each of the functions below does the same for a part of the grammar.
 func scan(s string, i, depth int) (end int, expected string) {
 	if i == len(s) {

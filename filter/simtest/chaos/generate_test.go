@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// generator makes a plan of a seed. Plans that once failed are committed, since the same seed may give another plan when
-// this changes.
+// generator makes a plan of a seed. Plans that once failed are committed, since the same seed may give another plan
+// when this changes.
 type generator struct {
 	*rand.Rand
 	plan *plan

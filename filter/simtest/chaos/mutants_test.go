@@ -17,8 +17,9 @@ var mutants = flag.Uint64("mutants", 0, "within how many seeds each mutant must 
 // mutant is the plugin with a mistake.
 type mutant struct{ what, file, was, is string }
 
-// TestMutants is `make chaos-mutants`: it builds each mutant of testdata/mutants.txt and plays seeds until a rule is broken
-// that the plugin itself does not break with that seed. Without -mutants it only sees whether they can still be made.
+// TestMutants is `make chaos-mutants`: it builds each mutant of testdata/mutants.txt and plays seeds until a rule is
+// broken that the plugin itself does not break with that seed. Without -mutants it only sees whether they can still
+// be made.
 func TestMutants(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("testdata/mutants.txt")

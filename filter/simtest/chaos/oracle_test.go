@@ -155,8 +155,8 @@ func (j *judge) elected(l hostsim.LogEntry) {
 	}
 }
 
-// rate is that a probe is sent once in an interval: in five steps at least three intervals pass, or in some steps more if
-// something happened that may bring one forward.
+// rate is that a probe is sent once in an interval: in five steps at least three intervals pass, or in some steps
+// more if something happened that may bring one forward.
 func (j *judge) rate(name string) {
 	interval := time.Hour
 	for _, l := range j.live {

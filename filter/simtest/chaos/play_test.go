@@ -150,7 +150,8 @@ func (r *run) thread(name string) *hostsim.Worker {
 
 var calloutFaults = map[string]hostsim.CalloutFaultKind{
 	"late": hostsim.CalloutLate, "inline": hostsim.CalloutInlineFailure, "refused": hostsim.CalloutConnectFailure,
-	"reset": hostsim.CalloutReset, "timeout": hostsim.CalloutTimeout, "never": hostsim.CalloutNever, "lost": hostsim.CalloutLost,
+	"reset": hostsim.CalloutReset, "timeout": hostsim.CalloutTimeout, "never": hostsim.CalloutNever,
+	"lost": hostsim.CalloutLost,
 }
 
 // clusters are those that callouts go to.

@@ -11,8 +11,8 @@ import (
 
 var record = flag.Bool("record", false, "play each committed plan on the plugin in which it was found")
 
-// TestRecord is `make chaos-record`: each committed plan still shows its defect on the plugin that had it. A change of the
-// simulator is done when all of them do.
+// TestRecord is `make chaos-record`: each committed plan still shows its defect on the plugin that had it. A change
+// of the simulator is done when all of them do.
 func TestRecord(t *testing.T) {
 	if !*record {
 		t.Skip("make chaos-record")
