@@ -106,6 +106,8 @@ lint: check-go ## go vet, gofmt, staticcheck, revive and other linters
 	@GOBIN=$(CURDIR)/$(LINTERS) $(GO) -C scripts/lint install . tool
 	@unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l envoy e2e filter hostsim scripts) && \
 		[ -z "$$unformatted" ] || { echo "not as gofmt would have it:" $$unformatted >&2; exit 1; }
+	@! LC_ALL=C.UTF-8 grep -rnE '^.{121}' --include='*.go' docs envoy e2e filter hostsim scripts || \
+		{ echo "a line of Go has at most 120 characters" >&2; exit 1; }
 	$(call lint_packages,,./...)
 	$(call lint_packages,GOOS=wasip1 GOARCH=wasm,./filter/...)
 	$(LINTERS)/misspell -error *.md docs envoy e2e filter hostsim scripts

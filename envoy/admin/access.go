@@ -96,7 +96,8 @@ func (a *Access) login(text string) error {
 	case text == "":
 		return errors.New("is empty; write USER:PASSWORD or a bearer token into it")
 	case strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c == 0x7f }):
-		return errors.New("has more than one line, or a control character; write USER:PASSWORD or a bearer token, and nothing else")
+		return errors.New("has more than one line, or a control character; " +
+			"write USER:PASSWORD or a bearer token, and nothing else")
 	case basic:
 		coded := base64.StdEncoding.EncodeToString([]byte(text))
 		a.authorization = "Basic " + coded

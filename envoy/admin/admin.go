@@ -60,7 +60,8 @@ func New(address string, access Access) (*Client, error) {
 	}
 	if strings.Contains(address, "@") {
 		// The address is not repeated: it holds a password.
-		return nil, fmt.Errorf("an address holds no login, which lists of processes and logs would show: write USER:PASSWORD into a file, "+
+		return nil, fmt.Errorf("an address holds no login, which lists of processes and logs would show: "+
+			"write USER:PASSWORD into a file, "+
 			"--admin-auth-file FILE, or into %s in the environment", LoginVariable)
 	}
 	if before, _, is := strings.Cut(address, "?"); is {

@@ -231,7 +231,7 @@ func TestRedirects(t *testing.T) {
 func TestConnectionIsKept(t *testing.T) {
 	t.Parallel()
 	var connections atomic.Int32
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
+	server := httptest.NewUnstartedServer(says(answer))
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
 			connections.Add(1)
@@ -323,17 +323,22 @@ func TestSilent(t *testing.T) {
 	}
 }
 
+// says is a server with one answer.
+func says(answer string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) })
+}
+
 // TestReady: only Envoy's own words count as its state.
 func TestReady(t *testing.T) {
 	t.Parallel()
-	for says, want := range map[string]string{"LIVE\n": "LIVE", "<html>": ""} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, says) }))
+	for word, want := range map[string]string{"LIVE\n": "LIVE", "<html>": ""} {
+		server := httptest.NewServer(says(word))
 		client, err := New(server.URL, Access{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if state, err := client.Ready(t.Context()); state != want || (err == nil) != (want != "") {
-			t.Errorf("%q: %q, %v", says, state, err)
+			t.Errorf("%q: %q, %v", word, state, err)
 		}
 		server.Close()
 	}

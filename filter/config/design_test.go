@@ -105,7 +105,8 @@ func withPeer(peer string) string {
 func TestFields(t *testing.T) {
 	t.Parallel()
 	threeProbes := func(fields string) string {
-		return `{"probes":[{"name":"p","cluster":"c","path":"/"},{"name":"q","cluster":"c","path":"/"},{"name":"r","cluster":"c","path":"/"}],` +
+		return `{"probes":[{"name":"p","cluster":"c","path":"/"},{"name":"q","cluster":"c","path":"/"},` +
+			`{"name":"r","cluster":"c","path":"/"}],` +
 			endpoint(`"probes":{"names":["r","p","q"]` + fields + `}`)[1:]
 	}
 	html := [][2]string{{"content-type", "text/html"}}
@@ -137,7 +138,8 @@ func TestFields(t *testing.T) {
 		{endpoint(`"methods":[]`), func(e *Endpoint) any { return len(e.Methods) }, 0},
 		{endpoint(`"hosts":["A.Example","[FD00::1]:80"]`), func(e *Endpoint) any { return e.Hosts },
 			[]string{"a.example", "[fd00::1]:80"}},
-		{endpoint(`"headers":[{"name":"X","exact":"A"},{"name":"x","suffix":"A","ignore_case":true},{"name":"x","contains":"A"},` +
+		{endpoint(`"headers":[{"name":"X","exact":"A"},{"name":"x","suffix":"A","ignore_case":true},` +
+			`{"name":"x","contains":"A"},` +
 			`{"name":"x","present_match":true},{"name":"x","present_match":false},{"name":"x","exact":"","prefix":null}]`),
 			func(e *Endpoint) any { return e.Headers },
 			[]HeaderMatcher{{"x", Exact, "A", false}, {"x", Suffix, "a", true}, {"x", Contains, "A", false},

@@ -32,7 +32,8 @@ func refusals(t *testing.T) map[string]string {
 		``:                              `there is none; give the plugin a JSON configuration with at least one endpoint`,
 		strings.Repeat(" ", MaxBytes+1): `1048577 bytes are more than 1048576`,
 		endpoint(`"healthy":{"headers":{` + manyHeaders(65) + `}}`): `endpoints[0].healthy.headers: has more than 64 fields`,
-		endpoint("\"hosts\":[\"a\xff\"]"):                           `endpoints[0].hosts[0]: has bytes or escapes that are no Unicode characters`,
+		endpoint("\"hosts\":[\"a\xff\"]"): `endpoints[0].hosts[0]: ` +
+			`has bytes or escapes that are no Unicode characters`,
 		keyed(strings.Repeat("k", 257)): `endpoints[0].maintenance.keys[0]: "` +
 			strings.Repeat("k", 97) + `…" is longer than 256 bytes`,
 		keyed(numbers(65)...): `endpoints[0].maintenance.keys: there are more than 64 keys`,

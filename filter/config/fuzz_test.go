@@ -25,14 +25,18 @@ func (c clock) Wall() int64      { return int64(c) }
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{
 		`{"endpoints":[{"name":"a","paths":["/hc"],"trusted":{"cidrs":["10.0.0.0/8"]}}]}`,
-		`{"endpoints":[{"name":"a","paths":["/hc"],"trusted":{"providers":["gcp"]},"probes":{"names":["p"],"policy":"any"}}],` +
+		`{"endpoints":[{"name":"a","paths":["/hc"],"trusted":{"providers":["gcp"]},` +
+			`"probes":{"names":["p"],"policy":"any"}}],` +
 			`"probes":[{"name":"p","cluster":"c","path":"/"}]}`,
-		`{"endpoints":[{"name":"a","paths":["/hc"],"hosts":["a"],"headers":[{"name":"x","suffix":"y"}],"trusted":{"cidrs":["::1"]},` +
+		`{"endpoints":[{"name":"a","paths":["/hc"],"hosts":["a"],"headers":[{"name":"x","suffix":"y"}],` +
+			`"trusted":{"cidrs":["::1"]},` +
 			`"healthy":{"action":"pass"},"maintenance":{"keys":["k","k.{zone}","{region}"],"route_metadata":true},` +
 			`"probes":{"names":["q","p"],"policy":{"at_least":2}}}],"admin":{"cluster":"c","on_stale":"fail"},` +
-			`"probes":[{"name":"p","cluster":"c","path":"/"},{"name":"q","cluster":"c","path":"/","expected_statuses":[{"start":200}]}]}`,
+			`"probes":[{"name":"p","cluster":"c","path":"/"},` +
+			`{"name":"q","cluster":"c","path":"/","expected_statuses":[{"start":200}]}]}`,
 		`{"endpoints":[{"name":"a","kind":"status","paths":["/s"],"trusted":{"cidrs":["10.0.0.0/8"]}},` +
-			`{"name":"b","paths":["/hc"],"trusted":{"cidrs":["10.0.0.0/8"]},"maintenance":{"keys":["<k>\u0000"]}}],"admin":{"cluster":"\"<c>"}}`,
+			`{"name":"b","paths":["/hc"],"trusted":{"cidrs":["10.0.0.0/8"]},` +
+			`"maintenance":{"keys":["<k>\u0000"]}}],"admin":{"cluster":"\"<c>"}}`,
 		`{"endpoints":[{"name":"a","paths":["/*"],"methods":["get"],"hosts":["::1","[::1]:80","a.","[","]:"],` +
 			`"headers":[{"name":"connection","exact":"x"},{"name":"y","suffix":"z "}],"trusted":{"cidrs":["10.0.0.0/8"]},` +
 			`"maintenance":{"keys":["{zone}{zone}"]}}],"admin":{"cluster":"c"}}`,

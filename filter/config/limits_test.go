@@ -124,13 +124,15 @@ func TestMaxAgeIsNotShorterThanInterval(t *testing.T) {
 
 func TestDefaultsOfProbesAndAdmin(t *testing.T) {
 	t.Parallel()
-	c, err := Parse([]byte(`{"admin":{"cluster":"a"},"probes":[{"name":"p","cluster":"c","path":"/alive?deep=1"}],`+good[1:]), Node{})
+	c, err := Parse([]byte(`{"admin":{"cluster":"a"},"probes":[`+
+		`{"name":"p","cluster":"c","path":"/alive?deep=1"}],`+good[1:]), Node{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Probe{Name: "p", Cluster: "c", Path: "/alive?deep=1", Host: "localhost", Method: "GET",
 		Interval: duration.Second,
-		Timeout:  500 * duration.Millisecond, UnhealthyThreshold: 1, HealthyThreshold: 1, ExpectedStatuses: []StatusRange{{200, 201}}}
+		Timeout:  500 * duration.Millisecond, UnhealthyThreshold: 1, HealthyThreshold: 1,
+		ExpectedStatuses: []StatusRange{{200, 201}}}
 	if len(c.Probes) != 1 || fmt.Sprint(c.Probes[0]) != fmt.Sprint(want) {
 		t.Errorf("probe %+v, want %+v", c.Probes, want)
 	}

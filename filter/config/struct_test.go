@@ -71,8 +71,10 @@ func TestStructIsLikeJSON(t *testing.T) {
 		endpoint(`"hosts":[],"methods":null,"maintenance":{"route_metadata":true}`),
 		withPeer(`{"filter_state":"k"}`),
 		// Refused alike.
-		endpoint(`"hosts":[["a"]]`), endpoint(`"hosts":[null]`), endpoint(`"hosts":[true]`), endpoint(`"hosts":[{}]`), endpoint(`"hosts":[1]`),
-		reply(`"status":200.5`), reply(`"status":-1`), reply(`"body":7`), probe(`"path":"/","interval":1`), probe(`"path":""`),
+		endpoint(`"hosts":[["a"]]`), endpoint(`"hosts":[null]`), endpoint(`"hosts":[true]`), endpoint(`"hosts":[{}]`),
+		endpoint(`"hosts":[1]`),
+		reply(`"status":200.5`), reply(`"status":-1`), reply(`"body":7`), probe(`"path":"/","interval":1`),
+		probe(`"path":""`),
 		endpoint(`"path":"/"`), keyed("{x}"), many(0,
 			65), `{"endpoints":[]}`, `{"endpoints":{}}`, `{"endpoints":null}`, `{"x":false}`,
 	} {

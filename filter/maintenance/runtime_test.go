@@ -14,7 +14,9 @@ func TestRead(t *testing.T) {
 		want           []Entry
 	}{
 		{"as Envoy writes it",
-			`{"layers":["static","admin"],"entries":{"a":{"final_value":"true","layer_values":["","true"]},"a.reason":{"final_value":"disk swap","layer_values":["","disk swap"]},"other":{"final_value":"1","layer_values":["1",""]}}}`,
+			`{"layers":["static","admin"],"entries":{"a":{"final_value":"true","layer_values":["","true"]},` +
+				`"a.reason":{"final_value":"disk swap","layer_values":["","disk swap"]},` +
+				`"other":{"final_value":"1","layer_values":["1",""]}}}`,
 			[]Entry{{true, "true", "disk swap"}, {}}},
 		{"no key is set", `{"layers":[],"entries":{}}`, []Entry{{}, {}}},
 		{"without layers", `{"entries":{"b":{"final_value":"0"}}}`, []Entry{{}, {Set: true, Value: "0"}}},
@@ -79,8 +81,9 @@ func TestReadRefuses(t *testing.T) {
 	for _, document := range []string{
 		"", " ", "null", "[]", "{}", `"entries"`, "42", "upstream connect error", "<html>", "LIVE\n",
 		`{"entries":null}`, `{"entries":[]}`, `{"entries":"a"}`, `{"layers":[]}`,
-		`{"entries":{"a":{"final_value":"true"}`,                                                                // cut off
-		`{"entries":{"a":{}}}`, `{"entries":{"a":""}}`, `{"entries":{"a":null}}`, `{"entries":{"a.reason":[]}}`, // keys without a value
+		`{"entries":{"a":{"final_value":"true"}`, // cut off
+		`{"entries":{"a":{}}}`, `{"entries":{"a":""}}`, `{"entries":{"a":null}}`,
+		`{"entries":{"a.reason":[]}}`, // keys without a value
 	} {
 		if got, err := NewReader([]string{"a"}).Read([]byte(document)); err == nil {
 			t.Errorf("%q was read as %+v", document, got)
@@ -135,7 +138,8 @@ func TestReadManyKeys(t *testing.T) {
 // Keys of others, of which an Envoy may have thousands, cost no memory.
 func TestReadAllocatesForItsOwnKeysOnly(t *testing.T) {
 	document := []byte(`{"entries":{"a":{"final_value":"true"},` +
-		strings.Repeat(`"other.key":{"final_value":"a value","layer_values":["a value",""]},`, 10_000) + `"a.reason":{"final_value":"why"}}}`)
+		strings.Repeat(`"other.key":{"final_value":"a value","layer_values":["a value",""]},`, 10_000) +
+		`"a.reason":{"final_value":"why"}}}`)
 	r := NewReader([]string{"a"})
 	if n := testing.AllocsPerRun(10, func() {
 		if got, err := r.Read(document); err != nil || got[0] != (Entry{true, "true", "why"}) {
@@ -147,7 +151,8 @@ func TestReadAllocatesForItsOwnKeysOnly(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	f.Add([]byte(`{"layers":["a"],"entries":{"a":{"final_value":"true","layer_values":["true"]},"a.reason":{"final_value":"x"}}}`))
+	f.Add([]byte(`{"layers":["a"],"entries":{"a":{"final_value":"true","layer_values":["true"]},` +
+		`"a.reason":{"final_value":"x"}}}`))
 	f.Add([]byte(`{"entries":{"a":[],"a.reason":null}}`))
 	f.Add([]byte(`{"entries":{"a":{"final_value":5}}}`))
 	f.Add([]byte(`{`))

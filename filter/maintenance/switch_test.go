@@ -174,7 +174,8 @@ func TestParseMetadata(t *testing.T) {
 
 func FuzzParseSwitch(f *testing.F) {
 	for _, s := range []string{"", "true", "off", "100", "-1", "+inf", "0x10", `"'off'"`, "numerator: 0",
-		`{"numerator":0,"denominator":"MILLION"}`, "goo.gle/debugproto ", " ", "9999-12-31T23:59:59Z", "\xff", "1e-400", "."} {
+		`{"numerator":0,"denominator":"MILLION"}`, "goo.gle/debugproto ", " ", "9999-12-31T23:59:59Z",
+		"\xff", "1e-400", "."} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, value string) {

@@ -10,7 +10,8 @@ import (
 // TestTimedOut tells Envoy's own answers from an upstream's of the same text, whatever the time they took.
 func TestTimedOut(t *testing.T) {
 	t.Parallel()
-	const timeout, connect = "upstream request timeout", "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure"
+	const timeout, connect = "upstream request timeout",
+		"upstream connect error or disconnect/reset before headers. reset reason: remote connection failure"
 	for _, test := range []struct {
 		after   duration.Duration
 		r       Response

@@ -60,7 +60,8 @@ func (s *sim) allocations(f func()) (allocated, grown int) {
 	reported := s.memory() // what a report itself costs
 	f()
 	after := s.memory()
-	return after.allocations - reported.allocations - (reported.allocations - before.allocations), after.inUse - reported.inUse
+	return after.allocations - reported.allocations - (reported.allocations - before.allocations),
+		after.inUse - reported.inUse
 }
 
 // choosy has endpoints that look at all that a check may be chosen by.

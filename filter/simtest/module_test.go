@@ -40,7 +40,8 @@ func TestModule(t *testing.T) {
 		"proxy_get_header_map_value", "proxy_get_metric", "proxy_get_property", "proxy_get_shared_data", "proxy_http_call",
 		"proxy_increment_metric", "proxy_log", "proxy_record_metric", "proxy_remove_header_map_value",
 		"proxy_replace_header_map_value",
-		"proxy_send_local_response", "proxy_set_shared_data", "proxy_set_tick_period_milliseconds"}; !slices.Equal(calls, want) {
+		"proxy_send_local_response", "proxy_set_shared_data",
+		"proxy_set_tick_period_milliseconds"}; !slices.Equal(calls, want) {
 		t.Errorf("host calls:\n%q, want\n%q", calls, want)
 	}
 	var exports []string

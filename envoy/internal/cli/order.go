@@ -188,8 +188,8 @@ func (s *switching) place(envoys []*order.Envoy) error {
 		}
 	}
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) && len(layers) > 0 && len(same) == 0 {
-		return fmt.Errorf("%s is not there, and what the Envoys read is %s; if it is that by another name, as in a container, "+
-			"write to it once without --admin",
+		return fmt.Errorf("%s is not there, and what the Envoys read is %s; if it is that by another name, "+
+			"as in a container, write to it once without --admin",
 			path, layers[0].SymlinkRoot+layers[0].File)
 	}
 	disk, is := s.layer.(layer.DiskLayer)

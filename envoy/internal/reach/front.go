@@ -55,7 +55,7 @@ func (n *neighbour) mayAnswer(c *check, own ...any) judged {
 	field, some := answering[name[max(strings.Index(name, ".filters.http."), 0):]]
 	switch {
 	case strings.HasSuffix(name, typeHealthCheck):
-		if dump.At(n.config, "pass_through_mode") == true {
+		if dump.At(n.config, "pass_through_mode") == true && dump.At(n.config, "cache_time") == nil {
 			return judged{fit: no}
 		}
 		out := judged{fit: yes}
@@ -63,7 +63,9 @@ func (n *neighbour) mayAnswer(c *check, own ...any) judged {
 			out = out.and(c.headerFits(condition))
 		}
 		return out
-	case harmless.MatchString(name), some && dump.At(n.config, field) == nil:
+	case harmless.MatchString(name):
+		return judged{fit: no}
+	case some && !slices.ContainsFunc(append(own, n.config), func(v any) bool { return dump.At(v, field) != nil }):
 		return judged{fit: no}
 	case strings.HasSuffix(name, ".filters.http.header_mutation.v3.HeaderMutation"):
 		text, err := json.Marshal(append([]any{n.config}, own...))
@@ -138,7 +140,7 @@ func (d *door) around(c *check, f *filter, host, route any) (out []Gap) {
 	for i := range d.neighbours {
 		n := &d.neighbours[i]
 		var own []any
-		for _, v := range []any{route, host, d.routes} {
+		for _, v := range append(list(route, "route", "weighted_clusters", "clusters"), route, host, d.routes) {
 			own = append(own, dump.At(v, "typed_per_filter_config", n.name))
 		}
 		answers := n.mayChange(c, own...)
@@ -160,10 +162,33 @@ func (d *door) around(c *check, f *filter, host, route any) (out []Gap) {
 		}
 	}
 	for _, mapper := range list(d.manager, "local_reply_config", "mappers") {
-		if status, is := dump.At(mapper, "status_code").(float64); is && status < 400 {
+		if status, is := dump.At(mapper, "status_code").(float64); is && status < 400 && c.touches(mapper) {
 			out = append(out,
 				c.doubt("%s: its local_reply_config may make %g of the status that healthgate answers", d.where, status))
 		}
 	}
 	return out
+}
+
+// touches reports whether a mapper of local replies may take an endpoint's reply in maintenance: by its status, or by a
+// condition that this command does not know.
+func (c *check) touches(mapper any) bool {
+	filter := object(mapper, "filter")
+	if len(filter) == 1 && filter["response_flag_filter"] != nil { // healthgate's reply has none
+		return false
+	}
+	comparison := object(filter, "status_code_filter", "comparison")
+	limit, _ := dump.At(comparison, "value", "default_value").(float64)
+	status := float64(c.endpoint.Maintenance.Reply.Status)
+	switch op := text(comparison, "op"); {
+	case len(filter) != 1 || comparison == nil:
+		return true
+	case op == "GE":
+		return status >= limit
+	case op == "LE":
+		return status <= limit
+	case op == "" || op == "EQ":
+		return status == limit
+	}
+	return true
 }

@@ -84,6 +84,7 @@ const (
 	typeBootstrap   = ".BootstrapConfigDump"
 	typeWasm        = ".filters.http.wasm.v3.Wasm"
 	typeTCP         = ".tcp_proxy.v3.TcpProxy"
+	typeDirect      = ".filters.network.direct_response.v3.Config"
 	typeHealthCheck = ".health_check.v3.HealthCheck"
 	typeManager     = ".http_connection_manager.v3.HttpConnectionManager"
 )
@@ -203,7 +204,7 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 	for i, chain := range chains {
 		for _, f := range list(chain, "filters") {
 			manager := dump.At(f, "typed_config")
-			if !is(manager, typeManager) && !is(manager, typeTCP) {
+			if !is(manager, typeManager) && !is(manager, typeTCP) && !is(manager, typeDirect) {
 				continue
 			}
 			d := door{where: fmt.Sprintf("listener %q", text(l, "name")), listener: text(l, "name"), manager: manager,
@@ -218,6 +219,9 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 				default:
 					d.where += fmt.Sprintf(", filter chain %q", name)
 				}
+			}
+			if is(manager, typeDirect) { // as a route would
+				d.tcp = map[string]any{"direct_response": map[string]any{"status": 200.}}
 			}
 			if is(manager, typeTCP) {
 				d.tcp = map[string]any{"route": manager}
@@ -250,7 +254,8 @@ func (r *reader) plugin(wasm map[string]any) *Plugin {
 	switch value := dump.At(wasm, "config", "configuration", "value").(type) {
 	case string: // google.protobuf.StringValue, as Istio writes it, or BytesValue
 		if written = []byte(value); is(dump.At(wasm, "config", "configuration"), ".BytesValue") {
-			written, _ = base64.StdEncoding.DecodeString(value) // malformed base64 gives an empty configuration, which is refused
+			// Malformed base64 gives an empty configuration, which is refused.
+			written, _ = base64.StdEncoding.DecodeString(value)
 		}
 	case map[string]any: // google.protobuf.Struct
 		var err error

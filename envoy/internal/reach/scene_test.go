@@ -36,9 +36,11 @@ rest: {match: {prefix: /}, route: {cluster: app}}`
     static_resources: {listeners: [{name: twice, filter_chains: [{}]}]}, layered_runtime: {layers: [
       {name: base, static_layer: {}},
       {name: disk, disk_layer: {symlink_root: /r, append_service_cluster: true, subdirectory: s}},
-      {name: rtds, rtds_layer: {rtds_config: {path_config_source: {path: /rtds.yaml}}}}, {name: hand, admin_layer: {}}]}}}
+      {name: rtds, rtds_layer: {rtds_config: {path_config_source: {path: /rtds.yaml}}}},
+      {name: hand, admin_layer: {}}]}}}
 - {"@type": x.ClustersConfigDump, dynamic_active_clusters: [{cluster: {name: probes}}], static_clusters: [
-    {cluster: {name: adm}}, {cluster: {name: app, load_assignment: ` + place + `}}, {cluster: {name: again, load_assignment: ` + place + `}}]}
+    {cluster: {name: adm}}, {cluster: {name: app, load_assignment: ` + place + `}},
+    {cluster: {name: again, load_assignment: ` + place + `}}]}
 - {"@type": x.EndpointsConfigDump, dynamic_endpoint_configs: [{endpoint_config: {cluster_name: eds, endpoints: [
     {lb_endpoints: [{endpoint: {address: {socket_address: {address: 10.0.0.8, port_value: 80}}}}]}]}}]}
 `
@@ -46,7 +48,7 @@ rest: {match: {prefix: /}, route: {cluster: app}}`
 
 // A scene is written as a line for each part of Envoy's listeners:
 //
-//	listener NAME, chain, default-chain, tcp   a listener, and its filter chains where it has more than one
+//	listener NAME, chain, default-chain, tcp, direct   a listener, and its filter chains where it has more than one
 //	filter gated|always, filter {…}            an HTTP filter; gated and always are healthgate's
 //	endpoint, another, settings                change its endpoint e, give it one more, or change what it has beside them
 //	ecds                                       the filter before comes by ECDS
@@ -135,6 +137,9 @@ func (s *scene) line(line string) {
 		s.chain = obj{"filters": []any{obj{"typed_config": more}}}
 		add(s.listener, "filter_chains", s.chain)
 		s.chain = nil
+	case "direct":
+		add(s.listener, "filter_chains", obj{"filters": []any{obj{"typed_config": obj{
+			"@type": "x.filters.network.direct_response.v3.Config"}}}})
 	case "filter":
 		s.http()
 		if s.filter = more; name != "" {

@@ -178,7 +178,8 @@ func (r reply) fields() []field {
 			"propertyNames": node{"pattern": token, "not": node{"pattern": anyCase("content-type", "content-length",
 				"transfer-encoding", "connection", "upgrade", "te", "trailer", "keep-alive")}},
 		},
-			"more headers, as an object of names and values. Those that Envoy sets by itself (`content-length`, `connection`, …) "+
+			"more headers, as an object of names and values. Those that Envoy sets by itself "+
+				"(`content-length`, `connection`, …) "+
 				"are refused"),
 	}
 }
@@ -231,8 +232,9 @@ func healthy() node {
 func maintenanceFields() []field {
 	return []field{
 		optional("keys", with(set(with(text(key), "maxLength", config.MaxKeyBytes)), "maxItems", config.MaxKeys),
-			"Envoy runtime keys, any of which switches maintenance on. They need the `admin` section. `{node_id}`, `{cluster}`, "+
-				"`{region}` and `{zone}` stand for what Envoy's node says; a key whose value the node does not have is ignored, "+
+			"Envoy runtime keys, any of which switches maintenance on. They need the `admin` section. "+
+				"`{node_id}`, `{cluster}`, `{region}` and `{zone}` stand for what Envoy's node says; "+
+				"a key whose value the node does not have is ignored, "+
 				"with a warning in the log").shows("none"),
 		optional("route_metadata", otherwise(boolean(), false),
 			"a route with the metadata `healthgate: {maintenance: true}` switches it on, too"),
@@ -283,8 +285,8 @@ func probeFields() []field {
 	return []field{
 		required("name", text(name), "unique; in metrics and log lines"),
 		required("cluster", notEmpty, "the Envoy cluster that the probe is sent to. It should be one of the probes' own: "+
-			"[why](installation.md#a-cluster-for-the-probes). Where it has users' requests too, `healthgate render` makes a cluster "+
-			"`healthgate_NAME` with the same address, and the configuration that it writes names that one"),
+			"[why](installation.md#a-cluster-for-the-probes). Where it has users' requests too, `healthgate render` "+
+			"makes a cluster `healthgate_NAME` with the same address, and the configuration that it writes names that one"),
 		required("path", text(pathAndQuery), "with its query, if there is one"),
 		optional("host", otherwise(text(fieldValue), config.DefaultProbeHost), "the probe's `:authority`"),
 		optional("method", otherwise(text(token), config.DefaultProbeMethod), "the probe's method"),

@@ -141,7 +141,8 @@ const full = `{
 "timeout": "500ms",
     "unhealthy_threshold": 1, "healthy_threshold": 2, "expected_statuses": [{"start": 200, "end": 201}, {"end": 300}]
   }, {"name": "q", "cluster": "app", "path": "/"}],
-  "admin": {"cluster": "adm", "interval": "1s", "timeout": "500ms", "max_age": "10s", "on_stale": "keep", "draining": "poll"}
+  "admin": {"cluster": "adm", "interval": "1s", "timeout": "500ms", "max_age": "10s", "on_stale": "keep",
+    "draining": "poll"}
 }`
 
 // values stand in the place of every value of the full document.

@@ -206,7 +206,8 @@ func TestWhole(t *testing.T) {
 
 // To read a document costs no memory, however large it is.
 func TestReadingDoesNotAllocate(t *testing.T) {
-	text := []byte(`{"entries": {` + strings.Repeat(`"key": {"final_value": "true", "layer_values": ["", "é"]}, `, 10_000) +
+	text := []byte(`{"entries": {` +
+		strings.Repeat(`"key": {"final_value": "true", "layer_values": ["", "é"]}, `, 10_000) +
 		`"last": 1e2}}`)
 	found := 0
 	if n := testing.AllocsPerRun(5, func() {

@@ -127,7 +127,8 @@ func (s *settings) json() string {
 	}
 	for _, p := range s.probes {
 		probes = append(probes, object{"name": p.name, "cluster": "app", "path": "/" + p.name,
-			"interval": p.interval.String(), "timeout": p.timeout.String(), "unhealthy_threshold": p.unhealthy, "healthy_threshold": p.healthy})
+			"interval": p.interval.String(), "timeout": p.timeout.String(), "unhealthy_threshold": p.unhealthy,
+			"healthy_threshold": p.healthy})
 	}
 	c["endpoints"] = endpoints
 	if len(probes) > 0 {

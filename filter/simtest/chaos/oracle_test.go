@@ -39,13 +39,13 @@ type judge struct {
 	reads                         map[string]time.Duration   // when admin last answered each path
 	backward                      time.Duration              // by how much the monotonic clock went back in all
 	goesBack                      time.Duration              // and just now
-	paused                        time.Duration              // when the process, or a thread, was last disturbed in its time
+	paused                        time.Duration              // when a thread, or all, were last disturbed in time
 	faults                        []time.Duration            // what may bring a probe forward
 	refusing                      bool                       // allocations
 	backAt                        time.Time                  // by the wall clock, as the log
 	leader                        hostsim.LogEntry           // its line in the log
 	calmAt                        time.Duration              // since when nothing goes wrong; 0 while something does
-	seen                          map[int]time.Duration      // each worker's first check since its VM had time to be loaded again
+	seen                          map[int]time.Duration      // each worker's first check since its VM was loaded again
 	updated, drainedAt, deposedAt time.Duration
 	gone                          []*live // until drainedAt
 }
