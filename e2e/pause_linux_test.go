@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -71,13 +73,15 @@ func TestPause(t *testing.T) {
 	t.Logf("checks that waited got %v", seen)
 }
 
+var errRuns = errors.New("it runs")
+
 // stopped returns an error while a thread of the process still runs: one of them passes the signal on to the others.
 func stopped(pid int) error {
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
 	for _, file := range threads {
 		text, readErr := os.ReadFile(file)
 		if _, state, _ := strings.Cut(string(text), ") "); readErr != nil || !strings.HasPrefix(state, "T") {
-			return fmt.Errorf("%s: %q, %v", file, text, readErr)
+			return fmt.Errorf("%s: %q: %w", file, text, cmp.Or(readErr, errRuns))
 		}
 	}
 	return err
