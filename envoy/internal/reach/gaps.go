@@ -96,7 +96,7 @@ func (e *Envoy) shut(p *Plugin, c *check) (out []Gap) {
 		case some:
 			out = append(out, c.gap("%s: the gate's matcher has only a part of the checks of %s", d.where, c.path))
 		case unknown:
-			out = append(out, c.doubt("%s: whether the gate's matcher lets in the checks of %s is not known: %s",
+			out = append(out, c.doubt("%s: whether the plugin gets the checks of %s is not known: %s",
 				d.where, c.path, admits.why))
 		case yes:
 		}

@@ -163,6 +163,8 @@ func (s *scene) line(line string) {
 		s.gateBy(name, more)
 	case "inside":
 		s.filter["typed_config"] = obj{"@type": "x.acme.Wrapper", "filters": []any{s.filter["typed_config"]}}
+	case "config": // of the plugin, beside its configuration
+		maps.Copy(s.filter["typed_config"].(obj)["config"].(obj), more)
 	case "bytes":
 		text, err := json.Marshal(s.settings)
 		if err != nil {

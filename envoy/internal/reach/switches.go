@@ -210,7 +210,7 @@ func (e *Envoy) switched(key string, visit func(p *Plugin, c *check, route *Rout
 			admits := f.admits(c)
 			if admits.fit == unknown && e.meant(c) {
 				doubts = append(doubts,
-					c.doubt("%s: whether the gate's matcher lets in the checks of %s is not known: %s", d.where, c.path,
+					c.doubt("%s: whether the plugin gets the checks of %s is not known: %s", d.where, c.path,
 						admits.why))
 			}
 			for _, host := range hosts(d.routes, c.endpoint.Hosts) {

@@ -40,6 +40,9 @@ func (x Expectation) Lacks(r *Report) (out []string) {
 		switch {
 		case e.Verdict == "":
 			out = append(out, fmt.Sprintf("%s is not known to be %s: %s", e.Name, x.verdict, e.Output))
+		case e.Verdict == "passed" && x.verdict == "healthy":
+			out = append(out, fmt.Sprintf("%s is passed, not healthy: the application's own endpoint answers, "+
+				"and this command does not ask it", e.Name))
 		case !x.met(e.Verdict):
 			out = append(out, fmt.Sprintf("%s is %s, not %s", e.Name, e.Verdict, x.verdict))
 		case len(e.Unsure) > 0:
@@ -60,10 +63,7 @@ func (x Expectation) Lacks(r *Report) (out []string) {
 }
 
 func (x Expectation) met(verdict string) bool {
-	switch x.verdict {
-	case "healthy":
-		return verdict == "healthy" || verdict == "passed"
-	case "failing":
+	if x.verdict == "failing" {
 		return verdict == "unhealthy" || verdict == "unknown" || verdict == "failing"
 	}
 	return verdict == x.verdict
