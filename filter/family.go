@@ -111,13 +111,13 @@ func (p *plugin) bequeath() bool {
 // rests reports whether the configuration needs no leader: a newer one with the same state does the work, or it is an
 // old one for which no check comes any more, to any VM.
 func (p *plugin) rests(now int64) bool {
-	if p.heir != nil || !p.old {
-		return p.heir != nil
-	}
-	if p.asked {
-		p.asked = false
+	asked := p.asked
+	p.asked = false
+	if asked && (p.old || p.heir != nil) { // of the same state, the one that leads may be another one than is asked
 		_ = host.SetSharedData(p.askedKey, binary.LittleEndian.AppendUint64(nil, uint64(now)), 0)
-		return false
+	}
+	if p.heir != nil || !p.old || asked {
+		return p.heir != nil
 	}
 	stored, _, ok := host.SharedData(p.askedKey)
 	if !ok || len(stored) != 8 {
