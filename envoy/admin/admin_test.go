@@ -142,10 +142,12 @@ func TestProtected(t *testing.T) {
 			"--admin-cert-file, --admin-key-file: tls: private key does not match"},
 		{"a certificate for http", plain.URL, Files{CA: ca}, "a certificate is for https://"},
 	} {
-		got := runtime(t, test.address, test.files)
-		if (got == "") != (test.want == "") || !strings.Contains(got, test.want) || strings.Contains(got, "s3cret") {
-			t.Errorf("%s: %q, want %q", test.name, got, test.want)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			got := runtime(t, test.address, test.files)
+			if (got == "") != (test.want == "") || !strings.Contains(got, test.want) || strings.Contains(got, "s3cret") {
+				t.Errorf("%s: %q, want %q", test.name, got, test.want)
+			}
+		})
 	}
 }
 
@@ -187,15 +189,17 @@ func TestLoginOfTheEnvironment(t *testing.T) {
 		{"", "", ""}, // as if it were not set
 		{"a b", "", "HEALTHGATE_ADMIN_AUTH in the environment: is neither"},
 	} {
-		t.Setenv(LoginVariable, test.env)
-		access, err := Files{Login: test.file}.Open()
-		got := access.authorization
-		if err != nil {
-			got = err.Error()
-		}
-		if !strings.HasPrefix(got, test.want) {
-			t.Errorf("%q: %s, want %s", test.env, got, test.want)
-		}
+		t.Run(test.env, func(t *testing.T) {
+			t.Setenv(LoginVariable, test.env)
+			access, err := Files{Login: test.file}.Open()
+			got := access.authorization
+			if err != nil {
+				got = err.Error()
+			}
+			if !strings.HasPrefix(got, test.want) {
+				t.Errorf("%q: %s, want %s", test.env, got, test.want)
+			}
+		})
 	}
 }
 
@@ -269,21 +273,23 @@ func TestFaults(t *testing.T) {
 		{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "did not return runtime: is this Envoy's admin address?"},
 		{"HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\n\r\nno\r\n", "GET /runtime was answered 403 no"},
 	} {
-		listener := listen(t)
-		go func() {
-			for {
-				connection, err := listener.Accept()
-				if err != nil {
-					return
+		t.Run(test.says, func(t *testing.T) {
+			listener := listen(t)
+			go func() {
+				for {
+					connection, err := listener.Accept()
+					if err != nil {
+						return
+					}
+					_, _ = connection.Read(make([]byte, 4096))
+					_, _ = io.WriteString(connection, test.says)
+					connection.Close()
 				}
-				_, _ = connection.Read(make([]byte, 4096))
-				_, _ = io.WriteString(connection, test.says)
-				connection.Close()
+			}()
+			if got := runtime(t, listener.Addr().String(), Files{}); !strings.Contains(got, test.want) {
+				t.Errorf("%q: %s, want %s", test.says, got, test.want)
 			}
-		}()
-		if got := runtime(t, listener.Addr().String(), Files{}); !strings.Contains(got, test.want) {
-			t.Errorf("%q: %s, want %s", test.says, got, test.want)
-		}
+		})
 	}
 	gone := listen(t)
 	gone.Close()
@@ -293,9 +299,11 @@ func TestFaults(t *testing.T) {
 		"unix://" + file(t, ""):        "connection refused: is Envoy running",
 		"nowhere.invalid:9901":         "the name nowhere.invalid has no address: ",
 	} {
-		if got := runtime(t, address, Files{}); !strings.Contains(got, want) {
-			t.Errorf("%s: %s, want %s", address, got, want)
-		}
+		t.Run(address, func(t *testing.T) {
+			if got := runtime(t, address, Files{}); !strings.Contains(got, want) {
+				t.Errorf("%s: %s, want %s", address, got, want)
+			}
+		})
 	}
 }
 
@@ -332,14 +340,16 @@ func says(answer string) http.Handler {
 func TestReady(t *testing.T) {
 	t.Parallel()
 	for word, want := range map[string]string{"LIVE\n": "LIVE", "<html>": ""} {
-		server := httptest.NewServer(says(word))
-		client, err := New(server.URL, Access{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if state, err := client.Ready(t.Context()); state != want || (err == nil) != (want != "") {
-			t.Errorf("%q: %q, %v", word, state, err)
-		}
-		server.Close()
+		t.Run(word, func(t *testing.T) {
+			server := httptest.NewServer(says(word))
+			client, err := New(server.URL, Access{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if state, err := client.Ready(t.Context()); state != want || (err == nil) != (want != "") {
+				t.Errorf("%q: %q, %v", word, state, err)
+			}
+			server.Close()
+		})
 	}
 }

@@ -91,9 +91,11 @@ func checkTrusted(t *testing.T, trusted *Trusted) {
 		"10.1.2.3": true, "11.0.0.1": false, "fd12::1": true, "fe80::1": false,
 		"35.191.0.1": true, "168.63.129.16": true, // Google's and Azure's probes
 	} {
-		if got := trusted.Set.ContainsPeer(address, false); got != want {
-			t.Errorf("%s is trusted: %v", address, got)
-		}
+		t.Run(address, func(t *testing.T) {
+			if got := trusted.Set.ContainsPeer(address, false); got != want {
+				t.Errorf("%s is trusted: %v", address, got)
+			}
+		})
 	}
 }
 
@@ -156,12 +158,14 @@ func TestFields(t *testing.T) {
 		{withPeer(`{"filter_state":"k"}`), func(e *Endpoint) any { return []any{e.Trusted.Peer, e.Trusted.FilterState} },
 			[]any{PeerFilterState, "k"}},
 	} {
-		c, err := Parse([]byte(test.text), Node{})
-		if err != nil {
-			t.Errorf("%s: %v", test.text, err)
-		} else if got := test.get(&c.Endpoints[0]); !reflect.DeepEqual(got, test.want) {
-			t.Errorf("%s:\n got %+v\nwant %+v", test.text, got, test.want)
-		}
+		t.Run(test.text, func(t *testing.T) {
+			c, err := Parse([]byte(test.text), Node{})
+			if err != nil {
+				t.Errorf("%s: %v", test.text, err)
+			} else if got := test.get(&c.Endpoints[0]); !reflect.DeepEqual(got, test.want) {
+				t.Errorf("%s:\n got %+v\nwant %+v", test.text, got, test.want)
+			}
+		})
 	}
 	for _, at := range []string{"0", "4", "1.5"} {
 		_, err := Parse([]byte(threeProbes(`,"policy":{"at_least":`+at+`}`)), Node{})

@@ -80,18 +80,20 @@ func TestFingerprint(t *testing.T) {
 		{"keys in another order", `["k","z.{zone}"]`, `["z.{zone}","k"]`, false},
 		{"another value of a placeholder", `{zone}`, `z2`, false},
 	} {
-		if test.old != "" && strings.Count(text, test.old) != 1 {
-			t.Fatalf("%s: %d places", test.name, strings.Count(text, test.old))
-		}
-		edited := strings.Replace(text, test.old, test.new, 1)
-		got := parse(edited, node)
-		if (got == base) != test.same {
-			t.Errorf("%s: the same: %v", test.name, got == base)
-		}
-		if other, known := seen[got]; known && !test.same {
-			t.Errorf("%s: as with %s", test.name, other)
-		}
-		seen[got] = test.name
+		t.Run(test.name, func(t *testing.T) {
+			if test.old != "" && strings.Count(text, test.old) != 1 {
+				t.Fatalf("%s: %d places", test.name, strings.Count(text, test.old))
+			}
+			edited := strings.Replace(text, test.old, test.new, 1)
+			got := parse(edited, node)
+			if (got == base) != test.same {
+				t.Errorf("%s: the same: %v", test.name, got == base)
+			}
+			if other, known := seen[got]; known && !test.same {
+				t.Errorf("%s: as with %s", test.name, other)
+			}
+			seen[got] = test.name
+		})
 	}
 	if parse(text, Node{ID: "n", Zone: "z2"}) == base {
 		t.Error("an Envoy in another zone has the same keys")

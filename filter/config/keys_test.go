@@ -78,17 +78,19 @@ func TestPlaceholders(t *testing.T) {
 		{keys: []string{"{zone}{"}, node: full, err: refused + `"{zone}{" has a brace without its partner`},
 		{keys: []string{"a", "{"}, node: full, err: `endpoints[0].maintenance.keys[1]: "{" has a brace without its partner`},
 	} {
-		c, err := Parse([]byte(keyed(test.keys...)), test.node)
-		if textOf(err) != test.err {
-			t.Errorf("%q: got %v, want %q", test.keys, err, test.err)
-		}
-		if err != nil {
-			continue
-		}
-		if !reflect.DeepEqual(c.Keys, test.want) || !slices.Equal(warnings(c), test.warnings) ||
-			len(c.Endpoints[0].Maintenance.Keys) != len(test.want) {
-			t.Errorf("%q: keys %q, endpoint %v, warnings %q", test.keys, c.Keys, c.Endpoints[0].Maintenance.Keys, c.Warnings)
-		}
+		t.Run(test.err, func(t *testing.T) {
+			c, err := Parse([]byte(keyed(test.keys...)), test.node)
+			if textOf(err) != test.err {
+				t.Errorf("%q: got %v, want %q", test.keys, err, test.err)
+			}
+			if err != nil {
+				return
+			}
+			if !reflect.DeepEqual(c.Keys, test.want) || !slices.Equal(warnings(c), test.warnings) ||
+				len(c.Endpoints[0].Maintenance.Keys) != len(test.want) {
+				t.Errorf("%q: keys %q, endpoint %v, warnings %q", test.keys, c.Keys, c.Endpoints[0].Maintenance.Keys, c.Warnings)
+			}
+		})
 	}
 }
 
@@ -132,9 +134,11 @@ func TestKeyLimits(t *testing.T) {
 		{"node_id 50,000 times", []string{strings.Repeat("{node_id}", 50_000)}, Node{ID: "node"},
 			place + `[0]: "` + strings.Repeat("{node_id}", 11)[:97] + `…" is longer than 256 bytes`},
 	} {
-		if _, err := Parse([]byte(keyed(test.keys...)), test.node); textOf(err) != test.err {
-			t.Errorf("%s: got %v, want %s", test.name, err, test.err)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			if _, err := Parse([]byte(keyed(test.keys...)), test.node); textOf(err) != test.err {
+				t.Errorf("%s: got %v, want %s", test.name, err, test.err)
+			}
+		})
 	}
 }
 

@@ -48,12 +48,14 @@ func TestLimits(t *testing.T) {
 		{"a name of 65", named(65), "endpoints[0].name: is longer than 64 characters"},
 		{"every character of a name", strings.Replace(good, `"a"`, `"azAZ09_-."`, 1), ""},
 	} {
-		c, err := Parse([]byte(test.text), Node{})
-		if got := textOf(err); got != test.want {
-			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
-		} else if err == nil && len(c.Endpoints) != strings.Count(test.text, `"paths"`) {
-			t.Errorf("%s: %d endpoints", test.name, len(c.Endpoints))
-		}
+		t.Run(test.name, func(t *testing.T) {
+			c, err := Parse([]byte(test.text), Node{})
+			if got := textOf(err); got != test.want {
+				t.Errorf("%s: got %q, want %q", test.name, got, test.want)
+			} else if err == nil && len(c.Endpoints) != strings.Count(test.text, `"paths"`) {
+				t.Errorf("%s: %d endpoints", test.name, len(c.Endpoints))
+			}
+		})
 	}
 }
 
@@ -89,17 +91,19 @@ func TestBounds(t *testing.T) {
 		{statuses, "start", []string{`100`, `598`}, []string{`99`, `600`}, "is not a whole number from 100 to 599"},
 		{statuses, "end", []string{`101`, `600`}, []string{`100`, `601`}, "is not a whole number from 101 to 600"},
 	} {
-		for _, value := range test.takes {
-			if _, err := Parse([]byte(test.section(`"`+test.name+`":`+value)), Node{}); err != nil {
-				t.Errorf("%s %s: %v", test.name, value, err)
+		t.Run(test.name, func(t *testing.T) {
+			for _, value := range test.takes {
+				if _, err := Parse([]byte(test.section(`"`+test.name+`":`+value)), Node{}); err != nil {
+					t.Errorf("%s %s: %v", test.name, value, err)
+				}
 			}
-		}
-		for _, value := range test.takesNot {
-			_, err := Parse([]byte(test.section(`"`+test.name+`":`+value)), Node{})
-			if want := test.name + ": " + value + " " + test.wantsWords; !strings.HasSuffix(textOf(err), want) {
-				t.Errorf("%s %s: got %v, want … %s", test.name, value, err, want)
+			for _, value := range test.takesNot {
+				_, err := Parse([]byte(test.section(`"`+test.name+`":`+value)), Node{})
+				if want := test.name + ": " + value + " " + test.wantsWords; !strings.HasSuffix(textOf(err), want) {
+					t.Errorf("%s %s: got %v, want … %s", test.name, value, err, want)
+				}
 			}
-		}
+		})
 	}
 }
 

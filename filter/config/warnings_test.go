@@ -57,20 +57,22 @@ func TestWarnings(t *testing.T) {
 			[]string{`"localhost"`, `"a:8080"`, `"[::1]:8080"`}},
 		{"probes[0].method", methodOf, map[string]string{`"get"`: capital}, []string{`"HEAD"`, `"POST"`}},
 	} {
-		for item, want := range test.never {
-			c, err := Parse([]byte(test.text(item)), Node{})
-			if err != nil {
-				t.Errorf("%s: %v", item, err)
-			} else if got := warnings(c); len(got) != 1 || !strings.HasPrefix(got[0], test.place+": ") ||
-				!strings.HasSuffix(got[0], want) {
-				t.Errorf("%s: got %q, want %s: … %s", item, got, test.place, want)
+		t.Run(test.place, func(t *testing.T) {
+			for item, want := range test.never {
+				c, err := Parse([]byte(test.text(item)), Node{})
+				if err != nil {
+					t.Errorf("%s: %v", item, err)
+				} else if got := warnings(c); len(got) != 1 || !strings.HasPrefix(got[0], test.place+": ") ||
+					!strings.HasSuffix(got[0], want) {
+					t.Errorf("%s: got %q, want %s: … %s", item, got, test.place, want)
+				}
 			}
-		}
-		for _, item := range test.fine {
-			if c, err := Parse([]byte(test.text(item)), Node{}); err != nil || len(c.Warnings) != 0 {
-				t.Errorf("%s: %v, %q", item, err, warnings(c))
+			for _, item := range test.fine {
+				if c, err := Parse([]byte(test.text(item)), Node{}); err != nil || len(c.Warnings) != 0 {
+					t.Errorf("%s: %v, %q", item, err, warnings(c))
+				}
 			}
-		}
+		})
 	}
 }
 

@@ -153,8 +153,10 @@ func TestNext(t *testing.T) {
 		{"another's, as long as any", Value(2, now), Follow}, {"another's, longer", Value(2, now+1), Seize},
 		{"another's, without an end", encode(2, 1<<62), Seize}, {"mine, without an end", encode(1, 1<<62), Seize},
 	} {
-		if got := Next(test.stored, test.stored != nil, 1, now); got != test.want {
-			t.Errorf("%s: %v, want %v", test.name, got, test.want)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			if got := Next(test.stored, test.stored != nil, 1, now); got != test.want {
+				t.Errorf("%s: %v, want %v", test.name, got, test.want)
+			}
+		})
 	}
 }

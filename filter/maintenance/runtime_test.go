@@ -41,10 +41,12 @@ func TestRead(t *testing.T) {
 			[]Entry{{Set: true, Value: "5"}, {Set: true, Value: "[]"}}},
 		{"null", `{"entries":{"a":{"final_value":null}}}`, []Entry{{Set: true, Value: "null"}, {}}},
 	} {
-		got, err := NewReader([]string{"a", "b"}).Read([]byte(test.document))
-		if err != nil || !reflect.DeepEqual(got, test.want) {
-			t.Errorf("%s: %+v, %v, want %+v", test.name, got, err, test.want)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			got, err := NewReader([]string{"a", "b"}).Read([]byte(test.document))
+			if err != nil || !reflect.DeepEqual(got, test.want) {
+				t.Errorf("%s: %+v, %v, want %+v", test.name, got, err, test.want)
+			}
+		})
 	}
 }
 

@@ -94,9 +94,11 @@ func TestParseSwitch(t *testing.T) {
 		{"0001-01-01T00:00:00Z", Switch{true, 1}, true},
 		{"1600-01-01T00:00:00Z", Switch{true, 1}, true},
 	} {
-		if got, known := ParseSwitch(test.value); got != test.want || known != test.known {
-			t.Errorf("ParseSwitch(%q) = %+v, %t, want %+v, %t", test.value, got, known, test.want, test.known)
-		}
+		t.Run(test.value, func(t *testing.T) {
+			if got, known := ParseSwitch(test.value); got != test.want || known != test.known {
+				t.Errorf("ParseSwitch(%q) = %+v, %t, want %+v, %t", test.value, got, known, test.want, test.known)
+			}
+		})
 	}
 }
 
@@ -127,18 +129,22 @@ func TestActive(t *testing.T) {
 		{"on until now", Switch{On: true, Until: now}, false},
 		{"on until a moment ago", Switch{On: true, Until: now - 1}, false},
 	} {
-		if got := test.s.Active(wall(func() int64 { return now })); got != test.active {
-			t.Errorf("%s: active is %t", test.name, got)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			if got := test.s.Active(wall(func() int64 { return now })); got != test.active {
+				t.Errorf("%s: active is %t", test.name, got)
+			}
+		})
 	}
 	for value, active := range map[string]bool{
 		"9999-12-31T23:59:59Z": true, "2027-01-16T00:00:00Z": true,
 		"2027-01-14T00:00:00Z": false, "1970-01-01T00:00:00Z": false, "0001-01-01T00:00:00Z": false,
 	} {
-		s, _ := ParseSwitch(value)
-		if got := s.Active(wall(func() int64 { return now })); got != active {
-			t.Errorf("%s: active is %t", value, got)
-		}
+		t.Run(value, func(t *testing.T) {
+			s, _ := ParseSwitch(value)
+			if got := s.Active(wall(func() int64 { return now })); got != active {
+				t.Errorf("%s: active is %t", value, got)
+			}
+		})
 	}
 }
 
@@ -166,9 +172,11 @@ func TestParseMetadata(t *testing.T) {
 		{"text false", "false", false}, {"text off", "off", false}, {"text no", "no", false}, {"text 0", "0", false},
 		{"text of another kind", "please", true},
 	} {
-		if got := ParseMetadata(test.value); got != test.on {
-			t.Errorf("%s: %t, want %t", test.name, got, test.on)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			if got := ParseMetadata(test.value); got != test.on {
+				t.Errorf("%s: %t, want %t", test.name, got, test.on)
+			}
+		})
 	}
 }
 

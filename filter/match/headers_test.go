@@ -64,14 +64,16 @@ func TestHeaderKinds(t *testing.T) {
 			IgnoreCase: true}, "HealthCHECKer", true},
 		{"missing, ignoring case", config.HeaderMatcher{Kind: config.Prefix, Value: "elb", IgnoreCase: true}, missing, false},
 	} {
-		r := get("user-agent2", "a near miss")
-		if test.value != missing {
-			r["user-agent"] = test.value
-		}
-		test.matcher.Name = "user-agent"
-		if got := matches(config.Endpoint{Headers: []config.HeaderMatcher{test.matcher}}, r); got != test.want {
-			t.Errorf("%s: %v", test.name, got)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			r := get("user-agent2", "a near miss")
+			if test.value != missing {
+				r["user-agent"] = test.value
+			}
+			test.matcher.Name = "user-agent"
+			if got := matches(config.Endpoint{Headers: []config.HeaderMatcher{test.matcher}}, r); got != test.want {
+				t.Errorf("%s: %v", test.name, got)
+			}
+		})
 	}
 }
 
@@ -94,9 +96,11 @@ func TestEveryHeaderMustMatch(t *testing.T) {
 		{"not the third", get("user-agent", "ELB/2.0", "x-probe", "", "cookie", "a=b"), false},
 		{"not the last", get("user-agent", "ELB/1.0", "x-probe", ""), false},
 	} {
-		if got := matches(e, test.request); got != test.want {
-			t.Errorf("%s: %v", test.name, got)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			if got := matches(e, test.request); got != test.want {
+				t.Errorf("%s: %v", test.name, got)
+			}
+		})
 	}
 }
 
@@ -130,10 +134,12 @@ func TestConfiguredMatchers(t *testing.T) {
 		{"no via", func(r request) { delete(r, "via") }, -1},
 		{"x-empty is not empty", func(r request) { r["x-empty"] = "1" }, -1},
 	} {
-		r := good()
-		test.change(r)
-		if got := table.Find("/hc", r); got != test.want {
-			t.Errorf("%s: %d, want %d", test.name, got, test.want)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			r := good()
+			test.change(r)
+			if got := table.Find("/hc", r); got != test.want {
+				t.Errorf("%s: %d, want %d", test.name, got, test.want)
+			}
+		})
 	}
 }

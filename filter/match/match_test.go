@@ -87,9 +87,11 @@ func TestPaths(t *testing.T) {
 		{`\live`, -1},
 		{"http://localhost/live", -1},
 	} {
-		if got := table.Find(test.path, get()); got != test.want {
-			t.Errorf("%q: %d, want %d", test.path, got, test.want)
-		}
+		t.Run(test.path, func(t *testing.T) {
+			if got := table.Find(test.path, get()); got != test.want {
+				t.Errorf("%q: %d, want %d", test.path, got, test.want)
+			}
+		})
 	}
 	if got := NewTable(nil).Find("/", get()); got != -1 {
 		t.Errorf("no endpoints: %d", got)
@@ -116,9 +118,11 @@ func TestMethods(t *testing.T) {
 		{"empty", []string{"GET"}, get(":method", ""), false},
 		{"missing", []string{"GET"}, request{}, false},
 	} {
-		if got := matches(config.Endpoint{Methods: test.methods}, test.request); got != test.want {
-			t.Errorf("%s: %v", test.name, got)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			if got := matches(config.Endpoint{Methods: test.methods}, test.request); got != test.want {
+				t.Errorf("%s: %v", test.name, got)
+			}
+		})
 	}
 }
 
@@ -160,10 +164,12 @@ func TestHosts(t *testing.T) {
 		{"fd00", "fd00::1", false},
 		{"[fd00:", "[fd00::1]", false},
 	} {
-		e := config.Endpoint{Hosts: []string{"other.example", test.host}}
-		if got := matches(e, get(":authority", test.authority)); got != test.want {
-			t.Errorf("host %q, authority %q: %v", test.host, test.authority, got)
-		}
+		t.Run(test.host, func(t *testing.T) {
+			e := config.Endpoint{Hosts: []string{"other.example", test.host}}
+			if got := matches(e, get(":authority", test.authority)); got != test.want {
+				t.Errorf("host %q, authority %q: %v", test.host, test.authority, got)
+			}
+		})
 	}
 	if !matches(config.Endpoint{}, request{":method": "GET"}) {
 		t.Error("without hosts a request without an authority does not match")
@@ -187,9 +193,11 @@ func TestEverythingMustMatch(t *testing.T) {
 		{"another host", get(":authority", "b", "x", "1"), false},
 		{"another header", get(":authority", "a", "x", "2"), false},
 	} {
-		if got := matches(e, test.request); got != test.want {
-			t.Errorf("%s: %v", test.name, got)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			if got := matches(e, test.request); got != test.want {
+				t.Errorf("%s: %v", test.name, got)
+			}
+		})
 	}
 }
 
@@ -222,8 +230,10 @@ func TestFirstEndpointWins(t *testing.T) {
 		{"/live", get(":authority", "lb", ":method", "HEAD"), -1},
 		{"/other", get("user-agent", "ELB-HealthChecker/2.0"), 0},
 	} {
-		if got := table.Find(test.path, test.request); got != test.want {
-			t.Errorf("%s %v: %d, want %d", test.path, test.request, got, test.want)
-		}
+		t.Run(test.path, func(t *testing.T) {
+			if got := table.Find(test.path, test.request); got != test.want {
+				t.Errorf("%s %v: %d, want %d", test.path, test.request, got, test.want)
+			}
+		})
 	}
 }

@@ -39,12 +39,14 @@ func TestNoResponseIsNoSuccess(t *testing.T) {
 		{"never answered", func(r *rig, _ uint32) { r.now += 1501 * ms; r.Due() }, false,
 			"unhealthy: was never answered, counts as 503"},
 	} {
-		r := newRig(c, nil)
-		test.result(r, r.Due()[0].Number)
-		if p := r.Record.Probes[0]; p.At != r.now || p.Healthy != test.healthy {
-			t.Errorf("%s: %+v", test.name, p)
-		}
-		r.said(t, test.name, `probe "p": `+test.line)
+		t.Run(test.name, func(t *testing.T) {
+			r := newRig(c, nil)
+			test.result(r, r.Due()[0].Number)
+			if p := r.Record.Probes[0]; p.At != r.now || p.Healthy != test.healthy {
+				t.Errorf("%s: %+v", test.name, p)
+			}
+			r.said(t, test.name, `probe "p": `+test.line)
+		})
 	}
 }
 
@@ -141,15 +143,17 @@ func TestThresholds(t *testing.T) {
 		{501, "false 501 0", []string{`probe "p": unhealthy: status 501`}},
 		{502, "false 502 0", nil},
 	} {
-		r.answer(t, probeCallout, step.status, "")
-		p := r.Record.Probes[0]
-		if got := fmt.Sprint(p.Healthy, p.Status, p.Streak); got != step.want {
-			t.Errorf("step %d: %s, want %s", i, got, step.want)
-		}
-		if changed := r.now == p.ChangedAt; changed != (step.lines != nil) {
-			t.Errorf("step %d: changed at this moment: %v", i, changed)
-		}
-		r.said(t, fmt.Sprint("step ", i), step.lines...)
+		t.Run(step.want, func(t *testing.T) {
+			r.answer(t, probeCallout, step.status, "")
+			p := r.Record.Probes[0]
+			if got := fmt.Sprint(p.Healthy, p.Status, p.Streak); got != step.want {
+				t.Errorf("step %d: %s, want %s", i, got, step.want)
+			}
+			if changed := r.now == p.ChangedAt; changed != (step.lines != nil) {
+				t.Errorf("step %d: changed at this moment: %v", i, changed)
+			}
+			r.said(t, fmt.Sprint("step ", i), step.lines...)
+		})
 	}
 }
 

@@ -29,11 +29,13 @@ func TestUnrecognizedValues(t *testing.T) {
 		{document(entry("k", "ture")), true, 3, []string{`runtime: key "k" = "ture"` + unknown}},
 		{document(entry("other", "on"), entry("k", "")), false, 3, nil},
 	} {
-		r.answer(t, runtimeCallout, 200, step.document)
-		r.said(t, fmt.Sprint("step ", i), step.lines...)
-		if r.Record.Keys[0].Switch.On != step.on || r.bad != step.bad || r.Record.Runtime.At != r.now {
-			t.Errorf("step %d: %+v, %d counted, read at %d", i, r.Record.Keys[0], r.bad, r.Record.Runtime.At)
-		}
+		t.Run(step.document, func(t *testing.T) {
+			r.answer(t, runtimeCallout, 200, step.document)
+			r.said(t, fmt.Sprint("step ", i), step.lines...)
+			if r.Record.Keys[0].Switch.On != step.on || r.bad != step.bad || r.Record.Runtime.At != r.now {
+				t.Errorf("step %d: %+v, %d counted, read at %d", i, r.Record.Keys[0], r.bad, r.Record.Runtime.At)
+			}
+		})
 	}
 }
 
@@ -65,25 +67,27 @@ func TestRuntimeUnreadable(t *testing.T) {
 			r.callouts[probeCallout].complete(r.flying[probeCallout])
 		}},
 	} {
-		r := newRig(full(), nil)
-		r.answer(t, runtimeCallout, 200, document(entry("k", "on")))
-		read := r.now
-		r.log = nil
-		test.fail(r)
-		r.said(t, test.name, cannot+test.line)
-		r.now += 10 * int64(duration.Second)
-		test.fail(r)
-		r.said(t, test.name+", again")
-		if r.bad != 2 || r.Record.Runtime.At != read || !r.Record.Keys[0].Switch.On {
-			t.Errorf("%s: %d failed, read at %d, %+v", test.name, r.bad, r.Record.Runtime.At, r.Record.Keys[0])
-		}
-		r.now += 10 * int64(duration.Second) // the longest pause
-		r.answer(t, runtimeCallout, 200, document(entry("k", "on")))
-		r.said(t, test.name+", over", "runtime: read again")
-		r.answer(t, runtimeCallout, 200, document(entry("k", "on")))
-		r.said(t, test.name+", still over")
-		test.fail(r)
-		r.said(t, test.name+", anew", cannot+test.line)
+		t.Run(test.name, func(t *testing.T) {
+			r := newRig(full(), nil)
+			r.answer(t, runtimeCallout, 200, document(entry("k", "on")))
+			read := r.now
+			r.log = nil
+			test.fail(r)
+			r.said(t, test.name, cannot+test.line)
+			r.now += 10 * int64(duration.Second)
+			test.fail(r)
+			r.said(t, test.name+", again")
+			if r.bad != 2 || r.Record.Runtime.At != read || !r.Record.Keys[0].Switch.On {
+				t.Errorf("%s: %d failed, read at %d, %+v", test.name, r.bad, r.Record.Runtime.At, r.Record.Keys[0])
+			}
+			r.now += 10 * int64(duration.Second) // the longest pause
+			r.answer(t, runtimeCallout, 200, document(entry("k", "on")))
+			r.said(t, test.name+", over", "runtime: read again")
+			r.answer(t, runtimeCallout, 200, document(entry("k", "on")))
+			r.said(t, test.name+", still over")
+			test.fail(r)
+			r.said(t, test.name+", anew", cannot+test.line)
+		})
 	}
 }
 
@@ -144,11 +148,13 @@ func TestReady(t *testing.T) {
 		{500, "DRAINING\n", false, false, 11, nil},
 		{503, "DRAINING\n", true, true, 11, []string{"draining: read again", "draining: on"}},
 	} {
-		r.answer(t, readyCallout, step.status, step.body)
-		r.said(t, fmt.Sprint("step ", i), step.lines...)
-		if read := r.Record.Ready.At == r.now; r.Record.Draining != step.draining || r.bad != step.bad || read != step.read {
-			t.Errorf("step %d: read %v, draining %v, %d failed", i, read, r.Record.Draining, r.bad)
-		}
+		t.Run(step.body, func(t *testing.T) {
+			r.answer(t, readyCallout, step.status, step.body)
+			r.said(t, fmt.Sprint("step ", i), step.lines...)
+			if read := r.Record.Ready.At == r.now; r.Record.Draining != step.draining || r.bad != step.bad || read != step.read {
+				t.Errorf("step %d: read %v, draining %v, %d failed", i, read, r.Record.Draining, r.bad)
+			}
+		})
 	}
 	r.now += int64(duration.Second)
 	r.due()

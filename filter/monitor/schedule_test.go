@@ -77,11 +77,13 @@ func TestHeartbeat(t *testing.T) {
 		{"still draining", func() { r.answer(t, readyCallout, 503, "DRAINING\n") }, false},
 		{"no reading", func() { r.answer(t, runtimeCallout, 500, "") }, false},
 	} {
-		step.do()
-		if r.Record.WrittenAt = r.now; r.WriteDue() != step.want {
-			t.Errorf("%s: changed: %v", step.name, !step.want)
-		}
-		r.Written()
+		t.Run(step.name, func(t *testing.T) {
+			step.do()
+			if r.Record.WrittenAt = r.now; r.WriteDue() != step.want {
+				t.Errorf("%s: changed: %v", step.name, !step.want)
+			}
+			r.Written()
+		})
 	}
 }
 
@@ -98,29 +100,31 @@ func TestTakeoverKeepsTheRhythm(t *testing.T) {
 		{"a while ago", start - 300*ms, start - 900*ms, 700 * ms, 100 * ms},
 		{"long ago", start - 5000*ms, start - 1000*ms, 0, 0},
 	} {
-		record := snapshot.New(2, 1)
-		record.WrittenAt = start
-		for f, at := range map[*snapshot.Finding]int64{
-			&record.Probes[0].Finding: test.started, &record.Runtime: test.polled, &record.Ready: test.polled,
-		} {
-			if f.StartedAt = at; at != 0 {
-				f.At = at
-			}
-		}
-		r := newRig(full(), record)
-		begun := map[int]int64{}
-		for step := int64(0); step <= 1000; step += 50 {
-			r.now = start + step*ms
-			for _, c := range r.due() {
-				if _, again := begun[c]; !again {
-					begun[c] = step * ms
+		t.Run(test.name, func(t *testing.T) {
+			record := snapshot.New(2, 1)
+			record.WrittenAt = start
+			for f, at := range map[*snapshot.Finding]int64{
+				&record.Probes[0].Finding: test.started, &record.Runtime: test.polled, &record.Ready: test.polled,
+			} {
+				if f.StartedAt = at; at != 0 {
+					f.At = at
 				}
 			}
-		}
-		if begun[probeCallout] != test.first || begun[runtimeCallout] != test.second ||
-			begun[readyCallout] != test.second || len(begun) != 3 {
-			t.Errorf("%s: %v", test.name, begun)
-		}
+			r := newRig(full(), record)
+			begun := map[int]int64{}
+			for step := int64(0); step <= 1000; step += 50 {
+				r.now = start + step*ms
+				for _, c := range r.due() {
+					if _, again := begun[c]; !again {
+						begun[c] = step * ms
+					}
+				}
+			}
+			if begun[probeCallout] != test.first || begun[runtimeCallout] != test.second ||
+				begun[readyCallout] != test.second || len(begun) != 3 {
+				t.Errorf("%s: %v", test.name, begun)
+			}
+		})
 	}
 }
 
@@ -136,16 +140,18 @@ func TestTakeoverAsksForWhatIsNotKnown(t *testing.T) {
 		{"too long ago", start - int64(3*duration.Minute+500*duration.Millisecond) - 1, []int{probeCallout}},
 		{"long ago", start - int64(3*duration.Minute), nil},
 	} {
-		c := full()
-		c.Probes[0].Interval, c.Admin.Interval = duration.Minute, duration.Minute
-		record := snapshot.New(2, 1)
-		record.WrittenAt = start
-		for _, f := range []*snapshot.Finding{&record.Probes[0].Finding, &record.Runtime, &record.Ready} {
-			f.StartedAt, f.At = start-14*int64(duration.Second), test.at
-		}
-		if got := newRig(c, record).due(); !reflect.DeepEqual(got, test.want) {
-			t.Errorf("%s: %v are asked, want %v", test.name, got, test.want)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			c := full()
+			c.Probes[0].Interval, c.Admin.Interval = duration.Minute, duration.Minute
+			record := snapshot.New(2, 1)
+			record.WrittenAt = start
+			for _, f := range []*snapshot.Finding{&record.Probes[0].Finding, &record.Runtime, &record.Ready} {
+				f.StartedAt, f.At = start-14*int64(duration.Second), test.at
+			}
+			if got := newRig(c, record).due(); !reflect.DeepEqual(got, test.want) {
+				t.Errorf("%s: %v are asked, want %v", test.name, got, test.want)
+			}
+		})
 	}
 }
 
@@ -167,34 +173,36 @@ func TestExpensivePolls(t *testing.T) {
 		{"not read", func(r *rig) { r.Answered(runtimeCallout, r.flying[runtimeCallout], upstream(500, "")) }, 200, 4000},
 		{"cut off", func(r *rig) { r.Failed(runtimeCallout, r.flying[runtimeCallout], snapshot.CutOff) }, 200, 4000},
 	} {
-		r := newRig(full(), nil)
-		r.due()
-		r.Answered(readyCallout, r.flying[readyCallout], upstream(200, "LIVE\n"))
-		r.now += test.took * ms
-		test.end(r)
-		ended := r.now
-		if want := duration.Duration(test.took * ms); len(r.polls) != 1 || r.polls[0] != want {
-			t.Errorf("%s: %v are told, want %v", test.name, r.polls, want)
-		}
-		next := func(r *rig) int64 {
-			for {
-				for _, c := range r.due() {
-					if c == runtimeCallout {
-						return (r.now - ended) / ms
-					}
-				}
-				r.now += ms
+		t.Run(test.name, func(t *testing.T) {
+			r := newRig(full(), nil)
+			r.due()
+			r.Answered(readyCallout, r.flying[readyCallout], upstream(200, "LIVE\n"))
+			r.now += test.took * ms
+			test.end(r)
+			ended := r.now
+			if want := duration.Duration(test.took * ms); len(r.polls) != 1 || r.polls[0] != want {
+				t.Errorf("%s: %v are told, want %v", test.name, r.polls, want)
 			}
-		}
-		r.Record.WrittenAt = r.now
-		record := *r.Record
-		other := newRigAt(r.now, full(), &record)
-		if got := next(r); got != test.next {
-			t.Errorf("%s: the next one begins after %d ms, want %d", test.name, got, test.next)
-		}
-		if record.Runtime.At != 0 && next(other) != test.next {
-			t.Errorf("%s: another leader polls earlier", test.name)
-		}
+			next := func(r *rig) int64 {
+				for {
+					for _, c := range r.due() {
+						if c == runtimeCallout {
+							return (r.now - ended) / ms
+						}
+					}
+					r.now += ms
+				}
+			}
+			r.Record.WrittenAt = r.now
+			record := *r.Record
+			other := newRigAt(r.now, full(), &record)
+			if got := next(r); got != test.next {
+				t.Errorf("%s: the next one begins after %d ms, want %d", test.name, got, test.next)
+			}
+			if record.Runtime.At != 0 && next(other) != test.next {
+				t.Errorf("%s: another leader polls earlier", test.name)
+			}
+		})
 	}
 }
 
@@ -229,19 +237,21 @@ func TestTakeover(t *testing.T) {
 		{"stale: one success decides", 1, start - int64(10*duration.Second) - 1, 200, "true 200 0",
 			[]string{`probe "p": healthy: status 200`}},
 	} {
-		r := newRig(full(), takenOver(test.streak, test.at))
-		r.answerNow(t, probeCallout, test.status, "")
-		p := r.Record.Probes[0]
-		if got := fmt.Sprint(p.Healthy, p.Status, p.Streak); got != test.want || p.At != r.now {
-			t.Errorf("%s: %s, want %s", test.name, got, test.want)
-		}
-		r.said(t, test.name, test.lines...)
-		r.answer(t, runtimeCallout, 200, reading)
-		r.answer(t, readyCallout, 503, "DRAINING\n")
-		r.said(t, test.name+": what is known is not logged again")
-		if r.bad != 0 {
-			t.Errorf("%s: counted again", test.name)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			r := newRig(full(), takenOver(test.streak, test.at))
+			r.answerNow(t, probeCallout, test.status, "")
+			p := r.Record.Probes[0]
+			if got := fmt.Sprint(p.Healthy, p.Status, p.Streak); got != test.want || p.At != r.now {
+				t.Errorf("%s: %s, want %s", test.name, got, test.want)
+			}
+			r.said(t, test.name, test.lines...)
+			r.answer(t, runtimeCallout, 200, reading)
+			r.answer(t, readyCallout, 503, "DRAINING\n")
+			r.said(t, test.name+": what is known is not logged again")
+			if r.bad != 0 {
+				t.Errorf("%s: counted again", test.name)
+			}
+		})
 	}
 }
 

@@ -35,16 +35,18 @@ func TestTimedOut(t *testing.T) {
 			"no response: connection termination, counts as 503"},
 		{duration.Millisecond, local(503, "no healthy upstream"), snapshot.Unreachable, 503, "no response, counts as 503"},
 	} {
-		r := newRig(probes(), nil)
-		number := r.Due()[0].Number
-		r.now += int64(test.after)
-		r.Answered(0, number, test.r)
-		p := r.Record.Probes[0]
-		if p.Outcome != test.outcome || p.Status != test.status || p.Healthy ||
-			int64(p.TookMs) != min(int64(test.after), 500*ms)/ms ||
-			p.StartedAt != start || p.At != r.now || p.ChangedAt != r.now {
-			t.Errorf("%+v after %v: %+v", test.r, test.after, p)
-		}
-		r.said(t, test.line, `probe "p": unhealthy: `+test.line)
+		t.Run(test.line, func(t *testing.T) {
+			r := newRig(probes(), nil)
+			number := r.Due()[0].Number
+			r.now += int64(test.after)
+			r.Answered(0, number, test.r)
+			p := r.Record.Probes[0]
+			if p.Outcome != test.outcome || p.Status != test.status || p.Healthy ||
+				int64(p.TookMs) != min(int64(test.after), 500*ms)/ms ||
+				p.StartedAt != start || p.At != r.now || p.ChangedAt != r.now {
+				t.Errorf("%+v after %v: %+v", test.r, test.after, p)
+			}
+			r.said(t, test.line, `probe "p": unhealthy: `+test.line)
+		})
 	}
 }

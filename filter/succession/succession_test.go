@@ -78,16 +78,18 @@ func TestAdopt(t *testing.T) {
 		{"the other ignores draining", func(_, other *config.Config) { other.Admin.IgnoreDraining = true },
 			"[true true] [true true] false"},
 	} {
-		own, other := service(), service()
-		test.change(own, other)
-		r := snapshot.New(2, 2)
-		r.WrittenAt = now
-		Meet(own, other).Adopt(r, found(duration.Second))
-		got := fmt.Sprint([]bool{r.Probes[0].Healthy, r.Probes[1].Healthy}, " ",
-			[]bool{r.Keys[0].Switch.On, r.Keys[1].Switch.On}, " ", r.Draining)
-		if got != test.want {
-			t.Errorf("%s: %s, want %s", test.name, got, test.want)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			own, other := service(), service()
+			test.change(own, other)
+			r := snapshot.New(2, 2)
+			r.WrittenAt = now
+			Meet(own, other).Adopt(r, found(duration.Second))
+			got := fmt.Sprint([]bool{r.Probes[0].Healthy, r.Probes[1].Healthy}, " ",
+				[]bool{r.Keys[0].Switch.On, r.Keys[1].Switch.On}, " ", r.Draining)
+			if got != test.want {
+				t.Errorf("%s: %s, want %s", test.name, got, test.want)
+			}
+		})
 	}
 }
 

@@ -71,15 +71,17 @@ func TestParsePeer(t *testing.T) {
 		{"[fd00::1]", "", false}, {"[10.0.0.1]:443", "", false}, {"10.0.0.1:443\x00", "", false},
 		{"10.0.0.0/8", "", false},
 	} {
-		ip, connection, ok := ParsePeer(test.text)
-		if ok != (test.addr != "") {
-			t.Errorf("%q: ok is %t", test.text, ok)
-		} else if ok && (ip != of(netip.MustParseAddr(test.addr)) || connection != test.connection) {
-			t.Errorf("%q: %v, connection %t; want %s, %t", test.text, ip, connection, test.addr, test.connection)
-		}
-		if !ok && connection {
-			t.Errorf("%q is no address, yet a connection's", test.text)
-		}
+		t.Run(test.text, func(t *testing.T) {
+			ip, connection, ok := ParsePeer(test.text)
+			if ok != (test.addr != "") {
+				t.Errorf("%q: ok is %t", test.text, ok)
+			} else if ok && (ip != of(netip.MustParseAddr(test.addr)) || connection != test.connection) {
+				t.Errorf("%q: %v, connection %t; want %s, %t", test.text, ip, connection, test.addr, test.connection)
+			}
+			if !ok && connection {
+				t.Errorf("%q is no address, yet a connection's", test.text)
+			}
+		})
 	}
 }
 
@@ -168,10 +170,12 @@ func TestParseCIDR(t *testing.T) {
 		"::ffff:10.0.0.1/104": "", "fe80::1%eth0": "", "fe80::%eth0/64": "", "localhost": "", "10.0.0.0/8 ": "",
 		"10.0.0.0/255.0.0.0": "", "*": "", "10.0.0.1:80": "",
 	} {
-		got, ok := ParseCIDR(text)
-		if ok != (want != "") || ok && got != network(netip.MustParsePrefix(want)) {
-			t.Errorf("ParseCIDR(%q) = %v, %t, want %q", text, got, ok, want)
-		}
+		t.Run(text, func(t *testing.T) {
+			got, ok := ParseCIDR(text)
+			if ok != (want != "") || ok && got != network(netip.MustParsePrefix(want)) {
+				t.Errorf("ParseCIDR(%q) = %v, %t, want %q", text, got, ok, want)
+			}
+		})
 	}
 }
 
@@ -214,17 +218,19 @@ func TestContains(t *testing.T) {
 		{"twice", []string{"10.0.0.0/24", "10.0.0.0/24"}, []string{"10.0.0.9"}, []string{"10.0.1.0"}},
 		{"a gap", []string{"10.0.0.0/24", "10.0.2.0/24"}, []string{"10.0.0.1", "10.0.2.1"}, []string{"10.0.1.1"}},
 	} {
-		s := set(t, test.cidrs...)
-		for _, a := range test.in {
-			if !s.Contains(of(netip.MustParseAddr(a))) {
-				t.Errorf("%s: %s is not in", test.name, a)
+		t.Run(test.name, func(t *testing.T) {
+			s := set(t, test.cidrs...)
+			for _, a := range test.in {
+				if !s.Contains(of(netip.MustParseAddr(a))) {
+					t.Errorf("%s: %s is not in", test.name, a)
+				}
 			}
-		}
-		for _, a := range test.out {
-			if s.Contains(of(netip.MustParseAddr(a))) {
-				t.Errorf("%s: %s is in", test.name, a)
+			for _, a := range test.out {
+				if s.Contains(of(netip.MustParseAddr(a))) {
+					t.Errorf("%s: %s is in", test.name, a)
+				}
 			}
-		}
+		})
 	}
 }
 
@@ -350,10 +356,12 @@ func TestProviders(t *testing.T) {
 		{"istio-ambient", "169.254.7.127", "169.254.7.128"},
 		{"istio-ambient", "fd16:9254:7127:1337:ffff:ffff:ffff:ffff", "fd16:9254:7127:1337:ffff:ffff:ffff:fffe"},
 	} {
-		s := NewSet(Provider(test.name))
-		if !s.Contains(of(netip.MustParseAddr(test.in))) || s.Contains(of(netip.MustParseAddr(test.out))) {
-			t.Errorf("%s: %s should be in, %s not", test.name, test.in, test.out)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			s := NewSet(Provider(test.name))
+			if !s.Contains(of(netip.MustParseAddr(test.in))) || s.Contains(of(netip.MustParseAddr(test.out))) {
+				t.Errorf("%s: %s should be in, %s not", test.name, test.in, test.out)
+			}
+		})
 	}
 	for _, name := range Providers() {
 		for _, p := range Provider(name) {
@@ -392,9 +400,11 @@ func TestOwnEntry(t *testing.T) {
 		{"", "[]:443", false},
 		{"/run/envoy.sock", "/run/envoy.sock", false},
 	} {
-		if got := IsOwnEntry(test.forwardedFor, test.peer); got != test.want {
-			t.Errorf("IsOwnEntry(%q, %q) is %t", test.forwardedFor, test.peer, got)
-		}
+		t.Run(test.forwardedFor, func(t *testing.T) {
+			if got := IsOwnEntry(test.forwardedFor, test.peer); got != test.want {
+				t.Errorf("IsOwnEntry(%q, %q) is %t", test.forwardedFor, test.peer, got)
+			}
+		})
 	}
 }
 
@@ -405,8 +415,10 @@ func TestOrigin(t *testing.T) {
 		"/run/envoy.sock": Pipe, "@abstract": Pipe, "run/envoy.sock": Pipe, "/run/10.0.0.1:443": Pipe, "@10.0.0.1:443": Pipe,
 		"envoy://internal_client_address/": Internal, "envoy://10.0.0.1:443": Internal,
 	} {
-		if got := OriginOf(source); got != want {
-			t.Errorf("OriginOf(%q) is %d, want %d", source, got, want)
-		}
+		t.Run(source, func(t *testing.T) {
+			if got := OriginOf(source); got != want {
+				t.Errorf("OriginOf(%q) is %d, want %d", source, got, want)
+			}
+		})
 	}
 }

@@ -81,10 +81,12 @@ func TestReplies(t *testing.T) {
 		{"unhealthy", "unhealthy f", func() Answer { w.sick(500); return Decide(w.c, w.e, w.r, false, clock{now, 0}) }},
 		{"draining", "draining d", func() Answer { w.r.Draining = true; return Decide(w.c, w.e, w.r, false, clock{now, 0}) }},
 	} {
-		a := test.answer()
-		if got := a.Kind.String() + " " + a.Reply.Body; got != test.want {
-			t.Errorf("%s: %s", test.name, got)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			a := test.answer()
+			if got := a.Kind.String() + " " + a.Reply.Body; got != test.want {
+				t.Errorf("%s: %s", test.name, got)
+			}
+		})
 	}
 	if Shown.String() != "shown" || Kinds != 8 {
 		t.Errorf("%v is the last of %d kinds", Shown, Kinds)
@@ -117,17 +119,19 @@ func TestKey(t *testing.T) {
 		{"until later", []maintenance.Switch{until, on}, []int{0, 1}, 999, 0},
 		{"until now, then the next", []maintenance.Switch{until, on}, []int{0, 1}, 1000, 1},
 	} {
-		e := &config.Endpoint{Maintenance: config.Maintenance{Keys: test.keys}}
-		r := snapshot.New(len(test.switches), 0)
-		for i, s := range test.switches {
-			r.Keys[i].Switch = s
-		}
-		if got := Key(e, r, clock{wall: test.wall}); got != test.want {
-			t.Errorf("%s: %d, want %d", test.name, got, test.want)
-		}
-		if got := Key(e, nil, nil); got != -1 {
-			t.Errorf("%s, no record: %d", test.name, got)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			e := &config.Endpoint{Maintenance: config.Maintenance{Keys: test.keys}}
+			r := snapshot.New(len(test.switches), 0)
+			for i, s := range test.switches {
+				r.Keys[i].Switch = s
+			}
+			if got := Key(e, r, clock{wall: test.wall}); got != test.want {
+				t.Errorf("%s: %d, want %d", test.name, got, test.want)
+			}
+			if got := Key(e, nil, nil); got != -1 {
+				t.Errorf("%s, no record: %d", test.name, got)
+			}
+		})
 	}
 	// The wall clock is a host call: it is asked only when a key has an end.
 	e := &config.Endpoint{Maintenance: config.Maintenance{Keys: []int{0, 1}}}

@@ -138,21 +138,23 @@ func TestDecide(t *testing.T) {
 		{"the largest of three digits", func(w *world) { w.sick(999) }, Unhealthy, 503},
 		{"fixed status", func(w *world) { w.sick(500); w.e.Unhealthy.ProbeStatus = false }, Unhealthy, 503},
 	} {
-		w := newWorld()
-		test.change(w)
-		got := Decide(w.c, w.e, w.r, w.route, clock{now, 1000})
-		if got.Kind != test.kind || got.Status != test.status {
-			t.Errorf("%s: %v %d, want %v %d", test.name, got.Kind, got.Status, test.kind, test.status)
-		}
-		// The time for which an answer says that it holds is when Decide gives it, with this record and wall clock.
-		for _, at := range []duration.Duration{-duration.Hour, -2 * duration.Second, -duration.Second, 0,
-			4 * duration.Second, 4*duration.Second + 1, 9*duration.Second + 1, duration.Hour} {
-			clock := clock{now + int64(at), 1000}
-			if then := Decide(w.c, w.e, w.r, w.route, clock); got.Holds(clock) && then.Kind != got.Kind || !got.Holds(clock) &&
-				got.Kind != Unknown && then.Kind != Unknown {
-				t.Errorf("%s: %v holds %v later: %v, but it would be %v", test.name, got.Kind, at, got.Holds(clock), then.Kind)
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld()
+			test.change(w)
+			got := Decide(w.c, w.e, w.r, w.route, clock{now, 1000})
+			if got.Kind != test.kind || got.Status != test.status {
+				t.Errorf("%s: %v %d, want %v %d", test.name, got.Kind, got.Status, test.kind, test.status)
 			}
-		}
+			// The time for which an answer says that it holds is when Decide gives it, with this record and wall clock.
+			for _, at := range []duration.Duration{-duration.Hour, -2 * duration.Second, -duration.Second, 0,
+				4 * duration.Second, 4*duration.Second + 1, 9*duration.Second + 1, duration.Hour} {
+				clock := clock{now + int64(at), 1000}
+				if then := Decide(w.c, w.e, w.r, w.route, clock); got.Holds(clock) && then.Kind != got.Kind || !got.Holds(clock) &&
+					got.Kind != Unknown && then.Kind != Unknown {
+					t.Errorf("%s: %v holds %v later: %v, but it would be %v", test.name, got.Kind, at, got.Holds(clock), then.Kind)
+				}
+			}
+		})
 	}
 	if got := Refuse(newWorld().e); got.Kind != Untrusted || got.Status != 403 {
 		t.Errorf("untrusted: %v %d", got.Kind, got.Status)

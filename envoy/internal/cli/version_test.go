@@ -33,10 +33,12 @@ func TestBuildVersion(t *testing.T) {
 		{"make dist with changes", "v1.2.3-dirty", hash + "-dirty", main("(devel)"),
 			"v1.2.3-dirty (commit " + hash + "-dirty"},
 	} {
-		want := test.want + ", go1.26.8, " + runtime.GOOS + "/" + runtime.GOARCH + ")"
-		if got := buildVersion(test.version, test.commit, test.info); got != want {
-			t.Errorf("%s: got %q, want %q", test.how, got, want)
-		}
+		t.Run(test.how, func(t *testing.T) {
+			want := test.want + ", go1.26.8, " + runtime.GOOS + "/" + runtime.GOARCH + ")"
+			if got := buildVersion(test.version, test.commit, test.info); got != want {
+				t.Errorf("%s: got %q, want %q", test.how, got, want)
+			}
+		})
 	}
 }
 

@@ -96,8 +96,10 @@ func TestScreen(t *testing.T) {
 		{3, home + "a\x1b[K\nb\x1b[K\nc\x1b[K\x1b[J"},
 		{2, home + "a\x1b[K\n… and 2 more lines\x1b[K\x1b[J"},
 	} {
-		if got := screen("a\nb\nc\n\n", test.rows); got != test.want {
-			t.Errorf("%d rows: %q", test.rows, got)
-		}
+		t.Run(test.want, func(t *testing.T) {
+			if got := screen("a\nb\nc\n\n", test.rows); got != test.want {
+				t.Errorf("%d rows: %q", test.rows, got)
+			}
+		})
 	}
 }

@@ -98,13 +98,15 @@ func TestRenderWarnsOfSeveralHosts(t *testing.T) {
 		{`"outbound|80||a.b"`, "istio-wasmplugin --selector a=b --port 80 --wasm /hg/x.wasm",
 			`the cluster "healthgate_outbound|80||a.b" has the hosts of a service`},
 	} {
-		file := write(t, strings.Replace(minimal, "cluster: app", "cluster: "+test.cluster, 1))
-		_, stderr, code := call(t, append([]string{"render"},
-			strings.Fields(strings.Replace(test.flags, " ", " "+file+" ", 1))...)...)
-		if warned := strings.HasPrefix(stderr, "warning: "+file+":8:13: probes[0].cluster: "+test.want); code != 0 ||
-			warned != (test.want != "") {
-			t.Errorf("render %s: exit code %d, %q", test.flags, code, stderr)
-		}
+		t.Run(test.cluster, func(t *testing.T) {
+			file := write(t, strings.Replace(minimal, "cluster: app", "cluster: "+test.cluster, 1))
+			_, stderr, code := call(t, append([]string{"render"},
+				strings.Fields(strings.Replace(test.flags, " ", " "+file+" ", 1))...)...)
+			if warned := strings.HasPrefix(stderr, "warning: "+file+":8:13: probes[0].cluster: "+test.want); code != 0 ||
+				warned != (test.want != "") {
+				t.Errorf("render %s: exit code %d, %q", test.flags, code, stderr)
+			}
+		})
 	}
 }
 

@@ -65,11 +65,13 @@ func TestTooMuch(t *testing.T) {
 		{"too many misspelt fields", "endpoints:\n" + strings.Repeat("- {nam: a, path: [/], trustd: {cidr: ['::1']}}\n", 60),
 			"f.yaml: there may be more; it is read no further than to 100 mistakes", 101},
 	} {
-		_, err := Parse("f.yaml", []byte(test.text))
-		if err == nil || !strings.HasSuffix("\n"+err.Error(), "\n"+test.end) ||
-			strings.Count(err.Error(), "\n") != test.lines-1 {
-			t.Errorf("%s:\n got %v\nwant … %s", test.name, err, test.end)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			_, err := Parse("f.yaml", []byte(test.text))
+			if err == nil || !strings.HasSuffix("\n"+err.Error(), "\n"+test.end) ||
+				strings.Count(err.Error(), "\n") != test.lines-1 {
+				t.Errorf("%s:\n got %v\nwant … %s", test.name, err, test.end)
+			}
+		})
 	}
 }
 
@@ -98,9 +100,11 @@ func TestRead(t *testing.T) {
 		"a\nb": `a\nb: can't be read: no such file or directory`, filepath.Dir(file): ": is a folder; give the " +
 			"healthgate.yaml in it",
 	} {
-		if _, err := Read(file); err == nil || !strings.HasSuffix(err.Error(), want) {
-			t.Errorf("%q: %v, want … %s", file, err, want)
-		}
+		t.Run(file, func(t *testing.T) {
+			if _, err := Read(file); err == nil || !strings.HasSuffix(err.Error(), want) {
+				t.Errorf("%q: %v, want … %s", file, err, want)
+			}
+		})
 	}
 }
 
@@ -212,9 +216,11 @@ func TestAccess(t *testing.T) {
 		"endpoints[0].trusted": true, "endpoints[0].methods": false, "endpoints[1]": false, "admin": false,
 		"endpoints[0].healthy.headers.x.y": true,
 	} {
-		if d.Has(place) != want || len(d.Strings("endpoints[0].name")) != 0 {
-			t.Errorf("%s is there: %v", place, !want)
-		}
+		t.Run(place, func(t *testing.T) {
+			if d.Has(place) != want || len(d.Strings("endpoints[0].name")) != 0 {
+				t.Errorf("%s is there: %v", place, !want)
+			}
+		})
 	}
 }
 

@@ -93,9 +93,11 @@ func TestCheckKey(t *testing.T) {
 		"k.{zone}": false, "é": false,
 		".k": false, "k.reason": false, "-": true,
 	} {
-		if err := CheckKey(key); (err == nil) != good {
-			t.Errorf("%q: %v", key, err)
-		}
+		t.Run(key, func(t *testing.T) {
+			if err := CheckKey(key); (err == nil) != good {
+				t.Errorf("%q: %v", key, err)
+			}
+		})
 	}
 }
 
@@ -120,8 +122,10 @@ func TestNotWritten(t *testing.T) {
 			"/d/x can't be written: read-only file system"},
 		{&os.PathError{Op: "open", Path: "/d/x.b/key", Err: os.ErrPermission}, "open /d/x.b/key: permission denied"},
 	} {
-		if got := fmt.Sprint(notWritten("/d/x", "/d/x.a", test.err)); got != test.want {
-			t.Errorf("%v: %s\nwant %s", test.err, got, test.want)
-		}
+		t.Run(test.want, func(t *testing.T) {
+			if got := fmt.Sprint(notWritten("/d/x", "/d/x.a", test.err)); got != test.want {
+				t.Errorf("%v: %s\nwant %s", test.err, got, test.want)
+			}
+		})
 	}
 }

@@ -146,12 +146,14 @@ func TestContradictions(t *testing.T) {
 		{"present_match: false", "exact: a", true}, {"present_match: true", "present_match: false", true},
 		{"present_match: false", "present_match: false", false}, {"present_match: true", "exact: a", false},
 	} {
-		for _, name := range []string{"x", "X", "y"} {
-			found := warnings(t, "admin: {cluster: c}\nendpoints: [{name: a, paths: [/a], trusted: {cidrs: ['::1']}, "+
-				"headers: [{name: x, "+test.a+"}, {name: "+name+", "+test.b+"}]}]\n")
-			if (found != "") != (test.wrong && name != "y") || strings.Count(found, "\n") > 1 {
-				t.Errorf("%s and %s of %s: %s", test.a, test.b, name, found)
+		t.Run(test.a, func(t *testing.T) {
+			for _, name := range []string{"x", "X", "y"} {
+				found := warnings(t, "admin: {cluster: c}\nendpoints: [{name: a, paths: [/a], trusted: {cidrs: ['::1']}, "+
+					"headers: [{name: x, "+test.a+"}, {name: "+name+", "+test.b+"}]}]\n")
+				if (found != "") != (test.wrong && name != "y") || strings.Count(found, "\n") > 1 {
+					t.Errorf("%s and %s of %s: %s", test.a, test.b, name, found)
+				}
 			}
-		}
+		})
 	}
 }

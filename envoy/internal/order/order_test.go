@@ -71,14 +71,16 @@ func TestTimes(t *testing.T) {
 		{"nothing", until(""), `"" is not a time such as`},
 		{"a duration as a time", until("30m"), `"30m" is not a time such as`},
 	} {
-		got, err := test.get()
-		if err != nil {
-			got = err.Error()
-		}
-		if !strings.HasPrefix(got, test.want) || len(got) > len(test.want) &&
-			strings.HasSuffix(test.want, "Z") && err == nil {
-			t.Errorf("%s: %s, want %s", test.name, got, test.want)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			got, err := test.get()
+			if err != nil {
+				got = err.Error()
+			}
+			if !strings.HasPrefix(got, test.want) || len(got) > len(test.want) &&
+				strings.HasSuffix(test.want, "Z") && err == nil {
+				t.Errorf("%s: %s, want %s", test.name, got, test.want)
+			}
+		})
 	}
 }
 
@@ -88,9 +90,11 @@ func TestReasons(t *testing.T) {
 		"": "", "disk swap, rack 4": "", strings.Repeat("x", 256): "",
 		strings.Repeat("x", 257): "257 bytes", "a\nb": "control character", "#4": "starts with #", " a": "space at its begin",
 	} {
-		err := CheckReason(reason)
-		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: %v", reason, err)
-		}
+		t.Run(reason, func(t *testing.T) {
+			err := CheckReason(reason)
+			if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%q: %v", reason, err)
+			}
+		})
 	}
 }

@@ -28,9 +28,11 @@ func TestMergeSegments(t *testing.T) {
 		"overlapping": {[]segment{text(64, "ab"), text(65, "c")}, []segment{text(64, "ab"), text(65, "c")}},
 		"high":        {[]segment{text(1<<31, "a"), text(1<<31+1, "b")}, []segment{text(1<<31, "ab")}},
 	} {
-		if got, want := mergeSegments(dataSection(c.in...), false), dataSection(c.want...); !bytes.Equal(got, want) {
-			t.Errorf("%s: % x, want % x", name, got, want)
-		}
+		t.Run(name, func(t *testing.T) {
+			if got, want := mergeSegments(dataSection(c.in...), false), dataSection(c.want...); !bytes.Equal(got, want) {
+				t.Errorf("%s: % x, want % x", name, got, want)
+			}
+		})
 	}
 	near := dataSection(text(64, "a"), text(65, "b"))
 	for name, section := range map[string][]byte{
@@ -38,9 +40,11 @@ func TestMergeSegments(t *testing.T) {
 		"elsewhere": {2, 0, 0x23, 0, 0x0b, 1, 'a', 0, 0x41, 1, 0x0b, 1, 'b'},
 		"truncated": near[:len(near)-1],
 	} {
-		if got := mergeSegments(slices.Clone(section), false); !bytes.Equal(got, section) {
-			t.Errorf("%s: % x", name, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			if got := mergeSegments(slices.Clone(section), false); !bytes.Equal(got, section) {
+				t.Errorf("%s: % x", name, got)
+			}
+		})
 	}
 	if !bytes.Equal(mergeSegments(near, true), near) {
 		t.Error("segments that code can name were merged")
