@@ -125,9 +125,9 @@ func testNoLongerRead(t *testing.T, keeps, fails *bench, relay *app.App) {
 	told(t, e, "and came back twice", "runtime: read again")
 }
 
-// told waits until the plugin has logged something. The lines come through a pipe, and may be late. The two listeners share
-// a leader, and what it finds is told once; each time another VM of the other listener takes the lead, it may be told once
-// more.
+// told waits until the plugin has logged something. The lines come through a pipe, and may be late. The two listeners
+// share a leader, and what it finds is told once; each time another VM of the other listener takes the lead, it may
+// be told once more.
 func told(t *testing.T, e *envoytest.Envoy, what string, texts ...string) {
 	t.Helper()
 	envoytest.Eventually(t, envoytest.Limit, what, func() error {

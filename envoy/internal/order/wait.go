@@ -73,7 +73,8 @@ func (e *Envoy) Wait(ctx context.Context, o Order, kind reach.Kind, checks []str
 // besides says what else decides whether a load balancer does what the order is for.
 func (e *Envoy) besides(o Order) (out []string) {
 	if o.On && e.drains != "" {
-		out = append(out, "an earlier configuration of Envoy still drains: a connection that it has keeps getting its answers")
+		out = append(out,
+			"an earlier configuration of Envoy still drains: a connection that it has keeps getting its answers")
 	}
 	if !o.On && e.draining {
 		out = append(out, "Envoy is draining: its health checks get 503 all the same, until /healthcheck/ok")

@@ -78,7 +78,7 @@ func (f *filter) admits(c *check) judged {
 	case f.inside != "":
 		return notKnown("it stands inside a %s, which this command does not know", f.inside)
 	case text(f.wasm, "config", "failure_policy") == "FAIL_OPEN", dump.At(f.wasm, "config", "fail_open") == true:
-		return notKnown("its failure_policy is FAIL_OPEN, so after a crash checks go on to the application; FAIL_RELOAD does not")
+		return notKnown("its failure_policy is FAIL_OPEN: after a crash its checks go on to the application")
 	case f.matcher == nil:
 		return judged{fit: yes}
 	}
