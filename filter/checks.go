@@ -206,7 +206,6 @@ func (c *checks) decide(endpoint int) verdict.Answer {
 	if !c.trusts(endpoint) {
 		return verdict.Refuse(e)
 	}
-	p.asked = true
 	p.view.catchUp(p.metrics.snapshotWrites)
 	if e.Kind == config.KindStatus {
 		return verdict.Answer{Kind: verdict.Shown}

@@ -15,25 +15,15 @@ import (
 // OnTick holds the election and, in the VM that leads, does what is due. A VM that follows allocates nothing in it.
 func (p *plugin) OnTick() {
 	injectTickFault(p)
-	host.OpenScratch()
-	rests := p.rests(p.clock.Monotonic())
-	host.CloseScratch()
-	if rests {
-		p.follow()
-	} else {
-		p.elect()
-	}
+	p.elect()
 	if p.monitor != nil {
-		host.OpenScratch()
-		p.adopt()
-		host.CloseScratch()
 		for _, start := range p.monitor.Due() {
 			p.send(start)
 		}
 		p.write(true)
 	}
 	now := p.look()
-	if p.view.record != nil && !p.old {
+	if p.view.record != nil {
 		age := now - p.view.record.WrittenAt
 		host.Set(p.metrics.snapshotAge, uint64(max(age, 0)/int64(duration.Second)))
 	}
@@ -45,8 +35,7 @@ func (p *plugin) look() (now int64) {
 	p.checks.routeMetadata = false
 	host.OpenScratch()
 	p.view.refresh()
-	p.showMaintenance()
-	if !p.old && p.voice.Look(p.view.record, p.clock) {
+	if p.voice.Look(p.view.record, p.clock) {
 		p.tell(now)
 	}
 	host.CloseScratch()
@@ -66,7 +55,7 @@ func (p *plugin) tell(now int64) {
 // intruded says once that shared data holds what no VM of this plugin can have written by now. Plugins of one vm_id
 // share it.
 func (p *plugin) intruded() {
-	if !p.saidIntruded && !p.old {
+	if !p.saidIntruded {
 		p.saidIntruded = true
 		p.Warn("shared data: another plugin has written to healthgate's keys, or the monotonic clock went back; " +
 			"what is there does not count")
@@ -78,20 +67,19 @@ func (p *plugin) elect() {
 	host.OpenScratch()
 	stored, cas, found := host.SharedData(p.leaseKey)
 	now := p.clock.Monotonic()
-	next := lease.Next(stored, found, owner, now)
+	next := lease.Next(stored, found, p.owner, now)
 	host.CloseScratch()
 	if !found {
 		cas = lease.Absent
 	}
-	held := p.holds(now)
-	if !held {
+	if !lease.Lasts(p.renewed, now) {
 		p.monitor = nil // what it had asked, and when, is of another time
 	}
 	if next == lease.Lead && p.monitor != nil {
 		return
 	}
-	if next == lease.Follow || host.SetSharedData(p.leaseKey, lease.Value(owner, now), cas) != nil {
-		p.follow() // lost
+	if next == lease.Follow || host.SetSharedData(p.leaseKey, lease.Value(p.owner, now), cas) != nil {
+		p.follow()
 		return
 	}
 	p.renewed = now
@@ -99,26 +87,21 @@ func (p *plugin) elect() {
 		p.intruded()
 	}
 	if p.monitor == nil {
-		p.lead(held)
+		p.lead()
 	}
 }
 
-// lead begins a term. It is no change of leader if this VM had the lease, for another configuration with the same
-// state; if the configuration itself is new; or old.
-func (p *plugin) lead(held bool) {
+func (p *plugin) lead() {
 	p.view.refresh()
 	p.monitor = monitor.New(p.config, p.view.take(), p.clock, p)
 	p.tickEvery(monitor.TickPeriod(p.config))
-	if held || p.old || len(p.view.kin) > 0 && !p.view.valid {
-		return
-	}
 	host.Increment(p.metrics.leaderChanges)
 	host.LogInfo(prefix + "leader: this VM probes and polls now")
 }
 
 // follow steps down; answers to callouts still under way find no monitor and are dropped.
 func (p *plugin) follow() {
-	p.monitor, p.renewed = nil, lapsed
+	p.monitor = nil
 	p.tickEvery(electionPeriod)
 }
 
@@ -139,12 +122,12 @@ func (p *plugin) write(elected bool) {
 		p.intruded()
 	}
 	r.WrittenAt = p.clock.Monotonic()
-	if !p.view.store(r, owner, from.cas) {
+	if !p.view.store(r, p.owner, from.cas) {
 		return
 	}
 	host.Increment(p.metrics.snapshotWrites)
 	p.monitor.Written()
-	p.metrics.publish(r, r.WrittenAt, &p.family)
+	p.metrics.publish(r, r.WrittenAt)
 }
 
 func (p *plugin) send(start monitor.Start) {
@@ -175,7 +158,7 @@ type callout struct {
 func (p *plugin) onHTTPCallResponse(call uint32, numHeaders, bodySize int) {
 	c := p.calls[call]
 	delete(p.calls, call)
-	if p.monitor == nil || p.monitor != c.monitor || !p.holds(p.clock.Monotonic()) {
+	if p.monitor == nil || p.monitor != c.monitor || !lease.Lasts(p.renewed, p.clock.Monotonic()) {
 		return // no longer leading, or leading anew
 	}
 	if r := response(numHeaders, bodySize); r.Status == 0 {
@@ -209,32 +192,17 @@ func responseBody(size int) []byte {
 
 // plugin is the monitor's and the voice's sink.
 
-func (p *plugin) Info(text string) {
-	if !p.old {
-		host.LogInfo(prefix + text)
-	}
-}
-
-func (p *plugin) Warn(text string) {
-	if !p.old {
-		host.LogWarn(prefix + text)
-	}
-}
-
+func (p *plugin) Info(text string) { host.LogInfo(prefix + text) }
+func (p *plugin) Warn(text string) { host.LogWarn(prefix + text) }
 func (p *plugin) CalloutFailed(c *monitor.Callout) {
 	host.Increment(p.metrics.calloutFailures[c.Index])
 }
 func (p *plugin) ValueUnrecognized() { host.Increment(p.metrics.unrecognized) }
 
 func (p *plugin) RuntimePolled(took duration.Duration) {
-	if p.old {
-		return
-	}
 	host.Set(p.metrics.runtimePoll, uint64(took/duration.Millisecond))
 }
 
 func (p *plugin) Maintenance(endpoint int, on bool) {
-	if !p.endpoints[endpoint] {
-		host.Set(p.metrics.maintenance[endpoint], number(on))
-	}
+	host.Set(p.metrics.maintenance[endpoint], number(on))
 }

@@ -66,17 +66,12 @@ func defineMetrics(c *config.Config) metrics {
 
 // publish sets the gauges that mirror the record. Only the leader calls it: gauges belong to the process, and a VM
 // that lags behind would set them back. The VM that logs a change of maintenance sets its gauge.
-func (m *metrics) publish(record *snapshot.Record, now int64, f *family) {
+func (m *metrics) publish(record *snapshot.Record, now int64) {
 	for i, gauge := range m.probeUp {
-		if f.probes[i] {
-			continue // a newer configuration's
-		}
 		p := &record.Probes[i]
 		host.Set(gauge, number(p.Healthy && verdict.ProbeKnown(&m.config.Probes[i], p, now)))
 	}
-	if !f.old {
-		host.Set(m.draining, number(record.Draining))
-	}
+	host.Set(m.draining, number(record.Draining))
 }
 
 func number(b bool) uint64 {

@@ -33,15 +33,14 @@ type plugin struct {
 	toldOrigin bool // that requests come from where no peer has an address
 
 	period   duration.Duration // of the tick
+	owner    uint64            // this VM in the election
 	leaseKey string
-	askedKey string
 	voiceKey string
 	voice    *voice.Voice
 	monitor  *monitor.Monitor // nil unless this VM leads
 	renewed  int64            // when its lease began or was renewed
 	calls    map[uint32]callout
 
-	family       // what it has to do with other configurations of the VM
 	saidIntruded bool
 }
 
@@ -63,11 +62,7 @@ func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
 	store := "healthgate/" + strconv.FormatUint(c.Fingerprint, 16) + "/"
 	p.config, p.table = c, match.NewTable(c.Endpoints)
 	p.calls = map[uint32]callout{}
-	if owner == 0 {
-		owner = host.Random()
-	}
-	p.leaseKey, p.renewed = store+"lease", lapsed
-	p.askedKey = store + "asked"
+	p.owner, p.leaseKey = host.Random(), store+"lease"
 	p.metrics = defineMetrics(c)
 	p.view = newView(c, store+"snapshot")
 	p.voice, p.voiceKey = voice.New(c), store+"voice/"+strconv.FormatUint(c.EndpointsFingerprint, 16)
@@ -77,12 +72,8 @@ func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
 		host.LogCritical(prefix + "the host has no timers, or no metrics")
 		return types.OnPluginStartStatusFailed
 	}
-	meetAll()
 	return types.OnPluginStartStatusOK
 }
-
-// owner is this VM in all elections.
-var owner uint64
 
 // warn logs a line once in a process and not in each of its VMs. Shared data remembers what was said; it makes no
 // difference if a VM said it that is thrown away.
@@ -125,16 +116,13 @@ func (p *plugin) tickEvery(period duration.Duration) bool {
 	return host.SetTickPeriodMilliSeconds(uint32(period/duration.Millisecond)) == nil
 }
 
-// OnPluginDone frees the lease, so that another VM goes on without waiting for it to expire. There is none to go on if
-// this is an old configuration, whose contexts end in all VMs; and in this VM another one of the same state may.
+// OnPluginDone frees the lease, so that another VM goes on without waiting for it to expire.
 func (p *plugin) OnPluginDone() bool {
-	meetAll()
-	if p.monitor == nil || p.old || p.bequeath() {
-		return true
-	}
-	now := p.clock.Monotonic()
-	if stored, cas, ok := host.SharedData(p.leaseKey); ok && lease.Next(stored, true, owner, now) != lease.Follow {
-		_ = host.SetSharedData(p.leaseKey, lease.Free(), cas) // a mismatch means that another VM has it
+	if p.monitor != nil {
+		if stored, cas, ok := host.SharedData(p.leaseKey); ok &&
+			lease.Next(stored, true, p.owner, p.clock.Monotonic()) != lease.Follow {
+			_ = host.SetSharedData(p.leaseKey, lease.Free(), cas) // a mismatch means that another VM has it
+		}
 	}
 	return true
 }

@@ -69,7 +69,7 @@ func (f *fields) take(size uint64) []byte {
 	return content
 }
 
-// structJSON returns the JSON object that a serialized Struct stands for, nil if the message is none.
+// structJSON returns the JSON object that a serialized Struct stands for, or nil if the message is not a Struct.
 func structJSON(message []byte) []byte {
 	return appendStruct(make([]byte, 0, len(message)+1), message, 0)
 }

@@ -28,9 +28,6 @@ type Sink interface {
 // Monitor is the state of one leader. Not for use by several goroutines.
 type Monitor struct {
 	Record *snapshot.Record
-	// Yields says that a newer configuration comes first where both ask the same: this one asks only what was not asked
-	// for an interval and a second, by which it is known what the newer one asked.
-	Yields bool
 
 	config   *config.Config
 	clock    verdict.Clock
@@ -88,14 +85,6 @@ func (m *Monitor) Due() []Start {
 		if c.underWay && now > c.began+int64(c.Timeout+grace) {
 			m.Failed(c, c.number, snapshot.Unanswered)
 		}
-		if !c.underWay && c.last.StartedAt > c.began { // another configuration asked the same
-			c.began = c.last.StartedAt
-			c.due = c.began + int64(c.interval)
-			c.restAfter()
-		}
-		if m.Yields {
-			c.due = max(c.due, c.last.StartedAt+int64(c.interval+grace))
-		}
 		if c.underWay || now < c.due {
 			continue
 		}
@@ -115,9 +104,6 @@ func (m *Monitor) Due() []Start {
 func (m *Monitor) WriteDue() bool {
 	return m.changed || m.clock.Monotonic()-m.Record.WrittenAt >= int64(Heartbeat)
 }
-
-// Adopted notes that the record got results from elsewhere.
-func (m *Monitor) Adopted() { m.changed = true }
 
 // Written notes that the record was stored.
 func (m *Monitor) Written() { m.changed = false }

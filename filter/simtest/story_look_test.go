@@ -16,7 +16,6 @@ import (
 func (p *player) checks(b *block) func() []string {
 	request := hostsim.Request{
 		Path: b.wordOr(check), Method: b.get("method", ""), Authority: b.get("host", ""),
-		Before: b.number("before", 0),
 	}
 	if state := b.get("filter-state", ""); state != "" {
 		key, value, _ := strings.Cut(state, ":")

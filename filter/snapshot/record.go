@@ -78,23 +78,6 @@ func New(keys, probes int) *Record {
 	return &Record{Keys: make([]Key, keys), Probes: make([]Probe, probes)}
 }
 
-// Set makes r a copy of another record of the same configuration.
-func (r *Record) Set(to *Record) {
-	keys, probes := r.Keys, r.Probes
-	*r = *to
-	r.Keys, r.Probes = keys, probes
-	copy(keys, to.Keys)
-	copy(probes, to.Probes)
-}
-
-// Clear makes r a record of nothing seen yet.
-func (r *Record) Clear() {
-	keys, probes := r.Keys, r.Probes
-	clear(keys)
-	clear(probes)
-	*r = Record{Keys: keys, Probes: probes}
-}
-
 // Stale reports whether no one has written the record for so long that no one leads.
 func (r *Record) Stale(now int64) bool { return now-r.WrittenAt > int64(MaxAge) }
 
