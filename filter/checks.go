@@ -190,8 +190,8 @@ func restore(reply *config.Reply, response host.Headers, endOfStream bool) {
 	if contentType := reply.ContentType(); contentType != "" && !typed {
 		setResponseHeader("content-type", contentType)
 	}
-	if status, _ := response.Get(":status"); status != "204" &&
-		status != "304" { // no content-length: RFC 9110, section 8.6
+	// A 204 and a 304 have no content-length: RFC 9110, section 8.6.
+	if status, _ := response.Get(":status"); status != "204" && status != "304" {
 		setResponseHeader("content-length", "0")
 	}
 }

@@ -239,8 +239,8 @@ func (o *object) integer(name string, low, high, otherwise uint32) uint32 {
 	}
 	n, ok := v.Whole()
 	if !ok || n < low || n > high {
-		o.fail(name, ascii.Shorten(string(v),
-			maxQuoted)+" is not a whole number from "+strconv.Itoa(int(low))+" to "+strconv.Itoa(int(high)))
+		o.fail(name, ascii.Shorten(string(v), maxQuoted)+
+			" is not a whole number from "+strconv.Itoa(int(low))+" to "+strconv.Itoa(int(high)))
 		return 0
 	}
 	return n

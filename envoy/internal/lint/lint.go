@@ -96,8 +96,8 @@ func (l *linter) maintenance(i int) {
 	}
 	place := endpoint(i, "maintenance.keys")
 	for j, key := range l.d.Strings(place) {
-		if err := layer.CheckKey(strings.NewReplacer("{", "", "}",
-			"").Replace(key)); err != nil { // placeholders are filled in on each Envoy
+		filled := strings.NewReplacer("{", "", "}", "").Replace(key) // as far as it is known before an Envoy runs
+		if err := layer.CheckKey(filled); err != nil {
 			l.warn(fmt.Sprintf("%s[%d]", place, j), "%v; `healthgate maintenance` can't set it, and render refuses it", err)
 		}
 	}

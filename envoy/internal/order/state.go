@@ -264,8 +264,7 @@ func (e *Envoy) unread() string {
 
 // strange says that the value of the route's key is not understood.
 func (e *Envoy) strange() string {
-	return fmt.Sprintf("the layer %q has %s = %q, which this command does not understand: whether it is on is not known",
-		e.State.Layer, e.key, e.State.Value)
+	return reach.Strange(e.State.Layer, e.key, e.State.Value)
 }
 
 // Report returns the state for someone who only looks, with notes of what keeps the key from switching every check.

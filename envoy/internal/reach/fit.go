@@ -179,8 +179,8 @@ func (c *check) headerFits(condition any) judged {
 		return notKnown("the header %q with %q, which this command does not know", name, other)
 	}
 	match := dump.At(condition, "string_match")
-	for _, kind := range []string{"exact", "prefix", "suffix", "contains",
-		"safe_regex"} { // before the API had string_match
+	// Before the API had string_match, each kind was a field of its own.
+	for _, kind := range []string{"exact", "prefix", "suffix", "contains", "safe_regex"} {
 		if v := dump.At(condition, kind+"_match"); v != nil {
 			match = map[string]any{kind: v}
 		}

@@ -86,6 +86,15 @@ func (n *neighbour) mayAnswer(c *check, own ...any) judged {
 // merge_slashes and path_with_escaped_slashes_action.
 var unusual = regexp.MustCompile(`(?i)//|%2f|%5c|%2e|\\|/\.\.?(/|$)`)
 
+// disturbed says that the plugin may see checks in another form than they are sent; nothing where it does not.
+func (d *door) disturbed(c *check) []Gap {
+	if why := d.disturbs(c); why != "" {
+		const what = "%s: whether the plugin sees checks of %s as they are sent is not known: %s"
+		return []Gap{c.doubt(what, d.where, c.path, why)}
+	}
+	return nil
+}
+
 // disturbs says what the connection manager may make of checks before a plugin sees them; "" for nothing.
 func (d *door) disturbs(c *check) string {
 	if unusual.MatchString(c.path) {
@@ -139,17 +148,20 @@ func (n *neighbour) mayChange(c *check, own ...any) judged {
 func (d *door) around(c *check, f *filter, host, route any) (out []Gap) {
 	for i := range d.neighbours {
 		n := &d.neighbours[i]
+		if enabled(n.name, !n.disabled, d.routes, host, route) == no {
+			continue
+		}
 		var own []any
 		for _, v := range append(list(route, "route", "weighted_clusters", "clusters"), route, host, d.routes) {
 			own = append(own, dump.At(v, "typed_per_filter_config", n.name))
 		}
-		answers := n.mayChange(c, own...)
-		if i < f.before {
-			answers = n.mayAnswer(c, own...)
+		may, behind := n.mayAnswer, i >= f.before
+		if behind {
+			may = n.mayChange
 		}
-		switch {
-		case answers.fit == no, enabled(n.name, !n.disabled, d.routes, host, route) == no:
-		case i >= f.before:
+		switch answers := may(c, own...); {
+		case answers.fit == no:
+		case behind:
 			out = append(out,
 				c.doubt("%s: the filter %q stands behind healthgate, and whether it changes the answer is not known: %s",
 					d.where, n.name, answers.why))

@@ -44,8 +44,8 @@ func (p *Plugin) hidden(c *check) (out []Gap) {
 		switch {
 		case first == c.endpoint:
 			return out
-		case !slices.Contains(first.Paths, c.path), apart(first.Hosts,
-			c.endpoint.Hosts), apart(first.Methods, c.endpoint.Methods):
+		case !slices.Contains(first.Paths, c.path),
+			apart(first.Hosts, c.endpoint.Hosts), apart(first.Methods, c.endpoint.Methods):
 		case len(first.Headers) > 0:
 			out = append(out, c.doubt(what, first.Name, c.path, c.endpoint.Name))
 		default:
@@ -78,10 +78,7 @@ func (e *Envoy) shut(p *Plugin, c *check) (out []Gap) {
 		if f == nil {
 			continue
 		}
-		if why := d.disturbs(c); why != "" {
-			out = append(out,
-				c.doubt("%s: whether the plugin sees checks of %s as they are sent is not known: %s", d.where, c.path, why))
-		}
+		out = append(out, d.disturbed(c)...)
 		if d.routes == nil {
 			out = append(out,
 				c.doubt("%s: its routes are not in the configuration, so whether one enables the filter for %s is not known",
@@ -96,8 +93,7 @@ func (e *Envoy) shut(p *Plugin, c *check) (out []Gap) {
 		case some:
 			out = append(out, c.gap("%s: the gate's matcher has only a part of the checks of %s", d.where, c.path))
 		case unknown:
-			out = append(out, c.doubt("%s: whether the plugin gets the checks of %s is not known: %s",
-				d.where, c.path, admits.why))
+			out = append(out, d.mayShut(c, admits))
 		case yes:
 		}
 		var front []Gap

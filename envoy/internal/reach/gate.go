@@ -85,6 +85,11 @@ func (f *filter) admits(c *check) judged {
 	return c.matcherFits(f.matcher, f.does, fitIf(!f.action))
 }
 
+// mayShut says that a gate's matcher may keep checks out.
+func (d *door) mayShut(c *check, admits judged) Gap {
+	return c.doubt("%s: whether the plugin gets the checks of %s is not known: %s", d.where, c.path, admits.why)
+}
+
 // does says how many checks an action of the gate's matcher lets in.
 func (f *filter) does(action any) judged {
 	config := dump.At(action, "typed_config")

@@ -46,6 +46,12 @@ func (e *Envoy) Percent(value, layer string) (string, bool) {
 	return "", true
 }
 
+// Strange says that the value of a maintenance route's key, in the layer that decides it, is not understood.
+func Strange(layer, key, value string) string {
+	return fmt.Sprintf("the layer %q has %s = %q, which this command does not understand: whether it is on is not known",
+		layer, key, value)
+}
+
 // Namesakes returns the plugins that have a health check of a name. Metrics belong to Envoy's process: where there are
 // several, each sets the same ones.
 func (e *Envoy) Namesakes(endpoint string) []*Plugin {

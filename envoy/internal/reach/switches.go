@@ -197,44 +197,41 @@ func (e *Envoy) switched(key string, visit func(p *Plugin, c *check, route *Rout
 		if c.on = key; !c.endpoint.Maintenance.RouteMetadata {
 			return
 		}
+		var found []Gap
 		for i := range e.doors {
 			d := &e.doors[i]
 			f := d.filter(p)
 			if f == nil {
 				continue
 			}
-			if why := d.disturbs(c); why != "" && e.meant(c) {
-				doubts = append(doubts, c.doubt("%s: whether the plugin sees checks of %s as they are sent is not known: %s",
-					d.where, c.path, why))
-			}
+			found = append(found, d.disturbed(c)...)
 			admits := f.admits(c)
-			if admits.fit == unknown && e.meant(c) {
-				doubts = append(doubts,
-					c.doubt("%s: whether the plugin gets the checks of %s is not known: %s", d.where, c.path,
-						admits.why))
+			if admits.fit == unknown {
+				found = append(found, d.mayShut(c, admits))
 			}
 			for _, host := range hosts(d.routes, c.endpoint.Hosts) {
 				on := func(route any) fit {
 					if r, is := switchOf(route); !is || r.Key != key || d.redirects(f, host) ||
-						admits.fit <= some && admits.fit != unknown {
+						admits.fit == no || admits.fit == some {
 						return no
 					}
 					return f.enabled(d.routes, host, route)
 				}
 				ruling := e.rule(host, c, on)
-				if ruling.doubt != "" && e.meant(c) {
-					doubts = append(doubts, c.doubt("%s: %s", d.in(host), ruling.doubt))
+				if ruling.doubt != "" {
+					found = append(found, c.doubt("%s: %s", d.in(host), ruling.doubt))
 				}
 				switch r, _ := switchOf(ruling.route); {
 				case on(ruling.route) != no:
 					visit(p, c, &r, d.in(host))
-					if e.meant(c) {
-						doubts = append(doubts, d.around(c, f, host, ruling.route)...)
-					}
+					found = append(found, d.around(c, f, host, ruling.route)...)
 				case ruling.route != nil || f.enabled(d.routes, nil, nil) != no: // else it gets 404
 					visit(p, c, nil, d.in(host))
 				}
 			}
+		}
+		if len(found) > 0 && e.meant(c) {
+			doubts = append(doubts, found...)
 		}
 	})
 	return doubts

@@ -1,7 +1,6 @@
 package render
 
 import (
-	"cmp"
 	"fmt"
 	"path"
 	"path/filepath"
@@ -99,9 +98,7 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 	if err := checkFile("wasm", o.Wasm); err != nil {
 		return "", err
 	}
-	if err := checkKeys(d, strings.NewReplacer("{node_id}", cmp.Or(o.Node.ID, "x"), "{cluster}",
-		cmp.Or(o.Node.Cluster, "x"),
-		"{region}", cmp.Or(o.Node.Region, "x"), "{zone}", cmp.Or(o.Node.Zone, "x"))); err != nil {
+	if err := checkKeys(d, o.Node); err != nil {
 		return "", err
 	}
 	code := part("code", values{"file": o.Wasm})

@@ -90,8 +90,7 @@ func (o *IstioOptions) values(d *document.Document) (*document.Document, values,
 	if err := o.checkWasm(); err != nil {
 		return nil, nil, err
 	}
-	if err := checkKeys(d, strings.NewReplacer("{node_id}", "x", "{cluster}", "x", "{region}", "x",
-		"{zone}", "x")); err != nil {
+	if err := checkKeys(d, Node{}); err != nil {
 		return nil, nil, err
 	}
 	if len(o.Selector) == 0 {

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"path"
@@ -168,8 +169,11 @@ func (o *IstioOptions) checkWasm() error {
 }
 
 // checkKeys refuses keys that `healthgate maintenance` could not set. In the place of a placeholder there is its node's
-// value, if it is known.
-func checkKeys(d *document.Document, fill *strings.Replacer) error {
+// value, or a letter where that is not known.
+func checkKeys(d *document.Document, node Node) error {
+	known := func(value string) string { return cmp.Or(value, "x") }
+	fill := strings.NewReplacer("{node_id}", known(node.ID), "{cluster}", known(node.Cluster),
+		"{region}", known(node.Region), "{zone}", known(node.Zone))
 	for n := range d.Config.Endpoints {
 		place := fmt.Sprintf("endpoints[%d].maintenance.keys", n)
 		for i, key := range d.Strings(place) {

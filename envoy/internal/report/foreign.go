@@ -35,8 +35,8 @@ func (q *question) foreign(response *http.Response, body []byte) string {
 		return "Envoy is overloaded and refuses each request before any filter: " + got
 	case q.refused(response, body):
 		return "the plugin does not trust " + q.from + " there: " + got
-	case response.Header.Get("X-Envoy-Upstream-Service-Time") != "", strings.HasPrefix(text,
-		"upstream "), strings.HasPrefix(text, "no healthy upstream"):
+	case response.Header.Get("X-Envoy-Upstream-Service-Time") != "",
+		strings.HasPrefix(text, "upstream "), strings.HasPrefix(text, "no healthy upstream"):
 		return "the request went on to the application: " + got + "; " + q.why()
 	case response.StatusCode >= 300 && response.StatusCode < 400:
 		return fmt.Sprintf("a redirect to %s: %s", response.Header.Get("Location"), response.Status)

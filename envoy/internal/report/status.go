@@ -246,9 +246,8 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 
 // fromStatusEndpoints asks each status endpoint of a plugin, wherever it stands. It reports whether one answered, and
 // why others, which did not as they should, make it doubtful what checks get there.
-func (r *Report) fromStatusEndpoints(ctx context.Context, envoy *admin.Client, s *seen,
-	p *reach.Plugin, listener string,
-	shut map[string]bool) (answered bool, doubts []string) {
+func (r *Report) fromStatusEndpoints(ctx context.Context, envoy *admin.Client, s *seen, p *reach.Plugin,
+	listener string, shut map[string]bool) (answered bool, doubts []string) {
 	unasked := "it has no status endpoint"
 	var foreign []string
 	for i := range p.Config.Endpoints {
@@ -305,9 +304,7 @@ func (r *Report) fromRoutes(s *seen) {
 		if !ok {
 			var doubts []reach.Gap
 			for _, endpoint := range s.known.RouteReaders(key, "100") {
-				doubts = append(doubts, reach.Gap{Endpoint: endpoint, Doubt: true, What: fmt.Sprintf(
-					"the layer %q has %s = %q, which this command does not understand: whether it is on is not known",
-					layer, key, written)})
+				doubts = append(doubts, reach.Gap{Endpoint: endpoint, Doubt: true, What: reach.Strange(layer, key, written)})
 			}
 			r.unsure(doubts)
 			continue
