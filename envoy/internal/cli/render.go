@@ -29,21 +29,34 @@ mistake; what you will regret is a warning.`,
 
 func newRenderEnvoy() *cobra.Command {
 	var o render.EnvoyOptions
+	var into intoOptions
 	var output string
 	cmd := &cobra.Command{
 		Use:   "envoy FILE",
-		Short: "Write a whole Envoy configuration",
+		Short: "Write a whole Envoy configuration, or merge into one that is there",
 		Long: `Writes a whole Envoy configuration: a listener with the gated filter in front of one application, admin,
-runtime layers, the labels of metrics. FILE is a healthgate.yaml, or - for standard input.`,
+runtime layers, the labels of metrics. FILE is a healthgate.yaml, or - for standard input.
+
+With --into it merges these into the configuration of an Envoy that is there, and leaves all other text as it is. What
+it cannot merge it refuses, with the line. Merging again changes nothing. Files of listeners, routes and clusters (LDS,
+RDS, CDS) are taken where they lie beside the bootstrap, or given with more --into; -o names where the bootstrap goes,
+and the others go beside it. Without --runtime-dir no disk layer is added, and without --admin no admin.`,
 		Example: `  healthgate render envoy healthgate.yaml --wasm /etc/envoy/healthgate.wasm -o envoy.yaml
   healthgate render envoy healthgate.yaml --listen 0.0.0.0:443 --admin unix:///run/envoy/admin.sock \
-      --cluster app=127.0.0.1:8080 --cluster stats=stats.internal:7070`,
+      --cluster app=127.0.0.1:8080 --cluster stats=stats.internal:7070
+  healthgate render envoy healthgate.yaml --into /etc/envoy/envoy.yaml -o merged.yaml`,
 		Args: cobra.MatchAll(someFile("render"), takes("FILE")), ValidArgsFunction: yamlFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if info, err := os.Stat(o.Wasm); err == nil && info.IsDir() {
 				return &render.OptionError{Flag: "wasm", What: o.Wasm + " is a folder; give the plugin's file in it"}
 			}
+			if len(into.files) > 0 {
+				return into.merge(cmd, args[0], output, &o)
+			}
 			return renderTo(cmd, args[0], output, &o.Common, func(d *document.Document) (string, error) {
+				if into.parts {
+					return render.Parts(d, o)
+				}
 				return render.Envoy(d, o)
 			})
 		},
@@ -65,6 +78,11 @@ runtime layers, the labels of metrics. FILE is a healthgate.yaml, or - for stand
 		"`FORM` of the gate, which keeps other traffic out of the VM: route, the cheapest, or matcher, which needs no routes")
 	must(cmd.RegisterFlagCompletionFunc("gate",
 		cobra.FixedCompletions([]string{render.ByRoute, render.ByMatcher}, cobra.ShellCompDirectiveNoFileComp)))
+	f.StringArrayVar(&into.files, "into", nil, "merge into this `FILE` of Envoy's; may be repeated")
+	f.StringArrayVar(&into.listeners, "listener", nil,
+		"with --into, the `NAME` of a listener that gets the filter (default: all that lead to the application); "+
+			"may be repeated")
+	f.BoolVar(&into.parts, "parts", false, "write the pieces alone, for a configuration that another program makes")
 	commonFlags(f, &o.Common, &output, "build/healthgate.wasm", "build/runtime/current",
 		"`PATH` of the plugin", "symlink_root of the disk runtime layer, a `PATH`; empty for none")
 	return cmd

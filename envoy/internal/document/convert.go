@@ -201,3 +201,25 @@ func Printable(s string) string {
 	}
 	return out.String()
 }
+
+// Without returns the document without the fields at these places.
+func (d *Document) Without(places ...string) (*Document, error) {
+	out := &Document{File: d.File, root: clone(d.root)}
+	for _, place := range places {
+		if name, value := out.find(place); value != nil {
+			drop(out.root, name)
+		}
+	}
+	return out, out.read()
+}
+
+// drop takes the field with this name, the very node, out of what is in n.
+func drop(n, name *yaml.Node) {
+	if i := slices.Index(n.Content, name); i >= 0 && n.Kind == yaml.MappingNode {
+		n.Content = slices.Delete(n.Content, i, i+2)
+		return
+	}
+	for _, child := range n.Content {
+		drop(child, name)
+	}
+}

@@ -48,6 +48,11 @@ func Rendered(d *document.Document, text string) ([]*document.Problem, error) {
 		}
 		rendered = append(rendered, v)
 	}
+	return Configuration(d, rendered), nil
+}
+
+// Configuration is Rendered for what YAML or JSON holds.
+func Configuration(d *document.Document, rendered []any) []*document.Problem {
 	var out []*document.Problem
 	for _, l := range listeners(rendered) {
 		for _, w := range Listener(l, d.Config) {
@@ -57,7 +62,7 @@ func Rendered(d *document.Document, text string) ([]*document.Problem, error) {
 	for _, w := range Clusters(probed(rendered), rendered) {
 		out = append(out, d.Problem(fmt.Sprintf("probes[%d].cluster", w.Probe), w.What))
 	}
-	return out, nil
+	return out
 }
 
 // probed returns the clusters of the probes in the plugin's configuration, wherever that stands.

@@ -20,7 +20,7 @@ import (
 //go:embed templates
 var templates embed.FS
 
-var envoyTemplate, istioTemplate = load("envoy"), load("istio")
+var envoyTemplate, istioTemplate, partsTemplate = load("envoy"), load("istio"), load("pieces")
 
 // parts are the templates that others are made of.
 var parts = func() values {

@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/healthgate/healthgate/envoy/internal/document"
+	"github.com/healthgate/healthgate/envoy/internal/lint"
+	"github.com/healthgate/healthgate/envoy/internal/merge"
+	"github.com/healthgate/healthgate/envoy/internal/render"
+	"github.com/spf13/cobra"
+)
+
+// intoOptions are the flags of a merge.
+type intoOptions struct {
+	files     []string
+	listeners []string
+	parts     bool
+}
+
+// notMerged are flags of render envoy for what a merge leaves as it is.
+var notMerged = []string{"node-id", "node-cluster", "region", "zone", "rtds-file", "rtds-server", "parts"}
+
+// merge writes the files of an Envoy with healthgate in them.
+func (i *intoOptions) merge(cmd *cobra.Command, file, output string, o *render.EnvoyOptions) error {
+	for _, name := range notMerged {
+		if cmd.Flags().Changed(name) {
+			return &render.OptionError{Flag: name,
+				What: "does not go with --into, which leaves that part of the configuration as it is"}
+		}
+	}
+	d, err := document.Read(file)
+	if err != nil {
+		return err
+	}
+	files, err := envoyFiles(i.files)
+	if err != nil {
+		return err
+	}
+	given := func(name, value string) string {
+		if cmd.Flags().Changed(name) {
+			return value
+		}
+		return ""
+	}
+	options := merge.Options{Common: o.Common, Gate: o.Gate, Listeners: i.listeners,
+		Admin: given("admin", o.Admin), Listen: given("listen", o.Listen)}
+	options.RuntimeDir = given("runtime-dir", o.RuntimeDir)
+	if cmd.Flags().Changed("cluster") {
+		options.Clusters = o.Clusters
+	}
+	result, err := merge.Merge(d, files, options)
+	if err != nil {
+		return err
+	}
+	said := lint.Configuration(result.Document, merge.Plain(result.Files))
+	tell(cmd, yellow, "warning:", append(result.Warnings, said...))
+	tell(cmd, "", "note:", result.Notes)
+	return writeFiles(cmd, output, result.Files)
+}
+
+// tell prints remarks, each with its kind.
+func tell(cmd *cobra.Command, colour, kind string, all []*document.Problem) {
+	for _, p := range all {
+		fmt.Fprintln(cmd.ErrOrStderr(), paint(cmd.ErrOrStderr(), colour, kind), p)
+	}
+}
+
+// envoyFiles reads the files of an Envoy, and those beside its bootstrap that it reads.
+func envoyFiles(names []string) (out []merge.File, err error) {
+	for i := 0; i < len(names); i++ {
+		text, err := os.ReadFile(names[i])
+		if err != nil {
+			return nil, err
+		}
+		f := merge.File{Name: names[i], Text: string(text)}
+		out = append(out, f)
+		for _, more := range merge.Sources(f) {
+			same := func(name string) bool { return filepath.Clean(name) == filepath.Clean(more) }
+			if _, err := os.Stat(more); err == nil && !slices.ContainsFunc(names, same) {
+				names = append(names, more)
+			}
+		}
+	}
+	return out, nil
+}
+
+// writeFiles writes files: the first to the output, the others beside it.
+func writeFiles(cmd *cobra.Command, output string, files []merge.File) error {
+	if output == "" || output == "-" {
+		if len(files) > 1 {
+			return &render.OptionError{Flag: "output",
+				What: fmt.Sprintf("is needed: there are %d files; name where %s goes, and "+
+					"the others go beside it", len(files), files[0].Name)}
+		}
+		if _, err := fmt.Fprint(cmd.OutOrStdout(), files[0].Text); err != nil {
+			return failure{err}
+		}
+		return nil
+	}
+	for i, f := range files {
+		to := output
+		if i > 0 {
+			to = filepath.Join(filepath.Dir(output), filepath.Base(f.Name))
+		}
+		if err := writeFile(to, f.Text); err != nil {
+			return failure{err}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,248 @@
+package merge
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/healthgate/healthgate/envoy/internal/render"
+	"go.yaml.in/yaml/v3"
+)
+
+// admin sees to it that the filter reaches admin, or does without what it needs it for.
+func (m *merger) admin() error {
+	section := m.d.Config.Admin
+	there := m.root().get("admin", "address")
+	var err error
+	switch {
+	case there.is():
+		if there.text("socket_address", "port_value") == "0" {
+			return there.problem(there.n,
+				"admin has a port of the system's choice (0), so no cluster can lead to it; give it one")
+		}
+	case m.Admin != "":
+		if m.adminAddress, err = render.Address("admin", m.Admin); err != nil {
+			return err
+		}
+		m.root().put("admin", m.bootstrap.spelt(mapping("address", m.adminAddress)))
+	case section != nil:
+		m.warn(m.root(), nil,
+			"there is no admin, so nobody reads keys or sees that Envoy drains: what %s says of admin and of "+
+				"maintenance.keys is left out; --admin %s adds one", m.d.File, render.DefaultAdmin)
+		places := []string{"admin"}
+		for i := range m.d.Config.Endpoints {
+			places = append(places, fmt.Sprintf("endpoints[%d].maintenance.keys", i))
+		}
+		m.d, err = m.d.Without(places...)
+		return err
+	}
+	if section == nil {
+		return nil
+	}
+	if c := m.cluster(section.Cluster); c.is() {
+		if !m.ofAdmin(section.Cluster) {
+			return c.problem(c.n, "the cluster %q, which is admin.cluster in %s, does not lead to admin",
+				section.Cluster, m.d.File)
+		}
+		return nil
+	}
+	for _, c := range m.clusters {
+		if name := c.text("name"); m.ofAdmin(name) {
+			m.d, err = m.d.With(map[string]string{"admin.cluster": name})
+			return err
+		}
+	}
+	m.made = append(m.made, m.bootstrap.spelt(render.AdminCluster(section.Cluster, m.adminAddress)))
+	return nil
+}
+
+// reachable returns the address to which a cluster may lead for one that listens.
+func reachable(address cursor) *yaml.Node {
+	if !address.is() {
+		return nil
+	}
+	out := clone(address.n)
+	if socket := find(out, "socket_address"); socket != nil {
+		host := find(socket, "address")
+		if ip, err := netip.ParseAddr(host.Value); err == nil && ip.IsUnspecified() {
+			host.Value = map[bool]string{true: "127.0.0.1", false: "::1"}[ip.Is4()]
+		}
+	}
+	return out
+}
+
+// cluster finds a cluster in the files.
+func (m *merger) cluster(name string) cursor {
+	for _, c := range m.clusters {
+		if c.text("name") == name {
+			return c
+		}
+	}
+	return cursor{}
+}
+
+// ofAdmin reports whether a cluster leads to admin.
+func (m *merger) ofAdmin(name string) bool {
+	want := where(cursor{source: m.bootstrap, n: m.adminAddress})
+	some := false
+	for _, group := range m.cluster(name).list("load_assignment", "endpoints") {
+		for _, host := range group.list("lb_endpoints") {
+			if where(host.get("endpoint", "address")) != want {
+				return false
+			}
+			some = true
+		}
+	}
+	return some && want != ""
+}
+
+// where returns an address as text, the same for each way to write loopback.
+func where(c cursor) string {
+	if pipe := c.text("pipe", "path"); pipe != "" {
+		return pipe
+	}
+	if !c.get("socket_address").is() {
+		return ""
+	}
+	host, port := c.text("socket_address", "address"), c.text("socket_address", "port_value")
+	if ip, err := netip.ParseAddr(host); host == "localhost" || err == nil && (ip.IsLoopback() || ip.IsUnspecified()) {
+		host = "loopback"
+	}
+	return host + ":" + port
+}
+
+// probed sees to it that the clusters of the probes are there, and carry nothing else.
+func (m *merger) probed() error {
+	given := map[string]*yaml.Node{}
+	for _, option := range m.Clusters {
+		n, name, err := render.NewCluster(option)
+		if err != nil {
+			return err
+		}
+		if !m.cluster(name).is() {
+			given[name] = m.bootstrap.spelt(n)
+			m.made = append(m.made, given[name])
+		}
+	}
+	values := map[string]string{}
+	copied := map[string]bool{}
+	for i, p := range m.d.Config.Probes {
+		place := fmt.Sprintf("probes[%d].cluster", i)
+		c := m.cluster(p.Cluster)
+		switch cds := m.root().get("dynamic_resources", "cds_config"); {
+		case given[p.Cluster] != nil:
+		case !c.is() && cds.is() && !m.resources["Cluster"]:
+			m.warn(cds, cds.n, "whether there is a cluster %q for probes is not known: clusters come by cds_config", p.Cluster)
+		case !c.is():
+			return m.d.Problem(place, fmt.Sprintf("%s has no cluster %q; name one that is there, or give its address: "+
+				"--cluster %s=HOST:PORT", m.bootstrap.Name, p.Cluster, p.Cluster))
+		case m.carries(p.Cluster):
+			own := render.OwnPrefix + p.Cluster
+			if m.judging && !m.cluster(own).is() {
+				continue // it works, and is another's warning
+			}
+			values[place] = own
+			if !m.cluster(own).is() && !copied[own] {
+				copied[own] = true
+				m.made = append(m.made, m.own(c, own))
+			}
+		}
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	var err error
+	m.d, err = m.d.With(values)
+	return err
+}
+
+// carries reports whether a route leads users' requests to a cluster.
+func (m *merger) carries(name string) bool {
+	for _, h := range m.all {
+		for _, host := range m.routeConfig(h).list("virtual_hosts") {
+			for _, r := range host.list("routes") {
+				for _, target := range targets(r) {
+					if target == name {
+						return true
+					}
+				}
+			}
+		}
+	}
+	return false
+}
+
+// own returns a copy of a cluster for the probes alone: nothing ejects its hosts, and no limit that is full of requests
+// fails probes.
+func (m *merger) own(c cursor, name string) *yaml.Node {
+	out := mapping()
+	out.HeadComment = "# As the cluster " + c.text("name") + ", for the probes of healthgate alone."
+	for i := 0; i < len(c.n.Content); i += 2 {
+		field, value := clone(c.n.Content[i]), clone(c.n.Content[i+1])
+		switch snakeCase(field.Value) {
+		case "@type", "outlier_detection", "health_checks", "circuit_breakers", "alt_stat_name":
+			continue
+		case "name":
+			value = text(name)
+		case "load_assignment":
+			if of := find(value, "cluster_name"); of != nil {
+				*of = *text(name)
+			}
+		case "eds_cluster_config":
+			if find(value, "service_name") == nil {
+				value.Content = append(value.Content, text(c.spell("service_name")), text(c.text("name")))
+			}
+		}
+		out.Content = append(out.Content, field, value)
+	}
+	return out
+}
+
+// addTo adds elements to a list in a section of the bootstrap, either of which may not be there.
+func (m *merger) addTo(section, list string, elements ...*yaml.Node) {
+	if len(elements) == 0 {
+		return
+	}
+	if there := m.root().get(section); there.is() {
+		there.add(list, elements...)
+		return
+	}
+	m.root().put(section, mapping(m.bootstrap.spell(list), listOf(elements...)))
+}
+
+// tags adds what turns parts of metric names into labels, and lets the metrics pass.
+func (m *merger) tags() {
+	var missing []*yaml.Node
+	for _, tag := range m.pieces.Tags.Content {
+		there := false
+		for _, t := range m.root().list("stats_config", "stats_tags") {
+			there = there || t.text("tag_name") == find(tag, "tag_name").Value && t.text("regex") == find(tag, "regex").Value
+		}
+		if !there {
+			missing = append(missing, m.bootstrap.spelt(tag))
+		}
+	}
+	if len(missing) > 0 && m.judging {
+		m.warn(m.root(), m.root().get("stats_config").n, "stats_config.stats_tags lacks labels of the plugin's metrics")
+	}
+	m.addTo("stats_config", "stats_tags", missing...)
+	matcher := m.root().get("stats_config", "stats_matcher")
+	switch {
+	case matcher.text("reject_all") == "true":
+		m.warn(matcher, matcher.n, "stats_matcher rejects all: the plugin has no metrics")
+	case matcher.get("exclusion_list").is():
+		m.warn(matcher, matcher.n,
+			"stats_matcher has an exclusion_list: see that it lets wasmcustom.healthgate_ and wasm.healthgate. pass")
+	case matcher.get("inclusion_list").is():
+		list := matcher.get("inclusion_list")
+		var patterns []*yaml.Node
+		for _, prefix := range []string{"wasmcustom.healthgate_", "wasm.healthgate."} {
+			if !passes(list.list("patterns"), prefix) {
+				patterns = append(patterns, mapping("prefix", text(prefix)))
+			}
+		}
+		if len(patterns) > 0 {
+			m.changed(list, list.n, "stats_matcher leaves out the plugin's metrics")
+			list.add("patterns", patterns...)
+		}
+	}
+}

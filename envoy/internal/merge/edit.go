@@ -1,0 +1,381 @@
+package merge
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/healthgate/healthgate/envoy/internal/render"
+	"go.yaml.in/yaml/v3"
+)
+
+// listChange is what becomes of a list: what is added before each element, by its index, and what goes.
+type listChange struct {
+	added   map[int][]*yaml.Node
+	removed map[int]bool
+}
+
+func isNew(n *yaml.Node) bool { return n.Line == 0 }
+
+func (s *source) change(list *yaml.Node) *listChange {
+	if s.lists[list] == nil {
+		s.lists[list] = &listChange{map[int][]*yaml.Node{}, map[int]bool{}}
+	}
+	return s.lists[list]
+}
+
+// insert adds elements to a list before the one of this index.
+func (s *source) insert(list *yaml.Node, i int, elements ...*yaml.Node) {
+	if isNew(list) {
+		list.Content = slices.Insert(list.Content, i, elements...)
+		return
+	}
+	c := s.change(list)
+	c.added[i] = append(c.added[i], elements...)
+}
+
+// remove takes an element out of a list.
+func (s *source) remove(list *yaml.Node, i int) { s.change(list).removed[i] = true }
+
+// set adds a field to an object that does not have it.
+func (s *source) set(object *yaml.Node, name string, value *yaml.Node) {
+	pair := []*yaml.Node{{Kind: yaml.ScalarNode, Value: s.spell(name)}, value}
+	if isNew(object) {
+		object.Content = append(object.Content, pair...)
+		return
+	}
+	s.objects[object] = append(s.objects[object], pair...)
+}
+
+// replace puts a node into the place of an alias, of nothing, or of what is in brackets or braces.
+func (s *source) replace(old, n *yaml.Node) {
+	at := s.at(old)
+	end := at + len(old.Value)
+	switch {
+	case old.Kind == yaml.AliasNode:
+		end++
+	case old.Kind != yaml.ScalarNode:
+		end = s.close(old)
+	}
+	parent := s.parents[old]
+	switch {
+	case s.inFlow(old) || n.Style&yaml.FlowStyle != 0 || len(n.Content) == 0:
+		text := s.flow(n)
+		if at > 0 && s.Text[at-1] == ':' {
+			text = " " + text
+		}
+		s.edit(at, end, text)
+	case parent.Kind == yaml.SequenceNode:
+		column := s.dash(old).column + 1
+		s.edit(at, end, strings.TrimSpace(indent(block(n), column)))
+	default:
+		column := keyOf(parent, old).Column - 1
+		if n.Kind == yaml.SequenceNode {
+			column += s.inset
+		} else {
+			column += 2
+		}
+		for at > 0 && s.Text[at-1] == ' ' {
+			at--
+		}
+		s.edit(at, end, "\n"+strings.TrimRight(indent(block(n), column), "\n"))
+	}
+}
+
+// wrap makes a list of the one element that stands without one.
+func (s *source) wrap(n *yaml.Node) {
+	if n.Kind == yaml.AliasNode || n.Style&yaml.FlowStyle != 0 {
+		end := s.at(n) + len(n.Value) + 1
+		if n.Kind != yaml.AliasNode {
+			end = s.close(n)
+		}
+		s.edit(s.at(n), s.at(n), "[")
+		s.edit(end, end, "]")
+		return
+	}
+	first := s.at(n.Content[0])
+	s.edit(first, first, "- ")
+	for line := s.line(first) + 1; line < len(s.lines) && s.lines[line] < s.end(n); line++ {
+		if strings.TrimSpace(s.lineText(line)) != "" {
+			s.edit(s.lines[line], s.lines[line], "  ")
+		}
+	}
+}
+
+func (s *source) edit(at, end int, text string) {
+	s.edits = append(s.edits, edit{at, end, text, 0})
+}
+
+// addLines puts lines at the begin of a line, or at the end of a file whose last line is open.
+func (s *source) addLines(at int, text string, column int) {
+	text = indent(text, column)
+	if at > 0 && s.Text[at-1] != '\n' {
+		text = "\n" + strings.TrimSuffix(text, "\n")
+	}
+	s.edits = append(s.edits, edit{at, at, text, column})
+}
+
+// inFlow reports whether a node stands in brackets or braces.
+func (s *source) inFlow(n *yaml.Node) bool {
+	for p := s.parents[n]; p != nil; p = s.parents[p] {
+		if p.Style&yaml.FlowStyle != 0 {
+			return true
+		}
+	}
+	return s.json
+}
+
+// write returns the text with all changes.
+func (s *source) write() string {
+	for list, c := range s.lists {
+		switch {
+		case list.Style&yaml.FlowStyle == 0:
+			s.writeList(list, c)
+		case s.inFlow(list), len(list.Content) > 0 && strings.Contains(s.Text[s.at(list):s.close(list)], "#"):
+			s.writeFlow(list, c)
+		default:
+			s.openList(list, c)
+		}
+	}
+	for object, fields := range s.objects {
+		s.writeFields(object, fields)
+	}
+	slices.SortStableFunc(s.edits, func(a, b edit) int { return cmp.Or(a.at-b.at, b.column-a.column) })
+	var out strings.Builder
+	at := 0
+	for _, e := range s.edits {
+		if e.at > at {
+			out.WriteString(s.Text[at:e.at])
+			at = e.at
+		}
+		if strings.Contains(s.Text, "\r\n") {
+			e.text = strings.ReplaceAll(e.text, "\n", "\r\n")
+		}
+		out.WriteString(e.text)
+		at = max(at, e.end)
+	}
+	out.WriteString(s.Text[at:])
+	return out.String()
+}
+
+// writeList changes a list without brackets.
+func (s *source) writeList(list *yaml.Node, c *listChange) {
+	column := s.dash(list.Content[0]).column - 1
+	for i := range len(list.Content) + 1 {
+		at := s.end(list)
+		if i < len(list.Content) {
+			at = s.above(s.dash(list.Content[i]).line)
+		}
+		if added := c.added[i]; len(added) > 0 {
+			s.addLines(at, block(listOf(added...)), column)
+		}
+		if c.removed[i] {
+			s.edit(at, s.end(list.Content[i]), "")
+		}
+	}
+}
+
+// writeFlow changes a list in brackets.
+func (s *source) writeFlow(list *yaml.Node, c *listChange) {
+	end := s.close(list) - 1
+	for i := range len(list.Content) + 1 {
+		for k, n := range c.added[i] {
+			switch {
+			case len(list.Content) == 0:
+				s.edit(end, end, strings.Repeat(", ", min(k, 1))+s.flow(n))
+			case i < len(list.Content):
+				at := s.at(list.Content[i])
+				s.edit(at, at, s.flowAt(n, at)+s.comma(list, at))
+			default:
+				at := s.trimmed(end)
+				s.edit(at, at, s.comma(list, s.at(list.Content[0]))+s.flowAt(n, s.at(list.Content[0])))
+			}
+		}
+		if i < len(list.Content) && c.removed[i] {
+			next := end
+			if i+1 < len(list.Content) {
+				next = s.at(list.Content[i+1])
+			}
+			s.edit(s.at(list.Content[i]), next, "")
+		}
+	}
+}
+
+// trimmed returns the place behind the last character before a bracket.
+func (s *source) trimmed(at int) int { return len(strings.TrimRight(s.Text[:at], " \t\r\n,")) }
+
+// comma returns what stands between two elements or fields: each on a line, as the first is, or all on one.
+func (s *source) comma(n *yaml.Node, at int) string {
+	if s.line(at) == s.line(s.open(n)) {
+		return ", "
+	}
+	line := s.lineText(s.line(at))
+	return ",\n" + line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+}
+
+// openList writes a list in brackets without them, and changes it.
+func (s *source) openList(list *yaml.Node, c *listChange) {
+	column := keyOf(s.parents[list], list).Column - 1 + s.inset
+	dash := "\n" + strings.Repeat(" ", column) + "- "
+	at := s.open(list)
+	for at > 0 && s.Text[at-1] == ' ' {
+		at--
+	}
+	from := s.open(list) + 1
+	for i := range len(list.Content) + 1 {
+		if added := c.added[i]; len(added) > 0 {
+			s.edit(at, at, "\n"+strings.TrimRight(indent(block(listOf(added...)), column), "\n"))
+		}
+		if i == len(list.Content) {
+			s.edit(at, s.close(list), "")
+			break
+		}
+		end := s.inlineEnd(list, i)
+		if c.removed[i] {
+			s.edit(at, end, "")
+		} else {
+			s.edit(at, from+len(s.Text[from:])-len(strings.TrimLeft(s.Text[from:], " \t\r\n,")), dash)
+		}
+		at, from = end, end
+	}
+}
+
+// inlineEnd returns the place behind an element of a list in brackets.
+func (s *source) inlineEnd(list *yaml.Node, i int) int {
+	n := list.Content[i]
+	if n.Kind != yaml.ScalarNode && n.Kind != yaml.AliasNode {
+		return s.close(n)
+	}
+	if i+1 < len(list.Content) {
+		return s.trimmed(s.at(list.Content[i+1]))
+	}
+	return s.trimmed(s.close(list) - 1)
+}
+
+// writeFields adds fields to an object.
+func (s *source) writeFields(object *yaml.Node, fields []*yaml.Node) {
+	if object.Style&yaml.FlowStyle == 0 {
+		at := s.end(object)
+		s.addLines(at, block(&yaml.Node{Kind: yaml.MappingNode, Content: fields}), object.Content[0].Column-1)
+		return
+	}
+	end := s.close(object) - 1
+	for i := 0; i < len(fields); i += 2 {
+		first := end
+		if len(object.Content) > 0 {
+			first = s.at(object.Content[0])
+		}
+		name := s.flow(fields[i])
+		if !s.json {
+			name = fields[i].Value
+			if !plainKey(name) {
+				name = s.flow(fields[i])
+			}
+		}
+		at, before := end, ""
+		if len(object.Content) > 0 || i > 0 {
+			at, before = s.trimmed(end), s.comma(object, first)
+		}
+		s.edit(at, at, before+name+": "+s.flowAt(fields[i+1], first))
+	}
+}
+
+func plainKey(name string) bool {
+	return strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_") == ""
+}
+
+// block returns a node as lines without brackets.
+func block(n *yaml.Node) string {
+	text, err := render.Text(n)
+	if err != nil { // the node was made here or read from a file
+		panic(err)
+	}
+	return text
+}
+
+func indent(text string, columns int) string {
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		if strings.TrimSpace(line) != "" {
+			out.WriteString(strings.Repeat(" ", columns))
+		}
+		out.WriteString(line)
+	}
+	return out.String()
+}
+
+// flow returns a node as JSON on one line, which is YAML, too.
+func (s *source) flow(n *yaml.Node) string {
+	var out strings.Builder
+	writeFlow(&out, n, "")
+	return out.String()
+}
+
+// flowAt returns a node as JSON for a place: on several lines where a JSON file has the neighbour on a line of its own.
+func (s *source) flowAt(n *yaml.Node, at int) string {
+	line := s.lineText(s.line(at))
+	before := line[:at-s.lines[s.line(at)]]
+	if !s.json || strings.TrimSpace(before) != "" {
+		return s.flow(n)
+	}
+	var out strings.Builder
+	writeFlow(&out, n, "\n"+before)
+	return out.String()
+}
+
+// writeFlow writes JSON; with a line break, which holds the indentation, on several lines.
+func writeFlow(out *strings.Builder, n *yaml.Node, newline string) {
+	deeper, comma := newline, ", "
+	if newline != "" {
+		deeper, comma = newline+"  ", ","+newline+"  "
+	}
+	if newline != "" { // what is short stands on one line
+		var line strings.Builder
+		if writeFlow(&line, n, ""); line.Len() < 80 {
+			out.WriteString(line.String())
+			return
+		}
+	}
+	brackets := map[yaml.Kind]string{yaml.MappingNode: "{}", yaml.SequenceNode: "[]"}[n.Kind]
+	switch {
+	case n.Kind == yaml.AliasNode:
+		writeFlow(out, n.Alias, newline)
+	case n.Kind == yaml.ScalarNode:
+		out.WriteString(scalar(n))
+	case len(n.Content) == 0:
+		out.WriteString(brackets)
+	default:
+		out.WriteString(brackets[:1] + deeper)
+		for i := 0; i < len(n.Content); i++ {
+			if i > 0 {
+				out.WriteString(comma)
+			}
+			if n.Kind == yaml.MappingNode {
+				out.WriteString(quoted(n.Content[i].Value) + ": ")
+				i++
+			}
+			writeFlow(out, n.Content[i], deeper)
+		}
+		out.WriteString(newline + brackets[1:])
+	}
+}
+
+func scalar(n *yaml.Node) string {
+	var v any
+	if n.ShortTag() != "!!str" && n.Decode(&v) == nil {
+		if text, err := json.Marshal(v); err == nil {
+			return string(text)
+		}
+	}
+	return quoted(n.Value)
+}
+
+func quoted(text string) string {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(text) // a string can always be written
+	return strings.TrimSuffix(out.String(), "\n")
+}

@@ -1,0 +1,285 @@
+package merge
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/healthgate/healthgate/envoy/internal/document"
+	"go.yaml.in/yaml/v3"
+)
+
+// File is a file of an Envoy's configuration: the bootstrap, or resources that it reads (LDS, RDS, CDS).
+type File struct {
+	Name string
+	Text string
+}
+
+// source is a file that was read, with the changes to come.
+type source struct {
+	File
+	lines   []int      // where each line begins
+	starts  []int      // where each node begins, in order
+	root    *yaml.Node // of kind mapping
+	json    bool       // the file is JSON, so what is added is JSON
+	camel   bool       // fields are spelled connectTimeout, not connect_timeout
+	inset   int        // how many columns a list's dashes stand right of its name
+	parents map[*yaml.Node]*yaml.Node
+	lists   map[*yaml.Node]*listChange
+	objects map[*yaml.Node][]*yaml.Node // the fields to add: names and values
+	edits   []edit
+}
+
+// edit is text in the place of other text. Of lines at the same place those further right come first: they belong to
+// what ends there.
+type edit struct {
+	at, end int
+	text    string
+	column  int
+}
+
+// parse reads a file, and refuses what Envoy would silently lose.
+func parse(f File) (*source, error) {
+	s := &source{File: f, json: strings.EqualFold(filepath.Ext(f.Name), ".json"),
+		parents: map[*yaml.Node]*yaml.Node{}, lists: map[*yaml.Node]*listChange{}, objects: map[*yaml.Node][]*yaml.Node{}}
+	s.lines = append(s.lines, 0)
+	for i := range f.Text {
+		if f.Text[i] == '\n' {
+			s.lines = append(s.lines, i+1)
+		}
+	}
+	reader := yaml.NewDecoder(strings.NewReader(f.Text))
+	var d, second yaml.Node
+	if err := reader.Decode(&d); errors.Is(err, io.EOF) {
+		return nil, s.problem(nil, "is empty")
+	} else if err != nil {
+		return nil, s.problem(nil, "is not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if err := reader.Decode(&second); err == nil {
+		return nil, s.problem(&second, "a second document begins here, and Envoy reads the first alone; make them one")
+	}
+	if s.root = d.Content[0]; s.root.Kind != yaml.MappingNode {
+		return nil, s.problem(s.root, "is not a configuration of Envoy: fields are expected")
+	}
+	camel, snake, block := 0, 0, true
+	err := each(s.root, nil, func(n, parent *yaml.Node) error {
+		s.parents[n] = parent
+		s.starts = append(s.starts, s.at(n))
+		if n.Kind == yaml.SequenceNode && n.Style&yaml.FlowStyle == 0 && block && len(n.Content) > 0 && parent != nil &&
+			parent.Kind == yaml.MappingNode {
+			s.inset, block = max(s.dash(n.Content[0]).column-keyOf(parent, n).Column, 0), false
+		}
+		if n.Kind != yaml.MappingNode {
+			return nil
+		}
+		seen := map[string]*yaml.Node{}
+		for i := 0; i < len(n.Content); i += 2 {
+			name := n.Content[i]
+			if first := seen[name.Value]; first != nil {
+				return s.problem(name, "%q stands in line %d already, and Envoy silently takes the last one; make them one",
+					name.Value, first.Line)
+			}
+			if name.Tag == "!!merge" {
+				return s.problem(name, "a merge key (<<), which Envoy does not know; write the fields out")
+			}
+			seen[name.Value] = name
+			if snakeCase(name.Value) != name.Value {
+				camel++
+			} else if strings.Contains(name.Value, "_") {
+				snake++
+			}
+		}
+		return nil
+	})
+	slices.Sort(s.starts)
+	s.camel = camel > snake
+	return s, err
+}
+
+func keyOf(mapping, value *yaml.Node) *yaml.Node {
+	return mapping.Content[slices.Index(mapping.Content, value)-1]
+}
+
+// each visits a node and what is in it, outer ones first, but not what aliases stand for.
+func each(n, parent *yaml.Node, visit func(n, parent *yaml.Node) error) error {
+	if err := visit(n, parent); err != nil {
+		return err
+	}
+	for _, child := range n.Content {
+		if err := each(child, n, visit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// problem returns a remark on a node; nil is the whole file.
+func (s *source) problem(n *yaml.Node, format string, args ...any) *document.Problem {
+	p := &document.Problem{File: s.Name, What: fmt.Sprintf(format, args...)}
+	if n != nil {
+		p.Line, p.Column = n.Line, n.Column
+	}
+	return p
+}
+
+// at returns where a node begins. The library counts columns in characters.
+func (s *source) at(n *yaml.Node) int { return s.offset(n.Line, n.Column) }
+
+func (s *source) offset(line, column int) int {
+	at := s.lines[min(line, len(s.lines))-1]
+	for range column - 1 {
+		_, size := utf8.DecodeRuneInString(s.Text[at:])
+		at += size
+	}
+	return at
+}
+
+// line returns the number of the line, from 0, in which a place is.
+func (s *source) line(at int) int {
+	i, found := slices.BinarySearch(s.lines, at)
+	if !found {
+		i--
+	}
+	return i
+}
+
+func (s *source) lineText(i int) string {
+	end := len(s.Text)
+	if i+1 < len(s.lines) {
+		end = s.lines[i+1]
+	}
+	return s.Text[s.lines[i]:end]
+}
+
+// place is a column in a line, both from 1.
+type place struct{ line, column int }
+
+// dash returns where the dash of a list's element stands.
+func (s *source) dash(element *yaml.Node) place {
+	before := s.Text[s.lines[element.Line-1]:s.at(element)]
+	for line := element.Line; ; {
+		if i := strings.LastIndexByte(strings.TrimRight(before, " "), '-'); i >= 0 {
+			return place{line, utf8.RuneCountInString(before[:i]) + 1}
+		}
+		if line--; line == 0 {
+			return place{1, 1}
+		}
+		before, _, _ = strings.Cut(s.lineText(line-1), "#")
+		before = strings.TrimRight(before, "\r\n")
+	}
+}
+
+var (
+	blank      = regexp.MustCompile(`^\s*(#.*)?$`)
+	onlyDashes = regexp.MustCompile(`^\s*(-\s*)+$`)
+)
+
+// end returns where what follows a node without braces begins: the line after its last.
+func (s *source) end(n *yaml.Node) int {
+	last := n
+	for len(last.Content) > 0 && last.Style&yaml.FlowStyle == 0 {
+		last = last.Content[len(last.Content)-1]
+	}
+	from := s.at(last)
+	inner := from // the last begin of a node that is still part of it
+	if last.Style&yaml.FlowStyle != 0 && last.Kind != yaml.ScalarNode {
+		inner = s.close(last) - 1
+	}
+	next := len(s.Text)
+	if i, _ := slices.BinarySearch(s.starts, inner+1); i < len(s.starts) {
+		next = s.lines[s.line(s.starts[i])]
+	}
+	literal := last.Kind == yaml.ScalarNode && last.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0
+	block := -1 // the indentation of a block of text, in which a # begins no comment
+	if first := s.line(from) + 1; literal && first < len(s.lines) {
+		for ; first < len(s.lines)-1 && strings.TrimSpace(s.lineText(first)) == ""; first++ {
+		}
+		block = indentation(s.lineText(first))
+	}
+	line := s.line(next)
+	if next == len(s.Text) {
+		line = len(s.lines)
+	}
+	for ; line-1 > s.line(inner); line-- {
+		text := strings.TrimRight(s.lineText(line-1), "\r\n")
+		if text == "..." || onlyDashes.MatchString(text) {
+			continue
+		}
+		if !blank.MatchString(text) || block >= 0 && strings.TrimSpace(text) != "" && indentation(text) >= block {
+			break
+		}
+	}
+	if line >= len(s.lines) {
+		return len(s.Text)
+	}
+	return s.lines[line]
+}
+
+func indentation(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
+
+// above returns where the comments begin that stand right above a line, from 1.
+func (s *source) above(line int) int {
+	i := line - 1
+	for ; i > 0; i-- {
+		text := strings.TrimSpace(s.lineText(i - 1))
+		if !strings.HasPrefix(text, "#") {
+			break
+		}
+	}
+	return s.lines[i]
+}
+
+// open returns where a node's bracket or brace is, behind its anchor and tag.
+func (s *source) open(n *yaml.Node) int {
+	at := s.at(n)
+	return at + strings.IndexAny(s.Text[at:], "[{")
+}
+
+// close returns the place behind a node in brackets or braces.
+func (s *source) close(n *yaml.Node) int {
+	depth, fresh := 0, true // fresh: a quote would begin a text here
+	for i := s.open(n); i < len(s.Text); i++ {
+		switch c := s.Text[i]; {
+		case c == '[' || c == '{':
+			depth++
+			fresh = true
+		case c == ']' || c == '}':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+			fresh = false
+		case fresh && c == '"':
+			for i++; i < len(s.Text) && s.Text[i] != '"'; i++ {
+				if s.Text[i] == '\\' {
+					i++
+				}
+			}
+			fresh = false
+		case fresh && c == '\'':
+			for i++; i < len(s.Text) && (s.Text[i] != '\'' || strings.HasPrefix(s.Text[i+1:], "'")); i++ {
+				if s.Text[i] == '\'' { // two stand for one
+					i++
+				}
+			}
+			fresh = false
+		case c == '#' && (s.Text[i-1] == ' ' || s.Text[i-1] == '\n'):
+			i += max(strings.IndexByte(s.Text[i:], '\n'), 0)
+		case c == ',' || c == ':' || c == ' ' || c == '\n' || c == '\t' || c == '\r':
+			fresh = fresh || c != ' '
+		default:
+			fresh = false
+		}
+	}
+	return len(s.Text)
+}
+
+// IsDocument reports whether a file is a healthgate.yaml.
+func IsDocument(f File) bool {
+	s, err := parse(f)
+	return err == nil && find(s.root, "endpoints") != nil
+}

@@ -1,0 +1,161 @@
+package merge
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/healthgate/healthgate/envoy/internal/dump"
+	"go.yaml.in/yaml/v3"
+)
+
+// filterName is what the filter is called, and what routes call it.
+const filterName = "healthgate"
+
+// filter puts the filter before all others of a connection manager, once.
+func (m *merger) filter(h *manager) error {
+	list := h.get("http_filters")
+	if !list.is() || len(list.n.Content) == 0 {
+		return h.problem(h.n, "%s has no http_filters, not even a router, and Envoy refuses that", h.where)
+	}
+	if m.pieces.Peer != nil && !m.done[h.filters.n] {
+		m.done[h.filters.n] = true
+		m.put(h, h.filters, m.pieces.Peer, "the filter that stores the peer", func(f cursor) bool {
+			return f.text("name") == "healthgate.peer"
+		})
+	}
+	if m.done[list.n] {
+		return nil
+	}
+	m.done[list.n] = true
+	for _, f := range h.list("http_filters") {
+		if f.text("name") == filterName && !isPlugin(f) {
+			return f.problem(f.n, "%s: this filter has healthgate's name and is another; give it a name of its own", h.where)
+		}
+	}
+	m.put(h, list, m.pieces.Filter, "the filter", isPlugin)
+	return nil
+}
+
+// put puts a filter in front of a list, into the place of the one that is there already. The same one stays where it
+// is.
+func (m *merger) put(h *manager, list cursor, filter *yaml.Node, what string, is func(cursor) bool) {
+	filter = unfolded(list.spelt(filter))
+	there := 0
+	for i, n := range list.n.Content {
+		if f := list.follow(n); is(f) {
+			if there++; there == 1 {
+				if m.alike(f.n, filter) {
+					continue
+				}
+				list.insert(list.n, i, filter)
+				m.changed(f, f.n, "%s: %s is not what %s asks for", h.where, what, m.d.File)
+			}
+			list.remove(list.n, i) // another one, or the same again
+		}
+	}
+	if there == 0 {
+		m.changed(list, list.n, "%s: %s is missing", h.where, what)
+		list.insert(list.n, 0, filter)
+	}
+}
+
+// alike reports whether two filters are the same, or, to judge, have the same gate and configuration.
+func (m *merger) alike(a, b *yaml.Node) bool {
+	if !m.judging {
+		return reflect.DeepEqual(plain(a), plain(b))
+	}
+	kind := func(n *yaml.Node) string { return cursor{n: n}.text("typed_config", "@type") }
+	return kind(a) == kind(b) && reflect.DeepEqual(configuration(plain(a)), configuration(plain(b)))
+}
+
+// configuration returns the plugin's configuration in what JSON holds of a filter.
+func configuration(v any) (out any) {
+	dump.Each(v, func(o map[string]any) bool {
+		if value := dump.At(o, "configuration", "value"); value != nil {
+			out = value
+		}
+		return out == nil
+	})
+	return out
+}
+
+// isPlugin reports whether an HTTP filter is healthgate: its configuration has endpoints, behind a gate or not.
+func isPlugin(f cursor) bool {
+	found := false
+	_ = each(f.n, nil, func(n, _ *yaml.Node) error {
+		c := cursor{source: f.source, n: n}
+		found = found || c.isType(".filters.http.wasm.v3.Wasm") &&
+			(c.get("config", "configuration", "value", "endpoints").is() ||
+				strings.Contains(c.text("config", "configuration", "value"), `"endpoints"`))
+		return nil
+	})
+	return found
+}
+
+// unshare gives a connection manager that gets the filter lists of its own where it shares them, by an alias, with one
+// that does not. It reports whether there was one: the others are found once the file is read again.
+func (m *merger) unshare() bool {
+	others := map[*yaml.Node]*yaml.Node{} // what stays as it is, and the alias that leads to it
+	for _, h := range m.all {
+		if !h.chosen {
+			for _, c := range m.parts(h) {
+				others[c.n] = c.alias
+			}
+		}
+	}
+	for _, h := range m.all {
+		if !h.chosen {
+			continue
+		}
+		for _, c := range m.parts(h) {
+			alias, shared := others[c.n]
+			if c.alias != nil {
+				alias = c.alias
+			}
+			if shared && alias != nil {
+				c.replace(alias, clone(alias))
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// parts returns what a merge may change of a connection manager.
+func (m *merger) parts(h *manager) []cursor {
+	out := []cursor{h.get("http_filters")}
+	routes := h.get("route_config")
+	out = append(out, routes.get("virtual_hosts"))
+	for _, host := range routes.list("virtual_hosts") {
+		out = append(out, host.get("routes"))
+	}
+	return slices.DeleteFunc(out, func(c cursor) bool { return !c.is() })
+}
+
+// wrapAll makes lists of what stands without one where something is to be added. It reports whether there was any.
+func (m *merger) wrapAll() bool {
+	var lists []cursor
+	for _, h := range m.all {
+		if h.chosen {
+			routes := m.routeConfig(h)
+			lists = append(lists, h.filters, h.get("http_filters"), routes.get("virtual_hosts"))
+			for _, host := range routes.list("virtual_hosts") {
+				lists = append(lists, host.get("routes"))
+			}
+		}
+	}
+	root := m.root()
+	lists = append(lists, root.get("static_resources", "clusters"), root.get("static_resources", "listeners"),
+		root.get("layered_runtime", "layers"), root.get("stats_config", "stats_tags"),
+		root.get("stats_config", "stats_matcher", "inclusion_list", "patterns"))
+	some := false
+	done := map[*yaml.Node]bool{}
+	for _, l := range lists {
+		if l.is() && l.n.Kind == yaml.MappingNode && !done[l.n] {
+			done[l.n], some = true, true
+			l.wrap(l.written())
+		}
+	}
+	return some
+}

@@ -1,0 +1,181 @@
+package merge
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+
+	"github.com/healthgate/healthgate/envoy/internal/document"
+	"github.com/healthgate/healthgate/envoy/internal/reach"
+	"github.com/healthgate/healthgate/envoy/internal/render"
+	"github.com/healthgate/healthgate/filter/config"
+	"go.yaml.in/yaml/v3"
+)
+
+// Findings are what is wrong with healthgate in an Envoy's configuration.
+type Findings struct {
+	Wrong    []*document.Problem // missing, in the wrong order, or without effect
+	Warnings []*document.Problem
+	Document *document.Document // what was asked for
+}
+
+// Lint says what is wrong. Without a document the configuration of the filter itself is asked.
+func Lint(files []File, d *document.Document) (*Findings, error) {
+	e, err := read(files)
+	if err != nil {
+		return nil, err
+	}
+	m := &merger{envoy: e}
+	if err := m.managers(); err != nil {
+		return nil, err
+	}
+	o := Options{Common: render.Common{Wasm: "healthgate.wasm", RouteKey: "healthgate.route_maintenance"}, judging: true}
+	for _, h := range m.all {
+		h.inspect(m, &o, &d)
+	}
+	if d == nil {
+		return nil, e.bootstrap.problem(nil, "has no healthgate; give healthgate.yaml, too, to see what is missing")
+	}
+	merged, err := Merge(d, files, o)
+	if err != nil {
+		return nil, err
+	}
+	out := &Findings{Wrong: append(m.changes, merged.Changes...), Warnings: merged.Warnings, Document: d}
+	if len(merged.Changes) == 0 {
+		m.gaps(out)
+	}
+	out.Wrong = sorted(out.Wrong)
+	return out, nil
+}
+
+// users matches filters that look at users, or count them.
+var users = regexp.MustCompile(`\.filters\.http\.(ext_authz|jwt_authn|rbac|basic_auth|api_key_auth|oauth2|ratelimit|` +
+	`local_ratelimit|rate_limit_quota|admission_control|adaptive_concurrency|bandwidth_limit)\.`)
+
+// inspect finds the plugin in a connection manager, takes from it what it was rendered with, and says what is wrong
+// with its place and with what routes call filters.
+func (h *manager) inspect(m *merger, o *Options, d **document.Document) {
+	names := map[string]bool{}
+	first := ""
+	for _, f := range h.list("http_filters") {
+		name := f.text("name")
+		names[name] = true
+		if !isPlugin(f) {
+			if first == "" && users.MatchString(f.text("typed_config", "@type")) {
+				first = name
+			}
+			continue
+		}
+		if first != "" {
+			m.changed(f, f.n,
+				"%s: the filter stands behind %q, which looks at users or counts them: checks may not come through",
+				h.where, first)
+		}
+		if f.get("typed_config").isType(".wasm.v3.Wasm") {
+			if f.text("disabled") != "true" {
+				m.changed(f, f.n, "%s: the filter has no gate: all requests enter the VM", h.where)
+			}
+		} else {
+			o.Gate = render.ByMatcher
+		}
+		_ = each(f.n, nil, func(n, _ *yaml.Node) error {
+			w := cursor{source: f.source, n: n}
+			if file := w.text("code", "local", "filename"); file != "" {
+				o.Wasm = file
+			}
+			if value := w.get("configuration", "value"); value.is() && *d == nil {
+				text, err := json.Marshal(plain(value.n))
+				if err == nil {
+					*d, _ = document.Parse("the filter's configuration in "+f.Name, text)
+				}
+			}
+			return nil
+		})
+	}
+	routes := m.routeConfig(h)
+	if !routes.is() {
+		return
+	}
+	_ = each(routes.n, nil, func(n, _ *yaml.Node) error {
+		c := cursor{source: routes.source, n: n}
+		own := c.get("typed_per_filter_config")
+		if own.n == nil || own.n.Kind != yaml.MappingNode {
+			return nil
+		}
+		for i := 0; i < len(own.n.Content); i += 2 {
+			if name := own.n.Content[i]; !names[name.Value] {
+				names[name.Value] = true // said once
+				m.changed(own, name, "%s has no filter %q, so this has no effect there", h.where, name.Value)
+			}
+		}
+		if key := c.text("match", "runtime_fraction", "runtime_key"); key != "" &&
+			c.text("metadata", "filter_metadata", "healthgate", "maintenance") == "true" {
+			o.RouteKey = key
+		}
+		return nil
+	})
+}
+
+// gaps adds the ways past the plugin, as for an Envoy that runs.
+func (m *merger) gaps(out *Findings) {
+	running := reach.Read(m.dump(), config.Node{}, nil)
+	for _, what := range running.Faults() {
+		out.Wrong = append(out.Wrong, m.bootstrap.problem(nil, "%s", what))
+	}
+	for _, g := range running.Gaps() {
+		p := m.bootstrap.problem(nil, "endpoint %q: %s", g.Endpoint, g.What)
+		if g.Doubt {
+			out.Warnings = append(out.Warnings, p)
+		} else {
+			out.Wrong = append(out.Wrong, p)
+		}
+	}
+}
+
+// dump returns the files as /config_dump would.
+func (m *merger) dump() any {
+	var clusters, listeners, routes []any
+	for _, c := range m.clusters {
+		clusters = append(clusters, map[string]any{"cluster": plain(c.n)})
+	}
+	for _, l := range m.listeners {
+		listeners = append(listeners, map[string]any{"listener": asLists(plain(l.n))})
+	}
+	for _, r := range m.routes {
+		routes = append(routes, map[string]any{"route_config": asLists(plain(r.n))})
+	}
+	part := func(kind string, fields map[string]any) any {
+		fields["@type"] = "type.googleapis.com/envoy.admin.v3." + kind + "ConfigDump"
+		return fields
+	}
+	return map[string]any{"configs": []any{
+		part("Bootstrap", map[string]any{"bootstrap": plain(m.bootstrap.root)}),
+		part("Clusters", map[string]any{"static_clusters": clusters}),
+		part("Listeners", map[string]any{"static_listeners": listeners}),
+		part("Routes", map[string]any{"static_route_configs": routes}),
+	}}
+}
+
+// repeated are the fields in which one element may stand without a list.
+var repeated = []string{"resources", "listeners", "clusters", "layers", "stats_tags", "patterns",
+	"filter_chains", "filters",
+	"http_filters", "virtual_hosts", "domains", "routes"}
+
+// asLists makes lists of elements that stand without one, as Envoy does.
+func asLists(v any) any {
+	switch v := v.(type) {
+	case []any:
+		for i := range v {
+			v[i] = asLists(v[i])
+		}
+	case map[string]any:
+		for name, value := range v {
+			value = asLists(value)
+			if _, is := value.([]any); !is && slices.Contains(repeated, name) {
+				value = []any{value}
+			}
+			v[name] = value
+		}
+	}
+	return v
+}

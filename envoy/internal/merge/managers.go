@@ -1,0 +1,249 @@
+package merge
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+const (
+	typeManager   = ".HttpConnectionManager"
+	typeManagerV3 = ".filters.network.http_connection_manager.v3.HttpConnectionManager"
+	typeListener  = ".config.listener.v3.Listener"
+	typeCluster   = ".config.cluster.v3.Cluster"
+	typeRoutes    = ".config.route.v3.RouteConfiguration"
+)
+
+// envoy is an Envoy's configuration: all files of it.
+type envoy struct {
+	files     []*source
+	bootstrap *source
+	listeners []cursor
+	clusters  []cursor
+	routes    map[string]cursor // route configurations from files, by name
+	resources map[string]bool   // the types of which there are files
+}
+
+// manager is an HTTP connection manager.
+type manager struct {
+	cursor
+	listener cursor
+	filters  cursor // the network filters of its chain
+	where    string
+	tls      bool
+	chosen   bool
+}
+
+// read reads the files, and finds what is in them.
+func read(files []File) (*envoy, error) {
+	e := &envoy{routes: map[string]cursor{}, resources: map[string]bool{}}
+	for _, f := range files {
+		s, err := parse(f)
+		if err != nil {
+			return nil, err
+		}
+		e.files = append(e.files, s)
+		root := cursor{source: s, n: s.root}
+		if !root.get("resources").is() {
+			if e.bootstrap != nil {
+				return nil, s.problem(nil, "is a second bootstrap, %s is the first; give those of one Envoy", e.bootstrap.Name)
+			}
+			e.bootstrap = s
+			e.listeners = append(e.listeners, root.list("static_resources", "listeners")...)
+			e.clusters = append(e.clusters, root.list("static_resources", "clusters")...)
+			continue
+		}
+		for _, r := range root.list("resources") {
+			if r.isType(".service.discovery.v3.Resource") {
+				r = r.get("resource")
+			}
+			kind := r.text("@type")
+			e.resources[kind[strings.LastIndexByte(kind, '.')+1:]] = true
+			switch {
+			case r.isType(typeListener):
+				e.listeners = append(e.listeners, r)
+			case r.isType(typeCluster):
+				e.clusters = append(e.clusters, r)
+			case r.isType(typeRoutes):
+				e.routes[r.text("name")] = r
+			}
+		}
+	}
+	if e.bootstrap == nil {
+		return nil, e.files[0].problem(nil,
+			"there is no bootstrap among the files: give the one that Envoy starts with, first")
+	}
+	return e, nil
+}
+
+func (e *envoy) root() cursor { return cursor{source: e.bootstrap, n: e.bootstrap.root} }
+
+// Sources returns the files that a configuration reads its listeners, clusters and routes from, where they lie beside
+// the file itself.
+func Sources(f File) (out []string) {
+	s, err := parse(f)
+	if err != nil {
+		return nil
+	}
+	_ = each(s.root, nil, func(n, _ *yaml.Node) error {
+		c := cursor{source: s, n: n}
+		path := c.text("path_config_source", "path")
+		for _, name := range []string{"lds_config", "cds_config", "config_source"} {
+			path += c.text(name, "path")
+		}
+		if path != "" {
+			out = append(out, filepath.Join(filepath.Dir(f.Name), filepath.Base(path)))
+		}
+		return nil
+	})
+	return out
+}
+
+// name says which listener it is.
+func (e *envoy) name(l cursor) string {
+	if name := l.text("name"); name != "" {
+		return name
+	}
+	if path := l.text("address", "pipe", "path"); path != "" {
+		return path
+	}
+	return address(l.get("address", "socket_address"))
+}
+
+func address(socket cursor) string {
+	return net.JoinHostPort(socket.text("address"), socket.text("port_value"))
+}
+
+// managers finds all HTTP connection managers that take connections.
+func (m *merger) managers() error {
+	for _, l := range m.listeners {
+		if l.get("api_listener").is() {
+			m.warn(l, l.n, "the listener %q is for the program around Envoy (api_listener), which no load balancer reaches: "+
+				"it stays as it is", m.name(l))
+			continue
+		}
+		chains := l.list("filter_chains")
+		if last := l.get("default_filter_chain"); last.is() {
+			chains = append(chains, last)
+		}
+		for _, chain := range chains {
+			for _, f := range chain.list("filters") {
+				if err := m.manager(l, chain, f); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (m *merger) manager(l, chain, f cursor) error {
+	config := f.get("typed_config")
+	kind := config.text("@type")
+	inner := config.text("type_url")
+	switch {
+	case strings.HasSuffix(inner, typeManager):
+		if m.wants(l) {
+			return config.problem(config.n, "the HTTP connection manager stands inside of a TypedStruct, which is not merged "+
+				"into; write it as typed_config with its own @type")
+		}
+	case strings.HasSuffix(kind, typeManagerV3):
+		m.all = append(m.all, &manager{cursor: config, listener: l, filters: chain.get("filters"),
+			tls:   chain.get("transport_socket").is(),
+			where: fmt.Sprintf("listener %q", m.name(l))})
+	case strings.HasSuffix(kind, typeManager), f.get("config").is() &&
+		strings.Contains(f.text("name"), "http_connection_manager"):
+		return f.problem(f.n, "this HTTP connection manager is written for API v2, which Envoy no longer reads; "+
+			"its type is now type.googleapis.com/envoy.extensions%s", typeManagerV3)
+	case f.get("config_discovery").is() && m.wants(l):
+		m.warn(f, f.n, "the network filter %q is discovered (config_discovery), and stays as it is: a check that it serves "+
+			"does not meet healthgate", f.text("name"))
+	}
+	return nil
+}
+
+// wants reports whether the options choose a listener; without a choice all of them.
+func (m *merger) wants(l cursor) bool {
+	if len(m.Listeners) > 0 {
+		return slices.Contains(m.Listeners, m.name(l))
+	}
+	return m.Listen == "" || m.name(l) == "healthgate"
+}
+
+// choose decides which connection managers get the filter.
+func (m *merger) choose() error {
+	for _, name := range m.Listeners {
+		if !slices.ContainsFunc(m.all, func(h *manager) bool { return m.name(h.listener) == name }) {
+			return optionError("listener", "%q has no HTTP connection manager, or is not there", name)
+		}
+	}
+	some := false
+	var left []string
+	for _, h := range m.all {
+		why := ""
+		switch l := h.listener; {
+		case !m.wants(l):
+			continue
+		case l.get("internal_listener").is(), l.get("address", "envoy_internal_address").is():
+			why = "is internal, where no peer has an address that could be trusted"
+		case len(m.Listeners) == 0 && m.leadsToAdmin(h):
+			why = "leads to admin alone"
+		}
+		if why != "" {
+			left = append(left, fmt.Sprintf("%s %s", h.where, why))
+			m.warn(h.listener, h.listener.n, "the listener %q %s: it stays as it is", m.name(h.listener), why)
+			continue
+		}
+		h.chosen, some = true, true
+	}
+	if !some {
+		what := "no listener has an HTTP connection manager that checks could come to"
+		if len(left) > 0 {
+			what += ": " + strings.Join(left, "; ")
+		}
+		if d := m.root().get("dynamic_resources", "lds_config"); d.is() && !m.resources["Listener"] {
+			return d.problem(d.n, "%s; listeners come by lds_config: give its file with another --into, or, where a "+
+				"control plane sends them, have it send the pieces (--parts)", what)
+		}
+		return m.bootstrap.problem(nil, "%s; --listen HOST:PORT adds one for checks alone", what)
+	}
+	return nil
+}
+
+// leadsToAdmin reports whether a connection manager has routes to clusters, and all these are of admin.
+func (m *merger) leadsToAdmin(h *manager) bool {
+	some, all := false, true
+	for _, host := range m.routeConfig(h).list("virtual_hosts") {
+		for _, r := range host.list("routes") {
+			for _, name := range targets(r) {
+				some = true
+				all = all && m.ofAdmin(name)
+			}
+			all = all && !r.get("redirect").is()
+		}
+	}
+	return some && all
+}
+
+// targets returns the clusters that a route leads to.
+func targets(r cursor) (out []string) {
+	if name := r.text("route", "cluster"); name != "" {
+		out = append(out, name)
+	}
+	for _, c := range r.list("route", "weighted_clusters", "clusters") {
+		out = append(out, c.text("name"))
+	}
+	return out
+}
+
+// routeConfig returns the route configuration of a connection manager; nothing where it is not in the files.
+func (m *merger) routeConfig(h *manager) cursor {
+	if c := h.get("route_config"); c.is() {
+		return c
+	}
+	return m.routes[h.text("rds", "route_config_name")]
+}

@@ -1,0 +1,194 @@
+// Package merge puts healthgate into the configuration of an Envoy that is there: its filter and gate, the clusters of
+// the probes and of admin, the runtime layers, the labels of metrics. All text that is not changed stays as it is,
+// comments, anchors and spelling included. What cannot be merged is refused, with its line.
+package merge
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/healthgate/healthgate/envoy/internal/document"
+	"github.com/healthgate/healthgate/envoy/internal/render"
+	"go.yaml.in/yaml/v3"
+)
+
+// Options are what a merge needs besides healthgate.yaml.
+type Options struct {
+	render.Common
+	Gate      string   // render.ByRoute, also when empty, or render.ByMatcher
+	Admin     string   // the address of an admin to add where there is none; empty for none
+	Listen    string   // the address of a listener to add, for checks alone; empty for none
+	Listeners []string // which get the filter; empty for all that lead to the application
+	Clusters  []string // NAME=ADDRESS, of probes
+
+	judging bool // nothing is written: what works as well is right, too
+}
+
+// Result is what a merge made.
+type Result struct {
+	Files    []File             // all that were given, changed or not
+	Document *document.Document // as the filter has it now
+	Warnings []*document.Problem
+	Notes    []*document.Problem
+	// Changes say what was missing or not as it is to be, and was put right.
+	Changes []*document.Problem
+}
+
+// merger is one pass over the files.
+type merger struct {
+	Options
+	*envoy
+	d            *document.Document
+	pieces       *render.Pieces
+	all          []*manager
+	adminAddress *yaml.Node   // nil when there is no admin
+	made         []*yaml.Node // clusters
+	done         map[*yaml.Node]bool
+	warnings     []*document.Problem
+	notes        []*document.Problem
+	changes      []*document.Problem
+}
+
+func optionError(flag, format string, args ...any) error {
+	return &render.OptionError{Flag: flag, What: fmt.Sprintf(format, args...)}
+}
+
+func (m *merger) warn(c cursor, n *yaml.Node, format string, args ...any) {
+	m.warnings = append(m.warnings, c.problem(n, format, args...))
+}
+
+func (m *merger) changed(c cursor, n *yaml.Node, format string, args ...any) {
+	m.changes = append(m.changes, c.problem(n, format, args...))
+}
+
+func (m *merger) note(c cursor, n *yaml.Node, format string, args ...any) {
+	m.notes = append(m.notes, c.problem(n, format, args...))
+}
+
+// Merge merges a document into the files of an Envoy, of which one is its bootstrap.
+func Merge(d *document.Document, files []File, o Options) (*Result, error) {
+	for {
+		m := &merger{Options: o, d: d, done: map[*yaml.Node]bool{}}
+		var err error
+		if m.envoy, err = read(files); err != nil {
+			return nil, err
+		}
+		again, err := m.pass()
+		if err != nil {
+			return nil, err
+		}
+		out := &Result{Document: m.d, Warnings: sorted(m.warnings), Notes: sorted(m.notes), Changes: sorted(m.changes)}
+		for _, s := range m.files {
+			f := File{s.Name, s.write()}
+			if _, err := parse(f); err != nil {
+				return nil, fmt.Errorf("what was merged is not readable, which is a mistake of this command: %w", err)
+			}
+			out.Files = append(out.Files, f)
+		}
+		if !again {
+			return out, nil
+		}
+		files = out.Files
+	}
+}
+
+// pass makes the changes for which the others have to wait, and reports so, or else all others.
+func (m *merger) pass() (again bool, err error) {
+	m.adminAddress = reachable(m.root().get("admin", "address"))
+	if m.Listen != "" && !slices.ContainsFunc(m.listeners, func(l cursor) bool { return m.name(l) == "healthgate" }) {
+		address, err := render.Address("listen", m.Listen)
+		if err != nil {
+			return false, err
+		}
+		m.addTo("static_resources", "listeners", m.bootstrap.spelt(render.Listener(address)))
+		return true, nil
+	}
+	if err := m.managers(); err != nil {
+		return false, err
+	}
+	if err := m.choose(); err != nil {
+		return false, err
+	}
+	if m.unshare() || m.wrapAll() {
+		return true, nil
+	}
+	for _, step := range []func() error{m.admin, m.probed} {
+		if err := step(); err != nil {
+			return false, err
+		}
+	}
+	if m.pieces, err = render.NewPieces(m.d, m.Common, m.Gate); err != nil {
+		return false, err
+	}
+	for _, h := range m.all {
+		if !h.chosen {
+			continue
+		}
+		if err := m.filter(h); err != nil {
+			return false, err
+		}
+		if err := m.gate(h); err != nil {
+			return false, err
+		}
+		m.doubts(h)
+	}
+	for _, c := range m.made {
+		m.changed(m.root(), nil, "the cluster %q is missing", find(c, "name").Value)
+	}
+	m.addTo("static_resources", "clusters", m.made...)
+	m.layers()
+	m.tags()
+	m.placeholders()
+	return false, nil
+}
+
+// doubts warns of what a connection manager does with checks.
+func (m *merger) doubts(h *manager) {
+	if h.text("http_protocol_options", "accept_http_10") != "true" {
+		m.note(h.cursor, h.n, "%s takes no HTTP/1.0: checks such as HAProxy's default get 426", h.where)
+	}
+	for _, f := range h.listener.list("listener_filters") {
+		if f.get("typed_config").isType(".proxy_protocol.v3.ProxyProtocol") {
+			m.warn(f, f.n, "%s has the filter proxy_protocol: whoever can open a connection to it can state a trusted address; "+
+				"trust the direct peer, by {filter_state: KEY}", h.where)
+		}
+	}
+}
+
+// placeholders warns of keys that name something of the node that is not there.
+func (m *merger) placeholders() {
+	node := m.root().get("node")
+	for name, value := range map[string]string{"{node_id}": node.text("id"), "{cluster}": node.text("cluster"),
+		"{region}": node.text("locality", "region"), "{zone}": node.text("locality", "zone")} {
+		for i := range m.d.Config.Endpoints {
+			place := fmt.Sprintf("endpoints[%d].maintenance.keys", i)
+			for j, key := range m.d.Strings(place) {
+				if strings.Contains(key, name) && value == "" {
+					m.warnings = append(m.warnings, m.d.Problem(fmt.Sprintf("%s[%d]", place, j), fmt.Sprintf("the node in %s does "+
+						"not say what %s is; give it there, or on Envoy's command line (--service-zone and the like)",
+						m.bootstrap.Name, name)))
+				}
+			}
+		}
+	}
+}
+
+// sorted returns problems in the order of the files and lines, each once.
+func sorted(all []*document.Problem) []*document.Problem {
+	slices.SortStableFunc(all, func(a, b *document.Problem) int {
+		return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line, strings.Compare(a.What, b.What))
+	})
+	return slices.CompactFunc(all, func(a, b *document.Problem) bool { return a.Error() == b.Error() })
+}
+
+// Plain returns what files hold, as JSON holds it.
+func Plain(files []File) (out []any) {
+	for _, f := range files {
+		if s, err := parse(f); err == nil {
+			out = append(out, plain(s.root))
+		}
+	}
+	return out
+}

@@ -1,0 +1,193 @@
+package merge
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/healthgate/healthgate/envoy/internal/document"
+	"github.com/healthgate/healthgate/envoy/internal/render"
+	"github.com/pmezard/go-difflib/difflib"
+)
+
+// inputs returns the files of a case: each begins with a line "=== NAME".
+func inputs(text string) (out []File) {
+	for part := range strings.SplitSeq("\n"+text+"\n", "\n=== ") {
+		if name, text, is := strings.Cut(part, "\n"); is && name != "" {
+			out = append(out, File{name, strings.TrimSuffix(text, "\n") + "\n"})
+		}
+	}
+	return out
+}
+
+func options(d *datadriven.TestData) Options {
+	o := Options{Common: render.Common{Wasm: "hg.wasm", RouteKey: "healthgate.route_maintenance"}}
+	for _, arg := range d.CmdArgs {
+		value := strings.Join(arg.Vals, "")
+		switch arg.Key {
+		case "gate":
+			o.Gate = value
+		case "admin":
+			o.Admin = value
+		case "listen":
+			o.Listen = value
+		case "runtime-dir":
+			o.RuntimeDir = value
+		case "listener":
+			o.Listeners = arg.Vals
+		case "cluster":
+			o.Clusters = []string{strings.Join(arg.Vals, "=")}
+		}
+	}
+	return o
+}
+
+// short are the words by which cases write what is long and the same in each.
+var short = strings.NewReplacer(
+	"$manager", `"@type": type.googleapis.com/envoy.extensions`+typeManagerV3,
+	"$router", `{name: router, typed_config: {"@type": `+filters+`.router.v3.Router}}`, "$http", filters)
+
+const filters = "type.googleapis.com/envoy.extensions.filters.http"
+
+// web is a bootstrap with these virtual hosts.
+func web(hosts string) File {
+	return File{"envoy.yaml", `static_resources:
+  listeners:
+  - name: web
+    address: {socket_address: {address: 0.0.0.0, port_value: 8080}}
+    filter_chains:
+    - filters:
+      - name: http
+        typed_config:
+          $manager
+          stat_prefix: web
+          http_protocol_options: {accept_http_10: true}
+          http_filters:
+          - {name: lua, typed_config: {"@type": $http.lua.v3.Lua}}
+          - $router
+          route_config:
+            virtual_hosts:
+` + indent(hosts, 12) + "\n"}
+}
+
+// given returns the files and options of a case.
+func given(d *datadriven.TestData) ([]File, Options) {
+	files := inputs(d.Input)
+	if len(files) == 0 {
+		files = []File{web(d.Input)}
+	}
+	for i := range files {
+		files[i].Text = short.Replace(files[i].Text)
+	}
+	return files, options(d)
+}
+
+// cut leaves out of a diff what a merge adds everywhere: the settings of the filter, the labels of metrics, comments.
+func cut(diff string) string {
+	var out strings.Builder
+	deeper := -1 // than this many columns is left out
+	for line := range strings.Lines(diff) {
+		added, is := strings.CutPrefix(line, "+")
+		columns, said := indentation(added), strings.Trim(added, " -\n")
+		switch {
+		case is && (columns > deeper && deeper >= 0 || strings.HasPrefix(said, "#") ||
+			strings.HasPrefix(said, "regex: '^wasm") ||
+			strings.HasPrefix(said, "tag_name:") || strings.HasPrefix(said, `"healthgate_`)):
+			continue
+		case is && (said == "typed_config:" || said == "typedConfig:"):
+			line, deeper = strings.TrimSuffix(line, "\n")+" …\n", columns
+		default:
+			deeper = -1
+		}
+		out.WriteString(line)
+	}
+	return out.String()
+}
+
+// diff shows what a merge changed.
+func diff(t *testing.T, before, after File) string {
+	t.Helper()
+	text, err := difflib.GetUnifiedDiffString(difflib.UnifiedDiff{A: difflib.SplitLines(before.Text),
+		B: difflib.SplitLines(after.Text), FromFile: before.Name, Context: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ = strings.Cut(text, "\n+++ \n")
+	if text == "" {
+		return ""
+	}
+	return "=== " + after.Name + "\n" + text
+}
+
+// kept reports the first line of a file that is not in another in its place.
+func kept(before, after string) string {
+	rest := after
+	for line := range strings.Lines(before) {
+		i := strings.Index("\n"+rest, "\n"+line)
+		if i < 0 {
+			return line
+		}
+		rest = rest[i+len(line):]
+	}
+	return ""
+}
+
+func TestMerge(t *testing.T) {
+	t.Parallel()
+	datadriven.Walk(t, "testdata/merge", func(t *testing.T, path string) {
+		var asked *document.Document
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			if d.Cmd == "healthgate" {
+				var err error
+				if asked, err = document.Parse("healthgate.yaml", []byte(d.Input)); err != nil {
+					d.Fatalf(t, "%v", err)
+				}
+				return ""
+			}
+			files, o := given(d)
+			if d.Cmd == "lint" {
+				found, err := Lint(files, asked)
+				if err != nil {
+					return err.Error()
+				}
+				return lines("error", found.Wrong) + lines("warning", found.Warnings)
+			}
+			r, err := Merge(asked, files, o)
+			if err != nil {
+				return "refused: " + err.Error()
+			}
+			var out strings.Builder
+			for i, f := range r.Files {
+				out.WriteString(diff(t, files[i], f))
+				if line := kept(files[i].Text, f.Text); line != "" && !d.HasArg("opens") {
+					t.Errorf("%s: the line %q is not there any more", d.Pos, line)
+				}
+			}
+			again, err := Merge(asked, r.Files, o)
+			if err != nil {
+				t.Fatalf("%s: merged again: %v", d.Pos, err)
+			}
+			for i, f := range again.Files {
+				if said := diff(t, r.Files[i], f); said != "" {
+					t.Errorf("%s: merged again, it changes:\n%s", d.Pos, said)
+				}
+			}
+			found, err := Lint(r.Files, asked)
+			if err != nil {
+				t.Fatalf("%s: lint: %v", d.Pos, err)
+			}
+			said := cut(out.String())
+			return said + lines("warning", r.Warnings) + lines("note", r.Notes) +
+				lines("lint", found.Wrong)
+		})
+	})
+}
+
+func lines(kind string, all []*document.Problem) string {
+	var out strings.Builder
+	for _, p := range all {
+		fmt.Fprintf(&out, "%s: %s\n", kind, p)
+	}
+	return out.String()
+}

@@ -1,0 +1,251 @@
+package merge
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+
+	"github.com/healthgate/healthgate/envoy/internal/document"
+	"go.yaml.in/yaml/v3"
+)
+
+// cursor is a node of a file, found through names and aliases.
+type cursor struct {
+	*source
+	n     *yaml.Node // what aliases stand for; nil where nothing is
+	alias *yaml.Node // the last alias on the way
+	in    *yaml.Node // the object that has the field
+}
+
+func (c cursor) is() bool { return c.n != nil && c.n.Tag != "!!null" }
+
+// follow returns where a node is, or what it stands for.
+func (c cursor) follow(n *yaml.Node) cursor {
+	out := cursor{c.source, n, c.alias, c.n}
+	for out.n != nil && out.n.Kind == yaml.AliasNode {
+		out.alias, out.n = out.n, out.n.Alias
+	}
+	return out
+}
+
+// get returns what nested objects have under these names, in either spelling.
+func (c cursor) get(names ...string) cursor {
+	for _, name := range names {
+		var found *yaml.Node
+		if c.n != nil && c.n.Kind == yaml.MappingNode {
+			for i := 0; i < len(c.n.Content); i += 2 {
+				if snakeCase(c.n.Content[i].Value) == name && c.n.Content[i].Tag != "!ignore" {
+					found = c.n.Content[i+1]
+				}
+			}
+		}
+		c = c.follow(found)
+	}
+	return c
+}
+
+// own returns the value of a field as it is written, which may be an alias.
+func (c cursor) own(name string) *yaml.Node {
+	for i := 0; c.n != nil && c.n.Kind == yaml.MappingNode && i < len(c.n.Content); i += 2 {
+		if snakeCase(c.n.Content[i].Value) == name {
+			return c.n.Content[i+1]
+		}
+	}
+	return nil
+}
+
+// list returns the elements of a list. Envoy takes one element without a list for a list of it.
+func (c cursor) list(names ...string) (out []cursor) {
+	l := c.get(names...)
+	switch {
+	case !l.is():
+	case l.n.Kind == yaml.SequenceNode:
+		for _, n := range l.n.Content {
+			out = append(out, l.follow(n))
+		}
+	default:
+		out = append(out, l)
+	}
+	return out
+}
+
+// text returns a string; "" where there is none.
+func (c cursor) text(names ...string) string {
+	if v := c.get(names...); v.is() && v.n.Kind == yaml.ScalarNode {
+		return v.n.Value
+	}
+	return ""
+}
+
+// type_ returns the ending of a message's type.
+func (c cursor) isType(ending string) bool {
+	return strings.HasSuffix(c.text("@type"), ending)
+}
+
+var hump = regexp.MustCompile(`[A-Z]`)
+
+// snakeCase returns a field's name as proto files spell it.
+func snakeCase(name string) string {
+	if !spelled.MatchString(name) {
+		return name
+	}
+	// A digit behind an underscore leaves no hump: acceptHttp10.
+	name = strings.Replace(name, "Http10", "Http_10", 1)
+	return hump.ReplaceAllStringFunc(name, func(s string) string { return "_" + strings.ToLower(s) })
+}
+
+var underscore = regexp.MustCompile(`_[a-z0-9]`)
+
+var spelled = regexp.MustCompile(`^[a-z][a-z0-9]*([A-Z][a-zA-Z0-9]*)+$`)
+
+// spell returns a field's name as the file spells them.
+func (s *source) spell(name string) string {
+	if !s.camel {
+		return name
+	}
+	return underscore.ReplaceAllStringFunc(name, func(s string) string { return strings.ToUpper(s[1:]) })
+}
+
+// byName are fields whose value has names that are no fields; so has all that is in those of free form.
+var byName = map[string]bool{"typed_per_filter_config": true, "typed_extension_protocol_options": true}
+var free = map[string]bool{"filter_metadata": true, "static_layer": true, "value": true}
+
+// spelt returns a node of snake case in the spelling of the file.
+func (s *source) spelt(n *yaml.Node) *yaml.Node {
+	if !s.camel {
+		return n
+	}
+	out := *n
+	out.Content = nil
+	for i, child := range n.Content {
+		if n.Kind == yaml.MappingNode {
+			if i%2 == 1 {
+				continue
+			}
+			value, name := n.Content[i+1], *child
+			switch {
+			case free[snakeCase(name.Value)]:
+			case byName[snakeCase(name.Value)]:
+				filters := *value
+				filters.Content = nil
+				for j := 0; j < len(value.Content); j += 2 {
+					filters.Content = append(filters.Content, value.Content[j], s.spelt(value.Content[j+1]))
+				}
+				value = &filters
+			default:
+				value = s.spelt(value)
+			}
+			name.Value = s.spell(name.Value)
+			out.Content = append(out.Content, &name, value)
+		} else {
+			out.Content = append(out.Content, s.spelt(child))
+		}
+	}
+	return &out
+}
+
+// clone returns a copy without aliases, anchors and comments.
+func clone(n *yaml.Node) *yaml.Node {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	out := &yaml.Node{Kind: n.Kind, Style: n.Style, Tag: n.Tag, Value: n.Value}
+	for i, child := range n.Content {
+		if n.Kind == yaml.MappingNode && n.Content[i&^1].Tag == "!ignore" {
+			continue
+		}
+		out.Content = append(out.Content, clone(child))
+	}
+	return out
+}
+
+// unfolded returns a copy without aliases and anchors, which might be those of other things in the file.
+func unfolded(n *yaml.Node) *yaml.Node {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	out := *n
+	out.Anchor, out.Content = "", nil
+	for _, child := range n.Content {
+		out.Content = append(out.Content, unfolded(child))
+	}
+	return &out
+}
+
+// plain returns what JSON holds for a node, fields in snake case.
+func plain(n *yaml.Node) any {
+	switch n.Kind {
+	case yaml.AliasNode:
+		return plain(n.Alias)
+	case yaml.MappingNode:
+		out := map[string]any{}
+		for i := 0; i < len(n.Content); i += 2 {
+			if name := n.Content[i]; name.Tag != "!ignore" {
+				out[snakeCase(name.Value)] = plain(n.Content[i+1])
+			}
+		}
+		return out
+	case yaml.SequenceNode:
+		out := []any{}
+		for _, child := range n.Content {
+			out = append(out, plain(child))
+		}
+		return out
+	}
+	var v any
+	if err := json.Unmarshal([]byte(scalar(n)), &v); err != nil {
+		return n.Value
+	}
+	return v
+}
+
+// find returns the value of a field in either spelling; nil if there is none.
+func find(object *yaml.Node, name string) *yaml.Node {
+	for i := 0; i < len(object.Content); i += 2 {
+		if snakeCase(object.Content[i].Value) == name {
+			return object.Content[i+1]
+		}
+	}
+	return nil
+}
+
+func text(s string) *yaml.Node { return document.Text(s) }
+
+// mapping returns an object of names and values.
+func mapping(fields ...any) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.MappingNode}
+	for i := 0; i < len(fields); i += 2 {
+		n.Content = append(n.Content, text(fields[i].(string)), fields[i+1].(*yaml.Node))
+	}
+	return n
+}
+
+func listOf(elements ...*yaml.Node) *yaml.Node {
+	return &yaml.Node{Kind: yaml.SequenceNode, Content: elements}
+}
+
+// put adds a field to an object that has none of the name, or nothing in it.
+func (c cursor) put(name string, value *yaml.Node) {
+	if old := c.own(name); old != nil {
+		c.replace(old, value)
+		return
+	}
+	c.set(c.n, name, value)
+}
+
+// add adds elements to a list that may not be there.
+func (c cursor) add(name string, elements ...*yaml.Node) {
+	if list := c.get(name); list.is() {
+		c.insert(list.n, len(list.n.Content), elements...)
+		return
+	}
+	c.put(name, listOf(elements...))
+}
+
+// written returns the node as it stands in the file: an alias, where one leads to it.
+func (c cursor) written() *yaml.Node {
+	if c.alias != nil && c.alias.Alias == c.n {
+		return c.alias
+	}
+	return c.n
+}

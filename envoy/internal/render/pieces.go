@@ -1,0 +1,144 @@
+package render
+
+import (
+	"fmt"
+
+	"github.com/healthgate/healthgate/envoy/internal/document"
+	"go.yaml.in/yaml/v3"
+)
+
+// Pieces are what healthgate needs in a configuration that is there, as nodes in snake case.
+type Pieces struct {
+	Filter   *yaml.Node // of http_filters
+	Peer     *yaml.Node // of the network filters; nil when no endpoint asks for it
+	Paths    []Path
+	Defaults *yaml.Node // of a static runtime layer: what switches maintenance off; nil when nothing switches it on
+	Tags     *yaml.Node // the list stats_tags
+}
+
+// Path is a path of an endpoint.
+type Path struct {
+	Path string
+	Gate string // the name of the route that enables the filter; empty: the gate needs no route
+	// Maintenance is the name of the route that puts checks into maintenance when its key says so; empty when the
+	// endpoint has none.
+	Maintenance, Key string
+}
+
+// NewPieces returns the pieces of a document.
+func NewPieces(d *document.Document, o Common, gate string) (*Pieces, error) {
+	routes, err := maintenanceRoutes(d, o.RouteKey)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkFile("wasm", o.Wasm); err != nil {
+		return nil, err
+	}
+	code := part("code", values{"file": o.Wasm})
+	element := func(n *yaml.Node) *yaml.Node {
+		return values{"n": n}.elements(&yaml.Node{Kind: yaml.ScalarNode, Value: "$n"})[0]
+	}
+	out := &Pieces{Peer: peer(d.Config), Defaults: defaults(keys(d.Config, routes)), Tags: part("tags", nil)}
+	for _, r := range gateRoutes(d.Config) {
+		p := Path{Path: r.Path, Gate: r.Name}
+		for _, m := range routes {
+			if m.Path == r.Path {
+				p.Maintenance, p.Key = m.Name, m.Key
+			}
+		}
+		if gate == ByMatcher {
+			p.Gate = ""
+		}
+		out.Paths = append(out.Paths, p)
+	}
+	switch gate {
+	case "", ByRoute:
+		out.Filter = element(part("disabled", values{"wasm": wasm(d, code)}))
+	case ByMatcher:
+		out.Filter = element(matcher(d, code))
+	default:
+		return nil, &OptionError{"gate", fmt.Sprintf("%q is neither %s nor %s", gate, ByRoute, ByMatcher)}
+	}
+	return out, nil
+}
+
+// Route returns a route for checks of a path without its action. With a key it is one of maintenance.
+func Route(name, path, key string, enable bool) *yaml.Node {
+	return part("route", values{"name": name, "path": path, "key": key, "enables": enable})
+}
+
+// NewCluster returns a cluster of an option, NAME=ADDRESS, and its name.
+func NewCluster(option string) (*yaml.Node, string, error) {
+	c, err := parseCluster(option)
+	if err != nil {
+		return nil, "", err
+	}
+	c.Comment = "For the probes of healthgate."
+	return c.node(), c.Name, nil
+}
+
+// AdminCluster returns a cluster that leads to admin.
+func AdminCluster(name string, address *yaml.Node) *yaml.Node {
+	c := cluster{Name: name, Address: address, Comment: "Envoy's own admin address, for healthgate."}
+	return c.node()
+}
+
+// Address returns Envoy's Address for HOST:PORT or unix:///PATH.
+func Address(flag, text string) (*yaml.Node, error) {
+	n, static, err := address(text)
+	if err == nil && !static {
+		err = fmt.Errorf("%q: Envoy listens on an IP address or a Unix socket", text)
+	}
+	if err != nil {
+		return nil, &OptionError{flag, err.Error()}
+	}
+	return n, nil
+}
+
+// OwnPrefix begins the names of clusters that are made for probes alone.
+const OwnPrefix = ownPrefix
+
+// Layer returns a layer of runtime: of keys, or a disk layer, or the one that admin writes.
+func Layer(name string, keys *yaml.Node, folder string) *yaml.Node {
+	return part("layer", values{"name": name, "keys": keys, "folder": folder, "admin": keys == nil && folder == ""})
+}
+
+// Listener returns a listener for checks alone: what is no check gets 404.
+func Listener(address *yaml.Node) *yaml.Node { return part("listener", values{"address": address}) }
+
+// Text returns a node as YAML.
+func Text(n *yaml.Node) (string, error) { return write(n) }
+
+// Parts renders the pieces alone, each under the name of the list that it belongs to.
+func Parts(d *document.Document, o EnvoyOptions) (string, error) {
+	address, err := Address("admin", o.Admin)
+	if err != nil {
+		return "", err
+	}
+	p, err := NewPieces(d, o.Common, o.Gate)
+	if err != nil {
+		return "", err
+	}
+	var routes, clusters []*yaml.Node
+	for _, path := range p.Paths {
+		if path.Maintenance != "" {
+			routes = append(routes, Route(path.Maintenance, path.Path, path.Key, path.Gate != ""))
+		}
+		if path.Gate != "" {
+			routes = append(routes, Route(path.Gate, path.Path, "", true))
+		}
+	}
+	if a := d.Config.Admin; a != nil {
+		clusters = append(clusters, AdminCluster(a.Cluster, address))
+	}
+	layers := []*yaml.Node{Layer("admin", nil, "")}
+	if o.RuntimeDir != "" {
+		layers = append([]*yaml.Node{Layer("disk", nil, o.RuntimeDir)}, layers...)
+	}
+	if p.Defaults != nil {
+		layers = append([]*yaml.Node{Layer("defaults", p.Defaults, "")}, layers...)
+	}
+	return write(documents(partsTemplate, values{
+		"peer": p.Peer, "filter": p.Filter, "routes": routes, "clusters": clusters, "layers": layers, "tags": p.Tags,
+	})...)
+}
