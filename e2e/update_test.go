@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
@@ -69,6 +71,49 @@ func TestUpdate(t *testing.T) {
 		w.saw(t, "200 FINE", "503 UNKNOWN", "500 FAILED")
 		a.Answer("/new/isalive", 200)
 		b.within(t, interval+slack, 200, "FINE")
+	})
+
+	// What is asked stays the same: nothing is forgotten, and nothing asked more often, although the configurations before
+	// are still at work for the drain time.
+	t.Run("timing", func(t *testing.T) {
+		w := watch(t, b.balancer, check)
+		for n := range 5 {
+			l.Change(func(s envoytest.Object) {
+				envoytest.At[envoytest.Object](s, "probes", 0)["unhealthy_threshold"] = n + 5
+			})
+			reply(l, fmt.Sprint("FINE ", n))
+			publish(t, file, l)
+			b.within(t, envoytest.Limit, 200, fmt.Sprint("FINE ", n))
+		}
+		b.everywhere(t, 200, "FINE 4")
+		w.saw(t, "200 FINE", "200 FINE 0", "200 FINE 1", "200 FINE 2", "200 FINE 3", "200 FINE 4")
+		b.probesAtTheirRate(t, func(time.Time) {})
+		b.becomes(t, "wasmcustom.healthgate_probe_up.probe.inbound", 1)
+		b.envoy.SetRuntime(key, "true")
+		b.within(t, interval+slack, 503, sorry)
+		b.becomes(t, "wasmcustom.healthgate_maintenance.endpoint.my-service", 1)
+		b.envoy.SetRuntime(key, "")
+		b.within(t, interval+slack, 200, "FINE 4")
+		b.becomes(t, "wasmcustom.healthgate_maintenance.endpoint.my-service", 0)
+		if n := len(b.envoy.Log.Lines("maintenance: endpoint \"my-service\": on")); n != 1 {
+			t.Errorf("the log tells %d times that maintenance is on", n)
+		}
+		b.leaders(t)
+	})
+
+	// An earlier configuration comes back, whose contexts Envoy still has, older than those of the one it replaces.
+	t.Run("back", func(t *testing.T) {
+		before := &envoytest.Listener{Object: envoytest.Clone(l.Object)}
+		l.Change(func(s object) {
+			envoytest.At[object](s, "endpoints", 0)["maintenance"] = object{"keys": []any{"other"}}
+		})
+		publish(t, file, l)
+		b.envoy.SetRuntime("other", "true")
+		b.within(t, envoytest.Limit, 503, sorry)
+		b.becomes(t, "wasmcustom.healthgate_maintenance.endpoint.my-service", 1)
+		publish(t, file, before)
+		b.everywhere(t, 200, "FINE 4")
+		b.becomes(t, "wasmcustom.healthgate_maintenance.endpoint.my-service", 0)
 	})
 
 	if n := a.Count(check); n > 0 {

@@ -88,8 +88,8 @@ func onResponseHeaders(_, numHeaders uint32, endOfStream bool) types.Action {
 //go:wasmexport proxy_on_done
 func onDone(id uint32) bool {
 	if p := rootOf(id); p != nil {
-		p.OnPluginDone()
 		roots = slices.DeleteFunc(roots, func(r root) bool { return r.id == id })
+		p.OnPluginDone()
 	}
 	return true
 }

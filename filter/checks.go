@@ -206,6 +206,7 @@ func (c *checks) decide(endpoint int) verdict.Answer {
 	if !c.trusts(endpoint) {
 		return verdict.Refuse(e)
 	}
+	p.notes()
 	p.view.catchUp(p.metrics.snapshotWrites)
 	if e.Kind == config.KindStatus {
 		return verdict.Answer{Kind: verdict.Shown}

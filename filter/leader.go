@@ -15,14 +15,29 @@ import (
 // OnTick holds the election and, in the VM that leads, does what is due. A VM that follows allocates nothing in it.
 func (p *plugin) OnTick() {
 	injectTickFault(p)
-	p.elect()
+	now := p.clock.Monotonic()
+	host.OpenScratch()
+	p.judge(now)
+	host.CloseScratch()
+	if p.rests(now) {
+		p.follow()
+	} else {
+		p.elect()
+	}
 	if p.monitor != nil {
+		host.OpenScratch()
+		p.adopt(now)
+		host.CloseScratch()
 		for _, start := range p.monitor.Due() {
 			p.send(start)
 		}
 		p.write(true)
 	}
-	now := p.look()
+	if p.replaced {
+		p.vacate()
+		return
+	}
+	now = p.look()
 	if p.view.record != nil {
 		age := now - p.view.record.WrittenAt
 		host.Set(p.metrics.snapshotAge, uint64(max(age, 0)/int64(duration.Second)))
@@ -35,7 +50,10 @@ func (p *plugin) look() (now int64) {
 	p.checks.routeMetadata = false
 	host.OpenScratch()
 	p.view.refresh()
-	if p.voice.Look(p.view.record, p.clock) {
+	if p.leads() {
+		p.showMaintenance()
+	}
+	if !p.replaced && p.voice.Look(p.view.record, p.clock) {
 		p.tell(now)
 	}
 	host.CloseScratch()
@@ -67,19 +85,20 @@ func (p *plugin) elect() {
 	host.OpenScratch()
 	stored, cas, found := host.SharedData(p.leaseKey)
 	now := p.clock.Monotonic()
-	next := lease.Next(stored, found, p.owner, now)
+	next := lease.Next(stored, found, owner, now)
 	host.CloseScratch()
 	if !found {
 		cas = lease.Absent
 	}
-	if !lease.Lasts(p.renewed, now) {
+	held := lease.Lasts(p.renewed, now)
+	if !held {
 		p.monitor = nil // what it had asked, and when, is of another time
 	}
 	if next == lease.Lead && p.monitor != nil {
 		return
 	}
-	if next == lease.Follow || host.SetSharedData(p.leaseKey, lease.Value(p.owner, now), cas) != nil {
-		p.follow()
+	if next == lease.Follow || host.SetSharedData(p.leaseKey, lease.Value(owner, now), cas) != nil {
+		p.follow() // lost
 		return
 	}
 	p.renewed = now
@@ -87,21 +106,26 @@ func (p *plugin) elect() {
 		p.intruded()
 	}
 	if p.monitor == nil {
-		p.lead()
+		p.lead(held)
 	}
 }
 
-func (p *plugin) lead() {
+// lead begins a term. It is no change of leader if this VM had the lease, for another configuration with the same
+// state; if the configuration itself is new; or old.
+func (p *plugin) lead(held bool) {
 	p.view.refresh()
 	p.monitor = monitor.New(p.config, p.view.take(), p.clock, p)
 	p.tickEvery(monitor.TickPeriod(p.config))
+	if held || !p.tells() || len(p.view.kin) > 0 && !p.view.valid {
+		return
+	}
 	host.Increment(p.metrics.leaderChanges)
 	host.LogInfo(prefix + "leader: this VM probes and polls now")
 }
 
 // follow steps down; answers to callouts still under way find no monitor and are dropped.
 func (p *plugin) follow() {
-	p.monitor = nil
+	p.monitor, p.renewed = nil, lapsed
 	p.tickEvery(electionPeriod)
 }
 
@@ -122,12 +146,12 @@ func (p *plugin) write(elected bool) {
 		p.intruded()
 	}
 	r.WrittenAt = p.clock.Monotonic()
-	if !p.view.store(r, p.owner, from.cas) {
+	if !p.view.store(r, owner, from.cas) {
 		return
 	}
 	host.Increment(p.metrics.snapshotWrites)
 	p.monitor.Written()
-	p.metrics.publish(r, r.WrittenAt)
+	p.publish(r, r.WrittenAt)
 }
 
 func (p *plugin) send(start monitor.Start) {
@@ -192,17 +216,26 @@ func responseBody(size int) []byte {
 
 // plugin is the monitor's and the voice's sink.
 
-func (p *plugin) Info(text string) { host.LogInfo(prefix + text) }
-func (p *plugin) Warn(text string) { host.LogWarn(prefix + text) }
+func (p *plugin) Info(text string) {
+	if p.tells() {
+		host.LogInfo(prefix + text)
+	}
+}
+
+func (p *plugin) Warn(text string) {
+	if p.tells() {
+		host.LogWarn(prefix + text)
+	}
+}
+
 func (p *plugin) CalloutFailed(c *monitor.Callout) {
 	host.Increment(p.metrics.calloutFailures[c.Index])
 }
 func (p *plugin) ValueUnrecognized() { host.Increment(p.metrics.unrecognized) }
 
 func (p *plugin) RuntimePolled(took duration.Duration) {
+	if !p.tells() {
+		return
+	}
 	host.Set(p.metrics.runtimePoll, uint64(took/duration.Millisecond))
-}
-
-func (p *plugin) Maintenance(endpoint int, on bool) {
-	host.Set(p.metrics.maintenance[endpoint], number(on))
 }

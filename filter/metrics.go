@@ -7,6 +7,7 @@ import (
 	"github.com/healthgate/healthgate/filter/host"
 	"github.com/healthgate/healthgate/filter/monitor"
 	"github.com/healthgate/healthgate/filter/snapshot"
+	"github.com/healthgate/healthgate/filter/succession"
 	"github.com/healthgate/healthgate/filter/verdict"
 )
 
@@ -64,14 +65,32 @@ func defineMetrics(c *config.Config) metrics {
 	return m
 }
 
-// publish sets the gauges that mirror the record. Only the leader calls it: gauges belong to the process, and a VM
-// that lags behind would set them back. The VM that logs a change of maintenance sets its gauge.
-func (m *metrics) publish(record *snapshot.Record, now int64) {
-	for i, gauge := range m.probeUp {
-		p := &record.Probes[i]
-		host.Set(gauge, number(p.Healthy && verdict.ProbeKnown(&m.config.Probes[i], p, now)))
+// publish sets the gauges that mirror the record. Only the leader calls it: a VM that lags behind would set them back.
+func (p *plugin) publish(record *snapshot.Record, now int64) {
+	for i, gauge := range p.metrics.probeUp {
+		if p.owns(true, func(k *succession.Kin) bool { return k.Probes[i] }) {
+			probe := &record.Probes[i]
+			host.Set(gauge, number(probe.Healthy && verdict.ProbeKnown(&p.config.Probes[i], probe, now)))
+		}
 	}
-	host.Set(m.draining, number(record.Draining))
+	if p.tells() {
+		host.Set(p.metrics.draining, number(record.Draining))
+	}
+}
+
+// showMaintenance does the same for the endpoints, whose keys may end by the time alone. Nothing is set while they are
+// not read.
+func (p *plugin) showMaintenance() {
+	record := p.view.record
+	if record == nil || !record.Read() {
+		return
+	}
+	for i, gauge := range p.metrics.maintenance {
+		e := &p.config.Endpoints[i]
+		if e.Kind == config.KindHealthCheck && p.owns(false, func(k *succession.Kin) bool { return k.Endpoints[i] }) {
+			host.Set(gauge, number(verdict.Key(e, record, p.clock) >= 0))
+		}
+	}
 }
 
 func number(b bool) uint64 {

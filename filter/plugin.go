@@ -11,18 +11,24 @@ import (
 	"github.com/healthgate/healthgate/filter/lease"
 	"github.com/healthgate/healthgate/filter/match"
 	"github.com/healthgate/healthgate/filter/monitor"
+	"github.com/healthgate/healthgate/filter/snapshot"
 	"github.com/healthgate/healthgate/filter/voice"
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 )
 
-// prefix marks the plugin's log lines and its keys in shared data.
+// prefix marks the plugin's log lines.
 const prefix = "healthgate: "
+
+// storePrefix begins the keys in shared data. A build that stores in another form must not wait for what VMs of this
+// one write: after an update of the plugin both are at work.
+var storePrefix = "healthgate/" + strconv.Itoa(snapshot.Version) + "/"
 
 // plugin is the root context of one configuration in one VM.
 type plugin struct {
 	types.DefaultPluginContext
 
 	config  *config.Config
+	name    string
 	node    config.Node
 	table   *match.Table
 	clock   host.Clock
@@ -33,7 +39,6 @@ type plugin struct {
 	toldOrigin bool // that requests come from where no peer has an address
 
 	period   duration.Duration // of the tick
-	owner    uint64            // this VM in the election
 	leaseKey string
 	voiceKey string
 	voice    *voice.Voice
@@ -41,6 +46,7 @@ type plugin struct {
 	renewed  int64            // when its lease began or was renewed
 	calls    map[uint32]callout
 
+	family       // what it has to do with other configurations of the VM
 	saidIntruded bool
 }
 
@@ -51,6 +57,8 @@ var _ types.PluginContext = (*plugin)(nil)
 func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
 	text := host.Configuration() // no configuration is an error of Parse's
 	p.node = node()
+	p.name, _ = host.Property("plugin_name")
+	p.id = config.Hash(string(text))
 	c, err := config.Parse(text, p.node)
 	if err != nil {
 		host.LogCritical(prefix + "config: " + err.Error())
@@ -59,10 +67,13 @@ func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
 	for i := range c.Warnings {
 		warn("config: " + c.Warnings[i].Error())
 	}
-	store := "healthgate/" + strconv.FormatUint(c.Fingerprint, 16) + "/"
+	store := storePrefix + strconv.FormatUint(c.Fingerprint, 16) + "/"
 	p.config, p.table = c, match.NewTable(c.Endpoints)
 	p.calls = map[uint32]callout{}
-	p.owner, p.leaseKey = host.Random(), store+"lease"
+	if owner == 0 {
+		owner = host.Random()
+	}
+	p.leaseKey, p.renewed = store+"lease", lapsed
 	p.metrics = defineMetrics(c)
 	p.view = newView(c, store+"snapshot")
 	p.voice, p.voiceKey = voice.New(c), store+"voice/"+strconv.FormatUint(c.EndpointsFingerprint, 16)
@@ -72,8 +83,12 @@ func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
 		host.LogCritical(prefix + "the host has no timers, or no metrics")
 		return types.OnPluginStartStatusFailed
 	}
+	p.join()
 	return types.OnPluginStartStatusOK
 }
+
+// owner is this VM in all elections.
+var owner uint64
 
 // warn logs a line once in a process and not in each of its VMs. Shared data remembers what was said; it makes no
 // difference if a VM said it that is thrown away.
@@ -116,13 +131,21 @@ func (p *plugin) tickEvery(period duration.Duration) bool {
 	return host.SetTickPeriodMilliSeconds(uint32(period/duration.Millisecond)) == nil
 }
 
-// OnPluginDone frees the lease, so that another VM goes on without waiting for it to expire.
+// OnPluginDone frees the lease, so that another VM goes on without waiting for it to expire. There is none to go on if
+// this is an old configuration, whose contexts end in all VMs; and in this VM another one of the same state may.
 func (p *plugin) OnPluginDone() bool {
-	if p.monitor != nil {
-		if stored, cas, ok := host.SharedData(p.leaseKey); ok &&
-			lease.Next(stored, true, p.owner, p.clock.Monotonic()) != lease.Follow {
-			_ = host.SetSharedData(p.leaseKey, lease.Free(), cas) // a mismatch means that another VM has it
+	p.leave()
+	for _, r := range p.relatives {
+		if r.same {
+			p.bequeath(r.of)
 		}
+	}
+	if p.monitor == nil || p.replaced {
+		return true
+	}
+	now := p.clock.Monotonic()
+	if stored, cas, ok := host.SharedData(p.leaseKey); ok && lease.Next(stored, true, owner, now) != lease.Follow {
+		_ = host.SetSharedData(p.leaseKey, lease.Free(), cas) // a mismatch means that another VM has it
 	}
 	return true
 }

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"math"
+
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/host"
 	"github.com/healthgate/healthgate/filter/lease"
@@ -12,17 +14,24 @@ import (
 // view is this VM's copy of the shared record.
 type view struct {
 	key     string
-	record  *snapshot.Record // nil while there is none
-	cas     uint32           // of the stored form that record was decoded from
+	record  *snapshot.Record // with what other configurations found of the same; nil while there is none
+	kin     []relative       // those configurations
+	seen    int              // how many stored forms record was made of
 	writes  uint64           // how many times records had been written when this VM last looked
 	version uint64           // changes with record; never 0
 	timed   bool             // record has a key that is on until some time
 	space   *snapshot.Record // what record points to when it is not nil
 	buffer  []byte           // for encoding
+
+	own   *snapshot.Record // as it is stored, if it is valid
+	valid bool
+	cas   uint32 // of that
+	reads int    // how many stored forms were read
 }
 
 func newView(c *config.Config, key string) view {
-	return view{key: key, version: 1, space: snapshot.New(len(c.Keys), len(c.Probes))}
+	return view{key: key, version: 1,
+		space: snapshot.New(len(c.Keys), len(c.Probes)), own: snapshot.New(len(c.Keys), len(c.Probes))}
 }
 
 // catchUp is refresh for a health check. The counter of writes says whether any VM has written since this one looked:
@@ -37,21 +46,54 @@ func (v *view) catchUp(counter host.Metric) {
 	v.refresh()
 }
 
-// refresh decodes the stored record, if it is another one than the last.
-func (v *view) refresh() {
+// read decodes the stored record, if it is another one than the last.
+func (v *view) read() (valid bool) {
 	stored, cas, ok := host.SharedData(v.key)
 	if !ok {
-		v.record, v.timed = nil, false
-		v.version++
+		cas = 0
+	}
+	if ok && v.valid && v.cas == cas || !ok && !v.valid && v.reads > 0 {
+		return v.valid
+	}
+	v.reads++
+	v.cas, v.valid = cas, ok && v.own.Decode(stored) && v.own.Plausible(host.Clock{}.Monotonic())
+	return v.valid
+}
+
+// forget has the next refresh make the record anew.
+func (v *view) forget() { v.seen, v.writes = -1, math.MaxUint64 }
+
+// refresh reads the record, and makes it anew if there is another one.
+func (v *view) refresh() {
+	v.read()
+	reads := v.reads
+	for _, k := range v.kin {
+		k.of.view.read()
+		reads += k.of.view.reads
+	}
+	if reads == v.seen {
 		return
 	}
-	if v.record != nil && v.cas == cas {
-		return
-	}
-	v.record, v.cas, v.timed = nil, cas, false
+	v.seen = reads
 	v.version++
-	if v.space.Decode(stored) && v.space.Plausible(host.Clock{}.Monotonic()) {
+	v.timed = false
+	v.record = nil
+	if v.valid {
 		v.record = v.space
+		v.record.Set(v.own)
+	}
+	for _, k := range v.kin {
+		if !k.of.view.valid {
+			continue
+		}
+		if v.record == nil {
+			v.record = v.space
+			v.record.Clear()
+		}
+		k.Adopt(v.record, k.of.view.own)
+		v.record.WrittenAt = max(v.record.WrittenAt, k.of.view.own.WrittenAt)
+	}
+	if v.record != nil {
 		for i := range v.record.Keys {
 			v.timed = v.timed || v.record.Keys[i].Switch.Until != 0
 		}
@@ -63,10 +105,9 @@ func (v *view) take() *snapshot.Record {
 	if v.record == nil {
 		return nil
 	}
-	r := *v.record
-	r.Keys = append([]snapshot.Key(nil), r.Keys...)
-	r.Probes = append([]snapshot.Probe(nil), r.Probes...)
-	return &r
+	r := snapshot.New(len(v.record.Keys), len(v.record.Probes))
+	r.Set(v.record)
+	return r
 }
 
 // origin tells what the leader's record must replace: what the leader wrote last, or went on from.

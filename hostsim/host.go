@@ -38,6 +38,7 @@ type Host struct {
 
 	main    *thread
 	workers []*thread
+	updates int // how many there were
 
 	upstreams  map[string]*upstream
 	app        *upstream

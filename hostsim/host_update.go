@@ -13,6 +13,7 @@ func (h *Host) Update(config string) error {
 	if msg := h.addConfig([]byte(config)); msg != "" {
 		return &LoadError{Message: msg, Logs: h.Logs()}
 	}
+	h.updates++
 	h.run(h.time.Elapsed())
 	return nil
 }

@@ -89,7 +89,7 @@ func (c *pluginContext) attribute(name string) (any, bool) {
 		return lookup(func(name string) (any, bool) {
 			switch name {
 			case "id":
-				return uint64(1), true
+				return s.connectionID(), true
 			case "mtls":
 				return false, true
 			case "requested_server_name":
@@ -98,7 +98,7 @@ func (c *pluginContext) attribute(name string) (any, bool) {
 			return nil, false
 		}), true
 	case "connection_id":
-		return uint64(1), true
+		return s.connectionID(), true
 	case "upstream":
 		return lookup(c.upstreamAttribute), true
 	case "metadata":
@@ -118,6 +118,10 @@ func (c *pluginContext) attribute(name string) (any, bool) {
 	v, ok := s.state["wasm."+name]
 	return v, ok
 }
+
+// connectionID is the number of the request's connection. Envoy counts all of a process; here, those that were opened
+// between two updates are one.
+func (s *Stream) connectionID() uint64 { return uint64(max(s.host.updates-s.req.Before, 0) + 1) }
 
 // address is source, destination and upstream: the address holds the port.
 func address(addr string) lookup {

@@ -54,6 +54,13 @@ func endpointsFingerprint(c *Config) uint64 {
 	return uint64(h)
 }
 
+// Hash returns a hash of a text.
+func Hash(text string) uint64 {
+	h := hash(14695981039346656037)
+	h.bytes(text)
+	return uint64(h)
+}
+
 // hash is an FNV-1a hash of fields.
 type hash uint64
 

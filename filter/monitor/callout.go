@@ -19,6 +19,10 @@ type Callout struct {
 	Cluster, Method, Host, Path string // the request
 	Timeout                     duration.Duration
 
+	// Yields says that another configuration comes first, which asks the same: this one asks only if that was not done for
+	// an interval and a second, by which it is known what the other one asked.
+	Yields bool
+
 	interval duration.Duration
 	maxAge   duration.Duration // for how long a finding counts
 	last     *snapshot.Finding // in the shared record
@@ -117,10 +121,15 @@ func (c *Callout) takeOver(now int64) {
 	if c.last.At != 0 && now-c.last.At <= int64(c.maxAge) {
 		c.due = c.last.StartedAt + int64(c.interval)
 	}
+	c.restAfter()
+	c.began, c.logged = c.last.StartedAt, *c.last
+}
+
+// restAfter puts the next callout off after the last one that another leader had an answer to.
+func (c *Callout) restAfter() {
 	if c.costly {
 		c.rest(c.last.At, min(c.last.Took(), c.Timeout))
 	}
-	c.logged = *c.last
 }
 
 // elapsed is how long the callout has taken by now, at most its timeout. If the process stood still meanwhile, Envoy

@@ -27,8 +27,7 @@ type Sink interface {
 
 // Monitor is the state of one leader. Not for use by several goroutines.
 type Monitor struct {
-	Record *snapshot.Record
-
+	Record   *snapshot.Record
 	config   *config.Config
 	clock    verdict.Clock
 	sink     Sink
@@ -70,6 +69,9 @@ func TickPeriod(c *config.Config) duration.Duration {
 	return shortest / 4
 }
 
+// Callouts returns what is asked, by index.
+func (m *Monitor) Callouts() []*Callout { return m.callouts }
+
 // Start is a callout to send now.
 type Start struct {
 	*Callout
@@ -84,6 +86,14 @@ func (m *Monitor) Due() []Start {
 		c := m.callouts[i]
 		if c.underWay && now > c.began+int64(c.Timeout+grace) {
 			m.Failed(c, c.number, snapshot.Unanswered)
+		}
+		if !c.underWay && c.last.StartedAt > c.began { // another configuration asked the same
+			c.began = c.last.StartedAt
+			c.due = c.began + int64(c.interval)
+			c.restAfter()
+		}
+		if c.Yields {
+			c.due = max(c.due, c.last.StartedAt+int64(c.interval+grace))
 		}
 		if c.underWay || now < c.due {
 			continue
@@ -104,6 +114,9 @@ func (m *Monitor) Due() []Start {
 func (m *Monitor) WriteDue() bool {
 	return m.changed || m.clock.Monotonic()-m.Record.WrittenAt >= int64(Heartbeat)
 }
+
+// Adopted notes that the record got results from elsewhere.
+func (m *Monitor) Adopted() { m.changed = true }
 
 // Written notes that the record was stored.
 func (m *Monitor) Written() { m.changed = false }

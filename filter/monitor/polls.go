@@ -61,7 +61,9 @@ func (m *Monitor) runtimeAnswered(c *Callout, r Response) {
 		return
 	}
 	for i, e := range entries {
-		m.applyEntry(i, &m.Record.Keys[i], e)
+		key := &m.Record.Keys[i]
+		m.changed, key.Unread = m.changed || key.Unread, false
+		m.applyEntry(i, key, e)
 	}
 	m.read(c, r.Status)
 }

@@ -16,6 +16,7 @@ import (
 func (p *player) checks(b *block) func() []string {
 	request := hostsim.Request{
 		Path: b.wordOr(check), Method: b.get("method", ""), Authority: b.get("host", ""),
+		Local: b.get("local", ""), Before: b.number("before", 0),
 	}
 	if state := b.get("filter-state", ""); state != "" {
 		key, value, _ := strings.Cut(state, ":")

@@ -39,6 +39,7 @@ type player struct {
 	*sim
 	logged int            // lines of the log that have been shown
 	asked  map[string]int // requests of each upstream that have been shown
+	config any            // the newest configuration
 }
 
 // play runs the command of one block, and returns what came out and what the plugin logged meanwhile.
@@ -71,6 +72,8 @@ func (p *player) play(t *testing.T, d *datadriven.TestData) string {
 // commands are what a block may begin with. Each returns the lines that come out.
 var commands = map[string]func(*player, *block) []string{
 	"new":         (*player).new,
+	"update":      (*player).update,
+	"drained":     quiet(func(p *player, _ *block) { p.Drained() }),
 	"advance":     quiet(func(p *player, b *block) { p.Advance(b.duration(b.word())) }),
 	"check":       func(p *player, b *block) []string { return p.checks(b)() },
 	"watch":       (*player).watch,
@@ -121,12 +124,9 @@ func (p *player) new(b *block) []string {
 	}
 	config := b.yaml(b.Input)
 	if name := b.wordOr(""); name != "" {
-		changes, _ := config.(map[string]any)
-		config = b.yaml(b.read(name + ".yaml"))
-		for _, path := range slices.Sorted(maps.Keys(changes)) {
-			config = changed(config, strings.Split(path, "."), changes[path])
-		}
+		config = b.changed(b.yaml(b.read(name + ".yaml")))
 	}
+	p.config = config
 	var text []byte
 	if config != nil {
 		var err error
@@ -151,6 +151,24 @@ func (p *player) new(b *block) []string {
 	b.must(err)
 	p.Advance(settling)
 	return nil
+}
+
+// update gives the plugin the last configuration with the changes of the input, as an update of its listener does.
+func (p *player) update(b *block) []string {
+	p.config = b.changed(p.config)
+	text, err := json.Marshal(p.config)
+	b.must(err)
+	b.must(p.Update(string(text)))
+	return nil
+}
+
+// changed makes the changes of the input.
+func (b *block) changed(config any) any {
+	changes, _ := b.yaml(b.Input).(map[string]any)
+	for _, path := range slices.Sorted(maps.Keys(changes)) {
+		config = changed(config, strings.Split(path, "."), changes[path])
+	}
+	return config
 }
 
 // changed sets what a path leads to. In a list, the path names an element, which is added if there is none.

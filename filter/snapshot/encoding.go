@@ -6,16 +6,16 @@ import (
 	"github.com/healthgate/healthgate/filter/maintenance"
 )
 
-// version is the first byte of the stored form. A reader takes no record of another version: two builds of the plugin
+// Version is the first byte of the stored form. A reader takes no record of another version: two builds of the plugin
 // may share a store while one replaces the other.
-const version = 3
+const Version = 4
 
 // Append adds the record's stored form to b: little-endian numbers in the order of the fields, texts with a 16-bit
 // length before them. The numbers of keys and probes are not stored: the store's key carries the configuration's
 // fingerprint, so writer and reader agree on them.
 func (r *Record) Append(b []byte) []byte {
 	le := binary.LittleEndian
-	b = append(b, version)
+	b = append(b, Version)
 	b = le.AppendUint64(b, r.Writer)
 	b = le.AppendUint64(b, r.Number)
 	b = le.AppendUint64(b, uint64(r.WrittenAt))
@@ -24,7 +24,7 @@ func (r *Record) Append(b []byte) []byte {
 	b = append(b, flag(r.Draining))
 	for i := range r.Keys {
 		k := &r.Keys[i]
-		b = append(b, flag(k.Switch.On))
+		b = append(b, flag(k.Switch.On)|flag(k.Unread)<<1)
 		b = le.AppendUint64(b, uint64(k.Switch.Until))
 		b = appendText(b, k.Value)
 		b = appendText(b, k.Reason)
@@ -64,7 +64,7 @@ func appendText(b []byte, s string) []byte {
 // write; r is then not to be used.
 func (r *Record) Decode(b []byte) bool {
 	c := cursor{b: b, ok: true}
-	if c.byte() != version {
+	if c.byte() != Version {
 		return false
 	}
 	r.Writer, r.Number, r.WrittenAt = c.uint64(), c.uint64(), int64(c.uint64())
@@ -73,7 +73,8 @@ func (r *Record) Decode(b []byte) bool {
 	r.Draining = c.byte() != 0
 	for i := range r.Keys {
 		k := &r.Keys[i]
-		k.Switch = maintenance.Switch{On: c.byte() != 0, Until: int64(c.uint64())}
+		flags := c.byte()
+		k.Switch, k.Unread = maintenance.Switch{On: flags&1 != 0, Until: int64(c.uint64())}, flags&2 != 0
 		c.text(&k.Value)
 		c.text(&k.Reason)
 	}
@@ -121,7 +122,7 @@ func (c *cursor) text(s *string) {
 
 // Origin returns the writer of a stored form and the number of its write, or zeros when another version wrote it.
 func Origin(b []byte) (writer, number uint64) {
-	if len(b) < 17 || b[0] != version {
+	if len(b) < 17 || b[0] != Version {
 		return 0, 0
 	}
 	return binary.LittleEndian.Uint64(b[1:]), binary.LittleEndian.Uint64(b[9:])

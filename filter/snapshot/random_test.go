@@ -36,7 +36,7 @@ func random(r *rand.Rand, keys, probes int) *Record {
 	out.Writer, out.Number, out.WrittenAt = uint64(number(r)), uint64(number(r)), number(r)
 	out.Runtime, out.Ready, out.Draining = finding(r), finding(r), r.Intn(2) == 0
 	for i := range out.Keys {
-		out.Keys[i] = Key{maintenance.Switch{On: r.Intn(2) == 0, Until: number(r)}, text(r), text(r)}
+		out.Keys[i] = Key{maintenance.Switch{On: r.Intn(2) == 0, Until: number(r)}, text(r), text(r), r.Intn(2) == 0}
 	}
 	for i := range out.Probes {
 		out.Probes[i] = Probe{Finding: finding(r), Healthy: r.Intn(2) == 0, Streak: uint32(number(r)), ChangedAt: number(r)}
@@ -111,13 +111,13 @@ func TestStoredForm(t *testing.T) {
 	t.Parallel()
 	r := &Record{Writer: 2, Number: 3, WrittenAt: 4, Runtime: Finding{Answered, 5, 6, 7, 8},
 		Ready:    Finding{TimedOut, 9, 10, 11, 12},
-		Draining: true, Keys: []Key{{maintenance.Switch{On: true, Until: 13}, "v", "re"}},
+		Draining: true, Keys: []Key{{maintenance.Switch{On: true, Until: 13}, "v", "re", true}},
 		Probes: []Probe{{Finding{Unreachable, 14, 15, 16, 17}, true, 18, 19}}}
 	const zeros3, zeros7 = "\x00\x00\x00", "\x00\x00\x00\x00\x00\x00\x00"
-	const want = "\x03" + "\x02" + zeros7 + "\x03" + zeros7 + "\x04" + zeros7 +
+	const want = "\x04" + "\x02" + zeros7 + "\x03" + zeros7 + "\x04" + zeros7 +
 		"\x01" + "\x05" + zeros3 + "\x06" + zeros7 + "\x07" + zeros7 + "\x08" + zeros3 +
 		"\x02" + "\x09" + zeros3 + "\x0a" + zeros7 + "\x0b" + zeros7 + "\x0c" + zeros3 + "\x01" +
-		"\x01\x0d" + zeros7 + "\x01\x00v" + "\x02\x00re" +
+		"\x03\x0d" + zeros7 + "\x01\x00v" + "\x02\x00re" +
 		"\x03" + "\x0e" + zeros3 + "\x0f" + zeros7 + "\x10" + zeros7 + "\x11" + zeros3 + "\x01" + "\x12" +
 		zeros3 + "\x13" + zeros7
 	if got := string(r.Append(nil)); got != want {

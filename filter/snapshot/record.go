@@ -63,6 +63,7 @@ func (f *Finding) Unread() bool { return f.Outcome != NoOutcome && f.Outcome != 
 type Key struct {
 	Switch        maintenance.Switch
 	Value, Reason string
+	Unread        bool // the reading is of a configuration that has not this key
 }
 
 // Probe is the state of one probe.
@@ -76,6 +77,33 @@ type Probe struct {
 // New returns a record of nothing seen yet.
 func New(keys, probes int) *Record {
 	return &Record{Keys: make([]Key, keys), Probes: make([]Probe, probes)}
+}
+
+// Set makes r a copy of another record of the same configuration.
+func (r *Record) Set(to *Record) {
+	keys, probes := r.Keys, r.Probes
+	*r = *to
+	r.Keys, r.Probes = keys, probes
+	copy(keys, to.Keys)
+	copy(probes, to.Probes)
+}
+
+// Clear makes r a record of nothing seen yet.
+func (r *Record) Clear() {
+	keys, probes := r.Keys, r.Probes
+	clear(keys)
+	clear(probes)
+	*r = Record{Keys: keys, Probes: probes}
+}
+
+// Read reports whether all of the keys were read once.
+func (r *Record) Read() bool {
+	for i := range r.Keys {
+		if r.Keys[i].Unread {
+			return false
+		}
+	}
+	return len(r.Keys) == 0 || r.Runtime.At != 0
 }
 
 // Stale reports whether no one has written the record for so long that no one leads.

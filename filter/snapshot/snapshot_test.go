@@ -11,7 +11,7 @@ import (
 func sample() *Record {
 	return &Record{Writer: 1 << 60, Number: 17, WrittenAt: 20, Draining: true,
 		Runtime: Finding{Answered, 200, 1, 3, 2}, Ready: Finding{TimedOut, 0, 4, 2, 0},
-		Keys: []Key{{maintenance.Switch{On: true, Until: 5}, "value", "reason"}, {}},
+		Keys: []Key{{maintenance.Switch{On: true, Until: 5}, "value", "reason", true}, {}},
 		Probes: []Probe{{Finding{Answered, 200, 6, 7, 8}, true, 9, 10},
 			{Finding: Finding{Outcome: NoHost, Status: 503, At: 20}}}}
 }
@@ -82,7 +82,7 @@ func TestPlausible(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	f.Add(sample().Append(nil))
-	f.Add([]byte{version})
+	f.Add([]byte{Version})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, again := New(2, 2), New(2, 2)
 		if r.Decode(b) && (!again.Decode(r.Append(nil)) || !reflect.DeepEqual(r, again)) {

@@ -154,6 +154,11 @@ func known(c *config.Config, e *config.Endpoint, record *snapshot.Record) (from,
 	if keys {
 		until = min(until, runtimeUntil(c.Admin, record))
 	}
+	for _, k := range e.Maintenance.Keys {
+		if record.Keys[k].Unread {
+			until = never
+		}
+	}
 	if draining {
 		until = min(until, drainingUntil(c.Admin, record))
 	}

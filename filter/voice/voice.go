@@ -18,7 +18,6 @@ import (
 type Sink interface {
 	Info(text string)
 	Warn(text string)
-	Maintenance(endpoint int, on bool)
 }
 
 // Voice is one VM's share in it.
@@ -47,7 +46,7 @@ func New(c *config.Config) *Voice {
 // Look reports whether there may be something to tell. It allocates nothing.
 func (v *Voice) Look(record *snapshot.Record, clock verdict.Clock) bool {
 	v.record = record
-	if record == nil || len(v.config.Keys) > 0 && record.Runtime.At == 0 {
+	if record == nil || !record.Read() {
 		return false
 	}
 	news := false
@@ -105,7 +104,6 @@ func (v *Voice) Tell(sink Sink) {
 		if now == before || v.config.Endpoints[i].Kind != config.KindHealthCheck {
 			continue
 		}
-		sink.Maintenance(i, now != off)
 		name := "maintenance: endpoint " + strconv.Quote(v.config.Endpoints[i].Name)
 		if now != off {
 			sink.Warn(name + ": on: " + v.line(i))

@@ -19,10 +19,7 @@ type violation struct {
 func (v *violation) String() string { return fmt.Sprintf("%s: at %v: %s", v.rule, v.at, v.text) }
 
 // open are rules that the plugin is known to break; a campaign passes over them.
-var open = map[string]string{
-	"rate of an old configuration": "it probes until its drain time is over",
-	"flap":                         "a configuration that was changed begins with nothing",
-}
+var open = map[string]string{}
 
 // judge knows the truth and what the plugin could know of it, and judges what it answers. It shares no code with the
 // plugin: what it knows of the plugin's promises is docs/configuration.md.
@@ -46,6 +43,9 @@ type judge struct {
 	calmAt                        time.Duration              // since when nothing goes wrong; 0 while something does
 	seen                          map[int]time.Duration      // each worker's first check since its VM was loaded again
 	updated, drainedAt, deposedAt time.Duration
+	crashedAt                     time.Duration
+	currentAt                     time.Duration // the newest configuration's first check; 0 before it
+	gone                          []*live       // until drainedAt
 }
 
 // live is a configuration, and what its answers have shown that it knows.
@@ -92,6 +92,8 @@ func (j *judge) happens(o op) {
 		j.calmAt, j.refusing = max(now, j.paused), false
 		clear(j.seen)
 		return
+	case "crash", "trap":
+		j.crashedAt = now
 	case "stall":
 		j.paused = max(j.paused, now+o.duration(1))
 	case "sleep":
@@ -108,7 +110,7 @@ func (j *judge) happens(o op) {
 }
 
 func (j *judge) configured(name string) {
-	j.updated = j.run.Elapsed()
+	j.updated, j.currentAt = j.run.Elapsed(), 0
 	j.live = append(j.live, &live{j.run.plan.configs[name], name, j.updated, map[string]time.Duration{}})
 	for _, l := range j.live[:len(j.live)-1] {
 		if l.name == name { // a root context is shared by what is the same
@@ -117,7 +119,7 @@ func (j *judge) configured(name string) {
 	}
 }
 
-func (j *judge) drainedNow() { j.live, j.drainedAt = j.live[len(j.live)-1:], now(j) }
+func (j *judge) drainedNow() { j.gone = j.live; j.live, j.drainedAt = j.live[len(j.live)-1:], now(j) }
 
 func (j *judge) probed(name string, ok bool) {
 	now := j.run.Elapsed()
@@ -163,6 +165,14 @@ func (j *judge) rate(name string) {
 		}
 	}
 	at, now := j.served[name], j.run.Elapsed()
+	for _, l := range j.gone {
+		if p := l.probe(name); p != nil && now < j.drainedAt+3*interval {
+			interval = min(interval, p.interval)
+		}
+	}
+	if len(j.live) > 1 && j.crashedAt > 0 {
+		interval /= 2 // VMs that were loaded again may know one configuration each
+	}
 	steps := 5
 	for i := len(j.faults) - 1; i >= 0 && j.faults[i] > now-3*interval-3*time.Second; i-- {
 		steps++
@@ -185,16 +195,19 @@ func (j *judge) answered(o *op, before int, r *hostsim.Reply) {
 	j.run.mark("answer %s", r.Details)
 	j.marksOfAnswer(o, before, now, r)
 	worker := o.number(0)
-	if _, seen := j.seen[worker]; !seen && j.calmAt > 0 && now >= j.calmAt+reload {
-		j.seen[worker] = now
-	}
 	at := len(j.live) - 1 - before
 	if at < 0 {
 		return
 	}
+	if _, seen := j.seen[worker]; !seen && j.calmAt > 0 && now >= j.calmAt+reload {
+		j.seen[worker] = now
+	}
 	l := j.live[at]
 	e := l.endpoint(o.arg(1))
 	failed := r.Details == "wasm_fail_stream"
+	if before == 0 && !failed && o.arg(2) != "stranger" && j.currentAt == 0 {
+		j.currentAt = now
+	}
 	if failed && before == 0 && j.strict(now) {
 		j.violate("dead", "%v: the VM is dead", o)
 	}
@@ -434,6 +447,9 @@ func (j *judge) end() {
 	l := j.live[len(j.live)-1]
 	if !j.strict(at) || at-l.since < recovery(r.plan) {
 		return
+	}
+	if j.updated > 0 && (j.currentAt == 0 || at-j.currentAt < 2*time.Second) {
+		return // that it is the current one is known by its checks
 	}
 	rule := "gauge"
 	if j.updated > 0 {
