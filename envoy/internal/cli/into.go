@@ -58,7 +58,7 @@ func (i *intoOptions) merge(cmd *cobra.Command, file, output string, o *render.E
 	said := lint.Configuration(result.Document, merge.Plain(result.Files))
 	tell(cmd, yellow, "warning:", append(result.Warnings, said...))
 	tell(cmd, "", "note:", result.Notes)
-	return writeFiles(cmd, output, result.Files)
+	return writeFiles(cmd, output, result)
 }
 
 // tell prints remarks, each with its kind.
@@ -87,22 +87,23 @@ func envoyFiles(names []string) (out []merge.File, err error) {
 	return out, nil
 }
 
-// writeFiles writes files: the first to the output, the others beside it.
-func writeFiles(cmd *cobra.Command, output string, files []merge.File) error {
+// writeFiles writes files: the bootstrap to the output, the others beside it.
+func writeFiles(cmd *cobra.Command, output string, r *merge.Result) error {
+	files := r.Files
 	if output == "" || output == "-" {
 		if len(files) > 1 {
 			return &render.OptionError{Flag: "output",
 				What: fmt.Sprintf("is needed: there are %d files; name where %s goes, and "+
-					"the others go beside it", len(files), files[0].Name)}
+					"the others go beside it", len(files), r.Bootstrap)}
 		}
 		if _, err := fmt.Fprint(cmd.OutOrStdout(), files[0].Text); err != nil {
 			return failure{err}
 		}
 		return nil
 	}
-	for i, f := range files {
+	for _, f := range files {
 		to := output
-		if i > 0 {
+		if f.Name != r.Bootstrap {
 			to = filepath.Join(filepath.Dir(output), filepath.Base(f.Name))
 		}
 		if err := writeFile(to, f.Text); err != nil {

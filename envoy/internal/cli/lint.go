@@ -48,6 +48,7 @@ something is wrong.`,
 			}
 			tell(cmd, red, "error:", found.Wrong)
 			tell(cmd, yellow, "warning:", append(found.Warnings, lint.Configuration(found.Document, merge.Plain(files))...))
+			tell(cmd, "", "note:", found.Notes)
 			if len(found.Wrong) > 0 {
 				return failure{errSilent}
 			}

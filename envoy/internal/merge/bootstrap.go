@@ -158,7 +158,7 @@ func (m *merger) probed() error {
 // carries reports whether a route leads users' requests to a cluster.
 func (m *merger) carries(name string) bool {
 	for _, h := range m.all {
-		for _, host := range m.routeConfig(h).list("virtual_hosts") {
+		for _, host := range m.hosts(h) {
 			for _, r := range host.list("routes") {
 				for _, target := range targets(r) {
 					if target == name {

@@ -87,7 +87,12 @@ func parse(f File) (*source, error) {
 			if name.Tag == "!!merge" {
 				return s.problem(name, "a merge key (<<), which Envoy does not know; write the fields out")
 			}
-			seen[name.Value] = name
+			if other := seen[snakeCase(name.Value)]; other != nil && isField[snakeCase(name.Value)] {
+				return s.problem(name,
+					"%q stands in line %d already, as %q, and in which order Envoy takes both is open; make them one",
+					name.Value, other.Line, other.Value)
+			}
+			seen[name.Value], seen[snakeCase(name.Value)] = name, name
 			if snakeCase(name.Value) != name.Value {
 				camel++
 			} else if strings.Contains(name.Value, "_") {
@@ -100,6 +105,13 @@ func parse(f File) (*source, error) {
 	s.camel = camel > snake
 	return s, err
 }
+
+// isField are the fields that a merge looks for; other names may be free.
+var isField = map[string]bool{"static_resources": true, "layered_runtime": true,
+	"static_layer": true, "stats_config": true,
+	"stats_tags": true, "stats_matcher": true, "filter_chains": true, "default_filter_chain": true, "typed_config": true,
+	"http_filters": true, "route_config": true, "virtual_hosts": true, "typed_per_filter_config": true,
+	"filter_metadata": true, "inclusion_list": true}
 
 func keyOf(mapping, value *yaml.Node) *yaml.Node {
 	return mapping.Content[slices.Index(mapping.Content, value)-1]

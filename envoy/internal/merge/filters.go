@@ -125,9 +125,11 @@ func (m *merger) unshare() bool {
 // parts returns what a merge may change of a connection manager.
 func (m *merger) parts(h *manager) []cursor {
 	out := []cursor{h.get("http_filters")}
-	routes := h.get("route_config")
-	out = append(out, routes.get("virtual_hosts"))
-	for _, host := range routes.list("virtual_hosts") {
+	configs, _ := m.routeConfigs(h)
+	for _, routes := range configs {
+		out = append(out, routes.get("virtual_hosts"))
+	}
+	for _, host := range m.hosts(h) {
 		out = append(out, host.get("routes"))
 	}
 	return slices.DeleteFunc(out, func(c cursor) bool { return !c.is() })
@@ -138,11 +140,8 @@ func (m *merger) wrapAll() bool {
 	var lists []cursor
 	for _, h := range m.all {
 		if h.chosen {
-			routes := m.routeConfig(h)
-			lists = append(lists, h.filters, h.get("http_filters"), routes.get("virtual_hosts"))
-			for _, host := range routes.list("virtual_hosts") {
-				lists = append(lists, host.get("routes"))
-			}
+			lists = append(lists, h.filters)
+			lists = append(lists, m.parts(h)...)
 		}
 	}
 	root := m.root()

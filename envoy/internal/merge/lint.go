@@ -16,6 +16,7 @@ import (
 type Findings struct {
 	Wrong    []*document.Problem // missing, in the wrong order, or without effect
 	Warnings []*document.Problem
+	Notes    []*document.Problem
 	Document *document.Document // what was asked for
 }
 
@@ -40,7 +41,8 @@ func Lint(files []File, d *document.Document) (*Findings, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Findings{Wrong: append(m.changes, merged.Changes...), Warnings: merged.Warnings, Document: d}
+	out := &Findings{Wrong: append(m.changes, merged.Changes...), Warnings: merged.Warnings,
+		Notes: merged.Notes, Document: d}
 	if len(merged.Changes) == 0 {
 		m.gaps(out)
 	}
@@ -92,10 +94,15 @@ func (h *manager) inspect(m *merger, o *Options, d **document.Document) {
 			return nil
 		})
 	}
-	routes := m.routeConfig(h)
-	if !routes.is() {
-		return
+	configs, _ := m.routeConfigs(h)
+	for _, routes := range configs {
+		h.calls(m, o, routes, names)
 	}
+}
+
+// calls says which filters the routes call that the connection manager does not have, and takes the key of maintenance
+// by route from them.
+func (h *manager) calls(m *merger, o *Options, routes cursor, names map[string]bool) {
 	_ = each(routes.n, nil, func(n, _ *yaml.Node) error {
 		c := cursor{source: routes.source, n: n}
 		own := c.get("typed_per_filter_config")

@@ -15,6 +15,7 @@ const (
 	typeManagerV3 = ".filters.network.http_connection_manager.v3.HttpConnectionManager"
 	typeListener  = ".config.listener.v3.Listener"
 	typeCluster   = ".config.cluster.v3.Cluster"
+	typeScope     = ".config.route.v3.ScopedRouteConfiguration"
 	typeRoutes    = ".config.route.v3.RouteConfiguration"
 )
 
@@ -24,6 +25,7 @@ type envoy struct {
 	bootstrap *source
 	listeners []cursor
 	clusters  []cursor
+	scopes    []cursor          // of routes, from files
 	routes    map[string]cursor // route configurations from files, by name
 	resources map[string]bool   // the types of which there are files
 }
@@ -68,6 +70,8 @@ func read(files []File) (*envoy, error) {
 				e.listeners = append(e.listeners, r)
 			case r.isType(typeCluster):
 				e.clusters = append(e.clusters, r)
+			case r.isType(typeScope):
+				e.scopes = append(e.scopes, r)
 			case r.isType(typeRoutes):
 				e.routes[r.text("name")] = r
 			}
@@ -92,7 +96,8 @@ func Sources(f File) (out []string) {
 	_ = each(s.root, nil, func(n, _ *yaml.Node) error {
 		c := cursor{source: s, n: n}
 		path := c.text("path_config_source", "path")
-		for _, name := range []string{"lds_config", "cds_config", "config_source"} {
+		for _, name := range []string{"lds_config", "cds_config", "config_source", "rds_config_source",
+			"scoped_rds_config_source"} {
 			path += c.text(name, "path")
 		}
 		if path != "" {
@@ -217,7 +222,7 @@ func (m *merger) choose() error {
 // leadsToAdmin reports whether a connection manager has routes to clusters, and all these are of admin.
 func (m *merger) leadsToAdmin(h *manager) bool {
 	some, all := false, true
-	for _, host := range m.routeConfig(h).list("virtual_hosts") {
+	for _, host := range m.hosts(h) {
 		for _, r := range host.list("routes") {
 			for _, name := range targets(r) {
 				some = true
@@ -240,10 +245,64 @@ func targets(r cursor) (out []string) {
 	return out
 }
 
-// routeConfig returns the route configuration of a connection manager; nothing where it is not in the files.
-func (m *merger) routeConfig(h *manager) cursor {
-	if c := h.get("route_config"); c.is() {
-		return c
+// unread is a place with routes that can't be read, and why.
+type unread struct {
+	at  cursor
+	why string
+}
+
+// routeConfigs returns the route configurations of a connection manager that can be read, and those that can't.
+func (m *merger) routeConfigs(h *manager) (out []cursor, not []unread) {
+	add := func(at, routes cursor) {
+		why := ""
+		switch {
+		case !routes.is():
+			why = "sent by a control plane, or in a file that is not given (--into FILE)"
+		case routes.get("vhds").is():
+			why = "discovered when they are needed (vhds)"
+		}
+		for _, host := range routes.list("virtual_hosts") {
+			if host.get("matcher").is() {
+				why, at = "a matcher", host.get("matcher")
+			}
+		}
+		if why != "" {
+			not = append(not, unread{at, why})
+		} else {
+			out = append(out, routes)
+		}
 	}
-	return m.routes[h.text("rds", "route_config_name")]
+	scoped := h.get("scoped_routes")
+	if !scoped.is() {
+		if routes := h.get("route_config"); routes.is() {
+			add(routes, routes)
+		} else {
+			add(h.get("rds"), m.routes[h.text("rds", "route_config_name")])
+		}
+		return out, not
+	}
+	scopes := scoped.list("scoped_route_configurations_list", "scoped_route_configurations")
+	if scoped.get("scoped_rds").is() {
+		scopes = m.scopes
+	}
+	for _, scope := range scopes {
+		if routes := scope.get("route_configuration"); routes.is() {
+			add(scope, routes)
+		} else {
+			add(scope, m.routes[scope.text("route_configuration_name")])
+		}
+	}
+	if len(scopes) == 0 {
+		not = append(not, unread{scoped, "chosen by scopes that are not given (scoped_routes)"})
+	}
+	return out, not
+}
+
+// hosts returns the virtual hosts of a connection manager, as far as they can be read.
+func (m *merger) hosts(h *manager) (out []cursor) {
+	configs, _ := m.routeConfigs(h)
+	for _, routes := range configs {
+		out = append(out, routes.list("virtual_hosts")...)
+	}
+	return out
 }

@@ -28,10 +28,11 @@ type Options struct {
 
 // Result is what a merge made.
 type Result struct {
-	Files    []File             // all that were given, changed or not
-	Document *document.Document // as the filter has it now
-	Warnings []*document.Problem
-	Notes    []*document.Problem
+	Bootstrap string             // its name
+	Files     []File             // all that were given, changed or not
+	Document  *document.Document // as the filter has it now
+	Warnings  []*document.Problem
+	Notes     []*document.Problem
 	// Changes say what was missing or not as it is to be, and was put right.
 	Changes []*document.Problem
 }
@@ -79,7 +80,8 @@ func Merge(d *document.Document, files []File, o Options) (*Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		out := &Result{Document: m.d, Warnings: sorted(m.warnings), Notes: sorted(m.notes), Changes: sorted(m.changes)}
+		out := &Result{Bootstrap: m.bootstrap.Name, Document: m.d, Warnings: sorted(m.warnings), Notes: sorted(m.notes),
+			Changes: sorted(m.changes)}
 		for _, s := range m.files {
 			f := File{s.Name, s.write()}
 			if _, err := parse(f); err != nil {

@@ -15,35 +15,24 @@ func (m *merger) gate(h *manager) error {
 	if !m.needsRoutes() {
 		return nil
 	}
-	routes, why := m.routeConfig(h), ""
-	at := routes.n
-	switch {
-	case h.get("scoped_routes").is():
-		why, at = "chosen by scoped_routes", h.get("scoped_routes").n
-	case !routes.is():
-		why, at = "sent by a control plane, or in a file that is not given (--into FILE)", h.get("rds").n
-	case routes.get("vhds").is():
-		why, at = "discovered when they are needed (vhds)", routes.get("vhds").n
-	}
-	source := routes.source
-	if source == nil || why != "" && routes.n == nil {
-		source = h.source
-	}
-	for _, host := range routes.list("virtual_hosts") {
-		if why == "" && host.get("matcher").is() {
-			why, at, source = "a matcher", host.get("matcher").n, host.source
+	configs, unread := m.routeConfigs(h)
+	for _, u := range unread {
+		if m.Gate != render.ByMatcher {
+			return u.at.problem(u.at.n, "%s: its routes are %s, and the gate by route needs them; --gate matcher does without",
+				h.where, u.why)
 		}
+		m.warn(u.at, u.at.n, "%s: its routes are %s, so there is no maintenance by route (route_metadata)", h.where, u.why)
 	}
-	switch {
-	case why != "" && m.Gate == render.ByMatcher:
-		m.warn(cursor{source: source}, at, "%s: its routes are %s, so there is no maintenance by route (route_metadata)",
-			h.where, why)
-		return nil
-	case why != "":
-		return source.problem(at, "%s: its routes are %s, and the gate by route needs them; --gate matcher does without",
-			h.where, why)
-	case m.done[routes.n]:
-		return nil
+	for _, routes := range configs {
+		m.virtualHosts(h, routes)
+	}
+	return nil
+}
+
+// virtualHosts puts the routes for checks into a route configuration, once.
+func (m *merger) virtualHosts(h *manager, routes cursor) {
+	if m.done[routes.n] {
+		return
 	}
 	m.done[routes.n] = true
 	every := false // Hosts are taken
@@ -53,15 +42,13 @@ func (m *merger) gate(h *manager) error {
 		}
 		if tls := host.text("require_tls"); tls != "" && tls != "NONE" && !h.tls {
 			m.warn(host, host.get("require_tls").n,
-				"%s: require_tls is %s: a check without TLS gets a redirect before any filter sees it",
-				h.where, tls)
+				"%s: require_tls is %s: a check without TLS gets a redirect before any filter sees it", h.where, tls)
 		}
 		m.host(h, routes, host)
 	}
 	if !every {
 		m.addHost(routes)
 	}
-	return nil
 }
 
 // needsRoutes reports whether there is anything for routes to do.

@@ -1,0 +1,210 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/healthgate/healthgate/e2e/internal/app"
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+// merged is what is merged into each of testdata/into.
+const merged = `endpoints:
+- name: edge
+  paths: [/healthz]
+  trusted: {cidrs: [127.0.0.1/32]}
+  maintenance: {keys: [healthgate.maintenance], route_metadata: true, body: out}
+  probes: {policy: all, names: [app]}
+probes: [{name: app, cluster: app, path: /isalive, interval: 300ms, timeout: 10s}]
+admin: {cluster: envoy_admin, interval: 300ms, timeout: 10s}
+`
+
+// wild is an Envoy whose configuration was not written for healthgate.
+type wild struct {
+	folder, admin string
+	listeners     []string
+}
+
+// newWild writes the files of a case, with ports of its own.
+func newWild(t *testing.T, text string, appPort int) *wild {
+	t.Helper()
+	w := &wild{folder: t.TempDir(), listeners: []string{envoytest.Loopback(envoytest.ReservePort(t)),
+		envoytest.Loopback(envoytest.ReservePort(t))}}
+	port := func(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
+	w.admin = envoytest.Loopback(envoytest.ReservePort(t))
+	text = strings.NewReplacer("$web", port(w.listeners[0]), "$edge", port(w.listeners[1]), "$admin", port(w.admin),
+		"$metrics", strconv.Itoa(envoytest.ReservePort(t)), "$app", strconv.Itoa(appPort), "$dir", w.folder).Replace(text)
+	if strings.Contains(text, "/admin.sock") {
+		w.admin = "unix://" + w.folder + "/admin.sock"
+	}
+	for part := range strings.SplitSeq(text, "\n=== ") {
+		if name, text, _ := strings.Cut(part, "\n"); !strings.HasPrefix(name, "#") {
+			if err := os.WriteFile(filepath.Join(w.folder, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return w
+}
+
+func (w *wild) bootstrap() string {
+	if file := filepath.Join(w.folder, "envoy.json"); exists(file) {
+		return file
+	}
+	return filepath.Join(w.folder, "envoy.yaml")
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}
+
+func (w *wild) start(t *testing.T) {
+	t.Helper()
+	_, log := envoytest.Program(t, exec.Command(envoytest.Binary(t), "-c", w.bootstrap(), "--disable-hot-restart",
+		"--concurrency", "2", "-l", "warning"))
+	for _, address := range w.listeners {
+		envoytest.Eventually(t, envoytest.Limit, "a listener", func() error {
+			c, err := net.Dial("tcp", address)
+			if err != nil {
+				return fmt.Errorf("%w\n%s", err, log.Tail(2000))
+			}
+			return c.Close()
+		})
+	}
+}
+
+// answer is what a client sees of a response.
+type answer struct {
+	status  int
+	headers http.Header
+	body    string
+}
+
+// ask sends a request, METHOD PATH and perhaps a header NAME=VALUE, to a virtual host.
+func ask(t *testing.T, source, address, host, request string) (answer, error) {
+	t.Helper()
+	words := strings.Fields(request)
+	r, err := http.NewRequestWithContext(t.Context(), words[0], "http://"+address+words[1], nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = host
+	for _, header := range words[2:] {
+		name, value, _ := strings.Cut(header, "=")
+		r.Header.Set(name, value)
+	}
+	transport := &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn,
+			error) {
+			return envoytest.DialerFrom(source, envoytest.Limit).DialContext(ctx, network, address)
+		}}
+	response, err := transport.RoundTrip(r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	for _, name := range []string{"Date", "X-Envoy-Upstream-Service-Time"} {
+		response.Header.Del(name)
+	}
+	return answer{response.StatusCode, response.Header, string(body)}, err
+}
+
+// echo answers with what the application got.
+func echo(w http.ResponseWriter, r *http.Request) {
+	var got []string
+	for name, values := range r.Header {
+		if name != "X-Request-Id" {
+			got = append(got, fmt.Sprint(name, "=", values))
+		}
+	}
+	slices.Sort(got)
+	fmt.Fprintln(w, r.Method, r.RequestURI, r.Host, got)
+}
+
+// TestInto merges healthgate into configurations that were not written for it. What is no check gets what it got
+// before, a check gets the plugin's answer, and maintenance reaches it, by key and by route.
+func TestInto(t *testing.T) {
+	t.Parallel()
+	cases, err := filepath.Glob("testdata/into/*")
+	if err != nil || len(cases) < 3 {
+		t.Fatal(cases, err)
+	}
+	for _, file := range cases {
+		for _, gate := range []string{"route", "matcher"} {
+			t.Run(filepath.Base(file)+" by "+gate, func(t *testing.T) {
+				t.Parallel()
+				text, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				into(t, string(text), gate)
+			})
+		}
+	}
+}
+
+func into(t *testing.T, text, gate string) {
+	t.Helper()
+	application := app.Serve(t, http.HandlerFunc(echo))
+	before, after := newWild(t, text, application.Port), newWild(t, text, application.Port)
+	file := filepath.Join(t.TempDir(), "healthgate.yaml")
+	if err := os.WriteFile(file, []byte(merged), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bootstrap := after.bootstrap()
+	run(t, "render", "envoy", file, "--into", bootstrap, "--gate", gate, "--wasm", envoytest.Wasm(t),
+		"-o", bootstrap).is(t, 0)
+	run(t, "lint", bootstrap, file).is(t, 0)
+	before.start(t)
+	after.start(t)
+	hosts := []string{"shop.example", "old.example", "exact.example", "10.0.3.17:8080"}
+	for i, address := range after.listeners {
+		for _, host := range hosts {
+			for _, request := range []string{"GET /", "GET /healthz", "GET /healthz?deep=1", "POST /healthz", "GET /healthz/",
+				"GET /healthz/deep", "GET /healthzz", "GET /HEALTHZ", "GET /closed", "GET /healthz x-beta=1", "GET /HEALTHZ x-old=1",
+				"GET /healthz x-forwarded-for=127.0.0.1", "HEAD /healthz"} {
+				want, err := ask(t, "127.0.0.2", before.listeners[i], host, request)
+				got, err2 := ask(t, "127.0.0.2", address, host, request)
+				if err != nil || err2 != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+					t.Errorf("%s, listener %d, %s: got %v, %v; before the merge %v, %v", host, i+1, request, got, err2, want, err)
+				}
+			}
+		}
+	}
+	all := func(status int, body string) {
+		t.Helper()
+		for _, address := range after.listeners {
+			for _, host := range hosts {
+				for _, request := range []string{"GET /healthz", "GET /healthz?deep=1", "GET /healthz x-beta=1"} {
+					envoytest.Eventually(t, envoytest.Limit, fmt.Sprint(host, " ", request, " gets ", status), func() error {
+						got, err := ask(t, "127.0.0.1", address, host, request)
+						if err != nil || got.status != status || body != "" && got.body != body {
+							return fmt.Errorf("%v %w", got, err)
+						}
+						return nil
+					})
+				}
+			}
+		}
+	}
+	all(200, "")
+	for _, by := range [][]string{nil, {"--route"}} {
+		arguments := append([]string{"--admin", after.admin, "--wait", envoytest.Limit.String()}, by...)
+		run(t, append([]string{"maintenance", "on"}, arguments...)...).is(t, 0)
+		all(503, "out")
+		run(t, append([]string{"maintenance", "off"}, arguments...)...).is(t, 0)
+		all(200, "")
+	}
+}
