@@ -190,6 +190,18 @@ func (c *Client) ModifyRuntime(ctx context.Context, pairs ...string) error {
 	return nil
 }
 
+// Post has Envoy do something, such as /healthcheck/fail.
+func (c *Client) Post(ctx context.Context, path string) error {
+	response, body, err := c.do(ctx, http.MethodPost, path)
+	if err != nil {
+		return fmt.Errorf("POST %s: %w", path, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return c.answered(http.MethodPost, path, response, body)
+	}
+	return nil
+}
+
 // Ready returns Envoy's state, "LIVE", "DRAINING" and so on.
 func (c *Client) Ready(ctx context.Context) (string, error) {
 	response, body, err := c.do(ctx, http.MethodGet, "/ready")

@@ -17,6 +17,11 @@ import (
 
 const isAdmin = "is this Envoy's admin address?"
 
+// GoneError is of a request that nobody took: where an Envoy was, there is none.
+type GoneError struct{ error }
+
+func (e *GoneError) Unwrap() error { return e.error }
+
 // explain says of a request that had no answer what is in the way.
 func explain(ctx context.Context, err error) error {
 	var outer *url.Error // it repeats the address
@@ -31,14 +36,14 @@ func explain(ctx context.Context, err error) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(ctx.Err(), context.DeadlineExceeded): // the time that the caller has, not that of one request
-		return errors.New("no answer in time: --wait ended; give it more, " +
+		return errors.New("no answer in time: give it more, " +
 			"an Envoy that is starting answers when it has compiled its plugins")
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return errors.New("no answer in time; an Envoy that is starting answers when it has compiled its plugins")
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return errors.New("connection refused: is Envoy running, and " + isAdmin)
+		return &GoneError{errors.New("connection refused: is Envoy running, and " + isAdmin)}
 	case errors.Is(err, fs.ErrNotExist):
-		return errors.New("there is no such Unix socket: is Envoy running, and " + isAdmin)
+		return &GoneError{errors.New("there is no such Unix socket: is Envoy running, and " + isAdmin)}
 	case errors.As(err, &name):
 		return fmt.Errorf("the name %s has no address: %s", name.Name, name.Err)
 	case errors.As(err, new(x509.UnknownAuthorityError)):

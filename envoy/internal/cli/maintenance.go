@@ -30,6 +30,9 @@ type switching struct {
 	dryRun       bool
 	route        bool
 	verify       []string
+	leaving      leaving // what follows when maintenance is on
+	stepwise     bool    // shutdown and release, which say each step
+	coming       bool    // release
 	output       string
 	clients      []*admin.Client
 	layer        layer.Layer // what is written to; nil for the admin layer of each Envoy
@@ -67,7 +70,9 @@ func (s *switching) flags(cmd *cobra.Command, writes bool) {
 	f := cmd.Flags()
 	f.SortFlags = false
 	s.admins.flags(f)
-	f.BoolVar(&s.route, "route", false, "KEY is that of a maintenance route, a percentage (default "+defaultRouteKey+")")
+	if !s.stepwise {
+		f.BoolVar(&s.route, "route", false, "KEY is that of a maintenance route, a percentage (default "+defaultRouteKey+")")
+	}
 	f.StringVarP(&s.output, "output", "o", "table",
 		"`FORM` of what is written: table or json, an array with an object for each Envoy")
 	if !writes {
@@ -77,6 +82,10 @@ func (s *switching) flags(cmd *cobra.Command, writes bool) {
 	f.StringVar(&s.subdirectory, "subdirectory", "",
 		"`DIR` below the symlink_root that holds the keys; . for none (default: what Envoy's admin says)")
 	f.StringVar(&s.rtdsFile, "rtds-file", "", "write to an RTDS `FILE`")
+	if s.stepwise {
+		f.DurationVar(&s.wait, "timeout", time.Minute, "how long all of it may take")
+		return
+	}
 	f.DurationVar(&s.wait, "wait", 10*time.Second, "how long each Envoy may take until it says so")
 	f.StringArrayVar(&s.verify, "verify", nil,
 		"a health check's `URL`, sent from here until it gets what is ordered; may be repeated: "+
@@ -103,7 +112,11 @@ func (s *switching) key(args []string, writes bool) (string, error) {
 		return "", errors.New("--runtime-dir and --rtds-file are two places for one key; choose one")
 	}
 	if writes && s.wait <= 0 {
-		return "", &render.OptionError{Flag: "wait", What: s.wait.String() + " is not a time to wait"}
+		flag := "wait"
+		if s.stepwise {
+			flag = "timeout"
+		}
+		return "", &render.OptionError{Flag: flag, What: s.wait.String() + " is not a time to wait"}
 	}
 	var err error
 	if s.clients, err = s.admins.clients(); err != nil {
@@ -189,6 +202,19 @@ func newOn() *cobra.Command {
 			if err := order.CheckReason(reason); err != nil {
 				return fmt.Errorf("--reason: %w", err)
 			}
+			if err := s.leaving.check(); err != nil {
+				return err
+			}
+			if s.leaving.any() {
+				switch {
+				case s.dryRun:
+					return errors.New("--dry-run: does not wait; leave out --wait-checks and --wait-idle")
+				case len(s.clients) == 0:
+					return errors.New("--wait-checks, --wait-idle: ask an Envoy, and none is given: --admin ADDRESS")
+				case !cmd.Flags().Changed("wait"):
+					s.wait = time.Minute
+				}
+			}
 			return s.order(cmd, o)
 		},
 	}
@@ -197,6 +223,9 @@ func newOn() *cobra.Command {
 	cmd.Flags().StringVar(&until, "until", "",
 		"end by itself at this `TIME`: 2026-12-01T06:00:00Z, \"2026-12-01 06:00\" or 06:00 (local)")
 	cmd.Flags().StringVar(&reason, "reason", "", "a `TEXT` for the log and the status page")
+	s.leaving.flags(cmd, 0)
+	cmd.Flags().BoolVar(&s.leaving.idle, "wait-idle", false,
+		"wait until no request runs; with this or --wait-checks, --wait is 1m unless given")
 	return cmd
 }
 

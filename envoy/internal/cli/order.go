@@ -31,8 +31,21 @@ func (s *switching) order(cmd *cobra.Command, o order.Order) error {
 	if s.dryRun && s.output == "json" {
 		return errors.New("--dry-run: says it in words; leave out --output")
 	}
-	c := carrying{s, o, make([]*order.Envoy, len(s.clients)), make([]order.State, len(s.clients))}
+	n := len(s.clients)
+	c := carrying{switching: s, order: o, envoys: make([]*order.Envoy, n), states: make([]order.State, n),
+		steps: make([][]order.Step, n), progress: cmd.ErrOrStderr()}
+	if s.stepwise {
+		ctx, cancel := context.WithTimeout(cmd.Context(), s.wait) // all steps together
+		defer cancel()
+		cmd.SetContext(ctx)
+		c.progress = cmd.OutOrStdout()
+	}
 	switch {
+	case o.Key == "":
+		c.byHealthCheck(cmd.Context())
+		return s.report(cmd, o.Key, c.results())
+	case s.coming && s.layer != nil && !c.hold(cmd.Context()):
+		return s.report(cmd, o.Key, c.results())
 	case s.layer != nil:
 		return c.byLayer(cmd)
 	case s.dryRun:
@@ -40,7 +53,7 @@ func (s *switching) order(cmd *cobra.Command, o order.Order) error {
 		return nil
 	}
 	c.byAdmin(cmd.Context())
-	return s.report(cmd, o.Key, c.states)
+	return s.report(cmd, o.Key, c.results())
 }
 
 // path returns the layer's own, empty for the admin layer.
@@ -59,14 +72,24 @@ type carrying struct {
 	order  order.Order
 	envoys []*order.Envoy
 	states []order.State
+	steps  [][]order.Step // that came about, of each Envoy
+
+	progress io.Writer // says them at once
+	say      sync.Mutex
 }
 
 // ask asks an Envoy all that the order needs to know, and reports whether anything may come of it there.
 func (c *carrying) ask(ctx context.Context, i int) bool {
 	e := order.Ask(ctx, c.clients[i], c.order.Key, c.route)
 	c.envoys[i], c.states[i] = e, e.State
-	c.states[i].Error = e.Refuses(c.order, c.kind, c.checks(i))
-	return c.states[i].Error == ""
+	why := e.Refuses(c.order, c.kind, c.checks(i))
+	if why == "" && c.stepwise && !c.coming {
+		why = e.Stays(true)
+	}
+	if c.states[i].Error = why; why != "" && c.stepwise {
+		c.stopped(ctx, i, "", errors.New(why))
+	}
+	return why == ""
 }
 
 // checks returns the checks that verify an Envoy.
@@ -82,14 +105,13 @@ func (c *carrying) byAdmin(ctx context.Context) {
 	c.each(func(i int) {
 		ctx, cancel := context.WithTimeout(ctx, c.wait)
 		defer cancel()
-		if !c.ask(ctx, i) {
+		if !c.ask(ctx, i) || c.coming && !c.holds(ctx, i) {
 			return
 		}
 		var sent bool
-		if c.states[i], sent = c.envoys[i].Post(ctx, c.order); !sent {
-			return
+		if c.states[i], sent = c.envoys[i].Post(ctx, c.order); sent {
+			c.finish(ctx, i)
 		}
-		c.states[i] = c.envoys[i].Wait(ctx, c.order, c.kind, c.checks(i))
 	})
 }
 
@@ -108,7 +130,7 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 		refused = refused && e.State.Error == "" && c.states[i].Error != ""
 	}
 	if refused {
-		return c.report(cmd, c.order.Key, c.states) // nothing would come of it
+		return c.report(cmd, c.order.Key, c.results()) // nothing would come of it
 	}
 	if err := c.place(c.envoys); err != nil {
 		return fmt.Errorf("%s: %w", c.flag(), err)
@@ -140,7 +162,7 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 		fmt.Fprintf(w, "written to %s%s; no --admin was given, so no Envoy was asked whether it arrived\n",
 			printable(c.path()), made)
 		if c.output == "json" {
-			return c.report(cmd, c.order.Key, c.states)
+			return c.report(cmd, c.order.Key, c.results())
 		}
 		return nil
 	}
@@ -152,10 +174,10 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 		defer cancel()
 		// One that did not answer before is asked again.
 		if c.states[i].Error == "" || c.envoys[i].State.Error != "" && c.ask(ctx, i) {
-			c.states[i] = c.envoys[i].Wait(ctx, c.order, c.kind, c.checks(i))
+			c.finish(ctx, i)
 		}
 	})
-	return c.report(cmd, c.order.Key, c.states)
+	return c.report(cmd, c.order.Key, c.results())
 }
 
 // apply changes the layer, or tries whether it can be changed.
@@ -257,6 +279,7 @@ func (s *switching) report(cmd *cobra.Command, key string, states []order.State)
 // show shows how it went, or that Ctrl-C cut it off.
 func (s *switching) show(cmd *cobra.Command, key string, states []order.State, cut error) error {
 	interrupted := errors.Is(cmd.Context().Err(), context.Canceled)
+	interrupted = interrupted && !s.stepwise // which says of each Envoy how far it came
 	if interrupted && s.output != "json" {
 		return failure{cut}
 	}
@@ -284,6 +307,10 @@ func (s *switching) show(cmd *cobra.Command, key string, states []order.State, c
 }
 
 func (s *switching) table(cmd *cobra.Command, key string, states []order.State) error {
+	if s.stepwise {
+		writeNotes(cmd.ErrOrStderr(), states)
+		return nil
+	}
 	rows := [][]cell{plain("ENVOY", key, "UNTIL", "REASON", "LAYER", "ENDPOINTS IN MAINTENANCE")}
 	for _, st := range states {
 		word := cell{"?", red}
@@ -302,7 +329,12 @@ func (s *switching) table(cmd *cobra.Command, key string, states []order.State) 
 	if err := writeTable(cmd.OutOrStdout(), "", rows); err != nil {
 		return err
 	}
-	w := cmd.ErrOrStderr()
+	writeNotes(cmd.ErrOrStderr(), states)
+	return nil
+}
+
+// writeNotes writes what else there is to say of each Envoy.
+func writeNotes(w io.Writer, states []order.State) {
 	for _, st := range states {
 		for _, note := range st.Notes {
 			fmt.Fprintf(w, "note: %s: %s\n", printable(st.Envoy), printable(note))
@@ -311,5 +343,4 @@ func (s *switching) table(cmd *cobra.Command, key string, states []order.State) 
 			fmt.Fprintf(w, "%s %s: %s\n", paint(w, red, "error:"), printable(st.Envoy), printable(st.Error))
 		}
 	}
-	return nil
 }

@@ -106,6 +106,7 @@ func flagError(cmd *cobra.Command, err error) error {
 		must := map[string]string{
 			"duration": "is not a time such as 500ms, 10s or 1m30s",
 			"int":      "is not a whole number",
+			"uint64":   "is not a whole number from 0 on",
 			"bool":     "is neither true nor false",
 
 			"stringSlice": "is not a list with commas",

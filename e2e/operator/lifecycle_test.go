@@ -1,0 +1,173 @@
+package operator
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+// TestShutdown goes through what can come between, and leaves the Envoy ended.
+func TestShutdown(t *testing.T) {
+	t.Parallel()
+	i := start(t)
+	run(t, "shutdown", key, "--admin", i.admin).is(t, 1,
+		`the key healthgate.maintenance does not switch the endpoint "middleware"`, "nothing was changed")
+	i.is(t, 200, "OK")
+
+	// Checks come to one of two endpoints, and nobody says so for the other.
+	stop := envoytest.Repeat(t, 200*time.Millisecond, func() { _, _, _ = i.get() })
+	out := run(t, "maintenance", "on", "--admin", i.admin, "--wait-checks", "3", "--wait-idle", "-o", "json")
+	out.is(t, 0)
+	steps(t, out.stdout, "closed", "seen", "idle")
+	run(t, "release", "--admin", i.admin, "--timeout", "3s").is(t, 1, "holding",
+		"checks of my-service get maintenance: by the key healthgate.maintenance: healthgate release healthgate.maintenance")
+	run(t, "release", key, "--admin", i.admin).is(t, 0, "holding", "open: by the key")
+	i.is(t, 200, "OK")
+	run(t, "shutdown", "--admin", i.admin, "--timeout", "5s").is(t, 1, "closed: POST /healthcheck/fail",
+		"not seen in the time that was given: middleware has answered 0 of 3 checks; its health checks get 503, and stay so",
+		"healthgate release")
+	i.is(t, 503, "DRAINING")
+	run(t, "release", "--admin", i.admin).is(t, 0, "open: POST /healthcheck/ok")
+	i.is(t, 200, "OK")
+	run(t, "release", "--admin", i.admin).is(t, 0) // open already
+
+	cmd, said := command(t, "shutdown", "--admin", i.admin, "--quiet", "1m"), &envoytest.Log{}
+	begin(t, cmd, said)
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	ends(t, cmd, said, "interrupted: middleware has answered 0 of 3 checks", "its health checks get 503, and stay so")
+	stop()
+
+	// A request that runs, and another Envoy that hangs.
+	release, answered := i.app.Hold("/work"), make(chan error, 1)
+	go func() { answered <- use(http.DefaultClient, "http://"+i.listen+"/work") }()
+	envoytest.Eventually(t, envoytest.Limit, "the request runs", func() error {
+		if i.app.Count("/work") == 0 {
+			return fmt.Errorf("it has not come")
+		}
+		return nil
+	})
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	hangs := silent.Addr().String()
+	run(t, "shutdown", "--admin", i.admin, "--admin", hangs, "--quiet", "1s", "--timeout", "8s").is(t, 1,
+		i.admin+": seen: checks that got 503: middleware 0, then none for 1s; my-service 0, then none for 1s\n",
+		i.admin+": draining: POST /drain_listeners?graceful\n", "not idle in the time that was given: requests that run: 1",
+		"it drains, which can't be taken back", hangs+": no answer in time", "nothing was changed")
+	release()
+	out = run(t, "shutdown", "--admin", i.admin, "--quiet", "1s", "--quit", "-o", "json")
+	out.is(t, 0)
+	steps(t, out.stdout, "closed", "seen", "draining", "idle", "gone")
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+	run(t, "shutdown", "--admin", i.admin).is(t, 1, "connection refused", "nothing was changed")
+}
+
+// An Envoy that dies while it is waited for ends the wait.
+func TestShutdownOfOneThatDies(t *testing.T) {
+	t.Parallel()
+	i := start(t)
+	cmd, said := command(t, "shutdown", "--admin", i.admin, "--quiet", "10m", "--timeout", "10m"), &envoytest.Log{}
+	begin(t, cmd, said)
+	i.envoy.Kill()
+	ends(t, cmd, said, "connection refused", "it has ended meanwhile")
+}
+
+// begin starts a shutdown, and waits until it has closed the instance.
+func begin(t *testing.T, cmd *exec.Cmd, said *envoytest.Log) {
+	t.Helper()
+	cmd.Stdout, cmd.Stderr = said, said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	envoytest.Eventually(t, envoytest.Limit, "closed", func() error { return said.Has("closed: ") })
+}
+
+// ends waits until a command has failed, and said so.
+func ends(t *testing.T, cmd *exec.Cmd, said *envoytest.Log, texts ...string) {
+	t.Helper()
+	err := cmd.Wait()
+	if said.Has(texts...) != nil || cmd.ProcessState.ExitCode() != 1 {
+		t.Errorf("%v, it said:\n%s", err, said.Tail(20))
+	}
+}
+
+// steps fails the test unless the document has these steps, and no error.
+func steps(t *testing.T, document string, want ...string) {
+	t.Helper()
+	var states []struct {
+		Steps []struct{ Name string }
+		Error string
+	}
+	var got []string
+	d := json.NewDecoder(bytes.NewReader([]byte(document)))
+	if err := d.Decode(&states); err != nil || len(states) != 1 || states[0].Error != "" {
+		t.Fatalf("%v\n%s", err, document)
+	}
+	for _, s := range states[0].Steps {
+		got = append(got, s.Name)
+	}
+	if strings.Join(got, " ") != strings.Join(want, " ") {
+		t.Errorf("its steps are %q, want %q", got, want)
+	}
+}
+
+// TestStartsClosed: an Envoy that starts closed stays so until it is told to open, and until its probes hold.
+func TestStartsClosed(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, closed string
+		args         []string
+		edit         func(t *testing.T, bootstrap envoytest.Object)
+	}{
+		{"flags_path", "DRAINING", nil, func(t *testing.T, bootstrap envoytest.Object) {
+			folder := t.TempDir()
+			if err := os.WriteFile(filepath.Join(folder, "drain"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			bootstrap["flags_path"] = folder
+		}},
+		{"a key in the static layer", sorry, []string{key, "--override"}, func(_ *testing.T, bootstrap envoytest.Object) {
+			envoytest.At[envoytest.Object](bootstrap, "layered_runtime", "layers", 0, "static_layer")[key] = true
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			port := envoytest.ReservePort(t)
+			i := render(t, shipped, "--admin", envoytest.Loopback(port))
+			i.admin = envoytest.Loopback(port)
+			text, err := os.ReadFile(i.config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := envoytest.FromYAML(t, string(text), port)
+			test.edit(t, c.Bootstrap)
+			i.app.Answer("/outbound/isalive", 500)
+			i.envoy = envoytest.Launch(t, c, 2)
+			i.eventually(t, 503, test.closed)
+			release := append(append([]string{"release"}, test.args...), "--admin", i.admin)
+			run(t, append(release, "--timeout", "4s")...).is(t, 1, "not holding in the time that was given: "+
+				"my-service needs 3 of its 3 probes up, and these are not: outbound", "nothing was changed")
+			i.is(t, 503, test.closed)
+			i.app.Answer("/outbound/isalive", 200)
+			run(t, release...).is(t, 0, "holding: ", "open: ")
+			i.is(t, 200, "OK")
+		})
+	}
+}

@@ -1,0 +1,274 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/healthgate/healthgate/envoy/admin"
+	"github.com/healthgate/healthgate/envoy/internal/lifecycle"
+	"github.com/healthgate/healthgate/envoy/internal/order"
+	"github.com/healthgate/healthgate/envoy/internal/render"
+	"github.com/spf13/cobra"
+)
+
+// leaving is what is waited for, and done, when an instance goes.
+type leaving struct {
+	checks uint64
+	quiet  time.Duration
+	idle   bool
+	drain  bool
+	quit   bool
+}
+
+func (l *leaving) flags(cmd *cobra.Command, checks uint64) {
+	cmd.Flags().Uint64Var(&l.checks, "wait-checks", checks, "wait until each endpoint has answered `N` checks in a row "+
+		"with 503: as many as the load balancer's threshold, times those who check")
+	cmd.Flags().DurationVar(&l.quiet, "quiet", 30*time.Second,
+		"an endpoint to which no check comes for so long is not waited for: more than the load balancer's interval")
+}
+
+func (l *leaving) check() error {
+	if l.quiet <= 0 {
+		return &render.OptionError{Flag: "quiet", What: l.quiet.String() + " is not a time to wait"}
+	}
+	return nil
+}
+
+func (l *leaving) any() bool { return l.checks > 0 || l.idle || l.drain }
+
+func newShutdown() *cobra.Command {
+	s := switching{stepwise: true}
+	cmd := &cobra.Command{
+		Use:   "shutdown [KEY]",
+		Short: "Take instances out of rotation, and drain them, before they end",
+		Long: `Goes through the end of an instance in the order in which no request fails, and says each step:
+
+  closed     health checks get 503: by /healthcheck/fail, or by the maintenance KEY, where maintenance on writes it
+  seen       each endpoint has answered so many checks in a row with 503, as the plugin counts them (--wait-checks);
+             an endpoint to which no check comes for a time (--quiet) is not waited for
+  draining   drain_listeners?graceful: Envoy closes connections, and after its drain time its listeners
+  idle       no request has run for a second
+  gone       with --quit alone: Envoy has ended
+
+The exit code is 0 when all of it came about for each Envoy. Where one step does not, the next is not begun, and the
+message says how the Envoy is left. All of it may be run again. See docs/shutdown.md for preStop hooks.`,
+		Example: `  healthgate shutdown --admin 127.0.0.1:9901
+  healthgate shutdown --admin unix:///run/envoy/admin.sock --wait-checks 6 --timeout 2m --quit
+  healthgate shutdown healthgate.maintenance --runtime-dir /var/lib/envoy/runtime/current --admin 127.0.0.1:9901`,
+		Args: takes("KEY"), ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := s.leaving.check(); err != nil {
+				return err
+			}
+			s.leaving.idle, s.leaving.drain = true, true
+			return s.steps(cmd, args, order.Order{Value: order.On, On: true})
+		},
+	}
+	s.flags(cmd, true)
+	s.leaving.flags(cmd, 3)
+	cmd.Flags().BoolVar(&s.leaving.quit, "quit", false, "end Envoy then, and wait until it is gone")
+	return cmd
+}
+
+func newRelease() *cobra.Command {
+	s := switching{stepwise: true, coming: true}
+	var override bool
+	cmd := &cobra.Command{
+		Use:   "release [KEY]",
+		Short: "Open instances that started closed, when their probes hold",
+		Long: `Waits until as many probes are up as each endpoint needs (holding), opens the instance, and waits until its
+health checks get success (open). It ends Envoy's own /healthcheck/fail, with which an Envoy starts whose flags_path
+has a file drain; or the maintenance KEY, as maintenance off does.`,
+		Example: `  healthgate release --admin 127.0.0.1:9901
+  healthgate release healthgate.maintenance --override --admin 127.0.0.1:9901    # a key in the static layer`,
+		Args: takes("KEY"), ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o := order.Order{}
+			if override {
+				o.Value = order.Off
+			}
+			if override && len(args) == 0 {
+				return errors.New("--override: is for a KEY")
+			}
+			return s.steps(cmd, args, o)
+		},
+	}
+	s.flags(cmd, true)
+	cmd.Flags().BoolVar(&override, "override", false, "set KEY to false instead of taking it out, over what earlier layers say")
+	return cmd
+}
+
+// steps carries an order for a key out, or without one does the same by Envoy's own health check.
+func (s *switching) steps(cmd *cobra.Command, args []string, o order.Order) error {
+	s.admins.orDefault()
+	key, err := s.key(args, true)
+	if err != nil {
+		return err
+	}
+	if len(args) > 0 {
+		o.Key = key
+	} else if s.layer != nil {
+		return fmt.Errorf("%s: is where a KEY is written, and none is given", s.flag())
+	}
+	return s.order(cmd, o)
+}
+
+// results returns how it went, with the steps that came about.
+func (c *carrying) results() []order.State {
+	for i := range c.states {
+		c.states[i].Steps = c.steps[i]
+	}
+	return c.states
+}
+
+// step notes what has come about with an Envoy, and says it at once where people read it.
+func (c *carrying) step(i int, name, what string) {
+	c.steps[i] = append(c.steps[i], order.Step{Name: name, What: what})
+	if c.output == "json" {
+		return
+	}
+	c.say.Lock()
+	defer c.say.Unlock()
+	fmt.Fprintf(c.progress, "%s: %s: %s\n", printable(c.clients[i].Name), name, printable(what))
+}
+
+// stopped says why an Envoy did not come to a step, and how it is left.
+func (c *carrying) stopped(ctx context.Context, i int, next string, err error) {
+	did := func(name string) bool {
+		return slices.ContainsFunc(c.steps[i], func(s order.Step) bool { return s.Name == name })
+	}
+	back := "do it again, or take it back: healthgate release"
+	if c.order.Key != "" {
+		back = "do it again, or take it back: healthgate maintenance off " + c.order.Key
+	}
+	left := "nothing was changed"
+	switch {
+	case errors.As(err, new(*admin.GoneError)) && len(c.steps[i]) > 0:
+		left = "it has ended meanwhile"
+	case next == order.Gone:
+		left = "it drains, and may be ending"
+	case did(order.Draining), next == order.Draining && ctx.Err() != nil:
+		left = "its health checks get 503, and it drains, which can't be taken back: do it again, or end it"
+	case did(order.Closed):
+		left = "its health checks get 503, and stay so: " + back
+	case next == order.Closed:
+		left = "its health checks may get 503: " + back
+	case next == order.Opened:
+		left = "it was told to open"
+	}
+	what := err.Error()
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		what = "interrupted: " + what
+	case ctx.Err() != nil && next != "":
+		what = fmt.Sprintf("not %s in the time that was given: %s", next, what)
+	}
+	c.states[i].Error = what + "; " + left
+}
+
+// finish waits until an Envoy has what was written, and for what follows.
+func (c *carrying) finish(ctx context.Context, i int) {
+	c.states[i] = c.envoys[i].Wait(ctx, c.order, c.kind, c.checks(i))
+	name := order.Closed
+	if c.coming {
+		name = order.Opened
+	}
+	switch {
+	case !c.stepwise && !c.leaving.any():
+		return
+	case c.states[i].Error != "":
+		c.stopped(ctx, i, name, errors.New(c.states[i].Error))
+		return
+	case c.coming:
+		if err := c.envoys[i].WaitOpen(ctx, true); err != nil {
+			c.stopped(ctx, i, name, err)
+			return
+		}
+	}
+	c.step(i, name, "by the key "+c.order.Key)
+	if !c.coming {
+		c.leave(ctx, i)
+	}
+}
+
+// leave goes through what follows when an Envoy's health checks get 503.
+func (c *carrying) leave(ctx context.Context, i int) {
+	e, l := c.envoys[i], c.leaving
+	checks := lifecycle.Checks{Need: l.checks, Quiet: l.quiet}
+	for _, next := range []struct {
+		wanted bool
+		name   string
+		do     func() (string, error)
+	}{
+		{l.checks > 0, order.Seen, func() (string, error) { return e.WaitChecks(ctx, &checks, c.order.Key != "") }},
+		{l.drain, order.Draining, func() (string, error) { return e.Drain(ctx) }},
+		{l.idle, order.Idle, func() (string, error) { return "no request runs", e.WaitIdle(ctx) }},
+		{l.quit, order.Gone, func() (string, error) { return "POST /quitquitquit", e.Quit(ctx) }},
+	} {
+		if !next.wanted {
+			continue
+		}
+		what, err := next.do()
+		if err != nil {
+			c.stopped(ctx, i, next.name, err)
+			return
+		}
+		c.step(i, next.name, what)
+	}
+}
+
+// byHealthCheck closes each Envoy by its own health check, or opens it.
+func (c *carrying) byHealthCheck(ctx context.Context) {
+	c.each(func(i int) {
+		e := order.Ask(ctx, c.clients[i], defaultKey, false)
+		c.envoys[i], c.states[i] = e, order.State{Envoy: e.State.Envoy, Endpoints: []string{}}
+		switch {
+		case e.State.Error != "":
+			c.stopped(ctx, i, "", errors.New(e.State.Error))
+		case c.coming && c.holds(ctx, i):
+			if err := e.Open(ctx); err != nil {
+				c.stopped(ctx, i, order.Opened, err)
+				return
+			}
+			c.step(i, order.Opened, "POST /healthcheck/ok")
+		case c.coming:
+		case e.Stays(false) != "":
+			c.stopped(ctx, i, "", errors.New(e.Stays(false)))
+		default:
+			c.states[i].Notes = e.Past()
+			if err := e.Fail(ctx); err != nil {
+				c.stopped(ctx, i, order.Closed, err)
+				return
+			}
+			c.step(i, order.Closed, "POST /healthcheck/fail")
+			c.leave(ctx, i)
+		}
+	})
+}
+
+// hold waits for the probes of all Envoys before a key is changed that they may share.
+func (c *carrying) hold(ctx context.Context) bool {
+	c.each(func(i int) {
+		_ = c.ask(ctx, i) && c.holds(ctx, i)
+	})
+	all := !slices.ContainsFunc(c.states, func(s order.State) bool { return s.Error != "" })
+	for i := range c.states {
+		if !all && c.states[i].Error == "" {
+			c.states[i].Error = "nothing was changed: another Envoy is not ready"
+		}
+	}
+	return all
+}
+
+// holds waits until an Envoy's probes hold.
+func (c *carrying) holds(ctx context.Context, i int) bool {
+	if err := c.envoys[i].WaitProbes(ctx, c.order.Key != ""); err != nil {
+		c.stopped(ctx, i, order.Holding, err)
+		return false
+	}
+	c.step(i, order.Holding, "as many probes are up as each endpoint needs")
+	return true
+}

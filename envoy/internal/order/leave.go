@@ -1,0 +1,286 @@
+package order
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/healthgate/healthgate/envoy/admin"
+	"github.com/healthgate/healthgate/envoy/internal/lifecycle"
+	"github.com/healthgate/healthgate/envoy/internal/reach"
+	"github.com/healthgate/healthgate/envoy/internal/report"
+	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/verdict"
+)
+
+// Step is something that has come about.
+type Step struct {
+	Name string `json:"name"`
+	What string `json:"what"`
+}
+
+// Names of steps.
+const (
+	Closed   = "closed"   // health checks get 503
+	Seen     = "seen"     // by load balancers
+	Draining = "draining" // Envoy closes connections, and in the end its listeners
+	Idle     = "idle"     // no request runs
+	Gone     = "gone"
+	Holding  = "holding" // probes
+	Opened   = "open"
+)
+
+// until asks again and again until nothing is lacking. An Envoy that is gone ends it, and so does the context.
+func until(ctx context.Context, lacks func() (string, error)) error {
+	var last string
+	for {
+		begin := time.Now()
+		lack, err := lacks()
+		switch {
+		case ctx.Err() == nil && errors.As(err, new(*admin.GoneError)):
+			return err
+		case ctx.Err() == nil && err != nil:
+			last = err.Error()
+		case err == nil && lack == "":
+			return nil
+		case err == nil:
+			last = lack
+		case last == "":
+			last = err.Error()
+		}
+		select {
+		case <-ctx.Done():
+			return errors.New(last)
+		case <-time.After(max(pollInterval, pollShare*time.Since(begin))):
+		}
+	}
+}
+
+// each visits the health checks of an Envoy's plugins.
+func (e *Envoy) each(visit func(p *reach.Plugin, endpoint *config.Endpoint)) {
+	if e.known == nil {
+		return
+	}
+	for _, p := range e.known.Plugins {
+		for i := range p.Config.Endpoints {
+			if endpoint := &p.Config.Endpoints[i]; endpoint.Kind == config.KindHealthCheck {
+				visit(p, endpoint)
+			}
+		}
+	}
+}
+
+// Stays says which health checks stay open when the key is on, or where there is none when Envoy drains; "" when none
+// does.
+func (e *Envoy) Stays(byKey bool) (why string) {
+	if e.known == nil {
+		return "its configuration can't be read: " + e.unknown.Error()
+	}
+	if len(e.known.Plugins) == 0 {
+		return "its configuration has no healthgate"
+	}
+	e.each(func(p *reach.Plugin, endpoint *config.Endpoint) {
+		switch a := p.Config.Admin; {
+		case why != "":
+		case byKey && !p.Reads(endpoint, e.key):
+			why = fmt.Sprintf("the key %s does not switch the endpoint %q: leave the key out, for all of them", e.key,
+				endpoint.Name)
+		case byKey:
+		case a == nil || a.IgnoreDraining:
+			why = fmt.Sprintf("the endpoint %q does not see that Envoy drains "+
+				"(admin is missing, or has draining: ignore): name a maintenance key that all endpoints have", endpoint.Name)
+		case endpoint.Draining.Status < 400:
+			why = fmt.Sprintf("the endpoint %q answers %d while Envoy drains: a load balancer keeps the instance",
+				endpoint.Name, endpoint.Draining.Status)
+		}
+	})
+	return why
+}
+
+// Fail fails Envoy's health check, which the plugin sees as draining, and waits until it does.
+func (e *Envoy) Fail(ctx context.Context) error {
+	if err := e.client.Post(ctx, "/healthcheck/fail"); err != nil {
+		return err
+	}
+	return until(ctx, func() (string, error) {
+		switch state, err := e.client.Ready(ctx); {
+		case err != nil:
+			return "", err
+		case state != "DRAINING":
+			return "Envoy says " + state + ", not DRAINING", nil
+		}
+		if err := e.readGauges(ctx); err != nil {
+			return "", err
+		}
+		if !e.draining {
+			return "Envoy is DRAINING, and the plugin has not taken it up yet" + e.deaf(), nil
+		}
+		return "", nil
+	})
+}
+
+// Past returns the ways past the plugin that the configuration has for sure.
+func (e *Envoy) Past() (out []string) {
+	for _, gap := range e.known.Gaps() {
+		if !gap.Doubt && !slices.Contains(out, gap.What) {
+			out = append(out, gap.What)
+		}
+	}
+	return out
+}
+
+// WaitChecks waits until checks of each endpoint have seen that it is closed: of those that the key switches, or of all
+// of them. It says how many have.
+func (e *Envoy) WaitChecks(ctx context.Context, checks *lifecycle.Checks, byKey bool) (string, error) {
+	var names []string
+	for _, r := range e.readers() {
+		names = append(names, r.name)
+	}
+	if !byKey {
+		names = nil
+		e.each(func(_ *reach.Plugin, endpoint *config.Endpoint) { names = append(names, endpoint.Name) })
+	}
+	err := until(ctx, func() (string, error) {
+		stats, err := e.client.Stats(ctx, "^"+report.Checks)
+		if err != nil {
+			return "", err
+		}
+		counts := map[string]lifecycle.Count{}
+		for _, name := range names {
+			count := func(kinds ...verdict.Kind) (n uint64) {
+				for _, k := range kinds {
+					n += stats[report.Checks+name+".verdict."+k.String()]
+				}
+				return n
+			}
+			counts[name] = lifecycle.Count{
+				Open:   count(verdict.Healthy, verdict.Passed),
+				Closed: count(verdict.Maintenance, verdict.Draining, verdict.Unhealthy, verdict.Unknown),
+			}
+		}
+		return checks.Take(time.Now(), counts), nil
+	})
+	return checks.Seen(), err
+}
+
+// Drain has Envoy close connections as their requests end, and its listeners after its drain time: those of a sidecar's
+// inbound side where the plugin stands there. A second time changes nothing.
+func (e *Envoy) Drain(ctx context.Context) (string, error) {
+	path, inbound := "/drain_listeners?graceful", e.known != nil
+	if e.known != nil {
+		for _, p := range e.known.Plugins {
+			for _, place := range p.Places {
+				inbound = inbound && place.Listener["traffic_direction"] == "INBOUND"
+			}
+		}
+	}
+	if inbound {
+		path += "&inboundonly"
+	}
+	return "POST " + path, e.client.Post(ctx, path)
+}
+
+const active = ".downstream_rq_active"
+
+// WaitIdle waits until no request runs, but for those to admin.
+func (e *Envoy) WaitIdle(ctx context.Context) error {
+	var idle lifecycle.Idle
+	return until(ctx, func() (string, error) {
+		stats, err := e.client.Stats(ctx, `^http\..+\.downstream_rq_active$`)
+		if err != nil {
+			return "", err
+		}
+		var running uint64
+		delete(stats, "http.admin"+active)
+		for _, n := range stats {
+			running += n
+		}
+		if len(stats) == 0 {
+			return "how many requests run is not known: it does not show its metrics http.*" + active, nil
+		}
+		return idle.Take(time.Now(), running), nil
+	})
+}
+
+// Quit ends Envoy, and waits until nobody answers at its admin's address.
+func (e *Envoy) Quit(ctx context.Context) error {
+	if err := e.client.Post(ctx, "/quitquitquit"); err != nil {
+		return err
+	}
+	err := until(ctx, func() (string, error) {
+		_, err := e.client.Ready(ctx)
+		return "it still answers", err
+	})
+	if errors.As(err, new(*admin.GoneError)) {
+		return nil
+	}
+	return err
+}
+
+// WaitProbes waits until as many probes are up as each endpoint needs: of those that the key switches, or of all.
+func (e *Envoy) WaitProbes(ctx context.Context, byKey bool) error {
+	if e.known == nil {
+		return errors.New("which probes it needs is not known: its configuration can't be read: " + e.unknown.Error())
+	}
+	return until(ctx, func() (string, error) {
+		r := report.FromAdmin(ctx, e.client, time.Now())
+		if r.Error != "" {
+			return r.Error, nil
+		}
+		var lacks []string
+		e.each(func(p *reach.Plugin, endpoint *config.Endpoint) {
+			if byKey && !p.Reads(endpoint, e.key) {
+				return
+			}
+			up := map[string]bool{}
+			for _, probe := range r.Probes {
+				if probe.Listener == "" || probe.Listener == p.Listeners() {
+					up[probe.Name] = probe.Healthy != nil && *probe.Healthy
+				}
+			}
+			var probes []string
+			for _, i := range endpoint.Probes.Names {
+				probes = append(probes, p.Config.Probes[i].Name)
+			}
+			if lack := lifecycle.Holds(endpoint.Name, up, probes, endpoint.Probes.Need); lack != "" {
+				lacks = append(lacks, lack)
+			}
+		})
+		return strings.Join(lacks, "; "), nil
+	})
+}
+
+// Open ends what Fail began, or a file in Envoy's flags_path, and waits until health checks get success.
+func (e *Envoy) Open(ctx context.Context) error {
+	if err := e.client.Post(ctx, "/healthcheck/ok"); err != nil {
+		return err
+	}
+	return e.WaitOpen(ctx, false)
+}
+
+// WaitOpen waits until each health check is answered with success: those that the key switches, or all.
+func (e *Envoy) WaitOpen(ctx context.Context, byKey bool) error {
+	return until(ctx, func() (string, error) {
+		r := report.FromAdmin(ctx, e.client, time.Now())
+		var lacks []string
+		for _, endpoint := range r.Endpoints {
+			if byKey && !e.reads(endpoint.Name) || endpoint.Verdict == "healthy" || endpoint.Verdict == "passed" {
+				continue
+			}
+			why := endpoint.Output
+			if m := endpoint.Maintenance; m != nil {
+				why = "by the key " + m.Key + ": healthgate release " + m.Key
+			}
+			lacks = append(lacks, fmt.Sprintf("checks of %s get %s: %s", endpoint.Name,
+				cmp.Or(endpoint.Verdict, "what is not known"), why))
+		}
+		if r.Error == "" && len(r.Endpoints) == 0 {
+			lacks = append(lacks, "no health check is known")
+		}
+		return r.Error + strings.Join(lacks, "; "), nil
+	})
+}
