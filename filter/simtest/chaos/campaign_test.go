@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -182,6 +183,7 @@ func TestCampaign(t *testing.T) {
 		s = was
 		fmt.Printf("going on after %d runs\n", s.Runs)
 	}
+	debug.SetGCPercent(400) // 5% faster than by Go's default
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	known := &ledger{n: map[string]int{}}

@@ -68,8 +68,9 @@ func checked(code []byte) ([]byte, error) {
 
 // reader takes things off the front of b. After an error it gives zeros.
 type reader struct {
-	b   []byte
-	err error
+	b     []byte
+	err   error
+	drops bool // it has read an instruction that changes a table or drops data
 }
 
 func (r *reader) fail() {
