@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,6 +17,60 @@ import (
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
+
+// TestMainThreadBusy keeps Envoy's main thread alone from working for ten seconds, as an update of thousands of
+// clusters does. No check fails, although readings count for no longer than by default; maintenance that was on stays
+// on; and a key that was taken away meanwhile is seen soon after.
+func TestMainThreadBusy(t *testing.T) {
+	t.Parallel()
+	a := app.Start(t)
+	config := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
+	fails := func(s object) { s["admin"] = object{"cluster": "envoy_admin", "on_stale": "fail"} }
+	config.Listener("ingress").Change(fails)
+	out := config.AddListener("other")
+	out.Change(fails)
+	out.Change(func(s object) {
+		envoytest.At[object](s, "endpoints", 0)["maintenance"] = object{"keys": []any{"other"}}
+	})
+	b := start(t, a, config, 2)
+	other := b.at(out)
+	b.settle(t)
+	b.envoy.SetRuntime("other", "true")
+	other.within(t, envoytest.Limit, 503, sorry)
+	checks, maintained := watch(t, b.balancer, check), watch(t, other.balancer, check)
+	release := stopMainThread(t, b.envoy.PID())
+	time.Sleep(10 * time.Second)
+	release()
+	b.envoy.SetRuntime("other", "")
+	other.within(t, envoytest.Limit, 200, "OK")
+	checks.saw(t, "200 OK")
+	maintained.saw(t, "503 "+sorry, "200 OK")
+}
+
+// stopMainThread stops the thread whose number is the process's, as a debugger does, and no other one.
+func stopMainThread(t *testing.T, pid int) (release func()) {
+	t.Helper()
+	stopped, goOn, done := make(chan error), make(chan struct{}), make(chan error)
+	go func() {
+		runtime.LockOSThread() // the one that traces; it ends with the goroutine
+		err := syscall.PtraceAttach(pid)
+		if err == nil {
+			_, err = syscall.Wait4(pid, nil, syscall.WALL, nil)
+		}
+		stopped <- err
+		<-goOn
+		done <- syscall.PtraceDetach(pid)
+	}()
+	if err := <-stopped; err != nil {
+		t.Fatalf("ptrace of Envoy's main thread: %v", err)
+	}
+	return func() {
+		close(goOn)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
 
 // TestPause stops the process for longer than findings count. The checks that came meanwhile wait in its sockets, and
 // Envoy may read them before its timers: none of them, nor any later one, is answered from what was found before.

@@ -31,7 +31,7 @@ const (
 	DefaultInterval     = duration.Second
 	DefaultProbeTimeout = 500 * duration.Millisecond
 	DefaultAdminTimeout = 2 * duration.Second
-	DefaultMaxAge       = 10 * duration.Second
+	DefaultMaxAge       = 15 * duration.Second
 	DefaultThreshold    = 1
 	DefaultProbeHost    = "localhost"
 	DefaultProbeMethod  = "GET"

@@ -140,7 +140,7 @@ func TestDefaultsOfProbesAndAdmin(t *testing.T) {
 	if len(c.Probes) != 1 || fmt.Sprint(c.Probes[0]) != fmt.Sprint(want) {
 		t.Errorf("probe %+v, want %+v", c.Probes, want)
 	}
-	if want := (Admin{"a", duration.Second, 2 * duration.Second, 10 * duration.Second, false, false}); *c.Admin != want {
+	if want := (Admin{"a", duration.Second, 2 * duration.Second, 15 * duration.Second, false, false}); *c.Admin != want {
 		t.Errorf("admin %+v, want %+v", *c.Admin, want)
 	}
 	p := &c.Probes[0]

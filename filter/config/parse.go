@@ -46,7 +46,9 @@ func (d *decoder) config(text []byte, node Node, c *Config) {
 		}
 	}
 	o := d.object(root, "")
-	c.Admin = d.admin(o.sub("admin"))
+	if c.Admin = d.admin(o.sub("admin")); c.Admin != nil {
+		c.warn("admin.max_age", duration.Text(c.Admin.MaxAge), tooShort(c.Admin))
+	}
 	for l := o.list("probes"); l.next(); {
 		d.probe(l.value, l.place(), c)
 	}

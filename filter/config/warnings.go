@@ -5,8 +5,24 @@ import (
 	"strings"
 
 	"github.com/healthgate/healthgate/filter/lean/ascii"
+	"github.com/healthgate/healthgate/filter/lean/duration"
 	"github.com/healthgate/healthgate/filter/trust"
 )
+
+// busy is for how long an update of a configuration with thousands of clusters keeps Envoy's main thread, and with it
+// the admin endpoint, from answering: https://github.com/envoyproxy/envoy/issues/36295.
+const busy = 10 * duration.Second
+
+// tooShort is for a max_age that such an update outlasts: until then two polls time out, and the next one waits its
+// turn.
+func tooShort(a *Admin) (what string) {
+	least := busy + a.Interval + 2*max(a.Timeout, DefaultAdminTimeout)
+	if !a.FailOnStale || a.MaxAge >= least {
+		return ""
+	}
+	return " with on_stale: fail makes every check fail when Envoy's main thread is busy for 10 s, as with an update of " +
+		"thousands of clusters: give " + duration.Text(least) + " or more"
+}
 
 // maxWarnings bounds what a configuration with the same slip in each line fills the log with.
 const maxWarnings = 32

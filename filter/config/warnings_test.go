@@ -15,6 +15,8 @@ func TestWarnings(t *testing.T) {
 		host    = `is no host as clients name one: "example.com", "example.com:8080", "[::1]"`
 		value   = `is in no header's value: those have no control characters, and no blanks around them`
 		taken   = `is taken away by Envoy before a filter sees the request`
+		short   = `with on_stale: fail makes every check fail when Envoy's main thread is busy for 10 s, as with an update of ` +
+			`thousands of clusters: give `
 	)
 	paths := func(path string) string { return strings.Replace(good, `"/hc"`, `"/",`+path, 1) }
 	methods := func(method string) string { return endpoint(`"methods":["GET",` + method + `]`) }
@@ -22,6 +24,9 @@ func TestWarnings(t *testing.T) {
 	headers := func(matcher string) string { return endpoint(`"headers":[{"name":"x","exact":"1"},{` + matcher + `}]`) }
 	hostOf := func(host string) string { return probe(`"path":"/","host":` + host) }
 	methodOf := func(method string) string { return probe(`"path":"/","method":` + method) }
+	stale := func(maxAge string) string {
+		return strings.Replace(good, "{", `{"admin":{"cluster":"a","on_stale":"fail","max_age":`+maxAge+`},`, 1)
+	}
 	for _, test := range []struct {
 		place string
 		text  func(string) string
@@ -56,6 +61,10 @@ func TestWarnings(t *testing.T) {
 			`""`: host, `"a b"`: host},
 			[]string{`"localhost"`, `"a:8080"`, `"[::1]:8080"`}},
 		{"probes[0].method", methodOf, map[string]string{`"get"`: capital}, []string{`"HEAD"`, `"POST"`}},
+		{"admin.max_age", stale, map[string]string{
+			`"10s"`: short + "15s or more", `"14999ms"`: short + "15s or more",
+			`"15s","timeout":"5s","interval":"3s"`: short + "23s or more",
+		}, []string{`"15s"`, `"23s","timeout":"5s","interval":"3s"`, `"20s"`}},
 	} {
 		t.Run(test.place, func(t *testing.T) {
 			for item, want := range test.never {

@@ -43,12 +43,11 @@ type schedule struct {
 	due, began int64
 	number     uint32 // counts the callouts, so that a late answer is not taken for the current one's
 	underWay   bool
+	missed     int64 // how many polls in a row could not be read
 }
 
-// rest puts the next callout off after one that took so long.
-func (s *schedule) rest(now int64, took duration.Duration) {
-	s.due = max(s.due, now+int64(config.Pause(took)))
-}
+// rest puts the next callout off.
+func (s *schedule) rest(now int64, pause duration.Duration) { s.due = max(s.due, now+int64(pause)) }
 
 // complete ends the callout. It reports false for an answer that came too late to matter.
 func (s *schedule) complete(number uint32) bool {
@@ -128,7 +127,7 @@ func (c *Callout) takeOver(now int64) {
 // restAfter puts the next callout off after the last one that another leader had an answer to.
 func (c *Callout) restAfter() {
 	if c.costly {
-		c.rest(c.last.At, min(c.last.Took(), c.Timeout))
+		c.rest(c.last.At, config.Pause(min(c.last.Took(), c.Timeout)))
 	}
 }
 

@@ -3,6 +3,8 @@ package monitor
 import (
 	"strconv"
 
+	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/lean/duration"
 	"github.com/healthgate/healthgate/filter/maintenance"
 	"github.com/healthgate/healthgate/filter/snapshot"
 )
@@ -16,8 +18,14 @@ func (m *Monitor) read(c *Callout, status uint32) {
 		m.changed = true
 	}
 	c.last.Outcome, c.last.Status = snapshot.Answered, status
-	c.found(m.clock.Monotonic())
-	m.polled(c)
+	now := m.clock.Monotonic()
+	took := c.elapsed(now)
+	if c.last.At != 0 { // a single one that took longer had to wait
+		took = min(took, c.last.Took())
+	}
+	c.found(now)
+	c.missed = 0
+	m.polled(c, now, config.Pause(took))
 }
 
 // unread notes that a poll could not be read. The last reading stands.
@@ -37,16 +45,19 @@ func (m *Monitor) notRead(c *Callout, outcome snapshot.Outcome, status uint32, w
 	if c.tell(outcome, status, m.clock.Monotonic(), news) {
 		m.sink.Warn(c.topic + ": cannot be read through cluster " + strconv.Quote(c.Cluster) + ": " + why)
 	}
-	m.polled(c)
+	// Envoy's main thread may have been busy with something else: only when one poll after another is not answered, the
+	// rest becomes as long as if the polls were the cause.
+	now := m.clock.Monotonic()
+	took := c.elapsed(now)
+	c.missed++
+	m.polled(c, now, min(config.Pause(took), duration.Duration(c.missed)*took))
 }
 
 // polled lets Envoy's main thread rest after a costly poll, read or not.
-func (m *Monitor) polled(c *Callout) {
+func (m *Monitor) polled(c *Callout, now int64, pause duration.Duration) {
 	if c.costly {
-		now := m.clock.Monotonic()
-		took := c.elapsed(now)
-		c.rest(now, took)
-		m.sink.RuntimePolled(took)
+		c.rest(now, pause)
+		m.sink.RuntimePolled(c.elapsed(now))
 	}
 }
 

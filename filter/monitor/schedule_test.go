@@ -3,6 +3,7 @@ package monitor
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/healthgate/healthgate/filter/config"
@@ -155,8 +156,8 @@ func TestTakeoverAsksForWhatIsNotKnown(t *testing.T) {
 	}
 }
 
-// A poll of runtime that took long is followed by a pause of twenty times that, whether it could be read or not, and
-// whoever leads then.
+// A poll of runtime that took long is followed by a pause of twenty times that, whoever leads then. One that could
+// not be read may have met a main thread that was busy with something else.
 func TestExpensivePolls(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -169,9 +170,9 @@ func TestExpensivePolls(t *testing.T) {
 		{"read", func(r *rig) { r.Answered(runtimeCallout, r.flying[runtimeCallout], upstream(200, document())) }, 370, 7400},
 		{"read, after long",
 			func(r *rig) { r.Answered(runtimeCallout, r.flying[runtimeCallout], upstream(200, document())) }, 499, 9980},
-		{"timed out", func(r *rig) { r.Answered(runtimeCallout, r.flying[runtimeCallout], local(504, "")) }, 500, 10000},
-		{"not read", func(r *rig) { r.Answered(runtimeCallout, r.flying[runtimeCallout], upstream(500, "")) }, 200, 4000},
-		{"cut off", func(r *rig) { r.Failed(runtimeCallout, r.flying[runtimeCallout], snapshot.CutOff) }, 200, 4000},
+		{"timed out", func(r *rig) { r.Answered(runtimeCallout, r.flying[runtimeCallout], local(504, "")) }, 500, 500},
+		{"not read", func(r *rig) { r.Answered(runtimeCallout, r.flying[runtimeCallout], upstream(500, "")) }, 200, 800},
+		{"cut off", func(r *rig) { r.Failed(runtimeCallout, r.flying[runtimeCallout], snapshot.CutOff) }, 200, 800},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := newRig(full(), nil)
@@ -203,6 +204,44 @@ func TestExpensivePolls(t *testing.T) {
 				t.Errorf("%s: another leader polls earlier", test.name)
 			}
 		})
+	}
+}
+
+// One poll of runtime after another is not answered: the pauses grow, to twenty times the timeout of 500 ms. When it is
+// answered again, a single slow answer counts for as much as the one before.
+func TestMissedPolls(t *testing.T) {
+	t.Parallel()
+	r := newRig(full(), nil)
+	poll := func(took int64, end func(r *rig)) (began int64) {
+		t.Helper()
+		for !slices.Contains(r.due(), runtimeCallout) {
+			r.now += ms
+		}
+		began = r.now
+		r.now += took * ms
+		end(r)
+		return began
+	}
+	read := func(r *rig) { r.Answered(runtimeCallout, r.flying[runtimeCallout], upstream(200, document())) }
+	timeout := func(r *rig) { r.Answered(runtimeCallout, r.flying[runtimeCallout], local(504, "")) }
+	poll(2, read)
+	var pauses []int64
+	for range 22 {
+		ended := r.now
+		pauses = append(pauses, (poll(500, timeout)-ended)/ms)
+	}
+	if want := []int64{998, 500, 1000, 1500, 2000}; !slices.Equal(pauses[:5], want) ||
+		pauses[20] != 10000 || pauses[21] != 10000 {
+		t.Errorf("pauses of %v ms, want %v… 10000 10000", pauses, want)
+	}
+	poll(400, read)
+	ended := r.now
+	if pause := (poll(400, read) - ended) / ms; pause != 600 {
+		t.Errorf("a pause of %d ms after one slow answer, want what is left of the interval, 600", pause)
+	}
+	ended = r.now
+	if pause := (poll(1, read) - ended) / ms; pause != 8000 {
+		t.Errorf("a pause of %d ms after two slow answers, want 8000", pause)
 	}
 }
 
