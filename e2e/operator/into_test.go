@@ -173,8 +173,8 @@ func into(t *testing.T, text, gate string) {
 	for i, address := range after.listeners {
 		for _, host := range hosts {
 			for _, request := range []string{"GET /", "GET /healthz", "GET /healthz?deep=1", "POST /healthz", "GET /healthz/",
-				"GET /healthz/deep", "GET /healthzz", "GET /HEALTHZ", "GET /closed", "GET /healthz x-beta=1", "GET /HEALTHZ x-old=1",
-				"GET /healthz x-forwarded-for=127.0.0.1", "HEAD /healthz"} {
+				"GET /healthz/deep", "GET /healthzz", "GET /HEALTHZ", "GET /closed", "GET /healthz x-beta=1",
+				"GET /HEALTHZ x-old=1", "GET /healthz x-forwarded-for=127.0.0.1", "HEAD /healthz"} {
 				want, err := ask(t, "127.0.0.2", before.listeners[i], host, request)
 				got, err2 := ask(t, "127.0.0.2", address, host, request)
 				if err != nil || err2 != nil || fmt.Sprint(got) != fmt.Sprint(want) {

@@ -188,7 +188,7 @@ func (s *source) dash(element *yaml.Node) place {
 
 var (
 	blank      = regexp.MustCompile(`^\s*(#.*)?$`)
-	onlyDashes = regexp.MustCompile(`^\s*(-\s*)+$`)
+	onlyDashes = regexp.MustCompile(`^\s*(-\s+)*-\s*(\s#.*)?$`)
 )
 
 // end returns where what follows a node without braces begins: the line after its last.

@@ -27,8 +27,9 @@ func (m *merger) layers() {
 			last = min(last, i)
 		}
 		if folder := l.text("disk_layer", "symlink_root"); folder != "" {
-			if folder == m.RuntimeDir {
+			if folder == m.RuntimeDir || m.judging {
 				disk = true
+				continue
 			}
 			below := ""
 			if sub := l.text("disk_layer", "subdirectory"); sub != "" {

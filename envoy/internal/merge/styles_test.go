@@ -1,6 +1,8 @@
 package merge
 
 import (
+	"flag"
+	"fmt"
 	"os"
 	"reflect"
 	"strings"
@@ -57,6 +59,8 @@ func encoded(t *testing.T, s *source, n *yaml.Node, columns int) File {
 	return File{strings.TrimSuffix(s.Name, ".json") + ".yaml", out.String()}
 }
 
+var seeds = flag.Int("seeds", 8, "how many times TestStyles scribbles each case")
+
 // TestStyles merges each case as it is and written in other ways: what comes out means the same, what was there is
 // there, and merging again changes nothing.
 func TestStyles(t *testing.T) {
@@ -84,27 +88,35 @@ func TestStyles(t *testing.T) {
 				!reflect.DeepEqual(left, was) {
 				t.Errorf("%s: without healthgate there is\n%v\nand there was\n%v", d.Pos, left, was)
 			}
-			for _, style := range styles {
+			check := func(style string, write func(s *source) File) {
 				var other []File
 				for _, f := range files {
 					s, err := parse(f)
 					if err != nil {
 						t.Fatal(err)
 					}
-					other = append(other, style.write(t, s))
+					other = append(other, write(s))
 				}
 				r, err := Merge(asked, other, o)
 				if err != nil {
-					t.Errorf("%s: %s: %v\n%s", d.Pos, style.name, err, other[0].Text)
-					continue
+					t.Errorf("%s: %s: %v\n%s", d.Pos, style, err, other[0].Text)
+					return
 				}
 				if got := Plain(r.Files); !reflect.DeepEqual(asLists(got), asLists(want)) {
-					t.Errorf("%s: %s: it means something else\n%s", d.Pos, style.name, r.Files[0].Text)
+					t.Errorf("%s: %s: it means something else\n%s\n\n%s", d.Pos, style, other[0].Text, r.Files[0].Text)
 				}
 				again, err := Merge(asked, r.Files, o)
 				if err != nil || !reflect.DeepEqual(again.Files, r.Files) {
-					t.Errorf("%s: %s: merged again, it is another: %v\n%s", d.Pos, style.name, err, r.Files[0].Text)
+					t.Errorf("%s: %s: merged again, it is another: %v\n%s", d.Pos, style, err, r.Files[0].Text)
 				}
+			}
+			for _, style := range styles {
+				check(style.name, func(s *source) File { return style.write(t, s) })
+			}
+			for seed := range uint64(*seeds) {
+				check(fmt.Sprint("scribbled, seed ", seed), func(s *source) File {
+					return File{"envoy.yaml", scribble(clone(s.root), seed)}
+				})
 			}
 			return d.Expected
 		})
