@@ -3,6 +3,7 @@ package operator
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -27,8 +28,12 @@ func TestShutdown(t *testing.T) {
 
 	// Checks come to one of two endpoints, and nobody says so for the other.
 	stop := envoytest.Repeat(t, 200*time.Millisecond, func() { _, _, _ = i.get() })
+	stranger := &http.Client{Transport: &http.Transport{
+		DialContext: envoytest.DialerFrom("127.0.0.2", envoytest.Limit).DialContext}}
+	stopped := envoytest.Repeat(t, 50*time.Millisecond, func() { _ = use(stranger, "http://"+i.listen+check) })
 	out := run(t, "maintenance", "on", "--admin", i.admin, "--wait-checks", "3", "--wait-idle", "-o", "json")
-	out.is(t, 0)
+	out.is(t, 0, "of my-service came from addresses that it does not trust")
+	stopped()
 	steps(t, out.stdout, "closed", "seen", "idle")
 	run(t, "release", "--admin", i.admin, "--timeout", "3s").is(t, 1, "holding",
 		"checks of my-service get maintenance: by the key healthgate.maintenance: healthgate release healthgate.maintenance")
@@ -77,6 +82,51 @@ func TestShutdown(t *testing.T) {
 		t.Error(err)
 	}
 	run(t, "shutdown", "--admin", i.admin).is(t, 1, "connection refused", "nothing was changed")
+}
+
+// A key on disk closes a sidecar, whose outbound side stays, for what its application still asks for, while nobody reads
+// what the command says.
+func TestShutdownByKey(t *testing.T) {
+	t.Parallel()
+	all := replaced(t, filepath.Join(envoytest.Root, shipped), "- name: middleware\n",
+		"- name: middleware\n  maintenance: {keys: [healthgate.maintenance]}\n")
+	port := envoytest.ReservePort(t)
+	i := render(t, all, "--admin", envoytest.Loopback(port))
+	i.admin = envoytest.Loopback(port)
+	text, err := os.ReadFile(i.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := envoytest.FromYAML(t, string(text), port)
+	out := c.AddListener("outbound")
+	c.Listener("ingress").Object["traffic_direction"] = "INBOUND"
+	out.Object["traffic_direction"] = "OUTBOUND"
+	i.envoy = envoytest.Start(t, c, 2)
+	i.eventually(t, 200, "OK")
+
+	cmd := command(t, "shutdown", key, "--runtime-dir", i.runtimeDir, "--admin", i.admin, "--quiet", "3s")
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said envoytest.Log
+	cmd.Stdout, cmd.Stderr = writer, &said
+	err = errors.Join(reader.Close(), cmd.Start(), writer.Close())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends(t, cmd, &said, "broken pipe")
+	envoytest.Eventually(t, envoytest.Limit, "the inbound listener is closed", func() error {
+		if _, _, err := i.get(); errors.Is(err, syscall.ECONNREFUSED) {
+			return nil
+		}
+		return fmt.Errorf("it is open")
+	})
+	if err := use(http.DefaultClient, "http://"+out.Address()+"/"); err != nil {
+		t.Errorf("the outbound listener: %v", err)
+	}
+	run(t, "shutdown", key, "--runtime-dir", i.runtimeDir, "--admin", i.admin, "--quiet", "1s").is(t, 0,
+		"closed: by the key healthgate.maintenance\n", "draining: POST /drain_listeners?graceful&inboundonly\n", "idle: ")
 }
 
 // An Envoy that dies while it is waited for ends the wait.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/signal"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/admin"
@@ -103,6 +105,7 @@ has a file drain; or the maintenance KEY, as maintenance off does.`,
 
 // steps carries an order for a key out, or without one does the same by Envoy's own health check.
 func (s *switching) steps(cmd *cobra.Command, args []string, o order.Order) error {
+	signal.Ignore(syscall.SIGPIPE) // who no longer listens does not stop what is under way
 	s.admins.orDefault()
 	key, err := s.key(args, true)
 	if err != nil {
@@ -150,8 +153,10 @@ func (c *carrying) stopped(ctx context.Context, i int, next string, err error) {
 		left = "it has ended meanwhile"
 	case next == order.Gone:
 		left = "it drains, and may be ending"
-	case did(order.Draining), next == order.Draining && ctx.Err() != nil:
+	case did(order.Draining):
 		left = "its health checks get 503, and it drains, which can't be taken back: do it again, or end it"
+	case next == order.Draining:
+		left = "its health checks get 503, and it may drain: do it again, or end it"
 	case did(order.Closed):
 		left = "its health checks get 503, and stay so: " + back
 	case next == order.Closed:

@@ -144,10 +144,14 @@ func (e *Envoy) WaitChecks(ctx context.Context, checks *lifecycle.Checks, byKey 
 		names = nil
 		e.each(func(_ *reach.Plugin, endpoint *config.Endpoint) { names = append(names, endpoint.Name) })
 	}
+	var first, last map[string]uint64
 	err := until(ctx, func() (string, error) {
 		stats, err := e.client.Stats(ctx, "^"+report.Checks)
 		if err != nil {
 			return "", err
+		}
+		if last = stats; first == nil {
+			first = stats
 		}
 		counts := map[string]lifecycle.Count{}
 		for _, name := range names {
@@ -164,22 +168,26 @@ func (e *Envoy) WaitChecks(ctx context.Context, checks *lifecycle.Checks, byKey 
 		}
 		return checks.Take(time.Now(), counts), nil
 	})
-	return checks.Seen(), err
+	seen := checks.Seen()
+	for _, name := range names {
+		untrusted := report.Checks + name + ".verdict." + verdict.Untrusted.String()
+		if n := last[untrusted] - first[untrusted]; n > 0 {
+			seen += fmt.Sprintf("; %d of %s came from addresses that it does not trust", n, name)
+		}
+	}
+	return seen, err
 }
 
 // Drain has Envoy close connections as their requests end, and its listeners after its drain time: those of a sidecar's
 // inbound side where the plugin stands there. A second time changes nothing.
 func (e *Envoy) Drain(ctx context.Context) (string, error) {
-	path, inbound := "/drain_listeners?graceful", e.known != nil
-	if e.known != nil {
-		for _, p := range e.known.Plugins {
-			for _, place := range p.Places {
-				inbound = inbound && place.Listener["traffic_direction"] == "INBOUND"
-			}
+	path := "/drain_listeners?graceful"
+	for _, p := range e.known.Plugins {
+		if slices.ContainsFunc(p.Places, func(place reach.Place) bool {
+			return place.Listener["traffic_direction"] == "INBOUND"
+		}) {
+			path = "/drain_listeners?graceful&inboundonly"
 		}
-	}
-	if inbound {
-		path += "&inboundonly"
 	}
 	return "POST " + path, e.client.Post(ctx, path)
 }
