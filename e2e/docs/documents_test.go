@@ -70,6 +70,13 @@ healthgate render envoy envoy/healthgate.yaml --wasm '`+envoytest.Wasm(t)+`' --z
 	for _, document := range operating {
 		r.read(document)
 	}
+	must(t, r.run(r.change.Replace(`
+healthgate maintenance off --runtime-dir /var/lib/envoy/runtime/current
+healthgate maintenance off --rtds-file /var/lib/envoy/rtds.yaml
+healthgate maintenance off healthgate.maintenance.zone.eu-1a --rtds-file /var/lib/envoy/rtds.yaml
+healthgate maintenance off --admin 127.0.0.1:9901
+`), "…\n"))
+	r.read("docs/shutdown.md") // the last: it drains
 }
 
 // documents lists all of the repository.
@@ -100,7 +107,7 @@ var elsewhere = []string{"kubectl ", "istioctl ", "docker ", "skopeo ", "setsid 
 // TestAllIsRead: each block of shell is run by a test of this package, or says that it can't be.
 func TestAllIsRead(t *testing.T) {
 	t.Parallel()
-	read := append([]string{"docs/installation.md", "hostsim/README.md", "README.md"}, operating...)
+	read := append([]string{"docs/installation.md", "hostsim/README.md", "README.md", "docs/shutdown.md"}, operating...)
 	for _, document := range documents(t) {
 		for _, b := range blocks(t, document) {
 			switch b.language {

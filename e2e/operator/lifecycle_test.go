@@ -35,8 +35,8 @@ func TestShutdown(t *testing.T) {
 	out.is(t, 0, "of my-service came from addresses that it does not trust")
 	stopped()
 	steps(t, out.stdout, "closed", "seen", "idle")
-	run(t, "release", "--admin", i.admin, "--timeout", "3s").is(t, 1, "holding",
-		"checks of my-service get maintenance: by the key healthgate.maintenance: healthgate release healthgate.maintenance")
+	run(t, "release", "--admin", i.admin, "--timeout", "10m").is(t, 1, "holding",
+		"my-service is in maintenance by the key healthgate.maintenance, too: healthgate release healthgate.maintenance")
 	run(t, "release", key, "--admin", i.admin).is(t, 0, "holding", "open: by the key")
 	i.is(t, 200, "OK")
 	run(t, "shutdown", "--admin", i.admin, "--timeout", "5s").is(t, 1, "closed: POST /healthcheck/fail",
@@ -84,8 +84,8 @@ func TestShutdown(t *testing.T) {
 	run(t, "shutdown", "--admin", i.admin).is(t, 1, "connection refused", "nothing was changed")
 }
 
-// A key on disk closes a sidecar, whose outbound side stays, for what its application still asks for, while nobody reads
-// what the command says.
+// A key on disk closes a sidecar, whose outbound side stays for what its application still asks for. Nobody reads what
+// the command says.
 func TestShutdownByKey(t *testing.T) {
 	t.Parallel()
 	all := replaced(t, filepath.Join(envoytest.Root, shipped), "- name: middleware\n",

@@ -99,7 +99,8 @@ has a file drain; or the maintenance KEY, as maintenance off does.`,
 		},
 	}
 	s.flags(cmd, true)
-	cmd.Flags().BoolVar(&override, "override", false, "set KEY to false instead of taking it out, over what earlier layers say")
+	cmd.Flags().BoolVar(&override, "override", false,
+		"set KEY to false instead of taking it out, over what earlier layers say")
 	return cmd
 }
 

@@ -34,14 +34,18 @@ const (
 	Opened   = "open"
 )
 
-// until asks again and again until nothing is lacking. An Envoy that is gone ends it, and so does the context.
+// finalError says what waiting does not mend.
+type finalError struct{ error }
+
+// until asks again and again until nothing is lacking. A final error or an Envoy that is gone ends it, and so does the
+// context.
 func until(ctx context.Context, lacks func() (string, error)) error {
 	var last string
 	for {
 		begin := time.Now()
 		lack, err := lacks()
 		switch {
-		case ctx.Err() == nil && errors.As(err, new(*admin.GoneError)):
+		case ctx.Err() == nil && (errors.As(err, new(*admin.GoneError)) || errors.As(err, new(finalError))):
 			return err
 		case ctx.Err() == nil && err != nil:
 			last = err.Error()
@@ -281,7 +285,8 @@ func (e *Envoy) WaitOpen(ctx context.Context, byKey bool) error {
 			}
 			why := endpoint.Output
 			if m := endpoint.Maintenance; m != nil {
-				why = "by the key " + m.Key + ": healthgate release " + m.Key
+				return "", finalError{fmt.Errorf("%s is in maintenance by the key %s, too: healthgate release %s", endpoint.Name,
+					m.Key, m.Key)}
 			}
 			lacks = append(lacks, fmt.Sprintf("checks of %s get %s: %s", endpoint.Name,
 				cmp.Or(endpoint.Verdict, "what is not known"), why))
