@@ -166,14 +166,14 @@ fuzz: check-go ## fuzz each fuzz test for FUZZTIME (30s)
 	@scripts/fuzz $(FUZZTIME)
 
 # make chaos SEEDS=1000000 HEALTHGATE_WASM=$PWD/build/healthgate-tinygo.wasm plays more seeds, and another build. It ends at
-# Ctrl-C; the same command goes on. docs/reliability.md has more.
+# Ctrl-C or a kill; the same command goes on. docs/reliability.md has more.
 .PHONY: chaos
 SEEDS ?= 10000
 FROM ?= 0
 chaos: filter ## play random plans of faults on hostsim, on all cores (SEEDS, FROM)
 	@$(GO) test -c -o build/chaos ./filter/simtest/chaos
 	@cd filter/simtest/chaos && $(CURDIR)/build/chaos -test.run '^TestCampaign$$' -seeds $(SEEDS) -from $(FROM) \
-		-state $(CURDIR)/build/chaos.json
+		-state $(CURDIR)/build/chaos.json -table $(CURDIR)/build/chaos.md
 
 .PHONY: chaos-mutants
 chaos-mutants: filter ## build plugins with a mistake, and see how soon make chaos catches each

@@ -6,13 +6,13 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -53,9 +53,10 @@ func (t *tally) add(o *tally) {
 }
 
 const (
-	twice = 20  // one run in so many is played twice
-	batch = 512 // of seeds, between two notes of how far a campaign has come
-	shown = 3   // plans that are minimised of each rule
+	twice = 20   // one run in so many is played twice
+	batch = 256  // of seeds, between two notes of how far a campaign has come
+	shown = 3    // plans that are minimised of each rule
+	rare  = 5000 // runs in which every mark is reached, though some are one in five hundred
 )
 
 // ledger counts how often each rule was broken.
@@ -137,26 +138,48 @@ func batched(ctx context.Context, wasm []byte, first, n uint64, known *ledger) *
 
 // missed are the marks that no run reached.
 func (t *tally) missed() []string {
-	return slices.DeleteFunc(slices.Clone(wanted), func(mark string) bool { return t.Marks[mark] > 0 })
+	return slices.DeleteFunc(wanted(), func(mark string) bool { return t.Marks[mark] > 0 })
 }
 
 func (t *tally) line() string {
-	return fmt.Sprintf("%d runs, %v of virtual time, %d checks, %d plans that break a rule, %.1f runs/s",
-		t.Runs, t.Virtual.Round(time.Second), t.Checks, len(t.Found), float64(t.Runs)/max(t.Took.Seconds(), 1e-9))
+	return fmt.Sprintf("%s runs, %s hours of virtual time, %s checks, %d plans that break a rule, %.1f runs/s",
+		grouped(t.Runs), grouped(int(t.Virtual.Hours())), grouped(t.Checks), len(t.Found), t.rate())
 }
 
-// print shows all, with the tables of docs/reliability.md.
-func (t *tally) print(w io.Writer) {
-	fmt.Fprintf(w, "%s; %d runs were played twice\n\n| mark | runs | times |\n|---|---:|---:|\n", t.line(), t.Twice)
+func (t *tally) rate() float64 { return float64(t.Runs) / max(t.Took.Seconds(), 1e-9) }
+
+// table is how often each mark was reached, as docs/reliability.md shows it.
+func (t *tally) table() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s runs with %s checks in %s hours of virtual time, in %v on %d cores. %s runs were played twice, and "+
+		"were the same. Plans that break a rule: %d.\n\n| what happened | runs | times |\n|---|---:|---:|\n",
+		grouped(t.Runs), grouped(t.Checks), grouped(int(t.Virtual.Hours())), t.Took.Round(time.Minute),
+		runtime.GOMAXPROCS(0), grouped(t.Twice), len(t.Found))
 	for _, name := range slices.Sorted(maps.Keys(t.Marks)) {
-		fmt.Fprintf(w, "| %s | %d | %d |\n", name, t.Marks[name], t.Times[name])
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", name, grouped(t.Marks[name]), grouped(t.Times[name]))
 	}
+	return b.String()
+}
+
+// grouped is a number as it is easy to read.
+func grouped(n int) string {
+	text := strconv.Itoa(n)
+	for at := len(text) - 3; at > 0; at -= 3 {
+		text = text[:at] + "," + text[at:]
+	}
+	return text
+}
+
+// findings are the plans that break a rule, and how often an open rule was broken.
+func (t *tally) findings() string {
+	var b strings.Builder
 	for _, rule := range slices.Sorted(maps.Keys(t.PassedOver)) {
-		fmt.Fprintf(w, "known, and passed over in %d runs: %s\n", t.PassedOver[rule], rule)
+		fmt.Fprintf(&b, "known, and passed over in %d runs: %s\n", t.PassedOver[rule], rule)
 	}
 	for _, f := range t.Found {
-		fmt.Fprintf(w, "\nseed %d breaks a rule: %s\n%s", f.Seed, f.Text, f.Plan)
+		fmt.Fprintf(&b, "\nseed %d breaks a rule: %s\n%s", f.Seed, f.Text, f.Plan)
 	}
+	return b.String()
 }
 
 // state is what a campaign that was interrupted goes on from.
@@ -166,23 +189,50 @@ type state struct {
 	*tally
 }
 
+// of tells a plugin, played by this program, from others: what they have come to does not add up.
+func of(wasm []byte) string {
+	program, err := os.Executable()
+	must(err)
+	code, err := os.ReadFile(program)
+	must(err)
+	return fmt.Sprintf("%x", sha256.Sum256(append(code, wasm...)))
+}
+
+// resumed is the campaign that was interrupted, or a new one.
+func resumed(wasm []byte) state {
+	s := state{of(wasm), *from, newTally()}
+	text, err := os.ReadFile(*stateFile)
+	if err != nil || len(text) == 0 {
+		return s
+	}
+	was := state{tally: newTally()}
+	must(json.Unmarshal(text, &was))
+	if was.Of != s.Of || was.From != s.From {
+		fmt.Println("the campaign before this was another plugin's, simulator's or FROM's: beginning anew")
+		return s
+	}
+	fmt.Printf("going on after %s runs\n", grouped(was.Runs))
+	return was
+}
+
+// keep writes the state, so that a kill leaves either the former one or this.
+func (s *state) keep() {
+	text, err := json.Marshal(s)
+	must(err)
+	if *stateFile == os.DevNull {
+		return
+	}
+	must(os.WriteFile(*stateFile+".new", text, 0o644))
+	must(os.Rename(*stateFile+".new", *stateFile))
+}
+
 // TestCampaign is `make chaos`. It ends cleanly at Ctrl-C, and goes on where it ended when it is started again.
 func TestCampaign(t *testing.T) {
 	if *seeds == 0 {
 		t.Skip("make chaos")
 	}
 	wasm := plugin(t)
-	program, err := os.Executable()
-	must(err)
-	code, err := os.ReadFile(program)
-	must(err)
-	s := state{fmt.Sprintf("%x", sha256.Sum256(append(code, wasm...))), *from, newTally()}
-	was := state{tally: newTally()}
-	text, err := os.ReadFile(*stateFile)
-	if err == nil && json.Unmarshal(text, &was) == nil && was.Of == s.Of && was.From == s.From {
-		s = was
-		fmt.Printf("going on after %d runs\n", s.Runs)
-	}
+	s := resumed(wasm)
 	debug.SetGCPercent(400) // 5% faster than by Go's default
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -199,17 +249,17 @@ func TestCampaign(t *testing.T) {
 		}
 		s.add(b)
 		s.Took += time.Since(began)
-		text, err := json.Marshal(s)
-		must(err)
-		must(os.WriteFile(*stateFile, text, 0o644))
-		progress.show(fmt.Sprintf("%d of %d: %s", s.Runs, *seeds, s.line()))
+		s.keep()
+		left := time.Duration(float64(*seeds-uint64(s.Runs)) / s.rate() * float64(time.Second))
+		progress.show(fmt.Sprintf("%s, %v left", s.line(), left.Round(time.Second)))
 	}
 	progress.end()
-	s.print(os.Stdout)
+	fmt.Print(s.table(), s.findings())
+	must(os.WriteFile(*tableFile, []byte(s.table()), 0o644))
 	if len(s.Found) > 0 {
 		t.Errorf("%d plans break a rule", len(s.Found))
 	}
-	if missed := s.missed(); len(missed) > 0 && s.Runs >= 1000 {
+	if missed := s.missed(); len(missed) > 0 && s.Runs >= rare {
 		t.Errorf("never reached: %s", strings.Join(missed, ", "))
 	}
 	if uint64(s.Runs) < *seeds {

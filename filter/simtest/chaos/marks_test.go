@@ -1,54 +1,95 @@
 package chaos
 
 import (
+	"cmp"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/healthgate/healthgate/hostsim"
 )
 
+// happenings are what a plan's operations do, in the words of the tables of docs/reliability.md.
+var happenings = map[string]string{
+	"app": "an application's status changes", "runtime": "a maintenance key changes", "draining": "draining: %s",
+	"crash": "a VM is killed", "depose": "the main thread's VM is killed while all is calm", "trap": "a trap in %s",
+	"refuse": "an allocation is refused", "lose": "a compare-and-swap of the %s is lost",
+	"race": "other threads tick before a write of the %s", "stall": "a thread is stalled",
+	"sleep": "the process stands still", "back": "the monotonic clock goes back", "wall": "the wall clock is set",
+	"callouts": "callouts: %s", "admin": "admin answers: %s", "update": "a live update to configuration %s",
+	"refuse-update": "a live update that is refused", "drained": "a drain time is over",
+}
+
+const takeover = "a VM takes over"
+
+// paired are what is marked together with the state in which it happens.
+var paired = []string{"crash", "stall", "sleep", "back", "update", "drained"}
+
 // marksOf marks an operation, alone and together with what is under way.
 func (j *judge) marksOf(o op) {
-	r, at := j.run, now(j)
-	switch o.name {
-	case "trap", "callouts":
-		r.mark("%s %s", o.name, o.arg(1))
-	case "admin", "lose", "race", "draining", "update":
-		r.mark("%s %s", o.name, o.arg(0))
-	default:
-		r.mark("%s", o.name)
+	what, told := happenings[o.name]
+	if !told {
+		return
 	}
-	old := len(j.live) > 1
-	for what, now := range map[string]bool{
-		"update during a stall":                 o.name == "update" && at < j.paused,
-		"update while the leader is dead":       o.name == "update" && r.Main().Failed(),
-		"crash beside an old configuration":     o.name == "crash" && old,
-		"sleep beside an old configuration":     o.name == "sleep" && old,
-		"sleep with a callout that hangs":       o.name == "sleep" && r.hanging(),
-		"crash with a callout that hangs":       o.name == "crash" && r.hanging(),
-		"maintenance while admin is unreadable": o.name == "runtime" && r.adminAnswer != "ok" && j.key(o.arg(0)).on(),
-		"drained while probing":                 o.name == "drained" && old,
-	} {
-		if now {
-			r.mark("%s", what)
+	for _, name := range paired {
+		if name == o.name {
+			j.markPairs(strings.TrimSuffix(what, " to configuration %s"))
+		}
+	}
+	if strings.Contains(what, "%s") {
+		which := o.arg(0)
+		if o.name == "trap" || o.name == "callouts" {
+			which = o.arg(1)
+		}
+		what = fmt.Sprintf(what, which)
+	}
+	j.run.mark(what)
+	if o.name == "runtime" && j.run.adminAnswer != "ok" && j.key(o.arg(0)).on() {
+		j.run.mark("maintenance while admin is unreadable")
+	}
+}
+
+// states are those in which something else may go wrong.
+var states = []struct {
+	name string
+	is   func(j *judge) bool
+}{
+	{"a callout hangs", func(j *judge) bool { return j.run.hanging() }},
+	{"a thread is stalled", func(j *judge) bool { return now(j) < j.paused }},
+	{"an old configuration is in use", func(j *judge) bool { return len(j.live) > 1 }},
+	{"the leader is dead", func(j *judge) bool { return j.leader.Thread != "" && j.run.thread(j.leader.Thread).Failed() }},
+	{"admin is unreadable", func(j *judge) bool { return j.run.adminAnswer != "ok" }},
+	{"allocations are refused", func(j *judge) bool { return j.refusing }},
+	{"maintenance is on", func(j *judge) bool {
+		for _, k := range j.keys {
+			if k.on() {
+				return true
+			}
+		}
+		return false
+	}},
+}
+
+func (j *judge) markPairs(what string) {
+	for _, s := range states {
+		if s.is(j) {
+			j.run.mark(what + " while " + s.name)
 		}
 	}
 }
 
+// hanging reports whether callouts hang just now.
 func (r *run) hanging() bool {
-	for _, o := range r.plan.ops {
-		if o.at > r.Elapsed() {
-			break
-		}
-		if o.name == "callouts" {
-			if k := o.arg(1); k == "never" || k == "lost" || k == "timeout" || k == "late" {
-				return true
-			}
+	for _, kind := range r.calloutFaults {
+		if kind == "never" || kind == "lost" || kind == "timeout" || kind == "late" {
+			return true
 		}
 	}
 	return false
 }
 
 func (j *judge) marksOfAnswer(o *op, before int, at time.Duration, r *hostsim.Reply) {
+	j.run.mark("answered " + cmp.Or(strings.TrimPrefix(r.Details, "healthgate_"), "nothing"))
 	for what, now := range map[string]bool{
 		"a check waited":                    at > o.at,
 		"a check through an old connection": before > 0 && len(j.live) > 1,
@@ -57,22 +98,38 @@ func (j *judge) marksOfAnswer(o *op, before int, at time.Duration, r *hostsim.Re
 		"200 right after a pause":           r.Status == 200 && j.paused > 0 && at < j.paused+10*ms,
 	} {
 		if now {
-			j.run.mark("%s", what)
+			j.run.mark(what)
 		}
 	}
 }
 
 // wanted are the marks that a campaign must reach.
-var wanted = []string{
-	"answer healthgate_healthy", "answer healthgate_unhealthy", "answer healthgate_unknown", "answer healthgate_draining",
-	"answer healthgate_maintenance", "answer healthgate_untrusted", "answer healthgate_shown", "answer via_upstream",
-	"answer wasm_fail_stream", "app", "runtime", "draining on", "draining off", "crash", "depose", "stall", "sleep",
-	"back", "wall", "trap proxy_on_tick", "trap proxy_on_request_headers", "trap proxy_on_http_call_response", "refuse",
-	"lose lease", "lose snapshot", "lose voice", "race lease", "race snapshot", "race voice", "callouts late",
-	"callouts inline", "callouts refused", "callouts reset", "callouts timeout", "callouts never", "callouts lost",
-	"admin login", "admin closed", "admin empty", "admin truncated", "admin foreign", "update A", "update B",
-	"refuse-update", "drained", "takeover", "update during a stall", "update while the leader is dead",
-	"crash beside an old configuration", "sleep beside an old configuration", "sleep with a callout that hangs",
-	"crash with a callout that hangs", "maintenance while admin is unreadable", "drained while probing", "a check waited",
-	"a check through an old connection", "judged strictly", "a stranger passed", "200 right after a pause",
+func wanted() []string {
+	all := []string{
+		"answered healthy", "answered unhealthy", "answered unknown", "answered draining", "answered maintenance",
+		"answered untrusted", "answered shown", "answered via_upstream", "answered wasm_fail_stream", takeover,
+		"maintenance while admin is unreadable", "a check waited", "a check through an old connection", "judged strictly",
+		"a stranger passed", "200 right after a pause",
+	}
+	which := map[string]string{
+		"draining": "on off", "trap": "proxy_on_tick proxy_on_request_headers proxy_on_http_call_response",
+		"lose": "lease snapshot voice", "race": "lease snapshot voice",
+		"callouts": "late inline refused reset timeout never lost", "admin": "login closed empty truncated foreign",
+		"update": "A B",
+	}
+	for name, what := range happenings {
+		if which[name] == "" {
+			all = append(all, what)
+		}
+		for _, arg := range strings.Fields(which[name]) {
+			all = append(all, fmt.Sprintf(what, arg))
+		}
+	}
+	for _, s := range states {
+		all = append(all, takeover+" while "+s.name)
+		for _, name := range paired {
+			all = append(all, strings.TrimSuffix(happenings[name], " to configuration %s")+" while "+s.name)
+		}
+	}
+	return all
 }

@@ -136,7 +136,8 @@ func (j *judge) polled(path string) { j.reads[path] = j.run.Elapsed() }
 func (j *judge) heard(l hostsim.LogEntry) {
 	switch {
 	case strings.Contains(l.Message, "leader: this VM"):
-		j.run.mark("takeover")
+		j.run.mark(takeover)
+		j.markPairs(takeover)
 		j.elected(l)
 		j.faults = append(j.faults, j.run.Elapsed())
 	case !strings.HasPrefix(l.Message, "Function: "): // said by the plugin, not of it
@@ -192,7 +193,6 @@ func (j *judge) rate(name string) {
 // answered judges the answer to a check.
 func (j *judge) answered(o *op, before int, r *hostsim.Reply) {
 	now := j.run.Elapsed()
-	j.run.mark("answer %s", r.Details)
 	j.marksOfAnswer(o, before, now, r)
 	worker := o.number(0)
 	at := len(j.live) - 1 - before
@@ -355,11 +355,11 @@ func (a *admin) bound() time.Duration { return a.interval*5/4*2 + 250*time.Milli
 
 // exact is that the answer is the truth, once that has been the same for long enough.
 func (j *judge) exact(now time.Duration, o *op, l *live, e *endpoint, r *hostsim.Reply) {
-	steady, takeover := true, time.Duration(0)
+	steady, extra := true, time.Duration(0)
 	if j.deposedAt > 0 && now < j.deposedAt+20*time.Second {
-		takeover = 2500 * ms
+		extra = 2500 * ms
 	}
-	settled := func(since, bound time.Duration) { steady = steady && now-since >= bound+takeover }
+	settled := func(since, bound time.Duration) { steady = steady && now-since >= bound+extra }
 	if l.admin != nil {
 		settled(j.draining.since, l.admin.bound())
 		if e.key != "-" {

@@ -17,12 +17,13 @@ type run struct {
 	*hostsim.Host
 	plan *plan
 	judge
-	adminAnswer string // what its admin endpoint answers; "ok" is Envoy's own answer
-	logged      int
-	log         string
-	trace       hash.Hash64
-	marks       map[string]int
-	checks      int
+	adminAnswer   string            // what its admin endpoint answers; "ok" is Envoy's own answer
+	calloutFaults map[string]string // of each cluster
+	logged        int
+	log           string
+	trace         hash.Hash64
+	marks         map[string]int
+	checks        int
 }
 
 // settle is the time that passes before the first operation.
@@ -30,7 +31,7 @@ const settle = 300 * time.Millisecond
 
 // play plays a plan to its end, or to the first violation.
 func play(wasm []byte, p *plan) *run {
-	r := &run{plan: p, trace: fnv.New64a(), marks: map[string]int{}, adminAnswer: "ok"}
+	r := &run{plan: p, trace: fnv.New64a(), marks: map[string]int{}, adminAnswer: "ok", calloutFaults: map[string]string{}}
 	r.judge = newJudge(r)
 	host, err := hostsim.New(wasm,
 		hostsim.PluginConfig(p.configs["A"].json()), hostsim.PluginName("healthgate"), hostsim.VMID("healthgate"),
@@ -76,7 +77,7 @@ func (r *run) note(format string, args ...any) {
 	fmt.Fprintf(r.trace, format+"\n", args...)
 }
 
-func (r *run) mark(format string, args ...any) { r.marks[fmt.Sprintf(format, args...)]++ }
+func (r *run) mark(what string) { r.marks[what]++ }
 
 func (r *run) advanceTo(at time.Duration) {
 	r.Advance(max(at-r.Elapsed(), 0))
@@ -141,11 +142,12 @@ func (r *run) serveAdmin(w http.ResponseWriter, q *http.Request) {
 	r.Admin().ServeHTTP(w, q)
 }
 
+// thread finds a thread by the name that it has in plans and in the log.
 func (r *run) thread(name string) *hostsim.Worker {
 	if name == "main" {
 		return r.Main()
 	}
-	return r.Worker(op{args: []string{name}}.number(0))
+	return r.Worker(op{args: []string{strings.TrimPrefix(name, "worker ")}}.number(0))
 }
 
 var calloutFaults = map[string]hostsim.CalloutFaultKind{
@@ -195,6 +197,7 @@ func (r *run) apply(o op) {
 	case "wall":
 		r.JumpRealtime(o.duration(0))
 	case "callouts":
+		r.calloutFaults[o.arg(0)] = o.arg(1)
 		kind, faulty := calloutFaults[o.arg(1)]
 		if !faulty {
 			r.FaultAllCallouts(o.arg(0), nil)
@@ -222,6 +225,7 @@ func (r *run) apply(o op) {
 		for _, name := range clusters {
 			r.FaultAllCallouts(name, nil)
 		}
+		clear(r.calloutFaults)
 	case "end": // the time of the last check
 	default:
 		panic("there is no operation " + o.name)
