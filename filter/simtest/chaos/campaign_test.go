@@ -151,8 +151,8 @@ func (t *tally) rate() float64 { return float64(t.Runs) / max(t.Took.Seconds(), 
 // table is how often each mark was reached, as docs/reliability.md shows it.
 func (t *tally) table() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s runs with %s checks in %s hours of virtual time, in %v on %d cores. %s runs were played twice, and "+
-		"were the same. Plans that break a rule: %d.\n\n| what happened | runs | times |\n|---|---:|---:|\n",
+	fmt.Fprintf(&b, "%s runs with %s checks in %s hours of virtual time, in %v on %d cores. %s runs were played twice, "+
+		"and were the same. Plans that break a rule: %d.\n\n| what happened | runs | times |\n|---|---:|---:|\n",
 		grouped(t.Runs), grouped(t.Checks), grouped(int(t.Virtual.Hours())), t.Took.Round(time.Minute),
 		runtime.GOMAXPROCS(0), grouped(t.Twice), len(t.Found))
 	for _, name := range slices.Sorted(maps.Keys(t.Marks)) {

@@ -15,7 +15,8 @@ func changing(body string) []byte {
 func TestClone(t *testing.T) {
 	t.Parallel()
 	// mem[0]++; global++; memory.grow(1)
-	const change = "\x41\x00\x41\x00\x2d\x00\x00\x41\x01\x6a\x3a\x00\x00\x23\x00\x41\x01\x6a\x24\x00\x41\x01\x40\x00\x1a\x0b"
+	const change = "\x41\x00\x41\x00\x2d\x00\x00\x41\x01\x6a\x3a\x00\x00" +
+		"\x23\x00\x41\x01\x6a\x24\x00\x41\x01\x40\x00\x1a\x0b"
 	m, err := Load(changing(change), Envoy140, func(m *Module) error { return m.Link(nil) })
 	if err != nil {
 		t.Fatal(err)
