@@ -39,7 +39,7 @@ func TestShutdown(t *testing.T) {
 		"my-service is in maintenance by the key healthgate.maintenance, too: healthgate release healthgate.maintenance")
 	run(t, "release", key, "--admin", i.admin).is(t, 0, "holding", "open: by the key")
 	i.is(t, 200, "OK")
-	run(t, "shutdown", "--admin", i.admin, "--timeout", "5s").is(t, 1, "closed: POST /healthcheck/fail",
+	run(t, "shutdown", "--admin", i.admin, "--timeout", "12s").is(t, 1, "closed: POST /healthcheck/fail",
 		"not seen in the time that was given: middleware has answered 0 of 3 checks; its health checks get 503, and stay so",
 		"healthgate release")
 	i.is(t, 503, "DRAINING")
@@ -70,7 +70,7 @@ func TestShutdown(t *testing.T) {
 	}
 	defer silent.Close()
 	hangs := silent.Addr().String()
-	run(t, "shutdown", "--admin", i.admin, "--admin", hangs, "--quiet", "1s", "--timeout", "8s").is(t, 1,
+	run(t, "shutdown", "--admin", i.admin, "--admin", hangs, "--quiet", "1s", "--timeout", "15s").is(t, 1,
 		i.admin+": seen: checks that got 503: middleware 0, then none for 1s; my-service 0, then none for 1s\n",
 		i.admin+": draining: POST /drain_listeners?graceful\n", "not idle in the time that was given: requests that run: 1",
 		"it drains, which can't be taken back", hangs+": no answer in time", "nothing was changed")
@@ -184,18 +184,23 @@ func TestStartsClosed(t *testing.T) {
 	for _, test := range []struct {
 		name, closed string
 		args         []string
-		edit         func(t *testing.T, bootstrap envoytest.Object)
+		edit         func(t *testing.T, i *instance, bootstrap envoytest.Object)
 	}{
-		{"flags_path", "DRAINING", nil, func(t *testing.T, bootstrap envoytest.Object) {
+		{"flags_path", "DRAINING", nil, func(t *testing.T, _ *instance, bootstrap envoytest.Object) {
 			folder := t.TempDir()
 			if err := os.WriteFile(filepath.Join(folder, "drain"), nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			bootstrap["flags_path"] = folder
 		}},
-		{"a key in the static layer", sorry, []string{key, "--override"}, func(_ *testing.T, bootstrap envoytest.Object) {
-			envoytest.At[envoytest.Object](bootstrap, "layered_runtime", "layers", 0, "static_layer")[key] = true
-		}},
+		{"a key in the static layer", sorry, []string{key, "--override"},
+			func(_ *testing.T, _ *instance, bootstrap envoytest.Object) {
+				envoytest.At[envoytest.Object](bootstrap, "layered_runtime", "layers", 0, "static_layer")[key] = true
+			}},
+		{"a key on disk", sorry, []string{key, "--runtime-dir", "RUNTIME"},
+			func(t *testing.T, i *instance, _ envoytest.Object) {
+				run(t, "maintenance", "on", "--runtime-dir", i.runtimeDir).is(t, 0)
+			}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -207,15 +212,27 @@ func TestStartsClosed(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := envoytest.FromYAML(t, string(text), port)
-			test.edit(t, c.Bootstrap)
+			test.edit(t, i, c.Bootstrap)
 			i.app.Answer("/outbound/isalive", 500)
 			i.envoy = envoytest.Launch(t, c, 2)
 			i.eventually(t, 503, test.closed)
-			release := append(append([]string{"release"}, test.args...), "--admin", i.admin)
-			run(t, append(release, "--timeout", "4s")...).is(t, 1, "not holding in the time that was given: "+
+			envoytest.Eventually(t, envoytest.Limit, "two probes are up", func() error {
+				const up = "wasmcustom.healthgate_probe_up.probe."
+				return errors.Join(i.envoy.Stat(up+"inbound", 1), i.envoy.Stat(up+"stats", 1))
+			})
+			release := []string{"release", "--admin", i.admin}
+			for _, arg := range test.args {
+				release = append(release, strings.ReplaceAll(arg, "RUNTIME", i.runtimeDir))
+			}
+			run(t, append(release, "--timeout", "8s")...).is(t, 1, "not holding in the time that was given: "+
 				"my-service needs 3 of its 3 probes up, and these are not: outbound", "nothing was changed")
 			i.is(t, 503, test.closed)
 			i.app.Answer("/outbound/isalive", 200)
+			if test.name == "a key on disk" { // which is another Envoy's, too
+				run(t, append(release, "--admin", envoytest.Loopback(envoytest.ReservePort(t)))...).is(t, 1,
+					i.admin+": nothing was changed: another Envoy is not ready", "connection refused")
+				i.is(t, 503, test.closed)
+			}
 			run(t, release...).is(t, 0, "holding: ", "open: ")
 			i.is(t, 200, "OK")
 		})

@@ -44,22 +44,22 @@ func until(ctx context.Context, lacks func() (string, error)) error {
 	for {
 		begin := time.Now()
 		lack, err := lacks()
+		cut := ctx.Err() != nil && last != "" // what an ended context cut off says nothing
 		switch {
-		case ctx.Err() == nil && (errors.As(err, new(*admin.GoneError)) || errors.As(err, new(finalError))):
-			return err
-		case ctx.Err() == nil && err != nil:
-			last = err.Error()
 		case err == nil && lack == "":
 			return nil
-		case err == nil:
-			last = lack
-		case last == "":
+		case cut:
+		case errors.As(err, new(*admin.GoneError)), errors.As(err, new(finalError)):
+			return err
+		case err != nil:
 			last = err.Error()
+		default:
+			last = lack
 		}
 		select {
 		case <-ctx.Done():
 			return errors.New(last)
-		case <-time.After(max(pollInterval, pollShare*time.Since(begin))):
+		case <-time.After(min(max(pollInterval, pollShare*time.Since(begin)), time.Second)):
 		}
 	}
 }
@@ -84,10 +84,9 @@ func (e *Envoy) Stays(byKey bool) (why string) {
 	if e.known == nil {
 		return "its configuration can't be read: " + e.unknown.Error()
 	}
-	if len(e.known.Plugins) == 0 {
-		return "its configuration has no healthgate"
-	}
+	found := false
 	e.each(func(p *reach.Plugin, endpoint *config.Endpoint) {
+		found = true
 		switch a := p.Config.Admin; {
 		case why != "":
 		case byKey && !p.Reads(endpoint, e.key):
@@ -102,6 +101,9 @@ func (e *Envoy) Stays(byKey bool) (why string) {
 				endpoint.Name, endpoint.Draining.Status)
 		}
 	})
+	if !found {
+		return "its configuration has no health check of healthgate"
+	}
 	return why
 }
 
