@@ -55,7 +55,7 @@ func TestShutdown(t *testing.T) {
 	ends(t, cmd, said, "interrupted: middleware has answered 0 of 3 checks", "its health checks get 503, and stay so")
 	stop()
 
-	// A request that runs, and another Envoy that hangs.
+	// A request that runs, for less than the 15 s that Envoy gives it, and another Envoy that hangs.
 	release, answered := i.app.Hold("/work"), make(chan error, 1)
 	go func() { answered <- use(http.DefaultClient, "http://"+i.listen+"/work") }()
 	envoytest.Eventually(t, envoytest.Limit, "the request runs", func() error {
@@ -70,7 +70,7 @@ func TestShutdown(t *testing.T) {
 	}
 	defer silent.Close()
 	hangs := silent.Addr().String()
-	run(t, "shutdown", "--admin", i.admin, "--admin", hangs, "--quiet", "1s", "--timeout", "15s").is(t, 1,
+	run(t, "shutdown", "--admin", i.admin, "--admin", hangs, "--quiet", "1s", "--timeout", "10s").is(t, 1,
 		i.admin+": seen: checks that got 503: middleware 0, then none for 1s; my-service 0, then none for 1s\n",
 		i.admin+": draining: POST /drain_listeners?graceful\n", "not idle in the time that was given: requests that run: 1",
 		"it drains, which can't be taken back", hangs+": no answer in time", "nothing was changed")
