@@ -15,8 +15,7 @@ func TestWarnings(t *testing.T) {
 		host    = `is no host as clients name one: "example.com", "example.com:8080", "[::1]"`
 		value   = `is in no header's value: those have no control characters, and no blanks around them`
 		taken   = `is taken away by Envoy before a filter sees the request`
-		short   = `with on_stale: fail makes every check fail when Envoy's main thread is busy for 10 s, as with an update of ` +
-			`thousands of clusters: give `
+		short   = `when Envoy's main thread is busy for 10 s, as with an update of thousands of clusters: give `
 	)
 	paths := func(path string) string { return strings.Replace(good, `"/hc"`, `"/",`+path, 1) }
 	methods := func(method string) string { return endpoint(`"methods":["GET",` + method + `]`) }
