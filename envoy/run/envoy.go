@@ -23,6 +23,7 @@ type Command struct {
 	Stdout      io.Writer
 	Stderr      io.Writer
 	Args        []string // more arguments
+	HotRestart  bool     // Args name the Envoys that hand over to each other
 	OwnGroup    bool     // Ctrl-C in a terminal does not reach Envoy, which ends when it is told to and not before
 }
 
@@ -34,8 +35,10 @@ type Envoy struct {
 
 // Start starts an Envoy. Wait for Ready before its first request, and Stop it in the end.
 func (c *Command) Start() (*Envoy, error) {
-	// Several Envoys on one machine would otherwise take each other for the one to restart from.
-	cmd := exec.Command(c.Binary, append([]string{"-c", c.Config, "--disable-hot-restart"}, c.Args...)...)
+	cmd := exec.Command(c.Binary, append([]string{"-c", c.Config}, c.Args...)...)
+	if !c.HotRestart { // several Envoys on one machine would otherwise take each other for the one to restart from
+		cmd.Args = append(cmd.Args, "--disable-hot-restart")
+	}
 	if c.Concurrency > 0 {
 		cmd.Args = append(cmd.Args, "--concurrency", strconv.Itoa(c.Concurrency))
 	}

@@ -14,8 +14,10 @@ type Config struct {
 	Bootstrap Object
 	AdminPort int
 	Args      []string // more arguments of the command line
-	MayCrash  bool     // the test crashes plugins on purpose
-	t         testing.TB
+	// HotRestart says that Args name the Envoys that hand over to each other.
+	HotRestart bool
+	MayCrash   bool // the test crashes plugins on purpose
+	t          testing.TB
 }
 
 // The ports of envoy/bootstrap.yaml.

@@ -49,7 +49,7 @@ func Launch(t testing.TB, c *Config, workers int) *Envoy {
 	e := &Envoy{Config: c, Log: &Log{}, AccessLog: &Log{}, t: t}
 	command := run.Command{
 		Binary: Binary(t), Config: file, AdminPort: c.AdminPort, Concurrency: workers, Stdout: e.AccessLog, Stderr: e.Log,
-		Args: append([]string{"--file-flush-interval-msec", "50"}, c.Args...),
+		Args: append([]string{"--file-flush-interval-msec", "50"}, c.Args...), HotRestart: c.HotRestart,
 	}
 	if !slices.Contains(c.Args, "--drain-time-s") {
 		// A listener that was replaced, or a stopped Envoy, waits this long for its connections.
