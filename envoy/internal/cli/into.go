@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -77,14 +78,25 @@ func envoyFiles(names []string) (out []merge.File, err error) {
 		}
 		f := merge.File{Name: names[i], Text: string(text)}
 		out = append(out, f)
-		for _, more := range merge.Sources(f) {
-			same := func(name string) bool { return filepath.Clean(name) == filepath.Clean(more) }
-			if _, err := os.Stat(more); err == nil && !slices.ContainsFunc(names, same) {
+		for _, places := range merge.Sources(f) {
+			if more := first(places); more != "" && !slices.ContainsFunc(names, func(name string) bool {
+				return filepath.Clean(name) == filepath.Clean(more)
+			}) {
 				names = append(names, more)
 			}
 		}
 	}
 	return out, nil
+}
+
+// first returns the first place where there is a file; "" if there is none.
+func first(places []string) string {
+	for _, place := range places {
+		if info, err := os.Stat(place); err == nil && info.Mode().IsRegular() {
+			return place
+		}
+	}
+	return ""
 }
 
 // writeFiles writes files: the bootstrap to the output, the others beside it.
@@ -101,12 +113,25 @@ func writeFiles(cmd *cobra.Command, output string, r *merge.Result) error {
 		}
 		return nil
 	}
+	written := map[string]string{}
 	for _, f := range files {
 		to := output
 		if f.Name != r.Bootstrap {
-			to = filepath.Join(filepath.Dir(output), filepath.Base(f.Name))
+			below, err := filepath.Rel(filepath.Dir(r.Bootstrap), f.Name)
+			if err != nil || !filepath.IsLocal(below) {
+				below = filepath.Base(f.Name)
+			}
+			to = filepath.Join(filepath.Dir(output), below)
 		}
-		if err := writeFile(to, f.Text); err != nil {
+		if other := written[to]; other != "" {
+			return &render.OptionError{Flag: "output", What: fmt.Sprintf("%s and %s would both be written to %s; put them "+
+				"into folders below the bootstrap's", other, f.Name, to)}
+		}
+		written[to] = f.Name
+	}
+	for to, name := range written {
+		i := slices.IndexFunc(files, func(f merge.File) bool { return f.Name == name })
+		if err := errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), writeFile(to, files[i].Text)); err != nil {
 			return failure{err}
 		}
 	}

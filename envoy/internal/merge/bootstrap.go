@@ -23,7 +23,11 @@ func (m *merger) admin() error {
 		if m.adminAddress, err = render.Address("admin", m.Admin); err != nil {
 			return err
 		}
-		m.root().put("admin", m.bootstrap.spelt(mapping("address", m.adminAddress)))
+		if section := m.root().get("admin"); section.is() {
+			section.put("address", m.bootstrap.spelt(m.adminAddress))
+		} else {
+			m.root().put("admin", m.bootstrap.spelt(mapping("address", m.adminAddress)))
+		}
 	case section != nil:
 		m.warn(m.root(), nil,
 			"there is no admin, so nobody reads keys or sees that Envoy drains: what %s says of admin and of "+

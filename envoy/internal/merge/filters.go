@@ -1,9 +1,9 @@
 package merge
 
 import (
+	"encoding/json"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/healthgate/healthgate/envoy/internal/dump"
 	"go.yaml.in/yaml/v3"
@@ -85,9 +85,15 @@ func isPlugin(f cursor) bool {
 	found := false
 	_ = each(f.n, nil, func(n, _ *yaml.Node) error {
 		c := cursor{source: f.source, n: n}
-		found = found || c.isType(".filters.http.wasm.v3.Wasm") &&
-			(c.get("config", "configuration", "value", "endpoints").is() ||
-				strings.Contains(c.text("config", "configuration", "value"), `"endpoints"`))
+		if value := c.get("config", "configuration", "value"); c.isType(".filters.http.wasm.v3.Wasm") && value.is() {
+			text, err := json.Marshal(plain(value.n))
+			if value.n.Kind == yaml.ScalarNode { // google.protobuf.StringValue
+				text = []byte(value.n.Value)
+			}
+			var looks struct{ Endpoints []struct{ Paths []string } }
+			found = found || err == nil && json.Unmarshal(text, &looks) == nil && len(looks.Endpoints) > 0 &&
+				len(looks.Endpoints[0].Paths) > 0
+		}
 		return nil
 	})
 	return found

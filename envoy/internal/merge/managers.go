@@ -86,13 +86,14 @@ func read(files []File) (*envoy, error) {
 
 func (e *envoy) root() cursor { return cursor{source: e.bootstrap, n: e.bootstrap.root} }
 
-// Sources returns the files that a configuration reads its listeners, clusters and routes from, where they lie beside
-// the file itself.
-func Sources(f File) (out []string) {
+// Sources returns the files that a configuration reads its listeners, clusters and routes from, each with the places
+// where it may lie: beside the file itself, or where it says.
+func Sources(f File) (out [][]string) {
 	s, err := parse(f)
 	if err != nil {
 		return nil
 	}
+	folder := filepath.Dir(f.Name)
 	_ = each(s.root, nil, func(n, _ *yaml.Node) error {
 		c := cursor{source: s, n: n}
 		path := c.text("path_config_source", "path")
@@ -100,8 +101,11 @@ func Sources(f File) (out []string) {
 			"scoped_rds_config_source"} {
 			path += c.text(name, "path")
 		}
-		if path != "" {
-			out = append(out, filepath.Join(filepath.Dir(f.Name), filepath.Base(path)))
+		switch {
+		case filepath.IsAbs(path):
+			out = append(out, []string{filepath.Join(folder, filepath.Base(path)), path})
+		case path != "":
+			out = append(out, []string{filepath.Join(folder, path), filepath.Join(folder, filepath.Base(path)), path})
 		}
 		return nil
 	})

@@ -208,7 +208,7 @@ func (m *merger) routesFor(h *manager, r cursor, p render.Path, there []*yaml.No
 	gate := copied(r, p.Gate, p, "", true)
 	copied := slices.ContainsFunc(there, func(n *yaml.Node) bool { return same(n, gate) })
 	exact := all && r.text("match", "path") == p.Path && r.text("match", "case_sensitive") != "false"
-	if copied || !exact || !enables(r) && (r.alias != nil || !m.enable(r)) {
+	if copied || !exact || !enables(r) && (r.alias != nil || r.n.Anchor != "" || !m.enable(r)) {
 		out = append(out, gate)
 	}
 	return out, all
@@ -231,7 +231,7 @@ func (m *merger) enable(r cursor) bool {
 		r.put("typed_per_filter_config", find(r.spelt(made), "typed_per_filter_config"))
 		return true
 	}
-	if own.alias != nil || own.n.Kind != yaml.MappingNode || len(own.n.Content) == 0 || own.get(filterName).is() {
+	if own.alias != nil || own.n.Anchor != "" || own.n.Kind != yaml.MappingNode || len(own.n.Content) == 0 || own.get(filterName).is() {
 		return false
 	}
 	own.set(own.n, filterName, find(find(own.spelt(render.Route("", "", "", true)),

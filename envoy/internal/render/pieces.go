@@ -115,11 +115,27 @@ func Parts(d *document.Document, o EnvoyOptions) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	all, err := o.clusters(d, address)
+	if err != nil {
+		return "", err
+	}
+	d, busy, err := ownClusters(d, func(name string) bool { return name == all[0].Name })
+	if err != nil {
+		return "", err
+	}
 	p, err := NewPieces(d, o.Common, o.Gate)
 	if err != nil {
 		return "", err
 	}
 	var routes, clusters []*yaml.Node
+	if len(busy) > 0 {
+		all[0] = all[0].own()
+	} else {
+		all = all[1:]
+	}
+	for _, c := range all {
+		clusters = append(clusters, c.node())
+	}
 	for _, path := range p.Paths {
 		if path.Maintenance != "" {
 			routes = append(routes, Route(path.Maintenance, path.Path, path.Key, path.Gate != ""))
@@ -127,9 +143,6 @@ func Parts(d *document.Document, o EnvoyOptions) (string, error) {
 		if path.Gate != "" {
 			routes = append(routes, Route(path.Gate, path.Path, "", true))
 		}
-	}
-	if a := d.Config.Admin; a != nil {
-		clusters = append(clusters, AdminCluster(a.Cluster, address))
 	}
 	layers := []*yaml.Node{Layer("admin", nil, "")}
 	if o.RuntimeDir != "" {

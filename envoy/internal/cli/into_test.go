@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const bootstrap = `admin: {address: {socket_address: {address: 127.0.0.1, port_value: 9901}}}
+dynamic_resources: {lds_config: {path_config_source: {path: /etc/envoy/lds/web.yaml}}}
+static_resources: {clusters: [{name: app, connect_timeout: 1s}]}
+`
+
+const listeners = `resources:
+- "@type": type.googleapis.com/envoy.config.listener.v3.Listener
+  name: web
+  filter_chains:
+  - filters:
+    - name: http
+      typed_config:
+        "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+        http_filters: [{name: router}]
+        route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: web}}]}]}
+`
+
+// Files are merged to where they stand to each other: into another folder, and into the same.
+func TestInto(t *testing.T) {
+	t.Parallel()
+	folder, other, file := t.TempDir(), t.TempDir(), write(t, minimal)
+	main, more := filepath.Join(folder, "envoy.yaml"), filepath.Join(folder, "web.yaml")
+	for name, text := range map[string]string{main: bootstrap, more: listeners} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	is := func(code int, want string, args ...string) {
+		t.Helper()
+		_, stderr, got := call(t, args...)
+		if got != code || !strings.Contains(stderr, want) {
+			t.Errorf("%q: exit code %d, %s", args, got, stderr)
+		}
+	}
+	is(2, "--output: is needed: there are 2 files", "render", "envoy", file, "--into", main)
+	is(2, "--zone: does not go with --into", "render", "envoy", file, "--into", main, "--zone", "a")
+	is(2, "has no healthgate; give healthgate.yaml", "lint", main)
+	is(1, `web.yaml:9:23: listener "web": the filter is missing`, "lint", main, file)
+	is(2, "give the one that Envoy starts with", "lint", more, file)
+	is(0, "note:", "render", "envoy", file, "--into", more, "--into", main, "-o", filepath.Join(other, "envoy.yaml"))
+	is(0, "", "lint", filepath.Join(other, "envoy.yaml"), file)
+	is(0, "", "lint", filepath.Join(other, "envoy.yaml"))
+	for range 2 { // in place, and again
+		is(0, "", "render", "envoy", file, "--into", main, "-o", main)
+	}
+	for _, name := range []string{"envoy.yaml", "web.yaml"} {
+		a, errA := os.ReadFile(filepath.Join(folder, name))
+		b, errB := os.ReadFile(filepath.Join(other, name))
+		if errA != nil || errB != nil || string(a) != string(b) || !strings.Contains(string(a), "healthgate") {
+			t.Errorf("%v %v: %s differs:\n%s\n%s", errA, errB, name, a, b)
+		}
+	}
+}
+
+// The pieces alone name the lists that they go into.
+func TestParts(t *testing.T) {
+	t.Parallel()
+	out, stderr, code := call(t, "render", "envoy", write(t, minimal), "--parts")
+	for _, want := range []string{"\nhttp_filters:\n# Disabled", "\nroutes:\n- name: maintenance-a\n", "\n- name: healthgate_app\n", "\n- name: adm\n",
+		"\nlayered_runtime:\n  layers:\n  - name: defaults\n", "\nstats_config:\n"} {
+		if code != 0 || !strings.Contains(out, want) {
+			t.Errorf("exit code %d, %s: there is no %q in\n%s", code, stderr, want, out)
+		}
+	}
+}
