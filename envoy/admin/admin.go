@@ -194,7 +194,7 @@ func (c *Client) ModifyRuntime(ctx context.Context, pairs ...string) error {
 func (c *Client) Post(ctx context.Context, path string) error {
 	response, body, err := c.do(ctx, http.MethodPost, path)
 	if err != nil {
-		return fmt.Errorf("POST %s: %w", path, err)
+		return &UnansweredError{fmt.Errorf("POST %s: %w", path, err)}
 	}
 	if response.StatusCode != http.StatusOK {
 		return c.answered(http.MethodPost, path, response, body)

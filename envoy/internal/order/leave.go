@@ -96,13 +96,13 @@ func (e *Envoy) Stays(byKey bool) (why string) {
 		case a == nil || a.IgnoreDraining:
 			why = fmt.Sprintf("the endpoint %q does not see that Envoy drains "+
 				"(admin is missing, or has draining: ignore): name a maintenance key that all endpoints have", endpoint.Name)
-		case endpoint.Draining.Status < 400:
-			why = fmt.Sprintf("the endpoint %q answers %d while Envoy drains: a load balancer keeps the instance",
-				endpoint.Name, endpoint.Draining.Status)
 		}
 	})
-	if !found {
+	switch {
+	case !found:
 		return "its configuration has no health check of healthgate"
+	case why == "" && e.known.Silent():
+		return "what the plugin does would not be known: " + e.known.NoMetrics()
 	}
 	return why
 }
@@ -222,10 +222,11 @@ func (e *Envoy) WaitIdle(ctx context.Context) error {
 
 // Quit ends Envoy, and waits until nobody answers at its admin's address.
 func (e *Envoy) Quit(ctx context.Context) error {
-	if err := e.client.Post(ctx, "/quitquitquit"); err != nil {
+	err := e.client.Post(ctx, "/quitquitquit")
+	if err != nil && !errors.As(err, new(*admin.UnansweredError)) { // it may end before its answer has left
 		return err
 	}
-	err := until(ctx, func() (string, error) {
+	err = until(ctx, func() (string, error) {
 		_, err := e.client.Ready(ctx)
 		return "it still answers", err
 	})

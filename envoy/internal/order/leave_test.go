@@ -1,0 +1,41 @@
+package order
+
+import (
+	"net"
+	"strings"
+	"testing"
+)
+
+// An instance is not begun to be shut down where that can't come about.
+func TestStays(t *testing.T) {
+	t.Parallel()
+	const both = `"admin": {"cluster": "adm"`
+	for _, test := range []struct {
+		name, old, text, key, want string
+	}{
+		{"all is well", "", "", "", ""},
+		{"draining is ignored", both, both + `, "draining": "ignore"`, "", `"a" does not see that Envoy drains`},
+		{"a key of one", "", "", "k", `the key k does not switch the endpoint "b"`},
+		{"a key of both", `"name": "b"`, `"name": "b", "maintenance": {"keys": ["k"]}`, "k", ""},
+		{"no metrics", `{"layered_runtime"`,
+			`{"stats_config": {"stats_matcher": {"reject_all": true}}, "layered_runtime"`, "",
+			"its stats_matcher leaves out the plugin's metrics"},
+		{"no plugin", "filters.http.wasm", "filters.http.lua", "", "its configuration has no health check of healthgate"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var edits []string
+			if test.old != "" {
+				edits = []string{test.old, test.text}
+			}
+			e := &Envoy{known: read(t, edits...), key: test.key}
+			if got := e.Stays(test.key != ""); !strings.Contains(got, test.want) || test.want == "" && got != "" {
+				t.Errorf("%q, want %q", got, test.want)
+			}
+		})
+	}
+	e := &Envoy{unknown: net.ErrClosed}
+	if got := e.Stays(false); got != "its configuration can't be read: use of closed network connection" {
+		t.Errorf("not known: %q", got)
+	}
+}
