@@ -26,11 +26,13 @@ func TestPodEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i, other := start(t), app.Start(t)
-			release := i.app.Hold("/work")
-			envoytest.Repeat(t, 700*time.Millisecond, func() {
-				release()
-				release = i.app.Hold("/work")
-			})
+			for _, a := range []*app.App{i.app, other} {
+				release := a.Hold("/work")
+				envoytest.Repeat(t, 700*time.Millisecond, func() {
+					release()
+					release = a.Hold("/work")
+				})
+			}
 			balancer := balance(t, i)
 			var failed, served atomic.Int64
 			var users sync.WaitGroup
