@@ -60,7 +60,7 @@ func listeners(v any) (out []any) {
 			out = append(out, listeners(child)...)
 		}
 	case map[string]any:
-		if v["filter_chains"] != nil {
+		if v["filter_chains"] != nil || v["default_filter_chain"] != nil {
 			return []any{v}
 		}
 		for _, child := range v {

@@ -47,7 +47,7 @@ type edit struct {
 func parse(f File) (*source, error) {
 	s := &source{File: f, json: strings.EqualFold(filepath.Ext(f.Name), ".json"),
 		parents: map[*yaml.Node]*yaml.Node{}, lists: map[*yaml.Node]*listChange{}, objects: map[*yaml.Node][]*yaml.Node{}}
-	s.lines = append(s.lines, 0)
+	s.lines = append(s.lines, len(f.Text)-len(strings.TrimPrefix(f.Text, "\ufeff"))) // a byte order mark takes no column
 	for i := range f.Text {
 		if f.Text[i] == '\n' {
 			s.lines = append(s.lines, i+1)

@@ -190,6 +190,8 @@ func (m *merger) choose() error {
 			return optionError("listener", "%q has no HTTP connection manager, or is not there", name)
 		}
 	}
+	lds := m.root().get("dynamic_resources", "lds_config")
+	discovered := lds.is() && !m.resources["Listener"]
 	some := false
 	var left []string
 	for _, h := range m.all {
@@ -214,11 +216,16 @@ func (m *merger) choose() error {
 		if len(left) > 0 {
 			what += ": " + strings.Join(left, "; ")
 		}
-		if d := m.root().get("dynamic_resources", "lds_config"); d.is() && !m.resources["Listener"] {
-			return d.problem(d.n, "%s; listeners come by lds_config: give its file with another --into, or, where a "+
+		if discovered {
+			return lds.problem(lds.n, "%s; listeners come by lds_config: give its file with another --into, or, where a "+
 				"control plane sends them, have it send the pieces (--parts)", what)
 		}
 		return m.bootstrap.problem(nil, "%s; --listen HOST:PORT adds one for checks alone", what)
+	}
+	if discovered && len(m.Listeners) == 0 && m.Listen == "" {
+		m.warn(lds, lds.n,
+			"listeners that come by lds_config stay as they are: give their file with another --into, or, where a "+
+				"control plane sends them, have it send the pieces (--parts)")
 	}
 	return nil
 }

@@ -146,16 +146,10 @@ func (m *merger) pass() (again bool, err error) {
 	return false, nil
 }
 
-// doubts warns of what a connection manager does with checks.
+// doubts notes what a connection manager does not take.
 func (m *merger) doubts(h *manager) {
 	if h.text("http_protocol_options", "accept_http_10") != "true" {
 		m.note(h.cursor, h.n, "%s takes no HTTP/1.0: checks such as HAProxy's default get 426", h.where)
-	}
-	for _, f := range h.listener.list("listener_filters") {
-		if f.get("typed_config").isType(".proxy_protocol.v3.ProxyProtocol") {
-			m.warn(f, f.n, "%s has the filter proxy_protocol: whoever can open a connection to it can state a trusted address; "+
-				"trust the direct peer, by {filter_state: KEY}", h.where)
-		}
 	}
 }
 

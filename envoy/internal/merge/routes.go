@@ -231,7 +231,8 @@ func (m *merger) enable(r cursor) bool {
 		r.put("typed_per_filter_config", find(r.spelt(made), "typed_per_filter_config"))
 		return true
 	}
-	if own.alias != nil || own.n.Anchor != "" || own.n.Kind != yaml.MappingNode || len(own.n.Content) == 0 || own.get(filterName).is() {
+	if own.alias != nil || own.n.Anchor != "" || own.n.Kind != yaml.MappingNode || len(own.n.Content) == 0 ||
+		own.get(filterName).is() {
 		return false
 	}
 	own.set(own.n, filterName, find(find(own.spelt(render.Route("", "", "", true)),

@@ -43,6 +43,7 @@ var styles = []struct {
 	{"with the line ends of Windows", func(_ *testing.T, s *source) File {
 		return File{s.Name, strings.ReplaceAll(s.Text, "\n", "\r\n")}
 	}},
+	{"with a byte order mark", func(_ *testing.T, s *source) File { return File{s.Name, "\ufeff" + s.Text} }},
 	{"without a last line end", func(_ *testing.T, s *source) File {
 		return File{s.Name, strings.TrimRight(s.Text, "\n")}
 	}},
