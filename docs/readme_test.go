@@ -17,10 +17,11 @@ func TestReadmeIsShort(t *testing.T) {
 // TestReadmeBuildsTheSame: README's command for the small build, which no test types, is the Makefile's.
 func TestReadmeBuildsTheSame(t *testing.T) {
 	t.Parallel()
-	const command = "build -target=wasip1 -buildmode=c-shared -scheduler=none -no-debug -tags=custommalloc"
+	const command = "build -target=wasip1 -buildmode=c-shared -scheduler=none -no-debug -tags=custommalloc \\\n"
+	const memory = `-ldflags="-extldflags=--initial-memory=262144`
 	for _, file := range []string{"../README.md", "../Makefile"} {
-		if !strings.Contains(read(t, file), command) {
-			t.Errorf("%s does not have %q", file, command)
+		if text := read(t, file); !strings.Contains(text, command) || !strings.Contains(text, memory) {
+			t.Errorf("%s does not have %q and %q", file, command, memory)
 		}
 	}
 }

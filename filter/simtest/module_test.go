@@ -24,7 +24,7 @@ func TestModule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	most := 186_500
+	most := 186_800
 	var calls []string
 	for _, f := range compiled.ImportedFunctions() {
 		from, name, _ := f.Import()

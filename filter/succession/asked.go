@@ -36,9 +36,10 @@ const (
 )
 
 func (a Asked) entry(at int) entry {
-	number := func(i int) uint64 { return binary.LittleEndian.Uint64(a[at+8*i:]) }
-	return entry{Check{number(0), number(1), number(2)}, int64(number(3)), int64(number(4))}
+	return entry{Check{a.number(at), a.number(at + 8), a.number(at + 16)}, int64(a.number(at + 24)), int64(a.number(at + 32))}
 }
+
+func (a Asked) number(at int) uint64 { return binary.LittleEndian.Uint64(a[at:]) }
 
 func (e entry) append(a Asked) Asked {
 	for _, number := range [...]uint64{e.Config, e.Address, e.Connection, uint64(e.born), uint64(e.asked)} {

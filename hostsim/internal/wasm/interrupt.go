@@ -45,8 +45,8 @@ type part struct {
 // An engine can do the same, but wazero leaves the guest at each turn of a loop, and
 // starts a goroutine for each call; this costs a few instructions.
 //
-// A module without a memory is returned as it is; no plugin can do without. whole reports whether memory and globals are
-// all that its code can change.
+// A module without a memory is returned as it is; no plugin can do without. whole reports whether memory and globals
+// are all that its code can change.
 func interruptible(code []byte) (_ []byte, whole bool, err error) {
 	r := &reader{b: code[headerSize:]}
 	var parts []part
