@@ -21,7 +21,8 @@ const listeners = `resources:
       typed_config:
         "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
         http_filters: [{name: router}]
-        route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: web}}]}]}
+        route_config:
+          virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: web}}]}]
 `
 
 // Files are merged to where they stand to each other: into another folder, and into the same.
@@ -65,7 +66,8 @@ func TestInto(t *testing.T) {
 func TestParts(t *testing.T) {
 	t.Parallel()
 	out, stderr, code := call(t, "render", "envoy", write(t, minimal), "--parts")
-	for _, want := range []string{"\nhttp_filters:\n# Disabled", "\nroutes:\n- name: maintenance-a\n", "\n- name: healthgate_app\n", "\n- name: adm\n",
+	for _, want := range []string{"\nhttp_filters:\n# Disabled", "\nroutes:\n- name: maintenance-a\n",
+		"\n- name: healthgate_app\n", "\n- name: adm\n",
 		"\nlayered_runtime:\n  layers:\n  - name: defaults\n", "\nstats_config:\n"} {
 		if code != 0 || !strings.Contains(out, want) {
 			t.Errorf("exit code %d, %s: there is no %q in\n%s", code, stderr, want, out)
