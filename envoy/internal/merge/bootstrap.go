@@ -15,6 +15,9 @@ func (m *merger) admin() error {
 	var err error
 	switch {
 	case there.is():
+		if there.text("socket_address", "address")+there.text("pipe", "path") == "" {
+			return there.problem(there.n, "admin has no address that a cluster could lead to; give it one")
+		}
 		if there.text("socket_address", "port_value") == "0" {
 			return there.problem(there.n,
 				"admin has a port of the system's choice (0), so no cluster can lead to it; give it one")
@@ -67,6 +70,9 @@ func reachable(address cursor) *yaml.Node {
 	out := clone(address.n)
 	if socket := find(out, "socket_address"); socket != nil {
 		host := find(socket, "address")
+		if host == nil {
+			return out
+		}
 		if ip, err := netip.ParseAddr(host.Value); err == nil && ip.IsUnspecified() {
 			host.Value = map[bool]string{true: "127.0.0.1", false: "::1"}[ip.Is4()]
 		}
