@@ -153,7 +153,7 @@ func (t *tally) table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s runs with %s checks in %s hours of virtual time, in %v on %d cores. %s runs were played twice, "+
 		"and were the same. Plans that break a rule: %d.\n\n| what happened | runs | times |\n|---|---:|---:|\n",
-		grouped(t.Runs), grouped(t.Checks), grouped(int(t.Virtual.Hours())), t.Took.Round(time.Minute),
+		grouped(t.Runs), grouped(t.Checks), grouped(int(t.Virtual.Hours())), t.Took.Round(time.Second),
 		runtime.GOMAXPROCS(0), grouped(t.Twice), len(t.Found))
 	for _, name := range slices.Sorted(maps.Keys(t.Marks)) {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", name, grouped(t.Marks[name]), grouped(t.Times[name]))
