@@ -20,7 +20,7 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 LINTERS := .tools/linters
 
 # Packages under e2e/ that have a target of their own: they need more than Go and an Envoy, or longer.
-OWN_TARGET := /e2e/(conformance|lb|watch|soak|istio)(/|$$)
+OWN_TARGET := /e2e/(conformance|lb|watch|soak|istio|chaos)(/|$$)
 
 # Everything that can change the plugin; its tests can't.
 FILTER_SOURCES := $(shell find filter -type f ! -name '*_test.go') go.mod go.sum
@@ -176,6 +176,12 @@ chaos: filter ## play random plans of faults on hostsim, on all cores (SEEDS, FR
 	@$(GO) test -c -o build/chaos ./filter/simtest/chaos
 	@cd filter/simtest/chaos && $(CURDIR)/build/chaos -test.run '^TestCampaign$$' -seeds $(SEEDS) -from $(FROM) \
 		-state $(CURDIR)/build/chaos.json -table $(CURDIR)/build/chaos.md
+
+.PHONY: chaos-envoy
+MINUTES ?= 1
+SEED ?= 0
+chaos-envoy: filter filter-faults ## play a plan of faults on real Envoys under traffic (MINUTES; SEED repeats a plan)
+	$(GO) test -count=1 -timeout $$(($(MINUTES) + 10))m -v ./e2e/chaos -minutes $(MINUTES) -seed $(SEED)
 
 .PHONY: chaos-mutants
 chaos-mutants: filter ## build plugins with a mistake, and see how soon make chaos catches each
