@@ -43,7 +43,7 @@ func (p *plan) add(at time.Duration, text string) {
 
 const (
 	minute = time.Minute
-	storm  = 37 * time.Second // of each minute; what is left is calm, and in it all must become true again
+	storm  = 38 * time.Second // of each minute; what is left is calm, and in it all must become true again
 )
 
 // generate makes a plan of a seed. In each minute everything happens, in another order.
@@ -67,11 +67,15 @@ func generate(seed uint64, minutes int) plan {
 			at += between(100*time.Millisecond, time.Second)
 			switch thing {
 			case "updates":
-				for range 12 {
+				for range 10 {
 					p.add(at, "update")
 					at += time.Second / 2
 				}
-				continue
+			case "kill": // the key on disk is still there when Envoy is back
+				p.add(at, "runtime disk true")
+				p.add(at+time.Second, thing)
+				at += 4 * time.Second
+				p.add(at, "runtime disk")
 			case "sleep 13s":
 				p.add(at, thing)
 				at += 13 * time.Second
