@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +16,8 @@ import (
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
+
+const noClusters = `{"resources": []}`
 
 // TestMainThreadBusy keeps Envoy's main thread alone from working for ten seconds, as an update of thousands of
 // clusters does. No check fails, although readings count for no longer than by default; maintenance that was on stays
@@ -32,13 +33,20 @@ func TestMainThreadBusy(t *testing.T) {
 	out.Change(func(s object) {
 		envoytest.At[object](s, "endpoints", 0)["maintenance"] = object{"keys": []any{"other"}}
 	})
+	clusters := filepath.Join(t.TempDir(), "clusters.json")
+	if err := os.WriteFile(clusters, []byte(noClusters), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config.Bootstrap["dynamic_resources"] = object{"cds_config": object{
+		"resource_api_version": "V3", "path_config_source": object{"path": clusters},
+	}}
 	b := start(t, a, config, 2)
 	other := b.at(out)
 	b.settle(t)
 	b.envoy.SetRuntime("other", "true")
 	other.within(t, envoytest.Limit, 503, sorry)
 	checks, maintained := watch(t, b.balancer, check), watch(t, other.balancer, check)
-	release := stopMainThread(t, b.envoy.PID())
+	release := keepBusy(t, clusters)
 	time.Sleep(10 * time.Second)
 	release()
 	b.envoy.SetRuntime("other", "")
@@ -47,26 +55,22 @@ func TestMainThreadBusy(t *testing.T) {
 	maintained.saw(t, "503 "+sorry, "200 OK")
 }
 
-// stopMainThread stops the thread whose number is the process's, as a debugger does, and no other one.
-func stopMainThread(t *testing.T, pid int) (release func()) {
+// keepBusy keeps Envoy's main thread waiting for the end of a file of clusters that it reads: a pipe.
+func keepBusy(t *testing.T, clusters string) (release func()) {
 	t.Helper()
-	stopped, goOn, done := make(chan error), make(chan struct{}), make(chan error)
-	go func() {
-		runtime.LockOSThread() // the one that traces; it ends with the goroutine
-		err := syscall.PtraceAttach(pid)
-		if err == nil {
-			_, err = syscall.Wait4(pid, nil, syscall.WALL, nil)
-		}
-		stopped <- err
-		<-goOn
-		done <- syscall.PtraceDetach(pid)
-	}()
-	if err := <-stopped; err != nil {
-		t.Fatalf("ptrace of Envoy's main thread: %v", err)
+	pipe := clusters + ".pipe"
+	if err := errors.Join(syscall.Mkfifo(pipe, 0o600), os.Rename(pipe, clusters)); err != nil {
+		t.Fatal(err)
 	}
+	var writer *os.File
+	t.Cleanup(func() { _ = writer.Close() })
+	envoytest.Eventually(t, envoytest.Limit, "Envoy reads the pipe", func() (err error) {
+		writer, err = os.OpenFile(clusters, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		return err
+	})
 	return func() {
-		close(goOn)
-		if err := <-done; err != nil {
+		_, err := writer.WriteString(noClusters)
+		if err = errors.Join(err, writer.Close()); err != nil {
 			t.Fatal(err)
 		}
 	}
