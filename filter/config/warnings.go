@@ -13,10 +13,10 @@ import (
 // the admin endpoint, from answering: https://github.com/envoyproxy/envoy/issues/36295.
 const busy = 10 * duration.Second
 
-// tooShort is for a max_age that such an update outlasts: until then two polls time out, and the next one waits its
-// turn.
+// tooShort is for a max_age that such an update outlasts: the last reading before may be an interval old, and the next
+// one after waits its turn, or the pause that missed polls of runtime are followed by.
 func tooShort(a *Admin) (what string) {
-	least := busy + a.Interval + 2*max(a.Timeout, DefaultAdminTimeout)
+	least := busy + a.Interval + max(a.Interval, 2*max(a.Timeout, DefaultAdminTimeout))
 	if !a.FailOnStale || a.MaxAge >= least {
 		return ""
 	}

@@ -63,7 +63,8 @@ func TestWarnings(t *testing.T) {
 		{"admin.max_age", stale, map[string]string{
 			`"10s"`: short + "15s or more", `"14999ms"`: short + "15s or more",
 			`"15s","timeout":"5s","interval":"3s"`: short + "23s or more",
-		}, []string{`"15s"`, `"23s","timeout":"5s","interval":"3s"`, `"20s"`}},
+			`"29999ms","interval":"10s"`:           short + "30s or more",
+		}, []string{`"15s"`, `"23s","timeout":"5s","interval":"3s"`, `"30s","interval":"10s"`}},
 	} {
 		t.Run(test.place, func(t *testing.T) {
 			for item, want := range test.never {

@@ -43,7 +43,8 @@ type schedule struct {
 	due, began int64
 	number     uint32 // counts the callouts, so that a late answer is not taken for the current one's
 	underWay   bool
-	missed     int64 // how many polls in a row could not be read
+	missing    int64             // since when no poll could be read; 0 if the last one could be
+	took       duration.Duration // by the last poll that could be
 }
 
 // rest puts the next callout off.
@@ -121,6 +122,7 @@ func (c *Callout) takeOver(now int64) {
 		c.due = c.last.StartedAt + int64(c.interval)
 	}
 	c.restAfter()
+	c.took = c.last.Took()
 	c.began, c.logged = c.last.StartedAt, *c.last
 }
 
@@ -138,9 +140,9 @@ func (c *Callout) elapsed(now int64) duration.Duration {
 }
 
 // found notes that there is a result.
-func (c *Callout) found(now int64) {
+func (c *Callout) found(now int64, took duration.Duration) {
 	c.last.At = now
-	c.last.TookMs = uint32(c.elapsed(now) / duration.Millisecond)
+	c.last.TookMs = uint32(took / duration.Millisecond)
 }
 
 // Response is what the host handed over for a callout.

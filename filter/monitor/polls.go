@@ -20,12 +20,13 @@ func (m *Monitor) read(c *Callout, status uint32) {
 	c.last.Outcome, c.last.Status = snapshot.Answered, status
 	now := m.clock.Monotonic()
 	took := c.elapsed(now)
+	cost := took
 	if c.last.At != 0 { // a single one that took longer had to wait
-		took = min(took, c.last.Took())
+		cost = min(took, c.took)
 	}
-	c.found(now)
-	c.missed = 0
-	m.polled(c, now, config.Pause(took))
+	c.took, c.missing = took, 0
+	c.found(now, cost)
+	m.polled(c, now, config.Pause(cost))
 }
 
 // unread notes that a poll could not be read. The last reading stands.
@@ -45,12 +46,14 @@ func (m *Monitor) notRead(c *Callout, outcome snapshot.Outcome, status uint32, w
 	if c.tell(outcome, status, m.clock.Monotonic(), news) {
 		m.sink.Warn(c.topic + ": cannot be read through cluster " + strconv.Quote(c.Cluster) + ": " + why)
 	}
-	// Envoy's main thread may have been busy with something else: only when one poll after another is not answered, the
+	// Envoy's main thread may have been busy with something else: only while one poll after another is not answered, the
 	// rest becomes as long as if the polls were the cause.
 	now := m.clock.Monotonic()
 	took := c.elapsed(now)
-	c.missed++
-	m.polled(c, now, min(config.Pause(took), duration.Duration(c.missed)*took))
+	if c.missing == 0 {
+		c.missing = c.began
+	}
+	m.polled(c, now, min(config.Pause(took), max(took, duration.Duration(now-c.missing)/8)))
 }
 
 // polled lets Envoy's main thread rest after a costly poll, read or not.

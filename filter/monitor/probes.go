@@ -27,7 +27,7 @@ func (m *Monitor) probed(callout *Callout, outcome snapshot.Outcome, status uint
 	streak := p.Streak
 	now := m.clock.Monotonic()
 	flip := !verdict.ProbeKnown(c, p, now)
-	callout.found(now)
+	callout.found(now, callout.elapsed(now))
 	if !flip && success != p.Healthy {
 		p.Streak++
 		threshold := c.UnhealthyThreshold
