@@ -76,6 +76,9 @@ func (e *Envoy) besides(o Order) (out []string) {
 		out = append(out,
 			"an earlier configuration of Envoy still drains: a connection that it has keeps getting its answers")
 	}
+	if !o.On && e.known != nil {
+		out = append(out, e.gaps(nil)...)
+	}
 	if !o.On && e.draining {
 		out = append(out, "Envoy is draining: its health checks get 503 all the same, until /healthcheck/ok")
 	}
@@ -261,6 +264,9 @@ func (e *Envoy) interval() (slowest time.Duration) {
 // deaf asks why the plugin does not do what runtime says.
 func (e *Envoy) deaf() string {
 	if e.known != nil {
+		if why := e.known.Restricted(); why != "" {
+			return ": " + why
+		}
 		for _, p := range e.known.Plugins {
 			if p.Config.Admin != nil {
 				return fmt.Sprintf(": can the plugin reach admin, through the cluster %q?", p.Config.Admin.Cluster)

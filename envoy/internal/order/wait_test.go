@@ -71,6 +71,8 @@ func TestLacks(t *testing.T) {
 		"no-metrics": read(t, `{"layered_runtime"`,
 			`{"stats_config": {"stats_matcher": {"reject_all": true}}, "layered_runtime"`),
 		"twins": read(t, "TWIN", string(twin)),
+		"restricted": read(t, `"config": {"configuration"`,
+			`"config": {"capability_restriction_config": {"allowed_capabilities": {"proxy_log": {}}}, "configuration"`),
 	}
 	kinds := map[string]reach.Kind{"": reach.Admin, "disk": reach.Disk, "rtds": reach.RTDS}
 	datadriven.RunTest(t, "testdata/lacks.txt", func(t *testing.T, d *datadriven.TestData) string {
@@ -119,7 +121,13 @@ func TestLacks(t *testing.T) {
 		if lack.what == "" {
 			lack = e.pluginLacks(order, map[string]int{word("verified"): 1}, arrived, time.Now())
 		}
-		return cmp.Or(lack.what, "nothing") + "\n"
+		out := cmp.Or(lack.what, "nothing") + "\n"
+		if lack.what == "" {
+			for _, note := range e.besides(order) {
+				out += "note: " + note + "\n"
+			}
+		}
+		return out
 	})
 }
 

@@ -77,6 +77,8 @@ func (f *filter) admits(c *check) judged {
 	switch {
 	case f.inside != "":
 		return notKnown("it stands inside a %s, which this command does not know", f.inside)
+	case f.restricted() != "":
+		return notKnown("%s", f.restricted())
 	case text(f.wasm, "config", "failure_policy") == "FAIL_OPEN", dump.At(f.wasm, "config", "fail_open") == true:
 		return notKnown("its failure_policy is FAIL_OPEN: after a crash its checks go on to the application")
 	case f.matcher == nil:

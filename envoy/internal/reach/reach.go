@@ -347,6 +347,8 @@ func (e *Envoy) NoMetrics() string {
 		return "its configuration has no healthgate"
 	case e.leftOut():
 		return "its stats_matcher leaves out the plugin's metrics: let those that start with wasmcustom.healthgate_ pass"
+	case e.Restricted() != "":
+		return "no metric of the plugin is there: " + e.Restricted()
 	}
 	return "its configuration has healthgate, and no metric of the plugin is there: did it start? See Envoy's log"
 }

@@ -2,7 +2,9 @@ package reach
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -106,3 +108,33 @@ func shares(_ *testing.T, d *datadriven.TestData) (out []string) {
 	}
 	return out
 }
+
+// What the plugin's sources call and are called by is what it needs, but for its log and what no restriction takes away.
+func TestNeeded(t *testing.T) {
+	t.Parallel()
+	unneeded := []string{"proxy_log", "proxy_abi_version_0_2_0", "proxy_on_memory_allocate"}
+	var named []string
+	for _, pattern := range []string{"../../../filter/*.go", "../../../filter/host/*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %d files, %v", pattern, len(files), err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range directive.FindAllStringSubmatch(string(text), -1) {
+				if !slices.Contains(unneeded, m[1]) {
+					named = append(named, m[1])
+				}
+			}
+		}
+	}
+	slices.Sort(named)
+	if want := slices.Compact(append([]string{"clock_time_get"}, named...)); !slices.Equal(needed, want) {
+		t.Errorf("%v, want %v", needed, want)
+	}
+}
+
+var directive = regexp.MustCompile(`(?m)^//go:wasm(?:import env|export) (proxy_\w+)$`)

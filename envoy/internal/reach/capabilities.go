@@ -1,0 +1,42 @@
+package reach
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/healthgate/healthgate/envoy/internal/dump"
+)
+
+// needed are the capabilities without which the plugin does not answer as it should: what it calls, but for its log,
+// and what Envoy calls, but for what no restriction takes away.
+var needed = strings.Fields(`clock_time_get proxy_define_metric proxy_get_buffer_bytes proxy_get_header_map_pairs
+	proxy_get_header_map_value proxy_get_metric proxy_get_property proxy_get_shared_data proxy_http_call
+	proxy_increment_metric proxy_on_configure proxy_on_context_create proxy_on_done proxy_on_http_call_response
+	proxy_on_request_headers proxy_on_response_headers proxy_on_tick proxy_on_vm_start proxy_record_metric
+	proxy_remove_header_map_value proxy_replace_header_map_value proxy_send_local_response proxy_set_shared_data
+	proxy_set_tick_period_milliseconds`)
+
+// restricted says which capabilities the filter's configuration takes from the plugin; "" for none that it needs. An
+// empty list restricts nothing.
+func (f *filter) restricted() string {
+	allowed := object(f.wasm, "config", "capability_restriction_config", "allowed_capabilities")
+	missing := slices.DeleteFunc(slices.Clone(needed), func(name string) bool { return dump.At(allowed, name) != nil })
+	if len(allowed) == 0 || len(missing) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("its capability_restriction_config leaves out %s, which the plugin needs",
+		strings.Join(missing, ", "))
+}
+
+// Restricted says what a plugin's filter takes from it that it needs; "" for nothing.
+func (e *Envoy) Restricted() string {
+	for i := range e.doors {
+		for j := range e.doors[i].filters {
+			if why := e.doors[i].filters[j].restricted(); why != "" {
+				return e.doors[i].where + ": " + why
+			}
+		}
+	}
+	return ""
+}
