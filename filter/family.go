@@ -21,6 +21,7 @@ type family struct {
 	check     succession.Check
 	asked     bool // a check came that is not noted yet
 
+	resting    bool // and nobody asks it
 	replaced   bool // others are asked in its place: it has nothing to tell
 	replacedAt int64
 	born       int64 // when the first VM had it
@@ -39,6 +40,11 @@ const (
 	// askedFor is how long after its last check a configuration still probes that was replaced: longer than load balancers
 	// with a connection that they keep wait between two checks.
 	askedFor = 60 * duration.Second
+	// restPeriod is the tick of a configuration that rests.
+	restPeriod = 2 * duration.Second
+	// lastRelatives and mostRelatives bound with how many others a configuration deals: a control plane may update faster
+	// than connections drain.
+	lastRelatives, mostRelatives = 8, 32
 	// lapsed is the time of a lease that is over.
 	lapsed = math.MinInt64
 )
@@ -46,11 +52,13 @@ const (
 // askedKey is where the configurations note that they are asked.
 var askedKey = storePrefix + "asked"
 
-// join makes a new configuration and the others of its name known to each other.
+// join makes a new configuration and others of its name known to each other: the last ones, and those that are current.
 func (p *plugin) join() {
 	p.check.Config = p.id
-	for _, r := range roots {
-		if other := r.plugin; other != p && other.config != nil && other.name == p.name {
+	for i := len(roots) - 1; i >= 0 && len(p.relatives) < mostRelatives; i-- {
+		other := roots[i].plugin
+		if other != p && other.config != nil && other.name == p.name &&
+			(!other.replaced || len(p.relatives) < lastRelatives) {
 			p.meet(other, false)
 			other.meet(p, true)
 		}
@@ -117,14 +125,21 @@ func (p *plugin) judge(now int64) {
 		cas = lease.Absent
 	}
 	table := succession.Asked(stored)
-	if p.born == 0 {
+	first := p.born == 0
+	if first {
 		p.born = now
 	}
-	if noted := table.Note(p.check, p.asked, p.born, now); noted == nil {
-		p.asked = false
-	} else if host.SetSharedData(askedKey, noted, cas) == nil {
-		p.asked, table = false, noted
-	} // else the next tick tries again
+	if first || p.asked {
+		noted := table.Note(p.check, p.asked, p.born, now)
+		switch {
+		case noted == nil:
+			p.asked = false
+		case host.SetSharedData(askedKey, noted, cas) == nil:
+			p.asked, table = false, noted
+		case first: // the next tick tries again
+			p.born = 0
+		}
+	}
 	born, asked := table.Of(p.id)
 	if born != 0 { // else there was no room left
 		p.born = born
@@ -183,7 +198,7 @@ func (p *plugin) adopt(now int64) {
 	}
 	for i := range p.view.kin {
 		r := &p.view.kin[i]
-		if r.of.idle(now) {
+		if r.of.resting {
 			continue
 		}
 		for _, c := range callouts {

@@ -19,6 +19,12 @@ func (p *plugin) OnTick() {
 	host.OpenScratch()
 	p.judge(now)
 	host.CloseScratch()
+	if resting := p.idle(now); resting != p.resting {
+		p.resting = resting
+		for i := range p.relatives {
+			p.relatives[i].of.view.forget()
+		}
+	}
 	if p.rests(now) {
 		p.follow()
 	} else {
@@ -126,7 +132,11 @@ func (p *plugin) lead(held bool) {
 // follow steps down; answers to callouts still under way find no monitor and are dropped.
 func (p *plugin) follow() {
 	p.monitor, p.renewed = nil, lapsed
-	p.tickEvery(electionPeriod)
+	if p.resting {
+		p.tickEvery(restPeriod)
+	} else {
+		p.tickEvery(electionPeriod)
+	}
 }
 
 // write stores the record if it is due. elected says that the lease was looked at just now: only then may what another

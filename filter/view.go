@@ -67,9 +67,11 @@ func (v *view) forget() { v.seen, v.writes = -1, math.MaxUint64 }
 func (v *view) refresh() {
 	v.read()
 	reads := v.reads
-	for _, k := range v.kin {
-		k.of.view.read()
-		reads += k.of.view.reads
+	for i := range v.kin {
+		if other := v.kin[i].of; !other.resting {
+			other.view.read()
+			reads += other.view.reads
+		}
 	}
 	if reads == v.seen {
 		return
@@ -82,8 +84,9 @@ func (v *view) refresh() {
 		v.record = v.space
 		v.record.Set(v.own)
 	}
-	for _, k := range v.kin {
-		if !k.of.view.valid {
+	for i := range v.kin {
+		k := &v.kin[i]
+		if k.of.resting || !k.of.view.valid {
 			continue
 		}
 		if v.record == nil {

@@ -214,3 +214,25 @@ func TestTicksKeepMemoryFlat(t *testing.T) {
 		})
 	}
 }
+
+// TestUpdatesFasterThanDrains updates the listener a hundred times while no connection is drained: each configuration
+// adds little to a VM's memory, and the newest one is right.
+func TestUpdatesFasterThanDrains(t *testing.T) {
+	t.Parallel()
+	s := newSim(t, watchdog)
+	for i := range 100 {
+		other := strings.Replace(watchdog, `"/stats/isalive"`, fmt.Sprintf(`"/stats/isalive?%d"`, i), 1)
+		if err := s.Update(other); err != nil {
+			t.Fatal(err)
+		}
+		s.Advance(250 * time.Millisecond)
+		if r := s.ask(0, check); r.Status != 200 {
+			t.Fatalf("after %d updates: %d %s", i+1, r.Status, r.Body)
+		}
+	}
+	for _, w := range []*hostsim.Worker{s.Main(), s.Worker(0)} {
+		if bytes := w.MemoryBytes(); bytes > 12<<20 {
+			t.Errorf("the VM has %d bytes", bytes)
+		}
+	}
+}
