@@ -41,6 +41,8 @@ func TestNotForSure(t *testing.T) {
 			})
 			run(t, "status", "--admin", admin, "--expect", "healthy").is(t, 1, "my-service  200 healthy, not for sure",
 				"Envoy is overloaded and refuses each request before any filter", "my-service is healthy, not for sure: ")
+			run(t, "maintenance", "on", "--admin", admin).is(t, 0, "on", "note: ", "Envoy is overloaded, and may refuse a check")
+			run(t, "maintenance", "off", "--admin", admin, "--wait", "4s").is(t, 1, "the key is off, and Envoy is overloaded")
 		}},
 		{"two plugins that set one metric", func(c *envoytest.Config) {
 			c.AddCluster("dead", envoytest.ReservePort(t))

@@ -53,6 +53,8 @@ type Envoy struct {
 	writes  uint64          // of the plugins' record
 	still   bool            // it was not written since it was looked at first
 	drains  string          // why an earlier plugin may have set them
+	// overload says that Envoy may refuse checks.
+	overload string
 	// draining is whether the plugin says that Envoy drains.
 	draining bool
 	told     []report.Endpoint // by status endpoints, where gauges do not tell of which plugin they are
@@ -90,6 +92,7 @@ func (e *Envoy) readGauges(ctx context.Context) error {
 	counts = counts && (e.known == nil || slices.ContainsFunc(e.known.Plugins, report.Ticks))
 	e.still = counts && (e.gauges == nil || e.still && writes == e.writes)
 	e.gauges, e.drains, e.told, e.writes = map[string]bool{}, report.Drains(stats), nil, writes
+	e.overload = report.Overload(stats)
 	e.draining = stats[report.IsDraining] > 0
 	for name, value := range stats {
 		if endpoint, is := strings.CutPrefix(name, report.InMaintenance); is {

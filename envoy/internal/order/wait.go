@@ -72,7 +72,10 @@ func (e *Envoy) Wait(ctx context.Context, o Order, kind reach.Kind, checks []str
 
 // besides says what else decides whether a load balancer does what the order is for.
 func (e *Envoy) besides(o Order) (out []string) {
-	if o.On && e.drains != "" {
+	if e.overload != "" {
+		out = append(out, e.overload)
+	}
+	if e.drains != "" {
 		out = append(out,
 			"an earlier configuration of Envoy still drains: a connection that it has keeps getting its answers")
 	}
@@ -238,6 +241,8 @@ func (e *Envoy) pluginLacks(o Order, verified map[string]int, arrived time.Durat
 			"does it still run? See Envoy's log"}
 	case o.On && !o.Route && len(inside) > 0 && !e.State.on() && len(e.State.Endpoints) > 0 && arrived < settle:
 		return problem{what: set + "the plugin may not have read it yet"}
+	case !o.On && len(readers) > 0 && e.overload != "":
+		return problem{what: "the key is off, and " + e.overload + orVerify}
 	case o.On:
 		if gaps := e.gaps(verified); len(gaps) > 0 {
 			return problem{some(gaps) + orVerify, true}

@@ -98,6 +98,9 @@ func TestLacks(t *testing.T) {
 			e.gauges = nil
 		}
 		e.still = d.HasArg("still")
+		if d.HasArg("overload") {
+			e.overload = "Envoy is overloaded"
+		}
 		if d.HasArg("drains") {
 			e.drains = "an earlier configuration drains"
 		}

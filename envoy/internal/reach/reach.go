@@ -19,6 +19,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -114,8 +115,13 @@ func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 			for _, l := range list(part, "static_listeners") {
 				listeners = append(listeners, object(l, "listener"))
 			}
-			for _, l := range list(part, "dynamic_listeners") { // warming and draining ones take no new connection
+			for _, l := range list(part, "dynamic_listeners") { // a warming one takes no connection
 				listeners = append(listeners, object(l, "active_state", "listener"))
+				if old := object(l, "draining_state", "listener"); old != nil && !runsWasm(old) {
+					drains := maps.Clone(old)
+					drains["name"] = text(old, "name") + ", as it drains"
+					listeners = append(listeners, drains)
+				}
 			}
 		case is(part, typeRoutes):
 			for _, c := range append(list(part, "static_route_configs"), list(part, "dynamic_route_configs")...) {
@@ -133,6 +139,16 @@ func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 		r.listener(l, sidecar && text(l, "traffic_direction") == "OUTBOUND")
 	}
 	return e
+}
+
+// runsWasm reports whether a listener may have a plugin. What drains and has none answers the checks of connections
+// that were made before.
+func runsWasm(listener any) (found bool) {
+	dump.Each(listener, func(o map[string]any) bool {
+		found = found || is(o, typeWasm) || o["config_discovery"] != nil
+		return !found
+	})
+	return found
 }
 
 func layers(bootstrap any) (out []Layer) {

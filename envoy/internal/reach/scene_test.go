@@ -51,6 +51,7 @@ rest: {match: {prefix: /}, route: {cluster: app}}`
 //	listener NAME, chain, default-chain, tcp, direct   a listener, and its filter chains where it has more than one
 //	filter gated|always, filter {…}            an HTTP filter; gated and always are healthgate's
 //	endpoint, another, settings                change its endpoint e, give it one more, or change what it has beside them
+//	drains                                     the listener before is an earlier one that drains
 //	ecds                                       the filter before comes by ECDS
 //	inside, bytes                              it stands inside another filter; its configuration is a BytesValue
 //	matcher [skipping] {…}                     the filter before has a gate by matcher, see matchers.txt
@@ -63,7 +64,7 @@ rest: {match: {prefix: /}, route: {cluster: app}}`
 type scene struct {
 	t                                     *testing.T
 	pieces                                map[string]any
-	listeners, ecds                       []any
+	listeners, ecds, draining             []any
 	listener, chain, manager, host, hosts map[string]any
 	filter, settings                      map[string]any
 	rds                                   map[string]any
@@ -149,6 +150,9 @@ func (s *scene) line(line string) {
 		}
 		filters := s.manager["http_filters"].([]any)
 		s.manager["http_filters"] = append(filters[:len(filters)-1], s.filter, s.piece("router"))
+	case "drains":
+		s.draining = append(s.draining, obj{"draining_state": s.listeners[len(s.listeners)-1]})
+		s.listeners = s.listeners[:len(s.listeners)-1]
 	case "ecds":
 		s.ecds = append(s.ecds, obj{"ecds_filter": obj{"name": s.filter["name"], "typed_config": s.filter["typed_config"]}})
 		s.filter["config_discovery"] = obj{}
@@ -263,7 +267,7 @@ func (s *scene) read() *Envoy {
 	dump := s.parse(around)
 	warming := s.parse(`{warming_state: {listener: {name: warming, filter_chains: []}}}`)
 	add(dump, "configs", obj{"@type": "x.ListenersConfigDump", "static_listeners": s.listeners,
-		"dynamic_listeners": []any{warming}})
+		"dynamic_listeners": append(s.draining, warming)})
 	add(dump, "configs", obj{"@type": "x.RoutesConfigDump", "dynamic_route_configs": []any{obj{"route_config": s.rds}}})
 	add(dump, "configs", obj{"@type": "x.EcdsConfigDump", "ecds_filters": s.ecds})
 	if s.stats != nil {

@@ -136,14 +136,18 @@ func (s *seen) doubts(ctx context.Context, envoy *admin.Client, p *reach.Plugin,
 	return out
 }
 
-// overload says that Envoy may refuse checks, whatever the plugin would answer.
-func (s *seen) overload() (out []string) {
-	for _, name := range slices.Sorted(maps.Keys(s.gauges)) {
-		if strings.HasPrefix(name, "overload.") && s.gauges[name] > 0 {
-			out = append(out, "Envoy is overloaded, and may refuse a check before any filter: "+name)
+// Overload says that Envoy may refuse checks, whatever the plugin would answer; "" when it does not.
+func Overload(stats map[string]uint64) string {
+	var by []string
+	for _, name := range slices.Sorted(maps.Keys(stats)) {
+		if strings.HasPrefix(name, "overload.") && stats[name] > 0 {
+			by = append(by, name[:strings.LastIndexByte(name, '.')]) // active and scale_percent are of one cause
 		}
 	}
-	return out
+	if len(by) == 0 {
+		return ""
+	}
+	return "Envoy is overloaded, and may refuse a check before any filter: " + strings.Join(slices.Compact(by), ", ")
 }
 
 // record is the plugin's shared record, as far as gauges tell what is in it.

@@ -207,7 +207,9 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 			doubts = append(doubts, s.doubts(ctx, envoy, p, r.State)...)
 			r.derive(listener, p, s)
 		}
-		doubts = append(doubts, s.overload()...)
+		if why := Overload(s.gauges); why != "" {
+			doubts = append(doubts, why)
+		}
 		for i := range r.Endpoints {
 			if e := &r.Endpoints[i]; e.Listener == listener {
 				e.Unsure = append(e.Unsure, doubts...)
@@ -216,6 +218,9 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 	}
 	if s.noGauges != "" {
 		r.note(s.noGauges)
+	}
+	if why := Drains(s.gauges); why != "" {
+		r.note(why)
 	}
 	r.unreadable = s.known.Unreadable
 	for _, fault := range s.known.Faults() {
