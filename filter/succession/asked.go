@@ -36,7 +36,8 @@ const (
 )
 
 func (a Asked) entry(at int) entry {
-	return entry{Check{a.number(at), a.number(at + 8), a.number(at + 16)}, int64(a.number(at + 24)), int64(a.number(at + 32))}
+	return entry{Check{a.number(at), a.number(at + 8), a.number(at + 16)}, int64(a.number(at + 24)),
+		int64(a.number(at + 32))}
 }
 
 func (a Asked) number(at int) uint64 { return binary.LittleEndian.Uint64(a[at:]) }

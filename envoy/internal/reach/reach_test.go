@@ -109,7 +109,8 @@ func shares(_ *testing.T, d *datadriven.TestData) (out []string) {
 	return out
 }
 
-// What the plugin's sources call and are called by is what it needs, but for its log and what no restriction takes away.
+// What the plugin's sources call and are called by is what it needs, but for its log and what no restriction takes
+// away.
 func TestNeeded(t *testing.T) {
 	t.Parallel()
 	unneeded := []string{"proxy_log", "proxy_abi_version_0_2_0", "proxy_on_memory_allocate"}
