@@ -81,6 +81,9 @@ func (e *Envoy) besides(o Order) (out []string) {
 	}
 	if !o.On && e.known != nil {
 		out = append(out, e.gaps(nil)...)
+		if why := e.known.Unreloaded(); why != "" {
+			out = append(out, why)
+		}
 	}
 	if !o.On && e.draining {
 		out = append(out, "Envoy is draining: its health checks get 503 all the same, until /healthcheck/ok")

@@ -71,8 +71,9 @@ func TestLacks(t *testing.T) {
 		"no-metrics": read(t, `{"layered_runtime"`,
 			`{"stats_config": {"stats_matcher": {"reject_all": true}}, "layered_runtime"`),
 		"twins": read(t, "TWIN", string(twin)),
-		"restricted": read(t, `"config": {"configuration"`,
-			`"config": {"capability_restriction_config": {"allowed_capabilities": {"proxy_log": {}}}, "configuration"`),
+		"restricted": read(t, `"config": {"failure_policy"`,
+			`"config": {"capability_restriction_config": {"allowed_capabilities": {"proxy_log": {}}}, "failure_policy"`),
+		"unreloaded": read(t, "FAIL_RELOAD", "FAIL_CLOSED"),
 	}
 	kinds := map[string]reach.Kind{"": reach.Admin, "disk": reach.Disk, "rtds": reach.RTDS}
 	datadriven.RunTest(t, "testdata/lacks.txt", func(t *testing.T, d *datadriven.TestData) string {

@@ -79,12 +79,16 @@ func (f *filter) admits(c *check) judged {
 		return notKnown("it stands inside a %s, which this command does not know", f.inside)
 	case f.restricted() != "":
 		return notKnown("%s", f.restricted())
-	case text(f.wasm, "config", "failure_policy") == "FAIL_OPEN", dump.At(f.wasm, "config", "fail_open") == true:
+	case f.failsOpen():
 		return notKnown("its failure_policy is FAIL_OPEN: after a crash its checks go on to the application")
 	case f.matcher == nil:
 		return judged{fit: yes}
 	}
 	return c.matcherFits(f.matcher, f.does, fitIf(!f.action))
+}
+
+func (f *filter) failsOpen() bool {
+	return text(f.wasm, "config", "failure_policy") == "FAIL_OPEN" || dump.At(f.wasm, "config", "fail_open") == true
 }
 
 // mayShut says that a gate's matcher may keep checks out.

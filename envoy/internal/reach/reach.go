@@ -342,9 +342,26 @@ func (e *Envoy) AdminFaults() (out []string) {
 	return out
 }
 
+// Unreloaded says of a plugin what becomes of checks once it has crashed; "" where Envoy loads each again. A crash of
+// one worker's VM shows in nothing that Envoy's admin has.
+func (e *Envoy) Unreloaded() string {
+	for i := range e.doors {
+		for _, f := range e.doors[i].filters {
+			if text(f.wasm, "config", "failure_policy") != "FAIL_RELOAD" && !f.failsOpen() {
+				return e.doors[i].where + ": its failure_policy is not FAIL_RELOAD: once the plugin has crashed, " +
+					"checks get 503 until Envoy is restarted, and nobody can tell from here"
+			}
+		}
+	}
+	return ""
+}
+
 // Faults returns what keeps the plugins from knowing what they need.
 func (e *Envoy) Faults() []string {
 	out := append(slices.Clone(e.Unreadable), e.AdminFaults()...)
+	if why := e.Unreloaded(); why != "" {
+		out = append(out, why)
+	}
 	for _, p := range e.Plugins {
 		for i := range p.Config.Probes {
 			if probe := &p.Config.Probes[i]; !e.HasCluster(probe.Cluster) {

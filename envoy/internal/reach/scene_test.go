@@ -174,7 +174,7 @@ func (s *scene) line(line string) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		s.filter["typed_config"].(obj)["config"] = obj{"configuration": obj{
+		s.filter["typed_config"].(obj)["config"] = obj{"failure_policy": "FAIL_RELOAD", "configuration": obj{
 			"@type": "type.googleapis.com/google.protobuf.BytesValue",
 			"value": base64.StdEncoding.EncodeToString(text)}}
 	case "stats":
@@ -219,7 +219,7 @@ func (s *scene) http() {
 
 func (s *scene) wasm() obj {
 	return obj{"@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-		"config": obj{"configuration": obj{"value": s.settings}}}
+		"config": obj{"failure_policy": "FAIL_RELOAD", "configuration": obj{"value": s.settings}}}
 }
 
 // gateBy puts the last filter into an ExtensionWithMatcher. Its action is the plugin, in Envoy's composite filter, or
