@@ -3,6 +3,8 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/admin"
@@ -191,6 +193,9 @@ func newOn() *cobra.Command {
 					return fmt.Errorf("--for: %w", err)
 				}
 			case isUntil:
+				if err := lostZone(until); err != nil {
+					return fmt.Errorf("--until: %w", err)
+				}
 				var note string
 				if o.Value, note, err = order.Until(until, time.Now()); err != nil {
 					return fmt.Errorf("--until: %w", err)
@@ -227,6 +232,16 @@ func newOn() *cobra.Command {
 	cmd.Flags().BoolVar(&s.leaving.idle, "wait-idle", false,
 		"wait until no request runs; with this or --wait-checks, --wait is 1m unless given")
 	return cmd
+}
+
+// lostZone refuses a local time in a time zone that could not be loaded, which is UTC for Go.
+func lostZone(until string) error {
+	zone := strings.TrimPrefix(os.Getenv("TZ"), ":")
+	if _, err := time.Parse(time.RFC3339, until); err == nil || zone == "" || zone == "UTC" || time.Local.String() != "UTC" {
+		return nil
+	}
+	return fmt.Errorf("TZ is %q, a time zone that cannot be loaded here: "+
+		"give the time with its offset, such as 2026-12-01T06:00:00+01:00", zone)
 }
 
 func newOff() *cobra.Command {

@@ -159,8 +159,12 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 		if c.output == "json" {
 			w = cmd.ErrOrStderr()
 		}
-		fmt.Fprintf(w, "written to %s%s; no --admin was given, so no Envoy was asked whether it arrived\n",
-			printable(c.path()), made)
+		until := ""
+		if end, err := time.Parse(time.RFC3339, c.order.Value); err == nil {
+			until = ", until " + moment(&end, time.Now())
+		}
+		fmt.Fprintf(w, "written to %s%s%s; no --admin was given, so no Envoy was asked whether it arrived\n",
+			printable(c.path()), made, until)
 		if c.output == "json" {
 			return c.report(cmd, c.order.Key, c.results())
 		}

@@ -197,3 +197,28 @@ func TestMaintenanceTellsWhatIsInTheLayer(t *testing.T) {
 		}
 	}
 }
+
+// A local time in a time zone that is not there is refused: it would be taken as UTC. What was taken is told.
+func TestUntilInItsZone(t *testing.T) {
+	t.Parallel()
+	tomorrow := time.Now().AddDate(0, 0, 1).UTC()
+	for _, test := range []struct{ zone, until, want string }{
+		{"CET-1CEST", "23:00", `--until: TZ is "CET-1CEST", a time zone that cannot be loaded here`},
+		{":Nowhere/Bad", tomorrow.Format("2006-01-02 15:04"), `TZ is "Nowhere/Bad"`},
+		{"/nonexistent", "23:00", `TZ is "/nonexistent"`},
+		{"CET-1CEST", tomorrow.Format(time.RFC3339), ", until " + tomorrow.Format(time.RFC3339) + " (in 2"},
+		{"Asia/Tokyo", tomorrow.Format("2006-01-02T15:04"), ", until " +
+			tomorrow.Truncate(time.Minute).Add(-9*time.Hour).Format(time.RFC3339) + " (in 1"},
+		{"UTC", "23:00", "T23:00:00Z (in "}, {"", "23:00", "T23:00:00Z (in "},
+	} {
+		file := filepath.Join(t.TempDir(), "rtds.yaml")
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestEndsAtInterrupt$")
+		until := strings.ReplaceAll(test.until, " ", "T")
+		cmd.Env = append(os.Environ(), "TZ="+test.zone,
+			"HEALTHGATE_TEST_COMMAND=healthgate maintenance on --rtds-file "+file+" --until "+until)
+		out, err := cmd.CombinedOutput()
+		if !strings.Contains(string(out), test.want) || (err == nil) == strings.Contains(test.want, "TZ is") {
+			t.Errorf("TZ=%s, %s: %v, %s", test.zone, test.until, err, out)
+		}
+	}
+}
