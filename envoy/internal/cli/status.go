@@ -87,6 +87,9 @@ unless every health check of every Envoy is so, for sure; --expect ENDPOINT=VERD
 				if err := report.CheckURL(url); err != nil {
 					return fmt.Errorf("--status-url: %w", err)
 				}
+				if strings.ContainsAny(url, "?#") {
+					return errors.New("--status-url: a status endpoint is asked without a query, which this command would print")
+				}
 				names = append(names, url)
 				ask = append(ask, func(ctx context.Context) report.Report { return report.FromURL(ctx, url, access.TLS()) })
 			}
