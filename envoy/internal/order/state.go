@@ -257,7 +257,7 @@ func (e *Envoy) unread() string {
 	}
 	switch {
 	case len(e.known.Plugins) == 0:
-		return "its configuration has no healthgate"
+		return e.known.Absent()
 	case slices.Contains(append(e.known.Keys(), e.known.RouteKeys()...), e.key):
 		return what + " " + e.key + hint
 	case len(there) == 0:

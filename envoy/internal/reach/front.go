@@ -182,6 +182,28 @@ func (d *door) around(c *check, f *filter, host, route any) (out []Gap) {
 	return out
 }
 
+// replaced says where another error is answered than the plugin's, which is one for a load balancer all the same.
+func (e *Envoy) replaced() (out []string) {
+	e.eachPath(func(p *Plugin, c *check) {
+		for i := range e.doors {
+			d := &e.doors[i]
+			if d.filter(p) == nil {
+				continue
+			}
+			for _, mapper := range list(d.manager, "local_reply_config", "mappers") {
+				status, is := dump.At(mapper, "status_code").(float64)
+				what := fmt.Sprintf("%s: its local_reply_config may make %g of the %d that %q has in maintenance", d.where,
+					status, c.endpoint.Maintenance.Reply.Status, c.endpoint.Name)
+				if is && status >= 400 && int(status) != int(c.endpoint.Maintenance.Reply.Status) && c.touches(mapper) &&
+					c.endpoint.Kind == config.KindHealthCheck && !slices.Contains(out, what) {
+					out = append(out, what)
+				}
+			}
+		}
+	})
+	return out
+}
+
 // touches reports whether a mapper of local replies may take an endpoint's reply in maintenance: by its status, or by a
 // condition that this command does not know.
 func (c *check) touches(mapper any) bool {

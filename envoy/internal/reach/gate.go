@@ -69,7 +69,11 @@ func (r *reader) settings(entry any) any {
 	if found := r.discovered[text(entry, "name")]; found != nil {
 		return found
 	}
-	return dump.At(entry, "config_discovery", "default_config")
+	found := dump.At(entry, "config_discovery", "default_config")
+	if name := text(entry, "name"); found == nil && !slices.Contains(r.awaited, name) {
+		r.awaited = append(r.awaited, name)
+	}
+	return found
 }
 
 // admits says how many checks the gate by matcher lets in; all of them without such a gate.

@@ -39,6 +39,7 @@ type Envoy struct {
 	// Runtime is what runtime says now; nil when that is not known.
 	Runtime *admin.Runtime
 
+	awaited      []string // filters whose configuration by ECDS has not arrived
 	doors        []door
 	clusters     map[string][]string // their hosts, as far as they are known
 	statsMatcher any
@@ -362,6 +363,7 @@ func (e *Envoy) Faults() []string {
 	if why := e.Unreloaded(); why != "" {
 		out = append(out, why)
 	}
+	out = append(out, e.replaced()...)
 	for _, p := range e.Plugins {
 		for i := range p.Config.Probes {
 			if probe := &p.Config.Probes[i]; !e.HasCluster(probe.Cluster) {
@@ -373,11 +375,21 @@ func (e *Envoy) Faults() []string {
 	return out
 }
 
+// Absent says that there is no plugin.
+func (e *Envoy) Absent() string {
+	const absent = "its configuration has no healthgate"
+	if len(e.awaited) == 0 {
+		return absent
+	}
+	return fmt.Sprintf("%s; the configuration of the filter %s, by ECDS, has not arrived: requests get 500 until then",
+		absent, strings.Join(e.awaited, ", "))
+}
+
 // NoMetrics returns why an Envoy shows no metric of the plugin.
 func (e *Envoy) NoMetrics() string {
 	switch {
 	case len(e.Plugins) == 0:
-		return "its configuration has no healthgate"
+		return e.Absent()
 	case e.leftOut():
 		return "its stats_matcher leaves out the plugin's metrics: let those that start with wasmcustom.healthgate_ pass"
 	case e.Restricted() != "":

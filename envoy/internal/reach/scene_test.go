@@ -52,7 +52,7 @@ rest: {match: {prefix: /}, route: {cluster: app}}`
 //	filter gated|always, filter {…}            an HTTP filter; gated and always are healthgate's
 //	endpoint, another, settings                change its endpoint e, give it one more, or change what it has beside them
 //	drains                                     the listener before is an earlier one that drains
-//	ecds                                       the filter before comes by ECDS
+//	ecds [awaited]                             the filter before comes by ECDS, or has not come yet
 //	inside, bytes                              it stands inside another filter; its configuration is a BytesValue
 //	matcher [skipping] {…}                     the filter before has a gate by matcher, see matchers.txt
 //	manager {…}                                more of the HTTP connection manager
@@ -155,7 +155,9 @@ func (s *scene) line(line string) {
 		s.listeners = s.listeners[:len(s.listeners)-1]
 	case "ecds":
 		s.ecds = append(s.ecds, obj{"ecds_filter": obj{"name": s.filter["name"], "typed_config": s.filter["typed_config"]}})
-		s.filter["config_discovery"] = obj{}
+		if s.filter["config_discovery"] = (obj{}); name == "awaited" {
+			s.ecds = nil
+		}
 		delete(s.filter, "typed_config")
 	case "endpoint":
 		maps.Copy(s.settings["endpoints"].([]any)[0].(obj), more)

@@ -182,7 +182,7 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 	case s.known == nil:
 		r.fromGauges(&s, "is in its configuration, which can't be read")
 	case len(s.known.Plugins) == 0 && !s.any():
-		r.note("its configuration has no healthgate")
+		r.note(s.known.Absent())
 	case len(s.known.Plugins) == 0:
 		r.note("its configuration has no healthgate; the metrics that it has are of an earlier one")
 	default:
