@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/healthgate/healthgate/envoy/admin"
 	"github.com/healthgate/healthgate/envoy/internal/render"
@@ -49,11 +50,17 @@ func (a *admins) clients() ([]*admin.Client, error) {
 		return nil, err
 	}
 	var out []*admin.Client
+	given := map[string]bool{}
 	for _, address := range a.addresses {
 		client, err := admin.New(address, access)
 		if err != nil {
 			return nil, fmt.Errorf("--admin: %w", err)
 		}
+		place := strings.TrimRight(strings.TrimPrefix(address, "http://"), "/")
+		if given[place] { // it would be counted as two that are done
+			return nil, fmt.Errorf("--admin: %s is given twice: is one of them to be another Envoy?", address)
+		}
+		given[place] = true
 		out = append(out, client)
 	}
 	return out, nil
