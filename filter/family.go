@@ -97,7 +97,8 @@ func without(relatives []relative, p *plugin) (rest []relative) {
 // bequeath leaves the lease, if this VM has it, to another configuration with the same state.
 func (p *plugin) bequeath(to *plugin) {
 	if p.monitor != nil {
-		to.renewed = p.renewed
+		to.owner, to.renewed = p.owner, p.renewed
+		p.owner = host.Random()
 		p.follow()
 	}
 }

@@ -91,7 +91,7 @@ func (p *plugin) elect() {
 	host.OpenScratch()
 	stored, cas, found := host.SharedData(p.leaseKey)
 	now := p.clock.Monotonic()
-	next := lease.Next(stored, found, owner, now)
+	next := lease.Next(stored, found, p.owner, now)
 	host.CloseScratch()
 	if !found {
 		cas = lease.Absent
@@ -103,7 +103,7 @@ func (p *plugin) elect() {
 	if next == lease.Lead && p.monitor != nil {
 		return
 	}
-	if next == lease.Follow || host.SetSharedData(p.leaseKey, lease.Value(owner, now), cas) != nil {
+	if next == lease.Follow || host.SetSharedData(p.leaseKey, lease.Value(p.owner, now), cas) != nil {
 		p.follow() // lost
 		return
 	}
@@ -156,7 +156,7 @@ func (p *plugin) write(elected bool) {
 		p.intruded()
 	}
 	r.WrittenAt = p.clock.Monotonic()
-	if !p.view.store(r, owner, from.cas) {
+	if !p.view.store(r, p.owner, from.cas) {
 		return
 	}
 	host.Increment(p.metrics.snapshotWrites)

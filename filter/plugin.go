@@ -39,6 +39,7 @@ type plugin struct {
 	toldOrigin bool // that requests come from where no peer has an address
 
 	period   duration.Duration // of the tick
+	owner    uint64            // this VM in the election
 	leaseKey string
 	voiceKey string
 	voice    *voice.Voice
@@ -70,10 +71,7 @@ func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
 	store := storePrefix + strconv.FormatUint(c.Fingerprint, 16) + "/"
 	p.config, p.table = c, match.NewTable(c.Endpoints)
 	p.calls = map[uint32]callout{}
-	if owner == 0 {
-		owner = host.Random()
-	}
-	p.leaseKey, p.renewed = store+"lease", lapsed
+	p.owner, p.leaseKey, p.renewed = host.Random(), store+"lease", lapsed
 	p.metrics = defineMetrics(c)
 	p.view = newView(c, store+"snapshot")
 	p.voice, p.voiceKey = voice.New(c), store+"voice/"+strconv.FormatUint(c.EndpointsFingerprint, 16)
@@ -86,9 +84,6 @@ func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
 	p.join()
 	return types.OnPluginStartStatusOK
 }
-
-// owner is this VM in all elections.
-var owner uint64
 
 // warn logs a line once in a process and not in each of its VMs. Shared data remembers what was said; it makes no
 // difference if a VM said it that is thrown away.
@@ -144,7 +139,7 @@ func (p *plugin) OnPluginDone() bool {
 		return true
 	}
 	now := p.clock.Monotonic()
-	if stored, cas, ok := host.SharedData(p.leaseKey); ok && lease.Next(stored, true, owner, now) != lease.Follow {
+	if stored, cas, ok := host.SharedData(p.leaseKey); ok && lease.Next(stored, true, p.owner, now) != lease.Follow {
 		_ = host.SetSharedData(p.leaseKey, lease.Free(), cas) // a mismatch means that another VM has it
 	}
 	return true

@@ -79,9 +79,15 @@ func Launch(t testing.TB, c *Config, workers int) *Envoy {
 // in older Envoys, Go fails while it prints a panic.
 const Crashed = " failed: Uncaught RuntimeError"
 
-// judge fails the test if the plugin, or Envoy, crashed without having been told to.
+// intruded is in what the plugin logs when two VMs take themselves for the leader.
+const intruded = "another plugin has written to healthgate's keys"
+
+// judge fails the test if the plugin, or Envoy, crashed without having been told to, or if two VMs led at once.
 func (e *Envoy) judge() {
 	e.t.Helper()
+	for _, line := range e.Log.Lines(intruded) {
+		e.t.Error(line)
+	}
 	if !e.Config.MayCrash {
 		for _, line := range e.Log.Lines(Crashed) {
 			e.t.Errorf("the plugin crashed: %s", line)
