@@ -17,7 +17,7 @@ import (
 // the old one at work for as long as connections drain.
 type family struct {
 	id        uint64     // a hash of the configuration
-	relatives []relative // in the order in which they came
+	relatives []relative // others of its name
 	check     succession.Check
 	asked     bool // a check came that is not noted yet
 
