@@ -74,10 +74,4 @@ func (v *vm) Env() []string { return v.host.cfg.env }
 func (v *vm) Clock() wasm.Clock { return v.host.time }
 
 // Random fills b from the host's seed.
-func (v *vm) Random(b []byte) {
-	if v.host.cfg.cloned && v.Phase == wasm.Starting {
-		clear(b) // so that it does not matter which VM is the first
-		return
-	}
-	_, _ = v.host.random.Read(b) // which cannot fail
-}
+func (v *vm) Random(b []byte) { _, _ = v.host.random.Read(b) } // which cannot fail

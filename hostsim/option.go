@@ -47,7 +47,6 @@ type config struct {
 	faults             []Fault
 	realtime           bool
 	shuffled           bool
-	cloned             bool
 }
 
 const (
@@ -148,11 +147,6 @@ func Seed(n uint64) Option { return optionFunc(func(c *config) { c.seed = n }) }
 // Shuffled lets the seed decide the order of events that fall due at the same moment, or that fell due while a thread
 // was stalled or the process stood still. Envoy promises no order.
 func Shuffled() Option { return optionFunc(func(c *config) { c.shuffled = true }) }
-
-// Cloned lets VMs begin as copies of the first one of the process that started, which costs a fraction of a start. It
-// is for plugins whose start functions come to the same whatever the time, the environment and the configuration are.
-// The random numbers that these functions get are zeros.
-func Cloned() Option { return optionFunc(func(c *config) { c.cloned = true }) }
 
 // StartTime is the wall clock's time when the host is built, 2030-01-02 03:04:05 UTC by default.
 func StartTime(t time.Time) Option { return optionFunc(func(c *config) { c.start = t }) }

@@ -51,25 +51,10 @@ func newVM(h *Host, t *thread, role string) *vm {
 		nextMetric:     [3]uint32{0, 1, 2},
 	}
 	v.vmContext = &newRoot(v, 0, nil).pluginContext
-	if h.cfg.cloned {
-		v.Instance = h.module.Clone(v, &h.watchdog)
-	}
-	if v.Instance != nil {
-		v.fns.bind(v.Instance, h.cfg.profile)
-	} else {
-		v.boot()
-	}
-	v.Phase = wasm.Running
-	return v
-}
-
-// boot makes an instance and runs its start functions.
-func (v *vm) boot() {
-	h := v.host
 	instance, err := h.module.Instantiate(v, &h.watchdog)
 	if err != nil {
 		v.failed("start", err)
-		return
+		return v
 	}
 	v.Instance = instance
 	v.fns.bind(instance, h.cfg.profile)
@@ -88,9 +73,8 @@ func (v *vm) boot() {
 	} else if v.fns[expMainVoid] != nil {
 		v.call(v.vmContext, expMainVoid)
 	}
-	if h.cfg.cloned && !v.dead() {
-		instance.Started()
-	}
+	v.Phase = wasm.Running
+	return v
 }
 
 // call runs an export in context c. It reports false if the VM is or becomes dead,

@@ -35,7 +35,7 @@ func play(wasm []byte, p *plan) *run {
 	r.judge = newJudge(r)
 	host, err := hostsim.New(wasm,
 		hostsim.PluginConfig(p.configs["A"].json()), hostsim.PluginName("healthgate"), hostsim.VMID("healthgate"),
-		hostsim.Workers(p.workers), hostsim.Seed(p.seed), hostsim.Shuffled(), hostsim.Cloned(), hostsim.FailReload,
+		hostsim.Workers(p.workers), hostsim.Seed(p.seed), hostsim.Shuffled(), hostsim.FailReload,
 		hostsim.Upstream("app", http.HandlerFunc(r.serveApp)),
 		hostsim.Upstream("envoy_admin", http.HandlerFunc(r.serveAdmin)),
 	)

@@ -68,9 +68,8 @@ func checked(code []byte) ([]byte, error) {
 
 // reader takes things off the front of b. After an error it gives zeros.
 type reader struct {
-	b     []byte
-	err   error
-	drops bool // it has read an instruction that changes a table or drops data
+	b   []byte
+	err error
 }
 
 func (r *reader) fail() {

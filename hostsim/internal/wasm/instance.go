@@ -54,17 +54,13 @@ type Instance struct {
 	Host  Host
 	Phase Phase
 
-	module   *Module
 	mod      api.Module
 	mem      api.Memory
-	memory   linearMemory
 	ctx      context.Context
 	profile  *Profile
 	watchdog *Watchdog
 	// interrupt makes the running call trap soon.
 	interrupt api.MutableGlobal
-	functions map[string]api.Function
-	cloned    bool // its memory and globals may be those of the module's image again
 
 	depth  int
 	polls  int
@@ -77,11 +73,9 @@ type instanceKey struct{}
 // Instantiate gives a module a memory. It runs nothing of it.
 func (m *Module) Instantiate(host Host, w *Watchdog) (i *Instance, err error) {
 	defer recovered(&err)
-	i = &Instance{Host: host, Phase: Starting, module: m, profile: m.profile, watchdog: w,
-		functions: map[string]api.Function{}}
+	i = &Instance{Host: host, Phase: Starting, profile: m.profile, watchdog: w}
 	i.ctx = context.WithValue(context.Background(), instanceKey{}, i)
-	making := experimental.WithMemoryAllocator(i.ctx, experimental.MemoryAllocatorFunc(
-		func(_, _ uint64) experimental.LinearMemory { return &i.memory }))
+	making := experimental.WithMemoryAllocator(i.ctx, experimental.MemoryAllocatorFunc(newLinearMemory))
 	cfg := wazero.NewModuleConfig().WithName("").WithStartFunctions()
 	if i.mod, err = m.runtime.InstantiateModule(making, m.compiled, cfg); err != nil {
 		return nil, plain(err)
@@ -108,14 +102,7 @@ func plain(err error) error {
 }
 
 // Function is an exported function; nil if the module does not export it.
-func (i *Instance) Function(name string) api.Function {
-	f, known := i.functions[name]
-	if !known {
-		f = i.mod.ExportedFunction(name)
-		i.functions[name] = f
-	}
-	return f
-}
+func (i *Instance) Function(name string) api.Function { return i.mod.ExportedFunction(name) }
 
 // Call calls a function of the guest.
 func (i *Instance) Call(fn api.Function, args ...uint64) (result uint32, err error) {
@@ -129,7 +116,6 @@ func (i *Instance) Call(fn api.Function, args ...uint64) (result uint32, err err
 	i.depth++
 	err = i.invoke(fn, stack)
 	i.depth--
-	i.cloned = i.cloned && err == nil
 	late := err != nil && dog.struck()
 	if i.depth == 0 && !dog.end() {
 		late = true
@@ -149,14 +135,8 @@ func (i *Instance) invoke(fn api.Function, stack []uint64) (err error) {
 	return fn.CallWithStack(i.ctx, stack)
 }
 
-// Close frees the memory, or lets a clone have it.
-func (i *Instance) Close() {
-	if i.cloned && i.depth == 0 {
-		i.module.keep(i)
-		return
-	}
-	_ = i.mod.Close(context.Background()) // nothing in it can fail
-}
+// Close frees the memory.
+func (i *Instance) Close() { _ = i.mod.Close(context.Background()) } // nothing in it can fail
 
 // MemoryBytes is the size of the memory.
 func (i *Instance) MemoryBytes() int { return int(i.mem.Size()) }

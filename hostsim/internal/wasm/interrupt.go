@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"strconv"
 )
 
 // What interruptible adds to a module's exports.
@@ -14,8 +13,6 @@ const (
 	// ExportStart is the function that the start section named, if there was one. The
 	// section itself is gone, so that nothing runs before the interrupt can be reached.
 	ExportStart = "hostsim:start"
-	// exportGlobal and a number is each mutable global of the module, for images.
-	exportGlobal = "hostsim:global:"
 )
 
 // checkEvery is how many loops and functions are entered between two looks at
@@ -40,46 +37,35 @@ type part struct {
 // that it did not compile. A guest that loops would hold up the garbage collector, and with it the goroutine that
 // interrupts the guest.
 //
-// It also merges the data segments and exports the mutable globals, as the sections are at hand.
+// It also merges the data segments, as the sections are at hand.
 //
 // An engine can do the same, but wazero leaves the guest at each turn of a loop, and
 // starts a goroutine for each call; this costs a few instructions.
 //
-// A module without a memory is returned as it is; no plugin can do without. whole reports whether memory and globals
-// are all that its code can change.
-func interruptible(code []byte) (_ []byte, whole bool, err error) {
+// A module without a memory is returned as it is; no plugin can do without.
+func interruptible(code []byte) ([]byte, error) {
 	r := &reader{b: code[headerSize:]}
 	var parts []part
 	for len(r.b) > 0 {
 		parts = append(parts, part{r.byte(), r.take(r.u32())})
 	}
 	if r.err != nil {
-		return nil, false, r.err
+		return nil, r.err
 	}
 	hasMemory := func(p part) bool { return p.id == sectionMemory && (&reader{b: p.body}).count() > 0 }
 	if !slices.ContainsFunc(parts, hasMemory) {
-		return code, false, nil
+		return code, nil
 	}
 	global := uint32(0)
 	var exports []byte
 	added := uint32(1)
-	whole = true
 	for _, p := range parts {
 		body := &reader{b: p.body}
 		switch p.id {
 		case sectionImport:
 			body.each(func() { global += body.importedGlobals() })
 		case sectionGlobal:
-			body.each(func() {
-				kind := body.byte()
-				if body.byte() != 0 {
-					exports = appendExport(exports, exportGlobal+strconv.Itoa(int(added)-1), 3, global)
-					added++
-					whole = whole && kind >= 0x7c // a number of at most 64 bits
-				}
-				body.constant()
-				global++
-			})
+			global += body.u32()
 		case sectionStart:
 			exports = appendExport(exports, ExportStart, 0, body.u32())
 			added++
@@ -97,18 +83,17 @@ func interruptible(code []byte) (_ []byte, whole bool, err error) {
 			p.body = mergeSegments(p.body, counted)
 		}
 		if p.id == sectionCode {
-			body, drops, err := boundCode(p.body, counting(global, global+1))
+			body, err := boundCode(p.body, counting(global, global+1))
 			if err != nil {
-				return nil, false, err
+				return nil, err
 			}
 			p.body = body
-			whole = whole && !drops
 		}
 		out = append(out, p.id)
 		out = binary.AppendUvarint(out, uint64(len(p.body)))
 		out = append(out, p.body...)
 	}
-	return out, whole, nil
+	return out, nil
 }
 
 // importedGlobals reads an import and counts it if it is a global.
@@ -161,9 +146,8 @@ func counting(interrupt, counter uint32) []byte {
 		[]byte{0x0b})
 }
 
-// boundCode rewrites the bodies of all functions. drops reports whether any of them changes a table or drops
-// data.
-func boundCode(section, check []byte) (_ []byte, drops bool, err error) {
+// boundCode rewrites the bodies of all functions.
+func boundCode(section, check []byte) ([]byte, error) {
 	r := &reader{b: section}
 	n := r.count()
 	out := binary.AppendUvarint(make([]byte, 0, len(section)+len(section)/8), uint64(n))
@@ -177,11 +161,11 @@ func boundCode(section, check []byte) (_ []byte, drops bool, err error) {
 		})
 		locals := body[:len(body)-len(f.b)]
 		var enough bool
+		var err error
 		code, enough, err = f.instructions(code[:0], check)
 		if err != nil {
-			return nil, false, fmt.Errorf("function %d: %w", i, err)
+			return nil, fmt.Errorf("function %d: %w", i, err)
 		}
-		drops = drops || f.drops
 		var entry []byte
 		if !enough {
 			entry = check
@@ -189,7 +173,7 @@ func boundCode(section, check []byte) (_ []byte, drops bool, err error) {
 		out = binary.AppendUvarint(out, uint64(len(locals)+len(entry)+len(code)))
 		out = append(append(append(out, locals...), entry...), code...)
 	}
-	return append(out, r.b...), drops, r.err
+	return append(out, r.b...), r.err
 }
 
 // instructions copies a function's instructions to out, with check at the head of each loop. enough reports whether
@@ -225,7 +209,6 @@ func (r *reader) immediate(op byte) bool {
 	case op <= 0x01, op == 0x05, op == 0x0b, op == 0x0f, op == 0x1a, op == 0x1b, op >= 0x45 && op <= 0xc4, op == 0xd1:
 	case op >= 0x02 && op <= 0x04, op == 0x0c, op == 0x0d, op == 0x10, op >= 0x20 && op <= 0x26,
 		op >= 0x3f && op <= 0x42, op == 0xd0, op == 0xd2:
-		r.drops = r.drops || op == 0x26 // table.set
 		r.leb()
 	case op == 0x11, op >= 0x28 && op <= 0x3e: // call_indirect, loads and stores
 		r.leb()
@@ -251,7 +234,6 @@ func (r *reader) immediate(op byte) bool {
 
 // bulkImmediate is immediate for conversions, memories and tables.
 func (r *reader) bulkImmediate(op uint32) bool {
-	r.drops = r.drops || op == 9 || op >= 12 && op != 16 // data.drop, and all of tables but table.size
 	switch {
 	case op <= 7:
 	case op == 9, op == 11, op == 13, op >= 15 && op <= 17:

@@ -50,7 +50,7 @@ func TestInterruptible(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			out, _, err := interruptible([]byte(c.in))
+			out, err := interruptible([]byte(c.in))
 			switch {
 			case c.err != "":
 				if err == nil || !strings.Contains(err.Error(), c.err) {
@@ -88,7 +88,7 @@ func FuzzInterruptible(f *testing.F) {
 			return
 		}
 		_ = c.Close(ctx)
-		out, _, err := interruptible(in)
+		out, err := interruptible(in)
 		if err != nil {
 			t.Fatalf("%q: %v", in, err)
 		}

@@ -3,6 +3,8 @@ package wasm
 import (
 	"math/bits"
 	"sync"
+
+	"github.com/tetratelabs/wazero/experimental"
 )
 
 // spare are memories whose instances are gone, all zeros. A test makes many instances that live for a moment, and each
@@ -11,17 +13,13 @@ var spare sync.Pool // of *[]byte
 
 // linearMemory is the memory of an instance.
 type linearMemory struct {
-	b    []byte // as far as it is in use
-	next []byte // what it is to hold after the next Reallocate, whatever the size that is asked for
+	b []byte // as far as it is in use
 }
+
+func newLinearMemory(_, _ uint64) experimental.LinearMemory { return &linearMemory{} }
 
 // Reallocate implements experimental.LinearMemory.
 func (m *linearMemory) Reallocate(size uint64) []byte {
-	if m.next != nil {
-		clear(m.b[copy(m.b, m.next):])
-		m.b, m.next = m.b[:len(m.next)], nil
-		return m.b
-	}
 	if size > uint64(cap(m.b)) {
 		old := m.b
 		m.b = nil

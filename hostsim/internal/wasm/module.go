@@ -29,7 +29,6 @@ type Module struct {
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
 	users    int
-	images
 }
 
 // cache is process-wide: compiling a module takes seconds, so it is done once.
@@ -97,7 +96,7 @@ func (m *Module) compile(code []byte) error {
 	}
 	code, err := checked(code)
 	if err == nil {
-		code, m.whole, err = interruptible(code)
+		code, err = interruptible(code)
 	}
 	if err == nil {
 		m.runtime = wazero.NewRuntimeWithConfig(context.Background(),
