@@ -10,6 +10,7 @@ import (
 	"github.com/healthgate/healthgate/filter/lease"
 	"github.com/healthgate/healthgate/filter/monitor"
 	"github.com/healthgate/healthgate/filter/snapshot"
+	"github.com/healthgate/healthgate/filter/succession"
 )
 
 // OnTick holds the election and, in the VM that leads, does what is due. A VM that follows allocates nothing in it.
@@ -248,4 +249,10 @@ func (p *plugin) RuntimePolled(took duration.Duration) {
 		return
 	}
 	host.Set(p.metrics.runtimePoll, uint64(took/duration.Millisecond))
+}
+
+func (p *plugin) Maintenance(endpoint int, on bool) {
+	if p.owns(false, func(k *succession.Kin) bool { return k.Endpoints[endpoint] }) {
+		host.Set(p.metrics.maintenance[endpoint], number(on))
+	}
 }

@@ -78,8 +78,8 @@ func (p *plugin) publish(record *snapshot.Record, now int64) {
 	}
 }
 
-// showMaintenance does the same for the endpoints, whose keys may end by the time alone. Nothing is set while they are
-// not read.
+// showMaintenance does the same for the endpoints. The VM that tells of a change sets the gauge, too: it may be of
+// another configuration than leads for both, and this one makes good what another one set that was replaced.
 func (p *plugin) showMaintenance() {
 	record := p.view.record
 	if record == nil || !record.Read() {

@@ -18,6 +18,7 @@ import (
 type Sink interface {
 	Info(text string)
 	Warn(text string)
+	Maintenance(endpoint int, on bool)
 }
 
 // Voice is one VM's share in it.
@@ -104,6 +105,7 @@ func (v *Voice) Tell(sink Sink) {
 		if now == before || v.config.Endpoints[i].Kind != config.KindHealthCheck {
 			continue
 		}
+		sink.Maintenance(i, now != off)
 		name := "maintenance: endpoint " + strconv.Quote(v.config.Endpoints[i].Name)
 		if now != off {
 			sink.Warn(name + ": on: " + v.line(i))

@@ -21,12 +21,16 @@ type world struct {
 	stored    []byte
 	vms       [2]*Voice
 	log       []string
+	gauges    []string
 }
 
 func (w *world) Monotonic() int64 { return w.now }
 func (w *world) Wall() int64      { return w.wall }
 func (w *world) Info(s string)    { w.log = append(w.log, s) }
 func (w *world) Warn(s string)    { w.log = append(w.log, s) }
+func (w *world) Maintenance(endpoint int, on bool) {
+	w.gauges = append(w.gauges, fmt.Sprintf("%c=%t", 'e'+rune(endpoint), on))
+}
 
 func newWorld() *world {
 	c := &config.Config{Keys: []string{"k", "z"}, Endpoints: []config.Endpoint{
@@ -56,12 +60,15 @@ func (w *world) tick(vm int) {
 }
 
 // told compares what was told since the last call.
-func (w *world) told(t *testing.T, when string, lines ...string) {
+func (w *world) told(t *testing.T, when, gauges string, lines ...string) {
 	t.Helper()
 	if got := strings.Join(w.log, "\n"); got != strings.Join(lines, "\n") {
 		t.Errorf("%s: log\n%s\nwant\n%s", when, got, strings.Join(lines, "\n"))
 	}
-	w.log = nil
+	if got := strings.Join(w.gauges, " "); got != gauges {
+		t.Errorf("%s: gauges %s, want %s", when, got, gauges)
+	}
+	w.log, w.gauges = nil, nil
 }
 
 // Whichever VM ticks first tells each change, and no other tells it again.
@@ -72,23 +79,24 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 	w := newWorld()
 	for i, step := range []struct {
 		values values
+		gauges string
 		lines  []string
 	}{
-		{values{}, nil},
-		{values{}, nil},
-		{values{{"on"}}, []string{on + `"on"`}},
-		{values{{"on"}}, nil},
-		{values{{"on", "disk"}}, []string{on + `"on", reason "disk"`}},
-		{values{{"on", "a\nb \"c\""}}, []string{on + `"on", reason "a\nb \"c\""`}},
-		{values{{"100", "x"}}, []string{on + `"100", reason "x"`}},
-		{values{{"100"}}, []string{on + `"100"`}},
-		{values{{"100x"}}, []string{on + `"100x"`}},
-		{values{{"off", "x"}}, []string{off}},
-		{values{{}, {"1"}}, []string{`maintenance: endpoint "e": on: key "z" = "1"`,
+		{values{}, "e=false f=false", nil}, // nothing to log, but a gauge may stand at 1 from another configuration
+		{values{}, "", nil},
+		{values{{"on"}}, "e=true", []string{on + `"on"`}},
+		{values{{"on"}}, "", nil},
+		{values{{"on", "disk"}}, "e=true", []string{on + `"on", reason "disk"`}},
+		{values{{"on", "a\nb \"c\""}}, "e=true", []string{on + `"on", reason "a\nb \"c\""`}},
+		{values{{"100", "x"}}, "e=true", []string{on + `"100", reason "x"`}},
+		{values{{"100"}}, "e=true", []string{on + `"100"`}},
+		{values{{"100x"}}, "e=true", []string{on + `"100x"`}},
+		{values{{"off", "x"}}, "e=false", []string{off}},
+		{values{{}, {"1"}}, "e=true f=true", []string{`maintenance: endpoint "e": on: key "z" = "1"`,
 			`maintenance: endpoint "f": on: key "z" = "1"`}},
-		{values{{"yes"}, {"1"}}, []string{on + `"yes"`}},
-		{values{{"yes"}}, []string{`maintenance: endpoint "f": off`}},
-		{values{}, []string{off}},
+		{values{{"yes"}, {"1"}}, "e=true", []string{on + `"yes"`}},
+		{values{{"yes"}}, "f=false", []string{`maintenance: endpoint "f": off`}},
+		{values{}, "e=false", []string{off}},
 	} {
 		for k, v := range step.values {
 			w.set(k, v[0], v[1])
@@ -97,7 +105,7 @@ func TestEachChangeIsToldOnce(t *testing.T) {
 		for vm := range w.vms {
 			w.tick((i + vm) % 2)
 		}
-		w.told(t, fmt.Sprint("step ", i), step.lines...)
+		w.told(t, fmt.Sprint("step ", i), step.gauges, step.lines...)
 	}
 }
 
@@ -108,12 +116,12 @@ func TestEndByTime(t *testing.T) {
 	w.set(0, "1970-01-01T01:00:05Z", "")
 	w.wall = int64(duration.Hour) + 5000*ms - 1
 	w.tick(0)
-	w.told(t, "before the end", `maintenance: endpoint "e": on: key "k" = "1970-01-01T01:00:05Z"`)
+	w.told(t, "before the end", "e=true f=false", `maintenance: endpoint "e": on: key "k" = "1970-01-01T01:00:05Z"`)
 	w.now++
 	w.wall++
 	w.tick(1)
 	w.tick(0)
-	w.told(t, "at the end", `maintenance: endpoint "e": off`)
+	w.told(t, "at the end", "e=false", `maintenance: endpoint "e": off`)
 }
 
 // Nothing is told before there is a reading, nor while there is no record.
@@ -125,15 +133,15 @@ func TestNothingIsKnown(t *testing.T) {
 	w.tick(0)
 	w.record = nil
 	w.tick(0)
-	w.told(t, "not read yet")
+	w.told(t, "not read yet", "")
 	w.record = record
 	w.record.Runtime.At = w.now
 	w.set(0, "on", "")
 	w.tick(0)
-	w.told(t, "read", `maintenance: endpoint "e": on: key "k" = "on"`)
+	w.told(t, "read", "e=true f=false", `maintenance: endpoint "e": on: key "k" = "on"`)
 	w.record = nil
 	w.tick(0)
-	w.told(t, "no record any more")
+	w.told(t, "no record any more", "")
 }
 
 // A VM that looked before another one told does not take that back; at its next tick it sees the same.
@@ -142,18 +150,18 @@ func TestOlderLook(t *testing.T) {
 	w := newWorld()
 	w.tick(0)
 	w.tick(1)
-	w.told(t, "begin")
+	w.told(t, "begin", "e=false f=false")
 	w.set(0, "on", "")
 	w.tick(0)
-	w.told(t, "on", `maintenance: endpoint "e": on: key "k" = "on"`)
+	w.told(t, "on", "e=true", `maintenance: endpoint "e": on: key "k" = "on"`)
 	w.now -= ms
 	w.set(0, "", "") // what the record was then
 	w.tick(1)
-	w.told(t, "an older look")
+	w.told(t, "an older look", "")
 	w.now += ms
 	w.set(0, "on", "")
 	w.tick(1)
-	w.told(t, "the next look")
+	w.told(t, "the next look", "")
 }
 
 // What is not of this form, or of a time that no VM can have written, counts as nothing told.
@@ -165,7 +173,7 @@ func TestForgedStore(t *testing.T) {
 		w.stored = stored
 		w.set(1, "on", "")
 		w.tick(0)
-		w.told(t, fmt.Sprintf("%q", stored),
+		w.told(t, fmt.Sprintf("%q", stored), "e=true f=true",
 			`maintenance: endpoint "e": on: key "z" = "on"`, `maintenance: endpoint "f": on: key "z" = "on"`)
 	}
 }
