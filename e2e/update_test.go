@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -18,18 +17,15 @@ func TestUpdate(t *testing.T) {
 	config := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
 	l := config.Listener("ingress")
 	file := filepath.Join(t.TempDir(), "listeners.json")
-	publish(t, file, l)
-	config.Bootstrap["dynamic_resources"] = object{
-		"lds_config": object{"path_config_source": object{"path": file}},
-	}
-	delete(envoytest.At[object](config.Bootstrap, "static_resources"), "listeners")
+	envoytest.PublishListener(t, file, l)
+	config.ListenersFrom(file)
 	b := (&bench{app: a, envoy: envoytest.Start(t, config, 2)}).at(l)
 	b.settle(t)
 
 	t.Run("reply", func(t *testing.T) {
 		w := watch(t, b.balancer, check)
 		reply(l, "FINE")
-		publish(t, file, l)
+		envoytest.PublishListener(t, file, l)
 		b.within(t, envoytest.Limit, 200, "FINE")
 		// A worker may still have the old listener when another one has the new.
 		b.everywhere(t, 200, "FINE")
@@ -43,7 +39,7 @@ func TestUpdate(t *testing.T) {
 		bad.Change(func(s object) {
 			envoytest.At[object](s, "endpoints", 0, "trusted")["cidrs"] = []any{"10.0.0.0/33"}
 		})
-		publish(t, file, bad)
+		envoytest.PublishListener(t, file, bad)
 		envoytest.Eventually(t, envoytest.Limit, "refusal", func() error {
 			return b.envoy.Stat("listener_manager.lds.update_rejected", 1)
 		})
@@ -65,7 +61,7 @@ func TestUpdate(t *testing.T) {
 			policy := envoytest.At[object](s, "endpoints", 0, "probes")
 			policy["names"] = append(policy["names"].([]any), "new")
 		})
-		publish(t, file, l)
+		envoytest.PublishListener(t, file, l)
 		b.within(t, envoytest.Limit, 500, "FAILED")
 		// Until the new probe has been answered once, nothing is known.
 		w.saw(t, "200 FINE", "503 UNKNOWN", "500 FAILED")
@@ -78,11 +74,11 @@ func TestUpdate(t *testing.T) {
 	t.Run("timing", func(t *testing.T) {
 		w := watch(t, b.balancer, check)
 		for n := range 5 {
-			l.Change(func(s envoytest.Object) {
-				envoytest.At[envoytest.Object](s, "probes", 0)["unhealthy_threshold"] = n + 5
+			l.Change(func(s object) {
+				envoytest.At[object](s, "probes", 0)["unhealthy_threshold"] = n + 5
 			})
 			reply(l, fmt.Sprint("FINE ", n))
-			publish(t, file, l)
+			envoytest.PublishListener(t, file, l)
 			b.within(t, envoytest.Limit, 200, fmt.Sprint("FINE ", n))
 		}
 		b.everywhere(t, 200, "FINE 4")
@@ -107,11 +103,11 @@ func TestUpdate(t *testing.T) {
 		l.Change(func(s object) {
 			envoytest.At[object](s, "endpoints", 0)["maintenance"] = object{"keys": []any{"other"}}
 		})
-		publish(t, file, l)
+		envoytest.PublishListener(t, file, l)
 		b.envoy.SetRuntime("other", "true")
 		b.within(t, envoytest.Limit, 503, sorry)
 		b.becomes(t, "wasmcustom.healthgate_maintenance.endpoint.my-service", 1)
-		publish(t, file, before)
+		envoytest.PublishListener(t, file, before)
 		b.everywhere(t, 200, "FINE 4")
 		b.becomes(t, "wasmcustom.healthgate_maintenance.endpoint.my-service", 0)
 	})
@@ -124,16 +120,4 @@ func TestUpdate(t *testing.T) {
 // reply changes the body of the healthy reply.
 func reply(l *envoytest.Listener, body string) {
 	l.Change(func(s object) { envoytest.At[object](s, "endpoints", 0, "healthy")["body"] = body })
-}
-
-// publish moves a new list of one listener onto the file that Envoy watches.
-func publish(t testing.TB, file string, l *envoytest.Listener) {
-	t.Helper()
-	list := object{"resources": []any{envoytest.Any("envoy.config.listener.v3.Listener", l.Object)}}
-	if err := os.WriteFile(file+".new", []byte(envoytest.Text(list)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(file+".new", file); err != nil {
-		t.Fatal(err)
-	}
 }

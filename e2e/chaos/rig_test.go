@@ -103,11 +103,8 @@ func newRig(t *testing.T, workers int, change func(settings object)) *rig {
 	}}, all[len(all)-1])
 	r.config.SetMaintenance(true, "healthgate.unused") // the layer is there from the start
 	r.file = filepath.Join(folder, "listeners.json")
-	r.publish()
-	r.config.Bootstrap["dynamic_resources"] = object{
-		"lds_config": object{"path_config_source": object{"path": r.file}},
-	}
-	delete(envoytest.At[object](r.config.Bootstrap, "static_resources"), "listeners")
+	envoytest.PublishListener(r.t, r.file, r.ingress)
+	r.config.ListenersFrom(r.file)
 	r.envoy = envoytest.Start(t, r.config, workers)
 	return r
 }
@@ -197,30 +194,14 @@ func (r *rig) answerAll(mode string) {
 	}
 }
 
-// publish moves a new listener onto the file that Envoy watches.
-func (r *rig) publish() {
-	list := object{"resources": []any{envoytest.Any("envoy.config.listener.v3.Listener", r.ingress.Object)}}
-	r.move(r.file, envoytest.Text(list))
-}
-
 func (r *rig) pushed(value string) {
 	values := object{}
 	if value != "" {
 		values[key("rtds")] = value
 	}
-	r.move(r.rtds, envoytest.Text(object{"resources": []any{
+	envoytest.Publish(r.t, r.rtds, object{"resources": []any{
 		envoytest.Any("envoy.service.runtime.v3.Runtime", object{"name": "rtds", "layer": values}),
-	}}))
-}
-
-func (r *rig) move(file, text string) {
-	r.t.Helper()
-	if err := os.WriteFile(file+".new", []byte(text), 0o600); err != nil {
-		r.t.Fatal(err)
-	}
-	if err := os.Rename(file+".new", file); err != nil {
-		r.t.Fatal(err)
-	}
+	}})
 }
 
 // play does what the plan says, each operation at its time or after the one before it. The plan's clock stands still
@@ -234,7 +215,7 @@ func (r *rig) play(p plan) {
 		g.mu.Unlock()
 	}
 	r.await("healthy before the plan begins", "healthy")
-	r.memory[0] = r.resident()
+	r.memory[0] = r.envoy.Resident()
 	begin := time.Now()
 	r.judge.begin(begin)
 	stopTraffic := r.traffic()
@@ -248,7 +229,7 @@ func (r *rig) play(p plan) {
 		}
 	}
 	stopTraffic()
-	r.memory[1] = r.resident()
+	r.memory[1] = r.envoy.Resident()
 	r.ended()
 }
 
@@ -284,7 +265,7 @@ func (r *rig) do(o op) {
 			endpoint["healthy"].(object)["headers"] = object{"x-version": fmt.Sprint(r.updates)}
 			envoytest.At[object](s, "probes", 0)["timeout"] = fmt.Sprintf("%dms", 500-r.updates%9)
 		})
-		r.publish()
+		envoytest.PublishListener(r.t, r.file, r.ingress)
 	case "sleep":
 		d, err := time.ParseDuration(o.arg(0))
 		if err != nil {
@@ -374,19 +355,4 @@ func (r *rig) ended() {
 		r.t.Errorf("%d VMs crashed, %d were told to", crashes, told)
 	}
 	r.judge.crashed(crashes)
-}
-
-// resident reads the field VmRSS of /proc/PID/status (proc(5)).
-func (r *rig) resident() int64 {
-	r.t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.envoy.PID()))
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(text), "\nVmRSS:")
-	var kilobytes int64
-	if _, err := fmt.Sscanf(rest, "%d kB", &kilobytes); err != nil {
-		r.t.Fatal(err)
-	}
-	return kilobytes << 10
 }

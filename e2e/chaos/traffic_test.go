@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
@@ -49,21 +48,13 @@ func (r *rig) ask(c *client, name, path string) exchange {
 
 // traffic sends checks of load balancers, requests of strangers and of users, all at once, until it is stopped.
 func (r *rig) traffic() (stop func()) {
-	end := make(chan struct{})
-	var running sync.WaitGroup
+	var stops []func()
 	repeat := func(pause time.Duration, do func(n int)) {
-		running.Go(func() {
-			pace := time.NewTicker(pause)
-			defer pace.Stop()
-			for n := 0; ; n++ {
-				select {
-				case <-end:
-					return
-				case <-pace.C:
-				}
-				do(n)
-			}
-		})
+		n := 0
+		stops = append(stops, envoytest.Repeat(r.t, pause, func() {
+			do(n)
+			n++
+		}))
 	}
 	for i := range 16 {
 		c := newClient("127.0.0.1", i < 2) // two load balancers keep their connections
@@ -88,8 +79,9 @@ func (r *rig) traffic() (stop func()) {
 		last = now
 	})
 	return func() {
-		close(end)
-		running.Wait()
+		for _, stop := range stops {
+			stop()
+		}
 	}
 }
 

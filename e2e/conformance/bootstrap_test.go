@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -35,7 +34,7 @@ func bootstrap(t testing.TB, runs []*run, wasm func(*Case) string) *envoytest.Co
 		listeners = append(listeners, listener(r, wasm(r.c)))
 	}
 	file := filepath.Join(t.TempDir(), "listeners.json")
-	writeListeners(t, file, "1", listeners)
+	envoytest.Publish(t, file, object{"version_info": "1", "resources": listeners})
 	config := crashing(t)
 	config.AdminPort = admin
 	config.Bootstrap = object{
@@ -52,24 +51,12 @@ func bootstrap(t testing.TB, runs []*run, wasm func(*Case) string) *envoytest.Co
 	return config
 }
 
-// writeListeners puts the file in its place at once, as Envoy wants it.
-func writeListeners(t testing.TB, file, version string, listeners []any) {
-	t.Helper()
-	list := envoytest.Text(object{"version_info": version, "resources": listeners})
-	if err := os.WriteFile(file+".new", []byte(list), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(file+".new", file); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // removeListeners takes all listeners from a running Envoy, and with them the plugins.
 func removeListeners(t testing.TB, config *envoytest.Config) {
 	t.Helper()
 	lds := config.Bootstrap["dynamic_resources"].(object)["lds_config"].(object)
 	file := lds["path_config_source"].(object)["path"].(string)
-	writeListeners(t, file, "2", []any{})
+	envoytest.Publish(t, file, object{"version_info": "2", "resources": []any{}})
 }
 
 // crashing is a configuration whose plugins may crash, as many cases make them.

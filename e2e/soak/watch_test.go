@@ -59,7 +59,7 @@ func (w *watch) note(phase string) {
 	r := row{
 		phase: phase, at: time.Since(w.began), checks: w.checks(), probes: int(w.probes.Load()),
 		writes:   w.envoy.Stats("healthgate_snapshot_writes_total")["wasmcustom.healthgate_snapshot_writes_total"],
-		resident: w.resident(), allocated: allocated,
+		resident: w.envoy.Resident(), allocated: allocated,
 	}
 	w.rows = append(w.rows, r)
 	w.t.Log(r)
@@ -96,21 +96,6 @@ func (w *watch) until(n int, l *load) {
 
 // stuck is long, so that the load may be held up while something else is measured on the machine.
 const stuck = 15 * time.Minute
-
-// resident reads the field VmRSS of /proc/PID/status (proc(5)).
-func (w *watch) resident() int64 {
-	w.t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.envoy.PID()))
-	if err != nil {
-		w.t.Fatalf("the memory of Envoy (needs Linux's /proc): %v", err)
-	}
-	_, rest, _ := strings.Cut(string(text), "\nVmRSS:")
-	var kilobytes int64
-	if _, err := fmt.Sscanf(rest, "%d kB", &kilobytes); err != nil {
-		w.t.Fatalf("/proc/PID/status: VmRSS: %v", err)
-	}
-	return kilobytes << 10
-}
 
 // half remembers what was last seen as the middle of a run.
 func (w *watch) half() { w.halfway = w.rows[len(w.rows)-1] }

@@ -9,7 +9,7 @@ import (
 // fingerprint hashes the parts of the configuration that decide what is in the shared record. Replies, paths and
 // trusted sources are left out: an edit of those keeps the record, so a live update does not answer UNKNOWN.
 func fingerprint(c *Config) uint64 {
-	h := hash(14695981039346656037)
+	h := emptyHash
 	for i := range c.Probes {
 		p := &c.Probes[i]
 		h.text("probe")
@@ -44,7 +44,7 @@ func fingerprint(c *Config) uint64 {
 }
 
 func endpointsFingerprint(c *Config) uint64 {
-	h := hash(14695981039346656037)
+	h := emptyHash
 	for i := range c.Endpoints {
 		h.text(c.Endpoints[i].Name)
 		for _, k := range c.Endpoints[i].Maintenance.Keys {
@@ -56,13 +56,15 @@ func endpointsFingerprint(c *Config) uint64 {
 
 // Hash returns a hash of a text.
 func Hash(text string) uint64 {
-	h := hash(14695981039346656037)
+	h := emptyHash
 	h.bytes(text)
 	return uint64(h)
 }
 
 // hash is an FNV-1a hash of fields.
 type hash uint64
+
+const emptyHash hash = 14695981039346656037
 
 func (h *hash) bytes(s string) {
 	for i := 0; i < len(s); i++ {

@@ -46,12 +46,10 @@ func (c cursor) get(names ...string) cursor {
 
 // own returns the value of a field as it is written, which may be an alias.
 func (c cursor) own(name string) *yaml.Node {
-	for i := 0; c.n != nil && c.n.Kind == yaml.MappingNode && i < len(c.n.Content); i += 2 {
-		if snakeCase(c.n.Content[i].Value) == name {
-			return c.n.Content[i+1]
-		}
+	if c.n == nil || c.n.Kind != yaml.MappingNode {
+		return nil
 	}
-	return nil
+	return find(c.n, name)
 }
 
 // list returns the elements of a list. Envoy takes one element without a list for a list of it.
@@ -77,7 +75,7 @@ func (c cursor) text(names ...string) string {
 	return ""
 }
 
-// type_ returns the ending of a message's type.
+// isType reports whether it is a message of a type with this ending.
 func (c cursor) isType(ending string) bool {
 	return strings.HasSuffix(c.text("@type"), ending)
 }

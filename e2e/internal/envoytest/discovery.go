@@ -1,0 +1,46 @@
+package envoytest
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// Publish moves a discovery response onto a file that Envoy watches, which then is the old one or the new one.
+func Publish(t testing.TB, file string, response Object) {
+	t.Helper()
+	if err := os.WriteFile(file+".new", []byte(Text(response)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// PublishListener publishes a list of one listener.
+func PublishListener(t testing.TB, file string, l *Listener) {
+	t.Helper()
+	Publish(t, file, Object{"resources": []any{Any("envoy.config.listener.v3.Listener", l.Object)}})
+}
+
+// ListenersFrom has Envoy read its listeners from a file, as from a control plane, in the place of those that it has.
+func (c *Config) ListenersFrom(file string) {
+	c.Bootstrap["dynamic_resources"] = Object{"lds_config": Object{"path_config_source": Object{"path": file}}}
+	delete(At[Object](c.Bootstrap, "static_resources"), "listeners")
+}
+
+// Resident returns the bytes that Envoy has in RAM: the field VmRSS of /proc/PID/status (proc(5)).
+func (e *Envoy) Resident() int64 {
+	e.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", e.PID()))
+	if err != nil {
+		e.t.Fatalf("the memory of Envoy (needs Linux's /proc): %v", err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\nVmRSS:")
+	var kilobytes int64
+	if _, err := fmt.Sscanf(rest, "%d kB", &kilobytes); err != nil {
+		e.t.Fatalf("/proc/PID/status: VmRSS: %v", err)
+	}
+	return kilobytes << 10
+}
