@@ -42,8 +42,7 @@ type judge struct {
 	success map[string]time.Time // when each probe last got a 200
 	probed  map[string][]time.Time
 	elected []time.Time // what may bring a probe forward
-	updated time.Time
-	knewBy  time.Time // when an answer last said maintenance
+	knewBy  time.Time   // when an answer last said maintenance
 }
 
 type (
@@ -162,9 +161,7 @@ func (j *judge) note(now time.Time, text string) {
 	j.history = append(j.history, event{now, text})
 	name, _, _ := strings.Cut(text, " ")
 	switch name {
-	case "update":
-		j.lastFault, j.updated = now, now
-	case "busy":
+	case "update", "busy":
 		j.lastFault = now
 	case "crash", "sleep", "kill":
 		j.lastFault = now
@@ -242,13 +239,8 @@ func (j *judge) probe(now time.Time, name string, ok bool) {
 	j.probed[name] = append(within(j.probed[name], rateWindow), now)
 	j.elected = within(j.elected, rateWindow+3*time.Second)
 	j.counts["most probes of one kind in 10 s"] = max(j.counts["most probes of one kind in 10 s"], len(j.probed[name]))
-	// One for the window's edges, one for a probe that was late; a takeover may bring one forward. Of a series of updates,
-	// one may find two leaders that ask at the same moment: which configuration is current is seen on ticks.
-	most := int(rateWindow/interval) + 2 + 2*len(j.elected)
-	if now.Sub(j.updated) <= rateWindow {
-		most++
-	}
-	if len(j.probed[name]) > most {
+	// One for the window's edges, one for a probe that was late; a takeover may bring one forward.
+	if most := int(rateWindow/interval) + 2 + 2*len(j.elected); len(j.probed[name]) > most {
 		j.violate(now, "rate", "probe %s was sent %d times in %v, at most %d were due", name, len(j.probed[name]),
 			rateWindow, most)
 	}
