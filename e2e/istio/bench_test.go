@@ -64,6 +64,8 @@ var ways = []way{
 	{"istio-envoyfilter", lab.Gateway},
 	{"istio-wasmplugin", lab.Sidecar},
 	{"istio-wasmplugin", lab.Gateway},
+	{"istio-trafficextension", lab.Sidecar},
+	{"istio-trafficextension", lab.Gateway},
 }
 
 func (w way) String() string { return w.form + " " + workloads[w.kind] }

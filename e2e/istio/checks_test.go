@@ -154,8 +154,9 @@ func comparable(h http.Header) map[string]string {
 
 // pluginNames are what Envoy's own metrics call the plugin. Istio makes up the name of a WasmPlugin's.
 var pluginNames = map[string]string{
-	"istio-envoyfilter": "healthgate",
-	"istio-wasmplugin":  "default.healthgate~istio-translated-wasmplugin",
+	"istio-envoyfilter":      "healthgate",
+	"istio-wasmplugin":       "default.healthgate~istio-translated-wasmplugin",
+	"istio-trafficextension": "default.healthgate",
 }
 
 // testMetrics compares what was asked and what was counted, with the labels of Prometheus. Istio's bootstrap keeps

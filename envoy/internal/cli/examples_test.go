@@ -23,10 +23,12 @@ const (
 var examples = map[string]string{
 	"envoy/bootstrap.yaml": "render envoy envoy/healthgate.yaml",
 
-	"envoy/examples/istio-sidecar/envoyfilter.yaml": "render istio-envoyfilter " + sidecar,
-	"envoy/examples/istio-sidecar/wasmplugin.yaml":  "render istio-wasmplugin " + sidecar + image,
-	"envoy/examples/istio-gateway/envoyfilter.yaml": "render istio-envoyfilter " + gateway,
-	"envoy/examples/istio-gateway/wasmplugin.yaml":  "render istio-wasmplugin " + gateway + image,
+	"envoy/examples/istio-sidecar/envoyfilter.yaml":      "render istio-envoyfilter " + sidecar,
+	"envoy/examples/istio-sidecar/wasmplugin.yaml":       "render istio-wasmplugin " + sidecar + image,
+	"envoy/examples/istio-sidecar/trafficextension.yaml": "render istio-trafficextension " + sidecar + image,
+	"envoy/examples/istio-gateway/envoyfilter.yaml":      "render istio-envoyfilter " + gateway,
+	"envoy/examples/istio-gateway/wasmplugin.yaml":       "render istio-wasmplugin " + gateway + image,
+	"envoy/examples/istio-gateway/trafficextension.yaml": "render istio-trafficextension " + gateway + image,
 }
 
 // call runs the command in this process, in the repository's root.

@@ -24,7 +24,8 @@ func newRender() *cobra.Command {
 cluster for the probes alone, the runtime layers and the labels of metrics. Nothing is written when the file has a
 mistake; what you will regret is a warning.`,
 	}
-	return group(cmd, newRenderEnvoy(), newRenderIstio("istio-envoyfilter"), newRenderIstio("istio-wasmplugin"))
+	return group(cmd, newRenderEnvoy(), newRenderIstio("istio-envoyfilter"), newRenderIstio("istio-wasmplugin"),
+		newRenderIstio("istio-trafficextension"))
 }
 
 func newRenderEnvoy() *cobra.Command {
@@ -98,8 +99,11 @@ func newRenderIstio(form string) *cobra.Command {
       --cluster app=127.0.0.1:8080
   healthgate render istio-envoyfilter healthgate.yaml --workload gateway --selector istio=ingressgateway \
       --namespace istio-system --route-cluster 'outbound|80||shop.shop.svc.cluster.local'`
-	if form == "istio-wasmplugin" {
+	if form != "istio-envoyfilter" {
 		kind, write = "a WasmPlugin", render.IstioWasmPlugin
+		if form == "istio-trafficextension" {
+			kind, write = "a TrafficExtension", render.IstioTrafficExtension
+		}
 		wasm, wasmHelp = "", "the plugin's `URL`: oci://…, http(s)://…, or a path in the proxy's container"
 		example = strings.NewReplacer("istio-envoyfilter", form, " \\\n      ",
 			" \\\n      --wasm oci://registry.example/hg:1 ").Replace(example)
@@ -116,6 +120,10 @@ healthgate.yaml, or - for standard input.`,
 			switch workload {
 			case "sidecar", "gateway":
 				o.Gateway = workload == "gateway"
+			case "waypoint":
+				return &render.OptionError{Flag: "workload", What: "a waypoint takes requests from an internal listener, which " +
+					"has no client's address, so no check is trusted there. Checks reach it through a gateway alone: " +
+					"let that answer, --workload gateway"}
 			default:
 				return &render.OptionError{Flag: "workload", What: fmt.Sprintf("%q is neither sidecar nor gateway", workload)}
 			}

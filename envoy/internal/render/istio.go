@@ -45,17 +45,36 @@ func IstioEnvoyFilter(d *document.Document, o IstioOptions) (string, error) {
 // IstioWasmPlugin renders a WasmPlugin, the ConfigMaps that go with it, and an EnvoyFilter for what a WasmPlugin
 // cannot bring.
 func IstioWasmPlugin(d *document.Document, o IstioOptions) (string, error) {
+	return o.plugin(d, "WasmPlugin")
+}
+
+// IstioTrafficExtension renders the same with a TrafficExtension in the place of the WasmPlugin.
+func IstioTrafficExtension(d *document.Document, o IstioOptions) (string, error) {
+	return o.plugin(d, "TrafficExtension")
+}
+
+func (o *IstioOptions) plugin(d *document.Document, kind string) (string, error) {
 	d, v, err := o.values(d)
 	if err != nil {
 		return "", err
 	}
-	v["kind"], v["wasmplugin"], v["configuration"] = "a WasmPlugin", true, d.Node()
-	v["patches"] = v.has("peer") || v.has("routes") || v.has("clusters")
-	v["url"], v["sha256"] = o.Wasm, o.WasmSHA256
+	url := o.Wasm
 	if o.isFile() {
-		v["url"] = "file://" + o.Wasm
+		url = "file://" + o.Wasm
 	}
-	return write(documents(istioTemplate, v)...)
+	plugin := part("istio_plugin", values{"url": url, "sha256": o.WasmSHA256, "configuration": d.Node()})
+	v["kind"], v["plugin_kind"] = "a "+kind, kind
+	v["patches"] = v.has("peer") || v.has("routes") || v.has("clusters")
+	if kind == "TrafficExtension" {
+		v["kind"], v["wasm"] = "a TrafficExtension, which Istio 1.30 and later have", plugin
+	}
+	out := documents(istioTemplate, v)
+	if kind == "WasmPlugin" { // its fields are the spec's own
+		root := out[0].Content[0].Content
+		spec := root[len(root)-1]
+		spec.Content = append(spec.Content, plugin.Content...)
+	}
+	return write(out...)
 }
 
 func (o *IstioOptions) isFile() bool { return !strings.Contains(o.Wasm, "://") }

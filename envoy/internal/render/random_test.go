@@ -47,11 +47,14 @@ func everyForm(d *document.Document, common Common) []form {
 		{name: "matcher", kinds: []string{""}, gate: checkMatcher},
 		{name: "EnvoyFilter", kinds: []string{"EnvoyFilter", "ConfigMap", "ConfigMap"}, gate: checkMatcher},
 		{name: "WasmPlugin", kinds: []string{"WasmPlugin", "EnvoyFilter", "ConfigMap", "ConfigMap"}, gate: checkNoGate},
+		{name: "TrafficExtension", kinds: []string{"TrafficExtension", "EnvoyFilter", "ConfigMap", "ConfigMap"},
+			gate: checkNoGate},
 	}
 	out[0].text, out[0].err = Envoy(d, e)
 	out[1].text, out[1].err = Envoy(d, matcher)
 	out[2].text, out[2].err = IstioEnvoyFilter(d, i)
 	out[3].text, out[3].err = IstioWasmPlugin(d, i)
+	out[4].text, out[4].err = IstioTrafficExtension(d, i)
 	return out
 }
 
@@ -129,7 +132,7 @@ func says(t *testing.T, d *document.Document, common Common) {
 			t.Errorf("%s: %v", form, made.err)
 			continue
 		}
-		if form == "WasmPlugin" {
+		if slices.Contains(made.kinds, "WasmPlugin") || slices.Contains(made.kinds, "TrafficExtension") {
 			field = "pluginConfig"
 		}
 		var want map[string]any
