@@ -2,7 +2,6 @@ package watch
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -19,23 +18,31 @@ type prometheus struct {
 	url string
 }
 
-func startPrometheus(t testing.TB, d *demo) *prometheus {
+// startPrometheus starts one that scrapes these elements of static_configs.
+func startPrometheus(t testing.TB, targets ...string) *prometheus {
 	t.Helper()
 	binary := find(t, "prometheus", "prometheus")
 	dir := t.TempDir()
-	config := readFile(t, "envoy", "watching", "prometheus.yml")
-	for old, value := range map[string]string{
-		"127.0.0.1:9901":           strings.TrimPrefix(d.admin, "http://"),
-		"scrape_interval: 15s":     "scrape_interval: 500ms", // the test need not be patient
-		"evaluation_interval: 15s": "evaluation_interval: 500ms",
-	} {
-		if strings.Count(config, old) != 1 {
-			t.Fatalf("envoy/watching/prometheus.yml has not one %q", old)
-		}
-		config = strings.Replace(config, old, value, 1)
+	interval := "500ms" // the test need not be patient
+	if len(targets) > 1 {
+		interval = "2s" // and Prometheus not in a hurry
 	}
-	for name, text := range map[string]string{"prometheus.yml": config,
-		"alerts.yml": readFile(t, "envoy", "watching", "alerts.yml")} {
+	impatient := map[string]map[string]string{
+		"prometheus.yml": {
+			"- targets: [127.0.0.1:9901]": strings.Join(targets, "\n  "),
+			"scrape_interval: 15s":        "scrape_interval: " + interval,
+			"evaluation_interval: 15s":    "evaluation_interval: 500ms",
+		},
+		"alerts.yml": {"healthgate_probe_up[2m]": "healthgate_probe_up[2s]"},
+	}
+	for name, changes := range impatient {
+		text := readFile(t, "envoy", "watching", name)
+		for old, value := range changes {
+			if strings.Count(text, old) != 1 {
+				t.Fatalf("envoy/watching/%s has not one %q", name, old)
+			}
+			text = strings.Replace(text, old, value, 1)
+		}
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -45,14 +52,19 @@ func startPrometheus(t testing.TB, d *demo) *prometheus {
 		"--storage.tsdb.path="+filepath.Join(dir, "data"),
 		"--web.listen-address="+address)
 	p := &prometheus{t, "http://" + address}
-	envoytest.Eventually(t, envoytest.Limit, "the demo is scraped", func() error {
+	envoytest.Eventually(t, envoytest.Limit, "all are scraped", func() error {
 		found, err := p.query(`up{job="healthgate"} == 1`)
-		if err == nil && len(found) != 1 {
-			err = errors.New("not up")
+		if err == nil && len(found) != len(targets) {
+			err = fmt.Errorf("%d of %d are up", len(found), len(targets))
 		}
 		return err
 	})
 	return p
+}
+
+// target returns an element of static_configs for the server at a URL.
+func target(url, instance string) string {
+	return fmt.Sprintf("- {targets: [%q], labels: {instance: %s}}", strings.TrimPrefix(url, "http://"), instance)
 }
 
 // api asks Prometheus's HTTP API, and reads the answer's data.

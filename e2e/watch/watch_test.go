@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
@@ -41,12 +42,23 @@ func TestRules(t *testing.T) {
 			t.Errorf("no test has the query of docs/watching.md\n%s", query[1])
 		}
 	}
-	alerts := regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(readFile(t, "envoy",
-		"watching", "alerts.yml"), -1)
+	rules, runbook := readFile(t, "envoy", "watching", "alerts.yml"), readFile(t, "docs", "runbook.md")
+	alerts := regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(rules, -1)
 	if len(alerts) == 0 {
 		t.Error("there are no alerts")
 	}
 	for _, a := range alerts {
+		url := "runbook_url: https://github.com/healthgate/healthgate/blob/main/docs/runbook.md#" +
+			strings.ToLower(a[1]) + "\n"
+		if strings.Count(rules, url) != 1 {
+			t.Errorf("%s has no %s", a[1], url)
+		}
+		if !strings.Contains(runbook, "\n### "+a[1]+"\n") {
+			t.Errorf("docs/runbook.md does not say what to do about %s", a[1])
+		}
+		if !strings.Contains(readFile(t, "docs", "watching.md"), "\n| `"+a[1]+"` | ") {
+			t.Errorf("docs/watching.md does not say when %s fires", a[1])
+		}
 		if !regexp.MustCompile(`alertname: ` + a[1] + `\n\s+exp_alerts:`).MatchString(tests) {
 			t.Errorf("no test sees %s fire", a[1])
 		}
@@ -81,10 +93,11 @@ func TestDashboardSchema(t *testing.T) {
 // TestWatching looks at one demo in every way. Its parts come one after the other.
 func TestWatching(t *testing.T) {
 	d := startDemo(t)
-	p := startPrometheus(t, d)
+	p := startPrometheus(t, target(d.admin, "demo"))
 	t.Run("metrics", func(t *testing.T) { testMetrics(t, d) })
 	t.Run("alerts", func(t *testing.T) { testAlerts(t, d, p) })
 	t.Run("dashboard", func(t *testing.T) { testDashboard(t, p) })
+	t.Run("dashboard of a fleet", func(t *testing.T) { testFleet(t, d) })
 	t.Run("page", func(t *testing.T) { testPage(t, d) })
 	t.Run("narrow page", func(t *testing.T) { testNarrowPage(t, d) })
 }
@@ -174,15 +187,18 @@ func testAlerts(t *testing.T, d *demo, p *prometheus) {
 type dashboard struct {
 	Panels []struct {
 		Title   string
-		Targets []struct{ Expr string }
+		Targets []struct {
+			Expr    string
+			Instant bool
+		}
 	}
 	Templating struct {
 		List []struct{ Name, Type, Query string }
 	}
 }
 
-// testDashboard runs each of the dashboard's queries, as Grafana would with everything chosen.
-func testDashboard(t *testing.T, p *prometheus) {
+// each calls a function with each of the dashboard's queries, as Grafana would send it with everything chosen.
+func (p *prometheus) each(t *testing.T, f func(panel, expr string, instant bool)) {
 	var d dashboard
 	if err := json.Unmarshal([]byte(readFile(t, "envoy", "watching", "dashboard.json")), &d); err != nil {
 		t.Fatal(err)
@@ -213,16 +229,7 @@ func testDashboard(t *testing.T, p *prometheus) {
 				t.Errorf("%s: %q has a variable that the dashboard has not", panel.Title, expr)
 				continue
 			}
-			envoytest.Eventually(t, envoytest.Limit, panel.Title, func() error {
-				found, err := p.query(strings.TrimSuffix(expr, " or vector(0)"))
-				if strings.HasSuffix(expr, " or vector(0)") && err == nil {
-					return someMetric(p, expr) // that nothing is wrong is no reason for an empty answer
-				}
-				if err == nil && len(found) == 0 {
-					err = fmt.Errorf("no data for %s", expr)
-				}
-				return err
-			})
+			f(panel.Title, expr, target.Instant)
 		}
 	}
 	if queries < 10 {
@@ -230,9 +237,68 @@ func testDashboard(t *testing.T, p *prometheus) {
 	}
 }
 
+// testDashboard: each query has an answer. That nothing is wrong is no reason for an empty one.
+func testDashboard(t *testing.T, p *prometheus) {
+	p.each(t, func(panel, expr string, _ bool) {
+		envoytest.Eventually(t, envoytest.Limit, panel, func() error {
+			if strings.HasPrefix(expr, "topk(") {
+				return someMetric(p, expr)
+			}
+			found, err := p.query(strings.TrimSuffix(expr, " or vector(0)"))
+			if strings.HasSuffix(expr, " or vector(0)") && err == nil {
+				return someMetric(p, expr)
+			}
+			if err == nil && len(found) == 0 {
+				err = fmt.Errorf("no data for %s", expr)
+			}
+			return err
+		})
+	})
+}
+
+// testFleet: with 200 Envoys, each of which is in trouble, no panel has more lines or rows than one can read.
+func testFleet(t *testing.T, d *demo) {
+	const fleet, readable = 200, 20
+	start := time.Now()
+	status, calm, err := d.get(d.admin + "/stats/prometheus?filter=%5Ewasm")
+	if err != nil || status != 200 {
+		t.Fatalf("metrics: %d %v", status, err)
+	}
+	trouble := regexp.MustCompile(`(?m)^(healthgate_probe_up\{.*) 1$`).ReplaceAllString(calm, "$1 0")
+	trouble = regexp.MustCompile(`(?m)^(healthgate_(?:maintenance|draining)\{.*) 0$`).ReplaceAllString(trouble, "$1 1")
+	counters := regexp.MustCompile(`(?m)^(\w+(?:_total|_vm_reload_success)\{.*\}) \d+$`)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		counted := fmt.Sprint("$1 ", time.Since(start).Milliseconds())
+		_, _ = io.WriteString(w, counters.ReplaceAllString(trouble, counted))
+	}))
+	defer server.Close()
+	var targets []string
+	for i := range fleet {
+		targets = append(targets, target(server.URL, fmt.Sprintf("envoy-%d", i)))
+	}
+	p := startPrometheus(t, targets...)
+	p.each(t, func(panel, expr string, instant bool) {
+		if strings.HasPrefix(expr, "topk(") && !instant {
+			t.Errorf("%s: over time, %s is of other Envoys in each moment", panel, expr)
+		}
+		envoytest.Eventually(t, envoytest.Limit, panel, func() error {
+			found, err := p.query(strings.TrimSuffix(expr, " or vector(0)"))
+			switch {
+			case err != nil:
+				return err
+			case len(found) == 0:
+				return fmt.Errorf("no data for %s", expr)
+			case len(found) > readable:
+				t.Errorf("%s: %d lines of %s", panel, len(found), expr)
+			}
+			return nil
+		})
+	})
+}
+
 // someMetric returns an error unless the query's metric is there, whatever its value.
 func someMetric(p *prometheus, expr string) error {
-	metric := regexp.MustCompile(`healthgate_\w+\{[^}]*\}`).FindString(expr)
+	metric := regexp.MustCompile(`\w+\{[^}]*\}`).FindString(expr)
 	found, err := p.query(metric)
 	if err == nil && len(found) == 0 {
 		err = fmt.Errorf("no data for %s of %s", metric, expr)
