@@ -68,7 +68,7 @@ func New(address string, access Access) (*Client, error) {
 		return nil, fmt.Errorf("%q: leave out what begins at the question mark", before)
 	}
 	if strings.Contains(address, ",") {
-		return nil, fmt.Errorf("%q is several addresses: repeat --admin for each", address)
+		return nil, fmt.Errorf("%q is several addresses: give each by itself", address)
 	}
 	if !strings.Contains(address, "://") {
 		address = "http://" + address

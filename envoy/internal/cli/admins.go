@@ -3,16 +3,24 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"strconv"
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/admin"
+	"github.com/healthgate/healthgate/envoy/internal/fleet"
 	"github.com/healthgate/healthgate/envoy/internal/render"
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
 )
 
 // admins are the flags that say which Envoys are asked, and how.
 type admins struct {
 	addresses []string
+	file      string
+	parallel  int
 	files     admin.Files
 	elsewhere bool // certificates are of use without an admin, too
 }
@@ -21,6 +29,9 @@ func (a *admins) flags(f *pflag.FlagSet) {
 	f.StringArrayVar(&a.addresses, "admin", nil,
 		"an Envoy's admin `ADDRESS`: http(s)://HOST:PORT, with a path before a proxy; HOST:PORT or unix:///PATH; "+
 			"may be repeated (default "+render.DefaultAdmin+", unless another place is given)")
+	f.StringVar(&a.file, "admins-file", "", "`FILE` with such an address in each line, - for standard input; "+
+		"what follows a # is a comment")
+	f.IntVar(&a.parallel, "parallel", 50, "with how many Envoys, `N`, something is done at once")
 	f.StringVar(&a.files.Login, "admin-auth-file", "",
 		"`FILE` with the login of the admins, USER:PASSWORD or a bearer token (default: what "+admin.LoginVariable+" holds)")
 	f.StringVar(&a.files.CA, "admin-ca-file", "",
@@ -31,14 +42,28 @@ func (a *admins) flags(f *pflag.FlagSet) {
 
 // orDefault has the Envoy asked that render makes, unless another is given.
 func (a *admins) orDefault() {
-	if len(a.addresses) == 0 {
+	if len(a.addresses) == 0 && a.file == "" {
 		a.addresses = []string{render.DefaultAdmin}
 	}
 }
 
 // clients checks the flags. It connects to nothing.
-func (a *admins) clients() ([]*admin.Client, error) {
-	if len(a.addresses) == 0 {
+func (a *admins) clients(cmd *cobra.Command) ([]*admin.Client, error) {
+	if a.parallel < 1 {
+		return nil, &render.OptionError{Flag: "parallel", What: strconv.Itoa(a.parallel) + " is none at once"}
+	}
+	var lines []fleet.Line
+	for _, address := range a.addresses {
+		lines = append(lines, fleet.Line{Address: address})
+	}
+	if a.file != "" {
+		more, err := a.read(cmd)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, more...)
+	}
+	if len(lines) == 0 {
 		if a.files.Login != "" || !a.elsewhere && a.files != (admin.Files{}) {
 			return nil, errors.New("--admin-auth-file, --admin-ca-file, --admin-cert-file, --admin-key-file: " +
 				"are for --admin, and none is given")
@@ -51,17 +76,65 @@ func (a *admins) clients() ([]*admin.Client, error) {
 	}
 	var out []*admin.Client
 	given := map[string]bool{}
-	for _, address := range a.addresses {
-		client, err := admin.New(address, access)
-		if err != nil {
-			return nil, fmt.Errorf("--admin: %w", err)
+	for _, line := range lines {
+		flag := "--admin: "
+		if line.Place != "" {
+			flag = "--admins-file: " + line.Place + ": "
 		}
-		place := strings.TrimRight(strings.TrimPrefix(address, "http://"), "/")
+		client, err := admin.New(line.Address, access)
+		if err != nil {
+			return nil, fmt.Errorf("%s%w", flag, err)
+		}
+		place := strings.TrimRight(strings.TrimPrefix(line.Address, "http://"), "/")
 		if given[place] { // it would be counted as two that are done
-			return nil, fmt.Errorf("--admin: %s is given twice: is one of them to be another Envoy?", address)
+			return nil, fmt.Errorf("%s%s is given twice: is one of them to be another Envoy?", flag, line.Address)
 		}
 		given[place] = true
 		out = append(out, client)
 	}
 	return out, nil
+}
+
+// read reads the file with addresses. Ctrl-C ends it also while nothing is typed.
+func (a *admins) read(cmd *cobra.Command) ([]fleet.Line, error) {
+	type content struct {
+		lines []fleet.Line
+		err   error
+	}
+	done := make(chan content, 1)
+	go func() {
+		name, read := a.file, func() ([]byte, error) { return os.ReadFile(a.file) }
+		if a.file == "-" {
+			name, read = "standard input", func() ([]byte, error) { return io.ReadAll(cmd.InOrStdin()) }
+		}
+		text, err := read()
+		if err != nil {
+			done <- content{nil, err}
+			return
+		}
+		lines, err := fleet.Lines(name, string(text))
+		done <- content{lines, err}
+	}()
+	select {
+	case c := <-done:
+		if c.err != nil {
+			return nil, fmt.Errorf("--admins-file: %w", c.err)
+		}
+		return c.lines, nil
+	case <-cmd.Context().Done():
+		return nil, failure{errInterrupted}
+	}
+}
+
+// each does something with each of n Envoys, with as many at once as is allowed.
+func (a *admins) each(n int, do func(i int)) {
+	var group errgroup.Group
+	group.SetLimit(a.parallel)
+	for i := range n {
+		group.Go(func() error {
+			do(i)
+			return nil
+		})
+	}
+	_ = group.Wait() // none fails
 }

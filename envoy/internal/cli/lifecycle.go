@@ -108,7 +108,7 @@ has a file drain; or the maintenance KEY, as maintenance off does.`,
 func (s *switching) steps(cmd *cobra.Command, args []string, o order.Order) error {
 	signal.Ignore(syscall.SIGPIPE) // who no longer listens does not stop what is under way
 	s.admins.orDefault()
-	key, err := s.key(args, true)
+	key, err := s.key(cmd, args, true)
 	if err != nil {
 		return err
 	}
@@ -229,6 +229,8 @@ func (c *carrying) leave(ctx context.Context, i int) {
 // byHealthCheck closes each Envoy by its own health check, or opens it.
 func (c *carrying) byHealthCheck(ctx context.Context) {
 	c.each(func(i int) {
+		ctx, cancel := context.WithTimeout(ctx, c.wait)
+		defer cancel()
 		e := order.Ask(ctx, c.clients[i], defaultKey, false)
 		c.envoys[i], c.states[i] = e, order.State{Envoy: e.State.Envoy, Endpoints: []string{}}
 		switch {

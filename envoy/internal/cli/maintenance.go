@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -85,7 +86,7 @@ func (s *switching) flags(cmd *cobra.Command, writes bool) {
 		"`DIR` below the symlink_root that holds the keys; . for none (default: what Envoy's admin says)")
 	f.StringVar(&s.rtdsFile, "rtds-file", "", "write to an RTDS `FILE`")
 	if s.stepwise {
-		f.DurationVar(&s.wait, "timeout", time.Minute, "how long all of it may take")
+		f.DurationVar(&s.wait, "timeout", time.Minute, "how long all of it may take with each Envoy")
 		return
 	}
 	f.DurationVar(&s.wait, "wait", 10*time.Second, "how long each Envoy may take until it says so")
@@ -96,7 +97,7 @@ func (s *switching) flags(cmd *cobra.Command, writes bool) {
 }
 
 // key checks everything before anything is done, and returns the key.
-func (s *switching) key(args []string, writes bool) (string, error) {
+func (s *switching) key(cmd *cobra.Command, args []string, writes bool) (string, error) {
 	key := defaultKey
 	if s.route {
 		key = defaultRouteKey
@@ -121,7 +122,7 @@ func (s *switching) key(args []string, writes bool) (string, error) {
 		return "", &render.OptionError{Flag: flag, What: s.wait.String() + " is not a time to wait"}
 	}
 	var err error
-	if s.clients, err = s.admins.clients(); err != nil {
+	if s.clients, err = s.admins.clients(cmd); err != nil {
 		return "", err
 	}
 	if s.output != "table" && s.output != "json" {
@@ -174,7 +175,7 @@ func newOn() *cobra.Command {
   healthgate maintenance on --route --admin 127.0.0.1:9901        # the very next check gets 503`,
 		Args: takes("KEY"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			key, err := s.key(args, true)
+			key, err := s.key(cmd, args, true)
 			if err != nil {
 				return err
 			}
@@ -260,7 +261,7 @@ A disk layer or RTDS file that does not exist is wrong input, exit code 2: there
   healthgate maintenance off --runtime-dir /var/lib/envoy/runtime/current --admin 127.0.0.1:9901`,
 		Args: takes("KEY"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			key, err := s.key(args, true)
+			key, err := s.key(cmd, args, true)
 			if err != nil {
 				return err
 			}
@@ -296,13 +297,23 @@ func newMaintenanceStatus() *cobra.Command {
 		Example: `  healthgate maintenance status --admin 127.0.0.1:9901 --admin unix:///run/envoy/admin.sock`,
 		Args:    takes("KEY"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			key, err := s.key(args, false)
+			key, err := s.key(cmd, args, false)
 			if err != nil {
 				return err
 			}
 			states := make([]order.State, len(s.clients))
-			s.each(func(i int) { states[i] = order.Ask(cmd.Context(), s.clients[i], key, s.route).Report() })
-			return s.show(cmd, key, states, errInterrupted)
+			s.each(func(i int) {
+				states[i] = order.Ask(cmd.Context(), s.clients[i], key, s.route).Report()
+			})
+			if errors.Is(cmd.Context().Err(), context.Canceled) {
+				if s.output != "json" {
+					return failure{errInterrupted}
+				}
+				for i, client := range s.clients {
+					states[i] = order.State{Envoy: client.Name, Key: key, Endpoints: []string{}, Error: errInterrupted.Error()}
+				}
+			}
+			return s.report(cmd, key, states)
 		},
 	}
 	s.flags(cmd, false)

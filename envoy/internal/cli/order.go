@@ -35,10 +35,12 @@ func (s *switching) order(cmd *cobra.Command, o order.Order) error {
 	c := carrying{switching: s, order: o, envoys: make([]*order.Envoy, n), states: make([]order.State, n),
 		steps: make([][]order.Step, n), progress: cmd.ErrOrStderr()}
 	if s.stepwise {
-		ctx, cancel := context.WithTimeout(cmd.Context(), s.wait) // all steps together
+		c.progress = cmd.OutOrStdout()
+	}
+	if s.stepwise && s.layer != nil { // which is one for all Envoys, and so is the time
+		ctx, cancel := context.WithTimeout(cmd.Context(), s.wait)
 		defer cancel()
 		cmd.SetContext(ctx)
-		c.progress = cmd.OutOrStdout()
 	}
 	switch {
 	case o.Key == "":
@@ -106,13 +108,33 @@ func (c *carrying) byAdmin(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, c.wait)
 		defer cancel()
 		if !c.ask(ctx, i) || c.coming && !c.holds(ctx, i) {
+			c.cut(ctx, i, false)
 			return
 		}
-		var sent bool
-		if c.states[i], sent = c.envoys[i].Post(ctx, c.order); sent {
+		already, sent := c.envoys[i].Has(c.order, c.kind), true
+		if !already {
+			c.states[i], sent = c.envoys[i].Post(ctx, c.order)
+		}
+		if sent {
 			c.finish(ctx, i)
 		}
+		c.states[i].Already = already
+		c.cut(ctx, i, !already)
 	})
+}
+
+var errWritten = errors.New("interrupted: what was written stays, see: healthgate maintenance status")
+
+// cut says how Ctrl-C left an Envoy that is not as it was ordered to be.
+func (c *carrying) cut(ctx context.Context, i int, written bool) {
+	if c.states[i].Error == "" || c.stepwise || len(c.steps[i]) > 0 || !errors.Is(ctx.Err(), context.Canceled) {
+		return
+	}
+	c.states[i] = order.State{Envoy: c.clients[i].Name, Key: c.order.Key, Endpoints: []string{}, Left: !written,
+		Error: "interrupted: nothing was changed"}
+	if written {
+		c.states[i].Error = errWritten.Error()
+	}
 }
 
 // askTimeout is how long Envoys are asked at most before a layer that is for all of them is written.
@@ -125,6 +147,12 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 		defer cancel()
 		c.ask(ctx, i)
 	})
+	if errors.Is(cmd.Context().Err(), context.Canceled) {
+		for i := range c.states {
+			c.cut(cmd.Context(), i, false)
+		}
+		return c.report(cmd, c.order.Key, c.results())
+	}
 	refused := len(c.envoys) > 0
 	for i, e := range c.envoys {
 		refused = refused && e.State.Error == "" && c.states[i].Error != ""
@@ -180,6 +208,7 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 		if c.states[i].Error == "" || c.envoys[i].State.Error != "" && c.ask(ctx, i) {
 			c.finish(ctx, i)
 		}
+		c.cut(ctx, i, true)
 	})
 	return c.report(cmd, c.order.Key, c.results())
 }
@@ -267,31 +296,11 @@ func (s *switching) plan(w io.Writer, o order.Order) {
 	}
 }
 
-// each does something with all Envoys at once.
-func (s *switching) each(do func(i int)) {
-	var wg sync.WaitGroup
-	for i := range s.clients {
-		wg.Go(func() { do(i) })
-	}
-	wg.Wait()
-}
+// each does something with all Envoys.
+func (s *switching) each(do func(i int)) { s.admins.each(len(s.clients), do) }
 
+// report shows how it went, also after Ctrl-C.
 func (s *switching) report(cmd *cobra.Command, key string, states []order.State) error {
-	return s.show(cmd, key, states, errors.New("interrupted: what was written stays, see: healthgate maintenance status"))
-}
-
-// show shows how it went, or that Ctrl-C cut it off.
-func (s *switching) show(cmd *cobra.Command, key string, states []order.State, cut error) error {
-	interrupted := errors.Is(cmd.Context().Err(), context.Canceled)
-	interrupted = interrupted && !s.stepwise // which says of each Envoy how far it came
-	if interrupted && s.output != "json" {
-		return failure{cut}
-	}
-	if interrupted {
-		for i := range states {
-			states[i] = order.State{Envoy: s.clients[i].Name, Key: key, Endpoints: []string{}, Error: cut.Error()}
-		}
-	}
 	if s.output == "json" {
 		encoder := json.NewEncoder(cmd.OutOrStdout())
 		encoder.SetIndent("", "  ")
@@ -301,8 +310,12 @@ func (s *switching) show(cmd *cobra.Command, key string, states []order.State, c
 	} else if err := s.table(cmd, key, states); err != nil {
 		return failure{err}
 	}
-	if interrupted {
-		return failure{cut}
+	switch {
+	case s.stepwise || !errors.Is(cmd.Context().Err(), context.Canceled):
+	case slices.ContainsFunc(states, func(st order.State) bool { return st.Error == errWritten.Error() }):
+		return failure{errWritten}
+	default:
+		return failure{errInterrupted}
 	}
 	if slices.ContainsFunc(states, func(st order.State) bool { return st.Error != "" }) {
 		return failure{errSilent}
@@ -311,12 +324,27 @@ func (s *switching) show(cmd *cobra.Command, key string, states []order.State, c
 }
 
 func (s *switching) table(cmd *cobra.Command, key string, states []order.State) error {
-	if s.stepwise {
-		writeNotes(cmd.ErrOrStderr(), states)
+	var rows [][]cell
+	if !s.stepwise {
+		rows = stateRows(key, states)
+	}
+	if err := writeTable(cmd.OutOrStdout(), "", rows); err != nil {
+		return err
+	}
+	writeNotes(cmd.ErrOrStderr(), states)
+	if len(states) < 2 {
 		return nil
 	}
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), printable(order.Summary(states)))
+	return err
+}
+
+func stateRows(key string, states []order.State) [][]cell {
 	rows := [][]cell{plain("ENVOY", key, "UNTIL", "REASON", "LAYER", "ENDPOINTS IN MAINTENANCE")}
 	for _, st := range states {
+		if st.Left {
+			continue // the summary counts them
+		}
 		word := cell{"?", red}
 		if st.On != nil {
 			if word = (cell{"off", green}); *st.On {
@@ -330,11 +358,7 @@ func (s *switching) table(cmd *cobra.Command, key string, states []order.State) 
 		rows = append(rows, []cell{{text: st.Envoy}, word, {text: until}, {text: orDash(st.Reason)}, {text: orDash(st.Layer)},
 			{text: orDash(strings.Join(st.Endpoints, ", "))}})
 	}
-	if err := writeTable(cmd.OutOrStdout(), "", rows); err != nil {
-		return err
-	}
-	writeNotes(cmd.ErrOrStderr(), states)
-	return nil
+	return rows
 }
 
 // writeNotes writes what else there is to say of each Envoy.
@@ -343,7 +367,7 @@ func writeNotes(w io.Writer, states []order.State) {
 		for _, note := range st.Notes {
 			fmt.Fprintf(w, "note: %s: %s\n", printable(st.Envoy), printable(note))
 		}
-		if st.Error != "" {
+		if st.Error != "" && !st.Left {
 			fmt.Fprintf(w, "%s %s: %s\n", paint(w, red, "error:"), printable(st.Envoy), printable(st.Error))
 		}
 	}

@@ -3,12 +3,33 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/internal/report"
 )
+
+// writeCounts says of many Envoys how many are how, and puts those first that fail.
+func writeCounts(w io.Writer, reports []report.Report) error {
+	if len(reports) < 2 {
+		return nil
+	}
+	count := map[report.Class]int{}
+	for i := range reports {
+		count[reports[i].Class()]++
+	}
+	var parts []string
+	for class := range report.Classes {
+		if n := count[class]; n > 0 {
+			parts = append(parts, paint(w, colours[class], fmt.Sprintf("%d %s", n, class)))
+		}
+	}
+	slices.SortStableFunc(reports, func(a, b report.Report) int { return int(a.Class()) - int(b.Class()) })
+	_, err := fmt.Fprintf(w, "%d Envoys: %s\n\n", len(reports), strings.Join(parts, ", "))
+	return err
+}
 
 // writeReport writes what a person wants to see of one Envoy.
 func writeReport(w io.Writer, r *report.Report, now time.Time) error {
@@ -137,17 +158,12 @@ func named(name, listener string) string {
 	return name + " (" + listener + ")"
 }
 
-func verdictColour(verdict string) string {
-	switch verdict {
-	case "":
-		return ""
-	case "healthy", "passed":
-		return green
-	case "maintenance", "draining":
-		return yellow
-	}
-	return red
+// colours are those of classes; what is not known has none.
+var colours = map[report.Class]string{
+	report.Failing: red, report.Unasked: red, report.Planned: yellow, report.Healthy: green,
 }
+
+func verdictColour(verdict string) string { return colours[report.Of(verdict)] }
 
 func probeRows(r *report.Report, now time.Time) [][]cell {
 	if len(r.Probes) == 0 {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/internal/render"
@@ -17,7 +16,7 @@ import (
 )
 
 func newStatus() *cobra.Command {
-	var envoys admins
+	var envoys asking
 	var urls []string
 	var expects []string
 	var output string
@@ -69,15 +68,15 @@ unless every health check of every Envoy is so, for sure; --expect ENDPOINT=VERD
 				expected = append(expected, x)
 			}
 			var names []string
-			var ask []func(context.Context) report.Report
 			envoys.elsewhere = slices.ContainsFunc(urls, func(url string) bool { return strings.HasPrefix(url, "https:") })
-			clients, err := envoys.clients()
+			clients, err := envoys.clients(cmd)
 			if err != nil {
 				return err
 			}
 			for _, client := range clients {
 				names = append(names, client.Name)
-				ask = append(ask, func(ctx context.Context) report.Report { return report.FromAdmin(ctx, client, time.Now()) })
+				envoys.ask = append(envoys.ask,
+					func(ctx context.Context) report.Report { return report.FromAdmin(ctx, client, time.Now()) })
 			}
 			access, err := envoys.files.Open()
 			if err != nil {
@@ -91,12 +90,13 @@ unless every health check of every Envoy is so, for sure; --expect ENDPOINT=VERD
 					return errors.New("--status-url: a status endpoint is asked without a query, which this command would print")
 				}
 				names = append(names, url)
-				ask = append(ask, func(ctx context.Context) report.Report { return report.FromURL(ctx, url, access.TLS()) })
+				envoys.ask = append(envoys.ask,
+					func(ctx context.Context) report.Report { return report.FromURL(ctx, url, access.TLS()) })
 			}
 			if watching {
-				return watch(cmd, ask, output, interval)
+				return watch(cmd, &envoys, output, interval)
 			}
-			return once(cmd, names, ask, output, expected)
+			return once(cmd, names, &envoys, output, expected)
 		},
 	}
 	f := cmd.Flags()
@@ -115,21 +115,22 @@ unless every health check of every Envoy is so, for sure; --expect ENDPOINT=VERD
 	return cmd
 }
 
-// askAll asks all Envoys at once.
-func askAll(ctx context.Context, ask []func(context.Context) report.Report) []report.Report {
-	reports := make([]report.Report, len(ask))
-	var wg sync.WaitGroup
-	for i := range ask {
-		wg.Go(func() { reports[i] = ask[i](ctx) })
-	}
-	wg.Wait()
+// asking is whom status asks.
+type asking struct {
+	admins
+	ask []func(context.Context) report.Report
+}
+
+// all asks all Envoys.
+func (a *asking) all(ctx context.Context) []report.Report {
+	reports := make([]report.Report, len(a.ask))
+	a.each(len(reports), func(i int) { reports[i] = a.ask[i](ctx) })
 	return reports
 }
 
 // once shows what all Envoys say, and judges it.
-func once(cmd *cobra.Command, names []string, ask []func(context.Context) report.Report, output string,
-	expected []report.Expectation) error {
-	reports := askAll(cmd.Context(), ask)
+func once(cmd *cobra.Command, names []string, envoys *asking, output string, expected []report.Expectation) error {
+	reports := envoys.all(cmd.Context())
 	interrupted := cmd.Context().Err() != nil // Ctrl-C cut the answers off
 	if interrupted && output != "json" {
 		return failure{errInterrupted}
@@ -147,8 +148,12 @@ func once(cmd *cobra.Command, names []string, ask []func(context.Context) report
 			return failure{err}
 		}
 	} else {
-		for i := range reports {
-			if err := writeReport(out, &reports[i], time.Now()); err != nil {
+		shown := slices.Clone(reports)
+		if err := writeCounts(out, shown); err != nil {
+			return failure{err}
+		}
+		for i := range shown {
+			if err := writeReport(out, &shown[i], time.Now()); err != nil {
 				return failure{err}
 			}
 		}
@@ -174,7 +179,7 @@ func once(cmd *cobra.Command, names []string, ask []func(context.Context) report
 }
 
 // watch shows what all Envoys say until Ctrl-C. Who watches waits for an Envoy that is not there.
-func watch(cmd *cobra.Command, ask []func(context.Context) report.Report, output string, interval time.Duration) error {
+func watch(cmd *cobra.Command, envoys *asking, output string, interval time.Duration) error {
 	out := cmd.OutOrStdout()
 	if output != "json" && isTerminal(out) {
 		if _, err := io.WriteString(out, enterScreen); err != nil {
@@ -183,7 +188,7 @@ func watch(cmd *cobra.Command, ask []func(context.Context) report.Report, output
 		defer func() { _, _ = io.WriteString(out, leaveScreen) }()
 	}
 	for {
-		reports := askAll(cmd.Context(), ask)
+		reports := envoys.all(cmd.Context())
 		if cmd.Context().Err() != nil {
 			return nil
 		}

@@ -40,6 +40,9 @@ func watchReports(w io.Writer, reports []report.Report, interval time.Duration, 
 			rows = height
 		}
 	}
+	if err := writeCounts(f, reports); err != nil {
+		return err
+	}
 	for _, write := range parts {
 		for i := range reports {
 			if err := write(f, &reports[i], now); err != nil {

@@ -29,7 +29,9 @@ type State struct {
 	Layer  string     `json:"layer,omitempty"` // of the runtime layers, the one that decides
 	// Endpoints are those in maintenance, by this key or another, as the plugin says, and by routes.
 	Endpoints []string `json:"endpoints"`
-	Steps     []Step   `json:"steps,omitempty"` // that came about, in their order
+	Steps     []Step   `json:"steps,omitempty"`   // that came about, in their order
+	Already   bool     `json:"already,omitempty"` // it was as ordered, and nothing was written
+	Left      bool     `json:"left,omitempty"`    // the command ended before anything was changed
 	Notes     []string `json:"notes,omitempty"`
 	// Error says why the Envoy is not as it was ordered to be, why that is not known, or why it could not be asked.
 	Error string `json:"error,omitempty"`

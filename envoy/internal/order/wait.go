@@ -141,7 +141,7 @@ func (e *Envoy) ask(ctx context.Context, o Order, kind reach.Kind, checks []stri
 // runtimeLacks says what runtime lacks of an order.
 func (e *Envoy) runtimeLacks(o Order, kind reach.Kind, now time.Time) problem {
 	s := e.state(now)
-	layer, value, found := e.written(kind)
+	layer, value, found := e.written(kind, e.key)
 	const later = ", and comes after the one that was written: take the key out there, or write it there"
 	switch {
 	case found && value != o.Value && o.Value != "", !found && o.On && s.Layer == "":
@@ -176,17 +176,27 @@ func (e *Envoy) runtimeLacks(o Order, kind reach.Kind, now time.Time) problem {
 	return problem{}
 }
 
-// written returns the layer of a kind and the key's value there, if it is known which one that is.
-func (e *Envoy) written(kind reach.Kind) (layer reach.Layer, value string, found bool) {
+// written returns the layer of a kind and a key's value there, if it is known which one that is.
+func (e *Envoy) written(kind reach.Kind, key string) (layer reach.Layer, value string, found bool) {
 	if e.known == nil || len(e.known.Of(kind)) != 1 {
 		return layer, "", false
 	}
 	layer = e.known.Of(kind)[0]
 	i := slices.Index(e.runtime.Layers, layer.Name)
-	if values := e.runtime.Entries[e.key].Layers; i >= 0 && i < len(values) {
+	if values := e.runtime.Entries[key].Layers; i >= 0 && i < len(values) {
 		value = values[i]
 	}
 	return layer, value, i >= 0
+}
+
+// Has reports whether the layer of a kind has for sure what an order writes there.
+func (e *Envoy) Has(o Order, kind reach.Kind) bool {
+	for _, pair := range o.Change() {
+		if _, value, found := e.written(kind, pair.Key); !found || value != pair.Value {
+			return false
+		}
+	}
+	return true
 }
 
 // settled reports whether checks said what a health check gets, in each plugin that has one of its name.

@@ -1,0 +1,130 @@
+// Package admintest is an Envoy's admin interface without an Envoy, of which tests may have hundreds.
+package admintest
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/envoy/admin"
+	"github.com/healthgate/healthgate/envoy/internal/report"
+	"github.com/healthgate/healthgate/filter/maintenance"
+)
+
+// Key switches the one health check, shop, of which the configuration has nothing in the way.
+const Key = "healthgate.maintenance"
+
+const dump = `{"configs": [
+{"@type": "x.BootstrapConfigDump", "bootstrap": {"layered_runtime": {"layers": [
+  {"name": "admin", "admin_layer": {}}]}}},
+{"@type": "x.ClustersConfigDump", "static_clusters": [{"cluster": {"name": "adm"}}, {"cluster": {"name": "app"}}]},
+{"@type": "x.ListenersConfigDump", "static_listeners": [{"listener": {"name": "l", "filter_chains": [{"filters": [{
+  "typed_config": {"@type": "x.http_connection_manager.v3.HttpConnectionManager",
+  "http_filters": [{"name": "hg", "typed_config": {"@type": "x.filters.http.wasm.v3.Wasm", "config": {
+    "failure_policy": "FAIL_RELOAD", "configuration": {"value": {
+    "endpoints": [{"name": "shop", "paths": ["/hc"], "trusted": {"cidrs": ["10.0.0.0/8"]},
+      "maintenance": {"keys": ["` + Key + `"]}, "probes": {"names": ["web"]}}],
+    "probes": [{"name": "web", "cluster": "app", "path": "/"}], "admin": {"cluster": "adm"}}}}}}],
+  "route_config": {"virtual_hosts": [{"domains": ["*"], "routes": [
+    {"match": {"prefix": "/"}, "route": {"cluster": "app"}}]}]}}}]}]}}]}]}`
+
+// Admin is what is asked and told. Its health check gets what its runtime and probe say.
+type Admin struct {
+	*httptest.Server
+	// Before is called at each request, and may answer it.
+	Before func(w http.ResponseWriter, r *http.Request) (answered bool)
+
+	mu      sync.Mutex
+	runtime map[string]string
+	up      bool
+	posts   int
+	writes  int // of the plugin's record
+}
+
+// Start starts an admin whose instance is healthy.
+func Start(t testing.TB) *Admin {
+	a := &Admin{runtime: map[string]string{}, up: true}
+	a.Server = httptest.NewServer(a)
+	t.Cleanup(a.Close)
+	return a
+}
+
+// Runtime returns the keys of the admin layer.
+func (a *Admin) Runtime() map[string]string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return maps.Clone(a.runtime)
+}
+
+// Posts returns how often it was told something.
+func (a *Admin) Posts() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.posts
+}
+
+// Probe says whether the application's probe is up.
+func (a *Admin) Probe(up bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.up = up
+}
+
+func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if a.Before != nil && a.Before(w, r) {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if r.Method == http.MethodPost {
+		a.posts++
+	}
+	switch r.URL.Path {
+	case "/runtime":
+		answer := admin.Runtime{Layers: []string{"admin"}, Entries: map[string]admin.Entry{}}
+		for key, value := range a.runtime {
+			answer.Entries[key] = admin.Entry{Value: value, Layers: []string{value}}
+		}
+		_ = json.NewEncoder(w).Encode(answer)
+	case "/runtime_modify":
+		for key, values := range r.URL.Query() {
+			if a.runtime[key] = values[0]; values[0] == "" {
+				delete(a.runtime, key)
+			}
+		}
+	case "/stats":
+		a.stats(w, regexp.MustCompile(r.URL.Query().Get("filter")))
+	case "/ready":
+		fmt.Fprint(w, "LIVE")
+	case "/config_dump":
+		fmt.Fprint(w, dump)
+	case "/server_info":
+		fmt.Fprint(w, `{"node": {"id": "n"}}`)
+	default:
+		w.WriteHeader(http.StatusNotFound)
+	}
+}
+
+func (a *Admin) stats(w http.ResponseWriter, asked *regexp.Regexp) {
+	key, _ := maintenance.ParseSwitch(a.runtime[Key])
+	number := map[bool]int{true: 1}
+	a.writes++
+	const prefix = "wasmcustom.healthgate_"
+	for name, value := range map[string]int{
+		"maintenance.endpoint.shop": number[key.Active(report.Clock(time.Now()))],
+		"probe_up.probe.web":        number[a.up],
+		"draining":                  0,
+		"snapshot_age_seconds":      0,
+		"snapshot_writes_total":     a.writes,
+	} {
+		if asked.MatchString(prefix + name) {
+			fmt.Fprintf(w, "%s%s: %d\n", prefix, name, value)
+		}
+	}
+}

@@ -1,0 +1,166 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/healthgate/healthgate/envoy/internal/admintest"
+	"github.com/healthgate/healthgate/envoy/internal/order"
+)
+
+// newFleet starts so many admins, and writes a file with their addresses.
+func newFleet(t *testing.T, n int) (admins []*admintest.Admin, file string) {
+	t.Helper()
+	text := "# the shop\n\n"
+	for i := range n {
+		a := admintest.Start(t)
+		admins = append(admins, a)
+		text += fmt.Sprintf("%s  # number %d\r\n", strings.TrimPrefix(a.URL, "http://"), i)
+	}
+	file = filepath.Join(t.TempDir(), "fleet.txt")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return admins, file
+}
+
+// says fails the test unless the command exits so and writes all of this.
+func says(t *testing.T, code int, command string, texts ...string) string {
+	t.Helper()
+	stdout, stderr, got := call(t, strings.Fields(command)...)
+	for _, text := range texts {
+		if !strings.Contains(stdout+stderr, text) {
+			t.Errorf("healthgate %s does not say %q", command, text)
+		}
+	}
+	if got != code || t.Failed() {
+		t.Fatalf("healthgate %s: exit code %d, want %d\n%s%s", command, got, code, stdout, stderr)
+	}
+	return stdout
+}
+
+// One command is for a whole fleet: what fails stops nothing else, and a second run does what is left.
+func TestFleet(t *testing.T) {
+	t.Parallel()
+	admins, file := newFleet(t, 200)
+	var gone atomic.Bool
+	var at, most atomic.Int32
+	for i, a := range admins {
+		a.Before = func(_ http.ResponseWriter, r *http.Request) bool {
+			if i == 7 && gone.Load() {
+				panic(http.ErrAbortHandler)
+			}
+			if r.URL.Path == "/config_dump" {
+				n := at.Add(1)
+				for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+				}
+				defer at.Add(-1)
+			}
+			return false
+		}
+	}
+	seventh := strings.TrimPrefix(admins[7].URL, "http://")
+	gone.Store(true)
+	says(t, 1, "maintenance on --reason rack --parallel 8 --admins-file "+file,
+		"\n199 on, 1 failed: "+seventh+"\n", "error: "+seventh+": ")
+	if n := most.Load(); n > 8 {
+		t.Errorf("%d are asked at once", n)
+	}
+	says(t, 1, "status --admins-file "+file,
+		"200 Envoys: 1 could not be asked, 199 in maintenance or draining\n\n"+seventh)
+	gone.Store(false)
+	posts := admins[3].Posts()
+	out := says(t, 0, "maintenance on --reason rack -o json --admins-file "+file)
+	var states []order.State
+	if err := json.Unmarshal([]byte(out), &states); err != nil || len(states) != 200 {
+		t.Fatalf("%v, %d", err, len(states))
+	}
+	for i, s := range states {
+		if s.Already == (i == 7) || s.Envoy != strings.TrimPrefix(admins[i].URL, "http://") {
+			t.Errorf("%d: %+v", i, s)
+		}
+	}
+	if admins[3].Posts() != posts || admins[7].Posts() != 1 {
+		t.Errorf("%d and %d POSTs", admins[3].Posts(), admins[7].Posts())
+	}
+	says(t, 0, "maintenance on --reason rack --admins-file "+file, "\n200 on (200 already)\n")
+	admins[5].Probe(false)
+	says(t, 0, "maintenance off --admins-file "+file, "\n200 off\n")
+	says(t, 0, "maintenance status --admins-file "+file, "\n200 off\n")
+	says(t, 0, "status --admins-file "+file, "200 Envoys: 1 failing, 199 healthy\n\n"+
+		strings.TrimPrefix(admins[5].URL, "http://"))
+}
+
+func TestFleetFile(t *testing.T) {
+	t.Parallel()
+	admins, file := newFleet(t, 2)
+	edit := func(text string) string {
+		name := filepath.Join(t.TempDir(), "fleet.txt")
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	address := strings.TrimPrefix(admins[1].URL, "http://")
+	for _, test := range []struct{ flags, want string }{
+		{edit(""), "fleet.txt: has no address of an admin"},
+		{edit("\n10.0.0.7\n"), `fleet.txt:2: "10.0.0.7" is not http://HOST:PORT`},
+		{edit("a:1,b:1"), `fleet.txt:1: "a:1,b:1" is several addresses`},
+		{edit("a:1\n# b\nhttp://a:1/\n"), "fleet.txt:3: http://a:1/ is given twice"},
+		{file + " --admin " + address, "fleet.txt:4: " + address + " is given twice"},
+		{file + ".gone", "no such file"},
+		{file + " --parallel 0", "--parallel: 0 is none at once"},
+	} {
+		for _, command := range []string{"status", "maintenance on", "maintenance status", "shutdown"} {
+			says(t, 2, command+" --admins-file "+test.flags, test.want)
+		}
+	}
+	if admins[0].Posts() > 0 {
+		t.Error("something was changed")
+	}
+}
+
+// Ctrl-C leaves alone those whose turn has not come, and says of the others how far they came.
+func TestFleetInterrupted(t *testing.T) {
+	t.Parallel()
+	for _, form := range []string{"table", "json"} {
+		admins, file := newFleet(t, 6)
+		ctx, interrupt := context.WithCancel(t.Context())
+		defer interrupt()
+		admins[2].Before = func(_ http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodPost {
+				interrupt()
+				<-r.Context().Done()
+			}
+			return false
+		}
+		root := newRoot(thisBuild("", ""))
+		var stdout, stderr bytes.Buffer
+		root.SetOut(&stdout)
+		root.SetErr(&stderr)
+		args := []string{"maintenance", "on", "--parallel", "1", "--admins-file", file, "-o", form}
+		code := exitCode(root, execute(ctx, root, args))
+		second := strings.TrimPrefix(admins[2].URL, "http://")
+		want := "\n2 on, 1 failed: " + second + ", 3 left as they were\n"
+		if form == "json" {
+			want = `"left": true`
+		}
+		if code != 1 || !strings.Contains(stdout.String(), want) ||
+			!strings.Contains(stdout.String()+stderr.String(), "interrupted: what was written stays") {
+			t.Errorf("exit code %d\n%s%s", code, stdout.String(), stderr.String())
+		}
+		for i, a := range admins {
+			if is := a.Runtime()[admintest.Key] != ""; is != (i < 2) && i != 2 {
+				t.Errorf("%d: %t", i, is)
+			}
+		}
+	}
+}

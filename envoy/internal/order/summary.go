@@ -1,0 +1,57 @@
+package order
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Summary counts how it went with many Envoys, and names those that failed.
+func Summary(states []State) string {
+	var words, failed []string
+	all, already, left := map[string]int{}, map[string]int{}, 0
+	for i := range states {
+		word := "off"
+		switch s := &states[i]; {
+		case s.Left:
+			left++
+			continue
+		case s.Error != "":
+			failed = append(failed, s.Envoy)
+			continue
+		case len(s.Steps) > 0:
+			word = s.Steps[len(s.Steps)-1].Name
+		case s.On == nil:
+			word = "not known"
+		case *s.On:
+			word = "on"
+		}
+		if !slices.Contains(words, word) {
+			words = append(words, word)
+		}
+		if all[word]++; states[i].Already {
+			already[word]++
+		}
+	}
+	slices.Sort(words)
+	var parts []string
+	for _, word := range words {
+		part := fmt.Sprintf("%d %s", all[word], word)
+		if n := already[word]; n > 0 {
+			part += fmt.Sprintf(" (%d already)", n)
+		}
+		parts = append(parts, part)
+	}
+	if n := len(failed); n > 0 {
+		const most = 5
+		names := strings.Join(failed[:min(n, most)], ", ")
+		if n > most {
+			names += fmt.Sprintf(" and %d more", n-most)
+		}
+		parts = append(parts, fmt.Sprintf("%d failed: %s", n, names))
+	}
+	if left > 0 {
+		parts = append(parts, fmt.Sprintf("%d left as they were", left))
+	}
+	return strings.Join(parts, ", ")
+}
