@@ -234,11 +234,17 @@ func (c *Client) Stats(ctx context.Context, filter string) (map[string]uint64, e
 	return out, nil
 }
 
-// Node returns Envoy's node, whose values stand for the placeholders in keys.
-func (c *Client) Node(ctx context.Context) (config.Node, error) {
+// Server is what Envoy says of itself.
+type Server struct {
+	Node    config.Node // its values stand for the placeholders in keys
+	Workers uint64      // its threads that take connections
+}
+
+// Server asks Envoy what it is.
+func (c *Client) Server(ctx context.Context) (Server, error) {
 	body, err := c.get(ctx, "/server_info")
 	if err != nil {
-		return config.Node{}, err
+		return Server{}, err
 	}
 	var out struct {
 		Node struct {
@@ -249,12 +255,16 @@ func (c *Client) Node(ctx context.Context) (config.Node, error) {
 				Zone   string `json:"zone"`
 			} `json:"locality"`
 		} `json:"node"`
+		Options struct {
+			Concurrency uint64 `json:"concurrency"`
+		} `json:"command_line_options"`
 	}
 	if err := json.Unmarshal(body, &out); err != nil {
-		return config.Node{}, errors.New("GET /server_info did not return JSON: " + isAdmin)
+		return Server{}, errors.New("GET /server_info did not return JSON: " + isAdmin)
 	}
 	n := out.Node
-	return config.Node{ID: n.ID, Cluster: n.Cluster, Region: n.Locality.Region, Zone: n.Locality.Zone}, nil
+	return Server{config.Node{ID: n.ID, Cluster: n.Cluster, Region: n.Locality.Region, Zone: n.Locality.Zone},
+		out.Options.Concurrency}, nil
 }
 
 // ConfigDump returns Envoy's whole configuration, with the hosts of clusters, as JSON holds it.

@@ -112,6 +112,7 @@ func (s *switching) steps(cmd *cobra.Command, args []string, o order.Order) erro
 	if err != nil {
 		return err
 	}
+	o.Steps = true
 	if len(args) > 0 {
 		o.Key = key
 	} else if s.layer != nil {

@@ -17,6 +17,7 @@ type Order struct {
 	Reason string // what KEY.reason is set to; empty: it is taken out
 	On     bool
 	Route  bool // the key is the runtime_fraction of a maintenance route, which the plugin does not read
+	Steps  bool // more follows, which sees by checks what came about
 }
 
 // Values that an order sets a key to, besides a time.

@@ -13,7 +13,6 @@ import (
 	"github.com/healthgate/healthgate/envoy/admin"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/envoy/internal/report"
-	"github.com/healthgate/healthgate/filter/config"
 	filter "github.com/healthgate/healthgate/filter/maintenance"
 	"github.com/healthgate/healthgate/filter/verdict"
 )
@@ -48,13 +47,13 @@ type Envoy struct {
 	// known is the configuration; nil, and unknown says why, when it can't be read.
 	known   *reach.Envoy
 	unknown error
-	node    config.Node
+	server  admin.Server
 	runtime *admin.Runtime
 	gauges  map[string]bool // by endpoint, whether the plugin says that it is in maintenance
 	unseen  error           // why there are none
 	writes  uint64          // of the plugins' record
 	still   bool            // it was not written since it was looked at first
-	drains  string          // why an earlier plugin may have set them
+	drains  string          // why an earlier plugin may have set them, and answers checks
 	// overload says that Envoy may refuse checks.
 	overload string
 	// draining is whether the plugin says that Envoy drains.
@@ -71,10 +70,10 @@ func Ask(ctx context.Context, client *admin.Client, key string, route bool) *Env
 		return e
 	}
 	// An admin may show only some paths: what it does not show is not known, and no reason to write nothing.
-	if e.node, e.unknown = client.Node(ctx); e.unknown == nil {
+	if e.server, e.unknown = client.Server(ctx); e.unknown == nil {
 		var dump any
 		if dump, e.unknown = client.ConfigDump(ctx); e.unknown == nil {
-			if e.known = reach.Read(dump, e.node, e.runtime); len(e.known.Unreadable) > 0 {
+			if e.known = reach.Read(dump, e.server.Node, e.runtime); len(e.known.Unreadable) > 0 {
 				e.unknown, e.known = errors.New(e.known.Unreadable[0]), nil
 			}
 		}
@@ -93,7 +92,7 @@ func (e *Envoy) readGauges(ctx context.Context) error {
 	writes, counts := stats[report.Writes]
 	counts = counts && (e.known == nil || slices.ContainsFunc(e.known.Plugins, report.Ticks))
 	e.still = counts && (e.gauges == nil || e.still && writes == e.writes)
-	e.gauges, e.drains, e.told, e.writes = map[string]bool{}, report.Drains(stats), nil, writes
+	e.gauges, e.drains, e.told, e.writes = map[string]bool{}, report.Drains(stats, e.known), nil, writes
 	e.overload = report.Overload(stats)
 	e.draining = stats[report.IsDraining] > 0
 	for name, value := range stats {
@@ -102,7 +101,7 @@ func (e *Envoy) readGauges(ctx context.Context) error {
 		}
 	}
 	if slices.ContainsFunc(e.readers(), func(r reader) bool { return e.shared(r.name) != "" }) {
-		e.told = report.Told(ctx, e.client, e.known, e.node)
+		e.told = report.Told(ctx, e.client, e.known, e.server.Node)
 	}
 	return nil
 }

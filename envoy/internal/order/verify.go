@@ -18,11 +18,13 @@ import (
 )
 
 // The plugin counts as many checks as are sent here: proof of them, and more where it counts others' checks, too, as
-// it does while it is watched for a moment. Fewer would be said to be from here while somebody else answers.
+// it does while it is watched for a moment. Fewer would be said to be from here while somebody else answers. Where a
+// plugin that has crashed stays so, each worker's is to be met: a connection of its own for each check goes to any.
 const (
-	proof  = 3
-	most   = 60
-	moment = 200 * time.Millisecond
+	proof     = 3
+	most      = 60
+	perWorker = 8
+	moment    = 200 * time.Millisecond
 )
 
 // verify sends checks, and says what their answers lack of an order: for on they are the endpoint's maintenance
@@ -51,6 +53,9 @@ func (e *Envoy) verify(ctx context.Context, o Order, to string) (name string, la
 	time.Sleep(moment)
 	before := read()
 	n := min(proof+2*idle.rise(before, want...), most)
+	if !o.On && e.unreloaded(nil) != "" {
+		n = max(n, perWorker*e.server.Workers)
+	}
 	for range n {
 		if lack := e.check(ctx, endpoint, want[0], to); lack.what != "" {
 			return "", lack
@@ -97,7 +102,12 @@ func (e *Envoy) check(ctx context.Context, endpoint *config.Endpoint, want verdi
 	if err != nil {
 		return problem{what: what + ": " + err.Error()}
 	}
-	if wrong := e.wrong(endpoint, want, response, body); wrong != "" {
+	wrong := e.wrong(endpoint, want, response, body)
+	if wrong != "" && e.unreloaded(nil) != "" && report.ByEnvoy(response, body) {
+		return problem{what + " gets " + response.Status + ", as from a worker whose plugin has crashed: " +
+			e.unreloaded(nil), true}
+	}
+	if wrong != "" {
 		return problem{what: what + " gets " + strings.TrimSpace(response.Status+" "+firstLine(body)) + wrong}
 	}
 	return problem{}

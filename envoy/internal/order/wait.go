@@ -76,12 +76,11 @@ func (e *Envoy) besides(o Order) (out []string) {
 		out = append(out, e.overload)
 	}
 	if e.drains != "" {
-		out = append(out,
-			"an earlier configuration of Envoy still drains: a connection that it has keeps getting its answers")
+		out = append(out, e.drains)
 	}
 	if !o.On && e.known != nil {
 		out = append(out, e.gaps(nil)...)
-		if why := e.known.Unreloaded(); why != "" {
+		if why := e.unreloaded(nil); why != "" {
 			out = append(out, why)
 		}
 	}
@@ -256,6 +255,10 @@ func (e *Envoy) pluginLacks(o Order, verified map[string]int, arrived time.Durat
 		return problem{what: set + "the plugin may not have read it yet"}
 	case !o.On && len(readers) > 0 && e.overload != "":
 		return problem{what: "the key is off, and " + e.overload + orVerify}
+	case !o.On && !o.Steps && e.unreloaded(verified) != "":
+		return problem{"the key is off, and it is not for sure what checks get: " + e.unreloaded(verified) + orVerify, true}
+	case o.On && !o.Steps && len(readers) > 0 && e.drains != "":
+		return problem{what: set + e.drains + orVerify}
 	case o.On:
 		if gaps := e.gaps(verified); len(gaps) > 0 {
 			return problem{some(gaps) + orVerify, true}
@@ -267,6 +270,20 @@ func (e *Envoy) pluginLacks(o Order, verified map[string]int, arrived time.Durat
 			": is another key on, or can the plugin not reach admin?"}
 	}
 	return problem{}
+}
+
+// unreloaded says that a plugin of the key's endpoints, but for verified ones, may have crashed for good; "" when Envoy
+// loads it again.
+func (e *Envoy) unreloaded(verified map[string]int) string {
+	for _, r := range e.readers() {
+		if r.plugin == nil || e.settled(verified, r.name) {
+			continue
+		}
+		if why := e.known.Unreloaded(r.plugin); why != "" {
+			return why
+		}
+	}
+	return ""
 }
 
 // interval returns how often the plugins read runtime: the slowest counts.

@@ -38,6 +38,8 @@ type Envoy struct {
 	Unreadable []string
 	// Runtime is what runtime says now; nil when that is not known.
 	Runtime *admin.Runtime
+	// Drain is how many earlier listeners, which drain, are read like others: those that have no plugin.
+	Drain int
 
 	awaited      []string // filters whose configuration by ECDS has not arrived
 	doors        []door
@@ -121,6 +123,7 @@ func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 				if old := object(l, "draining_state", "listener"); old != nil && !runsWasm(old) {
 					drains := maps.Clone(old)
 					drains["name"] = text(old, "name") + ", as it drains"
+					e.Drain++
 					listeners = append(listeners, drains)
 				}
 			}
@@ -343,12 +346,12 @@ func (e *Envoy) AdminFaults() (out []string) {
 	return out
 }
 
-// Unreloaded says of a plugin what becomes of checks once it has crashed; "" where Envoy loads each again. A crash of
+// Unreloaded says of a plugin what becomes of checks once it has crashed; "" where Envoy loads it again. A crash of
 // one worker's VM shows in nothing that Envoy's admin has.
-func (e *Envoy) Unreloaded() string {
+func (e *Envoy) Unreloaded(p *Plugin) string {
 	for i := range e.doors {
 		for _, f := range e.doors[i].filters {
-			if text(f.wasm, "config", "failure_policy") != "FAIL_RELOAD" && !f.failsOpen() {
+			if f.plugin == p && text(f.wasm, "config", "failure_policy") != "FAIL_RELOAD" && !f.failsOpen() {
 				return e.doors[i].where + ": its failure_policy is not FAIL_RELOAD: once the plugin has crashed, " +
 					"checks get 503 until Envoy is restarted, and nobody can tell from here"
 			}
@@ -360,11 +363,11 @@ func (e *Envoy) Unreloaded() string {
 // Faults returns what keeps the plugins from knowing what they need.
 func (e *Envoy) Faults() []string {
 	out := append(slices.Clone(e.Unreadable), e.AdminFaults()...)
-	if why := e.Unreloaded(); why != "" {
-		out = append(out, why)
-	}
 	out = append(out, e.replaced()...)
 	for _, p := range e.Plugins {
+		if why := e.Unreloaded(p); why != "" {
+			out = append(out, why)
+		}
 		for i := range p.Config.Probes {
 			if probe := &p.Config.Probes[i]; !e.HasCluster(probe.Cluster) {
 				out = append(out, fmt.Sprintf("probe %q: its cluster is %q, and Envoy has no such cluster: each probe fails",

@@ -38,12 +38,18 @@ const Metrics = `^(wasmcustom\.healthgate_(maintenance\.|probe_up\.|draining$|sn
 	`listener_manager\.(total_(listeners|filter_chains)_draining|listener_stopped)$|` +
 	`overload\..*(stop_accepting|reject_incoming|load_shed_points).*\.(active|scale_percent)$)`
 
-// Drains says that gauges may be those of a plugin that goes; "" when none does, or that is not known.
-func Drains(stats map[string]uint64) string {
-	if stats[drainingListeners]+stats[drainingChains] == 0 {
+// Drains says that connections, and gauges, may be those of a plugin that goes; "" when none does, or that is not
+// known. Of filter chains that an update took out Envoy tells nothing but their number.
+func Drains(stats map[string]uint64, known *reach.Envoy) string {
+	listeners := stats[drainingListeners]
+	if known != nil {
+		listeners -= min(listeners, uint64(known.Drain))
+	}
+	if listeners+stats[drainingChains] == 0 {
 		return ""
 	}
-	return "an earlier configuration of Envoy still drains, and a plugin in it sets the same metrics"
+	return "an earlier configuration of Envoy still drains: a connection that it has keeps getting its answers, " +
+		"and a plugin in it sets the same metrics"
 }
 
 // Clock is the plugin's clock, at a given moment.
@@ -117,9 +123,6 @@ func (s *seen) doubts(ctx context.Context, envoy *admin.Client, p *reach.Plugin,
 	}
 	if len(s.known.Plugins) > 1 || len(s.known.Unreadable) > 0 {
 		out = append(out, "several plugins set the same metrics, so what they say may be of another one")
-	}
-	if why := Drains(s.gauges); why != "" {
-		out = append(out, why)
 	}
 	if s.gauges[stoppedListeners] > 0 {
 		out = append(out, "Envoy has stopped listeners (drain_listeners, or a restart): who connects to one is refused")

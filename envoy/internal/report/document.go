@@ -214,7 +214,8 @@ func (s *seen) contradicts(d *document, c *config.Config) string {
 			}
 		}
 		// Several plugins share the gauges of what they name alike, also with one that drains.
-		if value, is := s.gauges[gauge]; is && on != (value > 0) && len(s.known.Plugins) == 1 && Drains(s.gauges) == "" {
+		if value, is := s.gauges[gauge]; is && on != (value > 0) && len(s.known.Plugins) == 1 &&
+			Drains(s.gauges, s.known) == "" {
 			return "metric " + gauge
 		}
 	}

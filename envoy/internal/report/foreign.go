@@ -46,12 +46,18 @@ func (q *question) foreign(response *http.Response, body []byte) string {
 		return "Envoy's RBAC filter refuses it: " + got
 	case isEnvoy && response.StatusCode == http.StatusTooManyRequests:
 		return "Envoy's rate limit refuses it: " + got
-	case isEnvoy && response.StatusCode == http.StatusServiceUnavailable && text == "":
+	case ByEnvoy(response, body):
 		return "Envoy answered by itself, as it does for a plugin that does not run (see its log): " + got
 	case isEnvoy:
 		return "Envoy answered by itself, and not the plugin: " + got + "; " + q.why()
 	}
 	return fmt.Sprintf("somebody else answered (server: %q): %s; %s", response.Header.Get("Server"), got, q.why())
+}
+
+// ByEnvoy reports whether an answer is that of Envoy alone, for a plugin that does not run.
+func ByEnvoy(response *http.Response, body []byte) bool {
+	return response.StatusCode == http.StatusServiceUnavailable && len(body) == 0 &&
+		response.Header.Get("Server") == "envoy" && response.Header.Get("X-Envoy-Upstream-Service-Time") == ""
 }
 
 // refused reports whether an answer is what the endpoint has for whom it does not trust.

@@ -155,7 +155,9 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 	if r.State, err = envoy.Ready(ctx); err != nil {
 		r.note("its state is not known: " + err.Error())
 	}
-	if s.node, err = envoy.Node(ctx); err == nil {
+	var server admin.Server
+	if server, err = envoy.Server(ctx); err == nil {
+		s.node = server.Node
 		r.Node, r.Zone = s.node.ID, s.node.Zone
 		if s.dump, err = envoy.ConfigDump(ctx); err == nil {
 			s.known = reach.Read(s.dump, s.node, s.runtime)
@@ -207,20 +209,24 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 			doubts = append(doubts, s.doubts(ctx, envoy, p, r.State)...)
 			r.derive(listener, p, s)
 		}
-		if why := Overload(s.gauges); why != "" {
-			doubts = append(doubts, why)
+		for _, why := range []string{Drains(s.gauges, s.known), Overload(s.gauges)} {
+			if why != "" {
+				doubts = append(doubts, why)
+			}
 		}
+		crash := s.known.Unreloaded(p) // whose 503 is no harm in maintenance
 		for i := range r.Endpoints {
-			if e := &r.Endpoints[i]; e.Listener == listener {
-				e.Unsure = append(e.Unsure, doubts...)
+			e := &r.Endpoints[i]
+			if e.Listener != listener {
+				continue
+			}
+			if e.Unsure = append(e.Unsure, doubts...); crash != "" && e.Verdict != verdict.Maintenance.String() {
+				e.Unsure = append(e.Unsure, crash)
 			}
 		}
 	}
 	if s.noGauges != "" {
 		r.note(s.noGauges)
-	}
-	if why := Drains(s.gauges); why != "" {
-		r.note(why)
 	}
 	r.unreadable = s.known.Unreadable
 	for _, fault := range s.known.Faults() {

@@ -49,6 +49,10 @@ func TestFromAdminAlone(t *testing.T) {
 			`"probes": [{"name": "p", "cluster": "app", "path": "/p"}], "admin": {"cluster": "adm"}`, `"probes": []`,
 		).Replace(configured),
 		"twins": strings.TrimSuffix(configured, "]}]}") + `, {"listener": ` + listener(`"name": "m"`, "m") + "}]}]}",
+		"goes": strings.TrimSuffix(configured, "]}]}") + `],
+			"dynamic_listeners": [{"draining_state": {"listener": {"name": "other",
+			"filter_chains": []}}}]}]}`,
+		"unreloaded": strings.Replace(configured, "FAIL_RELOAD", "FAIL_CLOSED", 1),
 		"later": strings.TrimSuffix(configured, "]}]}") + `, {"listener": ` +
 			strings.Replace(listener(`"name": "m"`, "m"), `"admin": {`, `"later": 1, "admin": {`, 1) + "}]}]}",
 	}
