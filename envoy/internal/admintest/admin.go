@@ -69,6 +69,18 @@ func (a *Admin) Posts() int {
 	return a.posts
 }
 
+// Out reports whether its health check fails.
+func (a *Admin) Out() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return !a.up || a.inMaintenance()
+}
+
+func (a *Admin) inMaintenance() bool {
+	key, _ := maintenance.ParseSwitch(a.runtime[Key])
+	return key.Active(report.Clock(time.Now()))
+}
+
 // Probe says whether the application's probe is up.
 func (a *Admin) Probe(up bool) {
 	a.mu.Lock()
@@ -112,12 +124,11 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *Admin) stats(w http.ResponseWriter, asked *regexp.Regexp) {
-	key, _ := maintenance.ParseSwitch(a.runtime[Key])
 	number := map[bool]int{true: 1}
 	a.writes++
 	const prefix = "wasmcustom.healthgate_"
 	for name, value := range map[string]int{
-		"maintenance.endpoint.shop": number[key.Active(report.Clock(time.Now()))],
+		"maintenance.endpoint.shop": number[a.inMaintenance()],
 		"probe_up.probe.web":        number[a.up],
 		"draining":                  0,
 		"snapshot_age_seconds":      0,

@@ -164,3 +164,64 @@ func TestFleetInterrupted(t *testing.T) {
 		}
 	}
 }
+
+// never counts how many of a fleet are out of rotation, and fails the test when they are more than most.
+func never(t *testing.T, admins []*admintest.Admin, most int) {
+	for _, a := range admins {
+		a.Before = func(_ http.ResponseWriter, r *http.Request) bool {
+			out := 0
+			for _, other := range admins {
+				if other.Out() {
+					out++
+				}
+			}
+			if out > most {
+				t.Errorf("%d are out of rotation", out)
+			}
+			return false
+		}
+	}
+}
+
+// No more are out of rotation at once than is allowed, whoever took them out.
+func TestMaxUnavailable(t *testing.T) {
+	t.Parallel()
+	admins, file := newFleet(t, 7)
+	name := func(i int) string { return strings.TrimPrefix(admins[i].URL, "http://") }
+	command := " --admins-file " + file + " --max-unavailable "
+	never(t, admins, 3)
+	for _, test := range []struct{ command, want string }{
+		{"maintenance on" + command + "x", `--max-unavailable: "x" is neither a number of Envoys`},
+		{"shutdown" + command + "10%", "--max-unavailable: 10% of 7 Envoys is none"},
+		{"maintenance on --dry-run" + command + "1", "--dry-run: asks no Envoy; leave out --max-unavailable"},
+		{"maintenance on --rtds-file " + filepath.Join(t.TempDir(), "rtds.yaml") + command + "1",
+			"--max-unavailable: --rtds-file is for all Envoys at once"},
+	} {
+		says(t, 2, test.command, test.want)
+	}
+
+	admins[1].Probe(false)
+	says(t, 1, "maintenance on"+command+"3", "of 7 Envoys no more than 3 may be out of rotation, 1 is already ("+name(1)+
+		"), and 6 more would go; with --for it goes on when they are back: nothing was changed", "7 left as they were\n")
+	// Those out already are left out of it, and each other goes once, and comes back.
+	says(t, 1, "maintenance on --for 1s"+command+"45%", "error: out of rotation already: nothing was changed",
+		"\n6 back, 1 left as they were\n")
+	for i, a := range admins {
+		if posts := a.Posts(); (posts == 1) != (i != 1) || a.Out() != (i == 1) {
+			t.Errorf("%d: %d POSTs, out: %t", i, posts, a.Out())
+		}
+	}
+
+	// One that does not come back ends it.
+	admins[1].Probe(true)
+	before := admins[3].Before
+	admins[3].Before = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPost {
+			admins[3].Probe(false)
+		}
+		return before(w, r)
+	}
+	says(t, 1, "maintenance on --for 1s --wait 4s"+command+"2", "error: "+name(3)+
+		": not back in the time that was given: its health checks are failing; it is out of rotation",
+		"error: "+name(3)+" failed: nothing was changed", "\n3 back, 1 failed: "+name(3)+", 3 left as they were\n")
+}

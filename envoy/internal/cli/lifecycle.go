@@ -71,6 +71,7 @@ message says how the Envoy is left. All of it may be run again. See docs/shutdow
 	}
 	s.flags(cmd, true)
 	s.leaving.flags(cmd, 3)
+	s.unavailable.flags(cmd, "with --quit it goes on when they are back, started again by whoever sees to it")
 	cmd.Flags().BoolVar(&s.leaving.quit, "quit", false, "end Envoy then, and wait until it is gone")
 	return cmd
 }
@@ -153,6 +154,8 @@ func (c *carrying) stopped(ctx context.Context, i int, next string, err error) {
 	switch {
 	case errors.As(err, new(*admin.GoneError)) && len(c.steps[i]) > 0:
 		left = "it has ended meanwhile"
+	case next == order.Back:
+		left = "it is out of rotation"
 	case next == order.Gone:
 		left = "it drains, and may be ending"
 	case did(order.Draining):
@@ -184,7 +187,7 @@ func (c *carrying) finish(ctx context.Context, i int) {
 		name = order.Opened
 	}
 	switch {
-	case !c.stepwise && !c.leaving.any():
+	case !c.stepwise && !c.leaving.any() && !c.rolling():
 		return
 	case c.states[i].Error != "":
 		c.stopped(ctx, i, name, errors.New(c.states[i].Error))
@@ -227,35 +230,31 @@ func (c *carrying) leave(ctx context.Context, i int) {
 	}
 }
 
-// byHealthCheck closes each Envoy by its own health check, or opens it.
-func (c *carrying) byHealthCheck(ctx context.Context) {
-	c.each(func(i int) {
-		ctx, cancel := context.WithTimeout(ctx, c.wait)
-		defer cancel()
-		e := order.Ask(ctx, c.clients[i], defaultKey, false)
-		c.envoys[i], c.states[i] = e, order.State{Envoy: e.State.Envoy, Endpoints: []string{}}
-		switch {
-		case e.State.Error != "":
-			c.stopped(ctx, i, "", errors.New(e.State.Error))
-		case c.coming && c.holds(ctx, i):
-			if err := e.Open(ctx); err != nil {
-				c.stopped(ctx, i, order.Opened, err)
-				return
-			}
-			c.step(i, order.Opened, "POST /healthcheck/ok")
-		case c.coming:
-		case e.Stays(false) != "":
-			c.stopped(ctx, i, "", errors.New(e.Stays(false)))
-		default:
-			c.states[i].Notes = e.Past()
-			if err := e.Fail(ctx); err != nil {
-				c.stopped(ctx, i, order.Closed, err)
-				return
-			}
-			c.step(i, order.Closed, "POST /healthcheck/fail")
-			c.leave(ctx, i)
+// byHealthCheck closes an Envoy by its own health check, or opens it.
+func (c *carrying) byHealthCheck(ctx context.Context, i int) {
+	e := order.Ask(ctx, c.clients[i], defaultKey, false)
+	c.envoys[i], c.states[i] = e, order.State{Envoy: e.State.Envoy, Endpoints: []string{}}
+	switch {
+	case e.State.Error != "":
+		c.stopped(ctx, i, "", errors.New(e.State.Error))
+	case c.coming && c.holds(ctx, i):
+		if err := e.Open(ctx); err != nil {
+			c.stopped(ctx, i, order.Opened, err)
+			return
 		}
-	})
+		c.step(i, order.Opened, "POST /healthcheck/ok")
+	case c.coming:
+	case e.Stays(false) != "":
+		c.stopped(ctx, i, "", errors.New(e.Stays(false)))
+	default:
+		c.states[i].Notes = e.Past()
+		if err := e.Fail(ctx); err != nil {
+			c.stopped(ctx, i, order.Closed, err)
+			return
+		}
+		c.step(i, order.Closed, "POST /healthcheck/fail")
+		c.leave(ctx, i)
+	}
 }
 
 // hold waits for the probes of all Envoys before a key is changed that they may share.

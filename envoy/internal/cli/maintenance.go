@@ -33,6 +33,7 @@ type switching struct {
 	dryRun       bool
 	route        bool
 	verify       []string
+	unavailable  unavailable
 	leaving      leaving // what follows when maintenance is on
 	stepwise     bool    // shutdown and release, which say each step
 	coming       bool    // release
@@ -193,6 +194,7 @@ func newOn() *cobra.Command {
 				if o.Value, err = order.For(duration, time.Now()); err != nil {
 					return fmt.Errorf("--for: %w", err)
 				}
+				s.unavailable.span = duration
 			case isUntil:
 				if err := lostZone(until); err != nil {
 					return fmt.Errorf("--until: %w", err)
@@ -229,6 +231,7 @@ func newOn() *cobra.Command {
 	cmd.Flags().StringVar(&until, "until", "",
 		"end by itself at this `TIME`: 2026-12-01T06:00:00Z, \"2026-12-01 06:00\" or 06:00 (local)")
 	cmd.Flags().StringVar(&reason, "reason", "", "a `TEXT` for the log and the status page")
+	s.unavailable.flags(cmd, "with --for it goes on when they are back")
 	s.leaving.flags(cmd, 0)
 	cmd.Flags().BoolVar(&s.leaving.idle, "wait-idle", false,
 		"wait until no request runs; with this or --wait-checks, --wait is 1m unless given")

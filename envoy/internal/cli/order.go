@@ -28,6 +28,9 @@ func (s *switching) order(cmd *cobra.Command, o order.Order) error {
 			return fmt.Errorf("%s: %w", s.flag(), err)
 		}
 	}
+	if err := s.unavailable.check(s); err != nil {
+		return err
+	}
 	if s.dryRun && s.output == "json" {
 		return errors.New("--dry-run: says it in words; leave out --output")
 	}
@@ -44,7 +47,7 @@ func (s *switching) order(cmd *cobra.Command, o order.Order) error {
 	}
 	switch {
 	case o.Key == "":
-		c.byHealthCheck(cmd.Context())
+		c.carry(cmd.Context(), c.byHealthCheck)
 		return s.report(cmd, o.Key, c.results())
 	case s.coming && s.layer != nil && !c.hold(cmd.Context()):
 		return s.report(cmd, o.Key, c.results())
@@ -54,7 +57,7 @@ func (s *switching) order(cmd *cobra.Command, o order.Order) error {
 		s.plan(cmd.OutOrStdout(), o)
 		return nil
 	}
-	c.byAdmin(cmd.Context())
+	c.carry(cmd.Context(), c.byAdmin)
 	return s.report(cmd, o.Key, c.results())
 }
 
@@ -102,25 +105,21 @@ func (c *carrying) checks(i int) []string {
 	return c.verify
 }
 
-// byAdmin switches each Envoy by its admin layer, at its own pace.
-func (c *carrying) byAdmin(ctx context.Context) {
-	c.each(func(i int) {
-		ctx, cancel := context.WithTimeout(ctx, c.wait)
-		defer cancel()
-		if !c.ask(ctx, i) || c.coming && !c.holds(ctx, i) {
-			c.cut(ctx, i, false)
-			return
-		}
-		already, sent := c.envoys[i].Has(c.order, c.kind), true
-		if !already {
-			c.states[i], sent = c.envoys[i].Post(ctx, c.order)
-		}
-		if sent {
-			c.finish(ctx, i)
-		}
-		c.states[i].Already = already
-		c.cut(ctx, i, !already)
-	})
+// byAdmin switches an Envoy by its admin layer.
+func (c *carrying) byAdmin(ctx context.Context, i int) {
+	if !c.ask(ctx, i) || c.coming && !c.holds(ctx, i) {
+		c.cut(ctx, i, false)
+		return
+	}
+	already, sent := c.envoys[i].Has(c.order, c.kind), true
+	if !already {
+		c.states[i], sent = c.envoys[i].Post(ctx, c.order)
+	}
+	if sent {
+		c.finish(ctx, i)
+	}
+	c.states[i].Already = already
+	c.cut(ctx, i, !already)
 }
 
 var errWritten = errors.New("interrupted: what was written stays, see: healthgate maintenance status")
@@ -325,7 +324,7 @@ func (s *switching) report(cmd *cobra.Command, key string, states []order.State)
 
 func (s *switching) table(cmd *cobra.Command, key string, states []order.State) error {
 	var rows [][]cell
-	if !s.stepwise {
+	if !s.stepwise && slices.ContainsFunc(states, func(st order.State) bool { return !st.Left }) {
 		rows = stateRows(key, states)
 	}
 	if err := writeTable(cmd.OutOrStdout(), "", rows); err != nil {
@@ -361,11 +360,16 @@ func stateRows(key string, states []order.State) [][]cell {
 	return rows
 }
 
-// writeNotes writes what else there is to say of each Envoy.
+// writeNotes writes what else there is to say of each Envoy, and once why some are left.
 func writeNotes(w io.Writer, states []order.State) {
+	left := ""
 	for _, st := range states {
 		for _, note := range st.Notes {
 			fmt.Fprintf(w, "note: %s: %s\n", printable(st.Envoy), printable(note))
+		}
+		if st.Left && st.Error != left {
+			left = st.Error
+			fmt.Fprintf(w, "%s %s\n", paint(w, red, "error:"), printable(left))
 		}
 		if st.Error != "" && !st.Left {
 			fmt.Fprintf(w, "%s %s: %s\n", paint(w, red, "error:"), printable(st.Envoy), printable(st.Error))

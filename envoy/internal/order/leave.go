@@ -32,6 +32,7 @@ const (
 	Gone     = "gone"
 	Holding  = "holding" // probes
 	Opened   = "open"
+	Back     = "back" // in rotation, after it was out
 )
 
 // finalError says what waiting does not mend.
@@ -266,6 +267,17 @@ func (e *Envoy) WaitProbes(ctx context.Context, byKey bool) error {
 			}
 		})
 		return strings.Join(lacks, "; "), nil
+	})
+}
+
+// WaitBack waits until all health checks of an Envoy that was out of rotation get success again.
+func WaitBack(ctx context.Context, client *admin.Client) error {
+	return until(ctx, func() (string, error) {
+		r := report.FromAdmin(ctx, client, time.Now())
+		if class := r.Class(); class != report.Healthy {
+			return cmp.Or(r.Error, "its health checks are "+class.String()), nil
+		}
+		return "", nil
 	})
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/healthgate/healthgate/envoy/internal/fleet"
 )
 
 // Summary counts how it went with many Envoys, and names those that failed.
@@ -43,12 +45,7 @@ func Summary(states []State) string {
 		parts = append(parts, part)
 	}
 	if n := len(failed); n > 0 {
-		const most = 5
-		names := strings.Join(failed[:min(n, most)], ", ")
-		if n > most {
-			names += fmt.Sprintf(" and %d more", n-most)
-		}
-		parts = append(parts, fmt.Sprintf("%d failed: %s", n, names))
+		parts = append(parts, fmt.Sprintf("%d failed: %s", n, fleet.Some(failed)))
 	}
 	if left > 0 {
 		parts = append(parts, fmt.Sprintf("%d left as they were", left))

@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/healthgate/healthgate/envoy/internal/fleet"
+	"github.com/healthgate/healthgate/envoy/internal/order"
+	"github.com/healthgate/healthgate/envoy/internal/report"
+	"github.com/spf13/cobra"
+)
+
+// unavailable bounds how many Envoys are out of rotation at once.
+type unavailable struct {
+	most  string
+	back  string // when more than that may go by turns
+	limit fleet.Limit
+	span  string // for which each is out; empty: it is not known
+}
+
+func (u *unavailable) flags(cmd *cobra.Command, back string) {
+	u.back = back
+	cmd.Flags().StringVar(&u.most, "max-unavailable", "", "never have more of the given Envoys out of rotation at once than "+
+		"`N`, or N%, with those that already are; "+back)
+}
+
+func (u *unavailable) check(s *switching) (err error) {
+	switch {
+	case u.most == "":
+		return nil
+	case s.layer != nil:
+		return fmt.Errorf("--max-unavailable: %s is for all Envoys at once; leave one of them out", s.flag())
+	case s.dryRun:
+		return errors.New("--dry-run: asks no Envoy; leave out --max-unavailable")
+	}
+	if u.limit, err = fleet.ParseLimit(u.most); err == nil && len(s.clients) > 0 {
+		_, err = u.limit.Of(len(s.clients))
+	}
+	if err != nil {
+		return fmt.Errorf("--max-unavailable: %w", err)
+	}
+	return nil
+}
+
+// rolling reports whether each Envoy comes back by itself, and then the next goes.
+func (s *switching) rolling() bool {
+	return s.unavailable.most != "" && (s.unavailable.span != "" || s.leaving.quit)
+}
+
+// carry carries the order out with all Envoys, each at its own pace, or with as many at once as may be out.
+func (c *carrying) carry(ctx context.Context, do func(ctx context.Context, i int)) {
+	one := func(i int) {
+		ctx, cancel := context.WithTimeout(ctx, c.wait)
+		defer cancel()
+		do(ctx, i)
+	}
+	if c.unavailable.most == "" {
+		c.each(one)
+		return
+	}
+	most, _ := c.unavailable.limit.Of(len(c.clients)) // which was tried
+	names, pending := make([]string, len(c.clients)), make([]bool, len(c.clients))
+	for i, client := range c.clients {
+		names[i], pending[i] = client.Name, true
+	}
+	for why := ""; why == ""; {
+		out := make([]bool, len(names))
+		c.each(func(i int) {
+			r := report.FromAdmin(ctx, c.clients[i], time.Now())
+			out[i] = r.Class() != report.Healthy
+		})
+		var wave []int
+		if wave, why = fleet.Wave(names, pending, out, most, c.rolling()); !c.rolling() && why == "" && ctx.Err() == nil {
+			c.each(one)
+			return
+		}
+		switch {
+		case why == "" && len(wave) == 0:
+			why = "out of rotation already"
+		case why == "":
+			why = c.wave(ctx, wave, one)
+		case !c.rolling():
+			why += "; " + c.unavailable.back
+		}
+		if ctx.Err() != nil {
+			why = "interrupted"
+		}
+		for _, i := range wave {
+			pending[i] = false
+		}
+		for i := range names {
+			if pending[i] && why != "" {
+				c.states[i] = order.State{Envoy: names[i], Key: c.order.Key, Endpoints: []string{}, Left: true,
+					Error: why + ": nothing was changed"}
+			}
+		}
+	}
+}
+
+// wave takes some Envoys out, and waits until they are back. It says why no other is to follow.
+func (c *carrying) wave(ctx context.Context, wave []int, one func(i int)) string {
+	if span := c.unavailable.span; span != "" {
+		c.order.Value, _ = order.For(span, time.Now()) // which was tried
+	}
+	c.admins.each(len(wave), func(k int) {
+		i := wave[k]
+		if one(i); c.states[i].Error != "" {
+			return
+		}
+		end := time.Now()
+		if until := c.states[i].Until; until != nil {
+			end = *until
+		}
+		ctx, cancel := context.WithDeadline(ctx, end.Add(c.wait))
+		defer cancel()
+		select {
+		case <-time.After(time.Until(end)):
+		case <-ctx.Done():
+		}
+		if err := order.WaitBack(ctx, c.clients[i]); err != nil {
+			c.stopped(ctx, i, order.Back, err)
+			return
+		}
+		c.step(i, order.Back, "its health checks are healthy")
+		if c.order.Key != "" {
+			c.states[i] = order.Ask(ctx, c.clients[i], c.order.Key, c.route).State
+		}
+	})
+	failed := slices.IndexFunc(wave, func(i int) bool { return c.states[i].Error != "" })
+	if failed < 0 {
+		return ""
+	}
+	return c.clients[wave[failed]].Name + " failed"
+}
