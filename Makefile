@@ -261,8 +261,9 @@ dist-check: ## make dist in two other folders, from nothing, and compare what co
 ##@ Make anew what is committed
 
 .PHONY: generate
-generate: check-go ## write what is made from the code anew: bootstrap, examples, JSON Schema, tables of fields, command.md
+generate: check-go ## write what is made from the code anew: bootstrap, examples, JSON Schema, tables of fields, load balancers, command.md
 	$(GO) test ./envoy/internal/schema -run 'TestShippedSchema|TestDocumentedFields' -update
+	$(GO) test ./envoy/internal/balancer -run TestDocument -update
 	$(GO) test ./envoy/internal/cli -run 'TestExamples|TestCommandPage' -update
 
 conformance-table: filter ## write what the conformance cases cover anew

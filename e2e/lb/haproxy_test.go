@@ -22,14 +22,32 @@ type haproxy struct {
 	socket string
 }
 
-// shipped returns a HAProxy with the shipped file.
-func shipped(t *testing.T, arguments ...string) *exec.Cmd {
+// binary returns a HAProxy.
+func binary(t *testing.T, arguments ...string) *exec.Cmd {
 	t.Helper()
-	binary, err := exec.LookPath("haproxy")
+	path, err := exec.LookPath("haproxy")
 	if err != nil {
 		t.Fatal("HAProxy is missing; install it (Debian, Ubuntu: apt-get install haproxy)")
 	}
-	return exec.Command(binary, append(arguments, "-f", filepath.Join(envoytest.Root, "envoy", "haproxy.cfg"))...)
+	return exec.Command(path, arguments...)
+}
+
+// shipped returns a HAProxy with the shipped file.
+func shipped(t *testing.T, arguments ...string) *exec.Cmd {
+	t.Helper()
+	return binary(t, append(arguments, "-f", filepath.Join(envoytest.Root, "envoy", "haproxy.cfg"))...)
+}
+
+// newHAProxy reserves what a HAProxy needs.
+func newHAProxy(t *testing.T) *haproxy {
+	t.Helper()
+	// A socket's path must be short, and t.TempDir's need not be.
+	dir, err := os.MkdirTemp("", "hg-lb-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return &haproxy{envoytest.ReservePort(t), filepath.Join(dir, "haproxy.sock")}
 }
 
 // The file is valid as it is shipped, without a variable in the environment.
@@ -42,13 +60,7 @@ func TestShippedFileIsValid(t *testing.T) {
 
 func startHAProxy(t *testing.T, envoys ...*node) *haproxy {
 	t.Helper()
-	// A socket's path must be short, and t.TempDir's need not be.
-	dir, err := os.MkdirTemp("", "hg-lb-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	h := &haproxy{envoytest.ReservePort(t), filepath.Join(dir, "haproxy.sock")}
+	h := newHAProxy(t)
 	cmd := shipped(t, "-db")
 	cmd.Env = append(os.Environ(),
 		"STATS_SOCKET="+h.socket, "USERS="+envoytest.Loopback(h.port),

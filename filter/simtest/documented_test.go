@@ -31,6 +31,7 @@ func TestDocumentedLoadBalancers(t *testing.T) {
 	peers := map[string]string{
 		"alb": "10.0.4.9", "gcp": "35.191.12.1", "azure": "168.63.129.16", "haproxy": "192.0.2.10",
 		"kubelet": "10.128.3.4", "envoy": "192.0.2.5", "gke": "35.191.12.1", "ambient": "169.254.7.127",
+		"gcp-passthrough": "209.85.152.9", "azure-gateway": "10.0.2.5", "azure-front-door": "192.0.2.9",
 	}
 	above, tested := "", 0
 	for _, block := range fenced.FindAllStringSubmatch(string(text), -1) {
@@ -54,8 +55,8 @@ func TestDocumentedLoadBalancers(t *testing.T) {
 			if r := worker.Do(stranger); !r.Forwarded {
 				t.Errorf("a check from a source that is not trusted was answered %d", r.Status)
 			}
-			// Azure's users never come from the address of its probes.
-			if r := worker.Do(user(path, peer)); !r.Forwarded && name != "azure" {
+			// Azure's users never come from the address of its probes, nor Google's through a passthrough load balancer.
+			if r := worker.Do(user(path, peer)); !r.Forwarded && name != "azure" && name != "gcp-passthrough" {
 				t.Errorf("a user's request from the load balancer's address was answered %d", r.Status)
 			}
 			s.Admin().SetRuntime("healthgate.maintenance", "true")

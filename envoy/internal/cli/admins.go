@@ -32,6 +32,11 @@ func (a *admins) flags(f *pflag.FlagSet) {
 	f.StringVar(&a.file, "admins-file", "", "`FILE` with such an address in each line, - for standard input; "+
 		"what follows a # is a comment")
 	f.IntVar(&a.parallel, "parallel", 50, "with how many Envoys, `N`, something is done at once")
+	a.access(f)
+}
+
+// access are the flags that say how.
+func (a *admins) access(f *pflag.FlagSet) {
 	f.StringVar(&a.files.Login, "admin-auth-file", "",
 		"`FILE` with the login of the admins, USER:PASSWORD or a bearer token (default: what "+admin.LoginVariable+" holds)")
 	f.StringVar(&a.files.CA, "admin-ca-file", "",

@@ -99,7 +99,7 @@ arrive); 2, wrong input, and nothing was changed.`,
 		SilenceUsage:  true,
 
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return refuseEmpty(cmd) },
-	}, newValidate(), newRender(), newLint(), newSchema(), newMaintenance(), interruptible(newShutdown()),
+	}, newValidate(), newRender(), newLint(), newSchema(), newCheck(), newMaintenance(), interruptible(newShutdown()),
 		interruptible(newRelease()), interruptible(newStatus()))
 	root.SetFlagErrorFunc(flagError)
 	help(root)

@@ -1,0 +1,140 @@
+package balancer
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/healthgate/healthgate/envoy/internal/report"
+	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/verdict"
+)
+
+// Result is what is said of a check. Its JSON is what pipelines read: names are added, none is renamed.
+type Result struct {
+	Balancer string `json:"balancer"`
+	URL      string `json:"url"`
+	From     string `json:"from,omitempty"`    // the address that the check came from
+	Request  string `json:"request,omitempty"` // as it was on the wire
+	Status   int    `json:"status,omitempty"`  // of the answer
+	TookMS   int64  `json:"took_ms"`
+	Healthy  bool   `json:"healthy"` // so the balancer judges
+	Why      string `json:"why"`
+	// AnsweredBy is who answered; empty where that is not known.
+	AnsweredBy Party  `json:"answered_by,omitempty"`
+	Endpoint   string `json:"endpoint,omitempty"` // that took the check
+	Outcome    string `json:"outcome,omitempty"`  // as the metrics name it
+	Misses     []Miss `json:"misses,omitempty"`   // why the gate did not take it
+	Leaves     Turn   `json:"leaves"`             // out of rotation
+	Returns    Turn   `json:"returns"`
+	// Notes are what else to know of the check, and Facts of the balancer.
+	Notes []string `json:"notes,omitempty"`
+	Facts []string `json:"facts,omitempty"`
+}
+
+// Party is who can answer a check.
+type Party string
+
+// Those who answer.
+const (
+	Gate        Party = "gate"
+	Application Party = "application"
+	Other       Party = "other" // the application, or Envoy without it: only the gate is out of the question
+)
+
+// Envoy is what is known of the Envoy that was asked.
+type Envoy struct {
+	Endpoints     []config.Endpoint
+	Before, After map[string]uint64 // what the plugin had counted before the check, and after it
+	Counts        bool              // whether it shows what it counts
+	Gaps          map[string][]string
+	Unknown       string // why the configuration is not known
+}
+
+// Judge says all that is known of a check; envoy is nil where none was asked.
+func Judge(b *Balancer, url string, s Sent, envoy *Envoy) *Result {
+	r := &Result{Balancer: b.Name, URL: url, Request: s.Wire, Status: s.Status, TookMS: s.Took.Milliseconds(),
+		Leaves: b.Leaves(), Returns: b.Returns(), Facts: slices.Clone(b.Notes)}
+	if s.From.IsValid() {
+		r.From = s.From.Addr().String()
+	}
+	r.Healthy, r.Why = b.Judge(s.Answer)
+	if b.From != "" {
+		r.Facts = append(r.Facts, "its checks come from "+b.From)
+	}
+	if b.Believed != "" {
+		r.Facts = append(r.Facts, "believed, not documented: "+b.Believed)
+	}
+	behind := Other
+	if s.Upstream {
+		behind, r.AnsweredBy = Application, Application
+	}
+	request, err := Read(s.Wire)
+	switch {
+	case s.Status == 0 || err != nil:
+	case s.Status == http.StatusUpgradeRequired && strings.Contains(s.Wire, " HTTP/1.0\r\n"):
+		r.Notes = append(r.Notes, "Envoy refuses HTTP/1.0: set accept_http_10 and default_host_for_http_10")
+	case envoy == nil:
+		r.Notes = append(r.Notes, "whether the gate answered is known with --admin")
+	case envoy.Unknown != "":
+		r.Notes = append(r.Notes, "whether the gate answered is not known: "+envoy.Unknown)
+	default:
+		r.explain(request, s, envoy, behind)
+	}
+	return r
+}
+
+// explain says who answered, and why it was not the gate; behind is who answers what the gate lets pass.
+func (r *Result) explain(request Request, s Sent, envoy *Envoy, behind Party) {
+	taker, misses := Misses(envoy.Endpoints, request)
+	r.Misses = misses
+	if taker == nil {
+		r.AnsweredBy = behind
+		return
+	}
+	r.Endpoint = taker.Name
+	outcome, counted := envoy.outcome(taker, s.Status)
+	trusts, known := Trusts(taker, s.From)
+	lack := func(format string, args ...any) {
+		r.Misses = append(r.Misses, Miss{taker.Name, []string{fmt.Sprintf(format, args...)}})
+	}
+	switch {
+	case counted && outcome == verdict.Untrusted:
+		r.Outcome = outcome.String()
+		r.AnsweredBy = Gate
+		if taker.Untrusted.Pass {
+			r.AnsweredBy = behind
+		}
+		if lack("the source %s is not trusted", r.From); known && trusts {
+			r.Notes = append(r.Notes, "Envoy saw another source than "+r.From+": something between translates addresses")
+		}
+	case counted:
+		if r.AnsweredBy, r.Outcome, r.Misses = Gate, outcome.String(), nil; outcome == verdict.Passed {
+			r.AnsweredBy = behind
+		}
+	case known && !trusts:
+		lack("the source %s is not trusted", r.From)
+	case envoy.Counts:
+		lack("this Envoy's plugin did not count the check: it went another way, or to another Envoy")
+		r.Notes = append(r.Notes, envoy.Gaps[taker.Name]...)
+	default:
+		r.Notes = append(r.Notes, "whether the gate answered is not known: this Envoy shows no metric of it")
+	}
+}
+
+// outcome returns what the plugin counted of an endpoint while the check ran: where that is several outcomes, as
+// others check, too, the one with the reply's status.
+func (e *Envoy) outcome(endpoint *config.Endpoint, status int) (out verdict.Kind, counted bool) {
+	for k := range verdict.Kind(verdict.Kinds) {
+		name := report.Checks + endpoint.Name + ".verdict." + k.String()
+		if e.After[name] == e.Before[name] {
+			continue
+		}
+		reply := verdict.Reply(endpoint, k)
+		if !counted || reply != nil && int(reply.Status) == status {
+			out, counted = k, true
+		}
+	}
+	return out, counted
+}
