@@ -16,6 +16,8 @@ const (
 		"--port 8080 --cluster shop=127.0.0.1:8080"
 	gateway = "envoy/examples/istio-gateway/healthgate.yaml --workload gateway --namespace istio-system " +
 		"--selector istio=ingressgateway"
+	envoyGateway = "envoy/examples/envoy-gateway/healthgate.yaml --gateway front --namespace shop --backend shop:8080 " +
+		"--hostname shop.example --cluster shop=shop.shop.svc.cluster.local:8080"
 	image = " --wasm oci://registry.example/healthgate:latest"
 )
 
@@ -29,6 +31,7 @@ var examples = map[string]string{
 	"envoy/examples/istio-gateway/envoyfilter.yaml":      "render istio-envoyfilter " + gateway,
 	"envoy/examples/istio-gateway/wasmplugin.yaml":       "render istio-wasmplugin " + gateway + image,
 	"envoy/examples/istio-gateway/trafficextension.yaml": "render istio-trafficextension " + gateway + image,
+	"envoy/examples/envoy-gateway/gateway.yaml":          "render envoy-gateway " + envoyGateway + image,
 }
 
 // call runs the command in this process, in the repository's root.

@@ -19,13 +19,13 @@ import (
 func newRender() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "render",
-		Short: "Write an Envoy or Istio configuration from a healthgate.yaml",
+		Short: "Write an Envoy, Istio or Envoy Gateway configuration from a healthgate.yaml",
 		Long: `Writes, from one healthgate.yaml, the filter with its gate, the maintenance routes, the way to Envoy's admin, a
 cluster for the probes alone, the runtime layers and the labels of metrics. Nothing is written when the file has a
 mistake; what you will regret is a warning.`,
 	}
 	return group(cmd, newRenderEnvoy(), newRenderIstio("istio-envoyfilter"), newRenderIstio("istio-wasmplugin"),
-		newRenderIstio("istio-trafficextension"))
+		newRenderIstio("istio-trafficextension"), newRenderEnvoyGateway())
 }
 
 func newRenderEnvoy() *cobra.Command {
@@ -154,6 +154,46 @@ healthgate.yaml, or - for standard input.`,
 		cobra.FixedCompletions([]string{"sidecar", "gateway"}, cobra.ShellCompDirectiveNoFileComp)))
 	commonFlags(f, &o.Common, &output, wasm, "/etc/healthgate/runtime", wasmHelp,
 		"where the ConfigMap of runtime keys is mounted, a `PATH`")
+	return cmd
+}
+
+func newRenderEnvoyGateway() *cobra.Command {
+	var o render.GatewayOptions
+	var output string
+	cmd := &cobra.Command{
+		Use:   "envoy-gateway FILE",
+		Short: "Write the objects that a Gateway of Envoy Gateway needs",
+		Long: `Writes an HTTPRoute for the checks, which is the gate, an EnvoyExtensionPolicy with the filter, an
+EnvoyPatchPolicy that loads a crashed VM again, an EnvoyProxy that adds runtime layers, clusters and the labels of
+metrics to the bootstrap, and the ConfigMap that holds the runtime keys. FILE is a healthgate.yaml, or - for standard
+input.`,
+		Example: `  healthgate render envoy-gateway healthgate.yaml --gateway front --namespace shop --backend shop:8080 \
+      --wasm oci://registry.example/hg:1 --hostname shop.example \
+      --cluster shop=shop.shop.svc.cluster.local:8080`,
+		Args: cobra.MatchAll(someFile("render"), takes("FILE")), ValidArgsFunction: yamlFiles,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return renderTo(cmd, args[0], output, &o.Common, func(d *document.Document) (string, error) {
+				return render.EnvoyGateway(d, o)
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.Gateway, "gateway", "", "`NAME` of the Gateway that answers")
+	f.StringVar(&o.Namespace, "namespace", "default", "`NAMESPACE` of the Gateway")
+	f.StringSliceVar(&o.Listeners, "listener", []string{"http"}, "the Gateway's listeners that answer, `NAME`,…")
+	f.StringSliceVar(&o.Hostnames, "hostname", nil,
+		"hostnames that routes of the application name, `NAME`,…: checks with these are answered, too")
+	f.StringVar(&o.Backend, "backend", "",
+		"the application, `SERVICE:PORT`, or the name of a Backend: it gets what the filter does not answer")
+	f.StringVar(&o.Name, "name", "healthgate", "`NAME` of the objects")
+	f.StringVar(&o.ProxyNamespace, "proxy-namespace", "envoy-gateway-system", "`NAMESPACE` in which the proxies run")
+	f.StringArrayVar(&o.Clusters, "cluster", nil, "a cluster that probes name, `NAME=ADDRESS`; may be repeated")
+	f.IntVar(&o.AdminPort, "admin-port", 19000,
+		"the proxies' admin `PORT`, for an admin.cluster other than prometheus_stats")
+	f.StringVar(&o.WasmSHA256, "wasm-sha256", "", "`SUM` of the plugin as sha256sum prints it, or the image's digest")
+	commonFlags(f, &o.Common, &output, "", "/etc/healthgate/runtime", "the plugin's `URL`: oci://… or http(s)://…",
+		"where the ConfigMap of runtime keys is mounted, a `PATH`; empty for none")
 	return cmd
 }
 

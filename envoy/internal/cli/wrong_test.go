@@ -49,10 +49,15 @@ func TestWrongInput(t *testing.T) {
 	}
 	const istio = "render istio-wasmplugin shop.yaml --port 80 --cluster app=127.0.0.1:80 --selector app=shop --wasm " +
 		"oci://a/b:1 "
+	const gateway = "render envoy-gateway keyed.yaml --gateway g --backend shop:80 --cluster app=127.0.0.1:80 --wasm " +
+		"oci://a/b:1 "
 	datadriven.RunTest(t, scenarios, func(t *testing.T, d *datadriven.TestData) string {
 		command := d.Input
-		if d.Cmd == "istio" {
+		switch d.Cmd {
+		case "istio":
 			command = istio + command
+		case "gateway":
+			command = gateway + command
 		}
 		stdout, stderr, code := call(t, strings.Fields(command)...)
 		if stdout != "" || strings.Contains(stderr, "s3cret") {
@@ -95,11 +100,15 @@ func TestRenderWarnsOfSeveralHosts(t *testing.T) {
 		{"app", "envoy --cluster app=app.internal:80", `the cluster "healthgate_app" has the hosts that a name stands for`},
 		{"app", "istio-envoyfilter --selector a=b --port 80 --cluster app=127.0.0.1:80", ""},
 		{`"inbound|80||"`, "istio-envoyfilter --selector a=b --port 80", ""},
+		{"app", "envoy-gateway --gateway g --backend b --wasm oci://a/b:1 --cluster app=127.0.0.1:80", ""},
+		{"app", "envoy-gateway --gateway g --backend b --wasm oci://a/b:1 --cluster app=app.internal:80",
+			`the cluster "app" has the hosts that a name stands for`},
 		{`"outbound|80||a.b"`, "istio-wasmplugin --selector a=b --port 80 --wasm /hg/x.wasm",
 			`the cluster "healthgate_outbound|80||a.b" has the hosts of a service`},
 	} {
 		t.Run(test.cluster, func(t *testing.T) {
-			file := write(t, strings.Replace(minimal, "cluster: app", "cluster: "+test.cluster, 1))
+			file := write(t, strings.NewReplacer("cluster: app", "cluster: "+test.cluster, "{route_metadata: true}",
+				"{keys: [k]}").Replace(minimal))
 			_, stderr, code := call(t, append([]string{"render"},
 				strings.Fields(strings.Replace(test.flags, " ", " "+file+" ", 1))...)...)
 			if warned := strings.HasPrefix(stderr, "warning: "+file+":8:13: probes[0].cluster: "+test.want); code != 0 ||

@@ -47,6 +47,14 @@ func Rendered(d *document.Document, text string) ([]*document.Problem, error) {
 			return nil, err
 		}
 		rendered = append(rendered, v)
+		// An EnvoyProxy has it as a text.
+		if text, is := dump.At(v, "spec", "bootstrap", "value").(string); is {
+			var bootstrap any
+			if err := yaml.Unmarshal([]byte(text), &bootstrap); err != nil {
+				return nil, err
+			}
+			rendered = append(rendered, bootstrap)
+		}
 	}
 	return Configuration(d, rendered), nil
 }

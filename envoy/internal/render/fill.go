@@ -20,7 +20,8 @@ import (
 //go:embed templates
 var templates embed.FS
 
-var envoyTemplate, istioTemplate, partsTemplate = load("envoy"), load("istio"), load("pieces")
+var envoyTemplate, istioTemplate, partsTemplate, gatewayTemplate = load("envoy"), load("istio"), load("pieces"),
+	load("gateway")
 
 // parts are the templates that others are made of.
 var parts = func() values {

@@ -144,18 +144,18 @@ func (o *IstioOptions) values(d *document.Document) (*document.Document, values,
 	if v["bootstrap"], err = istioBootstrap(o.RuntimeDir + "/..data"); err != nil {
 		return nil, nil, err
 	}
-	v["kubectl"] = o.kubectl(keys(d.Config, routes))
+	v["kubectl"] = kubectl(o.Namespace, o.Name, keys(d.Config, routes))
 	v["hints"], err = o.hints()
 	return d, v, err
 }
 
-// kubectl returns the commands that switch keys on and off.
-func (o *IstioOptions) kubectl(keys []entry) []string {
+// kubectl returns the commands that switch the keys of NAME-runtime on and off.
+func kubectl(namespace, name string, keys []entry) []string {
 	var out []string
 	for _, k := range keys {
 		for _, value := range []string{`"` + k.Value + `"`, "null"} {
 			out = append(out, "  "+commandLine([]string{
-				"kubectl", "-n", o.Namespace, "patch", "configmap", o.Name + "-runtime", "--type", "merge",
+				"kubectl", "-n", namespace, "patch", "configmap", name + "-runtime", "--type", "merge",
 				"-p", fmt.Sprintf(`{"data": {"%s": %s}}`, k.Key, value),
 			}))
 		}

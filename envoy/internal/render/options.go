@@ -131,39 +131,46 @@ func (o *IstioOptions) checkWasm() error {
 	if err := checkMount("runtime-dir", o.RuntimeDir, o.RuntimeDir); err != nil {
 		return err
 	}
-	scheme, rest, _ := strings.Cut(o.Wasm, "://")
-	switch {
-	case o.isFile():
-		if err := checkMount("wasm", o.Wasm, path.Dir(o.Wasm)); err != nil {
-			return err
-		}
-		if o.WasmSHA256 != "" || o.WasmCluster != "" {
-			return &OptionError{"wasm-sha256, --wasm-cluster", "are for a plugin that is fetched, " +
-				"and --wasm " + o.Wasm + " is a file"}
-		}
-		wasm, runtime := path.Dir(o.Wasm)+"/", o.RuntimeDir+"/"
-		if strings.HasPrefix(wasm, runtime) || strings.HasPrefix(runtime, wasm) {
-			return wrong("wasm", o.Wasm, ": its folder and --runtime-dir %s are mounted, and neither may lie in the other",
-				o.RuntimeDir)
-		}
-	case scheme == "oci":
+	if !o.isFile() {
+		return checkURL(o.Wasm)
+	}
+	if err := checkMount("wasm", o.Wasm, path.Dir(o.Wasm)); err != nil {
+		return err
+	}
+	if o.WasmSHA256 != "" || o.WasmCluster != "" {
+		return &OptionError{"wasm-sha256, --wasm-cluster", "are for a plugin that is fetched, " +
+			"and --wasm " + o.Wasm + " is a file"}
+	}
+	wasm, runtime := path.Dir(o.Wasm)+"/", o.RuntimeDir+"/"
+	if strings.HasPrefix(wasm, runtime) || strings.HasPrefix(runtime, wasm) {
+		return wrong("wasm", o.Wasm, ": its folder and --runtime-dir %s are mounted, and neither may lie in the other",
+			o.RuntimeDir)
+	}
+	return nil
+}
+
+// checkURL checks where a control plane or a proxy fetches the plugin.
+func checkURL(wasm string) error {
+	scheme, rest, _ := strings.Cut(wasm, "://")
+	switch scheme {
+	case "oci":
 		image, err := name.ParseReference(rest)
 		if err != nil {
-			return wrong("wasm", o.Wasm, " is not oci://REGISTRY/IMAGE:TAG: %v", err)
+			return wrong("wasm", wasm, " is not oci://REGISTRY/IMAGE:TAG: %v", err)
 		}
 		if tag, is := image.(name.Tag); is && !strings.HasSuffix(rest, ":"+tag.TagStr()) {
-			return wrong("wasm", o.Wasm, " has no tag; add one, or a digest, so that all proxies run the same plugin")
+			return wrong("wasm", wasm, " has no tag; add one, or a digest, so that all proxies run the same plugin")
 		}
-	case scheme == "http" || scheme == "https":
-		u, err := url.Parse(o.Wasm)
+	case "http", "https":
+		u, err := url.Parse(wasm)
 		if err != nil || u.Host == "" || strings.Trim(u.Path, "/") == "" {
-			return wrong("wasm", o.Wasm, " is not %s://HOST/PATH", scheme)
+			return wrong("wasm", wasm, " is not %s://HOST/PATH", scheme)
 		}
 		if u.User != nil {
 			return &OptionError{"wasm", "holds a login, which everybody reads who may see the object"}
 		}
 	default:
-		return wrong("wasm", o.Wasm, " is neither a path in the proxy's container, oci:// nor http(s)://")
+		return wrong("wasm", wasm, " is neither a path in the proxy's container, oci:// nor http(s)://")
 	}
 	return nil
 }
