@@ -25,6 +25,7 @@ type Client struct {
 	base   string // "http://127.0.0.1:9901", with a prefix of paths where one was given
 	access Access
 	http   *http.Client
+	apart  bool // the address does not lead to where Envoy listens
 }
 
 // requestTimeout is how long one request may take.
@@ -35,16 +36,30 @@ const maxBody = 64 << 20
 
 const forms = "http://HOST:PORT, HOST:PORT, https://HOST:PORT or unix:///PATH"
 
+func newClient(name string, access Access) *Client {
+	return &Client{Name: name, access: access, http: &http.Client{
+		Timeout:       requestTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// Through returns a client for an admin that is reached by connections of another kind.
+func Through(name string, access Access, dial func(context.Context) (net.Conn, error)) *Client {
+	c := newClient(name, access)
+	c.base, c.apart = "http://envoy", true
+	c.http.Transport = &http.Transport{IdleConnTimeout: time.Minute,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }}
+	return c
+}
+
 // New returns a client for an address, http(s)://HOST:PORT/PREFIX, HOST:PORT or unix:///PATH. It connects to nothing
 // yet.
 func New(address string, access Access) (*Client, error) {
 	dialer := &net.Dialer{}
+	c := newClient(address, access)
 	transport := &http.Transport{DialContext: dialer.DialContext, TLSClientConfig: access.tls.Clone(),
 		IdleConnTimeout: time.Minute}
-	c := &Client{Name: address, access: access, http: &http.Client{
-		Timeout: requestTimeout, Transport: transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	c.http.Transport = transport
 	if path, is := strings.CutPrefix(address, "unix:"); is {
 		if path, is = strings.CutPrefix(path, "//"); !is || !strings.HasPrefix(path, "/") {
 			return nil, fmt.Errorf("%q: a Unix socket is written unix:///PATH", address)
@@ -55,7 +70,7 @@ func New(address string, access Access) (*Client, error) {
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", path)
 		}
-		c.base = "http://envoy"
+		c.base, c.apart = "http://envoy", true
 		return c, nil
 	}
 	if strings.Contains(address, "@") {
@@ -283,7 +298,7 @@ func (c *Client) ConfigDump(ctx context.Context) (any, error) {
 // Host returns the host of the address, "" where it is not Envoy's own: with a Unix socket, or behind a prefix.
 func (c *Client) Host() string {
 	u, err := url.Parse(c.base)
-	if err != nil || strings.HasPrefix(c.Name, "unix:") || u.Path != "" {
+	if err != nil || c.apart || u.Path != "" {
 		return ""
 	}
 	return u.Hostname()

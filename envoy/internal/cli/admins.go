@@ -20,6 +20,9 @@ import (
 type admins struct {
 	addresses []string
 	file      string
+	selector  string
+	pods      fleet.Pods
+	forwards  []*fleet.Forward
 	parallel  int
 	files     admin.Files
 	elsewhere bool // certificates are of use without an admin, too
@@ -31,6 +34,10 @@ func (a *admins) flags(f *pflag.FlagSet) {
 			"may be repeated (default "+render.DefaultAdmin+", unless another place is given)")
 	f.StringVar(&a.file, "admins-file", "", "`FILE` with such an address in each line, - for standard input; "+
 		"what follows a # is a comment")
+	f.StringVar(&a.selector, "selector", "",
+		"the running pods with these labels, `KEY=VALUE` and so on: each admin's port is forwarded by kubectl")
+	f.StringVar(&a.pods.Namespace, "namespace", "", "`NAME` of the pods' namespace (default: kubectl's own)")
+	f.Uint16Var(&a.pods.Port, "admin-port", 9901, "`PORT` of admin in the pods; Istio's is 15000")
 	f.IntVar(&a.parallel, "parallel", 50, "with how many Envoys, `N`, something is done at once")
 	a.access(f)
 }
@@ -47,12 +54,12 @@ func (a *admins) access(f *pflag.FlagSet) {
 
 // orDefault has the Envoy asked that render makes, unless another is given.
 func (a *admins) orDefault() {
-	if len(a.addresses) == 0 && a.file == "" {
+	if len(a.addresses) == 0 && a.file == "" && a.selector == "" {
 		a.addresses = []string{render.DefaultAdmin}
 	}
 }
 
-// clients checks the flags. It connects to nothing.
+// clients checks the flags. It connects to no Envoy.
 func (a *admins) clients(cmd *cobra.Command) ([]*admin.Client, error) {
 	if a.parallel < 1 {
 		return nil, &render.OptionError{Flag: "parallel", What: strconv.Itoa(a.parallel) + " is none at once"}
@@ -68,7 +75,14 @@ func (a *admins) clients(cmd *cobra.Command) ([]*admin.Client, error) {
 		}
 		lines = append(lines, more...)
 	}
-	if len(lines) == 0 {
+	if a.selector == "" {
+		for _, flag := range []string{"namespace", "admin-port"} {
+			if cmd.Flags().Changed(flag) {
+				return nil, fmt.Errorf("--%s: is for --selector", flag)
+			}
+		}
+	}
+	if len(lines) == 0 && a.selector == "" {
 		if a.files.Login != "" || !a.elsewhere && a.files != (admin.Files{}) {
 			return nil, errors.New("--admin-auth-file, --admin-ca-file, --admin-cert-file, --admin-key-file: " +
 				"are for --admin, and none is given")
@@ -97,7 +111,33 @@ func (a *admins) clients(cmd *cobra.Command) ([]*admin.Client, error) {
 		given[place] = true
 		out = append(out, client)
 	}
+	if a.selector == "" {
+		return out, nil
+	}
+	pods, err := a.pods.Find(cmd.Context(), a.selector)
+	switch {
+	case cmd.Context().Err() != nil:
+		return nil, failure{errInterrupted}
+	case errors.Is(err, fleet.ErrNoKubectl):
+		return nil, fmt.Errorf("--selector: %w", err)
+	case err != nil:
+		return nil, failure{fmt.Errorf("--selector: %w", err)}
+	case len(pods) == 0:
+		return nil, fmt.Errorf("--selector: no running pod has %s", a.selector)
+	}
+	for _, pod := range pods {
+		forward := a.pods.Forward(pod)
+		a.forwards = append(a.forwards, forward)
+		out = append(out, admin.Through(pod, access, forward.Dial))
+	}
 	return out, nil
+}
+
+// release ends what is kept for the Envoy of that number, counted as clients returns them of so many.
+func (a *admins) release(i, of int) {
+	if i -= of - len(a.forwards); i >= 0 && i < len(a.forwards) {
+		a.forwards[i].Close()
+	}
 }
 
 // read reads the file with addresses. Ctrl-C ends it also while nothing is typed.

@@ -149,7 +149,7 @@ func TestFleetInterrupted(t *testing.T) {
 		args := []string{"maintenance", "on", "--parallel", "1", "--admins-file", file, "-o", form}
 		code := exitCode(root, execute(ctx, root, args))
 		second := strings.TrimPrefix(admins[2].URL, "http://")
-		want := "\n2 on, 1 failed: " + second + ", 3 left as they were\n"
+		want := "\n2 on, 1 failed: " + second + ", 3 left as they were: interrupted\n"
 		if form == "json" {
 			want = `"left": true`
 		}
@@ -201,11 +201,10 @@ func TestMaxUnavailable(t *testing.T) {
 	}
 
 	admins[1].Probe(false)
-	says(t, 1, "maintenance on"+command+"3", "of 7 Envoys no more than 3 may be out of rotation, 1 is already ("+name(1)+
-		"), and 6 more would go; with --for it goes on when they are back: nothing was changed", "7 left as they were\n")
+	says(t, 1, "maintenance on"+command+"3", "7 left as they were: of 7 Envoys no more than 3 may be out of rotation, 1 is already ("+name(1)+
+		"), and 6 more would go; with --for it goes on when they are back\n")
 	// Those out already are left out of it, and each other goes once, and comes back.
-	says(t, 1, "maintenance on --for 1s"+command+"45%", "error: out of rotation already: nothing was changed",
-		"\n6 back, 1 left as they were\n")
+	says(t, 1, "maintenance on --for 1s"+command+"45%", "\n6 back, 1 left as they were: out of rotation already\n")
 	for i, a := range admins {
 		if posts := a.Posts(); (posts == 1) != (i != 1) || a.Out() != (i == 1) {
 			t.Errorf("%d: %d POSTs, out: %t", i, posts, a.Out())
@@ -223,5 +222,5 @@ func TestMaxUnavailable(t *testing.T) {
 	}
 	says(t, 1, "maintenance on --for 1s --wait 4s"+command+"2", "error: "+name(3)+
 		": not back in the time that was given: its health checks are failing; it is out of rotation",
-		"error: "+name(3)+" failed: nothing was changed", "\n3 back, 1 failed: "+name(3)+", 3 left as they were\n")
+		"\n3 back, 1 failed: "+name(3)+", 3 left as they were: "+name(3)+" failed\n")
 }

@@ -65,6 +65,9 @@ message says how the Envoy is left. All of it may be run again. See docs/shutdow
 			if err := s.leaving.check(); err != nil {
 				return err
 			}
+			if s.leaving.quit && s.admins.selector != "" {
+				return errors.New("--quit: kubectl does not tell whether Envoy has ended; leave it out, and delete the pods then")
+			}
 			s.leaving.idle, s.leaving.drain = true, true
 			return s.steps(cmd, args, order.Order{Value: order.On, On: true})
 		},

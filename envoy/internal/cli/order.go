@@ -122,6 +122,12 @@ func (c *carrying) byAdmin(ctx context.Context, i int) {
 	c.cut(ctx, i, !already)
 }
 
+// leaveOut says why nothing was changed with an Envoy.
+func (c *carrying) leaveOut(i int, why string) {
+	c.states[i] = order.State{Envoy: c.clients[i].Name, Key: c.order.Key, Endpoints: []string{}, Left: true,
+		Error: order.LeftAsItWas + why}
+}
+
 var errWritten = errors.New("interrupted: what was written stays, see: healthgate maintenance status")
 
 // cut says how Ctrl-C left an Envoy that is not as it was ordered to be.
@@ -129,10 +135,8 @@ func (c *carrying) cut(ctx context.Context, i int, written bool) {
 	if c.states[i].Error == "" || c.stepwise || len(c.steps[i]) > 0 || !errors.Is(ctx.Err(), context.Canceled) {
 		return
 	}
-	c.states[i] = order.State{Envoy: c.clients[i].Name, Key: c.order.Key, Endpoints: []string{}, Left: !written,
-		Error: "interrupted: nothing was changed"}
-	if written {
-		c.states[i].Error = errWritten.Error()
+	if c.leaveOut(i, "interrupted"); written {
+		c.states[i].Left, c.states[i].Error = false, errWritten.Error()
 	}
 }
 
@@ -296,7 +300,15 @@ func (s *switching) plan(w io.Writer, o order.Order) {
 }
 
 // each does something with all Envoys.
-func (s *switching) each(do func(i int)) { s.admins.each(len(s.clients), do) }
+func (s *switching) each(do func(i int)) { s.admins.each(len(s.clients), s.releasing(do)) }
+
+// releasing does something with an Envoy, and ends what is kept for it.
+func (s *switching) releasing(do func(i int)) func(i int) {
+	return func(i int) {
+		defer s.admins.release(i, len(s.clients))
+		do(i)
+	}
+}
 
 // report shows how it went, also after Ctrl-C.
 func (s *switching) report(cmd *cobra.Command, key string, states []order.State) error {
@@ -360,18 +372,13 @@ func stateRows(key string, states []order.State) [][]cell {
 	return rows
 }
 
-// writeNotes writes what else there is to say of each Envoy, and once why some are left.
+// writeNotes writes what else there is to say of each Envoy.
 func writeNotes(w io.Writer, states []order.State) {
-	left := ""
 	for _, st := range states {
 		for _, note := range st.Notes {
 			fmt.Fprintf(w, "note: %s: %s\n", printable(st.Envoy), printable(note))
 		}
-		if st.Left && st.Error != left {
-			left = st.Error
-			fmt.Fprintf(w, "%s %s\n", paint(w, red, "error:"), printable(left))
-		}
-		if st.Error != "" && !st.Left {
+		if st.Error != "" && (!st.Left || len(states) == 1) { // else the sum says it
 			fmt.Fprintf(w, "%s %s: %s\n", paint(w, red, "error:"), printable(st.Envoy), printable(st.Error))
 		}
 	}

@@ -73,10 +73,18 @@ unless every health check of every Envoy is so, for sure; --expect ENDPOINT=VERD
 			if err != nil {
 				return err
 			}
-			for _, client := range clients {
+			for i, client := range clients {
 				names = append(names, client.Name)
-				envoys.ask = append(envoys.ask,
-					func(ctx context.Context) report.Report { return report.FromAdmin(ctx, client, time.Now()) })
+				done := func() { envoys.release(i, len(clients)) }
+				if watching {
+					defer done()
+				}
+				envoys.ask = append(envoys.ask, func(ctx context.Context) report.Report {
+					if !watching {
+						defer done()
+					}
+					return report.FromAdmin(ctx, client, time.Now())
+				})
 			}
 			access, err := envoys.files.Open()
 			if err != nil {

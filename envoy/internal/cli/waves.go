@@ -23,8 +23,8 @@ type unavailable struct {
 
 func (u *unavailable) flags(cmd *cobra.Command, back string) {
 	u.back = back
-	cmd.Flags().StringVar(&u.most, "max-unavailable", "", "never have more of the given Envoys out of rotation at once than "+
-		"`N`, or N%, with those that already are; "+back)
+	cmd.Flags().StringVar(&u.most, "max-unavailable", "",
+		"never have more of the given Envoys out of rotation at once than `N`, or N%, with those that already are; "+back)
 }
 
 func (u *unavailable) check(s *switching) (err error) {
@@ -93,8 +93,7 @@ func (c *carrying) carry(ctx context.Context, do func(ctx context.Context, i int
 		}
 		for i := range names {
 			if pending[i] && why != "" {
-				c.states[i] = order.State{Envoy: names[i], Key: c.order.Key, Endpoints: []string{}, Left: true,
-					Error: why + ": nothing was changed"}
+				c.leaveOut(i, why)
 			}
 		}
 	}
@@ -105,8 +104,7 @@ func (c *carrying) wave(ctx context.Context, wave []int, one func(i int)) string
 	if span := c.unavailable.span; span != "" {
 		c.order.Value, _ = order.For(span, time.Now()) // which was tried
 	}
-	c.admins.each(len(wave), func(k int) {
-		i := wave[k]
+	each := func(i int) {
 		if one(i); c.states[i].Error != "" {
 			return
 		}
@@ -128,7 +126,9 @@ func (c *carrying) wave(ctx context.Context, wave []int, one func(i int)) string
 		if c.order.Key != "" {
 			c.states[i] = order.Ask(ctx, c.clients[i], c.order.Key, c.route).State
 		}
-	})
+	}
+	each = c.releasing(each)
+	c.admins.each(len(wave), func(k int) { each(wave[k]) })
 	failed := slices.IndexFunc(wave, func(i int) bool { return c.states[i].Error != "" })
 	if failed < 0 {
 		return ""

@@ -37,8 +37,8 @@ func (l Limit) Of(all int) (int, error) {
 	return 0, fmt.Errorf("%d%% of %d Envoys is none: give a number", l.number, all)
 }
 
-// Wave returns which of the pending Envoys may go now, when others are out of rotation already and no more than most may
-// be. When some want to go and none may, it says why. Those that do not come back by themselves go all or none.
+// Wave returns which of the pending Envoys may go now, when others are out of rotation already and no more than most
+// may be. When some want to go and none may, it says why. Those that do not come back by themselves go all or none.
 func Wave(names []string, pending, out []bool, most int, back bool) (wave []int, why string) {
 	var gone []string
 	for i := range names {
@@ -55,8 +55,8 @@ func Wave(names []string, pending, out []bool, most int, back bool) (wave []int,
 	}
 	why = fmt.Sprintf("of %d Envoys no more than %d may be out of rotation, ", len(names), most)
 	if len(gone) > 0 {
-		why += fmt.Sprintf("%d %s already (%s), and ", len(gone), map[bool]string{true: "is", false: "are"}[len(gone) == 1],
-			Some(gone))
+		is := map[bool]string{true: "is", false: "are"}[len(gone) == 1]
+		why += fmt.Sprintf("%d %s already (%s), and ", len(gone), is, Some(gone))
 	}
 	return nil, fmt.Sprintf("%s%d more would go", why, len(wave))
 }

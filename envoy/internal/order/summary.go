@@ -8,15 +8,19 @@ import (
 	"github.com/healthgate/healthgate/envoy/internal/fleet"
 )
 
+// LeftAsItWas begins an error of an Envoy with which nothing was changed.
+const LeftAsItWas = "left as it was: "
+
 // Summary counts how it went with many Envoys, and names those that failed.
 func Summary(states []State) string {
 	var words, failed []string
-	all, already, left := map[string]int{}, map[string]int{}, 0
+	all, already, left, why := map[string]int{}, map[string]int{}, 0, ""
 	for i := range states {
 		word := "off"
 		switch s := &states[i]; {
 		case s.Left:
 			left++
+			why = strings.TrimPrefix(s.Error, LeftAsItWas)
 			continue
 		case s.Error != "":
 			failed = append(failed, s.Envoy)
@@ -48,7 +52,7 @@ func Summary(states []State) string {
 		parts = append(parts, fmt.Sprintf("%d failed: %s", n, fleet.Some(failed)))
 	}
 	if left > 0 {
-		parts = append(parts, fmt.Sprintf("%d left as they were", left))
+		parts = append(parts, fmt.Sprintf("%d left as they were: %s", left, why))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -1,0 +1,130 @@
+package fleet
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// ErrNoKubectl is of a machine without kubectl.
+var ErrNoKubectl = errors.New("needs kubectl, which is not on the PATH")
+
+// Pods are found and reached by kubectl, with its own configuration.
+type Pods struct {
+	Namespace string // empty: kubectl's own
+	Port      uint16 // of Envoy's admin
+}
+
+// Find returns the running pods that a selector selects, as pod/NAME.
+func (p Pods) Find(ctx context.Context, selector string) ([]string, error) {
+	if _, err := exec.LookPath("kubectl"); err != nil {
+		return nil, ErrNoKubectl
+	}
+	cmd := p.command(ctx, "get", "pods", "--selector="+selector, "--field-selector=status.phase=Running", "--output=name")
+	out, err := cmd.Output()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		err = errors.New("kubectl: " + strings.TrimSpace(string(exit.Stderr)))
+	}
+	return strings.Fields(string(out)), err
+}
+
+func (p Pods) command(ctx context.Context, args ...string) *exec.Cmd {
+	if p.Namespace != "" {
+		args = append(args, "--namespace="+p.Namespace)
+	}
+	return exec.CommandContext(ctx, "kubectl", args...)
+}
+
+// Forward is the admin of a pod, whose port is forwarded from the first connection on.
+type Forward struct {
+	pods    Pods
+	pod     string
+	mu      sync.Mutex
+	address string // of this end
+	ended   chan struct{}
+	end     func() // nil while nothing is forwarded
+}
+
+// Forward returns the admin of a pod.
+func (p Pods) Forward(pod string) *Forward { return &Forward{pods: p, pod: pod} }
+
+// Dial connects to the pod's admin.
+func (f *Forward) Dial(ctx context.Context) (net.Conn, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.end != nil {
+		select {
+		case <-f.ended:
+			f.stop()
+		default:
+		}
+	}
+	if f.end == nil {
+		if err := f.start(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return new(net.Dialer).DialContext(ctx, "tcp", f.address)
+}
+
+// start starts kubectl, which lives until stop, and waits until it says where it listens.
+func (f *Forward) start(ctx context.Context) error {
+	life, end := context.WithCancel(context.Background())
+	cmd := f.pods.command(life, "port-forward", "--address=127.0.0.1", f.pod, ":"+strconv.Itoa(int(f.pods.Port)))
+	var stderr bytes.Buffer
+	cmd.Stderr, cmd.WaitDelay = &stderr, time.Second
+	stdout, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		end()
+		return err
+	}
+	first, ended := make(chan string, 1), make(chan struct{})
+	f.ended, f.end = ended, end
+	go func() {
+		defer close(ended)
+		line, _ := bufio.NewReader(stdout).ReadString('\n')
+		first <- line
+		_, _ = io.Copy(io.Discard, stdout) // a line for each connection
+		_ = cmd.Wait()
+	}()
+	select {
+	case line := <-first: // Forwarding from 127.0.0.1:40001 -> 9901
+		words := strings.Fields(line)
+		if len(words) > 2 && words[0] == "Forwarding" {
+			f.address = words[2]
+			return nil
+		}
+		f.stop()
+		return fmt.Errorf("kubectl port-forward: %s", strings.TrimSpace(line+stderr.String()))
+	case <-ctx.Done():
+		f.stop()
+		return ctx.Err()
+	}
+}
+
+func (f *Forward) stop() {
+	if f.end != nil {
+		f.end()
+		<-f.ended
+		f.end = nil
+	}
+}
+
+// Close ends kubectl. A later connection starts it anew.
+func (f *Forward) Close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stop()
+}
