@@ -25,6 +25,10 @@ func TestNotForSure(t *testing.T) {
 				func() error { return e.Stat("listener_manager.listener_stopped", 1) })
 			run(t, "status", "--admin", admin, "--expect", "healthy").is(t, 1, "my-service  200 healthy, not for sure",
 				"connection refused", "Envoy has stopped listeners", "my-service is healthy, not for sure: ")
+			const closed = "Envoy has stopped listeners (drain_listeners, or a restart): who connects to one is refused"
+			run(t, "maintenance", "off", "--admin", admin).is(t, 1, "the key is off, and "+closed)
+			run(t, "release", "--admin", admin).is(t, 1, closed)
+			run(t, "maintenance", "on", "--admin", admin).is(t, 0, "note: "+admin+": "+closed)
 		}},
 		{"an Envoy that is overloaded", func(c *envoytest.Config) {
 			c.Bootstrap["overload_manager"] = envoytest.Object{

@@ -155,6 +155,10 @@ func (c *carrying) stopped(ctx context.Context, i int, next string, err error) {
 	}
 	left := "nothing was changed"
 	switch {
+	case errors.As(err, new(*order.OpenError)) && did(order.Draining):
+		left = "its health checks may get success, and it drains, which can't be taken back: close it again, or end it"
+	case errors.As(err, new(*order.OpenError)):
+		left = "its health checks may get success"
 	case errors.As(err, new(*admin.GoneError)) && len(c.steps[i]) > 0:
 		left = "it has ended meanwhile"
 	case next == order.Back:
@@ -225,6 +229,15 @@ func (c *carrying) leave(ctx context.Context, i int) {
 			continue
 		}
 		what, err := next.do()
+		if next.name != order.Gone {
+			if closed := e.StaysClosed(ctx, c.order, c.kind); err == nil || errors.As(closed, new(*order.OpenError)) {
+				err = closed
+			}
+			if c.order.Key != "" {
+				notes := c.states[i].Notes
+				c.states[i], c.states[i].Notes = e.State, notes
+			}
+		}
 		if err != nil {
 			c.stopped(ctx, i, next.name, err)
 			return

@@ -65,6 +65,31 @@ func until(ctx context.Context, lacks func() (string, error)) error {
 	}
 }
 
+// OpenError is of an instance that was closed, and is so no longer.
+type OpenError struct{ error }
+
+// StaysClosed looks again whether an instance that was closed still is, by an order or by Envoy's own health check:
+// somebody else may have opened it.
+func (e *Envoy) StaysClosed(ctx context.Context, o Order, kind reach.Kind) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), atLeast)
+	defer cancel()
+	if o.Key != "" {
+		lack := e.askRuntime(ctx, o, kind)
+		e.State = e.state(time.Now())
+		if lack.what != "" && !lack.lost {
+			return &OpenError{errors.New("no longer closed: " + lack.what)}
+		} else if lack.what != "" {
+			return errors.New(lack.what)
+		}
+		return nil
+	}
+	state, err := e.client.Ready(ctx)
+	if err == nil && state != "DRAINING" {
+		return &OpenError{errors.New("no longer closed: Envoy says " + state + ": somebody has opened it")}
+	}
+	return err
+}
+
 // each visits the health checks of an Envoy's plugins.
 func (e *Envoy) each(visit func(p *reach.Plugin, endpoint *config.Endpoint)) {
 	if e.known == nil {
@@ -294,6 +319,11 @@ func (e *Envoy) WaitOpen(ctx context.Context, byKey bool) error {
 	return until(ctx, func() (string, error) {
 		r := report.FromAdmin(ctx, e.client, time.Now())
 		var lacks []string
+		if err := e.readGauges(ctx); err == nil && e.stopped != "" {
+			return "", finalError{errors.New(e.stopped)}
+		} else if err == nil && e.overload != "" {
+			lacks = append(lacks, e.overload)
+		}
 		for _, endpoint := range r.Endpoints {
 			if byKey && !e.reads(endpoint.Name) || endpoint.Verdict == "healthy" || endpoint.Verdict == "passed" {
 				continue

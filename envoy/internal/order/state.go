@@ -54,8 +54,10 @@ type Envoy struct {
 	writes  uint64          // of the plugins' record
 	still   bool            // it was not written since it was looked at first
 	drains  string          // why an earlier plugin may have set them, and answers checks
-	// overload says that Envoy may refuse checks.
-	overload string
+	// overload says that Envoy may refuse checks, and stopped that it takes no connections.
+	overload, stopped string
+	asked             time.Time // when runtime was read last
+	right             bool      // it was once as ordered
 	// draining is whether the plugin says that Envoy drains.
 	draining bool
 	told     []report.Endpoint // by status endpoints, where gauges do not tell of which plugin they are
@@ -93,7 +95,7 @@ func (e *Envoy) readGauges(ctx context.Context) error {
 	counts = counts && (e.known == nil || slices.ContainsFunc(e.known.Plugins, report.Ticks))
 	e.still = counts && (e.gauges == nil || e.still && writes == e.writes)
 	e.gauges, e.drains, e.told, e.writes = map[string]bool{}, report.Drains(stats, e.known), nil, writes
-	e.overload = report.Overload(stats)
+	e.overload, e.stopped = report.Overload(stats), report.Stopped(stats)
 	e.draining = stats[report.IsDraining] > 0
 	for name, value := range stats {
 		if endpoint, is := strings.CutPrefix(name, report.InMaintenance); is {

@@ -95,7 +95,7 @@ func (r reading) rise(later reading, outcomes ...verdict.Kind) (n uint64) {
 func (e *Envoy) check(ctx context.Context, endpoint *config.Endpoint, want verdict.Kind, to string) problem {
 	request, err := reach.Request(ctx, endpoint, to)
 	if err != nil {
-		return problem{err.Error(), true}
+		return problem{what: err.Error(), final: true}
 	}
 	what := "the check " + request.Method + " " + to
 	response, body, err := report.Send(report.Anyone, request)
@@ -104,8 +104,8 @@ func (e *Envoy) check(ctx context.Context, endpoint *config.Endpoint, want verdi
 	}
 	wrong := e.wrong(endpoint, want, response, body)
 	if wrong != "" && e.unreloaded(nil) != "" && report.ByEnvoy(response, body) {
-		return problem{what + " gets " + response.Status + ", as from a worker whose plugin has crashed: " +
-			e.unreloaded(nil), true}
+		return problem{what: what + " gets " + response.Status + ", as from a worker whose plugin has crashed: " +
+			e.unreloaded(nil), final: true}
 	}
 	if wrong != "" {
 		return problem{what: what + " gets " + strings.TrimSpace(response.Status+" "+firstLine(body)) + wrong}

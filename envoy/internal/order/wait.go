@@ -28,10 +28,12 @@ const (
 	pollShare    = 10
 )
 
-// problem says why an order is not carried out yet. Waiting does not help if it is final.
+// problem says why an order is not carried out yet. Waiting does not help if it is final. Where Envoy is lost, what
+// was known of it is no more.
 type problem struct {
 	what  string
 	final bool
+	lost  bool
 }
 
 // orVerify is the way out of what is not known.
@@ -46,7 +48,9 @@ func (e *Envoy) Wait(ctx context.Context, o Order, kind reach.Kind, checks []str
 		begin := time.Now()
 		lack := e.ask(ctx, o, kind, checks, &arrived)
 		if ctx.Err() == nil || last.Error == "" { // what an ended context cut off says nothing
-			last = e.state(time.Now())
+			if last = e.state(time.Now()); lack.lost {
+				last = State{Envoy: last.Envoy, Key: last.Key, Endpoints: []string{}}
+			}
 			last.Error = lack.what
 			if lack.what == "" && o.On && len(checks) > 0 {
 				last.Notes = e.gaps(nil)
@@ -72,8 +76,10 @@ func (e *Envoy) Wait(ctx context.Context, o Order, kind reach.Kind, checks []str
 
 // besides says what else decides whether a load balancer does what the order is for.
 func (e *Envoy) besides(o Order) (out []string) {
-	if e.overload != "" {
-		out = append(out, e.overload)
+	for _, why := range []string{e.overload, e.stopped} {
+		if why != "" {
+			out = append(out, why)
+		}
 	}
 	if e.drains != "" {
 		out = append(out, e.drains)
@@ -99,23 +105,47 @@ func (e *Envoy) besides(o Order) (out []string) {
 	return out
 }
 
-// ask asks for what is not yet as ordered: runtime until it is right, then the gauges or the checks.
+// ask asks for what is not yet as ordered: runtime, then the gauges or the checks. Somebody else may change runtime
+// meanwhile: it is read again now and then, and at the end.
 func (e *Envoy) ask(ctx context.Context, o Order, kind reach.Kind, checks []string, arrived *time.Time) problem {
 	now := time.Now()
-	if arrived.IsZero() {
-		runtime, err := e.client.Runtime(ctx)
-		if err != nil {
-			return problem{what: err.Error()}
-		}
-		if e.runtime = runtime; e.known != nil {
-			e.known.Runtime = runtime
-		}
-		if lack := e.runtimeLacks(o, kind, now); lack.what != "" {
+	if arrived.IsZero() || now.Sub(e.asked) > time.Second {
+		if lack := e.askRuntime(ctx, o, kind); lack.what != "" {
+			*arrived = time.Time{}
 			return lack
 		}
-		*arrived = now
+		if arrived.IsZero() {
+			*arrived = now
+		}
 	}
+	lack := e.askPlugin(ctx, o, checks, now.Sub(*arrived))
+	if lack.what == "" && time.Since(e.asked) > pollInterval {
+		return e.askRuntime(ctx, o, kind)
+	}
+	return lack
+}
+
+// askRuntime reads runtime, and says what it lacks of an order.
+func (e *Envoy) askRuntime(ctx context.Context, o Order, kind reach.Kind) problem {
+	runtime, err := e.client.Runtime(ctx)
+	if err != nil {
+		return problem{what: err.Error(), lost: true}
+	}
+	if e.runtime = runtime; e.known != nil {
+		e.known.Runtime = runtime
+	}
+	e.asked = time.Now()
+	lack := e.runtimeLacks(o, kind, e.asked)
+	e.right = e.right || lack.what == ""
+	return lack
+}
+
+// askPlugin says what the plugin, or what checks get, lacks of an order that runtime has had for some time.
+func (e *Envoy) askPlugin(ctx context.Context, o Order, checks []string, arrived time.Duration) problem {
 	err := e.readGauges(ctx)
+	if errors.As(err, new(*admin.GoneError)) {
+		return problem{what: "the key had arrived, and nobody answers since: " + err.Error(), lost: true}
+	}
 	verified := map[string]int{}
 	for i, url := range checks {
 		if slices.Contains(checks[:i], url) {
@@ -134,7 +164,7 @@ func (e *Envoy) ask(ctx context.Context, o Order, kind reach.Kind, checks []stri
 		func(r reader) bool { return !e.settled(verified, r.name) }):
 		return problem{what: "the key is set right, and what the plugin does is not known: " + err.Error() + orVerify}
 	}
-	return e.pluginLacks(o, verified, now.Sub(*arrived), now)
+	return e.pluginLacks(o, verified, arrived, time.Now())
 }
 
 // runtimeLacks says what runtime lacks of an order.
@@ -142,6 +172,10 @@ func (e *Envoy) runtimeLacks(o Order, kind reach.Kind, now time.Time) problem {
 	s := e.state(now)
 	layer, value, found := e.written(kind, e.key)
 	const later = ", and comes after the one that was written: take the key out there, or write it there"
+	missing, says := "the key has not arrived", "still says"
+	if e.right {
+		missing, says = "the key had arrived, and somebody has changed it since", "says again"
+	}
 	switch {
 	case found && value != o.Value && o.Value != "", !found && o.On && s.Layer == "":
 		where := ""
@@ -151,9 +185,9 @@ func (e *Envoy) runtimeLacks(o Order, kind reach.Kind, now time.Time) problem {
 		if found {
 			where = fmt.Sprintf(" in its layer %q%s", layer.Name, where)
 		}
-		return problem{what: "the key has not arrived" + where}
+		return problem{what: missing + where}
 	case found && value != "" && o.Value == "":
-		return problem{what: fmt.Sprintf("the layer %q still says %q", layer.Name, value)}
+		return problem{what: fmt.Sprintf("the layer %q %s %q", layer.Name, says, value)}
 	case o.On && s.Value != o.Value, !o.On && o.Value != "" && s.Value != o.Value:
 		return problem{what: fmt.Sprintf("the layer %q says %q", s.Layer, s.Value) + later}
 	case o.On && o.Reason != "" && s.Reason != o.Reason:
@@ -164,10 +198,12 @@ func (e *Envoy) runtimeLacks(o Order, kind reach.Kind, now time.Time) problem {
 		}
 		return problem{what: what}
 	case s.On == nil:
-		return problem{e.strange() + ": take it back there, or say --override here", true}
+		return problem{what: e.strange() + ": take it back there, or say --override here", final: true}
+	case o.On && !o.Route && !s.on():
+		return problem{what: "the time of the key is over: it ended by itself at " + s.Value, final: true}
 	case !o.On && s.on() && s.Layer == "":
-		return problem{"the key is off, and the maintenance route takes checks without it, by its default_value: " +
-			"say --override", true}
+		return problem{what: "the key is off, and the maintenance route takes checks without it, by its default_value: " +
+			"say --override", final: true}
 	case !o.On && s.on():
 		return problem{what: fmt.Sprintf("the layer %q says %q: take it back there, or say --override here", s.Layer,
 			s.Value)}
@@ -210,15 +246,17 @@ func (e *Envoy) pluginLacks(o Order, verified map[string]int, arrived time.Durat
 	const set, off = "the key is set, and ", "the key is off, and still in maintenance: "
 	if !o.On && e.known != nil {
 		if in, by := e.others(verified, now); len(by) > 0 {
-			return problem{off + strings.Join(in, ", ") + ", by " + strings.Join(by, ", "), true}
+			return problem{what: off + strings.Join(in, ", ") + ", by " + strings.Join(by, ", "), final: true}
 		}
 	}
-	readers := slices.DeleteFunc(e.readers(), func(r reader) bool {
-		return e.settled(verified, r.name) || o.Route && !o.On
-	})
+	readers := slices.DeleteFunc(e.readers(), func(r reader) bool { return e.settled(verified, r.name) })
+	unproved := len(readers) > 0
+	if o.Route && !o.On {
+		readers = nil
+	}
 	if len(readers) > 0 && e.known != nil && !o.Route {
 		if faults := e.known.AdminFaults(); len(faults) > 0 {
-			return problem{strings.Join(faults, "; "), true}
+			return problem{what: strings.Join(faults, "; "), final: true}
 		}
 	}
 	var outside, inside []string // of those that the key switches
@@ -229,7 +267,7 @@ func (e *Envoy) pluginLacks(o Order, verified map[string]int, arrived time.Durat
 		}
 		switch {
 		case unknown != "":
-			return problem{"the key is set right, and " + unknown + orVerify, e.known.Silent()}
+			return problem{what: "the key is set right, and " + unknown + orVerify, final: e.known.Silent()}
 		case in:
 			inside = append(inside, r.name)
 		default:
@@ -253,15 +291,18 @@ func (e *Envoy) pluginLacks(o Order, verified map[string]int, arrived time.Durat
 			"does it still run? See Envoy's log"}
 	case o.On && !o.Route && len(inside) > 0 && !e.State.on() && len(e.State.Endpoints) > 0 && arrived < settle:
 		return problem{what: set + "the plugin may not have read it yet"}
-	case !o.On && len(readers) > 0 && e.overload != "":
+	case !o.On && unproved && e.stopped != "":
+		return problem{what: "the key is off, and " + e.stopped, final: true}
+	case !o.On && unproved && e.overload != "":
 		return problem{what: "the key is off, and " + e.overload + orVerify}
 	case !o.On && !o.Steps && e.unreloaded(verified) != "":
-		return problem{"the key is off, and it is not for sure what checks get: " + e.unreloaded(verified) + orVerify, true}
+		return problem{what: "the key is off, and it is not for sure what checks get: " + e.unreloaded(verified) + orVerify,
+			final: true}
 	case o.On && !o.Steps && len(readers) > 0 && e.drains != "":
 		return problem{what: set + e.drains + orVerify}
 	case o.On:
 		if gaps := e.gaps(verified); len(gaps) > 0 {
-			return problem{some(gaps) + orVerify, true}
+			return problem{what: some(gaps) + orVerify, final: true}
 		}
 	case len(inside) > 0 && e.known != nil:
 		return problem{what: off + strings.Join(inside, ", ") + e.deaf()}

@@ -124,8 +124,8 @@ func (s *seen) doubts(ctx context.Context, envoy *admin.Client, p *reach.Plugin,
 	if len(s.known.Plugins) > 1 || len(s.known.Unreadable) > 0 {
 		out = append(out, "several plugins set the same metrics, so what they say may be of another one")
 	}
-	if s.gauges[stoppedListeners] > 0 {
-		out = append(out, "Envoy has stopped listeners (drain_listeners, or a restart): who connects to one is refused")
+	if why := Stopped(s.gauges); why != "" {
+		out = append(out, why)
 	}
 	switch state {
 	case "", "LIVE":
@@ -137,6 +137,15 @@ func (s *seen) doubts(ctx context.Context, envoy *admin.Client, p *reach.Plugin,
 		out = append(out, "Envoy is "+state+": it does not take connections yet")
 	}
 	return out
+}
+
+// Stopped says that Envoy takes no connections; "" when it does, or that is not known.
+func Stopped(stats map[string]uint64) string {
+	if stats[stoppedListeners] == 0 {
+		return ""
+	}
+	return "Envoy has stopped listeners (drain_listeners, or a restart): who connects to one is refused, " +
+		"and only a restart takes that back"
 }
 
 // Overload says that Envoy may refuse checks, whatever the plugin would answer; "" when it does not.

@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/healthgate/healthgate/envoy/internal/admintest"
+)
+
+// watched reports whether a request is one for the checks that the plugin has counted.
+func watched(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Query().Get("filter"), "^wasmcustom.healthgate_checks")
+}
+
+// While a command waits for what follows, somebody else may open the instance again: it is not done then.
+func TestOpenedMeanwhile(t *testing.T) {
+	t.Parallel()
+	const wait = " --wait-checks 1 --quiet 1s --admin "
+	t.Run("by the key", func(t *testing.T) {
+		t.Parallel()
+		a, opened := admintest.Start(t), atomic.Bool{}
+		a.Before = func(_ http.ResponseWriter, r *http.Request) bool {
+			if watched(r) && !opened.Swap(true) {
+				response, err := http.Post(a.URL+"/runtime_modify?"+admintest.Key+"=", "", nil)
+				if err != nil {
+					t.Error(err)
+				} else {
+					_ = response.Body.Close()
+				}
+			}
+			return false
+		}
+		says(t, 1, "maintenance on"+wait+a.URL, "no longer closed: the key had arrived, and somebody has changed it since",
+			"its health checks may get success", "  off  ")
+	})
+	t.Run("by Envoy's health check", func(t *testing.T) {
+		t.Parallel()
+		a, failed := admintest.Start(t), atomic.Bool{}
+		a.Before = func(w http.ResponseWriter, r *http.Request) bool {
+			if watched(r) {
+				failed.Store(false)
+			}
+			switch is := failed.Load(); {
+			case r.URL.Path == "/healthcheck/fail":
+				failed.Store(true)
+			case r.URL.Path == "/ready" && is:
+				fmt.Fprint(w, "DRAINING")
+			case r.URL.Path == "/stats" && is:
+				fmt.Fprintln(w, "wasmcustom.healthgate_draining: 1")
+			default:
+				return false
+			}
+			return true
+		}
+		out := says(t, 1, "shutdown"+wait+a.URL, "no longer closed: Envoy says LIVE: somebody has opened it",
+			"its health checks may get success")
+		if strings.Contains(out, "draining: POST") {
+			t.Error("an open instance is drained")
+		}
+	})
+}
+
+// An Envoy that ended while it was waited for has taken its admin layer with it.
+func TestGoneMeanwhile(t *testing.T) {
+	t.Parallel()
+	a := admintest.Start(t)
+	a.Before = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/stats" && len(a.Runtime()) > 0 {
+			_ = a.Listener.Close()
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	}
+	says(t, 1, "maintenance on --wait 3s --admin "+a.URL, "  ?  ", "connection refused")
+}
