@@ -74,6 +74,8 @@ func TestNotForSure(t *testing.T) {
 			run(t, "status", "--admin", admin, "--expect", "healthy").is(t, 1, "my-service  503 maintenance",
 				"my-service is maintenance, not healthy")
 			run(t, "maintenance", "off", "--route", "--override", "--admin", admin).is(t, 0, "off")
+			run(t, "maintenance", "off", "--route", "--override", "--admin", admin, "--admin", "[::ffff:"+
+				strings.Replace(admin, ":", "]:", 1)).is(t, 1, "it is the Envoy of ", "at another address: leave one of them out")
 			run(t, "status", "--admin", admin, "--expect", "healthy").is(t, 0)
 		}},
 		{"a way past the plugin", func(c *envoytest.Config) {

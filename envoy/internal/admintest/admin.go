@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ import (
 const Key = "healthgate.maintenance"
 
 const dump = `{"configs": [
-{"@type": "x.BootstrapConfigDump", "bootstrap": {"layered_runtime": {"layers": [
+{"@type": "x.BootstrapConfigDump", "last_updated": "BEGUN", "bootstrap": {"layered_runtime": {"layers": [
   {"name": "admin", "admin_layer": {}}]}}},
 {"@type": "x.ClustersConfigDump", "static_clusters": [{"cluster": {"name": "adm"}}, {"cluster": {"name": "app"}}]},
 {"@type": "x.ListenersConfigDump", "static_listeners": [{"listener": {"name": "l", "filter_chains": [{"filters": [{
@@ -115,7 +116,7 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/ready":
 		fmt.Fprint(w, "LIVE")
 	case "/config_dump":
-		fmt.Fprint(w, dump)
+		fmt.Fprint(w, strings.Replace(dump, "BEGUN", a.URL, 1)) // which tells one from another, too
 	case "/server_info":
 		fmt.Fprint(w, `{"node": {"id": "n"}}`)
 	default:

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -61,6 +62,19 @@ func TestOpenedMeanwhile(t *testing.T) {
 			t.Error("an open instance is drained")
 		}
 	})
+}
+
+// One Envoy at two addresses is not two.
+func TestOneEnvoyAtTwoAddresses(t *testing.T) {
+	t.Parallel()
+	a := admintest.Start(t)
+	again := httptest.NewServer(a)
+	t.Cleanup(again.Close)
+	for _, command := range []string{"maintenance on", "maintenance off", "shutdown " + admintest.Key} {
+		says(t, 1, command+" --admin "+a.URL+" --admin "+again.URL, "it is the Envoy of http://127.0.0.1:",
+			"at another address: leave one of them out")
+	}
+	says(t, 0, "maintenance on --admin "+a.URL)
 }
 
 // An Envoy that ended while it was waited for has taken its admin layer with it.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -251,8 +252,8 @@ func (c *carrying) byHealthCheck(ctx context.Context, i int) {
 	e := order.Ask(ctx, c.clients[i], defaultKey, false)
 	c.envoys[i], c.states[i] = e, order.State{Envoy: e.State.Envoy, Endpoints: []string{}}
 	switch {
-	case e.State.Error != "":
-		c.stopped(ctx, i, "", errors.New(e.State.Error))
+	case e.State.Error != "" || c.twice(i) != "":
+		c.stopped(ctx, i, "", errors.New(cmp.Or(e.State.Error, c.twice(i))))
 	case c.coming && c.holds(ctx, i):
 		if err := e.Open(ctx); err != nil {
 			c.stopped(ctx, i, order.Opened, err)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -81,13 +82,26 @@ type carrying struct {
 
 	progress io.Writer // says them at once
 	say      sync.Mutex
+	seen     sync.Map // by process, the first address of it that was asked
+}
+
+// twice says that an Envoy is one that is asked at another address, too: it would be counted as two that are done.
+func (c *carrying) twice(i int) string {
+	process, name := c.envoys[i].Process(), c.clients[i].Name
+	if process == "" {
+		return ""
+	}
+	if first, seen := c.seen.LoadOrStore(process, name); seen && first != name {
+		return fmt.Sprintf("it is the Envoy of %s, at another address: leave one of them out", first)
+	}
+	return ""
 }
 
 // ask asks an Envoy all that the order needs to know, and reports whether anything may come of it there.
 func (c *carrying) ask(ctx context.Context, i int) bool {
 	e := order.Ask(ctx, c.clients[i], c.order.Key, c.route)
 	c.envoys[i], c.states[i] = e, e.State
-	why := e.Refuses(c.order, c.kind, c.checks(i))
+	why := cmp.Or(c.twice(i), e.Refuses(c.order, c.kind, c.checks(i)))
 	if why == "" && c.stepwise && !c.coming {
 		why = e.Stays(true)
 	}

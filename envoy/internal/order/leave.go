@@ -221,7 +221,7 @@ func (e *Envoy) Drain(ctx context.Context) (string, error) {
 			path = "/drain_listeners?graceful&inboundonly"
 		}
 	}
-	return "POST " + path, e.client.Post(ctx, path)
+	return "POST " + path + ", which only a restart takes back", e.client.Post(ctx, path)
 }
 
 const active = ".downstream_rq_active"

@@ -174,6 +174,15 @@ func (e *Envoy) in(r reader) (in bool, unknown string) {
 	return in, unknown
 }
 
+// Process tells one Envoy from another, whatever address it was asked at: its node and when it began; empty when that
+// is not known.
+func (e *Envoy) Process() string {
+	if e.known == nil || e.known.Begun == "" {
+		return ""
+	}
+	return fmt.Sprintf("%+v, %s", e.server.Node, e.known.Begun)
+}
+
 // Known returns the Envoy's configuration; nil when it could not be read.
 func (e *Envoy) Known() *reach.Envoy { return e.known }
 

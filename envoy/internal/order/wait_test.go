@@ -59,7 +59,7 @@ func TestLacks(t *testing.T) {
 	orders := map[string]Order{
 		"on": {Key: "k", Value: On, On: true}, "on-why": {Key: "k", Value: On, On: true, Reason: "r"},
 		"on-until": {Key: "k", Value: "2026-01-01T06:00:00Z", On: true},
-		"off": {Key: "k"}, "override": {Key: "k", Value: Off},
+		"off":      {Key: "k"}, "override": {Key: "k", Value: Off},
 		"route-on": {Key: "r", Value: RouteOn, On: true, Route: true}, "route-off": {Key: "r", Route: true},
 	}
 	twin, err := os.ReadFile("testdata/twin.txt")

@@ -38,6 +38,8 @@ type Envoy struct {
 	Unreadable []string
 	// Runtime is what runtime says now; nil when that is not known.
 	Runtime *admin.Runtime
+	// Begun is when it loaded its bootstrap, to the millisecond; empty when that is not known.
+	Begun string
 	// Drain is how many earlier listeners, which drain, are read like others: those that have no plugin.
 	Drain int
 
@@ -102,7 +104,7 @@ func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 	for _, part := range list(envoy, "configs") {
 		switch {
 		case is(part, typeBootstrap):
-			e.Layers = layers(dump.At(part, "bootstrap"))
+			e.Layers, e.Begun = layers(dump.At(part, "bootstrap")), text(part, "last_updated")
 			e.statsMatcher = dump.At(part, "bootstrap", "stats_config", "stats_matcher")
 		case is(part, typeClusters):
 			for _, c := range append(list(part, "static_clusters"), list(part, "dynamic_active_clusters")...) {
