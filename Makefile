@@ -149,6 +149,10 @@ test-lb: need-haproxy filter check-race ## two Envoys behind a real HAProxy, und
 test-istio: istio filter check-race ## the rendered manifests through a control plane of Istio (needs Go 1.26; builds it once, minutes)
 	$(GO) test $(RACE) -count=1 -timeout 20m -v ./e2e/istio
 
+.PHONY: test-kubernetes
+test-kubernetes: check-go ## the rendered base by kustomize and the code of kube-apiserver (needs Go 1.26; compiles it once, minutes)
+	$(GO) -C e2e/kubernetes test -count=1 ./...
+
 .PHONY: istio
 istio:
 	@scripts/get-istio >/dev/null

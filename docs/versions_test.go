@@ -17,7 +17,7 @@ func TestDocumentedEnvoys(t *testing.T) {
 	oldest, newest := found[0], found[len(found)-1]
 	for _, names := range []struct{ file, text string }{
 		{"installation.md", "Envoy " + oldest[2] + " to " + newest[2] + " are tested"},
-		{"installation.md", "image: envoyproxy/envoy:v" + newest[1]},
+		{"command.md", "envoyproxy/envoy:distroless-v" + newest[1]},
 		{"istio.md", "with a real Envoy " + newest[1]},
 		{"../hostsim/README.md", "envoy-" + newest[2]},
 	} {

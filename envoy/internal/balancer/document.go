@@ -1,10 +1,8 @@
 package balancer
 
 import (
-	"cmp"
 	"fmt"
 	"net/url"
-	"path"
 	"strings"
 )
 
@@ -20,7 +18,7 @@ func Pieces() map[string]string {
 			every = short(b.Interval)
 		}
 		all += fmt.Sprintf("| `%s` | %s | %s | %s | %s | %s |\n", b.Name, b.Title, b.Success, every,
-			b.Leaves(false).Text("failed"), b.Returns().Text("good"))
+			b.Leaves().Text("failed"), b.Returns().Text("good"))
 		out[b.Name] = b.piece()
 	}
 	out["all"] = all
@@ -29,7 +27,11 @@ func Pieces() map[string]string {
 
 // piece shows a check of an example, and where it is said.
 func (b *Balancer) piece() string {
-	example := &url.URL{Scheme: "http", Host: "10.0.3.17:8080", Path: cmp.Or(b.Path, "/healthz")}
+	path := b.Path
+	if path == "" {
+		path = "/healthz"
+	}
+	example := &url.URL{Scheme: "http", Host: "10.0.3.17:8080", Path: path}
 	wire := strings.ReplaceAll(b.Check(example, "10.0.3.5", ""), "\r", "")
 	out := "```http\n" + strings.TrimSuffix(wire, "\n") + "```\n\nSources:"
 	for i, s := range b.Sources {
@@ -37,13 +39,9 @@ func (b *Balancer) piece() string {
 			out += ","
 		}
 		u, _ := url.Parse(s.URL)
-		place := cmp.Or(u.Fragment, path.Base(u.Path))
-		out += fmt.Sprintf("\n[%s: %s](%s) (%s)", u.Hostname(), place, s.URL, s.Read)
+		out += fmt.Sprintf("\n[%s](%s) (%s)", u.Hostname()+u.Path[strings.LastIndex(u.Path, "/"):], s.URL, s.Read)
 	}
 	out += ".\n"
-	if b.Keeps {
-		out += "The connection is kept for the next check.\n"
-	}
 	if b.Believed != "" {
 		out += "Believed, not documented: " + b.Believed + ".\n"
 	}

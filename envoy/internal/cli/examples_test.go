@@ -45,8 +45,28 @@ func call(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	return out.String(), errors.String(), code
 }
 
+const kubernetes = "render kubernetes envoy/examples/kubernetes/healthgate.yaml " +
+	"--into envoy/examples/kubernetes/shop.yaml --readiness kubelet --cluster shop=127.0.0.1:7070 " +
+	"--image registry.example/healthgate:v1.2.3 --zone eu-1a -o "
+
 func TestExamples(t *testing.T) {
 	t.Chdir(filepath.Join("..", "..", ".."))
+	to := "envoy/examples/kubernetes"
+	if !*update {
+		to = t.TempDir()
+	}
+	if _, stderr, code := call(t, strings.Fields(kubernetes+to)...); code != 0 {
+		t.Errorf("healthgate %s: exit code %d\n%s", kubernetes, code, stderr)
+	}
+	for _, file := range []string{"base/envoy.yaml", "base/kustomization.yaml",
+		"base/networkpolicy.yaml", "base/sidecar.yaml",
+		"base/workload.yaml", "zones/eu-1a/kustomization.yaml"} {
+		got, err := os.ReadFile(filepath.Join(to, file))
+		want, notThere := os.ReadFile(filepath.Join("envoy/examples/kubernetes", file))
+		if err != nil || notThere != nil || !bytes.Equal(got, want) {
+			t.Errorf("envoy/examples/kubernetes/%s is not what is written (%v, %v): make generate", file, err, notThere)
+		}
+	}
 	for file, command := range examples {
 		got, stderr, code := call(t, strings.Fields(command)...)
 		if code != 0 {

@@ -24,6 +24,7 @@ type leaving struct {
 	idle   bool
 	drain  bool
 	quit   bool
+	open   string // the endpoint that is to stay open
 }
 
 func (l *leaving) flags(cmd *cobra.Command, checks uint64) {
@@ -69,6 +70,9 @@ message says how the Envoy is left. All of it may be run again. See docs/shutdow
 			if s.leaving.quit && s.admins.selector != "" {
 				return errors.New("--quit: kubectl does not tell whether Envoy has ended; leave it out, and delete the pods then")
 			}
+			if s.leaving.open != "" && len(args) == 0 {
+				return errors.New("--keep-open: is for a KEY; without one Envoy's own health check closes every endpoint")
+			}
 			s.leaving.idle, s.leaving.drain = true, true
 			return s.steps(cmd, args, order.Order{Value: order.On, On: true})
 		},
@@ -76,6 +80,8 @@ message says how the Envoy is left. All of it may be run again. See docs/shutdow
 	s.flags(cmd, true)
 	s.leaving.flags(cmd, 3)
 	s.unavailable.flags(cmd, "with --quit it goes on when they are back, started again by whoever sees to it")
+	cmd.Flags().StringVar(&s.leaving.open, "keep-open", "",
+		"`NAME` of an endpoint that does not have the KEY, and need not: what the kubelet asks whether a pod is ready")
 	cmd.Flags().BoolVar(&s.leaving.quit, "quit", false, "end Envoy then, and wait until it is gone")
 	return cmd
 }
@@ -261,8 +267,8 @@ func (c *carrying) byHealthCheck(ctx context.Context, i int) {
 		}
 		c.step(i, order.Opened, "POST /healthcheck/ok")
 	case c.coming:
-	case e.Stays(false) != "":
-		c.stopped(ctx, i, "", errors.New(e.Stays(false)))
+	case e.Stays(false, "") != "":
+		c.stopped(ctx, i, "", errors.New(e.Stays(false, "")))
 	default:
 		c.states[i].Notes = e.Past()
 		if err := e.Fail(ctx); err != nil {

@@ -103,7 +103,7 @@ func (c *carrying) ask(ctx context.Context, i int) bool {
 	c.envoys[i], c.states[i] = e, e.State
 	why := cmp.Or(c.twice(i), e.Refuses(c.order, c.kind, c.checks(i)))
 	if why == "" && c.stepwise && !c.coming {
-		why = e.Stays(true)
+		why = e.Stays(true, c.leaving.open)
 	}
 	if c.states[i].Error = why; why != "" && c.stepwise {
 		c.stopped(ctx, i, "", errors.New(why))

@@ -225,6 +225,9 @@ func testImages(t *testing.T, b *built, out string) {
 		if got, mode, err := extract(img, "healthgate"); err != nil || !bytes.Equal(got, want) || mode != 0o755 {
 			t.Errorf("%s: %d bytes, mode %o, %v", arch, len(got), mode, err)
 		}
+		if got, mode, err := extract(img, "plugin.wasm"); err != nil || !bytes.Equal(got, wasm) || mode != 0o644 {
+			t.Errorf("%s: the plugin: %d bytes, mode %o, %v", arch, len(got), mode, err)
+		}
 	}
 }
 

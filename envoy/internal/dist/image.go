@@ -38,9 +38,9 @@ func writeImages(folder string, b *built, commands []command) error {
 	for _, plugin := range []struct{ name, path string }{{"standard", b.plugin}, {"tinygo", b.small}} {
 		// One layer of type application/vnd.oci.image.layer.v1.tar+gzip that holds plugin.wasm is what Istio calls the
 		// "compat" variant of a Wasm image.
-		img, err := image(plugin.path, pluginFile, 0o644, &v1.ConfigFile{
+		img, err := image(&v1.ConfigFile{
 			OS: "wasi", Architecture: "wasm", Config: v1.Config{Labels: labels},
-		})
+		}, inImage{plugin.path, pluginFile, 0o644})
 		if err != nil {
 			return err
 		}
@@ -53,11 +53,11 @@ func writeImages(folder string, b *built, commands []command) error {
 		if c.os != "linux" {
 			continue
 		}
-		img, err := image(c.path, "healthgate", 0o755, &v1.ConfigFile{OS: c.os, Architecture: c.arch, Config: v1.Config{
+		img, err := image(&v1.ConfigFile{OS: c.os, Architecture: c.arch, Config: v1.Config{
 			Entrypoint: []string{"/healthgate"},
 			User:       "65532:65532", // nobody in particular, and not root
 			Labels:     labels,
-		}})
+		}}, inImage{c.path, "healthgate", 0o755}, inImage{b.small, pluginFile, 0o644}) // a pod takes both from one
 		if err != nil {
 			return err
 		}
@@ -68,23 +68,30 @@ func writeImages(folder string, b *built, commands []command) error {
 	return to.AppendIndex(index, named("command"))
 }
 
-// image returns an OCI image with one file. No time is in it.
-func image(path, name string, mode int64, config *v1.ConfigFile) (v1.Image, error) {
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
+type inImage struct {
+	path, name string
+	mode       int64
+}
+
+// image returns an OCI image with files in one layer. No time is in it.
+func image(config *v1.ConfigFile, files ...inImage) (v1.Image, error) {
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
-	header := &tar.Header{
-		Typeflag: tar.TypeReg, Format: tar.FormatUSTAR,
-		Name: name, Size: int64(len(content)), Mode: mode, ModTime: time.Unix(0, 0),
-	}
-	if err := w.WriteHeader(header); err != nil {
-		return nil, err
-	}
-	if _, err := w.Write(content); err != nil {
-		return nil, err
+	for _, f := range files {
+		content, err := os.ReadFile(f.path)
+		if err != nil {
+			return nil, err
+		}
+		header := &tar.Header{
+			Typeflag: tar.TypeReg, Format: tar.FormatUSTAR,
+			Name: f.name, Size: int64(len(content)), Mode: f.mode, ModTime: time.Unix(0, 0),
+		}
+		if err := w.WriteHeader(header); err != nil {
+			return nil, err
+		}
+		if _, err := w.Write(content); err != nil {
+			return nil, err
+		}
 	}
 	if err := w.Close(); err != nil {
 		return nil, err

@@ -105,13 +105,17 @@ func (e *Envoy) each(visit func(p *reach.Plugin, endpoint *config.Endpoint)) {
 }
 
 // Stays says which health checks stay open when the key is on, or where there is none when Envoy drains; "" when none
-// does.
-func (e *Envoy) Stays(byKey bool) (why string) {
+// does besides the one that is to.
+func (e *Envoy) Stays(byKey bool, open string) (why string) {
 	if e.known == nil {
 		return "its configuration can't be read: " + e.unknown.Error()
 	}
-	found := false
+	found, named := false, open == ""
 	e.each(func(p *reach.Plugin, endpoint *config.Endpoint) {
+		if endpoint.Name == open {
+			named = true
+			return
+		}
 		found = true
 		switch a := p.Config.Admin; {
 		case why != "":
@@ -127,6 +131,8 @@ func (e *Envoy) Stays(byKey bool) (why string) {
 	switch {
 	case !found:
 		return "its configuration has no health check of healthgate"
+	case !named:
+		return fmt.Sprintf("it has no health check %q to keep open", open)
 	case why == "" && e.known.Silent():
 		return "what the plugin does would not be known: " + e.known.NoMetrics()
 	}

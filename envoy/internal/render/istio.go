@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/internal/document"
@@ -154,10 +155,12 @@ func kubectl(namespace, name string, keys []entry) []string {
 	var out []string
 	for _, k := range keys {
 		for _, value := range []string{`"` + k.Value + `"`, "null"} {
-			out = append(out, "  "+commandLine([]string{
-				"kubectl", "-n", namespace, "patch", "configmap", name + "-runtime", "--type", "merge",
-				"-p", fmt.Sprintf(`{"data": {"%s": %s}}`, k.Key, value),
-			}))
+			words := []string{"kubectl", "-n", namespace, "patch", "configmap", name + "-runtime", "--type", "merge",
+				"-p", fmt.Sprintf(`{"data": {"%s": %s}}`, k.Key, value)}
+			if namespace == "" {
+				words = slices.Delete(words, 1, 3)
+			}
+			out = append(out, "  "+commandLine(words))
 		}
 	}
 	return out

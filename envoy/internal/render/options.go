@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/healthgate/healthgate/envoy/internal/document"
 	"github.com/healthgate/healthgate/envoy/internal/layer"
 )
@@ -154,13 +153,7 @@ func checkURL(wasm string) error {
 	scheme, rest, _ := strings.Cut(wasm, "://")
 	switch scheme {
 	case "oci":
-		image, err := name.ParseReference(rest)
-		if err != nil {
-			return wrong("wasm", wasm, " is not oci://REGISTRY/IMAGE:TAG: %v", err)
-		}
-		if tag, is := image.(name.Tag); is && !strings.HasSuffix(rest, ":"+tag.TagStr()) {
-			return wrong("wasm", wasm, " has no tag; add one, or a digest, so that all proxies run the same plugin")
-		}
+		return checkImage("wasm", "oci://", rest)
 	case "http", "https":
 		u, err := url.Parse(wasm)
 		if err != nil || u.Host == "" || strings.Trim(u.Path, "/") == "" {

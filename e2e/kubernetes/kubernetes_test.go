@@ -1,0 +1,292 @@
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/kubernetes/pkg/api/legacyscheme"
+	"k8s.io/kubernetes/pkg/api/pod"
+	"k8s.io/kubernetes/pkg/apis/apps"
+	_ "k8s.io/kubernetes/pkg/apis/apps/install"
+	appsrules "k8s.io/kubernetes/pkg/apis/apps/validation"
+	"k8s.io/kubernetes/pkg/apis/core"
+	_ "k8s.io/kubernetes/pkg/apis/core/install"
+	corerules "k8s.io/kubernetes/pkg/apis/core/validation"
+	"k8s.io/kubernetes/pkg/apis/networking"
+	_ "k8s.io/kubernetes/pkg/apis/networking/install"
+	networkingrules "k8s.io/kubernetes/pkg/apis/networking/validation"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+)
+
+const examples = "../../envoy/examples/kubernetes/"
+
+var command string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "healthgate")
+		if err != nil {
+			panic(err)
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		command = filepath.Join(dir, "healthgate")
+		build := exec.Command("go", "-C", "../..", "build", "-o", command, "./envoy/cmd/healthgate")
+		if out, err := build.CombinedOutput(); err != nil {
+			panic(fmt.Sprintf("%v\n%s", err, out))
+		}
+		return m.Run()
+	}())
+}
+
+// render returns a folder with what the command writes for manifests.
+func render(t *testing.T, settings, manifests string, flags ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "healthgate.yaml"), settings)
+	write(t, filepath.Join(dir, "shop.yaml"), manifests)
+	cmd := exec.Command(command, append([]string{"render", "kubernetes", "healthgate.yaml", "--into", "shop.yaml",
+		"--readiness", "kubelet", "--cluster", "shop=127.0.0.1:7070", "--image", "registry.example/healthgate:v1.2.3",
+		"-o", "out"}, flags...)...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", cmd, err, out)
+	}
+	return filepath.Join(dir, "out")
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// built is what an API server would keep.
+type built struct {
+	pod    *core.PodTemplateSpec
+	maps   map[string]*core.ConfigMap
+	policy *networking.NetworkPolicy
+}
+
+// build lets kustomize build a folder, and the code of kube-apiserver read, complete and validate each object.
+func build(dir string) (*built, error) {
+	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
+	if err != nil {
+		return nil, err
+	}
+	strict := serializer.NewCodecFactory(legacyscheme.Scheme, serializer.EnableStrict).UniversalDecoder(
+		apps.SchemeGroupVersion, core.SchemeGroupVersion, networking.SchemeGroupVersion)
+	out := &built{maps: map[string]*core.ConfigMap{}}
+	for _, r := range resources.Resources() {
+		text, err := r.AsYAML()
+		if err != nil {
+			return nil, err
+		}
+		object, err := runtime.Decode(strict, text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", r.CurId(), err)
+		}
+		if o, err := meta.Accessor(object); err == nil && o.GetNamespace() == "" {
+			o.SetNamespace("default") // as the server does
+		}
+		var mistakes field.ErrorList
+		switch o := object.(type) {
+		case *apps.Deployment:
+			out.pod = &o.Spec.Template
+			mistakes = appsrules.ValidateDeployment(o, pod.GetValidationOptionsFromPodTemplate(out.pod, nil))
+		case *apps.StatefulSet:
+			out.pod = &o.Spec.Template
+			mistakes = appsrules.ValidateStatefulSet(o, pod.GetValidationOptionsFromPodTemplate(out.pod, nil))
+		case *apps.DaemonSet:
+			out.pod = &o.Spec.Template
+			mistakes = appsrules.ValidateDaemonSet(o, pod.GetValidationOptionsFromPodTemplate(out.pod, nil))
+		case *core.ConfigMap:
+			out.maps[o.Name] = o
+			mistakes = corerules.ValidateConfigMap(o)
+		case *networking.NetworkPolicy:
+			out.policy = o
+			mistakes = networkingrules.ValidateNetworkPolicy(o, networkingrules.NetworkPolicyValidationOptions{})
+		case *core.Service: // the operator's own
+		default:
+			return nil, fmt.Errorf("%s is not expected", r.CurId())
+		}
+		if len(mistakes) > 0 {
+			return nil, fmt.Errorf("%s: %w", r.CurId(), mistakes.ToAggregate())
+		}
+	}
+	path := field.NewPath("template")
+	if warnings := pod.GetWarningsForPodTemplate(context.Background(), path, out.pod, nil); len(warnings) > 0 {
+		return nil, fmt.Errorf("kube-apiserver warns: %q", warnings)
+	}
+	return out, nil
+}
+
+func mustBuild(t *testing.T, dir string) *built {
+	t.Helper()
+	b, err := build(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// configMap returns the ConfigMap that the pod mounts as a volume.
+func (b *built) configMap(t *testing.T, volume string) *core.ConfigMap {
+	t.Helper()
+	for _, v := range b.pod.Spec.Volumes {
+		if v.Name == volume && v.ConfigMap != nil && b.maps[v.ConfigMap.Name] != nil {
+			return b.maps[v.ConfigMap.Name]
+		}
+	}
+	t.Fatalf("the pod has no volume %s of a ConfigMap that is there", volume)
+	return nil
+}
+
+func containers(list []core.Container) (names []string) {
+	for _, c := range list {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+// Whatever kind the workload is, and however the plugin comes, kube-apiserver takes it.
+func TestWorkloads(t *testing.T) {
+	t.Parallel()
+	settings, manifests := read(t, examples+"healthgate.yaml"), read(t, examples+"shop.yaml")
+	kind := func(pairs ...string) string { return strings.NewReplacer(pairs...).Replace(manifests) }
+	for _, test := range []struct {
+		name, manifests string
+		flags           []string
+		first           []string // of the pod's init containers
+	}{
+		{"Deployment", manifests, nil, []string{"envoy"}},
+		{"by an init container", manifests, []string{"--bring", "init-container"}, []string{"healthgate", "envoy"}},
+		{"StatefulSet", kind("kind: Deployment", "kind: StatefulSet", "  replicas: 3", "  serviceName: shop"), nil,
+			[]string{"envoy"}},
+		{"DaemonSet", kind("kind: Deployment", "kind: DaemonSet", "  replicas: 3\n", ""), nil, []string{"envoy"}},
+		{"without a namespace", kind(", namespace: shop", ""), nil, []string{"envoy"}},
+		{"by a matcher", manifests, []string{"--gate", "matcher", "--listen", "[::]:8443"}, []string{"envoy"}},
+		{"with an init container of its own", kind("      containers:\n",
+			"      initContainers: [{name: setup, image: 'registry.example/setup:1'}]\n      containers:\n"),
+			[]string{"--bring", "init-container"}, []string{"healthgate", "envoy", "setup"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			b := mustBuild(t, filepath.Join(render(t, settings, test.manifests, test.flags...), "base"))
+			if names := containers(b.pod.Spec.InitContainers); !slices.Equal(names, test.first) {
+				t.Errorf("init containers %q, want %q", names, test.first)
+			}
+			if names := containers(b.pod.Spec.Containers); !slices.Equal(names, []string{"shop"}) {
+				t.Errorf("containers %q", names)
+			}
+			envoy := b.pod.Spec.InitContainers[len(test.first)-1]
+			if i := slices.Index(test.first, "envoy"); i >= 0 {
+				envoy = b.pod.Spec.InitContainers[i]
+			}
+			if envoy.RestartPolicy == nil || *envoy.RestartPolicy != core.ContainerRestartPolicyAlways {
+				t.Error("Envoy is no native sidecar")
+			}
+			shop := b.pod.Spec.Containers[0]
+			if shop.Image != "registry.example/shop:7" || len(shop.Ports) != 2 {
+				t.Errorf("of the application was lost: %+v", shop)
+			}
+			if hook := shop.Lifecycle.PreStop.Exec.Command; !slices.Equal(hook[:3],
+				[]string{"/healthgate/healthgate", "shutdown", "healthgate.maintenance"}) {
+				t.Errorf("preStop %q", hook)
+			}
+			if grace := *b.pod.Spec.TerminationGracePeriodSeconds; grace != 60+20 {
+				t.Errorf("terminationGracePeriodSeconds %d", grace)
+			}
+			var ports []string
+			for _, p := range b.policy.Spec.Ingress[0].Ports {
+				ports = append(ports, p.Port.String())
+			}
+			want := []string{fmt.Sprint(envoy.Ports[0].ContainerPort), "9100"}
+			if !slices.Equal(ports, want) || len(b.policy.Spec.Ingress) != 1 {
+				t.Errorf("the network's policy opens %q, want %q", ports, want)
+			}
+			if !strings.Contains(b.configMap(t, "healthgate-envoy").Data["envoy.yaml"], "/shop/healthcheck") {
+				t.Error("Envoy does not get its configuration")
+			}
+		})
+	}
+}
+
+// A change of Envoy's configuration replaces the pods; keys of a zone do not, and reach them.
+func TestChanges(t *testing.T) {
+	t.Parallel()
+	settings, manifests := read(t, examples+"healthgate.yaml"), read(t, examples+"shop.yaml")
+	first := mustBuild(t, filepath.Join(render(t, settings, manifests), "base"))
+	dir := render(t, strings.Replace(settings, "body: OK", "body: FINE", 1), manifests, "--zone", "eu-1a,eu-1b")
+	second, zone := mustBuild(t, filepath.Join(dir, "base")), mustBuild(t, filepath.Join(dir, "zones", "eu-1b"))
+	name := func(b *built, volume string) string { return b.configMap(t, volume).Name }
+	if name(first, "healthgate-envoy") == name(second, "healthgate-envoy") {
+		t.Error("another configuration has the same name")
+	}
+	for _, volume := range []string{"healthgate-envoy", "healthgate-runtime"} {
+		if name(zone, volume) != name(second, volume) {
+			t.Errorf("maintenance of a zone changes the name of %s, and so replaces the pods", volume)
+		}
+	}
+	if data := second.configMap(t, "healthgate-runtime").Data; len(data) > 0 {
+		t.Errorf("the base sets keys: %v", data)
+	}
+	want := map[string]string{"healthgate.maintenance.zone.eu-1b": "true"}
+	if data := zone.configMap(t, "healthgate-runtime").Data; fmt.Sprint(data) != fmt.Sprint(want) {
+		t.Errorf("keys %v, want %v", data, want)
+	}
+}
+
+// What is committed for operators to copy.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	mustBuild(t, examples+"base")
+	mustBuild(t, examples+"zones/eu-1a")
+}
+
+// The judges find mistakes: a field that does not exist, one without effect, and a value that cannot be.
+func TestJudges(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ file, from, to, want string }{
+		{"sidecar.yaml", "readinessProbe:", "readinesProbe:", "unknown field"},
+		{"sidecar.yaml", "containerPort: 8080", "containerPort: 80800", "must be between 1 and 65535"},
+		{"sidecar.yaml", "restartPolicy: Always", "restartPolicy: Sometimes", "Unsupported value"},
+		{"networkpolicy.yaml", "policyTypes:", "policyType:", "unknown field"},
+		{"sidecar.yaml", "kind: Deployment", "kind: StatefulSet", "no matches for Id"},
+		{"kustomization.yaml", "patches:", "patch:", "unknown field"},
+	} {
+		t.Run(test.to, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(render(t, read(t, examples+"healthgate.yaml"), read(t, examples+"shop.yaml")), "base")
+			file := filepath.Join(dir, test.file)
+			text := read(t, file)
+			if !strings.Contains(text, test.from) {
+				t.Fatalf("%s has no %s", test.file, test.from)
+			}
+			write(t, file, strings.Replace(text, test.from, test.to, 1))
+			if _, err := build(dir); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%v, want %s", err, test.want)
+			}
+		})
+	}
+}

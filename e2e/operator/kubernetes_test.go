@@ -1,0 +1,142 @@
+package operator
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/healthgate/healthgate/e2e/internal/app"
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"go.yaml.in/yaml/v3"
+)
+
+// patch is what an operator's pods get.
+type patch struct {
+	Spec struct {
+		Template struct {
+			Spec struct {
+				InitContainers []struct {
+					Args           []string
+					ReadinessProbe struct {
+						HTTPGet struct{ Path string } `yaml:"httpGet"`
+					} `yaml:"readinessProbe"`
+				} `yaml:"initContainers"`
+				Containers []struct {
+					Lifecycle struct {
+						PreStop struct{ Exec struct{ Command []string } } `yaml:"preStop"`
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestPod runs the Envoy of a rendered patch as a pod does: with its arguments, the keys of a zone as the kubelet brings
+// them, and its hook. Whatever the load balancer's check gets, the pod stays ready.
+func TestPod(t *testing.T) {
+	t.Parallel()
+	a, dir := app.Start(t), t.TempDir()
+	listen, admin := envoytest.Loopback(envoytest.ReservePort(t)), envoytest.Loopback(envoytest.ReservePort(t))
+	_, port, _ := strings.Cut(listen, ":")
+	example := filepath.Join(envoytest.Root, "envoy", "examples", "kubernetes")
+	settings := replaced(t, filepath.Join(example, "healthgate.yaml"), "10.0.0.0/8", "127.0.0.1/32")
+	settings = replaced(t, settings, "10.128.0.0/16", "127.0.0.1/32")
+	run(t, "render", "kubernetes", settings, "--into", filepath.Join(example, "shop.yaml"), "--readiness", "kubelet",
+		"--cluster", "shop="+envoytest.Loopback(a.Port), "--image", "registry.example/healthgate:v1.2.3", "--zone", "eu-1a",
+		"--listen", "0.0.0.0:"+port, "--admin", admin, "--quiet", "2s", "-o", dir).is(t, 0)
+	var pod patch
+	decode(t, filepath.Join(dir, "base", "sidecar.yaml"), &pod)
+	envoy, shop := pod.Spec.Template.Spec.InitContainers[0], pod.Spec.Template.Spec.Containers[0]
+
+	// What is mounted in the pod lies elsewhere here, and only this machine reaches the listener.
+	config, runtime := filepath.Join(dir, "base", "envoy.yaml"), filepath.Join(dir, "runtime")
+	text, err := os.ReadFile(config)
+	must(t, err)
+	must(t, os.WriteFile(config, []byte(strings.NewReplacer("/healthgate/plugin.wasm", envoytest.Wasm(t),
+		"/etc/healthgate/runtime", runtime, "0.0.0.0", "127.0.0.1").Replace(string(text))), 0o600))
+	must(t, os.Mkdir(runtime, 0o700))
+	keys(t, runtime, nil)
+	for i, arg := range envoy.Args {
+		envoy.Args[i] = strings.NewReplacer("/etc/healthgate/envoy/envoy.yaml", config, "$(POD_NAME)", "shop-1", "$(ZONE)",
+			"eu-1a").Replace(arg)
+	}
+	if out, err := exec.Command(envoytest.Binary(t), append(envoy.Args, "--mode", "validate")...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	envoytest.Program(t, exec.Command(envoytest.Binary(t), append(envoy.Args, "--concurrency", "2")...))
+
+	client := http.Client{Timeout: envoytest.Limit}
+	becomes := func(status int, body string) {
+		t.Helper()
+		envoytest.Eventually(t, envoytest.StartLimit, fmt.Sprint(status), func() error {
+			for path, want := range map[string]string{
+				"/shop/healthcheck": fmt.Sprint(status, " ", body), envoy.ReadinessProbe.HTTPGet.Path: "200 ",
+			} {
+				request, err := http.NewRequest(http.MethodGet, "http://"+listen+path, nil)
+				must(t, err)
+				request.Header.Set("User-Agent", "kube-probe/1.36")
+				response, err := client.Do(request)
+				if err != nil {
+					return err
+				}
+				got, err := io.ReadAll(response.Body)
+				response.Body.Close()
+				if said := fmt.Sprint(response.StatusCode, " ", string(got)); err != nil || said != want {
+					return fmt.Errorf("%s: %s, want %s", path, said, want)
+				}
+			}
+			return nil
+		})
+	}
+	const sorry = "Under maintenance. Remove maintenance file when complete"
+	becomes(200, "OK")
+
+	var zone struct {
+		Maps []struct{ Literals []string } `yaml:"configMapGenerator"`
+	}
+	decode(t, filepath.Join(dir, "zones", "eu-1a", "kustomization.yaml"), &zone)
+	keys(t, runtime, zone.Maps[0].Literals)
+	becomes(503, sorry)
+	keys(t, runtime, nil)
+	becomes(200, "OK")
+
+	hook := shop.Lifecycle.PreStop.Exec.Command
+	run(t, hook[1:]...).is(t, 0, "closed: by the key healthgate.maintenance", "seen:", "draining:", "idle:")
+	becomes(503, sorry)
+	if n := a.Count("/shop/healthcheck") + a.Count(envoy.ReadinessProbe.HTTPGet.Path); n > 0 {
+		t.Errorf("the application saw %d checks", n)
+	}
+}
+
+func decode(t *testing.T, file string, into any) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	must(t, err)
+	must(t, yaml.Unmarshal(text, into))
+}
+
+// keys puts KEY=VALUE into a folder as the kubelet does with a ConfigMap: the link ..data is moved onto a new folder.
+func keys(t *testing.T, folder string, literals []string) {
+	t.Helper()
+	next, err := os.MkdirTemp(folder, "..data_")
+	must(t, err)
+	for _, l := range literals {
+		key, value, _ := strings.Cut(l, "=")
+		must(t, os.WriteFile(filepath.Join(next, key), []byte(value), 0o600))
+	}
+	link := filepath.Join(folder, "..data_tmp")
+	must(t, os.Symlink(next, link))
+	must(t, os.Rename(link, filepath.Join(folder, "..data")))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/healthgate/healthgate/envoy/internal/document"
+	"github.com/healthgate/healthgate/envoy/internal/lint"
+	"github.com/healthgate/healthgate/envoy/internal/render"
+	"github.com/spf13/cobra"
+)
+
+func newRenderKubernetes() *cobra.Command {
+	var o render.KubernetesOptions
+	var folder string
+	cmd := &cobra.Command{
+		Use:   "kubernetes FILE",
+		Short: "Write a base of kustomize: a workload with an Envoy in front of it",
+		Long: `Writes into a folder what kubectl apply -k takes: a copy of the manifests that hold the workload, a patch that
+gives its pods an Envoy as a native sidecar, with the kubelet's readiness probe, the preStop hook that drains and the
+time for it, Envoy's configuration and the runtime keys as ConfigMaps, and a NetworkPolicy. For each --zone there is an
+overlay that puts it into maintenance. FILE is a healthgate.yaml, or - for standard input. What the patch would
+replace, or what could not work, is refused.`,
+		Example: `  healthgate render kubernetes healthgate.yaml --into shop.yaml --readiness kubelet \
+      --cluster shop=127.0.0.1:7070 --image registry.example/healthgate:v1.2.3 --zone eu-1a -o kubernetes
+  kubectl apply -k kubernetes/base`,
+		Args: cobra.MatchAll(someFile("render"), takes("FILE")), ValidArgsFunction: yamlFiles,
+		RunE: func(cmd *cobra.Command, args []string) error { return renderKubernetes(cmd, args[0], folder, &o) },
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.File, "into", "", "the manifests, a `FILE`, that hold the workload, with its Services")
+	f.StringVar(&o.Workload, "workload", "", "which of several, `KIND/NAME`")
+	f.StringVar(&o.Container, "container", "",
+		"`NAME` of the container that serves requests, of several; it gets the hook")
+	f.StringVar(&o.Readiness, "readiness", "", "`NAME` of the endpoint that the kubelet asks")
+	f.StringVar(&o.Listen, "listen", "0.0.0.0:8080", "`ADDRESS` that the load balancer and the users reach, HOST:PORT")
+	f.StringVar(&o.Admin, "admin", render.DefaultAdmin, "`ADDRESS` of Envoy's admin, on loopback")
+	f.StringArrayVar(&o.Clusters, "cluster", []string{"app=127.0.0.1:7070"},
+		"a cluster that probes name, `NAME=ADDRESS`; the first is the application's, of which probes get a copy; "+
+			"may be repeated")
+	f.StringVar(&o.Gate, "gate", render.ByRoute, "`FORM` of the gate: route or matcher")
+	f.StringVar(&o.Image, "image", "", "`IMAGE` that holds /healthgate, the command, and /plugin.wasm")
+	f.StringVar(&o.Bring, "bring", render.ByImageVolume,
+		"`WAY` of the image's files into the pod: image-volume, or init-container, for which the image holds cp, too")
+	f.StringVar(&o.EnvoyImage, "envoy-image", "envoyproxy/envoy:distroless-v1.40.0", "`IMAGE` of Envoy")
+	f.IntVar(&o.WaitChecks, "wait-checks", 3, "as of shutdown: the hook waits for `N` checks that got 503")
+	f.DurationVar(&o.Quiet, "quiet", 15*time.Second, "as of shutdown: more than the load balancer's interval")
+	f.DurationVar(&o.Timeout, "timeout", time.Minute, "as of shutdown: for each of its steps to come about")
+	f.StringSliceVar(&o.Zones, "zone", nil, "`ZONE`,… for the maintenance of which there is an overlay")
+	f.StringVar(&o.RouteKey, "route-key", "healthgate.route_maintenance",
+		"runtime `KEY` of maintenance by route; {endpoint} in it is an endpoint's name")
+	f.StringVarP(&folder, "output", "o", "", "write into the `FOLDER`, and only when all is well")
+	for name, values := range map[string][]string{"gate": {render.ByRoute, render.ByMatcher},
+		"bring": {render.ByImageVolume, render.ByInitContainer}} {
+		must(cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)))
+	}
+	return cmd
+}
+
+func renderKubernetes(cmd *cobra.Command, file, folder string, o *render.KubernetesOptions) error {
+	for _, f := range []struct{ flag, value string }{{"into", o.File}, {"output", folder}} {
+		if f.value == "" {
+			return &render.OptionError{Flag: f.flag, What: "is needed"}
+		}
+	}
+	if info, err := os.Stat(folder); err == nil && !info.IsDir() {
+		return &render.OptionError{Flag: "output", What: fmt.Sprintf("%s is a file; give a folder", folder)}
+	}
+	d, err := document.Read(file)
+	if err != nil {
+		return err
+	}
+	if o.Command, err = commandLine(cmd, file); err != nil {
+		return err
+	}
+	if o.Manifests, err = os.ReadFile(o.File); err != nil {
+		return &render.OptionError{Flag: "into", What: err.Error()}
+	}
+	files, err := render.Kubernetes(d, *o)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if f.Path == render.EnvoyConfiguration {
+			warnings, err := lint.Rendered(d, f.Text)
+			if err != nil {
+				return err
+			}
+			tell(cmd, yellow, "warning:", warnings)
+		}
+	}
+	for _, f := range files {
+		to := filepath.Join(folder, filepath.FromSlash(f.Path))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), writeFile(to, f.Text)); err != nil {
+			return failure{err}
+		}
+	}
+	return nil
+}

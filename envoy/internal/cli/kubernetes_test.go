@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+)
+
+// What cannot be expressed, or would be lost, is refused with the reason, and nothing is written. A line of a case is
+// flags, or a change of the files of the example, OLD => NEW.
+func TestKubernetesRefuses(t *testing.T) {
+	scenarios, err := filepath.Abs("testdata/kubernetes.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(filepath.Join("..", "..", "examples", "kubernetes"))
+	files := map[string]string{}
+	for _, name := range []string{"healthgate.yaml", "shop.yaml"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = string(text)
+	}
+	t.Chdir(t.TempDir())
+	datadriven.RunTest(t, scenarios, func(t *testing.T, d *datadriven.TestData) string {
+		args := strings.Fields("render kubernetes healthgate.yaml --into shop.yaml --readiness kubelet " +
+			"--image registry.example/healthgate:v1.2.3 -o out")
+		changed := maps.Clone(files)
+		for line := range strings.Lines(d.Input) {
+			line = strings.TrimSuffix(line, "\n")
+			from, to, is := strings.Cut(strings.ReplaceAll(line, `\n`, "\n"), " => ")
+			if !is {
+				args = append(args, strings.Fields(line)...)
+				continue
+			}
+			found := false
+			for name, text := range changed {
+				found = found || strings.Contains(text, from)
+				changed[name] = strings.Replace(text, from, to, 1)
+			}
+			if !found {
+				d.Fatalf(t, "no file has %q", from)
+			}
+		}
+		if !slices.Contains(args, "--cluster") {
+			args = append(args, "--cluster", "shop=127.0.0.1:7070")
+		}
+		for name, text := range changed {
+			if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stdout, stderr, code := call(t, args...)
+		if _, err := os.Stat("out"); stdout != "" || code != 2 || err == nil {
+			d.Fatalf(t, "exit code %d, %s%v\n%s", code, stdout, err, stderr)
+		}
+		return stderr
+	})
+}

@@ -1,0 +1,234 @@
+package render
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/healthgate/healthgate/envoy/internal/document"
+	"go.yaml.in/yaml/v3"
+)
+
+// workload is what a patch has to know of the object that it changes.
+type workload struct {
+	APIVersion string `yaml:"apiVersion"`
+	Kind       string
+	Metadata   struct{ Name, Namespace string }
+	Spec       struct {
+		Selector yaml.Node // of a Service, a mapping of labels; of others a selector of them
+		Ports    []servicePort
+		Template struct {
+			Metadata struct{ Labels map[string]string }
+			Spec     struct {
+				HostNetwork    bool        `yaml:"hostNetwork"`
+				GracePeriod    *int        `yaml:"terminationGracePeriodSeconds"`
+				InitContainers []container `yaml:"initContainers"`
+				Containers     []container
+				Volumes        []struct{ Name string }
+			}
+		}
+	}
+
+	file     string
+	services []workload // of the same manifests
+}
+
+type container struct {
+	Name      string
+	Ports     []containerPort
+	Lifecycle struct {
+		PreStop yaml.Node `yaml:"preStop"`
+	}
+	Mounts []struct {
+		Path string `yaml:"mountPath"`
+	} `yaml:"volumeMounts"`
+}
+
+type containerPort struct {
+	Name     string
+	Number   int `yaml:"containerPort"`
+	Protocol string
+}
+
+type servicePort struct {
+	Port       int
+	TargetPort string `yaml:"targetPort"`
+}
+
+// workload returns the workload of the manifests.
+func (o *KubernetesOptions) workload() (*workload, error) {
+	refuse := func(format string, args ...any) error {
+		return &document.Problem{File: o.File, What: fmt.Sprintf(format, args...)}
+	}
+	var found, services []workload
+	var all []string
+	for reader := yaml.NewDecoder(bytes.NewReader(o.Manifests)); ; {
+		var n yaml.Node
+		if err := reader.Decode(&n); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, refuse("%v", err)
+		}
+		var head struct{ Kind string }
+		if err := n.Decode(&head); err != nil {
+			return nil, refuse("%v", err)
+		}
+		w := workload{file: o.File}
+		switch {
+		case head.Kind == "List":
+			return nil, refuse("is a List; write each of its items as a document of its own")
+		case head.Kind != "Service" && !slices.Contains(workloadKinds, head.Kind):
+			continue
+		}
+		if err := n.Decode(&w); err != nil {
+			return nil, refuse("%s: %v", head.Kind, err)
+		}
+		if w.Kind == "Service" {
+			services = append(services, w)
+			continue
+		}
+		all = append(all, w.String())
+		if o.Workload == "" || strings.EqualFold(o.Workload, w.String()) {
+			found = append(found, w)
+		}
+	}
+	kinds := strings.Join(workloadKinds[:2], ", ") + " or " + workloadKinds[2]
+	switch {
+	case len(all) == 0:
+		return nil, refuse("holds no %s", kinds)
+	case len(found) == 0:
+		return nil, wrong("workload", o.Workload, " is not in %s, which holds %s", o.File, strings.Join(all, ", "))
+	case len(found) > 1:
+		return nil, &OptionError{"workload", fmt.Sprintf("is needed: %s holds %s", o.File, strings.Join(all, ", "))}
+	case found[0].APIVersion != "apps/v1" || found[0].Metadata.Name == "":
+		return nil, refuse("%s: its apiVersion is not apps/v1, or it has no name", found[0].String())
+	}
+	found[0].services = services
+	return &found[0], nil
+}
+
+var workloadKinds = []string{"Deployment", "StatefulSet", "DaemonSet"}
+
+func (w *workload) String() string { return w.Kind + "/" + w.Metadata.Name }
+
+func (w *workload) grace() int {
+	if seconds := w.Spec.Template.Spec.GracePeriod; seconds != nil {
+		return *seconds
+	}
+	return 30 // the default of Kubernetes
+}
+
+// fit refuses what the patch would replace, and what cannot be with it. It returns the container that gets the hook.
+func (w *workload) fit(o *KubernetesOptions, port, appPort, adminPort int) (string, error) {
+	pod := &w.Spec.Template.Spec
+	refuse := func(format string, args ...any) error {
+		return &document.Problem{File: w.file, What: w.String() + ": " + fmt.Sprintf(format, args...)}
+	}
+	if pod.HostNetwork {
+		return "", refuse("hostNetwork: every program on the node reaches admin on its loopback, and no NetworkPolicy " +
+			"is for the node's network")
+	}
+	for _, v := range pod.Volumes {
+		if v.Name == "healthgate" || strings.HasPrefix(v.Name, "healthgate-") {
+			return "", refuse("has a volume %q, which the patch would replace; give the manifests as they are without "+
+				"healthgate", v.Name)
+		}
+	}
+	var names []string
+	for _, c := range slices.Concat(pod.Containers, pod.InitContainers) {
+		if c.Name == "envoy" || c.Name == "healthgate" {
+			return "", refuse("has a container %q, which the patch would replace", c.Name)
+		}
+		for _, p := range c.Ports {
+			switch {
+			case p.Number == port:
+				return "", refuse("the container %q has the port %d, and so has Envoy by --listen. All containers of a pod "+
+					"share one address: give them different ports", c.Name, port)
+			case p.Number == adminPort:
+				return "", refuse("the container %q has the port %d, and so has --admin", c.Name, adminPort)
+			case p.Name == "envoy":
+				return "", refuse("the container %q has a port named envoy, as the patch has", c.Name)
+			}
+		}
+	}
+	at := -1
+	for i, c := range pod.Containers {
+		names = append(names, c.Name)
+		if c.Name == o.Container || o.Container == "" && len(pod.Containers) == 1 {
+			at = i
+		}
+	}
+	if at < 0 {
+		return "", &OptionError{"container", fmt.Sprintf("is needed: the one that serves requests, of %s: %s", w,
+			strings.Join(names, ", "))}
+	}
+	c := pod.Containers[at]
+	if !c.Lifecycle.PreStop.IsZero() {
+		return "", refuse("the container %q has a preStop hook, which the patch would replace; a container has one. Let "+
+			"the application do at SIGTERM what the hook does", c.Name)
+	}
+	for _, m := range c.Mounts {
+		if m.Path == "/healthgate" {
+			return "", refuse("the container %q mounts something at /healthgate, where the command comes", c.Name)
+		}
+	}
+	return c.Name, w.bypass(refuse, appPort)
+}
+
+// bypass refuses Services that lead past Envoy.
+func (w *workload) bypass(refuse func(string, ...any) error, appPort int) error {
+	for _, s := range w.services {
+		var selector map[string]string
+		if err := s.Spec.Selector.Decode(&selector); err != nil || len(selector) == 0 ||
+			s.Metadata.Namespace != w.Metadata.Namespace {
+			continue
+		}
+		selects := true
+		for key, value := range selector {
+			selects = selects && w.Spec.Template.Metadata.Labels[key] == value
+		}
+		for _, p := range s.Spec.Ports {
+			target := p.TargetPort
+			if target == "" {
+				target = fmt.Sprint(p.Port)
+			}
+			if selects && (target == fmt.Sprint(appPort) || w.named(target) == appPort) {
+				return refuse("the Service %q leads to its port %d, past Envoy, and the NetworkPolicy closes that port: "+
+					"write targetPort: envoy", s.Metadata.Name, appPort)
+			}
+		}
+	}
+	return nil
+}
+
+// named returns the number of a port that a container has a name for.
+func (w *workload) named(name string) int {
+	for _, c := range w.Spec.Template.Spec.Containers {
+		for _, p := range c.Ports {
+			if p.Name == name {
+				return p.Number
+			}
+		}
+	}
+	return 0
+}
+
+// openPorts returns those that a NetworkPolicy lets in: Envoy's, and those of the containers but the application's.
+func (w *workload) openPorts(port, appPort int) []*yaml.Node {
+	out := []*yaml.Node{part("policy_port", values{"port": port, "protocol": "TCP"})}
+	for _, c := range w.Spec.Template.Spec.Containers {
+		for _, p := range c.Ports {
+			if p.Number != appPort {
+				protocol := p.Protocol
+				if protocol == "" {
+					protocol = "TCP"
+				}
+				out = append(out, part("policy_port", values{"port": p.Number, "protocol": protocol}))
+			}
+		}
+	}
+	return out
+}
