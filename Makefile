@@ -229,6 +229,13 @@ soak: need-wrk $(BUILDS:%=build/%.wasm) ## an hour on a real Envoy, 10 million c
 		$(GO) test -count=1 -v -timeout 6h ./e2e/soak -checks $(CHECKS) -idle $(IDLE) || exit 1; \
 	done
 
+# make fleet FLEET=100 REAL=2 only shows that all works.
+.PHONY: fleet
+FLEET ?= 100,1000,10000
+REAL ?= 8
+fleet: filter ## drain 100, 1,000 and 10,000 Envoys by one push of a control plane (FLEET, REAL); minutes, 10 GB of memory
+	@$(GO) test -count=1 -timeout 30m -v ./e2e/fleet -envoys $(FLEET) -real $(REAL) -rounds 3
+
 ##@ Release
 
 # What a release says it is: Git's tag, or how far it is from one, and the commit. Without Git, give both.

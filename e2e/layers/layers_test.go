@@ -9,6 +9,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/e2e/internal/rtds"
 )
 
 const (
@@ -34,11 +35,11 @@ func TestEachWay(t *testing.T) {
 	server := startRTDS(t, "from_server")
 	insertLayers(config,
 		envoytest.Object{"name": "configmap", "disk_layer": envoytest.Object{"symlink_root": mounted.root()}},
-		rtdsLayer(file.layer, envoytest.Object{
+		rtds.Layer(file.layer, envoytest.Object{
 			"resource_api_version": "V3",
 			"path_config_source":   envoytest.Object{"path": file.path},
 		}),
-		rtdsLayer(server.layer, server.config(config)),
+		rtds.Layer("from_server", rtds.Source(config, server.port)),
 	)
 	ways := []way{
 		{"admin layer", polled, "true", admin},

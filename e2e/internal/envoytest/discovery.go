@@ -30,17 +30,23 @@ func (c *Config) ListenersFrom(file string) {
 	delete(At[Object](c.Bootstrap, "static_resources"), "listeners")
 }
 
-// Resident returns the bytes that Envoy has in RAM: the field VmRSS of /proc/PID/status (proc(5)).
+// Resident returns the bytes that Envoy has in RAM.
 func (e *Envoy) Resident() int64 {
 	e.t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", e.PID()))
+	return Resident(e.t, e.PID())
+}
+
+// Resident returns the bytes that a process has in RAM: the field VmRSS of /proc/PID/status (proc(5)).
+func Resident(t testing.TB, pid int) int64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		e.t.Fatalf("the memory of Envoy (needs Linux's /proc): %v", err)
+		t.Fatalf("the memory of a process (needs Linux's /proc): %v", err)
 	}
 	_, rest, _ := strings.Cut(string(text), "\nVmRSS:")
 	var kilobytes int64
 	if _, err := fmt.Sscanf(rest, "%d kB", &kilobytes); err != nil {
-		e.t.Fatalf("/proc/PID/status: VmRSS: %v", err)
+		t.Fatalf("/proc/PID/status: VmRSS: %v", err)
 	}
 	return kilobytes << 10
 }
