@@ -49,13 +49,15 @@ func TestHostsim(t *testing.T) {
 // operating are the documents for those who have an Envoy with healthgate.
 var operating = []string{
 	"docs/status.md", "docs/runtime.md", "docs/runbook.md", "docs/watching.md", "docs/command.md", "docs/istio.md",
-	"docs/load-balancers.md",
+	"docs/load-balancers.md", "docs/fleet.md",
 }
 
 func TestOperating(t *testing.T) {
 	t.Parallel()
 	lib := t.TempDir()
-	r := newReader(t, "/var/lib/envoy", lib)
+	board := envoytest.Loopback(envoytest.ReservePort(t))
+	r := newReader(t, "/var/lib/envoy", lib, "127.0.0.1:8090", board,
+		"healthgate serve", "healthgate serve --listen "+board)
 	must(t, os.Mkdir(filepath.Join(lib, "runtime"), 0o755))
 	write(t, filepath.Join(lib, "rtds.yaml"),
 		`resources: [{"@type": type.googleapis.com/envoy.service.runtime.v3.Runtime, name: healthgate}]`, 0o600)

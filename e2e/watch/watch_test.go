@@ -100,6 +100,7 @@ func TestWatching(t *testing.T) {
 	t.Run("dashboard of a fleet", func(t *testing.T) { testFleet(t, d) })
 	t.Run("page", func(t *testing.T) { testPage(t, d) })
 	t.Run("narrow page", func(t *testing.T) { testNarrowPage(t, d) })
+	t.Run("page of a fleet", func(t *testing.T) { testFleetPage(t, d) })
 }
 
 // noHelp is what promtool says of each metric of Envoy, the filter's included: Envoy writes no help text.
@@ -378,6 +379,12 @@ func testNarrowPage(t *testing.T, d *demo) {
 		}
 		return err
 	})
+	nothingCut(t, page, 6)
+}
+
+// nothingCut shows a page that has so many rows in windows of several widths.
+func nothingCut(t *testing.T, page string, rows int) {
+	t.Helper()
 	for _, width := range []int{320, 400, 768, 770, 1000} {
 		mux := http.NewServeMux() // without the page's Content-Security-Policy, which allows no frame and no script
 		mux.HandleFunc("/page", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, page) })
@@ -386,7 +393,7 @@ func testNarrowPage(t *testing.T, d *demo) {
 		dom, _ := browse(t, server.URL)
 		server.Close()
 		_, said, _ := strings.Cut(dom, "<pre>")
-		if said, _, ended := strings.Cut(said, "end</pre>"); !ended || said != "measured 6 rows\n" {
+		if said, _, ended := strings.Cut(said, "end</pre>"); !ended || said != fmt.Sprintf("measured %d rows\n", rows) {
 			t.Errorf("%d pixels wide: %s", width, said)
 		}
 	}

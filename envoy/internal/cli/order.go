@@ -19,6 +19,7 @@ import (
 	"github.com/healthgate/healthgate/envoy/internal/layer"
 	"github.com/healthgate/healthgate/envoy/internal/order"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
+	"github.com/healthgate/healthgate/envoy/internal/report"
 	"github.com/spf13/cobra"
 )
 
@@ -206,7 +207,7 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 		}
 		until := ""
 		if end, err := time.Parse(time.RFC3339, c.order.Value); err == nil {
-			until = ", until " + moment(&end, time.Now())
+			until = ", until " + report.Moment(&end, time.Now())
 		}
 		fmt.Fprintf(w, "written to %s%s%s; no --admin was given, so no Envoy was asked whether it arrived\n",
 			printable(c.path()), made, until)
@@ -378,7 +379,7 @@ func stateRows(key string, states []order.State) [][]cell {
 		}
 		until := "-"
 		if st.Until != nil {
-			until = moment(st.Until, time.Now())
+			until = report.Moment(st.Until, time.Now())
 		}
 		rows = append(rows, []cell{{text: st.Envoy}, word, {text: until}, {text: orDash(st.Reason)}, {text: orDash(st.Layer)},
 			{text: orDash(strings.Join(st.Endpoints, ", "))}})

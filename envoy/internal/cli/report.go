@@ -127,25 +127,8 @@ func endpointRows(r *report.Report, now time.Time) [][]cell {
 	}
 	rows := [][]cell{plain("ENDPOINT", "CHECKS GET", "WHY")}
 	for _, e := range r.Endpoints {
-		gets := cell{text: e.Verdict, colour: verdictColour(e.Verdict)}
-		switch {
-		case e.Verdict == "":
-			gets.text = "not known"
-		case e.HTTPStatus != 0:
-			gets.text = strconv.Itoa(e.HTTPStatus) + " " + gets.text
-		}
-		gets.text += e.Mark()
-		why := e.Output
-		if m := e.Maintenance; m != nil {
-			why = m.Key + " = " + m.Value
-			if m.Until != nil {
-				why = m.Key + " until " + moment(m.Until, now)
-			}
-			if m.Reason != "" {
-				why += ": " + m.Reason
-			}
-		}
-		rows = append(rows, []cell{{text: named(e.Name, e.Listener)}, gets, {text: orDash(why)}})
+		rows = append(rows, []cell{{text: named(e.Name, e.Listener)},
+			{e.Gets(), verdictColour(e.Verdict)}, {text: orDash(e.Why(now))}})
 	}
 	return rows
 }
@@ -171,39 +154,18 @@ func probeRows(r *report.Report, now time.Time) [][]cell {
 	}
 	rows := [][]cell{plain("PROBE", "STATE", "SINCE", "LAST STATUS", "LATENCY", "LAST ASKED")}
 	for _, p := range r.Probes {
-		state, last, latency := cell{text: "not known"}, "-", "-"
+		state, latency := cell{text: p.State()}, "-"
 		if p.Healthy != nil {
-			switch state = (cell{"unhealthy", red}); {
-			case *p.Healthy:
-				state = cell{"healthy", green}
-			case p.LastAsked == nil: // which gauges do not tell from one that was not asked yet
-				state.text = "not up"
+			state.colour = red
+			if *p.Healthy {
+				state.colour = green
 			}
-		}
-		if p.Status != 0 {
-			last = strconv.Itoa(p.Status)
-		} else if p.Outcome != "" {
-			last = p.Outcome
 		}
 		if p.LatencyMS != nil {
 			latency = strconv.FormatInt(*p.LatencyMS, 10) + "ms"
 		}
-		rows = append(rows, []cell{{text: named(p.Name, p.Listener)}, state, {text: moment(p.Since, now)}, {text: last},
-			{text: latency}, {text: moment(p.LastAsked, now)}})
+		rows = append(rows, []cell{{text: named(p.Name, p.Listener)}, state, {text: report.Moment(p.Since, now)},
+			{text: orDash(p.Last())}, {text: latency}, {text: report.Moment(p.LastAsked, now)}})
 	}
 	return rows
-}
-
-// moment writes a time, and how far it is from now.
-func moment(t *time.Time, now time.Time) string {
-	if t == nil {
-		return "-"
-	}
-	text := t.UTC().Format(time.RFC3339)
-	if d := t.Sub(now).Round(time.Second); d > 0 {
-		return text + " (in " + d.String() + ")"
-	} else if d < 0 {
-		return text + " (" + (-d).String() + " ago)"
-	}
-	return text + " (now)"
 }

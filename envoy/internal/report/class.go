@@ -7,14 +7,14 @@ type Class int
 const (
 	Failing  Class = iota // some health check fails
 	Unasked               // it could not be asked
-	NotKnown              // what some health check gets
+	NotKnown              // what some health check gets is not known, or not for sure
 	Planned
 	Healthy
 	Classes
 )
 
 func (c Class) String() string {
-	return [...]string{"failing", "could not be asked", "not known", "in maintenance or draining", "healthy"}[c]
+	return [...]string{"failing", "could not be asked", "not known for sure", "in maintenance or draining", "healthy"}[c]
 }
 
 // Class returns that of the worst health check.
@@ -24,12 +24,20 @@ func (r *Report) Class() Class {
 	}
 	class := Healthy
 	for i := range r.Endpoints {
-		class = min(class, Of(r.Endpoints[i].Verdict))
+		class = min(class, r.Endpoints[i].Class())
 	}
 	if len(r.Endpoints) == 0 {
 		class = NotKnown
 	}
 	return class
+}
+
+// Class returns that of the verdict, unless some check may get something else.
+func (e *Endpoint) Class() Class {
+	if e.Mark() != "" {
+		return min(NotKnown, Of(e.Verdict))
+	}
+	return Of(e.Verdict)
 }
 
 // Of returns the class of a verdict.

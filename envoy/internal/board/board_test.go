@@ -1,0 +1,49 @@
+package board
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/healthgate/healthgate/envoy/internal/report"
+)
+
+// TestBoard puts reports on a board of the Envoys a, b and c, each with how long ago it was asked for, and gets paths.
+// Of the page it shows what is behind the style.
+func TestBoard(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 4, 15, 6, 7, 0, time.UTC)
+	b := New([]string{"a", "b", "c"}, 10*time.Second)
+	datadriven.RunTest(t, "testdata/board.txt", func(t *testing.T, d *datadriven.TestData) string {
+		if d.Cmd == "put" {
+			var r report.Report
+			if err := json.Unmarshal([]byte(d.Input), &r); err != nil {
+				t.Fatal(err)
+			}
+			var ago string
+			d.ScanArgs(t, "ago", &ago)
+			age, err := time.ParseDuration(ago)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.Put(strings.Index("abc", r.Envoy), r, now.Add(-age))
+			return ""
+		}
+		w := httptest.NewRecorder()
+		b.Handler(func() time.Time { return now }).ServeHTTP(w, httptest.NewRequest(d.Cmd, d.CmdArgs[0].Key, nil))
+		if w.Code != http.StatusOK {
+			return http.StatusText(w.Code) + " " + w.Header().Get("Allow") + "\n"
+		}
+		body := w.Body.String()
+		if head, main, is := strings.Cut(body, "<body>"); is {
+			head, _, _ = strings.Cut(head, "<style>")
+			body = head + "\n" + main
+		}
+		return body
+	})
+}

@@ -1,0 +1,74 @@
+//go:build unix
+
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// serve shows Envoys that do not answer as such, at once. It ends at Ctrl-C, also while it asks one and while
+// somebody is about to ask it.
+func TestServe(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	taken := silent.Addr().String()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestEndsAtInterrupt$")
+	cmd.Env = append(os.Environ(), "HEALTHGATE_TEST_COMMAND=healthgate serve --listen 127.0.0.1:0 --interval 1s "+
+		"--admin unix:///nonexistent --admin "+taken)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said, err := bufio.NewReader(stdout).ReadString('\n')
+	url, rest, _ := strings.Cut(said, " ")
+	if err != nil || rest != "and "+url+"metrics, all Envoys asked every 1s (2); Ctrl-C ends\n" {
+		t.Fatalf("%v, %s", err, said)
+	}
+	const gone = "there is no such Unix socket: is Envoy running, and is this Envoy&#39;s admin address?"
+	var page []byte
+	for !strings.Contains(string(page), gone) { // the other one is still being asked
+		response, err := http.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err = io.ReadAll(response.Body)
+		if err = errors.Join(err, response.Body.Close()); err != nil || response.StatusCode != http.StatusOK {
+			t.Fatalf("%d, %v", response.StatusCode, err)
+		}
+	}
+	if !strings.Contains(string(page), "<title>2 could not be asked") {
+		t.Errorf("%s", page)
+	}
+	reader, err := net.Dial("tcp", strings.Trim(url, "htp:/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	if _, err = io.WriteString(reader, "GET / HTTP/1.1\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(cmd.Process.Signal(os.Interrupt), cmd.Wait()); err != nil || stderr.Len() > 0 {
+		t.Errorf("at Ctrl-C: %v, %s", err, &stderr)
+	}
+	if _, said, code := call(t, "serve", "--listen", taken); code != 1 || !strings.Contains(said, "already in use") {
+		t.Errorf("at an address that is taken: exit code %d, %s", code, said)
+	}
+}
