@@ -36,8 +36,8 @@ type patch struct {
 	}
 }
 
-// TestPod runs the Envoy of a rendered patch as a pod does: with its arguments, the keys of a zone as the kubelet brings
-// them, and its hook. Whatever the load balancer's check gets, the pod stays ready.
+// TestPod runs the Envoy of a rendered patch as a pod does: with its arguments, the keys of a zone as the kubelet
+// brings them, and its hook. Whatever the load balancer's check gets, the pod stays ready.
 func TestPod(t *testing.T) {
 	t.Parallel()
 	a, dir := app.Start(t), t.TempDir()
@@ -65,7 +65,8 @@ func TestPod(t *testing.T) {
 		envoy.Args[i] = strings.NewReplacer("/etc/healthgate/envoy/envoy.yaml", config, "$(POD_NAME)", "shop-1", "$(ZONE)",
 			"eu-1a").Replace(arg)
 	}
-	if out, err := exec.Command(envoytest.Binary(t), append(envoy.Args, "--mode", "validate")...).CombinedOutput(); err != nil {
+	if out, err := exec.Command(envoytest.Binary(t),
+		append(envoy.Args, "--mode", "validate")...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	envoytest.Program(t, exec.Command(envoytest.Binary(t), append(envoy.Args, "--concurrency", "2")...))
