@@ -29,7 +29,9 @@ type judgement struct {
 		Endpoint string   `json:"endpoint"`
 		Why      []string `json:"why"`
 	} `json:"misses"`
-	Notes []string `json:"notes"`
+	Leaves, Returns struct {
+		Checks int `json:"checks"`
+	}
 }
 
 func (j *judgement) String() string {

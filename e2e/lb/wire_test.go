@@ -148,6 +148,26 @@ func TestHAProxySendsTheSame(t *testing.T) {
 		t.Errorf("the command sends %q, HAProxy %q", got, backends[200].last(t))
 	}
 	judges(t, judged, "haproxy-options")
+
+	// And so long it takes until the instance is out, and back.
+	good := backends[http.StatusOK]
+	said := check(t, 0, "http://"+good.address+"/", "--as", "haproxy-options")
+	for _, turn := range []struct {
+		status, checks int
+		becomes        string
+	}{{503, said.Leaves.Checks, "DOWN"}, {200, said.Returns.Checks, "UP"}} {
+		good.set(turn.status)
+		envoytest.Eventually(t, envoytest.Limit, "HAProxy says "+turn.becomes, func() error {
+			servers, err := h.servers()
+			if got := servers["s200"].status; err == nil && got != turn.becomes {
+				err = fmt.Errorf("it says %s", got)
+			}
+			return err
+		})
+		if n := good.checks(); n < turn.checks {
+			t.Errorf("HAProxy says %s after %d answers of %d, the command says %d", turn.becomes, n, turn.status, turn.checks)
+		}
+	}
 }
 
 // TestEnvoySendsTheSame: so does an Envoy that checks a cluster, which takes a host out after one answer.
