@@ -103,6 +103,28 @@ func TestWatching(t *testing.T) {
 	t.Run("page of a fleet", func(t *testing.T) { testFleetPage(t, d) })
 }
 
+// TestScrapedWithoutAdmin: the job of envoy/watching works at a listener that serves nothing but metrics.
+func TestScrapedWithoutAdmin(t *testing.T) {
+	t.Parallel()
+	var addresses [4]string
+	for i := range addresses {
+		addresses[i] = envoytest.Loopback(envoytest.ReservePort(t))
+	}
+	bootstrap := filepath.Join(t.TempDir(), "envoy.yaml")
+	envoytest.Healthgate(t, "render", "envoy", "envoy/healthgate.yaml", "--wasm", envoytest.Wasm(t), "-o", bootstrap,
+		"--runtime-dir", "", "--metrics-listen", addresses[0], "--admin", addresses[1], "--listen", addresses[2],
+		"--cluster", "app="+addresses[3])
+	launch(t, envoytest.Binary(t), "-c", bootstrap, "--disable-hot-restart", "--concurrency", "1")
+	p := startPrometheus(t, target("http://"+addresses[0], "a"))
+	envoytest.Eventually(t, envoytest.StartLimit, "metrics of the filter", func() error {
+		found, err := p.query(`healthgate_probe_up{instance="a", probe="inbound"}`)
+		if err == nil && len(found) != 1 {
+			err = fmt.Errorf("%v", found)
+		}
+		return err
+	})
+}
+
 // noHelp is what promtool says of each metric of Envoy, the filter's included: Envoy writes no help text.
 const noHelp = "no help text"
 

@@ -47,7 +47,7 @@ func (i *intoOptions) merge(cmd *cobra.Command, file, output string, o *render.E
 		return ""
 	}
 	options := merge.Options{Common: o.Common, Gate: o.Gate, Listeners: i.listeners,
-		Admin: given("admin", o.Admin), Listen: given("listen", o.Listen)}
+		Admin: given("admin", o.Admin), Listen: given("listen", o.Listen), Metrics: o.Metrics}
 	options.RuntimeDir = given("runtime-dir", o.RuntimeDir)
 	if cmd.Flags().Changed("cluster") {
 		options.Clusters = o.Clusters

@@ -41,7 +41,8 @@ runtime layers, the labels of metrics. FILE is a healthgate.yaml, or - for stand
 With --into it merges these into the configuration of an Envoy that is there, and leaves all other text as it is. What
 it cannot merge it refuses, with the line. Merging again changes nothing. Files of listeners, routes and clusters (LDS,
 RDS, CDS) are taken where they lie beside the bootstrap, or given with more --into; -o names where the bootstrap goes,
-and the others go beside it. Without --runtime-dir no disk layer is added, and without --admin no admin.`,
+and the others go beside it. Without --runtime-dir no disk layer is added, and without --admin no admin. --listen adds a
+listener for checks alone, on which each check comes on a new connection.`,
 		Example: `  healthgate render envoy healthgate.yaml --wasm /etc/envoy/healthgate.wasm -o envoy.yaml
   healthgate render envoy healthgate.yaml --listen 0.0.0.0:443 --admin unix:///run/envoy/admin.sock \
       --cluster app=127.0.0.1:8080 --cluster stats=stats.internal:7070
@@ -65,6 +66,8 @@ and the others go beside it. Without --runtime-dir no disk layer is added, and w
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:10000", "`ADDRESS` that the load balancer and the users reach, HOST:PORT")
+	f.StringVar(&o.Metrics, "metrics-listen", "",
+		"`ADDRESS` at which Prometheus gets /stats/prometheus and nothing else of admin (default: none)")
 	f.StringVar(&o.Admin, "admin", render.DefaultAdmin, "`ADDRESS` of Envoy's admin, HOST:PORT or unix:///PATH")
 	f.StringArrayVar(&o.Clusters, "cluster", []string{"app=127.0.0.1:7070"},
 		"a cluster that probes name, `NAME=ADDRESS`; the first is the application's, of which probes get a copy; "+

@@ -41,6 +41,7 @@ func TestWrongInput(t *testing.T) {
 		"bad.yaml":   strings.Replace(minimal, "10.0.0.0/8", "10.0.0.1/8", 1),
 		"two.yaml":   strings.NewReplacer("cidrs", "cidr", "path: /alive", "path: alive").Replace(minimal),
 		"keyed.yaml": strings.Replace(minimal, "{route_metadata: true}", `{keys: ["k.{zone}"]}`, 1),
+		"none.yaml":  strings.Replace(minimal, "admin: {cluster: adm}\n", "", 1),
 		"odd.yaml":   strings.Replace(minimal, "{route_metadata: true}", `{keys: ["k l"]}`, 1),
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
@@ -72,7 +73,7 @@ func TestWrongInput(t *testing.T) {
 		stderr != "healthgate: --node-id: \"a\\xff\" is not UTF-8\n" {
 		t.Errorf("exit code %d, %s", code, stderr)
 	}
-	if left, err := os.ReadDir("."); err != nil || len(left) != 5 {
+	if left, err := os.ReadDir("."); err != nil || len(left) != 6 {
 		t.Errorf("%v, %v", left, err)
 	}
 }

@@ -20,6 +20,7 @@ type Options struct {
 	Gate      string   // render.ByRoute, also when empty, or render.ByMatcher
 	Admin     string   // the address of an admin to add where there is none; empty for none
 	Listen    string   // the address of a listener to add, for checks alone; empty for none
+	Metrics   string   // the address of a listener to add, for Prometheus; empty for none
 	Listeners []string // which get the filter; empty for all that lead to the application
 	Clusters  []string // NAME=ADDRESS, of probes
 
@@ -99,7 +100,7 @@ func Merge(d *document.Document, files []File, o Options) (*Result, error) {
 // pass makes the changes for which the others have to wait, and reports so, or else all others.
 func (m *merger) pass() (again bool, err error) {
 	m.adminAddress = reachable(m.root().get("admin", "address"))
-	if m.Listen != "" && !slices.ContainsFunc(m.listeners, func(l cursor) bool { return m.name(l) == "healthgate" }) {
+	if m.Listen != "" && !m.has("healthgate") {
 		address, err := render.Address("listen", m.Listen)
 		if err != nil {
 			return false, err
@@ -136,6 +137,9 @@ func (m *merger) pass() (again bool, err error) {
 		}
 		m.doubts(h)
 	}
+	if err := m.metrics(); err != nil {
+		return false, err
+	}
 	for _, c := range m.made {
 		m.changed(m.root(), nil, "the cluster %q is missing", find(c, "name").Value)
 	}
@@ -144,6 +148,21 @@ func (m *merger) pass() (again bool, err error) {
 	m.tags()
 	m.placeholders()
 	return false, nil
+}
+
+// metrics adds a listener for Prometheus.
+func (m *merger) metrics() error {
+	listener, err := render.Metrics(m.d, m.Metrics)
+	if err != nil || listener == nil || m.has("metrics") {
+		return err
+	}
+	m.addTo("static_resources", "listeners", m.bootstrap.spelt(listener))
+	return nil
+}
+
+// has reports whether a listener has a name.
+func (m *merger) has(name string) bool {
+	return slices.ContainsFunc(m.listeners, func(l cursor) bool { return m.name(l) == name })
 }
 
 // doubts notes what a connection manager does not take.

@@ -22,6 +22,7 @@ const (
 type EnvoyOptions struct {
 	Common
 	Listen     string   // HOST:PORT
+	Metrics    string   // HOST:PORT or unix:///PATH of a listener for Prometheus; empty: none
 	Admin      string   // HOST:PORT or unix:///PATH
 	Clusters   []string // NAME=HOST:PORT or NAME=unix:///PATH; the first is the application's
 	RTDSFile   string   // a file of runtime keys; at most one of this and RTDSServer
@@ -57,6 +58,11 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 	}
 	if overlap(o.Admin, o.Listen) {
 		err = fmt.Errorf("%q is --listen, too: users would reach admin; give each its own", o.Admin)
+	}
+	for flag, other := range map[string]string{"listen": o.Listen, "admin": o.Admin} {
+		if overlap(o.Metrics, other) {
+			return "", wrong("metrics-listen", o.Metrics, " is --%s, too; give each its own", flag)
+		}
 	}
 	if o.RuntimeDir != "" {
 		o.RuntimeDir = path.Clean(o.RuntimeDir)
@@ -101,12 +107,17 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 	if err := checkKeys(d, o.Node); err != nil {
 		return "", err
 	}
+	metrics, err := Metrics(d, o.Metrics)
+	if err != nil {
+		return "", err
+	}
 	code := part("code", values{"file": o.Wasm})
 	v := values{
 		"source": d.File, "command": commandLine(o.Command), "curl": o.curl(d.Config),
 		"file":    o.RuntimeDir + "/" + someKey(d.Config),
 		"node_id": o.Node.ID, "node_cluster": o.Node.Cluster, "region": o.Node.Region, "zone": o.Node.Zone,
-		"admin": admin, "listen": listen, "app": app.Name, "peer": peer(d.Config), "tags": part("tags", nil),
+		"admin": admin, "listen": listen, "metrics": metrics,
+		"app": app.Name, "peer": peer(d.Config), "tags": part("tags", nil),
 		"defaults": defaults(keys(d.Config, routes)), "runtime_dir": o.RuntimeDir,
 		"rtds": o.RTDSFile != "" || o.RTDSServer != "", "rtds_file": o.RTDSFile, "rtds_server": o.RTDSServer != "",
 	}

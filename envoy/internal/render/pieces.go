@@ -106,6 +106,21 @@ func Layer(name string, keys *yaml.Node, folder string) *yaml.Node {
 // Listener returns a listener for checks alone: what is no check gets 404.
 func Listener(address *yaml.Node) *yaml.Node { return part("listener", values{"address": address}) }
 
+// Metrics returns a listener at an address, for Prometheus; nil without one.
+func Metrics(d *document.Document, at string) (*yaml.Node, error) {
+	if at == "" {
+		return nil, nil
+	}
+	address, err := Address("metrics-listen", at)
+	if err == nil && d.Config.Admin == nil {
+		err = &OptionError{"metrics-listen", "leads to admin.cluster, and " + d.File + " has no admin"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return part("metrics", values{"address": address, "cluster": d.Config.Admin.Cluster}), nil
+}
+
 // Text returns a node as YAML.
 func Text(n *yaml.Node) (string, error) { return write(n) }
 
@@ -124,6 +139,10 @@ func Parts(d *document.Document, o EnvoyOptions) (string, error) {
 		return "", err
 	}
 	p, err := NewPieces(d, o.Common, o.Gate)
+	if err != nil {
+		return "", err
+	}
+	metrics, err := Metrics(d, o.Metrics)
 	if err != nil {
 		return "", err
 	}
@@ -153,5 +172,6 @@ func Parts(d *document.Document, o EnvoyOptions) (string, error) {
 	}
 	return write(documents(partsTemplate, values{
 		"peer": p.Peer, "filter": p.Filter, "routes": routes, "clusters": clusters, "layers": layers, "tags": p.Tags,
+		"metrics": metrics,
 	})...)
 }
