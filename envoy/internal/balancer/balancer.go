@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/healthgate/healthgate/filter/trust"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -26,6 +27,7 @@ type Balancer struct {
 
 	AtOnce   bool `yaml:"at_once"`
 	Keeps    bool
+	Provider string
 	From     string
 	Notes    []string
 	Believed string
@@ -42,12 +44,20 @@ type Settings struct {
 // Source is where something is said.
 type Source struct{ URL, Read string }
 
-// All returns all that are known.
+// All returns all that are known. Where the checks come from, and where that is said, is taken from the provider.
 var All = sync.OnceValue(func() (all []Balancer) {
 	d := yaml.NewDecoder(bytes.NewReader(table))
 	d.KnownFields(true)
 	if err := d.Decode(&all); err != nil {
 		panic("balancers.yaml: " + err.Error()) // it is part of the program
+	}
+	for i := range all {
+		for _, p := range trust.Platforms {
+			if b := &all[i]; p.Name == b.Provider {
+				b.From = strings.Join(p.Ranges, ", ") + ": providers: [" + p.Name + "]"
+				b.Sources = append(b.Sources, Source{p.Source, p.Read})
+			}
+		}
 	}
 	return all
 })
@@ -123,7 +133,8 @@ func text(from, to int) string {
 	return fmt.Sprintf("%d-%d", from, to)
 }
 
-func (s Statuses) has(status int) bool {
+// Has reports whether a status is one of them.
+func (s Statuses) Has(status int) bool {
 	for _, r := range s {
 		if r[0] <= status && status <= r[1] {
 			return true

@@ -13,7 +13,6 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 	"github.com/healthgate/healthgate/envoy/internal/document"
-	"github.com/healthgate/healthgate/envoy/internal/report"
 )
 
 var update = flag.Bool("update", false, "write what is made from the table anew: make generate")
@@ -103,7 +102,7 @@ func TestCases(t *testing.T) {
 			}
 			healthy, why := b.Judge(answer)
 			return fmt.Sprintf("healthy %v: %s\nleaves after %s\nreturns after %s\n", healthy, why,
-				b.Leaves().Text("failed"), b.Returns().Text("good"))
+				b.Leaves(answer.Status == 0).Text("failed"), b.Returns().Text("good"))
 		}
 		return explained(t, d, &b, arg)
 	})
@@ -128,7 +127,7 @@ func explained(t *testing.T, d *datadriven.TestData, b *Balancer, arg map[string
 		Gaps: map[string][]string{"a": {"listener \"b\" has no healthgate"}}}
 	for _, counted := range strings.Split(arg["counts"], ",") {
 		endpoint, outcome, _ := strings.Cut(counted, ".")
-		envoy.After[report.Checks+endpoint+".verdict."+outcome] = 1
+		envoy.After[endpoint+".verdict."+outcome] = 1
 	}
 	r := Judge(b, u.String(), sent, envoy)
 	out := fmt.Sprintf("by %q endpoint %q outcome %q\n", r.AnsweredBy, r.Endpoint, r.Outcome)

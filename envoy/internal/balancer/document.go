@@ -1,8 +1,10 @@
 package balancer
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
+	"path"
 	"strings"
 )
 
@@ -18,7 +20,7 @@ func Pieces() map[string]string {
 			every = short(b.Interval)
 		}
 		all += fmt.Sprintf("| `%s` | %s | %s | %s | %s | %s |\n", b.Name, b.Title, b.Success, every,
-			b.Leaves().Text("failed"), b.Returns().Text("good"))
+			b.Leaves(false).Text("failed"), b.Returns().Text("good"))
 		out[b.Name] = b.piece()
 	}
 	out["all"] = all
@@ -27,11 +29,7 @@ func Pieces() map[string]string {
 
 // piece shows a check of an example, and where it is said.
 func (b *Balancer) piece() string {
-	path := b.Path
-	if path == "" {
-		path = "/healthz"
-	}
-	example := &url.URL{Scheme: "http", Host: "10.0.3.17:8080", Path: path}
+	example := &url.URL{Scheme: "http", Host: "10.0.3.17:8080", Path: cmp.Or(b.Path, "/healthz")}
 	wire := strings.ReplaceAll(b.Check(example, "10.0.3.5", ""), "\r", "")
 	out := "```http\n" + strings.TrimSuffix(wire, "\n") + "```\n\nSources:"
 	for i, s := range b.Sources {
@@ -39,9 +37,13 @@ func (b *Balancer) piece() string {
 			out += ","
 		}
 		u, _ := url.Parse(s.URL)
-		out += fmt.Sprintf("\n[%s](%s) (%s)", u.Hostname()+u.Path[strings.LastIndex(u.Path, "/"):], s.URL, s.Read)
+		place := cmp.Or(u.Fragment, path.Base(u.Path))
+		out += fmt.Sprintf("\n[%s: %s](%s) (%s)", u.Hostname(), place, s.URL, s.Read)
 	}
 	out += ".\n"
+	if b.Keeps {
+		out += "The connection is kept for the next check.\n"
+	}
 	if b.Believed != "" {
 		out += "Believed, not documented: " + b.Believed + ".\n"
 	}

@@ -17,7 +17,7 @@ func (b *Balancer) Judge(a Answer) (healthy bool, why string) {
 	switch {
 	case a.Failure != "":
 		return false, a.Failure
-	case b.Success.has(a.Status):
+	case b.Success.Has(a.Status):
 		return true, fmt.Sprintf("%d counts as healthy", a.Status)
 	}
 	return false, fmt.Sprintf("%d, and only %s counts as healthy", a.Status, b.Success)
@@ -32,9 +32,9 @@ type Turn struct {
 	interval time.Duration
 }
 
-// Leaves says how long it takes until an instance leaves that answers checks with a failure.
-func (b *Balancer) Leaves() Turn {
-	if b.AtOnce {
+// Leaves says how long it takes until an instance leaves whose checks fail; silent where they have no answer.
+func (b *Balancer) Leaves(silent bool) Turn {
+	if b.AtOnce && !silent {
 		return b.turn(1)
 	}
 	return b.turn(b.Unhealthy)

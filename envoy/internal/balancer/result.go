@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/healthgate/healthgate/envoy/internal/report"
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/verdict"
 )
@@ -45,23 +44,25 @@ const (
 
 // Envoy is what is known of the Envoy that was asked.
 type Envoy struct {
-	Endpoints     []config.Endpoint
-	Before, After map[string]uint64 // what the plugin had counted before the check, and after it
-	Counts        bool              // whether it shows what it counts
-	Gaps          map[string][]string
-	Unknown       string // why the configuration is not known
+	Endpoints []config.Endpoint
+	// Before and After are what the plugin had counted, before the check and after it: "ENDPOINT.verdict.healthy": 3.
+	Before, After map[string]uint64
+	Counts        bool                // whether it shows what it counts
+	Gaps          map[string][]string // by endpoint, the ways past the plugin
+	Unknown       string              // why the configuration is not known
 }
 
 // Judge says all that is known of a check; envoy is nil where none was asked.
 func Judge(b *Balancer, url string, s Sent, envoy *Envoy) *Result {
 	r := &Result{Balancer: b.Name, URL: url, Request: s.Wire, Status: s.Status, TookMS: s.Took.Milliseconds(),
-		Leaves: b.Leaves(), Returns: b.Returns(), Facts: slices.Clone(b.Notes)}
+		Leaves: b.Leaves(s.Status == 0), Returns: b.Returns(), Facts: slices.Clone(b.Notes)}
 	if s.From.IsValid() {
 		r.From = s.From.Addr().String()
 	}
 	r.Healthy, r.Why = b.Judge(s.Answer)
-	if b.From != "" {
-		r.Facts = append(r.Facts, "its checks come from "+b.From)
+	r.Facts = append(r.Facts, "its checks come from "+b.From)
+	if b.Keeps {
+		r.Facts = append(r.Facts, "it keeps the connection for its next check")
 	}
 	if b.Believed != "" {
 		r.Facts = append(r.Facts, "believed, not documented: "+b.Believed)
@@ -127,7 +128,7 @@ func (r *Result) explain(request Request, s Sent, envoy *Envoy, behind Party) {
 // others check, too, the one with the reply's status.
 func (e *Envoy) outcome(endpoint *config.Endpoint, status int) (out verdict.Kind, counted bool) {
 	for k := range verdict.Kind(verdict.Kinds) {
-		name := report.Checks + endpoint.Name + ".verdict." + k.String()
+		name := endpoint.Name + ".verdict." + k.String()
 		if e.After[name] == e.Before[name] {
 			continue
 		}

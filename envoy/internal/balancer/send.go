@@ -95,6 +95,7 @@ func failure(err error, limit time.Duration) string {
 	var network *net.OpError
 	var name *net.DNSError
 	var system *os.SyscallError
+	var family *net.AddrError
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Sprintf("no answer within %s", short(limit))
@@ -102,6 +103,8 @@ func failure(err error, limit time.Duration) string {
 		return "the connection was closed without a whole answer"
 	case errors.As(err, &name):
 		return name.Error()
+	case errors.As(err, &family):
+		return "no answer: the URL has no address of the kind of the source"
 	case errors.As(err, &system):
 		return "no answer: " + system.Err.Error()
 	case errors.As(err, &network):

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -75,7 +77,7 @@ The exit code is 0 when the load balancer takes the instance for healthy, and 1 
 			}
 			sent := b.Send(cmd.Context(), to, source, host)
 			if envoy != nil && envoy.Counts {
-				if envoy.After, err = clients[0].Stats(cmd.Context(), countedChecks); err != nil {
+				if envoy.After, err = counts(cmd, clients[0]); err != nil {
 					envoy.Unknown = err.Error()
 				}
 			}
@@ -145,6 +147,11 @@ func asked(to, as, from, host string) (b balancer.Balancer, u *url.URL, source n
 		if source, err = netip.ParseAddr(from); err != nil {
 			return b, u, source, fmt.Errorf("--from: %q is no IP address", from)
 		}
+		listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: source.AsSlice(), Zone: source.Zone()})
+		if err != nil {
+			return b, u, source, fmt.Errorf("--from: %s is no address of this machine", from)
+		}
+		_ = listener.Close()
 	}
 	if strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '/' }) {
 		return b, u, source, fmt.Errorf("--host: %q is no host", host)
@@ -155,8 +162,15 @@ func asked(to, as, from, host string) (b balancer.Balancer, u *url.URL, source n
 	return b, u, source, nil
 }
 
-// countedChecks is a regular expression for what the plugin counts of checks.
-const countedChecks = `^wasmcustom\.healthgate_checks_total\.`
+// counts returns what the plugin has counted of checks, by endpoint and verdict.
+func counts(cmd *cobra.Command, client *admin.Client) (map[string]uint64, error) {
+	stats, err := client.Stats(cmd.Context(), "^"+regexp.QuoteMeta(report.Checks))
+	out := map[string]uint64{}
+	for name, n := range stats {
+		out[strings.TrimPrefix(name, report.Checks)] = n
+	}
+	return out, err
+}
 
 // ask asks an Envoy, before the check is sent, for what explains its answer.
 func ask(cmd *cobra.Command, client *admin.Client, to *url.URL) *balancer.Envoy {
@@ -182,7 +196,7 @@ func ask(cmd *cobra.Command, client *admin.Client, to *url.URL) *balancer.Envoy 
 	for _, gap := range known.Gaps() {
 		out.Gaps[gap.Endpoint] = append(out.Gaps[gap.Endpoint], gap.What)
 	}
-	out.Before, err = client.Stats(cmd.Context(), countedChecks)
+	out.Before, err = counts(cmd, client)
 	out.Counts = err == nil && len(out.Before) > 0
 	return out
 }

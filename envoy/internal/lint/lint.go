@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/healthgate/healthgate/envoy/internal/balancer"
 	"github.com/healthgate/healthgate/envoy/internal/document"
 	"github.com/healthgate/healthgate/envoy/internal/layer"
 	"github.com/healthgate/healthgate/filter/config"
@@ -67,9 +68,12 @@ func (l *linter) trusted(i int) {
 				l.warn(fmt.Sprintf("%s[%d]", place, j), "%s: headers: [%s]", p.Advice, p.Demand)
 			}
 		}
-		if s == "azure" && !e.Healthy.Pass && e.Healthy.Status != 200 {
-			l.warn(fmt.Sprintf("%s[%d]", place, j),
-				"Azure's load balancer takes 200 alone as healthy, and the healthy reply is %d", e.Healthy.Status)
+		for _, b := range balancer.All() {
+			if b.Provider == s && !e.Healthy.Pass && !b.Success.Has(int(e.Healthy.Status)) {
+				l.warn(fmt.Sprintf("%s[%d]", place, j), "%s takes only %s for healthy, and the healthy reply is %d", b.Title,
+					b.Success, e.Healthy.Status)
+				break
+			}
 		}
 	}
 }

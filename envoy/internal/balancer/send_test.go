@@ -1,0 +1,92 @@
+package balancer
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"testing"
+	"time"
+)
+
+// serve answers each connection's first request with a text; with none, it waits until the other side gives up.
+func serve(t *testing.T, answer string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = conn.Close() }()
+				in := bufio.NewReader(conn)
+				if _, err := http.ReadRequest(in); err != nil || answer == "" {
+					_, _ = io.Copy(io.Discard, in)
+					return
+				}
+				_, _ = io.WriteString(conn, answer)
+			}()
+		}
+	}()
+	return "http://" + listener.Addr().String() + "/hc"
+}
+
+// TestSend: what the other side does is a status, or a reason why there is none.
+func TestSend(t *testing.T) {
+	t.Parallel()
+	secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+	}))
+	t.Cleanup(secure.Close)
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	for _, test := range []struct {
+		name, as, to, from string
+		timeout            time.Duration
+		want               Answer
+	}{
+		{"a status", "alb", serve(t, "HTTP/1.1 204 No Content\r\n\r\n"), "", time.Minute, Answer{Status: 204}},
+		{"HEAD has no body", "azure-front-door", serve(t, "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n"), "", time.Minute,
+			Answer{Status: 200}},
+		{"any certificate", "kubelet", secure.URL + "/", "", time.Minute, Answer{Status: http.StatusTeapot}},
+		{"another source", "alb", serve(t, "HTTP/1.0 200 OK\r\n\r\nOK"), "127.0.0.1", time.Minute, Answer{Status: 200}},
+		{"another kind of source", "alb", serve(t, ""), "::1", time.Minute,
+			Answer{Failure: "no answer: the URL has no address of the kind of the source"}},
+		{"silence", "alb", serve(t, ""), "", 50 * time.Millisecond, Answer{Failure: "no answer within 50ms"}},
+		{"half an answer", "alb", serve(t, "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n"), "", time.Minute,
+			Answer{Failure: "the connection was closed without a whole answer"}},
+		{"something else", "alb", serve(t, "220 mail\r\n\r\n"), "", time.Minute,
+			Answer{Failure: `no answer: malformed HTTP status code "mail"`}},
+		{"nobody", "alb", closed.URL + "/", "", time.Minute, Answer{Failure: "no answer: connection refused"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			b, _ := Find(test.as)
+			b.Timeout = test.timeout
+			to, err := url.Parse(test.to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var from netip.Addr
+			if test.from != "" {
+				from = netip.MustParseAddr(test.from)
+			}
+			got := b.Send(t.Context(), to, from, "")
+			if got.Answer != test.want {
+				t.Errorf("got %+v, want %+v", got.Answer, test.want)
+			}
+			if from.Is4() && got.From.Addr() != from {
+				t.Errorf("it came from %v, not %v", got.From, from)
+			}
+		})
+	}
+}
