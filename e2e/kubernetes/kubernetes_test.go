@@ -186,6 +186,7 @@ func TestWorkloads(t *testing.T) {
 		{"DaemonSet", kind("kind: Deployment", "kind: DaemonSet", "  replicas: 3\n", ""), nil, []string{"envoy"}},
 		{"without a namespace", kind(", namespace: shop", ""), nil, []string{"envoy"}},
 		{"by a matcher", manifests, []string{"--gate", "matcher", "--listen", "[::]:8443"}, []string{"envoy"}},
+		{"for Prometheus", manifests, []string{"--metrics-listen", "0.0.0.0:9902"}, []string{"envoy"}},
 		{"with an init container of its own", kind("      containers:\n",
 			"      initContainers: [{name: setup, image: 'registry.example/setup:1'}]\n      containers:\n"),
 			[]string{"--bring", "init-container"}, []string{"healthgate", "envoy", "setup"}},
@@ -221,7 +222,11 @@ func TestWorkloads(t *testing.T) {
 			for _, p := range b.policy.Spec.Ingress[0].Ports {
 				ports = append(ports, p.Port.String())
 			}
-			want := []string{fmt.Sprint(envoy.Ports[0].ContainerPort), "9100"}
+			var want []string
+			for _, p := range envoy.Ports {
+				want = append(want, fmt.Sprint(p.ContainerPort))
+			}
+			want = append(want, "9100")
 			if !slices.Equal(ports, want) || len(b.policy.Spec.Ingress) != 1 {
 				t.Errorf("the network's policy opens %q, want %q", ports, want)
 			}

@@ -39,6 +39,7 @@ replace, or what could not work, is refused.`,
 	f.StringVar(&o.Readiness, "readiness", "", "`NAME` of the endpoint that the kubelet asks")
 	f.StringVar(&o.Listen, "listen", "0.0.0.0:8080", "`ADDRESS` that the load balancer and the users reach, HOST:PORT")
 	f.StringVar(&o.Admin, "admin", render.DefaultAdmin, "`ADDRESS` of Envoy's admin, on loopback")
+	f.StringVar(&o.Metrics, "metrics-listen", "", "as of render envoy: `ADDRESS` of a listener for Prometheus, HOST:PORT")
 	f.StringArrayVar(&o.Clusters, "cluster", []string{"app=127.0.0.1:7070"},
 		"a cluster that probes name, `NAME=ADDRESS`; the first is the application's, of which probes get a copy; "+
 			"may be repeated")

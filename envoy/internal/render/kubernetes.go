@@ -26,6 +26,7 @@ type KubernetesOptions struct {
 	Container  string // which gets the hook, where the pod has several
 	Listen     string
 	Admin      string
+	Metrics    string // as of EnvoyOptions
 	Clusters   []string
 	Gate       string
 	Image      string // which holds the command and the plugin
@@ -59,7 +60,7 @@ func Kubernetes(d *document.Document, o KubernetesOptions) ([]KubernetesFile, er
 	if err != nil {
 		return nil, err
 	}
-	port, adminPort, err := o.addresses()
+	port, adminPort, metricsPort, err := o.addresses()
 	if err != nil {
 		return nil, err
 	}
@@ -82,13 +83,13 @@ func Kubernetes(d *document.Document, o KubernetesOptions) ([]KubernetesFile, er
 	if err != nil {
 		return nil, err
 	}
-	container, err := w.fit(&o, port, appPort, adminPort)
+	container, err := w.fit(&o, appPort, map[int]string{port: "listen", adminPort: "admin", metricsPort: "metrics-listen"})
 	if err != nil {
 		return nil, err
 	}
 	o.Wasm, o.RuntimeDir = "/healthgate/plugin.wasm", "/etc/healthgate/runtime/..data"
 	envoy, err := Envoy(d, EnvoyOptions{
-		Common: o.Common, Listen: o.Listen, Admin: o.Admin, Clusters: o.Clusters, Gate: o.Gate,
+		Common: o.Common, Listen: o.Listen, Admin: o.Admin, Metrics: o.Metrics, Clusters: o.Clusters, Gate: o.Gate,
 		Node: Node{ID: w.Metadata.Name, Cluster: w.Metadata.Name},
 	})
 	if err != nil {
@@ -105,8 +106,8 @@ func Kubernetes(d *document.Document, o KubernetesOptions) ([]KubernetesFile, er
 		"args": list("-c", "/etc/healthgate/envoy/envoy.yaml", "--service-cluster", w.Metadata.Name,
 			"--service-node", "$(POD_NAME)", "--service-zone", "$(ZONE)",
 			"--drain-time-s", strconv.Itoa(int(o.Timeout.Seconds())), "--disable-hot-restart"),
-		"port": port, "path": d.Config.Endpoints[readiness].Paths[0], "headers": headers,
-		"ports":   w.openPorts(port, appPort),
+		"port": port, "metrics_port": metricsPort, "path": d.Config.Endpoints[readiness].Paths[0], "headers": headers,
+		"ports":   w.openPorts(appPort, port, metricsPort),
 		"kubectl": kubectl(w.Metadata.Namespace, own, keys(d.Config, nil)),
 	}
 	names := []string{"base/kustomization.yaml", "base/sidecar.yaml", "base/networkpolicy.yaml"}
@@ -143,22 +144,30 @@ func list(texts ...string) *yaml.Node {
 	return n
 }
 
-// addresses returns the ports of the listener and of admin.
-func (o *KubernetesOptions) addresses() (listen, admin int, err error) {
+// addresses returns the ports of the listener, of admin, and for Prometheus, 0 for none.
+func (o *KubernetesOptions) addresses() (listen, admin, metrics int, err error) {
 	port := func(s string) (netip.AddrPort, int) {
 		a, _ := netip.ParseAddrPort(s)
 		return a, int(a.Port())
 	}
 	address, admin := port(o.Admin)
 	if !address.Addr().IsLoopback() || admin == 0 {
-		return 0, 0, wrong("admin", o.Admin, ": in a pod, admin is on loopback, such as 127.0.0.1:9901: the hook in "+
+		return 0, 0, 0, wrong("admin", o.Admin, ": in a pod, admin is on loopback, such as 127.0.0.1:9901: the hook in "+
 			"another container reaches it, and nobody outside the pod, whatever the network's policies are")
 	}
-	address, listen = port(o.Listen)
-	if listen == 0 || address.Addr().IsLoopback() {
-		return 0, 0, wrong("listen", o.Listen, " is not reached from outside the pod; give 0.0.0.0:PORT or [::]:PORT")
+	for flag, text := range map[string]string{"listen": o.Listen, "metrics-listen": o.Metrics} {
+		address, number := port(text)
+		switch {
+		case flag == "metrics-listen" && text == "":
+		case number == 0 || address.Addr().IsLoopback():
+			return 0, 0, 0, wrong(flag, text, " is not reached from outside the pod; give 0.0.0.0:PORT or [::]:PORT")
+		case flag == "listen":
+			listen = number
+		default:
+			metrics = number
+		}
 	}
-	return listen, admin, nil
+	return listen, admin, metrics, nil
 }
 
 // applicationPort returns the port of the first cluster, which is the application's.

@@ -122,7 +122,7 @@ func (w *workload) grace() int {
 }
 
 // fit refuses what the patch would replace, and what cannot be with it. It returns the container that gets the hook.
-func (w *workload) fit(o *KubernetesOptions, port, appPort, adminPort int) (string, error) {
+func (w *workload) fit(o *KubernetesOptions, appPort int, taken map[int]string) (string, error) {
 	pod := &w.Spec.Template.Spec
 	refuse := func(format string, args ...any) error {
 		return &document.Problem{File: w.file, What: w.String() + ": " + fmt.Sprintf(format, args...)}
@@ -143,14 +143,12 @@ func (w *workload) fit(o *KubernetesOptions, port, appPort, adminPort int) (stri
 			return "", refuse("has a container %q, which the patch would replace", c.Name)
 		}
 		for _, p := range c.Ports {
-			switch {
-			case p.Number == port:
-				return "", refuse("the container %q has the port %d, and so has Envoy by --listen. All containers of a pod "+
-					"share one address: give them different ports", c.Name, port)
-			case p.Number == adminPort:
-				return "", refuse("the container %q has the port %d, and so has --admin", c.Name, adminPort)
-			case p.Name == "envoy":
-				return "", refuse("the container %q has a port named envoy, as the patch has", c.Name)
+			switch flag := taken[p.Number]; {
+			case flag != "":
+				return "", refuse("the container %q has the port %d, and so has Envoy by --%s. All containers of a pod share "+
+					"one address: give them different ports", c.Name, p.Number, flag)
+			case p.Name == "envoy" || p.Name == "envoy-metrics":
+				return "", refuse("the container %q has a port named %s, as the patch has", c.Name, p.Name)
 			}
 		}
 	}
@@ -217,8 +215,13 @@ func (w *workload) named(name string) int {
 }
 
 // openPorts returns those that a NetworkPolicy lets in: Envoy's, and those of the containers but the application's.
-func (w *workload) openPorts(port, appPort int) []*yaml.Node {
-	out := []*yaml.Node{part("policy_port", values{"port": port, "protocol": "TCP"})}
+func (w *workload) openPorts(appPort int, envoy ...int) []*yaml.Node {
+	var out []*yaml.Node
+	for _, port := range envoy {
+		if port != 0 {
+			out = append(out, part("policy_port", values{"port": port, "protocol": "TCP"}))
+		}
+	}
 	for _, c := range w.Spec.Template.Spec.Containers {
 		for _, p := range c.Ports {
 			if p.Number != appPort {
