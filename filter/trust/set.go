@@ -94,6 +94,9 @@ func (c byStart) Less(i, j int) bool {
 	return c[i].first.Less(c[j].first) || c[i].first == c[j].first && c[j].last.Less(c[i].last)
 }
 
+// Families reports whether any IPv4 address is in the set, and any IPv6 address.
+func (s *Set) Families() (v4, v6 bool) { return len(s.ranges4) > 0, len(s.ranges6) > 0 }
+
 // Contains reports whether the address is in the set.
 func (s *Set) Contains(ip addr.Addr) bool {
 	if ip.Is4() {

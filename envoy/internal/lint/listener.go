@@ -1,16 +1,19 @@
 package lint
 
 import (
+	"net/netip"
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/internal/dump"
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/trust"
 )
 
 // ListenerWarning is about an endpoint whose peers have no address in a listener, or any that they state.
 type ListenerWarning struct {
 	Endpoint int
 	What     string
+	Nobody   bool // is trusted there
 }
 
 // Listener returns what makes a listener's peers other than an endpoint takes them for. The listener is what YAML or
@@ -31,11 +34,12 @@ func Listener(listener any, c *config.Config) []ListenerWarning {
 		if t.Peer == config.PeerFilterState {
 			continue
 		}
-		what := ""
-		switch {
+		what, nobody := "", true
+		switch family := families(listener); {
 		case stated:
 			what = "the listener has the filter proxy_protocol: whoever can open a connection to it can state a trusted " +
 				"address; trust the direct peer, by {filter_state: KEY}"
+			nobody = false
 		case t.Peer == config.PeerForwarded:
 			continue
 		case internal:
@@ -44,12 +48,43 @@ func Listener(listener any, c *config.Config) []ListenerWarning {
 		case pipe && !t.Pipe:
 			what = "the listener is a Unix socket, where no peer has an address: nobody is trusted; pipe: true trusts " +
 				"whoever can open it"
+		case family != "" && t.Set != nil && foreign(family, t.Set):
+			what = "the listener's address is " + family + ", and no trusted address is: nobody is trusted"
 		default:
 			continue
 		}
-		out = append(out, ListenerWarning{i, what})
+		out = append(out, ListenerWarning{i, what, nobody})
 	}
 	return out
+}
+
+// families returns the one family that a listener's addresses have; "" for both, or none.
+func families(listener any) string {
+	more, _ := dump.At(listener, "additional_addresses").([]any)
+	is4, is6 := false, false
+	for _, of := range append([]any{listener}, more...) {
+		text, _ := dump.At(of, "address", "socket_address", "address").(string)
+		compat := dump.At(of, "address", "socket_address", "ipv4_compat") == true
+		ip, err := netip.ParseAddr(text)
+		if err != nil {
+			return ""
+		}
+		is4 = is4 || ip.Unmap().Is4() || compat
+		is6 = is6 || !ip.Unmap().Is4()
+	}
+	switch {
+	case is4 && is6:
+		return ""
+	case is4:
+		return "IPv4"
+	}
+	return "IPv6"
+}
+
+// foreign reports whether a set has no address of a family.
+func foreign(family string, set *trust.Set) bool {
+	v4, v6 := set.Families()
+	return family == "IPv4" && !v4 || family == "IPv6" && !v6
 }
 
 // listeners returns the listeners in what YAML or JSON holds.

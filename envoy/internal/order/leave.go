@@ -81,13 +81,20 @@ func (e *Envoy) StaysClosed(ctx context.Context, o Order, kind reach.Kind) error
 		} else if lack.what != "" {
 			return errors.New(lack.what)
 		}
-		return nil
-	}
-	state, err := e.client.Ready(ctx)
-	if err == nil && state != "DRAINING" {
+	} else if state, err := e.client.Ready(ctx); err != nil {
+		return err
+	} else if state != "DRAINING" {
 		return &OpenError{errors.New("no longer closed: Envoy says " + state + ": somebody has opened it")}
 	}
-	return err
+	if err := e.lookAgain(ctx); err != nil {
+		return err
+	}
+	if why := e.unread(); why != "" && o.Key != "" {
+		return &OpenError{errors.New("no longer closed: its configuration has changed: " + why)}
+	} else if why = e.Stays(false); why != "" && o.Key == "" {
+		return &OpenError{errors.New("no longer closed: its configuration has changed: " + why)}
+	}
+	return nil
 }
 
 // each visits the health checks of an Envoy's plugins.
@@ -272,6 +279,9 @@ func (e *Envoy) Quit(ctx context.Context) error {
 func (e *Envoy) WaitProbes(ctx context.Context, byKey bool) error {
 	if e.known == nil {
 		return errors.New("which probes it needs is not known: its configuration can't be read: " + e.unknown.Error())
+	}
+	if len(e.known.Plugins) == 0 {
+		return errors.New(e.known.Absent())
 	}
 	return until(ctx, func() (string, error) {
 		r := report.FromAdmin(ctx, e.client, time.Now())

@@ -56,7 +56,7 @@ type Envoy struct {
 	drains  string          // why an earlier plugin may have set them, and answers checks
 	// overload says that Envoy may refuse checks, and stopped that it takes no connections.
 	overload, stopped string
-	asked             time.Time // when runtime was read last
+	asked, looked     time.Time // when runtime and the configuration were read last
 	right             bool      // it was once as ordered
 	// draining is whether the plugin says that Envoy drains.
 	draining bool
@@ -73,16 +73,37 @@ func Ask(ctx context.Context, client *admin.Client, key string, route bool) *Env
 	}
 	// An admin may show only some paths: what it does not show is not known, and no reason to write nothing.
 	if e.server, e.unknown = client.Server(ctx); e.unknown == nil {
-		var dump any
-		if dump, e.unknown = client.ConfigDump(ctx); e.unknown == nil {
-			if e.known = reach.Read(dump, e.server.Node, e.runtime); len(e.known.Unreadable) > 0 {
-				e.unknown, e.known = errors.New(e.known.Unreadable[0]), nil
-			}
-		}
+		e.known, e.unknown = e.configuration(ctx)
 	}
 	e.unseen = e.readGauges(ctx)
 	e.State = e.state(time.Now())
 	return e
+}
+
+// configuration reads what the Envoy's configuration is now.
+func (e *Envoy) configuration(ctx context.Context) (*reach.Envoy, error) {
+	dump, err := e.client.ConfigDump(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e.looked = time.Now()
+	known := reach.Read(dump, e.server.Node, e.runtime)
+	if len(known.Unreadable) > 0 {
+		return nil, errors.New(known.Unreadable[0])
+	}
+	return known, nil
+}
+
+// lookAgain reads a configuration that was known, which may have changed meanwhile.
+func (e *Envoy) lookAgain(ctx context.Context) error {
+	if e.known == nil {
+		return nil
+	}
+	known, err := e.configuration(ctx)
+	if err == nil {
+		e.known = known
+	}
+	return err
 }
 
 // readGauges reads what the plugins' gauges say, and asks their status endpoints where that tells too little.

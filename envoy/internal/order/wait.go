@@ -1,6 +1,7 @@
 package order
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ const atLeast = 2 * time.Second
 const (
 	pollInterval = 100 * time.Millisecond
 	pollShare    = 10
+	lookInterval = 3 * time.Second // between two looks at the configuration, which may be large
 )
 
 // problem says why an order is not carried out yet. Waiting does not help if it is final. Where Envoy is lost, what
@@ -118,11 +120,41 @@ func (e *Envoy) ask(ctx context.Context, o Order, kind reach.Kind, checks []stri
 			*arrived = now
 		}
 	}
-	lack := e.askPlugin(ctx, o, checks, now.Sub(*arrived))
+	lack, verified := e.askPlugin(ctx, o, checks, now.Sub(*arrived))
 	if lack.what == "" && time.Since(e.asked) > pollInterval {
-		return e.askRuntime(ctx, o, kind)
+		lack = e.askRuntime(ctx, o, kind)
+	}
+	if lack.what == "" || !lack.final && time.Since(e.looked) > lookInterval {
+		if changed := e.changed(ctx, o, verified); changed.what != "" {
+			return changed
+		}
 	}
 	return lack
+}
+
+// changed reads the configuration again, and says what it lacks of an order that it did not lack before.
+func (e *Envoy) changed(ctx context.Context, o Order, verified map[string]int) problem {
+	before := e.barrier(o, verified)
+	if err := e.lookAgain(ctx); err != nil {
+		return problem{what: "whether its configuration is still the same is not known: " + err.Error()}
+	}
+	if now := e.barrier(o, verified); now != "" && now != before {
+		return problem{what: "its configuration is another one than at the begin: " + now, final: true}
+	}
+	return problem{}
+}
+
+// barrier says what of the configuration is in the way of an order; "" for nothing, or where it is not known.
+func (e *Envoy) barrier(o Order, verified map[string]int) string {
+	switch {
+	case e.known == nil:
+		return ""
+	case len(e.known.Plugins) == 0:
+		return e.known.Absent()
+	case !o.On:
+		return ""
+	}
+	return cmp.Or(e.unread(), some(e.gaps(verified)))
 }
 
 // askRuntime reads runtime, and says what it lacks of an order.
@@ -141,30 +173,32 @@ func (e *Envoy) askRuntime(ctx context.Context, o Order, kind reach.Kind) proble
 }
 
 // askPlugin says what the plugin, or what checks get, lacks of an order that runtime has had for some time.
-func (e *Envoy) askPlugin(ctx context.Context, o Order, checks []string, arrived time.Duration) problem {
+func (e *Envoy) askPlugin(ctx context.Context, o Order, checks []string, arrived time.Duration) (problem,
+	map[string]int) {
+	verified := map[string]int{}
 	err := e.readGauges(ctx)
 	if errors.As(err, new(*admin.GoneError)) {
-		return problem{what: "the key had arrived, and nobody answers since: " + err.Error(), lost: true}
+		return problem{what: "the key had arrived, and nobody answers since: " + err.Error(), lost: true}, verified
 	}
-	verified := map[string]int{}
 	for i, url := range checks {
 		if slices.Contains(checks[:i], url) {
 			continue
 		}
 		endpoint, lack := e.verify(ctx, o, url)
 		if lack.what != "" {
-			return lack
+			return lack, verified
 		}
 		verified[endpoint]++
 	}
 	switch {
 	case len(checks) > 0 && e.known == nil:
-		return problem{}
+		return problem{}, verified
 	case err != nil && (o.On || !o.Route) && slices.ContainsFunc(e.readers(),
 		func(r reader) bool { return !e.settled(verified, r.name) }):
-		return problem{what: "the key is set right, and what the plugin does is not known: " + err.Error() + orVerify}
+		return problem{what: "the key is set right, and what the plugin does is not known: " + err.Error() + orVerify},
+			verified
 	}
-	return e.pluginLacks(o, verified, arrived, time.Now())
+	return e.pluginLacks(o, verified, arrived, time.Now()), verified
 }
 
 // runtimeLacks says what runtime lacks of an order.
@@ -279,6 +313,8 @@ func (e *Envoy) pluginLacks(o Order, verified map[string]int, arrived time.Durat
 		late = inside
 	}
 	switch {
+	case !o.On && e.known != nil && len(e.known.Plugins) == 0:
+		return problem{what: "the key is off, and " + e.known.Absent(), final: true}
 	case len(readers) == 0 && e.known == nil && !o.Route:
 		return problem{what: set + "this Envoy shows no metric of healthgate: does it run the plugin?"}
 	case len(late) > 0 && e.known != nil && arrived < max(settle, 2*e.interval()):

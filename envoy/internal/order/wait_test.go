@@ -74,6 +74,7 @@ func TestLacks(t *testing.T) {
 		"twins": read(t, "TWIN", string(twin)),
 		"restricted": read(t, `"config": {"failure_policy"`,
 			`"config": {"capability_restriction_config": {"allowed_capabilities": {"proxy_log": {}}}, "failure_policy"`),
+		"none":       read(t, "filters.http.wasm", "filters.http.lua"),
 		"unreloaded": read(t, "FAIL_RELOAD", "FAIL_CLOSED"),
 	}
 	kinds := map[string]reach.Kind{"": reach.Admin, "disk": reach.Disk, "rtds": reach.RTDS}
@@ -314,6 +315,45 @@ func TestWaitSeesAnotherHand(t *testing.T) {
 		s := Ask(ctx, client, "k", false).Wait(ctx, Order{Key: "k", Value: On, On: true}, reach.Admin, nil)
 		if !strings.HasPrefix(s.Error, `the key had arrived, and somebody has changed it since in its layer "hand"`) || s.on() {
 			t.Errorf("the gauge is %s: %+v", last, s)
+		}
+	}
+}
+
+// The configuration may change while it is waited, also at its end.
+func TestWaitSeesAnotherConfiguration(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		old, text, gauge string
+		on               bool
+		want             string
+	}{
+		{"GATE", "true", "1", true, `its configuration is another one than at the begin: listener "l": no route enables`},
+		{"GATE", "true", "0", true, `its configuration is another one than at the begin: listener "l": no route enables`},
+		{"filters.http.wasm", "filters.http.lua", "1", true, "its configuration has no healthgate"},
+		{"filters.http.wasm", "filters.http.lua", "0", false, "its configuration has no healthgate"},
+		{`"keys": ["k", "z"]`, `"keys": ["z"]`, "0", true, "no endpoint has the key k"},
+		{"GATE", "false", "1", true, ""},
+	} {
+		var dumps atomic.Int32
+		key, o := isOn, Order{Key: "k", Value: On, On: true}
+		if !test.on {
+			key, o = strings.ReplaceAll(isOn, `"true"`, `""`), Order{Key: "k"}
+		}
+		client, _ := answers{
+			"/runtime": says(key), "/stats": says(gaugeOfA + test.gauge + "\n"),
+			"/config_dump": func(w http.ResponseWriter) {
+				if dumps.Add(1) == 1 {
+					fmt.Fprint(w, configuration(t))
+					return
+				}
+				fmt.Fprint(w, configuration(t, test.old, test.text))
+			},
+		}.start(t)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		s := Ask(ctx, client, "k", false).Wait(ctx, o, reach.Admin, nil)
+		if !strings.Contains(s.Error, test.want) || test.want == "" && s.Error != "" {
+			t.Errorf("%q: %s", test.want, s.Error)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/internal/dump"
+	"github.com/healthgate/healthgate/envoy/internal/lint"
 	"github.com/healthgate/healthgate/filter/config"
 )
 
@@ -86,13 +87,19 @@ func (n *neighbour) mayAnswer(c *check, own ...any) judged {
 // merge_slashes and path_with_escaped_slashes_action.
 var unusual = regexp.MustCompile(`(?i)//|%2f|%5c|%2e|\\|/\.\.?(/|$)`)
 
-// disturbed says that the plugin may see checks in another form than they are sent; nothing where it does not.
-func (d *door) disturbed(c *check) []Gap {
+// disturbed says that the plugin may see checks in another form than they are sent, or none of which it trusts who
+// sent it; nothing where it does.
+func (d *door) disturbed(p *Plugin, c *check) (out []Gap) {
 	if why := d.disturbs(c); why != "" {
 		const what = "%s: whether the plugin sees checks of %s as they are sent is not known: %s"
-		return []Gap{c.doubt(what, d.where, c.path, why)}
+		out = append(out, c.doubt(what, d.where, c.path, why))
 	}
-	return nil
+	for _, w := range lint.Listener(d.socket, p.Config) {
+		if w.Nobody && c.endpoint == &p.Config.Endpoints[w.Endpoint] {
+			out = append(out, c.gap("%s: endpoint %q: %s", d.where, c.endpoint.Name, w.What))
+		}
+	}
+	return out
 }
 
 // disturbs says what the connection manager may make of checks before a plugin sees them; "" for nothing.

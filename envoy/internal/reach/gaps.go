@@ -78,7 +78,7 @@ func (e *Envoy) shut(p *Plugin, c *check) (out []Gap) {
 		if f == nil {
 			continue
 		}
-		out = append(out, d.disturbed(c)...)
+		out = append(out, d.disturbed(p, c)...)
 		if d.routes == nil {
 			out = append(out,
 				c.doubt("%s: its routes are not in the configuration, so whether one enables the filter for %s is not known",

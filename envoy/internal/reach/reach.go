@@ -205,6 +205,7 @@ type reader struct {
 type door struct {
 	where      string
 	listener   string
+	socket     map[string]any // the listener
 	tls        bool
 	tcp        any   // as the action of a route; nil for HTTP
 	manager    any   // the HTTP connection manager
@@ -229,7 +230,7 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 			if !is(manager, typeManager) && !is(manager, typeTCP) && !is(manager, typeDirect) {
 				continue
 			}
-			d := door{where: fmt.Sprintf("listener %q", text(l, "name")), listener: text(l, "name"), manager: manager,
+			d := door{where: fmt.Sprintf("listener %q", text(l, "name")), listener: text(l, "name"), socket: l, manager: manager,
 				tls: dump.At(chain, "transport_socket") != nil, protocols: list(chain, "filter_chain_match",
 					"application_protocols")}
 			if len(chains) > 1 {

@@ -204,7 +204,7 @@ func (e *Envoy) switched(key string, visit func(p *Plugin, c *check, route *Rout
 			if f == nil {
 				continue
 			}
-			found = append(found, d.disturbed(c)...)
+			found = append(found, d.disturbed(p, c)...)
 			admits := f.admits(c)
 			if admits.fit == unknown {
 				found = append(found, d.mayShut(c, admits))

@@ -242,6 +242,9 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 	for _, p := range s.known.Plugins {
 		for _, place := range p.Places {
 			for _, w := range lint.Listener(place.Listener, p.Config) {
+				if w.Nobody && p.Config.Endpoints[w.Endpoint].Kind == config.KindHealthCheck {
+					continue // which is a gap
+				}
 				r.note(fmt.Sprintf("endpoint %q: %s", p.Config.Endpoints[w.Endpoint].Name, w.What))
 			}
 		}
