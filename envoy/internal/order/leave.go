@@ -89,9 +89,8 @@ func (e *Envoy) StaysClosed(ctx context.Context, o Order, kind reach.Kind) error
 	if err := e.lookAgain(ctx); err != nil {
 		return err
 	}
-	if why := e.unread(); why != "" && o.Key != "" {
-		return &OpenError{errors.New("no longer closed: its configuration has changed: " + why)}
-	} else if why = e.Stays(false); why != "" && o.Key == "" {
+	switch why := e.unread(); {
+	case e.known != nil && len(e.known.Plugins) == 0, why != "" && o.Key != "":
 		return &OpenError{errors.New("no longer closed: its configuration has changed: " + why)}
 	}
 	return nil
