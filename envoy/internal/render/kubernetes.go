@@ -83,6 +83,10 @@ func Kubernetes(d *document.Document, o KubernetesOptions) ([]KubernetesFile, er
 	if err != nil {
 		return nil, err
 	}
+	routes, err := maintenanceRoutes(d, o.RouteKey)
+	if err != nil {
+		return nil, err
+	}
 	container, err := w.fit(&o, appPort, map[int]string{port: "listen", adminPort: "admin", metricsPort: "metrics-listen"})
 	if err != nil {
 		return nil, err
@@ -108,7 +112,10 @@ func Kubernetes(d *document.Document, o KubernetesOptions) ([]KubernetesFile, er
 			"--drain-time-s", strconv.Itoa(int(o.Timeout.Seconds())), "--disable-hot-restart"),
 		"port": port, "metrics_port": metricsPort, "path": d.Config.Endpoints[readiness].Paths[0], "headers": headers,
 		"ports":   w.openPorts(appPort, port, metricsPort),
-		"kubectl": kubectl(w.Metadata.Namespace, own, keys(d.Config, nil)),
+		"kubectl": kubectl(w.Metadata.Namespace, own, keys(d.Config, routes)),
+	}
+	if len(keys(d.Config, routes)) == 0 {
+		v["kubectl"] = []string{"  (there is none without a placeholder)"}
 	}
 	names := []string{"base/kustomization.yaml", "base/sidecar.yaml", "base/networkpolicy.yaml"}
 	out := []KubernetesFile{{EnvoyConfiguration, envoy}, {"base/workload.yaml", string(o.Manifests)}}
@@ -300,7 +307,11 @@ func (o *KubernetesOptions) hook(d *document.Document, readiness int) ([]string,
 			others = append(others, i)
 		}
 	}
-	if len(others) > 0 {
+	switch a := d.Config.Admin; {
+	case len(others) == 0 && (a == nil || a.IgnoreDraining):
+		return nil, d.Problem(fmt.Sprintf("endpoints[%d]", readiness), "nothing closes it when the pod ends: it does not see "+
+			"that Envoy drains, as admin is missing, or has draining: ignore")
+	case len(others) > 0:
 		key := slices.IndexFunc(d.Config.Keys, func(key string) bool {
 			i := slices.Index(d.Config.Keys, key)
 			return !strings.Contains(key, "{") && !slices.Contains(d.Config.Endpoints[readiness].Maintenance.Keys, i) &&

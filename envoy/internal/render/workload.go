@@ -222,7 +222,7 @@ func (w *workload) openPorts(appPort int, envoy ...int) []*yaml.Node {
 			out = append(out, part("policy_port", values{"port": port, "protocol": "TCP"}))
 		}
 	}
-	for _, c := range w.Spec.Template.Spec.Containers {
+	for _, c := range slices.Concat(w.Spec.Template.Spec.Containers, w.Spec.Template.Spec.InitContainers) {
 		for _, p := range c.Ports {
 			if p.Number != appPort {
 				protocol := p.Protocol
