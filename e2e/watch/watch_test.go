@@ -195,6 +195,10 @@ func testAlerts(t *testing.T, d *demo, p *prometheus) {
 		_, _, _ = d.get(d.envoy + "/my-service/healthcheck") // only a request loads the VM again
 		return p.alert("HealthgateVMReloads", "firing", map[string]string{"plugin": "healthgate"})()
 	})
+	said := envoytest.Healthgate(t, "status", "--admin", d.admin, "-o", "json")
+	if crashed := "wasm.healthgate.vm_reload_success is 1 since Envoy started"; !strings.Contains(said, crashed) {
+		t.Errorf("status does not say %q:\n%s", crashed, said)
+	}
 	for _, name := range []string{"HealthgateSnapshotStale", "HealthgateNoLeader", "HealthgateRuntimeUnreadable"} {
 		for _, state := range []string{"pending", "firing"} {
 			if p.alert(name, state, nil)() == nil {

@@ -36,6 +36,7 @@ const (
 const Metrics = `^(wasmcustom\.healthgate_(maintenance\.|probe_up\.|draining$|snapshot_(age_seconds|writes_total)$|` +
 	`checks_total\.endpoint\..*\.verdict\.(shown|untrusted)$)|` +
 	`listener_manager\.(total_(listeners|filter_chains)_draining|listener_stopped)$|` +
+	`wasm\.(.+\.)?healthgate(~.+)?\.vm_reload_(success|failure)$|` +
 	`overload\..*(stop_accepting|reject_incoming|load_shed_points).*\.(active|scale_percent)$)`
 
 // Drains says that connections, and gauges, may be those of a plugin that goes; "" when none does, or that is not
@@ -50,6 +51,22 @@ func Drains(stats map[string]uint64, known *reach.Envoy) string {
 	}
 	return "an earlier configuration of Envoy still drains: a connection that it has keeps getting its answers, " +
 		"and a plugin in it sets the same metrics"
+}
+
+// crashes says what Envoy has counted of the plugin's crashes since it started.
+func crashes(stats map[string]uint64) (out []string) {
+	for _, name := range slices.Sorted(maps.Keys(stats)) {
+		switch n := stats[name]; {
+		case n == 0:
+		case strings.HasSuffix(name, ".vm_reload_failure"):
+			out = append(out, fmt.Sprintf("a VM of the plugin crashed and could not be loaded again, and checks that come to "+
+				"its worker get 503: %s is %d; Envoy's log says why", name, n))
+		case strings.HasSuffix(name, ".vm_reload_success"):
+			out = append(out, fmt.Sprintf("the plugin has crashed, and was loaded again: %s is %d since Envoy started; "+
+				"its log says why", name, n))
+		}
+	}
+	return out
 }
 
 // Clock is the plugin's clock, at a given moment.

@@ -228,6 +228,9 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 	if s.noGauges != "" {
 		r.note(s.noGauges)
 	}
+	for _, crash := range crashes(s.gauges) {
+		r.note(crash)
+	}
 	r.unreadable = s.known.Unreadable
 	for _, fault := range s.known.Faults() {
 		r.note(fault)
