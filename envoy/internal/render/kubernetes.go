@@ -309,8 +309,9 @@ func (o *KubernetesOptions) hook(d *document.Document, readiness int) ([]string,
 	}
 	switch a := d.Config.Admin; {
 	case len(others) == 0 && (a == nil || a.IgnoreDraining):
-		return nil, d.Problem(fmt.Sprintf("endpoints[%d]", readiness), "nothing closes it when the pod ends: it does not see "+
-			"that Envoy drains, as admin is missing, or has draining: ignore")
+		return nil, d.Problem(fmt.Sprintf("endpoints[%d]", readiness),
+			"nothing closes it when the pod ends: it does not see "+
+				"that Envoy drains, as admin is missing, or has draining: ignore")
 	case len(others) > 0:
 		key := slices.IndexFunc(d.Config.Keys, func(key string) bool {
 			i := slices.Index(d.Config.Keys, key)
