@@ -78,6 +78,11 @@ func testStatus(t *testing.T, b *bench) {
 		strings.Contains(page.body, "<b>new") {
 		t.Errorf("the page under maintenance: %v", page)
 	}
+	const reloads = `http-equiv="refresh"`
+	paused := b.balancer.get(t, statusPath+"?pause", "Accept: text/html")
+	if !strings.Contains(page.body, reloads) || paused.status != 503 || strings.Contains(paused.body, reloads) {
+		t.Errorf("the page reloads itself, unless it is paused: %v", paused)
+	}
 	// Nothing of it reaches another source, a forged one neither.
 	for _, forged := range []string{"X-Expected: yes", "X-Expected: yes\r\nX-Forwarded-For: 127.0.0.1"} {
 		a := b.stranger.get(t, statusPath, forged)

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/healthgate/healthgate/filter/host"
 	"github.com/healthgate/healthgate/filter/status"
 	"github.com/healthgate/healthgate/filter/verdict"
@@ -14,7 +16,8 @@ func (p *plugin) showStatus() {
 	accept, _ := host.RequestHeader("accept") // none wants JSON
 	body, contentType := doc.JSON(), status.JSONType
 	if status.WantsHTML(accept) {
-		body, contentType = doc.HTML(), status.HTMLType
+		path, _ := host.RequestHeader(":path")
+		body, contentType = doc.HTML(strings.HasSuffix(path, status.Pause)), status.HTMLType
 	}
 	host.SendLocalResponse(doc.HTTPStatus(), details[verdict.Shown], string(body), host.EncodeHeaders([][2]string{
 		{"content-type", contentType},

@@ -12,11 +12,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/filter/status"
 )
 
 // TestRules runs the alert rules' own tests, and checks that there is one for each of them.
@@ -346,8 +348,8 @@ func testPage(t *testing.T, d *demo) {
 		return err
 	})
 	dom, log := browse(t, url)
-	for _, part := range []string{"<b>Out of rotation</b>", "&lt;b&gt;bold&lt;/b&gt; &amp; &lt;script&gt;",
-		"<h3>my-service</h3>", "<title>Out of rotation · healthgate-1</title>"} {
+	for _, part := range []string{"<b>Out of rotation: 1 of 2</b>", "&lt;b&gt;bold&lt;/b&gt; &amp; &lt;script&gt;",
+		"<h3>my-service</h3>", "<title>Out of rotation: 1 of 2 · healthgate-1</title>"} {
 		if !strings.Contains(dom, part) {
 			t.Errorf("the browser's page lacks %s:\n%s", part, dom)
 		}
@@ -385,6 +387,9 @@ const measure = `<!doctype html><iframe src="/page" style="width:%dpx;height:300
 onload = () => {
 	const page = document.querySelector("iframe").contentDocument
 	const said = ["measured " + page.querySelectorAll("tbody tr").length + " rows"]
+	const cards = [...page.querySelectorAll("section")].sort((a, b) =>
+		a.getBoundingClientRect().top - b.getBoundingClientRect().top)
+	document.title = page.body.offsetHeight + " " + cards.map(c => c.className).join(" ")
 	for (const e of page.body.querySelectorAll("*")) {
 		const box = e.getBoundingClientRect()
 		if (box.right > page.documentElement.clientWidth || e.clientWidth && e.scrollWidth > e.clientWidth)
@@ -412,16 +417,61 @@ func testNarrowPage(t *testing.T, d *demo) {
 func nothingCut(t *testing.T, page string, rows int) {
 	t.Helper()
 	for _, width := range []int{320, 400, 768, 770, 1000} {
-		mux := http.NewServeMux() // without the page's Content-Security-Policy, which allows no frame and no script
-		mux.HandleFunc("/page", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, page) })
-		mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintf(w, measure, width) })
-		server := httptest.NewServer(mux)
-		dom, _ := browse(t, server.URL)
-		server.Close()
-		_, said, _ := strings.Cut(dom, "<pre>")
+		_, said, _ := strings.Cut(framed(t, page, width), "<pre>")
 		if said, _, ended := strings.Cut(said, "end</pre>"); !ended || said != fmt.Sprintf("measured %d rows\n", rows) {
 			t.Errorf("%d pixels wide: %s", width, said)
 		}
+	}
+}
+
+// framed returns what the browser makes of measure with a page.
+func framed(t *testing.T, page string, width int) (dom string) {
+	mux := http.NewServeMux() // without the page's Content-Security-Policy, which allows no frame and no script
+	mux.HandleFunc("/page", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, page) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintf(w, measure, width) })
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	dom, _ = browse(t, server.URL)
+	return dom
+}
+
+// With 30 health checks and 20 probes, a telephone shows how many fail at the top, and these first.
+func TestCrowdedPage(t *testing.T) {
+	t.Parallel()
+	find(t, "chromium", "chromium")
+	d := status.Document{Level: status.Fail, Node: "healthgate-1", Output: strings.Repeat("shop-7: timeout; ", 20)}
+	for i := range 30 {
+		c := status.Check{Component: fmt.Sprintf("endpoint-%d", i), Value: `"healthy"`, HTTPStatus: 200,
+			Paths: []string{fmt.Sprintf("/service-%d/healthcheck", i)}}
+		switch {
+		case i%10 == 7:
+			c.Level, c.Value, c.Output = status.Fail, `"unhealthy"`, "inbound (500), outbound (timeout) failing"
+		case i%3 == 0:
+			c.Level, c.Value = status.Planned, `"maintenance"`
+			c.Maintenance = &status.Maintenance{Key: "healthgate.maintenance", Value: "true", Reason: "disk swap"}
+		}
+		d.Endpoints = append(d.Endpoints, c)
+	}
+	for i := range 20 {
+		d.Probes = append(d.Probes, status.Check{Component: fmt.Sprintf("probe-%d", i), Value: "3", Unit: "ms",
+			HTTPStatus: 200, Time: 1, Since: 1})
+	}
+	page := string(d.HTML(false))
+	if !strings.Contains(page, "<title>Failing: 3 of 30 · healthgate-1</title>") {
+		t.Errorf("its title does not count: %s", page[:500])
+	}
+	nothingCut(t, page, 20)
+	_, title, _ := strings.Cut(framed(t, page, 400), "<title>")
+	title, _, _ = strings.Cut(title, "</title>")
+	height, cards := 0, strings.Fields(title)
+	if _, err := fmt.Sscan(title, &height); err != nil {
+		t.Fatalf("%v in %q", err, title)
+	}
+	t.Logf("%d pixels high", height)
+	want := slices.Concat(slices.Repeat([]string{"fail"}, 3), slices.Repeat([]string{"warn"}, 9),
+		slices.Repeat([]string{"pass"}, 18))
+	if height > 6500 || !slices.Equal(cards[1:], want) {
+		t.Errorf("%d pixels high, cards: %q", height, cards)
 	}
 }
 

@@ -101,7 +101,7 @@ func FuzzParse(f *testing.F) {
 			if text := doc.JSON(); !json.Valid(text) {
 				t.Errorf("the status document is not JSON: %s", text)
 			}
-			doc.HTML()
+			doc.HTML(false)
 		}
 	})
 }

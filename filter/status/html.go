@@ -5,17 +5,34 @@ import "strconv"
 // HTMLType is the media type of HTML.
 const HTMLType = "text/html; charset=utf-8"
 
-// HTML returns the document as one page that needs no other resource and no script. It reloads itself.
-func (d *Document) HTML() []byte {
+// Pause is the end of a path for which the page does not reload itself.
+const Pause = "?pause"
+
+// HTML returns the document as one page that needs no other resource and no script. It reloads itself unless it is
+// paused. What is worst comes first.
+func (d *Document) HTML(paused bool) []byte {
 	h := htmlWriter{now: d.Time}
 	h.raw(`<!doctype html><html lang="en"><head><meta charset="utf-8">` +
-		`<meta name="viewport" content="width=device-width,initial-scale=1"><meta http-equiv="refresh" content="5"><title>`)
-	heading := [...]string{"Healthy", "Needs a look", "Out of rotation", "Failing"}[d.Level]
-	h.text(heading + " · " + d.Node)
-	h.raw(`</title><style>` + style + `</style><main><header class="` + class(d.Level) + `"><h1><b>` + heading + `</b> `)
+		`<meta name="viewport" content="width=device-width">`)
+	footer := ` <a href="?">Go on`
+	if !paused {
+		h.raw(`<meta http-equiv="refresh" content="5">`)
+		footer = `, reloaded every 5 seconds. <a href="` + Pause + `">Pause`
+	}
+	h.raw(`<title>`)
+	h.heading(d)
+	h.raw(" · ")
+	h.text(d.Node)
+	h.raw(`</title><style>` + style + `</style><main><header class="`)
+	h.raw(class(d.Level))
+	h.raw(`"><h1><b>`)
+	h.heading(d)
+	h.raw(`</b> `)
 	h.text(d.Node)
 	h.raw(`</h1>`)
-	h.paragraph(d.Output)
+	if len(d.Output) < 300 { // else the cards say it
+		h.paragraph(d.Output)
+	}
 	h.paragraph(d.Note)
 	h.raw(`</header>`)
 	if len(d.Endpoints) > 0 {
@@ -26,7 +43,7 @@ func (d *Document) HTML() []byte {
 		h.raw(`</div>`)
 	}
 	if len(d.Probes) > 0 {
-		h.raw(`<h2>Probes</h2><div class="wide"><table><thead><tr>` +
+		h.raw(`<div class="wide"><table><caption>Probes<thead><tr>` +
 			`<th>Probe<th>State<th>For<th>Answer<th>Latency<th>Last asked<tbody>`)
 		for i := range d.Probes {
 			h.probe(&d.Probes[i])
@@ -34,7 +51,7 @@ func (d *Document) HTML() []byte {
 		h.raw(`</table></div>`)
 	}
 	if len(d.System) > 0 {
-		h.raw(`<h2>Envoy</h2><div class="wide"><table><tbody>`)
+		h.raw(`<div class="wide"><table><caption>Envoy<tbody>`)
 		for i := range d.System {
 			h.system(&d.System[i])
 		}
@@ -42,8 +59,26 @@ func (d *Document) HTML() []byte {
 	}
 	h.raw(`<footer><p>As of `)
 	h.time(d.Time, timestamp(d.Time))
-	h.raw(`, reloaded every 5 seconds. Answered by healthgate.</p></footer></main>` + "\n")
+	h.raw(footer)
+	h.raw(`</a><p>Answered by healthgate.</footer></main>` + "\n")
 	return h.b
+}
+
+// heading says how all is, and of how many health checks it is so.
+func (h *htmlWriter) heading(d *Document) {
+	h.raw([...]string{"Healthy", "Needs a look", "Out of rotation", "Failing"}[d.Level])
+	n := 0
+	for i := range d.Endpoints {
+		if d.Endpoints[i].Level == d.Level {
+			n++
+		}
+	}
+	if n > 0 {
+		h.raw(": ")
+		h.number(n)
+		h.raw(" of ")
+		h.number(len(d.Endpoints))
+	}
 }
 
 // class is the CSS class of a level. Planned maintenance is not shown as an outage.
@@ -55,12 +90,16 @@ func class(l Level) string {
 }
 
 func (h *htmlWriter) endpoint(c *Check) {
-	h.raw(`<section class="` + class(c.Level) + `"><h3>`)
+	h.raw(`<section class="`)
+	h.raw(class(c.Level))
+	h.raw(`"><h3>`)
 	h.text(c.Component)
 	h.raw(`</h3><p class="state">`)
 	h.text(c.Value[1 : len(c.Value)-1])
 	if c.HTTPStatus != 0 {
-		h.raw(` <span>checks get ` + strconv.Itoa(int(c.HTTPStatus)) + `</span>`)
+		h.raw(` <span>checks get `)
+		h.number(int(c.HTTPStatus))
+		h.raw(`</span>`)
 	}
 	h.raw(`</p><p class="dim">`)
 	for i, path := range c.Paths {
@@ -82,7 +121,9 @@ func (h *htmlWriter) endpoint(c *Check) {
 		h.text(m.Reason)
 	}
 	h.raw(`<dt>Key<dd>`)
-	h.text(m.Key + " = " + m.Value)
+	h.text(m.Key)
+	h.raw(" = ")
+	h.text(m.Value)
 	if m.Until != 0 {
 		h.raw(`<dt>Ends<dd>in `)
 		h.time(m.Until, age(m.Until-h.now))
@@ -91,7 +132,9 @@ func (h *htmlWriter) endpoint(c *Check) {
 }
 
 func (h *htmlWriter) probe(c *Check) {
-	h.raw(`<tr class="` + c.Level.String() + `"><th scope="row">`)
+	h.raw(`<tr class="`)
+	h.raw(c.Level.String())
+	h.raw(`"><th scope="row">`)
 	h.text(c.Component)
 	h.raw(`<td class="state">`)
 	switch c.Level {
@@ -108,13 +151,15 @@ func (h *htmlWriter) probe(c *Check) {
 	}
 	h.raw(`<td>`)
 	if c.HTTPStatus != 0 {
-		h.raw(strconv.Itoa(int(c.HTTPStatus)))
+		h.number(int(c.HTTPStatus))
 	} else {
 		h.raw(c.Outcome)
 	}
 	h.raw(`<td>`)
 	if c.Value != "" {
-		h.text(c.Value + " " + c.Unit)
+		h.text(c.Value)
+		h.raw(" ")
+		h.text(c.Unit)
 	}
 	h.raw(`<td>`)
 	h.ago(c.Time)
@@ -122,7 +167,9 @@ func (h *htmlWriter) probe(c *Check) {
 
 // system writes a line for each of what docs/status.md calls the system's checks.
 func (h *htmlWriter) system(c *Check) {
-	h.raw(`<tr class="` + class(c.Level) + `"><th scope="row">`)
+	h.raw(`<tr class="`)
+	h.raw(class(c.Level))
+	h.raw(`"><th scope="row">`)
 	switch c.Component {
 	case "envoy":
 		h.raw(`Draining`)
@@ -150,6 +197,8 @@ type htmlWriter struct {
 
 func (h *htmlWriter) raw(s string) { h.b = append(h.b, s...) }
 
+func (h *htmlWriter) number(n int) { h.raw(strconv.Itoa(n)) }
+
 func (h *htmlWriter) text(s string) { h.b = appendEscaped(h.b, s, htmlEscape) }
 
 func (h *htmlWriter) paragraph(s string) {
@@ -169,7 +218,8 @@ func (h *htmlWriter) ago(t int64) {
 // time writes a time as a text, and itself for whoever points at it.
 func (h *htmlWriter) time(t int64, text string) {
 	stamp := timestamp(t)
-	h.raw(`<time datetime="` + stamp + `" title="` + stamp + `">` + text + `</time>`)
+	h.raw(`<time datetime="`)
+	h.raw(stamp + `" title="` + stamp + `">` + text + `</time>`)
 }
 
 // htmlEscape makes a character harmless in HTML's text and quoted attributes. Control characters, and those that turn

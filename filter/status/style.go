@@ -9,8 +9,8 @@ const style = `:root{color-scheme:light dark;--bg:#f5f6f8;--card:#fff;--fg:#1c21
 --pass:#46c35f;--warn:#dba72e;--fail:#ff6b62}
 }
 .pass{--c:var(--pass);--b:#1a7f37;--s:"✓"}
-.warn{--c:var(--warn);--b:#8a5a00;--s:"!"}
-.fail{--c:var(--fail);--b:#b81f2b;--s:"✕"}
+.warn{--c:var(--warn);--b:#8a5a00;--s:"!";order:-1}
+.fail{--c:var(--fail);--b:#b81f2b;--s:"✕";order:-2}
 *{box-sizing:border-box}
 body{margin:0;background:var(--bg);color:var(--fg);font:16px/1.5 system-ui,sans-serif}
 main{max-width:60rem;margin:auto;padding:1.5rem 1rem}
@@ -21,6 +21,8 @@ header{background:var(--b);border:0;color:#fff}
 h1{margin:0;font-size:1.6rem;font-weight:400}
 h1:before,.state:before{content:var(--s);margin-right:.5rem}
 h2{margin:1.6rem 0 .6rem;font-size:1rem;color:var(--dim)}
+caption{font-weight:700;color:var(--dim);text-align:left}
+a{color:inherit}
 .cards{display:grid;gap:.8rem;grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr))}
 section{border-top:.3rem solid var(--c)}
 h3{margin:0}
@@ -30,7 +32,7 @@ h3{margin:0}
 dl{display:grid;grid-template-columns:auto 1fr;gap:.1rem .8rem;margin:.6rem 0 0}
 dt{white-space:nowrap}
 dd{margin:0}
-.wide{overflow-x:auto;padding:.3rem 1.2rem}
+.wide{overflow-x:auto;margin-top:1.6rem}
 table{width:100%;border-collapse:collapse}
 th,td{padding:.5rem 1rem .5rem 0;text-align:left;white-space:nowrap}
 td.state{white-space:normal}
@@ -39,9 +41,11 @@ thead{border-bottom:1px solid var(--line)}
 tbody th{width:30%}
 footer{margin-top:1.5rem;font-size:.9rem}
 @media(max-width:48rem){
-table,tbody,tr,tbody th,td{display:block;width:auto;padding:0;white-space:normal}
+table,tr,caption,tbody th{display:block;width:auto;padding:0;white-space:normal}
+tbody{display:flex;flex-direction:column}
 thead,td:empty{display:none}
-tr{padding:.5rem 0}
+tr,section,.wide{padding:.5rem}
+h3,td,section .state{display:inline;padding:0 .6rem 0 0;font-size:1rem}
 td:nth-child(3):before{content:"For "}
 td:nth-child(4):before{content:"Answer "}
 td:nth-child(5):before{content:"Latency "}
