@@ -20,7 +20,7 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 LINTERS := .tools/linters
 
 # Packages under e2e/ that have a target of their own: they need more than Go and an Envoy, or longer.
-OWN_TARGET := /e2e/(conformance|lb|watch|soak|istio|chaos)(/|$$)
+OWN_TARGET := /e2e/(conformance|lb|watch|soak|istio|gateway|chaos)(/|$$)
 
 # Everything that can change the plugin; its tests can't.
 FILTER_SOURCES := $(shell find filter -type f ! -name '*_test.go') go.mod go.sum
@@ -156,6 +156,15 @@ test-kubernetes: check-go ## the rendered base by kustomize and the code of kube
 .PHONY: istio
 istio:
 	@scripts/get-istio >/dev/null
+
+.PHONY: test-gateway
+test-gateway: envoy-gateway filter-faults check-race ## what is rendered for Envoy Gateway, through a real one without a cluster (needs Go 1.26.7; builds it once, minutes)
+	@scripts/get-envoy $(HEALTHGATE_ENVOY_VERSION) >/dev/null
+	$(GO) test $(RACE) -count=1 -timeout 10m -v ./e2e/gateway
+
+.PHONY: envoy-gateway
+envoy-gateway:
+	@scripts/get-envoy-gateway >/dev/null
 
 test-matrix: filter ## the tests on a real Envoy, for each older version
 	@for version in $(filter-out $(NEWEST),$(ENVOYS)); do \

@@ -49,7 +49,7 @@ func TestHostsim(t *testing.T) {
 // operating are the documents for those who have an Envoy with healthgate.
 var operating = []string{
 	"docs/status.md", "docs/runtime.md", "docs/runbook.md", "docs/watching.md", "docs/command.md", "docs/istio.md",
-	"docs/load-balancers.md", "docs/fleet.md",
+	"docs/envoy-gateway.md", "docs/load-balancers.md", "docs/fleet.md",
 }
 
 func TestOperating(t *testing.T) {

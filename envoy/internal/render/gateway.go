@@ -59,8 +59,9 @@ func EnvoyGateway(d *document.Document, o GatewayOptions) (string, error) {
 	} else {
 		v["code_type"], v["http"] = "HTTP", o.Wasm
 	}
-	filter := fmt.Sprintf("envoy.filters.http.wasm/envoyextensionpolicy/%s/%s/wasm/0", o.Namespace, o.Name)
-	place := fmt.Sprintf(`$..http_filters[?(@.name==%q)].typed_config.config`, filter)
+	// The name has the policy's kind before its namespace, but not where the policy came from a file.
+	filter := fmt.Sprintf("^envoy.filters.http.wasm/(envoyextensionpolicy)?/%s/%s/wasm/0$", o.Namespace, o.Name)
+	place := fmt.Sprintf(`$..http_filters[?(@.name=~%q)].typed_config.config`, filter)
 	var parents, hostnames, matches, order, reloads, peers []*yaml.Node
 	for _, l := range o.Listeners {
 		parents = append(parents, part("gateway_parent", values{"gateway": o.Gateway, "listener": l}))
