@@ -64,7 +64,7 @@ func TestNotForSure(t *testing.T) {
 		{"a fraction in a static layer", func(c *envoytest.Config) {
 			envoytest.At[envoytest.Object](c.Bootstrap, "layered_runtime", "layers", 0, "static_layer")[route] =
 				envoytest.Object{"numerator": 100, "denominator": "HUNDRED"}
-		}, func(t *testing.T, _ *envoytest.Envoy, admin, ingress string) {
+		}, func(t *testing.T, e *envoytest.Envoy, admin, ingress string) {
 			t.Helper()
 			if status, body := get(t, "http://"+ingress+check, "a"); status != 503 || body != sorry {
 				t.Errorf("%d %q", status, body)
@@ -77,6 +77,10 @@ func TestNotForSure(t *testing.T) {
 			run(t, "maintenance", "off", "--route", "--override", "--admin", admin, "--admin", "[::ffff:"+
 				strings.Replace(admin, ":", "]:", 1)).is(t, 1, "it is the Envoy of ", "at another address: leave one of them out")
 			run(t, "status", "--admin", admin, "--expect", "healthy").is(t, 0)
+			e.SetRuntime(route, "50")
+			run(t, "maintenance", "off", "--admin", admin).is(t, 1, "still in maintenance: my-service, by "+route+" = 50, "+
+				"which takes a part of the checks")
+			run(t, "release", "--admin", admin).is(t, 1, "my-service is in maintenance for a part of its checks")
 		}},
 		{"a way past the plugin", func(c *envoytest.Config) {
 			l := c.Listener("ingress")

@@ -199,10 +199,21 @@ func (c *Client) ModifyRuntime(ctx context.Context, pairs ...string) error {
 		return &UnansweredError{err}
 	case response.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(body), "No admin layer"):
 		return errors.New("its layered_runtime has no admin_layer: add one, or use --runtime-dir or --rtds-file")
-	case response.StatusCode != http.StatusOK:
-		return c.answered(http.MethodPost, path, response, body)
 	}
-	return nil
+	return c.posted(path, response, body)
+}
+
+// posted says what an answer to a POST means that is not Envoy's success. A proxy in front may say that it failed when
+// Envoy has it already.
+func (c *Client) posted(path string, response *http.Response, body []byte) error {
+	switch err := c.answered(http.MethodPost, path, response, body); {
+	case response.StatusCode == http.StatusOK:
+		return nil
+	case response.StatusCode >= http.StatusInternalServerError:
+		return &UnansweredError{err}
+	default:
+		return err
+	}
 }
 
 // Post has Envoy do something, such as /healthcheck/fail.
@@ -211,10 +222,7 @@ func (c *Client) Post(ctx context.Context, path string) error {
 	if err != nil {
 		return &UnansweredError{fmt.Errorf("POST %s: %w", path, err)}
 	}
-	if response.StatusCode != http.StatusOK {
-		return c.answered(http.MethodPost, path, response, body)
-	}
-	return nil
+	return c.posted(path, response, body)
 }
 
 // Ready returns Envoy's state, "LIVE", "DRAINING" and so on.

@@ -77,6 +77,21 @@ func TestOneEnvoyAtTwoAddresses(t *testing.T) {
 	says(t, 0, "maintenance on --admin "+a.URL)
 }
 
+// A proxy that sends each request to another Envoy: it is not one that was closed.
+func TestSeveralBehindOneAddress(t *testing.T) {
+	t.Parallel()
+	a, b, n := admintest.Start(t), admintest.Start(t), atomic.Int32{}
+	both := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/config_dump" && n.Add(1) > 1 {
+			b.ServeHTTP(w, r)
+			return
+		}
+		a.ServeHTTP(w, r)
+	}))
+	t.Cleanup(both.Close)
+	says(t, 1, "maintenance on --wait 10s --admin "+both.URL, "  ?  ", "another Envoy answers here than at the begin")
+}
+
 // An Envoy that ended while it was waited for has taken its admin layer with it.
 func TestGoneMeanwhile(t *testing.T) {
 	t.Parallel()

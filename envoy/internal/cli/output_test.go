@@ -206,9 +206,12 @@ func TestUntilInItsZone(t *testing.T) {
 		{"CET-1CEST", "23:00", `--until: TZ is "CET-1CEST", a time zone that cannot be loaded here`},
 		{":Nowhere/Bad", tomorrow.Format("2006-01-02 15:04"), `TZ is "Nowhere/Bad"`},
 		{"/nonexistent", "23:00", `TZ is "/nonexistent"`},
+		{"Asia/Tokyo", tomorrow.Format(time.RFC3339), ", until " + tomorrow.Format(time.RFC3339) + " = " +
+			tomorrow.Add(9*time.Hour).Format("2006-01-02 15:04") + " JST (in 2"},
 		{"CET-1CEST", tomorrow.Format(time.RFC3339), ", until " + tomorrow.Format(time.RFC3339) + " (in 2"},
 		{"Asia/Tokyo", tomorrow.Format("2006-01-02T15:04"), ", until " +
-			tomorrow.Truncate(time.Minute).Add(-9*time.Hour).Format(time.RFC3339) + " (in 1"},
+			tomorrow.Truncate(time.Minute).Add(-9*time.Hour).Format(time.RFC3339) + " = " +
+			tomorrow.Format("2006-01-02 15:04") + " JST (in 1"},
 		{"UTC", "23:00", "T23:00:00Z (in "}, {"", "23:00", "T23:00:00Z (in "},
 	} {
 		file := filepath.Join(t.TempDir(), "rtds.yaml")

@@ -65,7 +65,7 @@ func until(ctx context.Context, lacks func() (string, error)) error {
 	}
 }
 
-// OpenError is of an instance that was closed, and is so no longer.
+// OpenError is of an instance that was closed, and is so no longer, or another one.
 type OpenError struct{ error }
 
 // StaysClosed looks again whether an instance that was closed still is, by an order or by Envoy's own health check:
@@ -338,6 +338,18 @@ func (e *Envoy) WaitOpen(ctx context.Context, byKey bool) error {
 			return "", finalError{errors.New(e.stopped)}
 		} else if err == nil && e.overload != "" {
 			lacks = append(lacks, e.overload)
+		}
+		if runtime, err := e.client.Runtime(ctx); err == nil && e.known != nil {
+			e.runtime, e.known.Runtime = runtime, runtime
+			for _, key := range e.known.RouteKeys() {
+				percent, _ := e.percent(key)
+				for _, name := range e.part(key, percent) {
+					if !byKey || e.reads(name) {
+						return "", finalError{fmt.Errorf("%s is in maintenance for a part of its checks by the route's key %s = %s, "+
+							"too: healthgate maintenance off --route %s", name, key, percent, key)}
+					}
+				}
+			}
 		}
 		for _, endpoint := range r.Endpoints {
 			if byKey && !e.reads(endpoint.Name) || endpoint.Verdict == "healthy" || endpoint.Verdict == "passed" {

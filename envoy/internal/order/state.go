@@ -100,10 +100,15 @@ func (e *Envoy) lookAgain(ctx context.Context) error {
 		return nil
 	}
 	known, err := e.configuration(ctx)
-	if err == nil {
-		e.known = known
+	if err != nil {
+		return err
 	}
-	return err
+	if known.Begun != e.known.Begun {
+		return &OpenError{errors.New("another Envoy answers here than at the begin: it was restarted, or the address " +
+			"leads to several; do it again, with an address for each")}
+	}
+	e.known = known
+	return nil
 }
 
 // readGauges reads what the plugins' gauges say, and asks their status endpoints where that tells too little.

@@ -92,6 +92,9 @@ func (e *Envoy) besides(o Order) (out []string) {
 			out = append(out, why)
 		}
 	}
+	if o.On && e.known != nil {
+		out = append(out, e.known.Replaced(e.reads)...)
+	}
 	if !o.On && e.draining {
 		out = append(out, "Envoy is draining: its health checks get 503 all the same, until /healthcheck/ok")
 	}
@@ -114,6 +117,11 @@ func (e *Envoy) ask(ctx context.Context, o Order, kind reach.Kind, checks []stri
 	if arrived.IsZero() || now.Sub(e.asked) > time.Second {
 		if lack := e.askRuntime(ctx, o, kind); lack.what != "" {
 			*arrived = time.Time{}
+			if e.right && !lack.lost {
+				if changed := e.changed(ctx, o, nil); changed.lost {
+					return changed
+				}
+			}
 			return lack
 		}
 		if arrived.IsZero() {
@@ -124,7 +132,7 @@ func (e *Envoy) ask(ctx context.Context, o Order, kind reach.Kind, checks []stri
 	if lack.what == "" && time.Since(e.asked) > pollInterval {
 		lack = e.askRuntime(ctx, o, kind)
 	}
-	if lack.what == "" || !lack.final && time.Since(e.looked) > lookInterval {
+	if lack.what == "" || !lack.final && !lack.lost && time.Since(e.looked) > lookInterval {
 		if changed := e.changed(ctx, o, verified); changed.what != "" {
 			return changed
 		}
@@ -135,7 +143,9 @@ func (e *Envoy) ask(ctx context.Context, o Order, kind reach.Kind, checks []stri
 // changed reads the configuration again, and says what it lacks of an order that it did not lack before.
 func (e *Envoy) changed(ctx context.Context, o Order, verified map[string]int) problem {
 	before := e.barrier(o, verified)
-	if err := e.lookAgain(ctx); err != nil {
+	if err := e.lookAgain(ctx); errors.As(err, new(*OpenError)) {
+		return problem{what: err.Error(), final: true, lost: true}
+	} else if err != nil {
 		return problem{what: "whether its configuration is still the same is not known: " + err.Error()}
 	}
 	if now := e.barrier(o, verified); now != "" && now != before {
@@ -363,6 +373,13 @@ func (e *Envoy) unreloaded(verified map[string]int) string {
 	return ""
 }
 
+// part returns the endpoints of which a route's key puts a part of the checks under maintenance.
+func (e *Envoy) part(key, percent string) []string {
+	whole := e.known.RouteReaders(key, percent)
+	return slices.DeleteFunc(e.known.RouteTouched(key, percent),
+		func(name string) bool { return slices.Contains(whole, name) })
+}
+
 // interval returns how often the plugins read runtime: the slowest counts.
 func (e *Envoy) interval() (slowest time.Duration) {
 	for _, p := range e.known.Plugins {
@@ -414,6 +431,7 @@ func (e *Envoy) others(verified map[string]int, now time.Time) (in, by []string)
 	for _, key := range e.known.RouteKeys() {
 		if percent, ok := e.percent(key); ok {
 			add(key, e.known.RouteReaders(key, percent))
+			add(fmt.Sprintf("%s = %s, which takes a part of the checks", key, percent), e.part(key, percent))
 		} else {
 			add(fmt.Sprintf("%s = %q, if that is on: this command does not understand it", key, e.runtime.Entries[key].Value),
 				e.known.RouteReaders(key, RouteOn))

@@ -189,9 +189,13 @@ func (d *door) around(c *check, f *filter, host, route any) (out []Gap) {
 	return out
 }
 
-// replaced says where another error is answered than the plugin's, which is one for a load balancer all the same.
-func (e *Envoy) replaced() (out []string) {
+// Replaced says where another error is answered than the plugin's, which is one for a load balancer all the same: of
+// endpoints that are asked for.
+func (e *Envoy) Replaced(of func(endpoint string) bool) (out []string) {
 	e.eachPath(func(p *Plugin, c *check) {
+		if c.endpoint.Kind != config.KindHealthCheck || !of(c.endpoint.Name) {
+			return
+		}
 		for i := range e.doors {
 			d := &e.doors[i]
 			if d.filter(p) == nil {
@@ -202,7 +206,7 @@ func (e *Envoy) replaced() (out []string) {
 				what := fmt.Sprintf("%s: its local_reply_config may make %g of the %d that %q has in maintenance", d.where,
 					status, c.endpoint.Maintenance.Reply.Status, c.endpoint.Name)
 				if is && status >= 400 && int(status) != int(c.endpoint.Maintenance.Reply.Status) && c.touches(mapper) &&
-					c.endpoint.Kind == config.KindHealthCheck && !slices.Contains(out, what) {
+					!slices.Contains(out, what) {
 					out = append(out, what)
 				}
 			}

@@ -366,7 +366,7 @@ func (e *Envoy) Unreloaded(p *Plugin) string {
 // Faults returns what keeps the plugins from knowing what they need.
 func (e *Envoy) Faults() []string {
 	out := append(slices.Clone(e.Unreadable), e.AdminFaults()...)
-	out = append(out, e.replaced()...)
+	out = append(out, e.Replaced(func(string) bool { return true })...)
 	for _, p := range e.Plugins {
 		if why := e.Unreloaded(p); why != "" {
 			out = append(out, why)

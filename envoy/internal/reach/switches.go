@@ -142,6 +142,16 @@ func (e *Envoy) RouteKeys() (out []string) {
 	return out
 }
 
+// RouteTouched returns the endpoints of which a route's key puts some checks at least under maintenance.
+func (e *Envoy) RouteTouched(key, value string) (out []string) {
+	e.switched(key, func(_ *Plugin, c *check, route *Route, _ string) {
+		if route != nil && route.Share(value) > 0 && !slices.Contains(out, c.endpoint.Name) {
+			out = append(out, c.endpoint.Name)
+		}
+	})
+	return out
+}
+
 // RouteReaders returns the endpoints that a route's key puts under maintenance, wherever it does, when it has a value.
 func (e *Envoy) RouteReaders(key, value string) (out []string) {
 	e.switched(key, func(_ *Plugin, c *check, route *Route, _ string) {

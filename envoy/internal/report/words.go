@@ -54,13 +54,16 @@ func (p *Probe) Last() string {
 	return p.Outcome
 }
 
-// Moment writes a time, and how far it is from now.
+// Moment writes a time, what the clock of now's zone shows then where it is to come, and how far it is from now.
 func Moment(t *time.Time, now time.Time) string {
 	if t == nil {
 		return "-"
 	}
 	text := t.UTC().Format(time.RFC3339)
 	if d := t.Sub(now).Round(time.Second); d > 0 {
+		if here := t.In(now.Location()); here.Format("Z07") != "Z" {
+			text += here.Format(" = 2006-01-02 15:04 MST")
+		}
 		return text + " (in " + d.String() + ")"
 	} else if d < 0 {
 		return text + " (" + (-d).String() + " ago)"
