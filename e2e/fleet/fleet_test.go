@@ -39,6 +39,7 @@ func TestPush(t *testing.T) {
 func testPush(t *testing.T, once bool) {
 	control, application := startControlPlane(t), app.Start(t)
 	var urls []string
+	var admins []string
 	var one *envoytest.Envoy
 	for i := range *reals {
 		config := envoytest.Shipped(t, envoytest.Wasm(t), application.Port)
@@ -48,6 +49,7 @@ func testPush(t *testing.T, once bool) {
 		envoytest.At[envoytest.Object](source, "api_config_source")["set_node_on_first_message_only"] = once
 		runtime["layers"] = append(runtime["layers"].([]any), rtds.Layer(layer, source))
 		one = envoytest.Start(t, config, 1)
+		admins = append(admins, "--admin", envoytest.Loopback(config.AdminPort))
 		urls = append(urls, "http://"+config.Listener("ingress").Address()+"/my-service/healthcheck")
 	}
 	for _, url := range urls {
@@ -112,6 +114,15 @@ func testPush(t *testing.T, once bool) {
 			envoytest.Resident(t, control.pid)>>20, acks, cpu, out, back)
 	}
 	t.Logf("%d of the Envoys are real:\n%s", *reals, table)
+	if once { // which makes no difference to admin calls: they are measured once
+		_, err := envoytest.Command() // which builds it
+		must(t, err)
+		begin := time.Now()
+		envoytest.Healthgate(t, append([]string{"maintenance", "on", "--parallel", "1"}, admins...)...)
+		on := time.Since(begin)
+		envoytest.Healthgate(t, append([]string{"maintenance", "off"}, admins...)...)
+		t.Logf("admin calls: the real ones on one by one in %v, off all at once in %v", on, time.Since(begin)-on)
+	}
 }
 
 // simulated are Envoys that say what a real one said, each on a connection of its own.

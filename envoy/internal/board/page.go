@@ -110,7 +110,7 @@ func (l *line) row(now time.Time) row {
 	}
 	for i := range l.Endpoints {
 		e := &l.Endpoints[i]
-		r.Checks = append(r.Checks, item{colours[e.Class()], named(e.Name, e.Listener), e.Gets(), e.Why(now)})
+		r.Checks = append(r.Checks, item{colours[e.Class()], report.Named(e.Name, e.Listener), e.Gets(), e.Why(now)})
 	}
 	for i := range l.Probes {
 		p := &l.Probes[i]
@@ -118,7 +118,7 @@ func (l *line) row(now time.Time) row {
 			r.Up++
 			continue
 		}
-		down := item{Class: colours[report.NotKnown], Name: named(p.Name, p.Listener), State: p.State(), Why: p.Last()}
+		down := item{Class: colours[report.NotKnown], Name: report.Named(p.Name, p.Listener), State: p.State(), Why: p.Last()}
 		if p.Healthy != nil {
 			down.Class = colours[report.Failing]
 		}
@@ -128,12 +128,4 @@ func (l *line) row(now time.Time) row {
 		r.Down = append(r.Down, down)
 	}
 	return r
-}
-
-// named is the name of what stands in a listener, where there are several.
-func named(name, listener string) string {
-	if listener == "" {
-		return name
-	}
-	return name + " (" + listener + ")"
 }

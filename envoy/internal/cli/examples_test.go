@@ -35,7 +35,7 @@ var examples = map[string]string{
 }
 
 // call runs the command in this process, in the repository's root.
-func call(t *testing.T, args ...string) (stdout, stderr string, code int) {
+func call(t testing.TB, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	root := newRoot(thisBuild("", ""))
 	var out, errors bytes.Buffer

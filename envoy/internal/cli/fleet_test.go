@@ -17,7 +17,7 @@ import (
 )
 
 // newFleet starts so many admins, and writes a file with their addresses.
-func newFleet(t *testing.T, n int) (admins []*admintest.Admin, file string) {
+func newFleet(t testing.TB, n int) (admins []*admintest.Admin, file string) {
 	t.Helper()
 	text := "# the shop\n\n"
 	for i := range n {
@@ -45,6 +45,23 @@ func says(t *testing.T, code int, command string, texts ...string) string {
 		t.Fatalf("healthgate %s: exit code %d, want %d\n%s%s", command, got, code, stdout, stderr)
 	}
 	return stdout
+}
+
+// BenchmarkFleet is what admin calls to many cost, beside the time that a plugin takes: these Envoys answer at once.
+func BenchmarkFleet(b *testing.B) {
+	for _, n := range []int{100, 1000, 3000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			_, file := newFleet(b, n)
+			for b.Loop() {
+				for _, how := range []string{"on", "off"} {
+					if _, stderr, code := call(b, "maintenance", how, "--admins-file", file); code != 0 {
+						b.Fatal(stderr)
+					}
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(2*n*b.N), "µs/admin")
+		})
+	}
 }
 
 // One command is for a whole fleet: what fails stops nothing else, and a second run does what is left.

@@ -127,18 +127,10 @@ func endpointRows(r *report.Report, now time.Time) [][]cell {
 	}
 	rows := [][]cell{plain("ENDPOINT", "CHECKS GET", "WHY")}
 	for _, e := range r.Endpoints {
-		rows = append(rows, []cell{{text: named(e.Name, e.Listener)},
+		rows = append(rows, []cell{{text: report.Named(e.Name, e.Listener)},
 			{e.Gets(), verdictColour(e.Verdict)}, {text: orDash(e.Why(now))}})
 	}
 	return rows
-}
-
-// named is the name of what stands in a listener, where there are several.
-func named(name, listener string) string {
-	if listener == "" {
-		return name
-	}
-	return name + " (" + listener + ")"
 }
 
 // colours are those of classes; what is not known has none.
@@ -164,7 +156,7 @@ func probeRows(r *report.Report, now time.Time) [][]cell {
 		if p.LatencyMS != nil {
 			latency = strconv.FormatInt(*p.LatencyMS, 10) + "ms"
 		}
-		rows = append(rows, []cell{{text: named(p.Name, p.Listener)}, state, {text: report.Moment(p.Since, now)},
+		rows = append(rows, []cell{{text: report.Named(p.Name, p.Listener)}, state, {text: report.Moment(p.Since, now)},
 			{text: orDash(p.Last())}, {text: latency}, {text: report.Moment(p.LastAsked, now)}})
 	}
 	return rows

@@ -49,6 +49,9 @@ There is no login, and the page shows addresses, runtime keys and the reasons th
 				defer envoys.release(i, len(clients))
 			}
 			listener, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", listen)
+			if wrong := (*net.AddrError)(nil); errors.As(err, &wrong) { // a port that is none
+				return &render.OptionError{Flag: "listen", What: wrong.Error()}
+			}
 			if err != nil {
 				return failure{fmt.Errorf("--listen: %w", err)}
 			}

@@ -115,7 +115,7 @@ func TestFromAdminAlone(t *testing.T) {
 		r := FromAdmin(t.Context(), client, time.Now())
 		var out strings.Builder
 		for _, e := range r.Endpoints {
-			fmt.Fprintf(&out, "%s: %d %q%s, %s", named(e.Name, e.Listener), e.HTTPStatus, e.Verdict, e.Mark(), e.Output)
+			fmt.Fprintf(&out, "%s: %d %q%s, %s", Named(e.Name, e.Listener), e.HTTPStatus, e.Verdict, e.Mark(), e.Output)
 			if m := e.Maintenance; m != nil {
 				fmt.Fprintf(&out, " (%s = %s: %s)", m.Key, m.Value, m.Reason)
 			}
@@ -136,13 +136,6 @@ func TestFromAdminAlone(t *testing.T) {
 		}
 		return out.String() + "\n"
 	})
-}
-
-func named(name, listener string) string {
-	if listener == "" {
-		return name
-	}
-	return name + " (" + listener + ")"
 }
 
 // A status document counts only when the asked Envoy sent it: by its id, its count of answers, its gauges and its

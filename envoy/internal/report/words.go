@@ -5,6 +5,14 @@ import (
 	"time"
 )
 
+// Named is the name of what stands in a listener, where there are several.
+func Named(name, listener string) string {
+	if listener == "" {
+		return name
+	}
+	return name + " (" + listener + ")"
+}
+
 // Gets says what checks get.
 func (e *Endpoint) Gets() string {
 	text := e.Verdict
