@@ -72,7 +72,8 @@ func TestShutdown(t *testing.T) {
 	hangs := silent.Addr().String()
 	run(t, "shutdown", "--admin", i.admin, "--admin", hangs, "--quiet", "1s", "--timeout", "10s").is(t, 1,
 		i.admin+": seen: checks that got 503: middleware 0, then none for 1s; my-service 0, then none for 1s\n",
-		i.admin+": draining: POST /drain_listeners?graceful, which only a restart takes back\n", "not idle in the time that was given: requests that run: 1",
+		i.admin+": draining: POST /drain_listeners?graceful, which only a restart takes back\n",
+		"not idle in the time that was given: requests that run: 1",
 		"it drains, which can't be taken back", hangs+": no answer in time", "nothing was changed")
 	release()
 	out = run(t, "shutdown", "--admin", i.admin, "--quiet", "1s", "--quit", "-o", "json")

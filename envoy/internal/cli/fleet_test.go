@@ -218,8 +218,9 @@ func TestMaxUnavailable(t *testing.T) {
 	}
 
 	admins[1].Probe(false)
-	says(t, 1, "maintenance on"+command+"3", "7 left as they were: of 7 Envoys no more than 3 may be out of rotation, 1 is already ("+name(1)+
-		"), and 6 more would go; with --for it goes on when they are back\n")
+	says(t, 1, "maintenance on"+command+"3",
+		"7 left as they were: of 7 Envoys no more than 3 may be out of rotation, 1 is already ("+name(1)+
+			"), and 6 more would go; with --for it goes on when they are back\n")
 	// Those out already are left out of it, and each other goes once, and comes back.
 	says(t, 1, "maintenance on --for 1s"+command+"45%", "\n6 back, 1 left as they were: out of rotation already\n")
 	for i, a := range admins {
