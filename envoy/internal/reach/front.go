@@ -94,6 +94,9 @@ func (d *door) disturbed(p *Plugin, c *check) (out []Gap) {
 		const what = "%s: whether the plugin sees checks of %s as they are sent is not known: %s"
 		out = append(out, c.doubt(what, d.where, c.path, why))
 	}
+	if d.refused != "" {
+		out = append(out, c.gap("%s: the filter %q refuses each connection", d.where, d.refused))
+	}
 	for _, w := range lint.Listener(d.socket, p.Config) {
 		if w.Nobody && c.endpoint == &p.Config.Endpoints[w.Endpoint] {
 			out = append(out, c.gap("%s: endpoint %q: %s", d.where, c.endpoint.Name, w.What))
@@ -167,6 +170,8 @@ func (d *door) around(c *check, f *filter, host, route any) (out []Gap) {
 			may = n.mayChange
 		}
 		switch answers := may(c, own...); {
+		case !behind && n.refuses(own...):
+			out = append(out, c.gap("%s: the filter %q refuses checks of %s before healthgate", d.where, n.name, c.path))
 		case answers.fit == no:
 		case behind:
 			out = append(out,

@@ -206,6 +206,7 @@ type door struct {
 	where      string
 	listener   string
 	socket     map[string]any // the listener
+	refused    string         // the network filter that refuses each connection; empty for none
 	tls        bool
 	tcp        any   // as the action of a route; nil for HTTP
 	manager    any   // the HTTP connection manager
@@ -225,12 +226,16 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 		chains = append(slices.Clone(chains), last)
 	}
 	for i, chain := range chains {
+		refused := ""
 		for _, f := range list(chain, "filters") {
 			manager := dump.At(f, "typed_config")
+			if is(manager, ".filters.network.rbac.v3.RBAC") && denies(object(manager, "rules")) {
+				refused = text(f, "name")
+			}
 			if !is(manager, typeManager) && !is(manager, typeTCP) && !is(manager, typeDirect) {
 				continue
 			}
-			d := door{where: fmt.Sprintf("listener %q", text(l, "name")), listener: text(l, "name"), socket: l, manager: manager,
+			d := door{where: fmt.Sprintf("listener %q", text(l, "name")), listener: text(l, "name"), socket: l, refused: refused, manager: manager,
 				tls: dump.At(chain, "transport_socket") != nil, protocols: list(chain, "filter_chain_match",
 					"application_protocols")}
 			if len(chains) > 1 {
