@@ -185,6 +185,8 @@ func TestWorkloads(t *testing.T) {
 			[]string{"envoy"}},
 		{"DaemonSet", kind("kind: Deployment", "kind: DaemonSet", "  replicas: 3\n", ""), nil, []string{"envoy"}},
 		{"without a namespace", kind(", namespace: shop", ""), nil, []string{"envoy"}},
+		{"with anchors", kind("metadata: {name: shop, ", "metadata: {labels: &labels {app: shop}, name: shop, ",
+			"matchLabels: {app: shop}", "matchLabels: *labels"), nil, []string{"envoy"}},
 		{"by a matcher", manifests, []string{"--gate", "matcher", "--listen", "[::]:8443"}, []string{"envoy"}},
 		{"for Prometheus", manifests, []string{"--metrics-listen", "0.0.0.0:9902"}, []string{"envoy"}},
 		{"with an init container of its own", kind("      containers:\n",

@@ -99,12 +99,16 @@ func Kubernetes(d *document.Document, o KubernetesOptions) ([]KubernetesFile, er
 	if err != nil {
 		return nil, err
 	}
+	var selector yaml.Node
+	if err := selector.Encode(w.Spec.Selector); err != nil {
+		return nil, err
+	}
 	own := w.Metadata.Name + "-healthgate"
 	v := values{
 		"source": d.File, "file": o.File, "command": commandLine(o.Command),
 		"workload": w.Kind + " " + w.Metadata.Name, "api_version": w.APIVersion, "kind": w.Kind, "name": w.Metadata.Name,
 		"namespace": w.Metadata.Namespace, "envoy_name": own + "-envoy", "runtime_name": own + "-runtime",
-		"policy_name": own, "selector": &w.Spec.Selector, "container": container, "hook": list(hook...),
+		"policy_name": own, "selector": &selector, "container": container, "hook": list(hook...),
 		"grace": int(o.Timeout.Seconds()) + w.grace(), "image": o.Image, "envoy_image": o.EnvoyImage,
 		"copied": o.Bring == ByInitContainer, "mounted": o.Bring == ByImageVolume, "security": part("security", nil),
 		"args": list("-c", "/etc/healthgate/envoy/envoy.yaml", "--service-cluster", w.Metadata.Name,

@@ -18,7 +18,7 @@ type workload struct {
 	Kind       string
 	Metadata   struct{ Name, Namespace string }
 	Spec       struct {
-		Selector yaml.Node // of a Service, a mapping of labels; of others a selector of them
+		Selector map[string]any // of a Service, labels; of others a selector of them
 		Ports    []servicePort
 		Template struct {
 			Metadata struct{ Labels map[string]string }
@@ -103,8 +103,8 @@ func (o *KubernetesOptions) workload() (*workload, error) {
 		return nil, wrong("workload", o.Workload, " is not in %s, which holds %s", o.File, strings.Join(all, ", "))
 	case len(found) > 1:
 		return nil, &OptionError{"workload", fmt.Sprintf("is needed: %s holds %s", o.File, strings.Join(all, ", "))}
-	case found[0].APIVersion != "apps/v1" || found[0].Metadata.Name == "":
-		return nil, refuse("%s: its apiVersion is not apps/v1, or it has no name", found[0].String())
+	case found[0].APIVersion != "apps/v1" || found[0].Metadata.Name == "" || len(found[0].Spec.Selector) == 0:
+		return nil, refuse("%s: its apiVersion is not apps/v1, or it has no name or no selector", found[0].String())
 	}
 	found[0].services = services
 	return &found[0], nil
@@ -179,13 +179,8 @@ func (w *workload) fit(o *KubernetesOptions, appPort int, taken map[int]string) 
 // bypass refuses Services that lead past Envoy.
 func (w *workload) bypass(refuse func(string, ...any) error, appPort int) error {
 	for _, s := range w.services {
-		var selector map[string]string
-		if err := s.Spec.Selector.Decode(&selector); err != nil || len(selector) == 0 ||
-			s.Metadata.Namespace != w.Metadata.Namespace {
-			continue
-		}
-		selects := true
-		for key, value := range selector {
+		selects := len(s.Spec.Selector) > 0 && s.Metadata.Namespace == w.Metadata.Namespace
+		for key, value := range s.Spec.Selector {
 			selects = selects && w.Spec.Template.Metadata.Labels[key] == value
 		}
 		for _, p := range s.Spec.Ports {
