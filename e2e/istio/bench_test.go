@@ -92,7 +92,7 @@ func start(t testing.TB, w way) *bench {
 	a := app.Start(t)
 	b := &bench{way: w, istiod: lab.StartIstiod(t), app: a, runtime: t.TempDir()}
 	b.Workload = b.istiod.Join(t, w.kind, a.Port)
-	mountConfigMap(t, b.runtime, nil)
+	envoytest.MountConfigMap(t, b.runtime, nil)
 	b.Override(b.apply(t, settings))
 	b.envoy = envoytest.Start(t, b.Config, 2)
 	target := envoytest.Loopback(b.Port)

@@ -60,7 +60,7 @@ func TestPod(t *testing.T) {
 	must(t, os.WriteFile(config, []byte(strings.NewReplacer("/healthgate/plugin.wasm", envoytest.Wasm(t),
 		"/etc/healthgate/runtime", runtime, "0.0.0.0", "127.0.0.1").Replace(string(text))), 0o600))
 	must(t, os.Mkdir(runtime, 0o700))
-	keys(t, runtime, nil)
+	envoytest.MountConfigMap(t, runtime, nil)
 	for i, arg := range envoy.Args {
 		envoy.Args[i] = strings.NewReplacer("/etc/healthgate/envoy/envoy.yaml", config, "$(POD_NAME)", "shop-1", "$(ZONE)",
 			"eu-1a").Replace(arg)
@@ -101,9 +101,10 @@ func TestPod(t *testing.T) {
 		Maps []struct{ Literals []string } `yaml:"configMapGenerator"`
 	}
 	decode(t, filepath.Join(dir, "zones", "eu-1a", "kustomization.yaml"), &zone)
-	keys(t, runtime, zone.Maps[0].Literals)
+	key, value, _ := strings.Cut(zone.Maps[0].Literals[0], "=")
+	envoytest.MountConfigMap(t, runtime, map[string]string{key: value})
 	becomes(503, sorry)
-	keys(t, runtime, nil)
+	envoytest.MountConfigMap(t, runtime, nil)
 	becomes(200, "OK")
 
 	hook := shop.Lifecycle.PreStop.Exec.Command
@@ -119,20 +120,6 @@ func decode(t *testing.T, file string, into any) {
 	text, err := os.ReadFile(file)
 	must(t, err)
 	must(t, yaml.Unmarshal(text, into))
-}
-
-// keys puts KEY=VALUE into a folder as the kubelet does with a ConfigMap: the link ..data is moved onto a new folder.
-func keys(t *testing.T, folder string, literals []string) {
-	t.Helper()
-	next, err := os.MkdirTemp(folder, "..data_")
-	must(t, err)
-	for _, l := range literals {
-		key, value, _ := strings.Cut(l, "=")
-		must(t, os.WriteFile(filepath.Join(next, key), []byte(value), 0o600))
-	}
-	link := filepath.Join(folder, "..data_tmp")
-	must(t, os.Symlink(next, link))
-	must(t, os.Rename(link, filepath.Join(folder, "..data")))
 }
 
 func must(t *testing.T, err error) {
