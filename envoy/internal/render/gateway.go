@@ -43,6 +43,9 @@ func EnvoyGateway(d *document.Document, o GatewayOptions) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if len(d.Config.Keys) == 0 {
+		o.RuntimeDir = "" // there is nothing to read
+	}
 	bootstrap, err := o.bootstrap(d)
 	if err != nil {
 		return "", err

@@ -96,7 +96,7 @@ admin: {cluster: adm}
 func TestTheLeastOfEnvoyGateway(t *testing.T) {
 	t.Parallel()
 	o := gatewayOptions
-	o.Wasm, o.WasmSHA256, o.RuntimeDir, o.Backend = "oci://r/x:1", "", "", "app"
+	o.Wasm, o.WasmSHA256, o.Backend = "oci://r/x:1", "", "app"
 	out, err := EnvoyGateway(parse(t, "endpoints: [{name: a, paths: [/], trusted: {cidrs: ['::1']}}]"), o)
 	if err != nil {
 		t.Fatal(err)

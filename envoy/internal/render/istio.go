@@ -152,6 +152,9 @@ func (o *IstioOptions) values(d *document.Document) (*document.Document, values,
 
 // kubectl returns the commands that switch the keys of NAME-runtime on and off.
 func kubectl(namespace, name string, keys []entry) []string {
+	if len(keys) == 0 {
+		keys = []entry{{"KEY", "true"}}
+	}
 	var out []string
 	for _, k := range keys {
 		for _, value := range []string{`"` + k.Value + `"`, "null"} {
