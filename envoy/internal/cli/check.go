@@ -260,8 +260,10 @@ func writeCheck(w io.Writer, b *balancer.Balancer, r *balancer.Result) error {
 	for _, note := range r.Notes {
 		add("note", note)
 	}
+	name = "known of it"
 	for _, fact := range r.Facts {
-		add("known of it", fact)
+		add(name, fact)
+		name = ""
 	}
 	return writeTable(w, "", rows)
 }
