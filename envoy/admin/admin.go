@@ -250,6 +250,9 @@ func (c *Client) Stats(ctx context.Context, filter string) (map[string]uint64, e
 	out := map[string]uint64{}
 	for line := range strings.Lines(string(body)) {
 		name, value, ok := strings.Cut(strings.TrimSpace(line), ": ")
+		if !ok && strings.HasPrefix(name, "<") { // the page of a login, say
+			return nil, errors.New("GET /stats did not return metrics: " + isAdmin)
+		}
 		if n, err := strconv.ParseUint(value, 10, 64); ok && err == nil { // histograms are no numbers
 			out[name] = n
 		}

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log"
 	"math/big"
@@ -351,5 +352,25 @@ func TestReady(t *testing.T) {
 			}
 			server.Close()
 		})
+	}
+}
+
+// What a proxy shows in the place of metrics is none of Envoy's.
+func TestStatsOfSomebodyElse(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		"": "", "a: 1\nb: P0(nan,1) P25(nan,2)\n": "", "<!doctype html>\n<title>Log in: here</title>": "did not return metrics",
+		"<html><body>\nLog in\n": "did not return metrics",
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }))
+		t.Cleanup(server.Close)
+		client, err := New(server.URL, Access{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = client.Stats(t.Context(), "a")
+		if got := fmt.Sprint(err); !strings.Contains(got, want) || want == "" && err != nil {
+			t.Errorf("%q: %v", body, err)
+		}
 	}
 }

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -90,6 +92,39 @@ func TestSeveralBehindOneAddress(t *testing.T) {
 	}))
 	t.Cleanup(both.Close)
 	says(t, 1, "maintenance on --wait 10s --admin "+both.URL, "  ?  ", "another Envoy answers here than at the begin")
+}
+
+// Who has watched, and never seen anything, has not seen that all is well.
+func TestWatchOfNothing(t *testing.T) {
+	t.Parallel()
+	for frozen, want := range map[bool]int{true: 1, false: 0} {
+		a, asked := admintest.Start(t), make(chan struct{}, 100)
+		a.Before = func(_ http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path == "/runtime" {
+				asked <- struct{}{}
+			}
+			if frozen {
+				<-r.Context().Done()
+			}
+			return frozen
+		}
+		ctx, interrupt := context.WithCancel(t.Context())
+		root := newRoot(thisBuild("", ""))
+		root.SetOut(io.Discard)
+		root.SetErr(io.Discard)
+		done := make(chan int)
+		go func() {
+			done <- exitCode(root, execute(ctx, root, []string{"status", "--watch", "--interval", "10ms", "--admin", a.URL}))
+		}()
+		<-asked
+		if !frozen {
+			<-asked // it has shown something before
+		}
+		interrupt()
+		if code := <-done; code != want {
+			t.Errorf("frozen %t: exit code %d, want %d", frozen, code, want)
+		}
+	}
 }
 
 // An Envoy that ended while it was waited for has taken its admin layer with it.

@@ -186,7 +186,8 @@ func once(cmd *cobra.Command, names []string, envoys *asking, output string, exp
 	return nil
 }
 
-// watch shows what all Envoys say until Ctrl-C. Who watches waits for an Envoy that is not there.
+// watch shows what all Envoys say until Ctrl-C. Who watches waits for an Envoy that is not there, and fails where none
+// ever said anything.
 func watch(cmd *cobra.Command, envoys *asking, output string, interval time.Duration) error {
 	out := cmd.OutOrStdout()
 	if output != "json" && isTerminal(out) {
@@ -195,11 +196,14 @@ func watch(cmd *cobra.Command, envoys *asking, output string, interval time.Dura
 		}
 		defer func() { _, _ = io.WriteString(out, leaveScreen) }()
 	}
-	for {
+	for known := false; ; {
 		reports := envoys.all(cmd.Context())
-		if cmd.Context().Err() != nil {
+		if cmd.Context().Err() != nil && !known {
+			return failure{errInterrupted}
+		} else if cmd.Context().Err() != nil {
 			return nil
 		}
+		known = known || slices.ContainsFunc(reports, func(r report.Report) bool { return r.Error == "" })
 		var err error
 		if output == "json" {
 			err = json.NewEncoder(out).Encode(reports)

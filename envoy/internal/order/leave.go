@@ -139,6 +139,8 @@ func (e *Envoy) Stays(byKey bool, open string) (why string) {
 		return "its configuration has no health check of healthgate"
 	case !named:
 		return fmt.Sprintf("it has no health check %q to keep open", open)
+	case why == "" && e.unseen != nil:
+		return "what the plugin does would not be known: " + e.unseen.Error()
 	case why == "" && e.known.Silent():
 		return "what the plugin does would not be known: " + e.known.NoMetrics()
 	}

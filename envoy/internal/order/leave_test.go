@@ -42,4 +42,8 @@ func TestStays(t *testing.T) {
 	if got := e.Stays(false, ""); got != "its configuration can't be read: use of closed network connection" {
 		t.Errorf("not known: %q", got)
 	}
+	e = &Envoy{known: read(t), unseen: net.ErrClosed}
+	if got := e.Stays(false, ""); got != "what the plugin does would not be known: use of closed network connection" {
+		t.Errorf("no metrics: %q", got)
+	}
 }

@@ -296,6 +296,9 @@ func (e *Envoy) unread() string {
 	switch {
 	case len(e.known.Plugins) == 0:
 		return e.known.Absent()
+	case e.route && slices.Contains(there, e.key):
+		return fmt.Sprintf("the maintenance route has the key %s, and none of the endpoints that it takes has "+
+			"maintenance.route_metadata: true, without which the plugin does not see it", e.key)
 	case slices.Contains(append(e.known.Keys(), e.known.RouteKeys()...), e.key):
 		return what + " " + e.key + hint
 	case len(there) == 0:

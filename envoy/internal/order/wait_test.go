@@ -162,6 +162,9 @@ func TestRefuses(t *testing.T) {
 			"no maintenance route has the key k; an endpoint has it: leave out --route"},
 		{"the key of a route as that of an endpoint", "r", on, nil, nil,
 			"no endpoint has the key r; a maintenance route has it: say --route"},
+		{"a route that no endpoint knows", "r", onRoute, []string{`, "route_metadata": true`, ""}, nil,
+			"the maintenance route has the key r, and none of the endpoints that it takes has " +
+				"maintenance.route_metadata: true, without which the plugin does not see it"},
 		{"a check", "k", on, nil, []string{"http://h/a"}, ""},
 		{"a check of something else", "k", Order{}, nil, []string{"http://h/a", "http://h/c"},
 			"--verify: no health check has the path of http://h/c"},

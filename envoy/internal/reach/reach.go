@@ -235,7 +235,8 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 			if !is(manager, typeManager) && !is(manager, typeTCP) && !is(manager, typeDirect) {
 				continue
 			}
-			d := door{where: fmt.Sprintf("listener %q", text(l, "name")), listener: text(l, "name"), socket: l, refused: refused, manager: manager,
+			d := door{where: fmt.Sprintf("listener %q", text(l, "name")), listener: text(l, "name"), socket: l,
+				refused: refused, manager: manager,
 				tls: dump.At(chain, "transport_socket") != nil, protocols: list(chain, "filter_chain_match",
 					"application_protocols")}
 			if len(chains) > 1 {
