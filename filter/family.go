@@ -13,27 +13,22 @@ import (
 	"github.com/healthgate/healthgate/filter/succession"
 )
 
-// family is what a configuration has to do with the others in its VM that have the plugin's name: a live update leaves
-// the old one at work for as long as connections drain.
+// family is what a configuration has to do with others that have the plugin's name: a live update leaves the old one at
+// work for as long as connections drain. They know of each other by shared data, whichever VMs have them.
 type family struct {
-	id        uint64     // a hash of the configuration
-	relatives []relative // others of its name
-	check     succession.Check
-	asked     bool // a check came that is not noted yet
+	id    succession.Identity
+	same  []*plugin // of this VM, with the same state: one record and one lease; the newest last
+	names []uint64  // of its endpoints, then of its probes, as hashes
+	joins int       // when the VM got it, among its configurations
+	check succession.Check
+	asked bool // a check came that is not noted yet
 
 	resting    bool // and nobody asks it
 	replaced   bool // others are asked in its place: it has nothing to tell
+	silent     bool // and in that of all that have the same state
 	replacedAt int64
 	born       int64 // when the first VM had it
 	lastAsked  int64
-}
-
-// relative is another configuration.
-type relative struct {
-	*succession.Kin
-	of    *plugin
-	newer bool
-	same  bool // it has the same state: one record and one lease
 }
 
 const (
@@ -42,56 +37,72 @@ const (
 	askedFor = 60 * duration.Second
 	// restPeriod is the tick of a configuration that rests.
 	restPeriod = 2 * duration.Second
-	// lastRelatives and mostRelatives bound with how many others a configuration deals: a control plane may update faster
-	// than connections drain.
-	lastRelatives, mostRelatives = 8, 32
+	// mostSame bounds with how many of the same state a configuration deals: a control plane may update faster than
+	// connections drain.
+	mostSame = 32
 	// lapsed is the time of a lease that is over.
 	lapsed = math.MinInt64
 )
 
-// askedKey is where the configurations note that they are asked.
-var askedKey = storePrefix + "asked"
+// space is where directories are written.
+var space succession.Directory
 
-// join makes a new configuration and others of its name known to each other: the last ones, and those that are current.
+// joins counts the configurations that this VM got.
+var joins int
+
+// directoryKey is where the configurations note that they are there, and asked.
+var directoryKey = storePrefix + "directory"
+
+// join makes a new configuration known to those of this VM that have the same state, and looks for the others. It
+// writes nothing.
 func (p *plugin) join() {
-	p.check.Config = p.id
-	for i := len(roots) - 1; i >= 0 && len(p.relatives) < mostRelatives; i-- {
+	joins++
+	p.joins = joins
+	for i := range p.config.Endpoints {
+		p.names = append(p.names, config.Hash("endpoint "+p.config.Endpoints[i].Name))
+	}
+	for i := range p.config.Probes {
+		p.names = append(p.names, config.Hash("probe "+p.config.Probes[i].Name))
+	}
+	for i := len(roots) - 1; i >= 0 && len(p.same) < mostSame; i-- {
 		other := roots[i].plugin
-		if other != p && other.config != nil && other.name == p.name &&
-			(!other.replaced || len(p.relatives) < lastRelatives) {
-			p.meet(other, false)
-			other.meet(p, true)
+		if other != p && other.config != nil && other.id.Name == p.id.Name && other.id.State == p.id.State {
+			p.same = append(p.same, other)
+			other.same = append(other.same, p)
+			other.bequeath(p)
+			other.describe()
 		}
 	}
+	p.describe()
+	stored, _, _ := host.SharedData(directoryKey)
+	p.view.meet(p.id, stored, p.clock.Monotonic())
 }
 
-func (p *plugin) meet(other *plugin, newer bool) {
-	r := relative{succession.Meet(p.config, other.config), other, newer, other.leaseKey == p.leaseKey}
-	p.relatives = append(p.relatives, r)
-	p.view.forget()
-	if !r.same {
-		p.view.kin = append(p.view.kin, r)
-	} else if newer {
-		p.bequeath(other)
+func (p *plugin) endpointName(i int) uint64 { return p.names[i] }
+func (p *plugin) probeName(i int) uint64    { return p.names[len(p.config.Endpoints)+i] }
+
+// describe has the record name what any configuration with its state has gauges of.
+func (p *plugin) describe() {
+	names := p.names
+	for _, s := range p.same {
+		names = append(names[:len(names):len(names)], s.names...)
 	}
+	p.view.terms = succession.Terms(p.config, names)
 }
 
 // leave takes a configuration that ends out of the others' sight.
 func (p *plugin) leave() {
-	for i := range p.relatives {
-		other := p.relatives[i].of
-		other.relatives, other.view.kin = without(other.relatives, p), without(other.view.kin, p)
-		other.view.forget()
-	}
-}
-
-func without(relatives []relative, p *plugin) (rest []relative) {
-	for _, r := range relatives {
-		if r.of != p {
-			rest = append(rest, r)
+	for _, s := range p.same {
+		var rest []*plugin
+		for _, other := range s.same {
+			if other != p {
+				rest = append(rest, other)
+			}
 		}
+		s.same = rest
+		s.describe()
+		p.bequeath(s)
 	}
-	return rest
 }
 
 // bequeath leaves the lease, if this VM has it, to another configuration with the same state.
@@ -103,9 +114,9 @@ func (p *plugin) bequeath(to *plugin) {
 	}
 }
 
-// notes puts down that a check came: the first one between two ticks, and while there are relatives each.
+// notes puts down that a check came: the first one between two ticks, and while there are others of the family each.
 func (p *plugin) notes() {
-	if p.asked && len(p.relatives) == 0 {
+	if p.asked && len(p.same)+len(p.view.kin) == 0 {
 		return
 	}
 	p.asked = true
@@ -115,52 +126,47 @@ func (p *plugin) notes() {
 	}
 	if n := binary.LittleEndian.Uint64([]byte(number)); n > p.check.Connection {
 		address, _ := host.Property("destination\x00address")
-		p.check.Address, p.check.Connection = config.Hash(address), n
+		p.check = succession.Check{Address: config.Hash(address), Connection: n}
 	}
 }
 
-// judge finds out whether the configuration is still a current one.
+// judge finds out whether the configuration is still a current one, and what others there are.
 func (p *plugin) judge(now int64) {
-	stored, cas, found := host.SharedData(askedKey)
+	stored, cas, found := host.SharedData(directoryKey)
 	if !found {
 		cas = lease.Absent
 	}
-	table := succession.Asked(stored)
+	directory := succession.Directory(stored)
 	first := p.born == 0
 	if first {
 		p.born = now
 	}
-	if first || p.asked {
-		noted := table.Note(p.check, p.asked, p.born, now)
+	if first || p.asked || !p.replaced {
+		noted := directory.Note(space, p.id, p.check, p.asked, p.born, now)
+		if noted != nil {
+			space = noted
+		}
 		switch {
 		case noted == nil:
 			p.asked = false
-		case host.SetSharedData(askedKey, noted, cas) == nil:
-			p.asked, table = false, noted
+		case host.SetSharedData(directoryKey, space, cas) == nil:
+			p.asked, directory = false, space
 		case first: // the next tick tries again
 			p.born = 0
 		}
 	}
-	born, asked := table.Of(p.id)
+	born, asked := directory.Of(p.id.Config)
 	if born != 0 { // else there was no room left
 		p.born = born
 	}
 	p.lastAsked = asked
-	replaced := table.Replaced(p.id, p.born, p)
+	replaced := directory.Replaced(p.id, p.born)
 	if replaced && !p.replaced {
 		p.replacedAt = now
 	}
 	p.replaced = replaced
-}
-
-// Has implements succession.Family.
-func (p *plugin) Has(id uint64) bool {
-	for i := range p.relatives {
-		if of := p.relatives[i].of; of.id == id && id != p.id {
-			return true
-		}
-	}
-	return false
+	p.silent = replaced && !directory.Tells(p.id, now)
+	p.view.meet(p.id, directory, now)
 }
 
 // idle reports whether nobody asks the configuration any more.
@@ -172,24 +178,16 @@ func (p *plugin) idle(now int64) bool {
 // asks those that have it.
 func (p *plugin) rests(now int64) bool {
 	idle := p.idle(now)
-	for i := range p.relatives {
-		r := &p.relatives[i]
-		if r.same && r.newer {
-			return true
-		}
-		idle = idle && !(r.same && !r.of.idle(now))
+	newest := true
+	for _, s := range p.same {
+		idle = idle && s.idle(now)
+		newest = newest && s.joins < p.joins
 	}
-	return idle
+	return idle || !newest
 }
 
 // tells reports whether what happens to the configuration's state is worth telling.
-func (p *plugin) tells() bool {
-	tells := !p.replaced
-	for i := range p.relatives {
-		tells = tells || p.relatives[i].same && !p.relatives[i].of.replaced
-	}
-	return tells
-}
+func (p *plugin) tells() bool { return !p.silent }
 
 // adopt takes over what other configurations found of what this one would ask, too.
 func (p *plugin) adopt(now int64) {
@@ -197,36 +195,35 @@ func (p *plugin) adopt(now int64) {
 	for _, c := range callouts {
 		c.Yields = false
 	}
-	for i := range p.view.kin {
-		r := &p.view.kin[i]
-		if r.of.resting {
+	for _, k := range p.view.kin {
+		if !k.read(p.view.terms) || !k.record.Plausible(now) {
 			continue
 		}
 		for _, c := range callouts {
-			c.Yields = c.Yields || p.yields(r, r.Order[c.Index])
+			c.Yields = c.Yields || p.yields(k, k.Order[c.Index])
 		}
-		if v := &r.of.view; v.read() && v.own.Plausible(now) && r.Adopt(p.monitor.Record, v.own) {
+		if k.Adopt(p.monitor.Record, k.record) {
 			p.monitor.Adopted()
 		}
 	}
 }
 
 // yields reports whether the other configuration comes first: all VMs must agree.
-func (p *plugin) yields(to *relative, order succession.Order) bool {
+func (p *plugin) yields(to *kin, order succession.Order) bool {
 	switch {
 	case order == succession.Apart:
 		return false
-	case p.replaced != to.of.replaced:
+	case p.replaced != to.replaced:
 		return p.replaced
 	}
-	return order == succession.Second || order == succession.Equal && to.of.id > p.id
+	return order == succession.Second || order == succession.Equal && to.state > p.id.State
 }
 
 // leads reports whether this VM leads for the configuration's state, which others may share.
 func (p *plugin) leads() bool {
 	leads := p.monitor != nil
-	for i := range p.relatives {
-		leads = leads || p.relatives[i].same && p.relatives[i].of.monitor != nil
+	for _, s := range p.same {
+		leads = leads || s.monitor != nil
 	}
 	return leads
 }
@@ -234,35 +231,58 @@ func (p *plugin) leads() bool {
 // owns reports whether the gauge of a name is the configuration's to set: gauges belong to the process, and of the
 // current configurations that have the name, the newest one sets it. ofState says that those with the same state
 // count as this one.
-func (p *plugin) owns(ofState bool, named func(*succession.Kin) bool) bool {
-	current := !p.replaced || ofState && p.tells()
-	for i := range p.relatives {
-		r := &p.relatives[i]
-		if !r.of.replaced && !(ofState && r.same) && r.of.born > p.born && named(r.Kin) {
+func (p *plugin) owns(name uint64, ofState bool) bool {
+	for _, s := range p.same {
+		if !ofState && !s.replaced && s.born > p.born && s.has(name) {
 			return false
 		}
 	}
-	return current
+	for _, k := range p.view.kin {
+		if k.current && k.born > p.born && k.terms.Names(name) {
+			return false
+		}
+	}
+	return !p.replaced || ofState && p.tells()
 }
 
-// vacate sets the gauges of what no other configuration has any more: it is neither in maintenance nor failing.
+func (p *plugin) has(name uint64) bool {
+	for _, n := range p.names {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}
+
+// vacate sets the gauges of what no current configuration has any more: it is neither in maintenance nor failing.
 func (p *plugin) vacate() {
 	for i, gauge := range p.metrics.maintenance {
-		if p.config.Endpoints[i].Kind == config.KindHealthCheck &&
-			p.only(func(k *succession.Kin) bool { return k.Endpoints[i] }) {
+		if p.config.Endpoints[i].Kind == config.KindHealthCheck && p.vacant(p.endpointName(i)) {
 			host.Set(gauge, 0)
 		}
 	}
 	for i, gauge := range p.metrics.probeUp {
-		if p.only(func(k *succession.Kin) bool { return k.Probes[i] }) {
+		if p.vacant(p.probeName(i)) {
 			host.Set(gauge, 1)
 		}
 	}
 }
 
-func (p *plugin) only(named func(*succession.Kin) bool) bool {
-	for i := range p.relatives {
-		if named(p.relatives[i].Kin) {
+func (p *plugin) vacant(name uint64) bool {
+	elsewhere := !p.silent // that another VM has a current one with the same state
+	for _, s := range p.same {
+		if !s.replaced {
+			if s.has(name) {
+				return false
+			}
+			elsewhere = false
+		}
+	}
+	if own := &p.view.own; elsewhere && (!own.valid || own.record.Terms.Names(name)) {
+		return false
+	}
+	for _, k := range p.view.kin {
+		if k.current && (k.terms == "" || k.terms.Names(name)) { // what it names may not be known yet
 			return false
 		}
 	}

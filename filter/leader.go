@@ -10,7 +10,6 @@ import (
 	"github.com/healthgate/healthgate/filter/lease"
 	"github.com/healthgate/healthgate/filter/monitor"
 	"github.com/healthgate/healthgate/filter/snapshot"
-	"github.com/healthgate/healthgate/filter/succession"
 )
 
 // OnTick holds the election and, in the VM that leads, does what is due. A VM that follows allocates nothing in it.
@@ -20,12 +19,10 @@ func (p *plugin) OnTick() {
 	host.OpenScratch()
 	p.judge(now)
 	host.CloseScratch()
-	if resting := p.idle(now); resting != p.resting {
-		p.resting = resting
-		for i := range p.relatives {
-			p.relatives[i].of.view.forget()
-		}
+	if host.Starved() { // who else asks is not known: another VM may lead that has memory
+		return
 	}
+	p.resting = p.idle(now)
 	if p.rests(now) {
 		p.follow()
 	} else {
@@ -123,7 +120,7 @@ func (p *plugin) lead(held bool) {
 	p.view.refresh()
 	p.monitor = monitor.New(p.config, p.view.take(), p.clock, p)
 	p.tickEvery(monitor.TickPeriod(p.config))
-	if held || !p.tells() || len(p.view.kin) > 0 && !p.view.valid {
+	if held || !p.tells() || len(p.view.kin) > 0 && !p.view.known() {
 		return
 	}
 	host.Increment(p.metrics.leaderChanges)
@@ -252,7 +249,7 @@ func (p *plugin) RuntimePolled(took duration.Duration) {
 }
 
 func (p *plugin) Maintenance(endpoint int, on bool) {
-	if p.owns(false, func(k *succession.Kin) bool { return k.Endpoints[endpoint] }) {
+	if p.owns(p.endpointName(endpoint), false) {
 		host.Set(p.metrics.maintenance[endpoint], number(on))
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/healthgate/healthgate/filter/host"
 	"github.com/healthgate/healthgate/filter/monitor"
 	"github.com/healthgate/healthgate/filter/snapshot"
-	"github.com/healthgate/healthgate/filter/succession"
 	"github.com/healthgate/healthgate/filter/verdict"
 )
 
@@ -68,7 +67,7 @@ func defineMetrics(c *config.Config) metrics {
 // publish sets the gauges that mirror the record. Only the leader calls it: a VM that lags behind would set them back.
 func (p *plugin) publish(record *snapshot.Record, now int64) {
 	for i, gauge := range p.metrics.probeUp {
-		if p.owns(true, func(k *succession.Kin) bool { return k.Probes[i] }) {
+		if p.owns(p.probeName(i), true) {
 			probe := &record.Probes[i]
 			host.Set(gauge, number(probe.Healthy && verdict.ProbeKnown(&p.config.Probes[i], probe, now)))
 		}
@@ -87,7 +86,7 @@ func (p *plugin) showMaintenance() {
 	}
 	for i, gauge := range p.metrics.maintenance {
 		e := &p.config.Endpoints[i]
-		if e.Kind == config.KindHealthCheck && p.owns(false, func(k *succession.Kin) bool { return k.Endpoints[i] }) {
+		if e.Kind == config.KindHealthCheck && p.owns(p.endpointName(i), false) {
 			host.Set(gauge, number(verdict.Key(e, record, p.clock) >= 0))
 		}
 	}

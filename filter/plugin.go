@@ -12,6 +12,7 @@ import (
 	"github.com/healthgate/healthgate/filter/match"
 	"github.com/healthgate/healthgate/filter/monitor"
 	"github.com/healthgate/healthgate/filter/snapshot"
+	"github.com/healthgate/healthgate/filter/succession"
 	"github.com/healthgate/healthgate/filter/voice"
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 )
@@ -22,6 +23,11 @@ const prefix = "healthgate: "
 // storePrefix begins the keys in shared data. A build that stores in another form must not wait for what VMs of this
 // one write: after an update of the plugin both are at work.
 var storePrefix = "healthgate/" + strconv.Itoa(snapshot.Version) + "/"
+
+// recordKey is a key that the configurations share which have the same state.
+func recordKey(state uint64, key string) string {
+	return storePrefix + strconv.FormatUint(state, 16) + "/" + key
+}
 
 // plugin is the root context of one configuration in one VM.
 type plugin struct {
@@ -56,10 +62,11 @@ var _ types.PluginContext = (*plugin)(nil)
 // OnPluginStart reads the configuration. Envoy also calls it in a canary VM that it throws away, and in the course of
 // --mode validate: nothing here may write what VMs agree on.
 func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
+	host.OpenScratch() // begins the count of what was refused; what is read here must last
+	host.CloseScratch()
 	text := host.Configuration() // no configuration is an error of Parse's
 	p.node = node()
 	p.name, _ = host.Property("plugin_name")
-	p.id = config.Hash(string(text))
 	c, err := config.Parse(text, p.node)
 	if err != nil {
 		host.LogCritical(prefix + "config: " + err.Error())
@@ -68,17 +75,17 @@ func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
 	for i := range c.Warnings {
 		warn("config: " + c.Warnings[i].Error())
 	}
-	store := storePrefix + strconv.FormatUint(c.Fingerprint, 16) + "/"
+	p.id = succession.Identity{Config: config.Hash(string(text)), Name: config.Hash(p.name), State: c.Fingerprint}
 	p.config, p.table = c, match.NewTable(c.Endpoints)
 	p.calls = map[uint32]callout{}
-	p.owner, p.leaseKey, p.renewed = host.Random(), store+"lease", lapsed
+	p.owner, p.leaseKey, p.renewed = host.Random(), recordKey(p.id.State, "lease"), lapsed
 	p.metrics = defineMetrics(c)
-	p.view = newView(c, store+"snapshot")
-	p.voice, p.voiceKey = voice.New(c), store+"voice/"+strconv.FormatUint(c.EndpointsFingerprint, 16)
+	p.view = newView(c, p.id.State)
+	p.voice, p.voiceKey = voice.New(c), recordKey(p.id.State, "voice/")+strconv.FormatUint(c.EndpointsFingerprint, 16)
 	p.checks = newChecks(p)
 	ticks := len(c.Probes) == 0 && c.Admin == nil || p.tickEvery(firstPeriod)
-	if !ticks || host.MetricsRefused() {
-		host.LogCritical(prefix + "the host has no timers, or no metrics")
+	if !ticks || host.MetricsRefused() || host.Starved() {
+		host.LogCritical(prefix + "the host has no timers, no metrics, or no memory")
 		return types.OnPluginStartStatusFailed
 	}
 	p.join()
@@ -130,11 +137,6 @@ func (p *plugin) tickEvery(period duration.Duration) bool {
 // this is an old configuration, whose contexts end in all VMs; and in this VM another one of the same state may.
 func (p *plugin) OnPluginDone() bool {
 	p.leave()
-	for _, r := range p.relatives {
-		if r.same {
-			p.bequeath(r.of)
-		}
-	}
 	if p.monitor == nil || p.replaced {
 		return true
 	}

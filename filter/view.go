@@ -13,25 +13,47 @@ import (
 
 // view is this VM's copy of the shared record.
 type view struct {
-	key     string
-	record  *snapshot.Record // with what other configurations found of the same; nil while there is none
-	kin     []relative       // those configurations
+	own     stored
+	terms   snapshot.Terms // of the own record
+	kin     []*kin
+	record  *snapshot.Record // the own one, with what other configurations found of the same; nil while there is none
 	seen    int              // how many stored forms record was made of
 	writes  uint64           // how many times records had been written when this VM last looked
 	version uint64           // changes with record; never 0
 	timed   bool             // record has a key that is on until some time
 	space   *snapshot.Record // what record points to when it is not nil
 	buffer  []byte           // for encoding
-
-	own   *snapshot.Record // as it is stored, if it is valid
-	valid bool
-	cas   uint32 // of that
-	reads int    // how many stored forms were read
 }
 
-func newView(c *config.Config, key string) view {
-	return view{key: key, version: 1,
-		space: snapshot.New(len(c.Keys), len(c.Probes)), own: snapshot.New(len(c.Keys), len(c.Probes))}
+func newView(c *config.Config, state uint64) view {
+	return view{own: newStored(state), version: 1, space: snapshot.New(len(c.Keys), len(c.Probes))}
+}
+
+// stored is a record in shared data.
+type stored struct {
+	key    string
+	record *snapshot.Record
+	valid  bool
+	cas    uint32
+	reads  int // how many stored forms were read
+}
+
+func newStored(state uint64) stored {
+	return stored{key: recordKey(state, "snapshot"), record: snapshot.New(0, 0)}
+}
+
+// read decodes the record, if it is another one than the last.
+func (s *stored) read() (news bool) {
+	data, cas, ok := host.SharedData(s.key)
+	if !ok {
+		cas = 0
+	}
+	if ok && s.valid && s.cas == cas || !ok && !s.valid && s.reads > 0 {
+		return false
+	}
+	s.reads++
+	s.cas, s.valid = cas, ok && s.record.Decode(data) && s.record.Plausible(host.Clock{}.Monotonic())
+	return true
 }
 
 // catchUp is refresh for a health check. The counter of writes says whether any VM has written since this one looked:
@@ -46,32 +68,16 @@ func (v *view) catchUp(counter host.Metric) {
 	v.refresh()
 }
 
-// read decodes the stored record, if it is another one than the last.
-func (v *view) read() (valid bool) {
-	stored, cas, ok := host.SharedData(v.key)
-	if !ok {
-		cas = 0
-	}
-	if ok && v.valid && v.cas == cas || !ok && !v.valid && v.reads > 0 {
-		return v.valid
-	}
-	v.reads++
-	v.cas, v.valid = cas, ok && v.own.Decode(stored) && v.own.Plausible(host.Clock{}.Monotonic())
-	return v.valid
-}
-
 // forget has the next refresh make the record anew.
 func (v *view) forget() { v.seen, v.writes = -1, math.MaxUint64 }
 
 // refresh reads the record, and makes it anew if there is another one.
 func (v *view) refresh() {
-	v.read()
-	reads := v.reads
-	for i := range v.kin {
-		if other := v.kin[i].of; !other.resting {
-			other.view.read()
-			reads += other.view.reads
-		}
+	v.own.read()
+	reads := v.own.reads
+	for _, k := range v.kin {
+		k.read(v.terms)
+		reads += k.stored.reads
 	}
 	if reads == v.seen {
 		return
@@ -80,27 +86,32 @@ func (v *view) refresh() {
 	v.version++
 	v.timed = false
 	v.record = nil
-	if v.valid {
+	if v.known() {
 		v.record = v.space
-		v.record.Set(v.own)
+		v.record.Set(v.own.record)
 	}
-	for i := range v.kin {
-		k := &v.kin[i]
-		if k.of.resting || !k.of.view.valid {
+	for _, k := range v.kin {
+		if !k.valid {
 			continue
 		}
 		if v.record == nil {
 			v.record = v.space
 			v.record.Clear()
 		}
-		k.Adopt(v.record, k.of.view.own)
-		v.record.WrittenAt = max(v.record.WrittenAt, k.of.view.own.WrittenAt)
+		k.Adopt(v.record, k.stored.record)
+		v.record.WrittenAt = max(v.record.WrittenAt, k.stored.record.WrittenAt)
 	}
 	if v.record != nil {
 		for i := range v.record.Keys {
 			v.timed = v.timed || v.record.Keys[i].Switch.Until != 0
 		}
 	}
+}
+
+// known reports whether there is a record. Another plugin that writes to its key may have written one of another size.
+func (v *view) known() bool {
+	r := v.own.record
+	return v.own.valid && len(r.Keys) == len(v.space.Keys) && len(r.Probes) == len(v.space.Probes)
 }
 
 // take returns a copy of the record for a new leader to go on from; nil when there is none.
@@ -120,7 +131,7 @@ type origin struct {
 }
 
 func (v *view) origin(r *snapshot.Record) origin {
-	stored, cas, ok := host.SharedData(v.key)
+	stored, cas, ok := host.SharedData(v.own.key)
 	if !ok {
 		return origin{lease.Absent, true}
 	}
@@ -133,8 +144,9 @@ func (v *view) store(r *snapshot.Record, owner uint64, cas uint32) bool {
 	writer := r.Writer
 	r.Writer = owner
 	r.Number++
+	r.Terms = v.terms
 	v.buffer = r.Append(v.buffer[:0])
-	if host.SetSharedData(v.key, v.buffer, cas) != nil {
+	if host.SetSharedData(v.own.key, v.buffer, cas) != nil {
 		r.Writer = writer
 		r.Number--
 		return false

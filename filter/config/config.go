@@ -138,20 +138,6 @@ type Probe struct {
 	ExpectedStatuses                  []StatusRange
 }
 
-// Asks reports whether another probe asks the same and expects the same, whatever its timing.
-func (p *Probe) Asks(other *Probe) bool {
-	if p.Cluster != other.Cluster || p.Path != other.Path || p.Host != other.Host || p.Method != other.Method ||
-		len(p.ExpectedStatuses) != len(other.ExpectedStatuses) {
-		return false
-	}
-	for i, r := range p.ExpectedStatuses {
-		if r != other.ExpectedStatuses[i] {
-			return false
-		}
-	}
-	return true
-}
-
 // MaxAge is how old the probe's last result may be. While a leader lives, results are at most an interval and a timeout
 // apart; when one dies, what it had under way is lost, and the next one waits for its turn. Thresholds do not matter:
 // they count results, and do not make them rarer.

@@ -14,18 +14,11 @@ func fingerprint(c *Config) uint64 {
 		p := &c.Probes[i]
 		h.text("probe")
 		h.text(p.Name)
-		h.text(p.Cluster)
-		h.text(p.Path)
-		h.text(p.Host)
-		h.text(p.Method)
+		h.asks(p)
 		h.duration(p.Interval)
 		h.duration(p.Timeout)
 		h.number(p.UnhealthyThreshold)
 		h.number(p.HealthyThreshold)
-		for _, r := range p.ExpectedStatuses {
-			h.number(r.Start)
-			h.number(r.End)
-		}
 	}
 	if a := c.Admin; a != nil {
 		h.text("admin")
@@ -52,6 +45,24 @@ func endpointsFingerprint(c *Config) uint64 {
 		}
 	}
 	return uint64(h)
+}
+
+// Asks identifies what the probe asks and expects, whatever its name and timing.
+func (p *Probe) Asks() uint64 {
+	h := emptyHash
+	h.asks(p)
+	return uint64(h)
+}
+
+func (h *hash) asks(p *Probe) {
+	h.text(p.Cluster)
+	h.text(p.Path)
+	h.text(p.Host)
+	h.text(p.Method)
+	for _, r := range p.ExpectedStatuses {
+		h.number(r.Start)
+		h.number(r.End)
+	}
 }
 
 // Hash returns a hash of a text.

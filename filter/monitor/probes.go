@@ -18,39 +18,20 @@ func (m *Monitor) probeFailed(c *Callout, outcome snapshot.Outcome, why string) 
 	m.probed(c, outcome, noResponse, why+", counts as "+strconv.Itoa(noResponse))
 }
 
-// probed applies one result to a probe's state. As in Envoy's active health checking the first result decides at
-// once, and so does the first after none for too long; then, only as many contradicting results in a row as the
-// threshold says.
 func (m *Monitor) probed(callout *Callout, outcome snapshot.Outcome, status uint32, what string) {
 	c, p := &m.config.Probes[callout.probe], &m.Record.Probes[callout.probe]
 	success := outcome == snapshot.Answered && c.Expects(status)
-	streak := p.Streak
 	now := m.clock.Monotonic()
-	flip := !verdict.ProbeKnown(c, p, now)
+	decides := !verdict.ProbeKnown(c, p, now)
 	callout.found(now, callout.elapsed(now))
-	if !flip && success != p.Healthy {
-		p.Streak++
-		threshold := c.UnhealthyThreshold
-		if success {
-			threshold = c.HealthyThreshold
-		}
-		flip = p.Streak >= threshold
-	} else {
-		p.Streak = 0
+	before := *p
+	p.Add(snapshot.Result{Outcome: outcome, Status: status}, success, decides,
+		snapshot.Thresholds{Unhealthy: c.UnhealthyThreshold, Healthy: c.HealthyThreshold})
+	change := decides || p.Healthy != before.Healthy
+	if (change || !success && !p.Healthy) && callout.tell(outcome, status, now, change) {
+		m.logProbe(c.Name, success, !change, what)
 	}
-	if flip {
-		p.Healthy, p.Streak, p.ChangedAt = success, 0, p.At
-	}
-	if success == p.Healthy && (p.Outcome != outcome || p.Status != status) {
-		// A success on the way up must not replace the status of the failure.
-		p.Outcome, p.Status, m.changed = outcome, status, true
-	}
-	if (flip || !success && !p.Healthy) && callout.tell(outcome, status, now, flip) {
-		m.logProbe(c.Name, success, !flip, what)
-	}
-	if flip || p.Streak != streak {
-		m.changed = true
-	}
+	m.changed = m.changed || change || *p != before
 }
 
 func (m *Monitor) logProbe(name string, healthy, still bool, what string) {

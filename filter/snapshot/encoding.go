@@ -2,23 +2,24 @@ package snapshot
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/healthgate/healthgate/filter/maintenance"
 )
 
 // Version is the first byte of the stored form. A reader takes no record of another version: two builds of the plugin
 // may share a store while one replaces the other.
-const Version = 4
+const Version = 5
 
 // Append adds the record's stored form to b: little-endian numbers in the order of the fields, texts with a 16-bit
-// length before them. The numbers of keys and probes are not stored: the store's key carries the configuration's
-// fingerprint, so writer and reader agree on them.
+// length before them, the terms with one of 32 bits.
 func (r *Record) Append(b []byte) []byte {
 	le := binary.LittleEndian
 	b = append(b, Version)
 	b = le.AppendUint64(b, r.Writer)
 	b = le.AppendUint64(b, r.Number)
 	b = le.AppendUint64(b, uint64(r.WrittenAt))
+	b = append(le.AppendUint32(b, uint32(len(r.Terms))), r.Terms...)
 	b = r.Runtime.append(b)
 	b = r.Ready.append(b)
 	b = append(b, flag(r.Draining))
@@ -32,6 +33,8 @@ func (r *Record) Append(b []byte) []byte {
 	for i := range r.Probes {
 		p := &r.Probes[i]
 		b = p.append(b)
+		b = append(b, byte(p.Latest.Outcome))
+		b = le.AppendUint32(b, p.Latest.Status)
 		b = append(b, flag(p.Healthy))
 		b = le.AppendUint32(b, p.Streak)
 		b = le.AppendUint64(b, uint64(p.ChangedAt))
@@ -59,15 +62,20 @@ func appendText(b []byte, s string) []byte {
 	return append(binary.LittleEndian.AppendUint16(b, uint16(len(s))), s...)
 }
 
-// Decode reads a stored form into r, whose Keys and Probes have the configuration's lengths. Texts that did not change
-// are kept, so that decoding a new record usually allocates nothing. It reports false for anything that Append did not
-// write; r is then not to be used.
+// Decode reads a stored form into r. Terms and texts that did not change are kept, so that decoding a new record
+// usually allocates nothing. It reports false for anything that Append did not write; r is then not to be used.
 func (r *Record) Decode(b []byte) bool {
 	c := cursor{b: b, ok: true}
 	if c.byte() != Version {
 		return false
 	}
 	r.Writer, r.Number, r.WrittenAt = c.uint64(), c.uint64(), int64(c.uint64())
+	if terms := c.next(int(min(c.uint32(), math.MaxInt32))); string(terms) != string(r.Terms) {
+		r.Terms = Terms(terms)
+	}
+	if keys, probes := r.Terms.Keys(), r.Terms.Probes(); len(r.Keys) != keys || len(r.Probes) != probes {
+		r.Keys, r.Probes = make([]Key, keys), make([]Probe, probes)
+	}
 	c.finding(&r.Runtime)
 	c.finding(&r.Ready)
 	r.Draining = c.byte() != 0
@@ -81,6 +89,7 @@ func (r *Record) Decode(b []byte) bool {
 	for i := range r.Probes {
 		p := &r.Probes[i]
 		c.finding(&p.Finding)
+		p.Latest = Result{Outcome(c.byte()), c.uint32()}
 		p.Healthy, p.Streak, p.ChangedAt = c.byte() != 0, c.uint32(), int64(c.uint64())
 	}
 	return c.ok && len(c.b) == 0

@@ -31,15 +31,22 @@ func finding(r *rand.Rand) Finding {
 	return Finding{Outcome(number(r)), uint32(number(r)), number(r), number(r), uint32(number(r))}
 }
 
+// terms are those of a record of this size.
+func terms(keys, probes, names int) Terms {
+	return Describe(1, 2, true, make([]uint64, keys), make([]Question, probes), make([]uint64, names))
+}
+
 func random(r *rand.Rand, keys, probes int) *Record {
 	out := New(keys, probes)
+	out.Terms = terms(keys, probes, r.Intn(3))
 	out.Writer, out.Number, out.WrittenAt = uint64(number(r)), uint64(number(r)), number(r)
 	out.Runtime, out.Ready, out.Draining = finding(r), finding(r), r.Intn(2) == 0
 	for i := range out.Keys {
 		out.Keys[i] = Key{maintenance.Switch{On: r.Intn(2) == 0, Until: number(r)}, text(r), text(r), r.Intn(2) == 0}
 	}
 	for i := range out.Probes {
-		out.Probes[i] = Probe{Finding: finding(r), Healthy: r.Intn(2) == 0, Streak: uint32(number(r)), ChangedAt: number(r)}
+		out.Probes[i] = Probe{Finding: finding(r), Latest: Result{Outcome(number(r)), uint32(number(r))},
+			Healthy: r.Intn(2) == 0, Streak: uint32(number(r)), ChangedAt: number(r)}
 	}
 	return out
 }
@@ -56,8 +63,8 @@ func TestRoundTripOfRandomRecords(t *testing.T) {
 			t.Fatalf("what stood before the record was lost: %q", b)
 		}
 		b = b[len(prefix):]
-		// The reader's record holds an older reading, as in a VM that follows.
-		got := random(r, keys, probes)
+		// The reader's record holds an older reading, as in a VM that follows, or one of another configuration.
+		got := random(r, keys, r.Intn(5))
 		if !got.Decode(b) || !reflect.DeepEqual(got, want) {
 			t.Fatalf("got %+v, want %+v", got, want)
 		}
@@ -109,16 +116,17 @@ func TestNew(t *testing.T) {
 // Another stored form needs another version: builds of the plugin share a store while one replaces the other.
 func TestStoredForm(t *testing.T) {
 	t.Parallel()
-	r := &Record{Writer: 2, Number: 3, WrittenAt: 4, Runtime: Finding{Answered, 5, 6, 7, 8},
+	r := &Record{Writer: 2, Number: 3, WrittenAt: 4, Terms: "te", Runtime: Finding{Answered, 5, 6, 7, 8},
 		Ready:    Finding{TimedOut, 9, 10, 11, 12},
 		Draining: true, Keys: []Key{{maintenance.Switch{On: true, Until: 13}, "v", "re", true}},
-		Probes: []Probe{{Finding{Unreachable, 14, 15, 16, 17}, true, 18, 19}}}
+		Probes: []Probe{{Finding{Unreachable, 14, 15, 16, 17}, Result{CutOff, 20}, true, 18, 19}}}
 	const zeros3, zeros7 = "\x00\x00\x00", "\x00\x00\x00\x00\x00\x00\x00"
-	const want = "\x04" + "\x02" + zeros7 + "\x03" + zeros7 + "\x04" + zeros7 +
+	const want = "\x05" + "\x02" + zeros7 + "\x03" + zeros7 + "\x04" + zeros7 + "\x02" + zeros3 + "te" +
 		"\x01" + "\x05" + zeros3 + "\x06" + zeros7 + "\x07" + zeros7 + "\x08" + zeros3 +
 		"\x02" + "\x09" + zeros3 + "\x0a" + zeros7 + "\x0b" + zeros7 + "\x0c" + zeros3 + "\x01" +
 		"\x03\x0d" + zeros7 + "\x01\x00v" + "\x02\x00re" +
-		"\x03" + "\x0e" + zeros3 + "\x0f" + zeros7 + "\x10" + zeros7 + "\x11" + zeros3 + "\x01" + "\x12" +
+		"\x03" + "\x0e" + zeros3 + "\x0f" + zeros7 + "\x10" + zeros7 + "\x11" + zeros3 + "\x04\x14" +
+		zeros3 + "\x01" + "\x12" +
 		zeros3 + "\x13" + zeros7
 	if got := string(r.Append(nil)); got != want {
 		t.Errorf("%q, want %q", got, want)

@@ -17,13 +17,14 @@ type Record struct {
 	Writer    uint64 // the leader that wrote it
 	Number    uint64 // counts the writes of all leaders
 	WrittenAt int64  // a heartbeat: it makes no finding younger
+	Terms     Terms  // what the findings are of; empty in a record that is not stored
 
 	Runtime  Finding // the last reading of Keys
 	Ready    Finding // the last reading of Draining
 	Draining bool
 
-	Keys   []Key   // in the order of the configuration's keys
-	Probes []Probe // in the order of the configuration's probes
+	Keys   []Key   // in the order of the terms, which is the configuration's
+	Probes []Probe // likewise
 }
 
 // Outcome is how a request of the leader's ended.
@@ -64,14 +65,6 @@ type Key struct {
 	Switch        maintenance.Switch
 	Value, Reason string
 	Unread        bool // the reading is of a configuration that has not this key
-}
-
-// Probe is the state of one probe.
-type Probe struct {
-	Finding
-	Healthy   bool
-	Streak    uint32 // how many results in a row contradict Healthy
-	ChangedAt int64  // when Healthy last changed
 }
 
 // New returns a record of nothing seen yet.

@@ -9,10 +9,10 @@ import (
 )
 
 func sample() *Record {
-	return &Record{Writer: 1 << 60, Number: 17, WrittenAt: 20, Draining: true,
+	return &Record{Writer: 1 << 60, Number: 17, WrittenAt: 20, Terms: terms(2, 2, 1), Draining: true,
 		Runtime: Finding{Answered, 200, 1, 3, 2}, Ready: Finding{TimedOut, 0, 4, 2, 0},
 		Keys: []Key{{maintenance.Switch{On: true, Until: 5}, "value", "reason", true}, {}},
-		Probes: []Probe{{Finding{Answered, 200, 6, 7, 8}, true, 9, 10},
+		Probes: []Probe{{Finding{Answered, 200, 6, 7, 8}, Result{Answered, 500}, true, 9, 10},
 			{Finding: Finding{Outcome: NoHost, Status: 503, At: 20}}}}
 }
 
@@ -31,8 +31,8 @@ func TestRoundTrip(t *testing.T) {
 			t.Errorf("%d of %d bytes were taken", n, len(b))
 		}
 	}
-	if New(2, 2).Decode(append(b, 0)) || New(1, 2).Decode(b) || New(2, 3).Decode(b) {
-		t.Error("a record of another size was taken")
+	if New(2, 2).Decode(append(b, 0)) {
+		t.Error("a record with more behind it was taken")
 	}
 	if b[0]++; New(2, 2).Decode(b) {
 		t.Error("another version was taken")

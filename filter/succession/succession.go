@@ -12,10 +12,9 @@ import (
 
 // Kin is what a configuration has in common with another one.
 type Kin struct {
-	Endpoints, Probes []bool // which of its own the other one names, too
-
 	Order []Order // by its own callouts
 
+	own, other     snapshot.Terms
 	probes         []int // by its own probes: the other one's that asks the same, or -1
 	keys           []int // by its own keys: the other one's, or -1
 	admin          bool  // it reads the same admin endpoint
@@ -43,53 +42,63 @@ func order(own, other duration.Duration) Order {
 	return Equal
 }
 
-// Meet compares a configuration with another one.
-func Meet(own, other *config.Config) *Kin {
-	k := &Kin{
-		Endpoints: make([]bool, len(own.Endpoints)), Probes: make([]bool, len(own.Probes)),
-		Order:  make([]Order, len(own.Probes)+2),
-		probes: make([]int, len(own.Probes)), keys: make([]int, len(own.Keys)),
+// Terms are those of a configuration's record. The names are of the endpoints and probes that it has gauges of.
+func Terms(c *config.Config, names []uint64) snapshot.Terms {
+	var cluster uint64
+	var interval duration.Duration
+	var ready bool
+	var keys []uint64
+	var probes []snapshot.Question
+	if c.Admin != nil {
+		cluster, interval, ready = config.Hash(c.Admin.Cluster), c.Admin.Interval, !c.Admin.IgnoreDraining
 	}
-	for i := range own.Endpoints {
-		for j := range other.Endpoints {
-			k.Endpoints[i] = k.Endpoints[i] || own.Endpoints[i].Name == other.Endpoints[j].Name
-		}
+	for _, key := range c.Keys {
+		keys = append(keys, config.Hash(key))
 	}
-	for i := range own.Probes {
+	for i := range c.Probes {
+		p := &c.Probes[i]
+		probes = append(probes, snapshot.Question{Asks: p.Asks(), Interval: p.Interval,
+			Thresholds: snapshot.Thresholds{Unhealthy: p.UnhealthyThreshold, Healthy: p.HealthyThreshold}})
+	}
+	return snapshot.Describe(cluster, interval, ready, keys, probes, names)
+}
+
+// Meet compares the terms of a configuration with another one's.
+func Meet(own, other snapshot.Terms) *Kin {
+	k := &Kin{own: own, other: other, Order: make([]Order, own.Probes()+2), probes: make([]int, own.Probes()),
+		keys: make([]int, own.Keys())}
+	for i := range k.probes {
 		k.probes[i] = -1
-		for j := range other.Probes {
-			p, o := &own.Probes[i], &other.Probes[j]
-			k.Probes[i] = k.Probes[i] || p.Name == o.Name
-			if p.Asks(o) {
+		p := own.Probe(i)
+		for j := range other.Probes() {
+			if o := other.Probe(j); o.Asks == p.Asks {
 				k.probes[i], k.Order[i] = j, order(p.Interval, o.Interval)
 			}
 		}
 	}
-	k.meetAdmin(own, other)
-	return k
-}
-
-func (k *Kin) meetAdmin(own, other *config.Config) {
-	if own.Admin == nil || other.Admin == nil || own.Admin.Cluster != other.Admin.Cluster {
-		return
+	cluster, interval, ready := own.Admin()
+	its, others, alsoReady := other.Admin()
+	if cluster == 0 || its != cluster {
+		return k
 	}
-	k.admin, k.runtime = true, true
-	for i, key := range own.Keys {
+	k.admin, k.runtime, k.ready = true, true, ready && alsoReady
+	for i := range k.keys {
 		k.keys[i] = -1
-		for j := range other.Keys {
-			if other.Keys[j] == key {
+		for j := range other.Keys() {
+			if other.Key(j) == own.Key(i) {
 				k.keys[i] = j
 			}
 		}
 		k.runtime = k.runtime && k.keys[i] >= 0
 	}
-	polls := k.Order[len(own.Probes):]
+	polls := k.Order[own.Probes():]
 	if k.runtime {
-		polls[0] = order(own.Admin.Interval, other.Admin.Interval)
+		polls[0] = order(interval, others)
 	}
-	if k.ready = !own.Admin.IgnoreDraining && !other.Admin.IgnoreDraining; k.ready {
-		polls[1] = order(own.Admin.Interval, other.Admin.Interval)
+	if k.ready {
+		polls[1] = order(interval, others)
 	}
+	return k
 }
 
 // Adopt takes into a record of its own what the other one's record has younger findings of, and reports
@@ -107,7 +116,8 @@ func (k *Kin) Adopt(own, other *snapshot.Record) (adopted bool) {
 		from, to := &other.Probes[j], &own.Probes[i]
 		asked := max(to.StartedAt, from.StartedAt)
 		if from.At > to.At {
-			*to, adopted = *from, true
+			take(to, from, k.own.Probe(i).Thresholds, k.other.Probe(j).Thresholds)
+			adopted = true
 		}
 		to.StartedAt = asked
 	}
@@ -141,4 +151,15 @@ func (k *Kin) Adopt(own, other *snapshot.Record) (adopted bool) {
 		own.Ready.StartedAt = asked
 	}
 	return adopted
+}
+
+// take applies the other configuration's last result; if the thresholds are the same, its state is it.
+func take(to, from *snapshot.Probe, own, other snapshot.Thresholds) {
+	if own == other || from.At-to.At > int64(snapshot.MaxAge) { // which no result is for that long
+		*to = *from
+		to.Hold(own)
+		return
+	}
+	to.Finding.At, to.TookMs = from.At, from.TookMs
+	to.Add(from.Latest, from.Succeeded(), false, own)
 }

@@ -50,6 +50,8 @@ func state(k snapshot.Key) string {
 	return fmt.Sprint(k.Switch.On)
 }
 
+func meet(own, other *config.Config) *Kin { return Meet(Terms(own, nil), Terms(other, nil)) }
+
 func TestAdopt(t *testing.T) {
 	t.Parallel()
 	const all = "[true true] [true true] true"
@@ -90,7 +92,7 @@ func TestAdopt(t *testing.T) {
 			test.change(own, other)
 			r := snapshot.New(2, 2)
 			r.WrittenAt = now
-			Meet(own, other).Adopt(r, found(duration.Second))
+			meet(own, other).Adopt(r, found(duration.Second))
 			got := fmt.Sprint([]bool{r.Probes[0].Healthy, r.Probes[1].Healthy}, " ",
 				[]string{state(r.Keys[0]), state(r.Keys[1])}, " ", r.Draining)
 			if got != test.want {
@@ -103,7 +105,7 @@ func TestAdopt(t *testing.T) {
 // The youngest finding counts, whoever asked last; and no reading of a record that nobody writes any more.
 func TestAdoptTheYoungest(t *testing.T) {
 	t.Parallel()
-	k := Meet(service(), service())
+	k := meet(service(), service())
 	own := found(duration.Second)
 	older := found(2 * duration.Second)
 	older.Probes[0].Healthy, older.Draining, older.Keys[0].Switch.On = false, false, false
@@ -129,16 +131,38 @@ func TestAdoptTheYoungest(t *testing.T) {
 	}
 }
 
-func TestMeet(t *testing.T) {
+// The results of a probe are shared, and each configuration counts them by its own thresholds.
+func TestAdoptByOwnThresholds(t *testing.T) {
 	t.Parallel()
-	own, other := service(), service()
-	other.Endpoints = other.Endpoints[1:]
-	other.Probes[1].Name = "x"
-	if k := Meet(own, other); fmt.Sprint(k.Endpoints, k.Probes) != "[false true] [true false]" {
-		t.Errorf("%v %v", k.Endpoints, k.Probes)
-	}
-	other.Endpoints[0].Name, other.Probes[0].Name = "g", "y"
-	if k := Meet(own, other); fmt.Sprint(k.Endpoints, k.Probes) != "[false false] [false false]" {
-		t.Errorf("no name in common, but %v %v", k.Endpoints, k.Probes)
+	failed := snapshot.Result{Outcome: snapshot.Answered, Status: 500}
+	for _, test := range []struct {
+		name           string
+		own, other     uint32 // unhealthy_threshold
+		ownAge         duration.Duration
+		streak, others uint32 // failures in a row that each has seen
+		healthy        bool
+		after          uint32 // failures in a row
+	}{
+		{"the same thresholds", 3, 3, 2 * duration.Second, 1, 2, true, 2},
+		{"a lower one", 1, 3, 2 * duration.Second, 0, 1, false, 0},
+		{"a higher one", 3, 1, 2 * duration.Second, 0, 0, true, 1},
+		{"a higher one that is reached", 3, 1, 2 * duration.Second, 2, 0, false, 0},
+		{"nothing was known", 1, 3, duration.Hour, 0, 1, false, 0},
+		{"nothing was known, and it is not reached", 2, 3, duration.Hour, 0, 1, true, 1},
+	} {
+		own, other := service(), service()
+		own.Probes[0].UnhealthyThreshold, other.Probes[0].UnhealthyThreshold = test.own, test.other
+		mine, its := found(test.ownAge), found(duration.Second)
+		mine.Probes[0].Streak, its.Probes[0].Streak = test.streak, test.others
+		its.Probes[0].Healthy, its.Probes[0].Latest = test.others > 0, failed
+		if !its.Probes[0].Healthy {
+			its.Probes[0].Outcome, its.Probes[0].Status = failed.Outcome, failed.Status
+		}
+		meet(own, other).Adopt(mine, its)
+		p := mine.Probes[0]
+		if p.Healthy != test.healthy || p.Streak != test.after || p.At != ago(duration.Second) ||
+			!p.Healthy && p.Status != 500 {
+			t.Errorf("%s: %+v", test.name, p)
+		}
 	}
 }

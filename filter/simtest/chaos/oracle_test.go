@@ -43,7 +43,6 @@ type judge struct {
 	calmAt                        time.Duration              // since when nothing goes wrong; 0 while something does
 	seen                          map[int]time.Duration      // each worker's first check since its VM was loaded again
 	updated, drainedAt, deposedAt time.Duration
-	crashedAt                     time.Duration
 	currentAt                     time.Duration // the newest configuration's first check; 0 before it
 	gone                          []*live       // until drainedAt
 }
@@ -92,8 +91,6 @@ func (j *judge) happens(o op) {
 		j.calmAt, j.refusing = max(now, j.paused), false
 		clear(j.seen)
 		return
-	case "crash", "trap":
-		j.crashedAt = now
 	case "stall":
 		j.paused = max(j.paused, now+o.duration(1))
 	case "sleep":
@@ -170,9 +167,6 @@ func (j *judge) rate(name string) {
 		if p := l.probe(name); p != nil && now < j.drainedAt+3*interval {
 			interval = min(interval, p.interval)
 		}
-	}
-	if len(j.live) > 1 && j.crashedAt > 0 {
-		interval /= 2 // VMs that were loaded again may know one configuration each
 	}
 	steps := 5
 	for i := len(j.faults) - 1; i >= 0 && j.faults[i] > now-3*interval-3*time.Second; i-- {
@@ -258,7 +252,7 @@ func (j *judge) learn(now time.Duration, l *live, e *endpoint, details string) {
 			bound = max(bound, l.probe(name).bound())
 		}
 		if since < now-bound && (len(j.faults) == 0 || j.faults[len(j.faults)-1] < since-3*time.Second) {
-			l.knew["probes of "+e.name] = now
+			l.knew[failing(e, since)] = now
 		}
 	}
 }
@@ -315,8 +309,13 @@ func (j *judge) old(now time.Duration, o *op, l *live, e *endpoint, passed bool)
 		bad("%d of its probes succeeded lately, and it needs %d", good, e.need())
 	}
 	if since := j.unhealthySince(e); since < now && j.paused < since-time.Second {
-		knew("probes of "+e.name, since+time.Second)
+		knew(failing(e, since), since+time.Second)
 	}
+}
+
+// failing names one failure of an endpoint's probes: it may fail for one of them, and then for another.
+func failing(e *endpoint, since time.Duration) string {
+	return fmt.Sprintf("a failing of %s, since %v,", e.name, since)
 }
 
 // strict reports whether all that went wrong must be mended by now.
