@@ -267,7 +267,10 @@ func (e *Envoy) Quit(ctx context.Context) error {
 		return err
 	}
 	err = until(ctx, func() (string, error) {
-		_, err := e.client.Ready(ctx)
+		err := e.lookAgain(ctx)
+		if errors.As(err, new(*OpenError)) { // another one has been started in its place
+			return "", nil
+		}
 		return "it still answers", err
 	})
 	if errors.As(err, new(*admin.GoneError)) {
