@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/internal/render"
@@ -195,6 +197,9 @@ func watch(cmd *cobra.Command, envoys *asking, output string, interval time.Dura
 			return failure{err}
 		}
 		defer func() { _, _ = io.WriteString(out, leaveScreen) }()
+		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP, syscall.SIGQUIT)
+		defer stop()
+		cmd.SetContext(ctx)
 	}
 	for known := false; ; {
 		reports := envoys.all(cmd.Context())

@@ -12,7 +12,7 @@ import (
 )
 
 // Sequences of ECMA-48 and xterm. The alternate screen leaves alone what the terminal showed and its scrollback;
-// lines are cut at its edge, so that each takes one row.
+// lines are folded here, so that their rows are known.
 const (
 	enterScreen = "\x1b[?1049h\x1b[?25l\x1b[?7l"
 	leaveScreen = "\x1b[?7h\x1b[?25h\x1b[?1049l"
@@ -33,11 +33,11 @@ func watchReports(w io.Writer, reports []report.Report, interval time.Duration, 
 	f := &frame{to: w}
 	fmt.Fprintf(f, "%s  every %s, Ctrl-C ends\n\n", paint(w, bold, now.UTC().Format(time.RFC3339)), interval)
 	parts := []func(io.Writer, *report.Report, time.Time) error{writeReport}
-	rows := 0
+	rows, columns := 0, 0
 	if isTerminal(w) {
 		parts = []func(io.Writer, *report.Report, time.Time) error{writeVerdicts, writeDetails}
-		if _, height, err := term.GetSize(int(w.(interface{ Fd() uintptr }).Fd())); err == nil {
-			rows = height
+		if width, height, err := term.GetSize(int(w.(interface{ Fd() uintptr }).Fd())); err == nil {
+			rows, columns = height, width
 		}
 	}
 	if err := writeCounts(f, reports); err != nil {
@@ -55,17 +55,37 @@ func watchReports(w io.Writer, reports []report.Report, interval time.Duration, 
 	}
 	text := f.String()
 	if isTerminal(w) {
-		text = screen(text, rows)
+		text = screen(text, rows, columns)
 	}
 	_, err := io.WriteString(w, text)
 	return err
 }
 
-// screen overwrites what a terminal of so many rows shows; 0: it has any number.
-func screen(text string, rows int) string {
-	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+// screen overwrites what a terminal of so many rows and columns shows; 0: it has any number.
+func screen(text string, rows, columns int) string {
+	var lines []string
+	for _, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+		lines = append(lines, fold(line, columns)...)
+	}
 	if rows > 1 && len(lines) > rows {
 		lines = append(lines[:rows-1], fmt.Sprintf("… and %d more lines", len(lines)-rows+1))
 	}
 	return home + strings.Join(lines, clearLine+"\n") + clearLine + clearBelow
+}
+
+// fold breaks a line at the edge of a terminal, and leaves alone the sequences in it, which take no column.
+func fold(line string, columns int) (rows []string) {
+	var row strings.Builder
+	width, sequence := 0, false
+	for _, c := range line {
+		if sequence = sequence || c == '\x1b'; !sequence {
+			if width++; columns > 0 && width > columns {
+				rows, width = append(rows, row.String()), 1
+				row.Reset()
+			}
+		}
+		row.WriteRune(c)
+		sequence = sequence && (c == '\x1b' || c == '[' || c == ';' || c >= '0' && c <= '9')
+	}
+	return append(rows, row.String())
 }

@@ -46,7 +46,7 @@ func TestWatchOnTerminal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 6, Col: 80}); err != nil {
+	if err := unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 8, Col: 80}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, interrupt := context.WithCancel(t.Context())
@@ -89,15 +89,17 @@ func TestWatchOnTerminal(t *testing.T) {
 func TestScreen(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		rows int
-		want string
+		rows, columns int
+		text, want    string
 	}{
-		{0, home + "a\x1b[K\nb\x1b[K\nc\x1b[K\x1b[J"},
-		{3, home + "a\x1b[K\nb\x1b[K\nc\x1b[K\x1b[J"},
-		{2, home + "a\x1b[K\n… and 2 more lines\x1b[K\x1b[J"},
+		{0, 0, "a\nb\nc\n\n", home + "a\x1b[K\nb\x1b[K\nc\x1b[K\x1b[J"},
+		{3, 9, "a\nb\nc\n\n", home + "a\x1b[K\nb\x1b[K\nc\x1b[K\x1b[J"},
+		{2, 9, "a\nb\nc\n\n", home + "a\x1b[K\n… and 2 more lines\x1b[K\x1b[J"},
+		{9, 4, "shöp  \x1b[1;33m503\x1b[0m", home + "shöp\x1b[K\n  \x1b[1;33m50\x1b[K\n3\x1b[0m\x1b[K\x1b[J"},
+		{2, 4, "12345678\n9", home + "1234\x1b[K\n… and 2 more lines\x1b[K\x1b[J"},
 	} {
 		t.Run(test.want, func(t *testing.T) {
-			if got := screen("a\nb\nc\n\n", test.rows); got != test.want {
+			if got := screen(test.text, test.rows, test.columns); got != test.want {
 				t.Errorf("%d rows: %q", test.rows, got)
 			}
 		})
