@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -53,6 +54,18 @@ type Envoy struct {
 type Plugin struct {
 	Config *config.Config
 	Places []Place
+
+	vm any // its configuration
+}
+
+// Mixes reports whether another plugin sets metrics that tell something else by the same names: of its endpoints, or
+// of a record that is not one with this plugin's.
+func (p *Plugin) Mixes(other *Plugin) bool {
+	if p == other {
+		return false
+	}
+	return p.Config.Fingerprint != other.Config.Fingerprint || !reflect.DeepEqual(p.vm, other.vm) ||
+		slices.ContainsFunc(p.Config.Endpoints, func(e config.Endpoint) bool { return other.HealthCheck(e.Name) != nil })
 }
 
 // Place is a listener in which a plugin stands.
@@ -305,7 +318,7 @@ func (r *reader) plugin(wasm map[string]any) *Plugin {
 		}
 		return nil
 	}
-	p := &Plugin{Config: c}
+	p := &Plugin{Config: c, vm: dump.At(wasm, "config", "vm_config")}
 	r.known[identity] = p
 	r.Plugins = append(r.Plugins, p)
 	return p

@@ -138,7 +138,7 @@ func (s *seen) doubts(ctx context.Context, envoy *admin.Client, p *reach.Plugin,
 	if s.stands(ctx, envoy, p) {
 		out = append(out, "the plugin has stopped to write its record: does it still run? See Envoy's log")
 	}
-	if len(s.known.Plugins) > 1 || len(s.known.Unreadable) > 0 {
+	if len(s.known.Unreadable) > 0 || slices.ContainsFunc(s.known.Plugins, p.Mixes) {
 		out = append(out, "several plugins set the same metrics, so what they say may be of another one")
 	}
 	if why := Stopped(s.gauges); why != "" {

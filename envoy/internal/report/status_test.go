@@ -49,6 +49,9 @@ func TestFromAdminAlone(t *testing.T) {
 			`"probes": [{"name": "p", "cluster": "app", "path": "/p"}], "admin": {"cluster": "adm"}`, `"probes": []`,
 		).Replace(configured),
 		"twins": strings.TrimSuffix(configured, "]}]}") + `, {"listener": ` + listener(`"name": "m"`, "m") + "}]}]}",
+		"siblings": strings.TrimSuffix(configured, "]}]}") + `, {"listener": ` +
+			strings.NewReplacer(`"name": "a"`, `"name": "c"`, `"name": "b"`, `"name": "d"`).Replace(
+				listener(`"name": "m"`, "")) + "}]}]}",
 		"goes": strings.TrimSuffix(configured, "]}]}") + `],
 			"dynamic_listeners": [{"draining_state": {"listener": {"name": "other",
 			"filter_chains": []}}}]}]}`,
