@@ -47,6 +47,9 @@ func newOwn(t *testing.T, merge bool) *own {
 	}
 	run(t, first...).is(t, 0)
 	run(t, then...).is(t, 0)
+	if merge {
+		run(t, append(then, "--metrics-listen", o.users)...).is(t, 2, "change it here")
+	}
 	run(t, "lint", o.bootstrap, file).is(t, 0)
 	return o
 }

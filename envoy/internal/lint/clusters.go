@@ -63,6 +63,9 @@ func Rendered(d *document.Document, text string) ([]*document.Problem, error) {
 func Configuration(d *document.Document, rendered []any) []*document.Problem {
 	var out []*document.Problem
 	for _, l := range listeners(rendered) {
+		if !runs(l) {
+			continue
+		}
 		for _, w := range Listener(l, d.Config) {
 			out = append(out, d.Problem(endpoint(w.Endpoint, "trusted"), w.What))
 		}
@@ -71,6 +74,15 @@ func Configuration(d *document.Document, rendered []any) []*document.Problem {
 		out = append(out, d.Problem(fmt.Sprintf("probes[%d].cluster", w.Probe), w.What))
 	}
 	return out
+}
+
+// runs reports whether a plugin may stand in a listener: one for Prometheus has none.
+func runs(listener any) (found bool) {
+	dump.Each(listener, func(object map[string]any) bool {
+		found = found || object["vm_config"] != nil || object["config_discovery"] != nil
+		return !found
+	})
+	return found
 }
 
 // probed returns the clusters of the probes in the plugin's configuration, wherever that stands.

@@ -95,6 +95,22 @@ func TestListener(t *testing.T) {
 	}
 }
 
+// A listener without a plugin is none of its business.
+func TestListenersOfOthers(t *testing.T) {
+	t.Parallel()
+	d, err := document.Parse("f.yaml", []byte("endpoints: [{name: a, paths: [/a], trusted: {cidrs: [10.0.0.0/8]}}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for filter, warnings := range map[string]int{"{typed_config: {config: {vm_config: {vm_id: healthgate}}}}": 1,
+		"{config_discovery: {}}": 1, "{name: router}": 0} {
+		text := "listeners: [{address: {pipe: {path: /a}}, filter_chains: [{filters: [" + filter + "]}]}]"
+		if found, err := Rendered(d, text); err != nil || len(found) != warnings {
+			t.Errorf("%s: %v, %v", filter, found, err)
+		}
+	}
+}
+
 // What the repository ships has nothing to warn of, and warnings come in the order of the file.
 func TestShipped(t *testing.T) {
 	t.Parallel()

@@ -153,8 +153,18 @@ func (m *merger) pass() (again bool, err error) {
 // metrics adds a listener for Prometheus.
 func (m *merger) metrics() error {
 	listener, err := render.Metrics(m.d, m.Metrics)
-	if err != nil || listener == nil || m.has("metrics") {
+	if err != nil || listener == nil {
 		return err
+	}
+	for _, l := range m.listeners {
+		switch at := l.get("address"); {
+		case m.name(l) != find(listener, "name").Value:
+		case where(at) != where(cursor{source: m.bootstrap, n: find(listener, "address")}):
+			return at.problem(at.n, "the listener %q has another address than --metrics-listen %s; change it here",
+				m.name(l), m.Metrics)
+		default:
+			return nil
+		}
 	}
 	m.addTo("static_resources", "listeners", m.bootstrap.spelt(listener))
 	return nil
