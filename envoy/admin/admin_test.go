@@ -359,10 +359,13 @@ func TestReady(t *testing.T) {
 func TestStatsOfSomebodyElse(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
-		"": "", "a: 1\nb: P0(nan,1) P25(nan,2)\n": "", "<!doctype html>\n<title>Log in: here</title>": "did not return metrics",
-		"<html><body>\nLog in\n": "did not return metrics",
+		"": "", "a: 1\nb: P0(nan,1) P25(nan,2)\n": "",
+		"<!doctype html>\n<title>Log in: here</title>": "did not return metrics",
+		"<html><body>\nLog in\n":                       "did not return metrics",
 	} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }))
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, body)
+		}))
 		t.Cleanup(server.Close)
 		client, err := New(server.URL, Access{})
 		if err != nil {
