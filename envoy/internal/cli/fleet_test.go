@@ -222,7 +222,8 @@ func TestMaxUnavailable(t *testing.T) {
 		"7 left as they were: of 7 Envoys no more than 3 may be out of rotation, 1 is already ("+name(1)+
 			"), and 6 more would go; with --for it goes on when they are back\n")
 	// Those out already are left out of it, and each other goes once, and comes back.
-	says(t, 1, "maintenance on --for 1s"+command+"45%", "\n6 back, 1 left as they were: out of rotation already\n")
+	says(t, 1, "maintenance on --for 1s"+command+"45%",
+		"\n6 back, 1 left as they were: out of rotation already, or could not be asked\n")
 	for i, a := range admins {
 		if posts := a.Posts(); (posts == 1) != (i != 1) || a.Out() != (i == 1) {
 			t.Errorf("%d: %d POSTs, out: %t", i, posts, a.Out())
@@ -241,4 +242,40 @@ func TestMaxUnavailable(t *testing.T) {
 	says(t, 1, "maintenance on --for 1s --wait 4s"+command+"2", "error: "+name(3)+
 		": not back in the time that was given: its health checks are failing; it is out of rotation",
 		"\n3 back, 1 failed: "+name(3)+", 3 left as they were: "+name(3)+" failed\n")
+}
+
+// writer is what a command writes to.
+type writer func(text string)
+
+func (w writer) Write(b []byte) (int, error) {
+	w(string(b))
+	return len(b), nil
+}
+
+// Ctrl-C while one is out says so, and takes nobody else out.
+func TestTurnsInterrupted(t *testing.T) {
+	t.Parallel()
+	admins, file := newFleet(t, 3)
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	root := newRoot(thisBuild("", ""))
+	said := ""
+	root.SetOut(writer(func(text string) { said += text }))
+	root.SetErr(writer(func(text string) {
+		if said += text; strings.Contains(text, ": closed: ") {
+			interrupt()
+		}
+	}))
+	first := strings.TrimPrefix(admins[0].URL, "http://")
+	code := exitCode(root, execute(ctx, root, strings.Fields("maintenance on --for 1h --max-unavailable 1 --admins-file "+
+		file)))
+	for _, text := range []string{"\n1 failed: " + first + ", 2 left as they were: interrupted\n",
+		"error: " + first + ": interrupted: it is not back yet; it is out of rotation\n"} {
+		if !strings.Contains(said, text) || code != 1 {
+			t.Errorf("exit code %d, it does not say %q:\n%s", code, text, said)
+		}
+	}
+	if !admins[0].Out() || admins[1].Posts()+admins[2].Posts() > 0 {
+		t.Error("another one is out")
+	}
 }

@@ -79,7 +79,7 @@ func (c *carrying) carry(ctx context.Context, do func(ctx context.Context, i int
 		}
 		switch {
 		case why == "" && len(wave) == 0:
-			why = "out of rotation already"
+			why = "out of rotation already, or could not be asked"
 		case why == "":
 			why = c.wave(ctx, wave, one)
 		case !c.rolling():
@@ -119,6 +119,9 @@ func (c *carrying) wave(ctx context.Context, wave []int, one func(i int)) string
 		case <-ctx.Done():
 		}
 		if err := order.WaitBack(ctx, c.clients[i]); err != nil {
+			if errors.Is(ctx.Err(), context.Canceled) {
+				err = errors.New("it is not back yet")
+			}
 			c.stopped(ctx, i, order.Back, err)
 			return
 		}

@@ -32,7 +32,8 @@ func (p Pods) Find(ctx context.Context, selector string) ([]string, error) {
 	cmd := p.command(ctx, "get", "pods", "--selector="+selector, "--field-selector=status.phase=Running", "--output=name")
 	out, err := cmd.Output()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		err = errors.New("kubectl: " + strings.TrimSpace(string(exit.Stderr)))
+		lines := strings.Split(strings.TrimSpace(string(exit.Stderr)), "\n")
+		err = errors.New("kubectl: " + lines[len(lines)-1]) // before it comes what it tried
 	}
 	return strings.Fields(string(out)), err
 }
