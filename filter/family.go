@@ -200,7 +200,7 @@ func (p *plugin) adopt(now int64) {
 			continue
 		}
 		for _, c := range callouts {
-			c.Yields = c.Yields || p.yields(k, k.Order[c.Index])
+			c.Yields = c.Yields || !k.record.Stale(now) && p.yields(k, k.Order[c.Index])
 		}
 		if k.Adopt(p.monitor.Record, k.record) {
 			p.monitor.Adopted()
