@@ -150,11 +150,21 @@ func (m *merger) pass() (again bool, err error) {
 	return false, nil
 }
 
+const metricsPath = "/stats/prometheus"
+
 // metrics adds a listener for Prometheus.
 func (m *merger) metrics() error {
 	listener, err := render.Metrics(m.d, m.Metrics)
 	if err != nil || listener == nil {
 		return err
+	}
+	shown := m.root().list("admin", "allow_paths")
+	if len(shown) > 0 && !slices.ContainsFunc(shown, func(path cursor) bool {
+		exact := path.text("exact")
+		return exact == metricsPath || exact == "" && strings.HasPrefix(metricsPath, path.text("prefix"))
+	}) {
+		return shown[0].problem(shown[0].n, "admin does not show %s, which --metrics-listen leads to; add it to allow_paths",
+			metricsPath)
 	}
 	for _, l := range m.listeners {
 		switch at := l.get("address"); {

@@ -30,6 +30,8 @@ func options(d *datadriven.TestData) Options {
 			o.Gate = value
 		case "admin":
 			o.Admin = value
+		case "metrics":
+			o.Metrics = value
 		case "listen":
 			o.Listen = value
 		case "runtime-dir":
