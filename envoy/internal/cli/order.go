@@ -143,7 +143,8 @@ func (c *carrying) leaveOut(i int, why string) {
 		Error: order.LeftAsItWas + why}
 }
 
-var errWritten = errors.New("interrupted: what was written stays, see: healthgate maintenance status")
+var errWritten = errors.New("interrupted: what was written stays, see: healthgate maintenance status, " +
+	"with the same KEY and --admin")
 
 // cut says how Ctrl-C left an Envoy that is not as it was ordered to be.
 func (c *carrying) cut(ctx context.Context, i int, written bool) {
