@@ -73,17 +73,19 @@ func (c *carrying) carry(ctx context.Context, do func(ctx context.Context, i int
 			out[i] = r.Class() != report.Healthy
 		})
 		var wave []int
-		if wave, why = fleet.Wave(names, pending, out, most, c.rolling()); !c.rolling() && why == "" && ctx.Err() == nil {
+		wave, why = fleet.Wave(names, pending, out, most, c.rolling())
+		switch {
+		case ctx.Err() != nil:
+			wave = nil
+		case !c.rolling() && why == "":
 			c.each(one)
 			return
-		}
-		switch {
+		case !c.rolling():
+			why += "; " + c.unavailable.back
 		case why == "" && len(wave) == 0:
 			why = "out of rotation already, or could not be asked"
 		case why == "":
 			why = c.wave(ctx, wave, one)
-		case !c.rolling():
-			why += "; " + c.unavailable.back
 		}
 		if ctx.Err() != nil {
 			why = "interrupted"
@@ -104,7 +106,7 @@ func (c *carrying) wave(ctx context.Context, wave []int, one func(i int)) string
 	if span := c.unavailable.span; span != "" {
 		c.order.Value, _ = order.For(span, time.Now()) // which was tried
 	}
-	each := func(i int) {
+	turn := c.releasing(func(i int) {
 		if one(i); c.states[i].Error != "" {
 			return
 		}
@@ -129,9 +131,8 @@ func (c *carrying) wave(ctx context.Context, wave []int, one func(i int)) string
 		if c.order.Key != "" {
 			c.states[i] = order.Ask(ctx, c.clients[i], c.order.Key, c.route).State
 		}
-	}
-	each = c.releasing(each)
-	c.admins.each(len(wave), func(k int) { each(wave[k]) })
+	})
+	c.admins.each(len(wave), func(k int) { turn(wave[k]) })
 	failed := slices.IndexFunc(wave, func(i int) bool { return c.states[i].Error != "" })
 	if failed < 0 {
 		return ""
