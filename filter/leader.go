@@ -16,6 +16,7 @@ import (
 func (p *plugin) OnTick() {
 	injectTickFault(p)
 	now := p.clock.Monotonic()
+	p.live(now)
 	host.OpenScratch()
 	p.judge(now)
 	host.CloseScratch()

@@ -5,6 +5,7 @@ package main
 import (
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/host"
+	"github.com/healthgate/healthgate/filter/lean/duration"
 	"github.com/healthgate/healthgate/filter/monitor"
 	"github.com/healthgate/healthgate/filter/snapshot"
 	"github.com/healthgate/healthgate/filter/verdict"
@@ -24,6 +25,7 @@ type metrics struct {
 	snapshotWrites  host.Metric
 	leaderChanges   host.Metric
 	unrecognized    host.Metric
+	vmSeconds       host.Metric
 }
 
 func defineMetrics(c *config.Config) metrics {
@@ -34,6 +36,7 @@ func defineMetrics(c *config.Config) metrics {
 		snapshotWrites: host.DefineCounter("healthgate_snapshot_writes_total"),
 		leaderChanges:  host.DefineCounter("healthgate_leader_changes_total"),
 		unrecognized:   host.DefineCounter("healthgate_runtime_values_unrecognized_total"),
+		vmSeconds:      host.DefineCounter("healthgate_vm_seconds_total"),
 	}
 	host.Set(host.DefineGauge(buildInfo()), 1)
 	for i := range c.Endpoints {
@@ -62,6 +65,20 @@ func defineMetrics(c *config.Config) metrics {
 		m.calloutFailures = append(m.calloutFailures, host.DefineCounter("healthgate_callout_failures_total.callout."+name))
 	}
 	return m
+}
+
+// lived is until when the VM's life is counted.
+var lived int64
+
+// live counts the seconds that the VM lives: the counter's rate is how many VMs do. Envoy counts crashed ones as well.
+func (p *plugin) live(now int64) {
+	const second = int64(duration.Second)
+	if now < lived || now-lived > 5*second { // it begins, stood still, or the clock went back
+		lived = now
+	}
+	for ; now-lived >= second; lived += second {
+		host.Increment(p.metrics.vmSeconds)
+	}
 }
 
 // publish sets the gauges that mirror the record. Only the leader calls it: a VM that lags behind would set them back.
