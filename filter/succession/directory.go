@@ -52,10 +52,12 @@ func (d Directory) Len() int { return len(d) / size }
 
 // At is one of them.
 func (d Directory) At(i int) Entry {
-	number := func(n int) uint64 { return binary.LittleEndian.Uint64(d[i*size+8*n:]) }
-	return Entry{Identity{number(0), number(1), number(2)}, Check{number(3), number(4)},
-		int64(number(5)), int64(number(6)), int64(number(7))}
+	at := d[i*size:]
+	return Entry{Identity{at.number(0), at.number(1), at.number(2)}, Check{at.number(3), at.number(4)},
+		int64(at.number(5)), int64(at.number(6)), int64(at.number(7))}
 }
+
+func (d Directory) number(n int) uint64 { return binary.LittleEndian.Uint64(d[8*n:]) }
 
 func (e *Entry) append(d Directory) Directory {
 	for _, number := range [...]uint64{e.Config, e.Name, e.State, e.Address, e.Connection,
