@@ -95,14 +95,25 @@ func (r *Result) explain(request Request, s Sent, envoy *Envoy, behind Party) {
 		return
 	}
 	r.Endpoint = taker.Name
-	outcome, counted := envoy.outcome(taker, s.Status)
+	counted, fits := envoy.counted(taker, &s)
 	trusts, known := Trusts(taker, s.From)
 	lack := func(format string, args ...any) {
 		r.Misses = append(r.Misses, Miss{taker.Name, []string{fmt.Sprintf(format, args...)}})
 	}
+	untrusted := slices.Contains(counted, verdict.Untrusted)
+	if untrusted && known && !trusts {
+		counted = []verdict.Kind{verdict.Untrusted} // the others are those of other checks
+	}
 	switch {
-	case counted && outcome == verdict.Untrusted:
-		r.Outcome = outcome.String()
+	case len(counted) > 1, len(counted) == 1 && (!fits || !untrusted && known && !trusts):
+		note := "the gate counted " + listed(counted) + " meanwhile; whether that was this check is not known: others may " +
+			"check, too"
+		if known && !trusts {
+			note += ", or something translates " + r.From
+		}
+		r.Notes = append(r.Notes, note)
+	case untrusted:
+		r.Outcome = verdict.Untrusted.String()
 		r.AnsweredBy = Gate
 		if taker.Untrusted.Pass {
 			r.AnsweredBy = behind
@@ -110,8 +121,8 @@ func (r *Result) explain(request Request, s Sent, envoy *Envoy, behind Party) {
 		if lack("the source %s is not trusted", r.From); known && trusts {
 			r.Notes = append(r.Notes, "Envoy saw another source than "+r.From+": something between translates addresses")
 		}
-	case counted:
-		if r.AnsweredBy, r.Outcome, r.Misses = Gate, outcome.String(), nil; outcome == verdict.Passed {
+	case len(counted) == 1:
+		if r.AnsweredBy, r.Outcome, r.Misses = Gate, counted[0].String(), nil; counted[0] == verdict.Passed {
 			r.AnsweredBy = behind
 		}
 	case known && !trusts:
@@ -124,18 +135,30 @@ func (r *Result) explain(request Request, s Sent, envoy *Envoy, behind Party) {
 	}
 }
 
-// outcome returns what the plugin counted of an endpoint while the check ran: where that is several outcomes, as
-// others check, too, the one with the reply's status.
-func (e *Envoy) outcome(endpoint *config.Endpoint, status int) (out verdict.Kind, counted bool) {
+// counted returns what the plugin counted of an endpoint while the check ran, and can be the check's: others check,
+// too, and Envoy's header tells that the gate did not reply. fits is whether the status is one that the gate gives.
+func (e *Envoy) counted(endpoint *config.Endpoint, s *Sent) (out []verdict.Kind, fits bool) {
+	var unlike []verdict.Kind
 	for k := range verdict.Kind(verdict.Kinds) {
-		name := endpoint.Name + ".verdict." + k.String()
-		if e.After[name] == e.Before[name] {
-			continue
-		}
-		reply := verdict.Reply(endpoint, k)
-		if !counted || reply != nil && int(reply.Status) == status {
-			out, counted = k, true
+		name, reply := endpoint.Name+".verdict."+k.String(), verdict.Reply(endpoint, k)
+		switch {
+		case e.After[name] == e.Before[name], reply == nil, s.Upstream && !reply.Pass:
+		case reply.Pass, int(reply.Status) == s.Status, reply.ProbeStatus && s.Status >= http.StatusBadRequest:
+			out = append(out, k)
+		default:
+			unlike = append(unlike, k)
 		}
 	}
-	return out, counted
+	if out == nil {
+		return unlike, false
+	}
+	return out, true
+}
+
+func listed(kinds []verdict.Kind) string {
+	var names []string
+	for _, k := range kinds {
+		names = append(names, k.String())
+	}
+	return strings.Join(names, " and ")
 }
