@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ func newCheck() *cobra.Command {
 		Long: `Sends one health check to URL, byte for byte as the load balancer does. Says how it judges the answer, and how
 long it takes until it takes an instance out that answers so, or back. Interval, timeout, thresholds and statuses are
 the load balancer's defaults; the flags are for what you set there. docs/load-balancers.md has the sources of all that.
+Over https, too, a check is sent with HTTP/1.1.
 
 With --admin it says also who answered: the gate, with its endpoint and outcome, or somebody else, with the condition
 that the check does not meet: an endpoint's path, method, host, a header, or the address that it trusts.
@@ -45,7 +47,7 @@ The exit code is 0 when the load balancer takes the instance for healthy, and 1 
   healthgate check http://10.0.3.17:8080/healthz --as envoy --interval 5s --unhealthy 3 --healthy 2 -o json`,
 		Args: someURL,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			b, to, source, err := asked(args[0], as, from, host)
+			b, to, source, err := asked(cmd.Context(), args[0], as, from, host)
 			if err != nil {
 				return err
 			}
@@ -57,10 +59,21 @@ The exit code is 0 when the load balancer takes the instance for healthy, and 1 
 					return &render.OptionError{Flag: "success", What: err.Error()}
 				}
 			}
-			for _, name := range []string{"interval", "timeout", "unhealthy", "healthy"} {
-				value := cmd.Flag(name).Value.String()
-				if cmd.Flag(name).Changed && (value == "0" || value == "0s" || value[0] == '-') {
-					return &render.OptionError{Flag: name, What: value + " is nothing; give more, or leave it out"}
+			for _, set := range []struct {
+				name, most string
+				share      float64 // of the most
+			}{
+				{"interval", "24h", settings.Interval.Hours() / 24},
+				{"timeout", "24h", settings.Timeout.Hours() / 24},
+				{"unhealthy", "1000", float64(settings.Unhealthy) / 1000},
+				{"healthy", "1000", float64(settings.Healthy) / 1000},
+			} {
+				value := cmd.Flag(set.name).Value.String()
+				if cmd.Flag(set.name).Changed && set.share <= 0 {
+					return &render.OptionError{Flag: set.name, What: value + " is nothing; give more, or leave it out"}
+				}
+				if set.share > 1 {
+					return &render.OptionError{Flag: set.name, What: value + " is more than " + set.most}
 				}
 			}
 			b.Set(settings)
@@ -127,7 +140,9 @@ func someURL(_ *cobra.Command, args []string) error {
 }
 
 // asked reads what the command is to do.
-func asked(to, as, from, host string) (b balancer.Balancer, u *url.URL, source netip.Addr, err error) {
+func asked(ctx context.Context, to, as, from, host string) (
+	b balancer.Balancer, u *url.URL, source netip.Addr, err error,
+) {
 	if err = report.CheckURL(to); err != nil {
 		return b, u, source, err
 	}
@@ -152,6 +167,16 @@ func asked(to, as, from, host string) (b balancer.Balancer, u *url.URL, source n
 			return b, u, source, fmt.Errorf("--from: %s is no address of this machine", from)
 		}
 		_ = listener.Close()
+		kind := "ip6"
+		if source.Unmap().Is4() {
+			kind = "ip4"
+		}
+		var none *net.AddrError
+		var unknown *net.DNSError
+		if _, err = net.DefaultResolver.LookupNetIP(ctx, kind, u.Hostname()); errors.As(err, &none) ||
+			errors.As(err, &unknown) && unknown.IsNotFound {
+			return b, u, source, fmt.Errorf("--from: %s has no address of the kind of %s", u.Hostname(), from)
+		}
 	}
 	if strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '/' }) {
 		return b, u, source, fmt.Errorf("--host: %q is no host", host)
