@@ -27,6 +27,7 @@ type Balancer struct {
 
 	AtOnce   bool `yaml:"at_once"`
 	Keeps    bool
+	Follows  bool
 	Provider string
 	From     string
 	Notes    []string

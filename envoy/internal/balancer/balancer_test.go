@@ -73,6 +73,7 @@ func TestTable(t *testing.T) {
 //
 //	judge BALANCER [interval=…] [success=…] …   the input is a status, or why there is none
 //	explain BALANCER path=… [host=…] [from=…] [counts=ENDPOINT.OUTCOME] [status=…] [by=application]
+//	        [redirected=URL]
 //	                                                 the input is a healthgate.yaml
 func TestCases(t *testing.T) {
 	t.Parallel()
@@ -119,7 +120,8 @@ func explained(t *testing.T, d *datadriven.TestData, b *Balancer, arg map[string
 	}
 	u := &url.URL{Scheme: "http", Host: "10.0.3.17:8080", Path: arg["path"]}
 	wire := b.Check(u, from.Addr().String(), arg["host"])
-	sent := Sent{Answer: Answer{Status: 200}, Wire: wire, From: from, Upstream: arg["by"] == "application"}
+	sent := Sent{Answer: Answer{Status: 200}, Wire: wire, From: from, Upstream: arg["by"] == "application",
+		Followed: arg["redirected"]}
 	if arg["status"] != "" {
 		sent.Status, _ = strconv.Atoi(arg["status"])
 	}

@@ -64,6 +64,9 @@ func Judge(b *Balancer, url string, s Sent, envoy *Envoy) *Result {
 	if b.Keeps {
 		r.Facts = append(r.Facts, "it keeps the connection for its next check")
 	}
+	if b.Follows {
+		r.Facts = append(r.Facts, "it follows a redirect to the same host")
+	}
 	if b.Believed != "" {
 		r.Facts = append(r.Facts, "believed, not documented: "+b.Believed)
 	}
@@ -76,6 +79,9 @@ func Judge(b *Balancer, url string, s Sent, envoy *Envoy) *Result {
 	case s.Status == 0 || err != nil:
 	case s.Status == http.StatusUpgradeRequired && strings.Contains(s.Wire, " HTTP/1.0\r\n"):
 		r.Notes = append(r.Notes, "Envoy refuses HTTP/1.0: set accept_http_10 and default_host_for_http_10")
+	case s.Followed != "":
+		r.Notes = append(r.Notes, "the answer is that of "+s.Followed+", to which it was redirected; who answered there, "+
+			"a check of that URL says")
 	case envoy == nil:
 		r.Notes = append(r.Notes, "whether the gate answered is known with --admin")
 	case envoy.Unknown != "":

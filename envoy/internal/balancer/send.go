@@ -16,6 +16,9 @@ import (
 	"time"
 )
 
+// read is how much of a body is read: what the kubelet reads. Others do not say.
+const read = 10 << 10
+
 // patience is how long an answer may take where the balancer's timeout is not known.
 const patience = 10 * time.Second
 
@@ -28,6 +31,7 @@ type Sent struct {
 	Took time.Duration
 	// Upstream is whether the answer has a header that Envoy adds to what its upstream answered.
 	Upstream bool
+	Followed string // the URL of the last redirect that was followed
 }
 
 // Send sends a check as the balancer does, on a connection of its own, from an address of this machine unless it is
@@ -39,14 +43,37 @@ func (b *Balancer) Send(ctx context.Context, u *url.URL, from netip.Addr, host s
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if err := b.send(ctx, u, from, host, &s); err != nil {
-		s.Status, s.Failure = 0, failure(err, limit)
+	once := transport(func(r *http.Request) (*http.Response, error) { return b.send(r, from, &s) })
+	do := once
+	if b.Follows {
+		do = (&http.Client{Transport: once, CheckRedirect: func(to *http.Request, via []*http.Request) error {
+			if to.URL.Hostname() != u.Hostname() {
+				return http.ErrUseLastResponse
+			}
+			if s.Followed = to.URL.String(); len(via) == 10 {
+				return errors.New("more than 9 redirects")
+			}
+			return nil
+		}}).Do
+	}
+	request := &http.Request{URL: u, Host: host, Header: http.Header{}}
+	if response, err := do(request.WithContext(ctx)); err != nil {
+		s.Failure = failure(err, limit)
+	} else {
+		s.Status, s.Upstream = response.StatusCode, response.Header.Get("x-envoy-upstream-service-time") != ""
 	}
 	s.Took = time.Since(start)
 	return s
 }
 
-func (b *Balancer) send(ctx context.Context, u *url.URL, from netip.Addr, host string, s *Sent) error {
+type transport func(*http.Request) (*http.Response, error)
+
+// RoundTrip makes it one of http.Client, which knows how redirects are followed.
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
+
+// send sends the check of a request's URL, whose Host stands for the balancer's own where it has one.
+func (b *Balancer) send(r *http.Request, from netip.Addr, s *Sent) (*http.Response, error) {
+	u, ctx := r.URL, r.Context()
 	var dialer net.Dialer
 	if from.IsValid() {
 		dialer.LocalAddr = &net.TCPAddr{IP: from.AsSlice(), Zone: from.Zone()}
@@ -57,7 +84,7 @@ func (b *Balancer) send(ctx context.Context, u *url.URL, from netip.Addr, host s
 	}
 	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = conn.Close() }()
 	s.From, _ = netip.ParseAddrPort(conn.LocalAddr().String())
@@ -66,28 +93,31 @@ func (b *Balancer) send(ctx context.Context, u *url.URL, from netip.Addr, host s
 	}
 	deadline, _ := ctx.Deadline()
 	if err := conn.SetDeadline(deadline); err != nil {
-		return err
+		return nil, err
 	}
 	source := s.From.Addr().String()
 	if s.From.Addr().Is6() {
 		source = "[" + source + "]"
 	}
-	wire := b.Check(u, source, host)
+	wire := b.Check(u, source, r.Host)
 	if _, err := io.WriteString(conn, wire); err != nil {
-		return err
+		return nil, err
 	}
 	s.Wire = wire
 	method, _, _ := strings.Cut(wire, " ")
-	response, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
+	in := bufio.NewReader(conn)
+	response, err := http.ReadResponse(in, &http.Request{Method: method})
+	for err == nil && response.StatusCode < http.StatusOK && response.StatusCode != http.StatusSwitchingProtocols {
+		response, err = http.ReadResponse(in, &http.Request{Method: method}) // that was on the way to the answer
+	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { _ = response.Body.Close() }()
-	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, 1<<20)); err != nil {
-		return err
+	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, read)); err != nil {
+		return nil, err
 	}
-	s.Status, s.Upstream = response.StatusCode, response.Header.Get("x-envoy-upstream-service-time") != ""
-	return nil
+	response.Request, response.Body = r, http.NoBody // closing what was there would read on to its end
+	return response, nil
 }
 
 // failure says why there is no answer.
@@ -95,7 +125,7 @@ func failure(err error, limit time.Duration) string {
 	var network *net.OpError
 	var name *net.DNSError
 	var system *os.SyscallError
-	var family *net.AddrError
+	var client *url.Error
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Sprintf("no answer within %s", short(limit))
@@ -103,12 +133,13 @@ func failure(err error, limit time.Duration) string {
 		return "the connection was closed without a whole answer"
 	case errors.As(err, &name):
 		return name.Error()
-	case errors.As(err, &family):
-		return "no answer: the URL has no address of the kind of the source"
 	case errors.As(err, &system):
 		return "no answer: " + system.Err.Error()
 	case errors.As(err, &network):
 		return "no answer: " + network.Err.Error()
+	}
+	if errors.As(err, &client) {
+		err = client.Err
 	}
 	return "no answer: " + err.Error()
 }

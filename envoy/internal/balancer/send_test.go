@@ -8,12 +8,15 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
 
-// serve answers each connection's first request with a text; with none, it waits until the other side gives up.
-func serve(t *testing.T, answer string) string {
+// serve answers each connection's first request with a text, the next one or else the last; with none, it waits until
+// the other side gives up.
+func serve(t *testing.T, answers ...string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -21,7 +24,8 @@ func serve(t *testing.T, answer string) string {
 	}
 	t.Cleanup(func() { _ = listener.Close() })
 	go func() {
-		for {
+		for i := 0; ; i++ {
+			answer := answers[min(i, len(answers)-1)]
 			conn, err := listener.Accept()
 			if err != nil {
 				return
@@ -49,6 +53,7 @@ func TestSend(t *testing.T) {
 	t.Cleanup(secure.Close)
 	closed := httptest.NewServer(nil)
 	closed.Close()
+	const ok, moved = "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 302 Found\r\nlocation: /hc\r\n\r\n"
 	for _, test := range []struct {
 		name, as, to, from string
 		timeout            time.Duration
@@ -59,13 +64,27 @@ func TestSend(t *testing.T) {
 			Answer{Status: 200}},
 		{"any certificate", "kubelet", secure.URL + "/", "", time.Minute, Answer{Status: http.StatusTeapot}},
 		{"another source", "alb", serve(t, "HTTP/1.0 200 OK\r\n\r\nOK"), "127.0.0.1", time.Minute, Answer{Status: 200}},
-		{"another kind of source", "alb", serve(t, ""), "::1", time.Minute,
-			Answer{Failure: "no answer: the URL has no address of the kind of the source"}},
 		{"silence", "alb", serve(t, ""), "", 50 * time.Millisecond, Answer{Failure: "no answer within 50ms"}},
 		{"half an answer", "alb", serve(t, "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n"), "", time.Minute,
 			Answer{Failure: "the connection was closed without a whole answer"}},
 		{"something else", "alb", serve(t, "220 mail\r\n\r\n"), "", time.Minute,
 			Answer{Failure: `no answer: malformed HTTP status code "mail"`}},
+		{"an answer on the way", "alb", serve(t, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n"+ok), "",
+			time.Minute, Answer{Status: 200}},
+		{"an endless body", "alb", serve(t, ok+strings.Repeat(" ", 9<<20)), "", time.Minute, Answer{Status: 200}},
+		{"a redirect", "kubelet", serve(t, moved, "HTTP/1.1 500 Oh\r\n\r\n"), "", time.Minute, Answer{Status: 500}},
+		{"a redirect in a circle", "kubelet", serve(t, moved), "", time.Minute,
+			Answer{Failure: "no answer: more than 9 redirects"}},
+		{"ten redirects", "kubelet", serve(t, append(slices.Repeat([]string{moved}, 10), ok)...), "", time.Minute,
+			Answer{Failure: "no answer: more than 9 redirects"}},
+		{"nine redirects", "kubelet", serve(t, append(slices.Repeat([]string{moved}, 9), ok)...), "", time.Minute,
+			Answer{Status: 200}},
+		{"a redirect elsewhere", "kubelet", serve(t, "HTTP/1.1 302 Found\r\nlocation: http://app.test/\r\n\r\n"), "",
+			time.Minute, Answer{Status: 302}},
+		{"a redirect that goes nowhere", "kubelet", serve(t, "HTTP/1.1 302 Found\r\n\r\n"), "", time.Minute,
+			Answer{Status: 302}},
+		{"a redirect that is not followed", "haproxy", serve(t, "HTTP/1.1 302 Found\r\nlocation: :\r\n\r\n", ""), "",
+			time.Minute, Answer{Status: 302}},
 		{"nobody", "alb", closed.URL + "/", "", time.Minute, Answer{Failure: "no answer: connection refused"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
