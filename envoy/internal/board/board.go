@@ -29,7 +29,7 @@ type line struct {
 func New(envoys []string, interval time.Duration) *Board {
 	b := &Board{interval: interval}
 	for _, envoy := range envoys {
-		b.lines = append(b.lines, line{Report: report.Report{Envoy: envoy, Error: "not asked yet"}})
+		b.lines = append(b.lines, line{Report: report.Report{Envoy: envoy}})
 	}
 	return b
 }
@@ -47,7 +47,7 @@ func (b *Board) seen(now time.Time) []line {
 	defer b.mu.Unlock()
 	out := make([]line, len(b.lines))
 	for i, l := range b.lines {
-		if age := now.Sub(l.asked); l.Error == "" && age > b.interval+patience {
+		if age := now.Sub(l.asked); !l.asked.IsZero() && l.Error == "" && age > b.interval+patience {
 			l.Report = report.Report{Envoy: l.Envoy, Error: "nothing heard for " + age.Round(time.Second).String()}
 		}
 		out[i] = l

@@ -94,6 +94,8 @@ func (b *Board) view(now time.Time, paused bool) view {
 func (l *line) row(now time.Time) row {
 	r := row{Report: l.Report, All: len(l.Probes)}
 	switch {
+	case l.asked.IsZero():
+		r.Checks = []item{{Class: colours[l.Class()], State: "not asked yet"}}
 	case l.Error != "":
 	case l.Draining == nil:
 		r.Life = l.State + ", draining not known"

@@ -7,6 +7,9 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
 	"sync"
 	"time"
 
@@ -15,6 +18,9 @@ import (
 	"github.com/healthgate/healthgate/envoy/internal/report"
 	"github.com/spf13/cobra"
 )
+
+// turn is how long an Envoy that is asked can keep another one waiting.
+const turn = 100 * time.Millisecond
 
 func newServe() *cobra.Command {
 	var envoys admins
@@ -35,7 +41,8 @@ There is no login, and the page shows addresses, runtime keys and the reasons th
 			if interval < time.Second {
 				return &render.OptionError{Flag: "interval", What: interval.String() + " is less than a second"}
 			}
-			if _, _, err := net.SplitHostPort(listen); err != nil {
+			_, port, err := net.SplitHostPort(listen)
+			if _, wrong := strconv.ParseUint(port, 10, 16); err != nil || wrong != nil {
 				return &render.OptionError{Flag: "listen", What: fmt.Sprintf("%q is not HOST:PORT", listen)}
 			}
 			envoys.orDefault()
@@ -49,9 +56,6 @@ There is no login, and the page shows addresses, runtime keys and the reasons th
 				defer envoys.release(i, len(clients))
 			}
 			listener, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", listen)
-			if wrong := (*net.AddrError)(nil); errors.As(err, &wrong) { // a port that is none
-				return &render.OptionError{Flag: "listen", What: wrong.Error()}
-			}
 			if err != nil {
 				return failure{fmt.Errorf("--listen: %w", err)}
 			}
@@ -64,13 +68,20 @@ There is no login, and the page shows addresses, runtime keys and the reasons th
 				asking.Go(func() {
 					every(cmd.Context(), interval, func() {
 						turns <- struct{}{}
-						defer func() { <-turns }()
+						slow := time.AfterFunc(turn, func() { <-turns })
 						begin := time.Now()
 						b.Put(i, report.FromAdmin(cmd.Context(), client, begin), begin)
+						if slow.Stop() {
+							<-turns
+						}
 					})
 				})
 			}
-			if err := serveUntil(cmd.Context(), listener, b.Handler(time.Now), log.New(cmd.ErrOrStderr(), "", 0)); err != nil {
+			handler := b.Handler(time.Now)
+			if a, tcp := listener.Addr().(*net.TCPAddr); tcp && a.IP.IsLoopback() {
+				handler = byAddress(handler)
+			}
+			if err := serveUntil(cmd.Context(), listener, handler, log.New(cmd.ErrOrStderr(), "", 0)); err != nil {
 				return failure{err}
 			}
 			asking.Wait()
@@ -83,6 +94,18 @@ There is no login, and the page shows addresses, runtime keys and the reasons th
 	f.StringVar(&listen, "listen", "127.0.0.1:8090", "`ADDRESS` to serve on, HOST:PORT")
 	f.DurationVar(&interval, "interval", 10*time.Second, "how often each Envoy is asked")
 	return cmd
+}
+
+// byAddress refuses requests for a name, which is that of a site whose page reads this one in the operator's browser.
+func byAddress(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := (&url.URL{Host: r.Host}).Hostname()
+		if _, err := netip.ParseAddr(host); err != nil && host != "localhost" {
+			http.Error(w, "on loopback, ask by an address or as localhost", http.StatusMisdirectedRequest)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	})
 }
 
 // every does something again and again until the context ends.

@@ -15,8 +15,8 @@ import (
 	"testing"
 )
 
-// serve shows Envoys that do not answer as such, at once. It ends at Ctrl-C, also while it asks one and while
-// somebody is about to ask it.
+// serve shows Envoys that do not answer as such, at once, which slow ones do not hold up. It ends at Ctrl-C, also while
+// it asks one and while somebody is about to ask it.
 func TestServe(t *testing.T) {
 	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
@@ -25,9 +25,10 @@ func TestServe(t *testing.T) {
 	}
 	defer silent.Close()
 	taken := silent.Addr().String()
+	slow := strings.ReplaceAll(" --admin http://HOST/1 --admin http://HOST/2 --admin http://HOST/3", "HOST", taken)
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestEndsAtInterrupt$")
 	cmd.Env = append(os.Environ(), "HEALTHGATE_TEST_COMMAND=healthgate serve --listen 127.0.0.1:0 --interval 1s "+
-		"--admin unix:///nonexistent --admin "+taken)
+		"--parallel 1"+slow+" --admin unix:///nonexistent"+strings.ReplaceAll(slow, taken, taken+"/also"))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
@@ -39,12 +40,12 @@ func TestServe(t *testing.T) {
 	}
 	said, err := bufio.NewReader(stdout).ReadString('\n')
 	url, rest, _ := strings.Cut(said, " ")
-	if err != nil || rest != "and "+url+"metrics, all Envoys asked every 1s (2); Ctrl-C ends\n" {
+	if err != nil || rest != "and "+url+"metrics, all Envoys asked every 1s (7); Ctrl-C ends\n" {
 		t.Fatalf("%v, %s", err, said)
 	}
 	const gone = "there is no such Unix socket: is Envoy running, and is this Envoy&#39;s admin address?"
 	var page []byte
-	for !strings.Contains(string(page), gone) { // the other one is still being asked
+	for !strings.Contains(string(page), gone) { // the others are still being asked
 		response, err := http.Get(url)
 		if err != nil {
 			t.Fatal(err)
@@ -54,8 +55,20 @@ func TestServe(t *testing.T) {
 			t.Fatalf("%d, %v", response.StatusCode, err)
 		}
 	}
-	if !strings.Contains(string(page), "<title>2 could not be asked") {
+	if !strings.Contains(string(page), "<title>1 could not be asked, 6 not known for sure") {
 		t.Errorf("%s", page)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Host = "app.test"
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err = response.Body.Close(); err != nil || response.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("as another site: %d, %v", response.StatusCode, err)
 	}
 	reader, err := net.Dial("tcp", strings.Trim(url, "htp:/"))
 	if err != nil {
