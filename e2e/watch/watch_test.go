@@ -2,6 +2,7 @@ package watch
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	_ "image/png"
@@ -207,6 +208,16 @@ func testAlerts(t *testing.T, d *demo, p *prometheus) {
 				t.Errorf("%s is %s, and nothing of the kind has happened", name, state)
 			}
 		}
+	}
+	for _, name := range regexp.MustCompile(`(?:envoy|healthgate)_\w+`).FindAllString(readFile(t,
+		"envoy", "watching", "alerts.yml"), -1) {
+		envoytest.Eventually(t, envoytest.Limit, name+", which an alert needs, is scraped", func() error {
+			found, err := p.query(name)
+			if err == nil && len(found) == 0 {
+				err = errors.New("no data")
+			}
+			return err
+		})
 	}
 	d.setRuntime("healthgate.maintenance", "")
 	d.post(d.nodes + "inbound")
