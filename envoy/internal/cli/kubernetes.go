@@ -48,7 +48,7 @@ replace, or what could not work, is refused.`,
 	f.StringVar(&o.Bring, "bring", render.ByImageVolume,
 		"`WAY` of the image's files into the pod: image-volume, or init-container, for which the image holds cp, too")
 	f.StringVar(&o.EnvoyImage, "envoy-image", "envoyproxy/envoy:distroless-v1.40.0", "`IMAGE` of Envoy")
-	f.IntVar(&o.WaitChecks, "wait-checks", 3, "as of shutdown: the hook waits for `N` checks that got 503")
+	f.Uint64Var(&o.WaitChecks, "wait-checks", 3, "as of shutdown: the hook waits for `N` checks that got 503")
 	f.DurationVar(&o.Quiet, "quiet", 15*time.Second, "as of shutdown: more than the load balancer's interval")
 	f.DurationVar(&o.Timeout, "timeout", time.Minute, "as of shutdown: for each of its steps to come about")
 	f.StringSliceVar(&o.Zones, "zone", nil, "`ZONE`,… for the maintenance of which there is an overlay")

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -33,7 +34,7 @@ type KubernetesOptions struct {
 	Bring      string // ByImageVolume or ByInitContainer
 	EnvoyImage string
 	Readiness  string // the endpoint that the kubelet asks
-	WaitChecks int
+	WaitChecks uint64
 	Quiet      time.Duration
 	Timeout    time.Duration
 	Zones      []string
@@ -210,6 +211,9 @@ func (o *KubernetesOptions) checkImages() error {
 	if o.Timeout%time.Second != 0 || o.Timeout <= 0 || o.Quiet <= 0 {
 		return &OptionError{"timeout, --quiet", "are times to wait, --timeout in whole seconds"}
 	}
+	if o.WaitChecks > 0 && o.Quiet >= o.Timeout {
+		return wrong("quiet", o.Quiet.String(), " is not less than --timeout: the hook would fail where nobody asks")
+	}
 	return nil
 }
 
@@ -252,7 +256,29 @@ func (o *KubernetesOptions) readiness(d *document.Document) (int, error) {
 	if r := d.Config.Endpoints[found].Healthy; r.Pass || r.Status < 200 || r.Status >= 400 {
 		return 0, d.Problem(fmt.Sprintf("endpoints[%d].healthy", found), "the kubelet takes 200 to 399 for ready")
 	}
+	if d.Config.Endpoints[found].Trusted.Peer != config.PeerFilterState && loopbackAlone(d, found) {
+		return 0, d.Problem(fmt.Sprintf("endpoints[%d].trusted", found), "the kubelet asks from an address of the pod's "+
+			"node: trust those of the nodes")
+	}
 	return found, nil
+}
+
+// loopbackAlone reports whether nobody outside the pod is trusted.
+func loopbackAlone(d *document.Document, endpoint int) bool {
+	var c struct {
+		Endpoints []struct {
+			Trusted struct{ CIDRs, Providers []string }
+		}
+	}
+	if err := json.Unmarshal(d.JSON(), &c); err != nil {
+		return false // it has been read
+	}
+	trusted := c.Endpoints[endpoint].Trusted
+	return len(trusted.Providers) == 0 && !slices.ContainsFunc(trusted.CIDRs, func(cidr string) bool {
+		address, _, _ := strings.Cut(cidr, "/")
+		ip, err := netip.ParseAddr(address)
+		return err != nil || !ip.IsLoopback()
+	})
 }
 
 // probeRequest is what the kubelet sends.
@@ -331,7 +357,7 @@ func (o *KubernetesOptions) hook(d *document.Document, readiness int) ([]string,
 		}
 		words = append(words, d.Config.Keys[key], "--keep-open", o.Readiness)
 	}
-	return append(words, "--admin", "http://"+o.Admin, "--wait-checks", strconv.Itoa(o.WaitChecks),
+	return append(words, "--admin", "http://"+o.Admin, "--wait-checks", strconv.FormatUint(o.WaitChecks, 10),
 		"--quiet", o.Quiet.String(), "--timeout", o.Timeout.String()), nil
 }
 
