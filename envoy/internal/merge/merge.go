@@ -6,6 +6,7 @@ package merge
 import (
 	"cmp"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 
@@ -105,6 +106,9 @@ func (m *merger) pass() (again bool, err error) {
 		if err != nil {
 			return false, err
 		}
+		if err := m.free("listen", m.Listen); err != nil {
+			return false, err
+		}
 		m.addTo("static_resources", "listeners", m.bootstrap.spelt(render.Listener(address)))
 		return true, nil
 	}
@@ -176,7 +180,29 @@ func (m *merger) metrics() error {
 			return nil
 		}
 	}
+	if err := m.free("metrics-listen", m.Metrics); err != nil {
+		return err
+	}
 	m.addTo("static_resources", "listeners", m.bootstrap.spelt(listener))
+	return nil
+}
+
+// free refuses the address of a new listener where Envoy listens already, or would.
+func (m *merger) free(flag, address string) error {
+	admin := m.root().get("admin")
+	if !admin.get("address").is() && render.Overlap(address, m.Admin) {
+		return optionError(flag, "%q is --admin, too; give each its own", address)
+	}
+	for _, l := range append([]cursor{admin}, m.listeners...) {
+		at := l.get("address")
+		there := net.JoinHostPort(at.text("socket_address", "address"), at.text("socket_address", "port_value"))
+		if pipe := at.text("pipe", "path"); pipe != "" {
+			there = "unix://" + pipe
+		}
+		if render.Overlap(address, there) {
+			return at.problem(at.n, "Envoy listens here, and would at --%s %s, too; give that another address", flag, address)
+		}
+	}
 	return nil
 }
 

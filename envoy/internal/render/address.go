@@ -44,8 +44,8 @@ func address(s string) (node *yaml.Node, static bool, err error) {
 // DNS.
 var hostName = regexp.MustCompile(`^(\w([-\w]{0,61}\w)?\.)*[A-Za-z_]([-\w]{0,61}\w)?\.?$`)
 
-// overlap reports whether who listens at one address also takes the connections to the other one.
-func overlap(a, b string) bool {
+// Overlap reports whether who listens at one address also takes the connections to the other one.
+func Overlap(a, b string) bool {
 	x, notX := netip.ParseAddrPort(strings.Replace(a, "localhost:", "127.0.0.1:", 1))
 	y, notY := netip.ParseAddrPort(strings.Replace(b, "localhost:", "127.0.0.1:", 1))
 	if notX != nil || notY != nil {

@@ -56,11 +56,11 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 	if err == nil && !static {
 		err = fmt.Errorf("%q: Envoy listens on an IP address or a Unix socket", o.Admin)
 	}
-	if overlap(o.Admin, o.Listen) {
+	if Overlap(o.Admin, o.Listen) {
 		err = fmt.Errorf("%q is --listen, too: users would reach admin; give each its own", o.Admin)
 	}
 	for flag, other := range map[string]string{"listen": o.Listen, "admin": o.Admin} {
-		if overlap(o.Metrics, other) {
+		if Overlap(o.Metrics, other) {
 			return "", wrong("metrics-listen", o.Metrics, " is --%s, too; give each its own", flag)
 		}
 	}
@@ -190,9 +190,9 @@ func (o *EnvoyOptions) clusters(d *document.Document, admin *yaml.Node) ([]clust
 		known[c.Name] = true
 		_, at, _ := strings.Cut(s, "=")
 		switch first := len(out) == 0; {
-		case first && overlap(at, o.Listen):
+		case first && Overlap(at, o.Listen):
 			return nil, wrong("cluster", s, " is --listen: requests would go round in circles; give the application's address")
-		case first && overlap(at, o.Admin):
+		case first && Overlap(at, o.Admin):
 			return nil, wrong("cluster", s, " is --admin: users would reach admin; give the application's address")
 		}
 		out = append(out, c)
