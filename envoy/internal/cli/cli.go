@@ -46,12 +46,16 @@ func execute(ctx context.Context, root *cobra.Command, args []string) error {
 	return root.ExecuteContext(ctx)
 }
 
-// interruptible lets a command that waits for Envoys say at Ctrl-C how far it came; a second Ctrl-C ends it at once.
-// Every other command ends at the first, also while it reads from a terminal or a pipe.
+// interruptible lets a command that waits for Envoys say at Ctrl-C, and when its terminal goes, how far it came; a
+// second Ctrl-C ends it at once. Every other command ends at the first, also while it reads from a terminal or a pipe.
 func interruptible(cmd *cobra.Command) *cobra.Command {
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+		ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+		if !signal.Ignored(syscall.SIGHUP) { // as by nohup
+			ends = append(ends, syscall.SIGHUP)
+		}
+		ctx, stop := signal.NotifyContext(cmd.Context(), ends...)
 		defer stop()
 		context.AfterFunc(ctx, stop)
 		cmd.SetContext(ctx)

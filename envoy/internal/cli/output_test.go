@@ -44,10 +44,12 @@ func TestEndsAtInterrupt(t *testing.T) {
 	}
 }
 
-// A question that Ctrl-C cuts off says so, and nothing of what was written; for pipelines in their form.
+// A question that Ctrl-C, or another signal that ends, cuts off says so, and nothing of what was written; for pipelines
+// in their form.
 func TestInterruptedQuestion(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{"status", "maintenance status", "status -o json", "maintenance status -o json"} {
+	for command, end := range map[string]os.Signal{"status": os.Interrupt, "maintenance status": syscall.SIGHUP,
+		"status -o json": syscall.SIGTERM, "maintenance status -o json": os.Interrupt} {
 		silent, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -66,7 +68,7 @@ func TestInterruptedQuestion(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = errors.Join(cmd.Process.Signal(os.Interrupt), cmd.Wait(), asked.Close())
+		err = errors.Join(cmd.Process.Signal(end), cmd.Wait(), asked.Close())
 		said, isJSON := strings.TrimSuffix(out.String(), "healthgate: interrupted\n"), strings.HasSuffix(command, "json")
 		var states []struct{ Envoy, Error string }
 		if isJSON {

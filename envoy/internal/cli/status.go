@@ -197,7 +197,7 @@ func watch(cmd *cobra.Command, envoys *asking, output string, interval time.Dura
 			return failure{err}
 		}
 		defer func() { _, _ = io.WriteString(out, leaveScreen) }()
-		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP, syscall.SIGQUIT)
+		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGQUIT)
 		defer stop()
 		cmd.SetContext(ctx)
 	}
