@@ -77,6 +77,11 @@ func TestOneEnvoyAtTwoAddresses(t *testing.T) {
 			"at another address: leave one of them out")
 	}
 	says(t, 0, "maintenance on --admin "+a.URL)
+	out := says(t, 1, "maintenance off --parallel 1 --admin "+a.URL+" --admin "+again.URL,
+		"1 off, 1 left as they were: it is")
+	if strings.Contains(out, "  on  ") {
+		t.Errorf("a row of what is no more:\n%s", out)
+	}
 }
 
 // A proxy that sends each request to another Envoy: it is not one that was closed.

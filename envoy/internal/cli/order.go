@@ -102,6 +102,10 @@ func (c *carrying) twice(i int) string {
 func (c *carrying) ask(ctx context.Context, i int) bool {
 	e := order.Ask(ctx, c.clients[i], c.order.Key, c.route)
 	c.envoys[i], c.states[i] = e, e.State
+	if why := c.twice(i); why != "" && !c.stepwise { // its row would be of a moment in between
+		c.leaveOut(i, why)
+		return false
+	}
 	why := cmp.Or(c.twice(i), e.Refuses(c.order, c.kind, c.checks(i)))
 	if why == "" && c.stepwise && !c.coming {
 		why = e.Stays(true, c.leaving.open)
