@@ -68,6 +68,9 @@ func renderKubernetes(cmd *cobra.Command, file, folder string, o *render.Kuberne
 			return &render.OptionError{Flag: f.flag, What: "is needed"}
 		}
 	}
+	if folder == "-" {
+		return &render.OptionError{Flag: "output", What: "there are several files; give a folder"}
+	}
 	if info, err := os.Stat(folder); err == nil && !info.IsDir() {
 		return &render.OptionError{Flag: "output", What: fmt.Sprintf("%s is a file; give a folder", folder)}
 	}

@@ -3,6 +3,7 @@ package render
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"path"
 	"regexp"
 	"slices"
@@ -108,6 +109,8 @@ var (
 const (
 	maxPath    = 1024 // characters of a path
 	maxMatches = 64   // of a route's rule
+
+	maxHostnames, maxParents = 16, 32 // of a route
 )
 
 func (o *GatewayOptions) check(d *document.Document) error {
@@ -129,6 +132,12 @@ func (o *GatewayOptions) check(d *document.Document) error {
 	if len(o.Listeners) == 0 {
 		return &OptionError{"listener", "is needed: the name of a listener of the Gateway"}
 	}
+	for flag, given := range map[string][2]int{"listener": {len(o.Listeners), maxParents},
+		"hostname": {len(o.Hostnames), maxHostnames}} {
+		if given[0] > given[1] {
+			return &OptionError{flag, fmt.Sprintf("there are %d, and an HTTPRoute takes %d", given[0], given[1])}
+		}
+	}
 	for i, l := range o.Listeners {
 		if err := checkName("listener", l, ""); err != nil {
 			return err
@@ -138,7 +147,7 @@ func (o *GatewayOptions) check(d *document.Document) error {
 		}
 	}
 	for i, h := range o.Hostnames {
-		if !gatewayHost.MatchString(h) || len(h) > maxDNSName {
+		if _, err := netip.ParseAddr(h); err == nil || !gatewayHost.MatchString(h) || len(h) > maxDNSName {
 			return wrong("hostname", h, " is no hostname of a route: lower-case letters, digits, '-' and dots, first perhaps *.")
 		}
 		if slices.Contains(o.Hostnames[:i], h) {

@@ -106,6 +106,9 @@ func (o *KubernetesOptions) workload() (*workload, error) {
 	case found[0].APIVersion != "apps/v1" || found[0].Metadata.Name == "" || len(found[0].Spec.Selector) == 0:
 		return nil, refuse("%s: its apiVersion is not apps/v1, or it has no name or no selector", found[0].String())
 	}
+	if name := found[0].Metadata.Name; !dnsName.MatchString(name) {
+		return nil, refuse("%s: %q is no name of an object: lower-case letters, digits, '-' and dots", found[0].Kind, name)
+	}
 	found[0].services = services
 	return &found[0], nil
 }
