@@ -34,6 +34,9 @@ func kubectl(folder string, args []string) error {
 			}
 		}
 		return nil
+	case strings.HasPrefix(command, "get pods --selector=app=page "):
+		fmt.Println("<html>login</html>")
+		return nil
 	case strings.HasPrefix(command, "get pods --selector=app=none "):
 		return nil
 	case strings.HasPrefix(command, "port-forward --address=127.0.0.1 pod/"):
@@ -94,6 +97,7 @@ func TestSelector(t *testing.T) {
 	}
 
 	says(t, 2, "status"+pods+"app=none", "--selector: no running pod has app=none")
+	says(t, 1, "status"+pods+"app=page", `--selector: kubectl writes "<html>login</html>", which is no pod`)
 	says(t, 1, "status"+pods+"tier=a", "--selector: kubectl: kubectl get pods --selector=tier=a", "error from server")
 	says(t, 2, "status --namespace shop", "--namespace: is for --selector")
 	says(t, 2, "shutdown --quit"+pods+"app=shop", "--quit: kubectl does not tell whether Envoy has ended")

@@ -35,7 +35,13 @@ func (p Pods) Find(ctx context.Context, selector string) ([]string, error) {
 		lines := strings.Split(strings.TrimSpace(string(exit.Stderr)), "\n")
 		err = errors.New("kubectl: " + lines[len(lines)-1]) // before it comes what it tried
 	}
-	return strings.Fields(string(out)), err
+	pods := strings.Fields(string(out))
+	for _, pod := range pods {
+		if err == nil && !strings.HasPrefix(pod, "pod/") {
+			err = fmt.Errorf("kubectl writes %.40q, which is no pod", pod)
+		}
+	}
+	return pods, err
 }
 
 func (p Pods) command(ctx context.Context, args ...string) *exec.Cmd {
