@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/healthgate/healthgate/filter/config"
 	"go.yaml.in/yaml/v3"
@@ -202,8 +204,23 @@ func (d *Document) notYAML(text []byte, err error) *Problem {
 	if said == "found invalid Unicode character escape code" {
 		said += "; write a character that takes two, such as \\ud83d\\ude00, as itself or as one, \\U0001f600"
 	}
-	if strings.Contains(said, "UTF-8") {
+	strange := -1 // where a character begins that no text has
+	switch {
+	case strings.Contains(said, "UTF-8"):
+		strange = bytes.IndexRune(text, utf8.RuneError)
 		said += "; write the file in UTF-8"
+	case said == "control characters are not allowed":
+		strange = bytes.IndexFunc(text, func(r rune) bool {
+			return unicode.IsControl(r) && !strings.ContainsRune("\t\r\n\u0085", r)
+		})
+		if bytes.IndexByte(text, 0) >= 0 {
+			said += "; write the file in UTF-8"
+		}
+	}
+	if strange >= 0 {
+		before := text[:strange]
+		p.Line = 1 + bytes.Count(before, []byte("\n"))
+		p.Column = 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
 	}
 	p.What = "not YAML: " + said
 	return p

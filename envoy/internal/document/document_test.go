@@ -54,7 +54,11 @@ func TestTooMuch(t *testing.T) {
 		name, text, end string // of the message
 		lines           int
 	}{
-		{"Latin-1", "a: \xe9\n", "f.yaml: not YAML: incomplete UTF-8 octet sequence; write the file in UTF-8", 1},
+		{"Latin-1", "a: é\nbé: \xe9\n", "f.yaml:2:5: not YAML: incomplete UTF-8 octet sequence; write the file in " +
+			"UTF-8", 1},
+		{"a vertical tab", "a: 1\nb: é\v\n", "f.yaml:2:5: not YAML: control characters are not allowed", 1},
+		{"UTF-16 without a mark", "\x00a\x00:\x00 \x001", "f.yaml:1:1: not YAML: control characters are not allowed; write " +
+			"the file in UTF-8", 1},
 		{"too large", "#" + strings.Repeat("x", 4<<20),
 			"f.yaml: is larger than 4 MiB, comments and all, and the plugin takes 1 MiB", 1},
 		{"a bomb", bomb(), "f.yaml:1:5: is nested too deeply, or too large", 1},

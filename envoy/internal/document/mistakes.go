@@ -34,7 +34,11 @@ func (d *Document) mistakes() Problems {
 	for more := true; more; {
 		more = false
 		found = config.Mistakes(corrected.toJSON(), standIns)
-		for _, e := range found {
+		for i := range found {
+			if found[i].What == unknown && found[i].Place == "" { // the name is empty, which find takes for the whole
+				found[i].Place = "."
+			}
+			e := found[i]
 			if e.What != unknown || len(out) == config.MaxMistakes {
 				continue
 			}
