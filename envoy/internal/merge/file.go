@@ -106,6 +106,28 @@ func parse(f File) (*source, error) {
 	return s, err
 }
 
+// strange refuses what Envoy reads in another way than this command.
+func (s *source) strange() error {
+	text := strings.TrimPrefix(s.Text, "\ufeff")
+	ending := strings.ToLower(filepath.Ext(s.Name))
+	switch start := strings.TrimLeft(text, " \t\r\n"); {
+	case strings.HasPrefix(s.Text, "\xff\xfe"), strings.HasPrefix(s.Text, "\xfe\xff"):
+		return s.problem(nil, "is UTF-16, which Envoy does not read; write it in UTF-8")
+	case ending != ".yaml" && ending != ".yml" && !strings.HasPrefix(start, "{"):
+		return s.problem(nil, "is YAML, and Envoy takes it for JSON by its name; let that end with .yaml")
+	}
+	if i := strings.IndexByte(strings.ReplaceAll(text, "\r\n", "\n\n"), '\r'); i >= 0 {
+		return s.problem(&yaml.Node{Line: 1 + strings.Count(text[:i], "\n"), Column: 1},
+			"a carriage return stands alone in this line, which ends no line for Envoy; take it out")
+	}
+	return each(s.root, nil, func(n, _ *yaml.Node) error {
+		if n.Tag == "!!int" && strings.Contains(n.Value, "_") {
+			return s.problem(n, "%s is no number for Envoy; write it without _", n.Value)
+		}
+		return nil
+	})
+}
+
 // isField are the fields that a merge looks for; other names may be free.
 var isField = map[string]bool{"static_resources": true, "layered_runtime": true,
 	"static_layer": true, "stats_config": true,

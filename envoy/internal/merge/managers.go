@@ -45,6 +45,9 @@ func read(files []File) (*envoy, error) {
 	e := &envoy{routes: map[string]cursor{}, resources: map[string]bool{}}
 	for _, f := range files {
 		s, err := parse(f)
+		if err == nil {
+			err = s.strange()
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -193,3 +193,18 @@ func lines(kind string, all []*document.Problem) string {
 	}
 	return out.String()
 }
+
+// What Envoy reads in another way, and no scenario can hold.
+func TestStrangeText(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"\xff\xfe{\x00}\x00":                   "envoy.yaml: is UTF-16, which Envoy does not read; write it in UTF-8",
+		"a: 1\r\n# b\rc: 2\r\n":                "envoy.yaml:2:1: a carriage return stands alone in this line",
+		"\ufeffa: 1\r\nb: 2\r\n# carries on\n": "",
+	} {
+		_, err := read([]File{{"envoy.yaml", text}})
+		if want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+}
