@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/healthgate/healthgate/filter/config"
@@ -25,7 +26,8 @@ type Client struct {
 	base   string // "http://127.0.0.1:9901", with a prefix of paths where one was given
 	access Access
 	http   *http.Client
-	apart  bool // the address does not lead to where Envoy listens
+	apart  bool        // the address does not lead to where Envoy listens
+	known  atomic.Bool // it has answered
 }
 
 // requestTimeout is how long one request may take.
@@ -89,6 +91,9 @@ func New(address string, access Access) (*Client, error) {
 		address = "http://" + address
 	}
 	u, err := url.Parse(address)
+	if host, _, _ := strings.Cut(address, "]"); err != nil && strings.Contains(host, "%") {
+		return nil, fmt.Errorf("%q: a zone is written behind %%25, as in [fe80::1%%25eth0]", c.Name)
+	}
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" ||
 		u.Port() == "" || u.Fragment != "" {
 		return nil, fmt.Errorf("%q is not %s", c.Name, forms)
@@ -99,7 +104,7 @@ func New(address string, access Access) (*Client, error) {
 	if access.tls != nil && u.Scheme != "https" {
 		return nil, fmt.Errorf("%q: a certificate is for https://", c.Name)
 	}
-	c.base = u.Scheme + "://" + u.Host + strings.TrimRight(u.EscapedPath(), "/")
+	c.base = (&url.URL{Scheme: u.Scheme, Host: u.Host}).String() + strings.TrimRight(u.EscapedPath(), "/")
 	return c, nil
 }
 
@@ -115,13 +120,14 @@ func (c *Client) do(ctx context.Context, method, path string) (*http.Response, [
 	request.Header["Idempotency-Key"] = nil
 	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, nil, explain(ctx, err)
+		return nil, nil, c.explain(ctx, err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
 	if err != nil {
-		return nil, nil, explain(ctx, err)
+		return nil, nil, c.explain(ctx, err)
 	}
+	c.known.Store(true)
 	return response, body, nil
 }
 

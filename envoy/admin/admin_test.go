@@ -262,6 +262,29 @@ func TestConnectionIsKept(t *testing.T) {
 	}
 }
 
+// TestClosesLater: the address of an admin that has answered is right.
+func TestClosesLater(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = io.WriteString(w, answer)
+	}))
+	defer server.Close()
+	client, err := New(server.URL, Access{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Runtime(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	err = client.ModifyRuntime(t.Context(), "k", "v")
+	if err == nil || !strings.HasSuffix(err.Error(), "closed the connection without an answer") {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestFaults: what listens is told apart, as far as it can be.
 func TestFaults(t *testing.T) {
 	t.Parallel()
@@ -298,6 +321,8 @@ func TestFaults(t *testing.T) {
 		gone.Addr().String():           "connection refused: is Envoy running, and is this Envoy's admin address?",
 		"unix://" + t.TempDir() + "/a": "there is no such Unix socket: is Envoy running",
 		"unix://" + file(t, ""):        "connection refused: is Envoy running",
+		"http://[::1%25lo]:1":          "connection refused: is Envoy running",
+		"[::1%lo]:1":                   "a zone is written behind %25, as in [fe80::1%25eth0]",
 		"nowhere.invalid:9901":         "the name nowhere.invalid has no address: ",
 	} {
 		t.Run(address, func(t *testing.T) {

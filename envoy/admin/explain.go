@@ -63,12 +63,22 @@ func explain(ctx context.Context, err error) error {
 		return errors.New("does not speak HTTP/1.1: " + isAdmin)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err,
 		syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return errors.New("closed the connection without an answer: " + isAdmin + " Does it want https:// or http://?")
+		return errClosed
 	}
 	return err
 }
 
+var errClosed = errors.New("closed the connection without an answer")
+
 var errTLS = errors.New("speaks TLS: write https:// instead of http://")
+
+// explain is that of an Envoy which has perhaps answered before: then its address is right.
+func (c *Client) explain(ctx context.Context, err error) error {
+	if err = explain(ctx, err); errors.Is(err, errClosed) && !c.known.Load() {
+		return fmt.Errorf("%w: %s Does it want https:// or http://?", errClosed, isAdmin)
+	}
+	return err
+}
 
 // hidden takes the login out of what a server says.
 func (c *Client) hidden(text string) string {
