@@ -289,7 +289,8 @@ func (e *Envoy) unread() string {
 	if e.known == nil || len(e.readers()) > 0 || e.route && len(e.gaps(nil)) > 0 {
 		return ""
 	}
-	what, there, hint := "no endpoint has the key", e.known.Keys(), "; a maintenance route has it: say --route"
+	what, there, hint := "no endpoint has the key", e.known.Keys(),
+		"; a maintenance route has it, which maintenance on and off take with --route"
 	if e.route {
 		what, there, hint = "no maintenance route has the key", e.known.RouteKeys(), "; an endpoint has it: leave out --route"
 	}

@@ -161,7 +161,7 @@ func TestRefuses(t *testing.T) {
 		{"the key of an endpoint as that of a route", "k", onRoute, nil, nil,
 			"no maintenance route has the key k; an endpoint has it: leave out --route"},
 		{"the key of a route as that of an endpoint", "r", on, nil, nil,
-			"no endpoint has the key r; a maintenance route has it: say --route"},
+			"no endpoint has the key r; a maintenance route has it, which maintenance on and off take with --route"},
 		{"a route that no endpoint knows", "r", onRoute, []string{`, "route_metadata": true`, ""}, nil,
 			"the maintenance route has the key r, and none of the endpoints that it takes has " +
 				"maintenance.route_metadata: true, without which the plugin does not see it"},

@@ -15,7 +15,7 @@ import (
 func base(place reach.Place, adminHost string) (url, why string) {
 	host, port, err := net.SplitHostPort(place.Address)
 	if err != nil {
-		return "", "its listener has no address of TCP"
+		return "", "the configuration names no TCP port of its listener: give --status-url"
 	}
 	if ip, err := netip.ParseAddr(host); err == nil {
 		switch {

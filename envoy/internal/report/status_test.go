@@ -349,7 +349,7 @@ func TestBase(t *testing.T) {
 		{"[::1]:80", "pod.shop", nil, "on its own machine only"},
 		{"127.0.0.1:80", "localhost", nil, "http://127.0.0.1:80"},
 		{"127.0.0.2:80", "", nil, "http://127.0.0.2:80"},
-		{"", "10.0.0.7", nil, "no address of TCP"},
+		{"", "10.0.0.7", nil, "no TCP port of its listener"},
 	} {
 		url, why := base(reach.Place{Address: test.address, Listener: test.listener}, test.admin)
 		if got := url + why; !strings.HasSuffix(strings.TrimSuffix(got, ": give --status-url"), test.want) {
