@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/healthgate/healthgate/envoy/internal/admintest"
 )
 
 // What can't be written was not said: no command ends well then.
@@ -17,9 +19,11 @@ func TestFullOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer full.Close()
+	a := admintest.Start(t)
 	for _, command := range []string{
 		"--help", "--version", "schema", "completion bash", "validate " + write(t, minimal), "maintenance on --dry-run",
 		"maintenance on --rtds-file " + filepath.Join(t.TempDir(), "rtds.yaml"),
+		"shutdown " + admintest.Key + " --wait-checks 0 --admin " + a.URL,
 	} {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestEndsAtInterrupt$")
 		cmd.Env = append(os.Environ(), "HEALTHGATE_TEST_COMMAND=healthgate "+command)
@@ -27,6 +31,10 @@ func TestFullOutput(t *testing.T) {
 		cmd.Stdout, cmd.Stderr = full, &said
 		if err := cmd.Run(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(said.String(), "no space left on device") {
 			t.Errorf("%s: %v, %s", command, err, said.String())
+		}
+		if strings.HasPrefix(command, "shutdown") && (!strings.Contains(said.String(), ": closed: by the key") ||
+			!strings.Contains(said.String(), "its health checks get 503")) {
+			t.Errorf("how the instance is left is not said: %s", said.String())
 		}
 	}
 }

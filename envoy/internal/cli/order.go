@@ -40,7 +40,7 @@ func (s *switching) order(cmd *cobra.Command, o order.Order) error {
 	c := carrying{switching: s, order: o, envoys: make([]*order.Envoy, n), states: make([]order.State, n),
 		steps: make([][]order.Step, n), progress: cmd.ErrOrStderr()}
 	if s.stepwise {
-		c.progress = cmd.OutOrStdout()
+		c.progress = elsewhere{cmd.OutOrStdout(), cmd.ErrOrStderr()}
 	}
 	if s.stepwise && s.layer != nil { // which is one for all Envoys, and so is the time
 		ctx, cancel := context.WithTimeout(cmd.Context(), s.wait)
@@ -359,14 +359,12 @@ func (s *switching) table(cmd *cobra.Command, key string, states []order.State) 
 	if !s.stepwise && slices.ContainsFunc(states, func(st order.State) bool { return !st.Left }) {
 		rows = stateRows(key, states)
 	}
-	if err := writeTable(cmd.OutOrStdout(), "", rows); err != nil {
+	err := writeTable(cmd.OutOrStdout(), "", rows)
+	writeNotes(cmd.ErrOrStderr(), states)
+	if err != nil || len(states) < 2 {
 		return err
 	}
-	writeNotes(cmd.ErrOrStderr(), states)
-	if len(states) < 2 {
-		return nil
-	}
-	_, err := fmt.Fprintln(cmd.OutOrStdout(), printable(order.Summary(states)))
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), printable(order.Summary(states)))
 	return err
 }
 

@@ -33,6 +33,16 @@ func (o *output) WriteString(s string) (int, error) { return o.Write([]byte(s)) 
 // ReadFrom copies by Write.
 func (o *output) ReadFrom(r io.Reader) (int64, error) { return io.Copy(struct{ io.Writer }{o}, r) }
 
+// elsewhere writes to the second what the first does not take.
+type elsewhere struct{ first, second io.Writer }
+
+func (e elsewhere) Write(b []byte) (int, error) {
+	if n, err := e.first.Write(b); err == nil {
+		return n, nil
+	}
+	return e.second.Write(b)
+}
+
 // isTerminal reports whether what is written steers a terminal.
 func isTerminal(w io.Writer) bool {
 	file, is := w.(interface{ Fd() uintptr })
