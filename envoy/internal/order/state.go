@@ -200,13 +200,12 @@ func (e *Envoy) in(r reader) (in bool, unknown string) {
 	return in, unknown
 }
 
-// Process tells one Envoy from another, whatever address it was asked at: its node and when it began; empty when that
-// is not known.
+// Process tells one Envoy from another; empty when that is not known.
 func (e *Envoy) Process() string {
-	if e.known == nil || e.known.Begun == "" {
+	if e.known == nil {
 		return ""
 	}
-	return fmt.Sprintf("%+v, %s", e.server.Node, e.known.Begun)
+	return e.known.Process(e.server.Node)
 }
 
 // Known returns the Envoy's configuration; nil when it could not be read.

@@ -108,6 +108,15 @@ const (
 	typeManager     = ".http_connection_manager.v3.HttpConnectionManager"
 )
 
+// Process tells one Envoy from another, whatever address it was asked at: its node and when it began; empty when that
+// is not known.
+func (e *Envoy) Process(node config.Node) string {
+	if e.Begun == "" {
+		return ""
+	}
+	return fmt.Sprintf("%+v, %s", node, e.Begun)
+}
+
 // Read reads the document of /config_dump. The node's values stand for the placeholders in keys; runtime is nil where
 // it is not known.
 func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {

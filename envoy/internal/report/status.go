@@ -34,6 +34,7 @@ type Report struct {
 	Probes        []Probe    `json:"probes"`
 	StatusURLs    []string   `json:"status_urls"` // of the status endpoints that answered
 	Notes         []string   `json:"notes,omitempty"`
+	Process       string     `json:"-"`               // tells one Envoy from another; empty when it is not known
 	Error         string     `json:"error,omitempty"` // why nothing is known
 
 	unreadable []string // plugins whose health checks are not known
@@ -161,6 +162,7 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 		r.Node, r.Zone = s.node.ID, s.node.Zone
 		if s.dump, err = envoy.ConfigDump(ctx); err == nil {
 			s.known = reach.Read(s.dump, s.node, s.runtime)
+			r.Process = s.known.Process(s.node)
 		}
 	}
 	if err != nil {
