@@ -45,7 +45,7 @@ func TestPod(t *testing.T) {
 	_, port, _ := strings.Cut(listen, ":")
 	example := filepath.Join(envoytest.Root, "envoy", "examples", "kubernetes")
 	settings := replaced(t, filepath.Join(example, "healthgate.yaml"), "10.0.0.0/8", "127.0.0.1/32")
-	settings = replaced(t, settings, "10.128.0.0/16", "127.0.0.1/32")
+	settings = replaced(t, settings, "10.128.0.0/16", "10.128.0.0/16, 127.0.0.1/32")
 	run(t, "render", "kubernetes", settings, "--into", filepath.Join(example, "shop.yaml"), "--readiness", "kubelet",
 		"--cluster", "shop="+envoytest.Loopback(a.Port), "--image", "registry.example/healthgate:v1.2.3", "--zone", "eu-1a",
 		"--listen", "0.0.0.0:"+port, "--admin", admin, "--quiet", "2s", "-o", dir).is(t, 0)
