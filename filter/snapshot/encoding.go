@@ -70,7 +70,7 @@ func (r *Record) Decode(b []byte) bool {
 		return false
 	}
 	r.Writer, r.Number, r.WrittenAt = c.uint64(), c.uint64(), int64(c.uint64())
-	if terms := c.next(int(min(c.uint32(), math.MaxInt32))); string(terms) != string(r.Terms) {
+	if terms := c.next(int(min(c.uint32(), math.MaxInt32))); !same(terms, string(r.Terms)) {
 		r.Terms = Terms(terms)
 	}
 	if keys, probes := r.Terms.Keys(), r.Terms.Probes(); len(r.Keys) != keys || len(r.Probes) != probes {
@@ -124,9 +124,22 @@ func (c *cursor) finding(f *Finding) {
 
 func (c *cursor) text(s *string) {
 	n := int(binary.LittleEndian.Uint16(c.next(2)))
-	if text := c.next(n); string(text) != *s {
+	if text := c.next(n); !same(text, *s) {
 		*s = string(text)
 	}
+}
+
+// same compares without the copy that TinyGo makes of b for a conversion to string.
+func same(b []byte, s string) bool {
+	if len(b) != len(s) {
+		return false
+	}
+	for i := range b {
+		if b[i] != s[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // Origin returns the writer of a stored form and the number of its write, or zeros when another version wrote it.

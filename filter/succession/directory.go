@@ -59,7 +59,7 @@ func (d Directory) At(i int) Entry {
 
 func (d Directory) number(n int) uint64 { return binary.LittleEndian.Uint64(d[8*n:]) }
 
-func (e *Entry) append(d Directory) Directory {
+func (e Entry) append(d Directory) Directory {
 	for _, number := range [...]uint64{e.Config, e.Name, e.State, e.Address, e.Connection,
 		uint64(e.Born), uint64(e.Seen), uint64(e.Asked)} {
 		d = binary.LittleEndian.AppendUint64(d, number)
@@ -68,7 +68,7 @@ func (e *Entry) append(d Directory) Directory {
 }
 
 // There reports whether a VM has the configuration, as far as is known.
-func (e *Entry) There(now int64) bool { return 0 <= now-e.Seen && now-e.Seen <= lost }
+func (e Entry) There(now int64) bool { return 0 <= now-e.Seen && now-e.Seen <= lost }
 
 // Note writes into a buffer, and returns, the form in which it is noted what was seen at a time of the monotonic
 // clock: a check or, without one, that the configuration is there, since born. It returns nil if that is no news.
@@ -133,14 +133,14 @@ func (d Directory) Replaced(id Identity, born int64) bool {
 		switch e := d.At(i); {
 		case asked == 0 && e.Asked != 0 && e.Born > born && e.rivals(id):
 			return true
-		case e.Config == id.Config && asked != 0 && !d.beaten(&e):
+		case e.Config == id.Config && asked != 0 && !d.beaten(e):
 			return false
 		}
 	}
 	return asked != 0
 }
 
-func (d Directory) beaten(own *Entry) bool {
+func (d Directory) beaten(own Entry) bool {
 	for i := range d.Len() {
 		if e := d.At(i); e.Address == own.Address && e.Connection > own.Connection && e.rivals(own.Identity) {
 			return true
@@ -149,7 +149,7 @@ func (d Directory) beaten(own *Entry) bool {
 	return false
 }
 
-func (e *Entry) rivals(id Identity) bool { return e.Name == id.Name && e.Config != id.Config }
+func (e Entry) rivals(id Identity) bool { return e.Name == id.Name && e.Config != id.Config }
 
 // Tells reports whether a configuration with the same state is not replaced.
 func (d Directory) Tells(id Identity, now int64) bool {
