@@ -229,14 +229,8 @@ func (o *GatewayOptions) bootstrap(d *document.Document) (*yaml.Node, error) {
 		clusters = append(clusters, c.node())
 		return nil
 	}
-	for _, s := range o.Clusters {
-		c, err := parseCluster(s)
-		if err == nil {
-			err = add(c)
-		}
-		if err != nil {
-			return nil, err
-		}
+	if err := parseClusters(o.Clusters, add); err != nil {
+		return nil, err
 	}
 	for i, p := range d.Config.Probes {
 		if !slices.Contains(known, p.Cluster) {

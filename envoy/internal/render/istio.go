@@ -261,14 +261,8 @@ func (o *IstioOptions) clusterPatches(d *document.Document, busy []string, v val
 			return nil, err
 		}
 	}
-	for _, s := range o.Clusters {
-		c, err := parseCluster(s)
-		if err == nil {
-			err = add(c)
-		}
-		if err != nil {
-			return nil, err
-		}
+	if err := parseClusters(o.Clusters, add); err != nil {
+		return nil, err
 	}
 	for i, p := range d.Config.Probes {
 		if !known[p.Cluster] {

@@ -219,6 +219,20 @@ func (c cluster) own() cluster {
 	return c
 }
 
+// parseClusters reads the clusters that are given, and adds each.
+func parseClusters(given []string, add func(cluster) error) error {
+	for _, s := range given {
+		c, err := parseCluster(s)
+		if err == nil {
+			err = add(c)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // parseCluster reads NAME=HOST:PORT or NAME=unix:///PATH.
 func parseCluster(s string) (cluster, error) {
 	name, address, ok := strings.Cut(s, "=")
