@@ -116,7 +116,11 @@ func (j *judge) configured(name string) {
 	}
 }
 
-func (j *judge) drainedNow() { j.gone = j.live; j.live, j.drainedAt = j.live[len(j.live)-1:], now(j) }
+func (j *judge) drainedNow() {
+	if len(j.live) > 1 {
+		j.gone, j.live, j.drainedAt = j.live, j.live[len(j.live)-1:], now(j)
+	}
+}
 
 func (j *judge) probed(name string, ok bool) {
 	now := j.run.Elapsed()
@@ -393,8 +397,9 @@ func (j *judge) known(l *live, e *endpoint) bool {
 		return false
 	}
 	before := j.live[at-1].settings
+	known := func(f *fact, bound time.Duration) bool { return now(j)-f.since >= bound }
 	for _, name := range e.probes {
-		if before.probe(name) == nil {
+		if p := before.probe(name); p == nil || !known(j.app(name), p.bound()) {
 			return false
 		}
 	}
@@ -402,6 +407,7 @@ func (j *judge) known(l *live, e *endpoint) bool {
 		return true
 	}
 	return before.admin != nil && before.admin.draining == l.admin.draining &&
+		known(j.draining, before.admin.bound()) && known(j.key(e.key), before.admin.bound()) &&
 		(e.key == "-" || slices.ContainsFunc(before.endpoints, func(b endpoint) bool { return b.key == e.key }))
 }
 
