@@ -47,6 +47,7 @@ func onVMStart(uint32, uint32) types.OnVMStartStatus { return types.OnVMStartSta
 //go:wasmexport proxy_on_context_create
 func onContextCreate(id, parent uint32) {
 	if parent == 0 {
+		forget(id) // one that could not start, and is started again
 		roots = append(roots, root{id, &plugin{}})
 	} else {
 		current = rootOf(parent)
@@ -88,8 +89,10 @@ func onResponseHeaders(_, numHeaders uint32, endOfStream bool) types.Action {
 //go:wasmexport proxy_on_done
 func onDone(id uint32) bool {
 	if p := rootOf(id); p != nil {
-		roots = slices.DeleteFunc(roots, func(r root) bool { return r.id == id })
+		forget(id)
 		p.OnPluginDone()
 	}
 	return true
 }
+
+func forget(id uint32) { roots = slices.DeleteFunc(roots, func(r root) bool { return r.id == id }) }

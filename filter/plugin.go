@@ -83,8 +83,8 @@ func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
 	p.view = newView(c, p.id.State)
 	p.voice, p.voiceKey = voice.New(c), recordKey(p.id.State, "voice/")+strconv.FormatUint(c.EndpointsFingerprint, 16)
 	p.checks = newChecks(p)
-	ticks := len(c.Probes) == 0 && c.Admin == nil || p.tickEvery(firstPeriod)
-	if !ticks || host.MetricsRefused() || host.Starved() {
+	// The timer comes last: a host goes on calling a root context that could not start.
+	if host.MetricsRefused() || host.Starved() || (len(c.Probes) > 0 || c.Admin != nil) && !p.tickEvery(firstPeriod) {
 		host.LogCritical(prefix + "the host has no timers, no metrics, or no memory")
 		return types.OnPluginStartStatusFailed
 	}

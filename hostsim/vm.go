@@ -173,8 +173,15 @@ func (v *vm) newContextID() uint32 {
 	}
 }
 
-// start makes the root context of a configuration and runs on_vm_start (WasmBase::start).
+// start makes the root context of a configuration and runs on_vm_start. One that could not be configured before is
+// created again, with its ID and its timer (WasmBase::start).
 func (v *vm) start(config []byte) (root *rootContext, ok bool) {
+	for _, root := range v.roots {
+		if v.contexts[root.id] == &root.pluginContext && string(root.config) == string(config) {
+			root.onStart()
+			return root, !v.dead()
+		}
+	}
 	root = newRoot(v, v.newContextID(), config)
 	v.roots = append(v.roots, root)
 	v.contexts[root.id] = &root.pluginContext
