@@ -191,6 +191,7 @@ func (p *plugin) tells() bool { return !p.silent }
 
 // adopt takes over what other configurations found of what this one would ask, too.
 func (p *plugin) adopt(now int64) {
+	host.OpenScratch()
 	callouts := p.monitor.Callouts()
 	for _, c := range callouts {
 		c.Yields = false
@@ -202,10 +203,11 @@ func (p *plugin) adopt(now int64) {
 		for _, c := range callouts {
 			c.Yields = c.Yields || !k.record.Stale(now) && p.yields(k, k.Order[c.Index])
 		}
-		if k.Adopt(p.monitor.Record, k.record) {
+		if k.record.Number > p.monitor.Record.Number && k.Adopt(p.monitor.Record, k.record) {
 			p.monitor.Adopted()
 		}
 	}
+	host.CloseScratch()
 }
 
 // yields reports whether the other configuration comes first: all VMs must agree.

@@ -30,9 +30,7 @@ func (p *plugin) OnTick() {
 		p.elect()
 	}
 	if p.monitor != nil {
-		host.OpenScratch()
 		p.adopt(now)
-		host.CloseScratch()
 		for _, start := range p.monitor.Due() {
 			p.send(start)
 		}
@@ -199,6 +197,7 @@ func (p *plugin) onHTTPCallResponse(call uint32, numHeaders, bodySize int) {
 	} else {
 		p.monitor.Answered(c.start.Callout, c.start.Number, r)
 	}
+	p.adopt(p.clock.Monotonic()) // the record's number says that it holds what was written before
 	p.write(false)
 	p.look()
 }

@@ -33,6 +33,7 @@ func newView(c *config.Config, state uint64) view {
 type stored struct {
 	key    string
 	record *snapshot.Record
+	there  bool
 	valid  bool
 	cas    uint32
 	reads  int // how many stored forms were read
@@ -52,7 +53,7 @@ func (s *stored) read() (news bool) {
 		return false
 	}
 	s.reads++
-	s.cas, s.valid = cas, ok && s.record.Decode(data) && s.record.Plausible(host.Clock{}.Monotonic())
+	s.cas, s.there, s.valid = cas, ok, ok && s.record.Decode(data) && s.record.Plausible(host.Clock{}.Monotonic())
 	return true
 }
 
@@ -71,7 +72,9 @@ func (v *view) catchUp(counter host.Metric) {
 // forget has the next refresh make the record anew.
 func (v *view) forget() { v.seen, v.writes = -1, math.MaxUint64 }
 
-// refresh reads the record, and makes it anew if there is another one.
+// refresh reads the record, and makes it anew if there is another one. The own record holds what others had written
+// before it, so of theirs only later ones matter. If the own one does not count, the clock went back, and nothing
+// counts before the next one: findings from before look younger than they are.
 func (v *view) refresh() {
 	v.own.read()
 	reads := v.own.reads
@@ -91,7 +94,7 @@ func (v *view) refresh() {
 		v.record.Set(v.own.record)
 	}
 	for _, k := range v.kin {
-		if !k.valid {
+		if !k.valid || v.own.there && (v.record == nil || k.stored.record.Number <= v.own.record.Number) {
 			continue
 		}
 		if v.record == nil {
@@ -114,13 +117,14 @@ func (v *view) known() bool {
 	return v.own.valid && len(r.Keys) == len(v.space.Keys) && len(r.Probes) == len(v.space.Probes)
 }
 
-// take returns a copy of the record for a new leader to go on from; nil when there is none.
+// take returns a copy of the record for a new leader to go on from.
 func (v *view) take() *snapshot.Record {
-	if v.record == nil {
-		return nil
+	r := snapshot.New(len(v.space.Keys), len(v.space.Probes))
+	if v.record != nil {
+		r.Set(v.record)
+	} else if v.own.there { // it does not count, but for its number
+		r.Writer, r.Number = v.own.record.Writer, v.own.record.Number
 	}
-	r := snapshot.New(len(v.record.Keys), len(v.record.Probes))
-	r.Set(v.record)
 	return r
 }
 
@@ -139,16 +143,21 @@ func (v *view) origin(r *snapshot.Record) origin {
 	return origin{cas, writer == r.Writer && number == r.Number}
 }
 
-// store writes the leader's record; false if another VM was faster.
+// store writes the leader's record; false if another VM was faster. Its number is higher than that of any record whose
+// findings it has.
 func (v *view) store(r *snapshot.Record, owner uint64, cas uint32) bool {
-	writer := r.Writer
+	writer, number := r.Writer, r.Number
 	r.Writer = owner
+	for _, k := range v.kin {
+		if k.valid {
+			r.Number = max(r.Number, k.stored.record.Number)
+		}
+	}
 	r.Number++
 	r.Terms = v.terms
 	v.buffer = r.Append(v.buffer[:0])
 	if host.SetSharedData(v.own.key, v.buffer, cas) != nil {
-		r.Writer = writer
-		r.Number--
+		r.Writer, r.Number = writer, number
 		return false
 	}
 	return true

@@ -37,12 +37,14 @@ type Monitor struct {
 }
 
 // New makes the monitor of a VM that has just become leader. It goes on from the last leader's record, so that no
-// threshold starts over; record is nil if nothing was written. A record from the future is ignored: the clock went
-// back.
+// threshold starts over. Of a record from the future only the number counts:
+// the clock went back.
 func New(c *config.Config, record *snapshot.Record, clock verdict.Clock, sink Sink) *Monitor {
 	now := clock.Monotonic()
-	if record == nil || !record.Plausible(now) {
-		record = snapshot.New(len(c.Keys), len(c.Probes))
+	if !record.Plausible(now) {
+		writer, number := record.Writer, record.Number
+		record.Clear()
+		record.Writer, record.Number = writer, number
 	}
 	m := &Monitor{
 		Record: record, config: c, clock: clock, sink: sink, runtime: maintenance.NewReader(c.Keys),
@@ -92,10 +94,11 @@ func (m *Monitor) Due() []Start {
 			c.due = c.began + int64(c.interval)
 			c.restAfter()
 		}
+		due := c.due
 		if c.Yields {
-			c.due = max(c.due, c.last.StartedAt+int64(c.interval+grace))
+			due = max(due, c.last.StartedAt+int64(c.interval+grace))
 		}
-		if c.underWay || now < c.due {
+		if c.underWay || now < due {
 			continue
 		}
 		// The grid of due times is kept, so that the rate is right although ticks come late; after a long gap it

@@ -6,6 +6,7 @@ import (
 
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/lean/duration"
+	"github.com/healthgate/healthgate/filter/snapshot"
 )
 
 type world struct {
@@ -34,7 +35,7 @@ func probes() *config.Config {
 func TestRateAndThresholds(t *testing.T) {
 	t.Parallel()
 	w := &world{now: int64(duration.Hour)}
-	m := New(probes(), nil, w, w)
+	m := New(probes(), snapshot.New(0, 1), w, w)
 	n := 0
 	statuses := []uint32{200, 500, 200, 500, 500, 200}
 	for i := range 120 { // 30 s, each tick late by up to 90 ms

@@ -45,6 +45,9 @@ func newRig(c *config.Config, record *snapshot.Record) *rig { return newRigAt(st
 
 func newRigAt(now int64, c *config.Config, record *snapshot.Record) *rig {
 	w := &world{now: now}
+	if record == nil {
+		record = snapshot.New(len(c.Keys), len(c.Probes))
+	}
 	return &rig{w, New(c, record, w, w), map[int]uint32{}}
 }
 

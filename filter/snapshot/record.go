@@ -15,7 +15,7 @@ const MaxAge = 10 * duration.Second
 // Record is the shared state of one configuration.
 type Record struct {
 	Writer    uint64 // the leader that wrote it
-	Number    uint64 // counts the writes of all leaders
+	Number    uint64 // grows with each write: higher than that of any record which it took findings from
 	WrittenAt int64  // a heartbeat: it makes no finding younger
 	Terms     Terms  // what the findings are of; empty in a record that is not stored
 
