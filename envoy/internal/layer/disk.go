@@ -187,7 +187,30 @@ func (d DiskLayer) write(next, old string, change Change) error {
 			return err
 		}
 	}
+	if err := readable(keys); err != nil {
+		return err
+	}
 	return syncFolder(next)
+}
+
+// readable refuses a folder of keys with a file that has Envoy drop all of them.
+func readable(keys string) error {
+	return filepath.WalkDir(keys, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrPermission) { // Envoy may be another user
+			return nil
+		}
+		lines := slices.DeleteFunc(strings.Split(string(text), "\n"), func(l string) bool { return strings.HasPrefix(l, "#") })
+		if wrong := CheckValue(strings.Join(lines, "\n")); wrong != nil && err == nil {
+			name, _ := filepath.Rel(keys, path)
+			err = fmt.Errorf("the file %s in the layer is not YAML, and Envoy drops the whole layer for it: mend it first; %w",
+				name, wrong)
+		}
+		return err
+	})
 }
 
 // keyFolder returns the folder below layer that holds the keys.

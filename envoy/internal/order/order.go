@@ -46,6 +46,9 @@ func CheckReason(reason string) error {
 		return errors.New("starts with #, which makes it a comment in a file of a disk layer; begin with another character")
 	case strings.TrimSpace(reason) != reason:
 		return errors.New("has a space at its begin or end, which does not arrive")
+	case layer.CheckValue(reason) != nil:
+		return fmt.Errorf("is read by Envoy as YAML, and is none: %w; write it in words, without ': ' and brackets",
+			layer.CheckValue(reason))
 	}
 	return nil
 }
