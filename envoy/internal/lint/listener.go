@@ -19,12 +19,7 @@ type ListenerWarning struct {
 // Listener returns what makes a listener's peers other than an endpoint takes them for. The listener is what YAML or
 // JSON holds.
 func Listener(listener any, c *config.Config) []ListenerWarning {
-	stated := false
-	filters, _ := dump.At(listener, "listener_filters").([]any)
-	for _, f := range filters {
-		kind, _ := dump.At(f, "typed_config", "@type").(string)
-		stated = stated || strings.HasSuffix(kind, ".proxy_protocol.v3.ProxyProtocol")
-	}
+	proxied := Proxied(listener) != nil
 	fields, _ := listener.(map[string]any)
 	_, internal := fields["internal_listener"]
 	pipe := dump.At(listener, "address", "pipe") != nil
@@ -36,7 +31,7 @@ func Listener(listener any, c *config.Config) []ListenerWarning {
 		}
 		what, nobody := "", true
 		switch family := families(listener); {
-		case stated:
+		case proxied:
 			what = "the listener has the filter proxy_protocol: whoever can open a connection to it can state a trusted " +
 				"address; trust the direct peer, by {filter_state: KEY}"
 			nobody = false
@@ -56,6 +51,18 @@ func Listener(listener any, c *config.Config) []ListenerWarning {
 		out = append(out, ListenerWarning{i, what, nobody})
 	}
 	return out
+}
+
+// Proxied returns how a listener takes the PROXY protocol, by which a client states an address; nil when it does not.
+func Proxied(listener any) any {
+	filters, _ := dump.At(listener, "listener_filters").([]any)
+	for _, f := range filters {
+		if kind, _ := dump.At(f, "typed_config", "@type").(string); strings.HasSuffix(kind,
+			".proxy_protocol.v3.ProxyProtocol") {
+			return dump.At(f, "typed_config")
+		}
+	}
+	return nil
 }
 
 // families returns the one family that a listener's addresses have; "" for both, or none.

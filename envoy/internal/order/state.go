@@ -107,6 +107,7 @@ func (e *Envoy) lookAgain(ctx context.Context) error {
 		return &OpenError{errors.New("another Envoy answers here than at the begin: it was restarted, or the address " +
 			"leads to several; do it again, with an address for each")}
 	}
+	known.Answered = e.known.Answered
 	e.known = known
 	return nil
 }
@@ -122,6 +123,10 @@ func (e *Envoy) readGauges(ctx context.Context) error {
 	e.still = counts && (e.gauges == nil || e.still && writes == e.writes)
 	e.gauges, e.drains, e.told, e.writes = map[string]bool{}, report.Drains(stats, e.known), nil, writes
 	e.overload, e.stopped = report.Overload(stats), report.Stopped(stats)
+	if e.known != nil {
+		e.known.Answered = report.Answered(stats)
+		e.stopped = cmp.Or(e.stopped, e.known.Limited())
+	}
 	e.draining = stats[report.IsDraining] > 0
 	for name, value := range stats {
 		if endpoint, is := strings.CutPrefix(name, report.InMaintenance); is {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 	"github.com/healthgate/healthgate/envoy/admin"
+	"github.com/healthgate/healthgate/envoy/internal/admintest"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/envoy/internal/report"
 	"github.com/healthgate/healthgate/filter/config"
@@ -100,6 +101,9 @@ func TestLacks(t *testing.T) {
 		}
 		if d.HasArg("no-gauge") {
 			e.gauges = nil
+		}
+		if d.HasArg("not-loaded") {
+			e.runtime.Layers[0] = "another"
 		}
 		e.still = d.HasArg("still")
 		if d.HasArg("stopped") {
@@ -472,5 +476,27 @@ func TestVerify(t *testing.T) {
 				t.Errorf("%q: %s", name, lack.what)
 			}
 		})
+	}
+}
+
+// A limit in runtime that lets no connection in is no healthy instance, whatever the key says.
+func TestLimited(t *testing.T) {
+	t.Parallel()
+	a := admintest.Start(t)
+	client, err := admin.New(a.URL, admin.Access{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const limit = "envoy.resource_limits.listener.l.connection_limit"
+	for value, want := range map[string]string{"0": "the runtime key " + limit +
+		" is 0: it closes each connection", "9": ""} {
+		if err := client.ModifyRuntime(t.Context(), limit, value); err != nil {
+			t.Fatal(err)
+		}
+		e := Ask(t.Context(), client, admintest.Key, false)
+		if got := e.Wait(t.Context(), Order{Key: admintest.Key}, reach.Admin, nil).Error; !strings.HasSuffix(got, want) ||
+			got != "" && want == "" {
+			t.Errorf("%s: %q, want %q", value, got, want)
+		}
 	}
 }

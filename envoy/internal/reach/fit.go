@@ -88,6 +88,7 @@ type check struct {
 	endpoint *config.Endpoint
 	path     string
 	on       string // the key of the maintenance routes that take requests; "" for none
+	whole    bool   // checks bring no port that the endpoint's hosts do not have
 }
 
 // byThemselves are headers that requests bring without being asked, or Envoy gives them.
@@ -212,9 +213,19 @@ func (c *check) textFits(name string, match any) (fits judged, absent bool) {
 	var kinds []judged
 	for _, value := range values {
 		kinds = append(kinds, textFits(match, value))
+		if (name == ":authority" || name == "host") && !c.whole && !hasPort(value) {
+			for _, port := range append(somePort.FindAllString(fmt.Sprint(match), -1), ":1") {
+				kinds = append(kinds, textFits(match, value+port))
+			}
+			if alike(kinds).fit == some && alike(kinds[:1]).fit != some {
+				return notKnown("the header %q, of which the endpoint does not say whether it has a port", name), false
+			}
+		}
 	}
 	return alike(kinds), len(values) == 0
 }
+
+var somePort = regexp.MustCompile(`:[0-9]+`)
 
 // has reports whether each check has a header, whatever its value.
 func (c *check) has(name string) bool {

@@ -89,7 +89,7 @@ var unusual = regexp.MustCompile(`(?i)//|%2f|%5c|%2e|\\|/\.\.?(/|$)`)
 
 // disturbed says that the plugin may see checks in another form than they are sent, or none of which it trusts who
 // sent it; nothing where it does.
-func (d *door) disturbed(p *Plugin, c *check) (out []Gap) {
+func (e *Envoy) disturbed(d *door, p *Plugin, c *check) (out []Gap) {
 	if why := d.disturbs(c); why != "" {
 		const what = "%s: whether the plugin sees checks of %s as they are sent is not known: %s"
 		out = append(out, c.doubt(what, d.where, c.path, why))
@@ -98,8 +98,13 @@ func (d *door) disturbed(p *Plugin, c *check) (out []Gap) {
 		out = append(out, c.gap("%s: the filter %q refuses each connection", d.where, d.refused))
 	}
 	for _, w := range lint.Listener(d.socket, p.Config) {
-		if w.Nobody && c.endpoint == &p.Config.Endpoints[w.Endpoint] {
+		switch {
+		case c.endpoint != &p.Config.Endpoints[w.Endpoint]:
+		case w.Nobody:
 			out = append(out, c.gap("%s: endpoint %q: %s", d.where, c.endpoint.Name, w.What))
+		case !e.Answered[c.endpoint.Name] && c.endpoint.Kind == config.KindHealthCheck:
+			out = append(out, c.doubt("%s: endpoint %q: whom checks come from is what they state by the PROXY protocol, and "+
+				"none has come yet whose address is trusted", d.where, c.endpoint.Name))
 		}
 	}
 	return out

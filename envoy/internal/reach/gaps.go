@@ -78,7 +78,7 @@ func (e *Envoy) shut(p *Plugin, c *check) (out []Gap) {
 		if f == nil {
 			continue
 		}
-		out = append(out, d.disturbed(p, c)...)
+		out = append(out, e.disturbed(d, p, c)...)
 		if d.routes == nil {
 			out = append(out,
 				c.doubt("%s: its routes are not in the configuration, so whether one enables the filter for %s is not known",
@@ -123,6 +123,7 @@ func (e *Envoy) shut(p *Plugin, c *check) (out []Gap) {
 			}
 		}
 		out = append(out, front...)
+		out = append(out, e.ported(d, c, func(host, route any) fit { return f.enabled(d.routes, host, route) })...)
 	}
 	if !enabled {
 		out = append(out, missing...)
@@ -144,9 +145,8 @@ func (e *Envoy) unguarded(p *Plugin, c *check) (out []Gap) {
 		for _, host := range hosts(d.routes, c.endpoint.Hosts) {
 			ruling := e.rule(host, c, func(route any) fit { return f.enabled(d.routes, host, route) })
 			for _, name := range targets(ruling.route) {
-				application[name] = true
-				for _, address := range e.clusters[name] {
-					application[address] = true
+				for _, of := range e.members(name) {
+					application[of] = true
 				}
 			}
 		}
@@ -163,11 +163,15 @@ func (e *Envoy) unguarded(p *Plugin, c *check) (out []Gap) {
 			}
 			continue
 		}
-		for _, host := range hosts(d.routes, c.endpoint.Hosts) {
+		direct := hosts(d.routes, c.endpoint.Hosts)
+		ported := d.ported(c.endpoint.Hosts)
+		for i, host := range append(direct, ported...) {
 			for _, t := range e.takers(host, c) {
 				to := e.answers(t.route, c.path, application)
 				switch {
 				case to == "":
+				case i >= len(direct):
+					out = append(out, c.doubt(without+", if they bring a port in their Host", d.in(host), c.path, to))
 				case t.fit == unknown:
 					out = append(out, c.doubt(without+", by a route with %s", d.in(host), c.path, to, t.why))
 				default:
@@ -182,8 +186,8 @@ func (e *Envoy) unguarded(p *Plugin, c *check) (out []Gap) {
 // answers says who answers checks of a path by a route; "" if it is not the same application.
 func (e *Envoy) answers(route any, path string, application map[string]bool) string {
 	for _, name := range targets(route) {
-		same := slices.ContainsFunc(e.clusters[name], func(address string) bool { return application[address] })
-		if same || application[name] || text(route, "match", "path") == path {
+		same := slices.ContainsFunc(e.members(name), func(of string) bool { return application[of] })
+		if same || text(route, "match", "path") == path {
 			return fmt.Sprintf("the cluster %q", name)
 		}
 	}
@@ -230,6 +234,8 @@ func (d *door) unreadable(host any) string {
 	switch {
 	case object(host, "matcher") != nil:
 		return "a matcher"
+	case text(d.routes, "vhost_header") != "":
+		return "chosen by a header of their own (vhost_header)"
 	case object(d.routes, "vhds") != nil:
 		return "discovered when they are needed (vhds)"
 	}

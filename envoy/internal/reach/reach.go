@@ -23,6 +23,7 @@ import (
 	"path"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/admin"
@@ -39,6 +40,8 @@ type Envoy struct {
 	Unreadable []string
 	// Runtime is what runtime says now; nil when that is not known.
 	Runtime *admin.Runtime
+	// Answered is which endpoints have answered a check, from an address that they trust, since Envoy began.
+	Answered map[string]bool
 	// Begun is when it loaded its bootstrap, to the millisecond; empty when that is not known.
 	Begun string
 	// Drain is how many earlier listeners, which drain, are read like others: those that have no plugin.
@@ -46,7 +49,7 @@ type Envoy struct {
 
 	awaited      []string // filters whose configuration by ECDS has not arrived
 	doors        []door
-	clusters     map[string][]string // their hosts, as far as they are known
+	clusters     map[string][]string // their hosts, as far as they are known, and the clusters in them
 	statsMatcher any
 }
 
@@ -132,6 +135,13 @@ func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 			for _, c := range append(list(part, "static_clusters"), list(part, "dynamic_active_clusters")...) {
 				name := text(c, "cluster", "name")
 				e.clusters[name] = append(e.clusters[name], addresses(dump.At(c, "cluster", "load_assignment"))...)
+				for _, of := range list(c, "cluster", "cluster_type", "typed_config", "clusters") { // an aggregate, or a composite
+					inner, is := of.(string)
+					if !is {
+						inner = text(of, "name")
+					}
+					e.clusters[name] = append(e.clusters[name], inner)
+				}
 			}
 		case is(part, typeHosts):
 			for _, c := range append(list(part, "static_endpoint_configs"), list(part, "dynamic_endpoint_configs")...) {
@@ -362,6 +372,34 @@ func (p *Plugin) Listeners() string {
 func (e *Envoy) HasCluster(name string) bool {
 	_, is := e.clusters[name]
 	return is
+}
+
+// members returns a cluster, its hosts, and those of the clusters in it.
+func (e *Envoy) members(cluster string) (out []string) {
+	out = []string{cluster}
+	for i := 0; i < len(out); i++ {
+		for _, of := range e.clusters[out[i]] {
+			if !slices.Contains(out, of) {
+				out = append(out, of)
+			}
+		}
+	}
+	return out
+}
+
+// Limited says that a plugin's listener takes no connection, by a limit in runtime; "" when it does.
+func (e *Envoy) Limited() string {
+	for i := range e.doors {
+		if d := &e.doors[i]; len(d.filters) > 0 && e.Runtime != nil {
+			for _, key := range []string{"envoy.resource_limits.listener." + d.listener + ".connection_limit",
+				"overload.global_downstream_max_connections"} {
+				if n, err := strconv.ParseUint(e.Runtime.Entries[key].Value, 10, 64); err == nil && n == 0 {
+					return fmt.Sprintf("%s: the runtime key %s is 0: it closes each connection", d.where, key)
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // AdminFaults returns what keeps the plugins from reading maintenance keys.

@@ -3,7 +3,10 @@ package reach
 import (
 	"cmp"
 	"fmt"
+	"net"
 	"strings"
+
+	"github.com/healthgate/healthgate/envoy/internal/dump"
 )
 
 // taker is a route that takes checks, or may take some.
@@ -17,7 +20,7 @@ func (e *Envoy) takers(host any, c *check) (out []taker) {
 	if domains := exact(host); len(c.endpoint.Hosts) == 0 && len(domains) > 0 {
 		within := *c.endpoint
 		within.Hosts = domains
-		c = &check{&within, c.path, c.on}
+		c = &check{&within, c.path, c.on, true}
 	}
 	for _, route := range list(host, "routes") {
 		switch fits := e.routeFits(route, c); fits.fit {
@@ -84,32 +87,85 @@ func (e *Envoy) rule(host any, c *check, pleases func(route any) fit) (out rulin
 // hosts returns the virtual hosts that a request for one of these hosts reaches. Without hosts it may come for any. A
 // nil among them says that it may reach none.
 func hosts(routes any, wanted []string) (out []any) {
-	all := list(routes, "virtual_hosts")
-	of := func(host string) any {
-		var best any
-		length := -1
-		for _, h := range all {
-			for _, d := range list(h, "domains") {
-				domain, _ := d.(string)
-				if n := domainFits(strings.ToLower(domain), host); n > length {
-					best, length = h, n
-				}
-			}
-		}
-		return best
-	}
-	if len(wanted) == 0 {
-		if of("") == nil {
+	if all := list(routes, "virtual_hosts"); len(wanted) == 0 {
+		if hostOf(routes, "") == nil {
 			return append([]any{nil}, all...)
 		}
 		return all
 	}
 	taken := map[string]bool{}
 	for _, host := range wanted {
-		h := of(host)
+		h := hostOf(routes, host)
 		if name := text(h, "name"); !taken[name] {
 			taken[name] = true
 			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// hostOf returns the virtual host that a request for a host reaches; nil for none.
+func hostOf(routes any, host string) (best any) {
+	length := -1
+	for _, h := range list(routes, "virtual_hosts") {
+		for _, d := range list(h, "domains") {
+			domain, _ := d.(string)
+			if n := domainFits(strings.ToLower(domain), host); n > length {
+				best, length = h, n
+			}
+		}
+	}
+	return best
+}
+
+// hasPort reports whether a Host has a port, which may be a wildcard in a domain.
+func hasPort(host string) bool {
+	return strings.LastIndexByte(host, ':') > strings.LastIndexByte(host, ']')
+}
+
+// ported returns the other virtual hosts that a request for one of these hosts reaches when it brings a port, as many
+// clients do: the listener's, or one that a domain has. A host without a port is any for the plugin.
+func (d *door) ported(wanted []string) (out []any) {
+	if dump.At(d.routes, "ignore_port_in_host_matching") == true || dump.At(d.manager, "strip_any_host_port") == true {
+		return nil
+	}
+	_, own, _ := net.SplitHostPort(socketAddress(d.socket))
+	ports := []string{own}
+	if dump.At(d.manager, "strip_matching_host_port") == true || own == map[bool]string{false: "80", true: "443"}[d.tls] {
+		ports = nil // clients leave out the port that their scheme has
+	}
+	for _, h := range list(d.routes, "virtual_hosts") {
+		for _, domain := range list(h, "domains") {
+			name, _ := domain.(string)
+			if port := name[strings.LastIndexByte(name, ':')+1:]; hasPort(name) && port != "*" &&
+				(port != own || dump.At(d.manager, "strip_matching_host_port") != true) {
+				ports = append(ports, port)
+			}
+		}
+	}
+	seen := map[string]bool{"": true} // a Host that no virtual host has gets 404
+	for _, h := range hosts(d.routes, wanted) {
+		seen[text(h, "name")] = true
+	}
+	for _, host := range wanted {
+		for _, port := range ports {
+			h := hostOf(d.routes, host+":"+port)
+			if name := text(h, "name"); !hasPort(host) && !seen[name] {
+				seen[name] = true
+				out = append(out, h)
+			}
+		}
+	}
+	return out
+}
+
+// ported says where checks do not get what pleases when they bring a port in their Host.
+func (e *Envoy) ported(d *door, c *check, pleases func(host, route any) fit) (out []Gap) {
+	for _, host := range d.ported(c.endpoint.Hosts) {
+		ruling := e.rule(host, c, func(route any) fit { return pleases(host, route) })
+		if ruling.route != nil && (ruling.doubt != "" || pleases(host, ruling.route) != yes) {
+			out = append(out, c.doubt("%s takes checks of %s that bring a port in their Host, and leads them past healthgate; "+
+				"with ignore_port_in_host_matching a port does not count", d.in(host), c.path))
 		}
 	}
 	return out
@@ -120,7 +176,7 @@ func hosts(routes any, wanted []string) (out []any) {
 func domainFits(domain, host string) int {
 	const exact, suffix, prefix = 1 << 20, 1 << 18, 1 << 16
 	switch {
-	case domain == "*", strings.HasPrefix(domain, "*:"):
+	case domain == "*", strings.HasPrefix(domain, "*:") && !hasPort(host):
 		return 0
 	case strings.HasPrefix(domain, "*"):
 		if len(host) >= len(domain) && strings.HasSuffix(host, domain[1:]) {
@@ -131,7 +187,7 @@ func domainFits(domain, host string) int {
 			return prefix + len(domain)
 		}
 	default:
-		if name, _, _ := strings.Cut(domain, ":"); domain == host || name == host {
+		if name, _, _ := strings.Cut(domain, ":"); domain == host || name == host && !hasPort(host) {
 			return exact
 		}
 	}

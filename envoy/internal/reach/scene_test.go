@@ -39,6 +39,8 @@ rest: {match: {prefix: /}, route: {cluster: app}}`
       {name: rtds, rtds_layer: {rtds_config: {path_config_source: {path: /rtds.yaml}}}},
       {name: hand, admin_layer: {}}]}}}
 - {"@type": x.ClustersConfigDump, dynamic_active_clusters: [{cluster: {name: probes}}], static_clusters: [
+    {cluster: {name: aggregate, cluster_type: {typed_config: {clusters: [adm, app]}}}},
+    {cluster: {name: composite, cluster_type: {typed_config: {clusters: [{name: aggregate}]}}}},
     {cluster: {name: adm}}, {cluster: {name: app, load_assignment: ` + place + `}},
     {cluster: {name: again, load_assignment: ` + place + `}}]}
 - {"@type": x.EndpointsConfigDump, dynamic_endpoint_configs: [{endpoint_config: {cluster_name: eds, endpoints: [
@@ -57,6 +59,7 @@ rest: {match: {prefix: /}, route: {cluster: app}}`
 //	matcher [skipping] {…}                     the filter before has a gate by matcher, see matchers.txt
 //	manager {…}                                more of the HTTP connection manager
 //	host DOMAIN, then routes                   a virtual host; rds: the same by RDS
+//	vhost_header NAME                          more of the routes; answered NAME: of an endpoint that has answered checks
 //	stats {…}                                  the stats_matcher
 //	runtime KEY VALUE                          in the layer hand; without a line, runtime is empty; no-runtime: not known
 //
@@ -70,6 +73,7 @@ type scene struct {
 	rds                                   map[string]any
 	runtime                               *admin.Runtime
 	stats                                 map[string]any
+	answered                              map[string]bool
 }
 
 type obj = map[string]any
@@ -100,7 +104,8 @@ func add(to obj, name string, v any) {
 
 // play reads the Envoy of a block.
 func play(t *testing.T, d *datadriven.TestData) *Envoy {
-	s := &scene{t: t, runtime: &admin.Runtime{Layers: []string{"hand"}, Entries: map[string]admin.Entry{}}}
+	s := &scene{t: t, answered: map[string]bool{},
+		runtime: &admin.Runtime{Layers: []string{"hand"}, Entries: map[string]admin.Entry{}}}
 	s.pieces = s.parse(pieces)
 	for line := range strings.Lines(d.Input) {
 		s.line(strings.TrimSpace(line))
@@ -121,6 +126,10 @@ func (s *scene) line(line string) {
 		s.runtime.Entries[key] = admin.Entry{Value: value, Layers: []string{value}}
 	case "no-runtime":
 		s.runtime = nil
+	case "answered":
+		s.answered[name] = true
+	case "vhost_header":
+		s.hosts[word] = name
 	case "listener":
 		s.listener = s.parse(`{name: ` + name + `, address: {socket_address: {address: 10.0.0.7, port_value: 80}}}`)
 		maps.Copy(s.listener, more)
@@ -284,5 +293,7 @@ func (s *scene) read() *Envoy {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return Read(asJSON, config.Node{Zone: "b"}, s.runtime)
+	e := Read(asJSON, config.Node{Zone: "b"}, s.runtime)
+	e.Answered = s.answered
+	return e
 }

@@ -214,19 +214,25 @@ func (e *Envoy) switched(key string, visit func(p *Plugin, c *check, route *Rout
 			if f == nil {
 				continue
 			}
-			found = append(found, d.disturbed(p, c)...)
+			found = append(found, e.disturbed(d, p, c)...)
 			admits := f.admits(c)
 			if admits.fit == unknown {
 				found = append(found, d.mayShut(c, admits))
 			}
-			for _, host := range hosts(d.routes, c.endpoint.Hosts) {
-				on := func(route any) fit {
-					if r, is := switchOf(route); !is || r.Key != key || d.redirects(f, host) ||
-						admits.fit == no || admits.fit == some {
-						return no
-					}
-					return f.enabled(d.routes, host, route)
+			by := func(host, route any) fit {
+				if r, is := switchOf(route); !is || r.Key != key || d.redirects(f, host) ||
+					admits.fit == no || admits.fit == some {
+					return no
 				}
+				return f.enabled(d.routes, host, route)
+			}
+			found = append(found, e.ported(d, c, by)...)
+			for _, host := range hosts(d.routes, c.endpoint.Hosts) {
+				if of := d.unreadable(host); of != "" {
+					found = append(found, c.doubt("%s: its routes are %s, so whether one is a maintenance route of %s is not known",
+						d.in(host), of, c.path))
+				}
+				on := func(route any) fit { return by(host, route) }
 				ruling := e.rule(host, c, on)
 				if ruling.doubt != "" {
 					found = append(found, c.doubt("%s: %s", d.in(host), ruling.doubt))

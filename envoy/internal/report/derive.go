@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -34,7 +35,7 @@ const (
 
 // Metrics is a regular expression for what is derived from.
 const Metrics = `^(wasmcustom\.healthgate_(maintenance\.|probe_up\.|draining$|snapshot_(age_seconds|writes_total)$|` +
-	`checks_total\.endpoint\..*\.verdict\.(shown|untrusted)$)|` +
+	`checks_total\.endpoint\.)|` +
 	`listener_manager\.(total_(listeners|filter_chains)_draining|listener_stopped)$|` +
 	`wasm\.(.+\.)?healthgate(~.+)?\.vm_reload_(success|failure)$|` +
 	`overload\..*(stop_accepting|reject_incoming|load_shed_points).*\.(active|scale_percent)$)`
@@ -141,7 +142,7 @@ func (s *seen) doubts(ctx context.Context, envoy *admin.Client, p *reach.Plugin,
 	if len(s.known.Unreadable) > 0 || slices.ContainsFunc(s.known.Plugins, p.Mixes) {
 		out = append(out, "several plugins set the same metrics, so what they say may be of another one")
 	}
-	if why := Stopped(s.gauges); why != "" {
+	if why := cmp.Or(Stopped(s.gauges), s.known.Limited()); why != "" {
 		out = append(out, why)
 	}
 	switch state {
@@ -152,6 +153,18 @@ func (s *seen) doubts(ctx context.Context, envoy *admin.Client, p *reach.Plugin,
 		}
 	default:
 		out = append(out, "Envoy is "+state+": it does not take connections yet")
+	}
+	return out
+}
+
+// Answered returns which endpoints have answered a check, from an address that they trust, since Envoy began.
+func Answered(stats map[string]uint64) map[string]bool {
+	out := map[string]bool{}
+	for name, n := range stats {
+		of, is := strings.CutPrefix(name, Checks)
+		if i := strings.LastIndex(of, ".verdict."); is && i >= 0 && of[i+9:] != verdict.Untrusted.String() && n > 0 {
+			out[of[:i]] = true
+		}
 	}
 	return out
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/internal/dump"
+	"github.com/healthgate/healthgate/envoy/internal/lint"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 )
 
@@ -27,6 +28,9 @@ func base(place reach.Place, adminHost string) (url, why string) {
 		case ip.IsLoopback() && adminHost != "" && !isLoopback(adminHost):
 			return "", "its listener is on a loopback address, which leads to it on its own machine only"
 		}
+	}
+	if how := lint.Proxied(place.Listener); how != nil && dump.At(how, "allow_requests_without_proxy_protocol") != true {
+		return "", "its listener wants the PROXY protocol, which this command does not speak"
 	}
 	scheme := "http"
 	chains, _ := place.Listener["filter_chains"].([]any)

@@ -113,6 +113,9 @@ func (s *seen) stats(ctx context.Context, envoy *admin.Client) {
 	} else if s.noGauges = ""; !s.any() && s.known != nil {
 		s.noGauges = s.known.NoMetrics()
 	}
+	if s.known != nil {
+		s.known.Answered = Answered(s.gauges)
+	}
 }
 
 // any reports whether a metric is there that is healthgate's.

@@ -52,6 +52,8 @@ func TestFromAdminAlone(t *testing.T) {
 		"siblings": strings.TrimSuffix(configured, "]}]}") + `, {"listener": ` +
 			strings.NewReplacer(`"name": "a"`, `"name": "c"`, `"name": "b"`, `"name": "d"`).Replace(
 				listener(`"name": "m"`, "")) + "}]}]}",
+		"proxied": strings.Replace(configured, `"name": "l"`, `"name": "l", "listener_filters": [{"typed_config":
+			{"@type": "x.proxy_protocol.v3.ProxyProtocol"}}]`, 1),
 		"goes": strings.TrimSuffix(configured, "]}]}") + `],
 			"dynamic_listeners": [{"draining_state": {"listener": {"name": "other",
 			"filter_chains": []}}}]}]}`,
@@ -333,6 +335,10 @@ func TestBase(t *testing.T) {
 	type object = map[string]any
 	secure := object{"filter_chains": []any{object{"transport_socket": object{
 		"typed_config": object{"@type": "x.DownstreamTlsContext"}}}}}
+	proxied := func(others bool) object {
+		return object{"listener_filters": []any{object{"typed_config": object{
+			"@type": "x.proxy_protocol.v3.ProxyProtocol", "allow_requests_without_proxy_protocol": others}}}}
+	}
 	for _, test := range []struct {
 		address, admin string
 		listener       map[string]any
@@ -350,6 +356,8 @@ func TestBase(t *testing.T) {
 		{"127.0.0.1:80", "localhost", nil, "http://127.0.0.1:80"},
 		{"127.0.0.2:80", "", nil, "http://127.0.0.2:80"},
 		{"", "10.0.0.7", nil, "no TCP port of its listener"},
+		{"10.0.0.7:80", "10.0.0.7", proxied(false), "wants the PROXY protocol, which this command does not speak"},
+		{"10.0.0.7:80", "10.0.0.7", proxied(true), "http://10.0.0.7:80"},
 	} {
 		url, why := base(reach.Place{Address: test.address, Listener: test.listener}, test.admin)
 		if got := url + why; !strings.HasSuffix(strings.TrimSuffix(got, ": give --status-url"), test.want) {
