@@ -81,10 +81,10 @@ func (e *LoadError) Error() string {
 // *LoadError if the plugin is to blame.
 func New(code []byte, opts ...Option) (*Host, error) {
 	cfg := newConfig(opts)
-	if cfg.workers < 0 {
-		return nil, fmt.Errorf("hostsim: %d workers", cfg.workers)
+	if cfg.workers < 1 {
+		return nil, fmt.Errorf("hostsim: Workers(%d): an Envoy has at least one worker thread", cfg.workers)
 	}
-	m, err := wasm.Load(code, profiles[cfg.profile], prepare)
+	m, err := wasm.Load(code, profiles[cfg.profile], cfg.cacheDir, prepare)
 	if err != nil {
 		return nil, &LoadError{Message: err.Error()}
 	}
@@ -226,7 +226,12 @@ func (h *Host) threads() []*thread {
 }
 
 // Worker returns a worker thread. It panics if there is no such worker.
-func (h *Host) Worker(i int) *Worker { return &Worker{h.workers[i]} }
+func (h *Host) Worker(i int) *Worker {
+	if i < 0 || i >= len(h.workers) {
+		panic(fmt.Sprintf("hostsim: Worker(%d) of %d, which count from 0: see the option Workers", i, len(h.workers)))
+	}
+	return &Worker{h.workers[i]}
+}
 
 // Workers is the number of workers.
 func (h *Host) Workers() int { return len(h.workers) }

@@ -47,6 +47,7 @@ type config struct {
 	faults             []Fault
 	realtime           bool
 	shuffled           bool
+	cacheDir           string
 }
 
 const (
@@ -80,7 +81,7 @@ func defaultApplication(w http.ResponseWriter, _ *http.Request) {
 	io.WriteString(w, "application")
 }
 
-// Workers is the number of worker threads, 1 by default. Each has a VM, and so has the main thread.
+// Workers is the number of worker threads, 1 by default and at least. Each has a VM, and so has the main thread.
 func Workers(n int) Option { return optionFunc(func(c *config) { c.workers = n }) }
 
 // PluginConfig is PluginConfig.configuration as the plugin reads it: JSON, mostly.
@@ -153,6 +154,10 @@ func StartTime(t time.Time) Option { return optionFunc(func(c *config) { c.start
 
 // ReloadBackoff is reload_config.backoff.base_interval, 1 s by default. Envoy adds a random part of up to half of it.
 func ReloadBackoff(d time.Duration) Option { return optionFunc(func(c *config) { c.backoff = d }) }
+
+// CacheDir keeps compiled plugins in a directory, so that the next process that tests the same plugin need not compile
+// it.
+func CacheDir(dir string) Option { return optionFunc(func(c *config) { c.cacheDir = dir }) }
 
 // CallDeadline limits the real time that one call into a VM may take, 10 s by default. The VM dies when the limit is
 // reached, or up to a quarter of the limit later. 0 means no limit. In Envoy, which has no such limit, an endless loop

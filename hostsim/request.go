@@ -2,7 +2,9 @@ package hostsim
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -44,9 +46,11 @@ type Request struct {
 
 	// Header holds the other fields. Pseudo headers are made of the fields above.
 	Header Header
-	// Body is sent in one piece, Chunks in several; one of them may be set.
-	Body   []byte
-	Chunks [][]byte
+	// Body is sent in one piece, or in pieces of ChunkSize bytes if that is set. Chunks are pieces of any size, in place
+	// of Body.
+	Body      []byte
+	ChunkSize int
+	Chunks    [][]byte
 	// Trailer follows the body.
 	Trailer Header
 
@@ -97,7 +101,7 @@ func (r *Request) headerMap(h *Host, id string) (*headers.Map, string) {
 		}
 	}
 	// transfer-encoding is gone by then, so a body in chunks has neither field.
-	if n := len(r.body()); n > 0 && len(r.Trailer) == 0 && len(r.Chunks) < 2 {
+	if n := len(r.body()); n > 0 && len(r.Trailer) == 0 && len(r.chunks()) < 2 {
 		if _, ok := m.Get("content-length"); !ok {
 			m.Set("content-length", strconv.Itoa(n))
 		}
@@ -164,9 +168,15 @@ func (r *Request) chunks() [][]byte {
 		return r.Chunks
 	}
 	if len(r.Body) > 0 {
-		return [][]byte{r.Body}
+		return slices.Collect(slices.Chunk(r.Body, cmp.Or(r.ChunkSize, len(r.Body))))
 	}
 	return nil
+}
+
+// isPeer reports whether an address has one of the forms that Peer may have.
+func isPeer(addr string) bool {
+	_, isIP := ipOf(addr)
+	return isIP || addr == "" || addr[0] == '@' || strings.Contains(addr, "/")
 }
 
 // sourceAddress derives source.address from the peer and x-forwarded-for, which it extends when the peer counts as the
@@ -237,4 +247,37 @@ type Reply struct {
 	Code int
 	// Reset is whether the stream was cut off rather than ended.
 	Reset bool
+}
+
+// maxBodyShown bounds how much of a body String shows.
+const maxBodyShown = 1024
+
+// String is the reply as a test's message wants it: a line with status, details and flags, the header and the body.
+func (r *Reply) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d %s %s", r.Status, cmp.Or(r.Details, "-"), cmp.Or(r.Flags, "-"))
+	if r.Code != r.Status {
+		fmt.Fprintf(&b, ", logged as %d", r.Code)
+	}
+	if r.Forwarded {
+		b.WriteString(", forwarded")
+	}
+	if r.Reset {
+		b.WriteString(", cut off")
+	}
+	writeHeader(&b, r.Header)
+	if n := len(r.Body); n > 0 {
+		b.WriteString("\n\n" + string(r.Body[:min(n, maxBodyShown)]))
+		if n > maxBodyShown {
+			fmt.Fprintf(&b, "… (%d bytes)", n)
+		}
+	}
+	writeHeader(&b, r.Trailer)
+	return b.String()
+}
+
+func writeHeader(b *strings.Builder, h Header) {
+	for _, f := range h {
+		b.WriteString("\n" + f[0] + ": " + f[1])
+	}
 }

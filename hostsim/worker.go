@@ -2,6 +2,7 @@ package hostsim
 
 import (
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"time"
 
@@ -144,6 +145,7 @@ func (w *Worker) Start(req *Request) *Stream {
 	h := w.t.host
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.mustBeOpen()
 	return h.start(w.t, req, nil)
 }
 
@@ -154,6 +156,7 @@ func (w *Worker) Do(req *Request) *Reply {
 	h := w.t.host
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.mustBeOpen()
 	s := h.start(w.t, req, nil)
 	for !s.done && h.runs() {
 		at, ok := h.time.Next()
@@ -175,6 +178,7 @@ func (w *Worker) StartIn(d time.Duration, req *Request, done func(*Reply)) *Stre
 	h := w.t.host
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.mustBeOpen()
 	var s *Stream
 	s = h.newStream(w.t, req, func() { done(&s.reply) })
 	s.started += d
@@ -182,6 +186,13 @@ func (w *Worker) StartIn(d time.Duration, req *Request, done func(*Reply)) *Stre
 		h.after(d, w.t, s.begin)
 	}
 	return s
+}
+
+// mustBeOpen ends a test that goes on with a closed host: no answer would be true.
+func (h *Host) mustBeOpen() {
+	if h.closed {
+		panic("hostsim: a request after Close")
+	}
 }
 
 func (h *Host) start(t *thread, req *Request, onDone func()) *Stream {
@@ -206,6 +217,10 @@ func (h *Host) newStream(t *thread, req *Request, onDone func()) *Stream {
 	if !h.runs() {
 		s.done, s.reply.Reset = true, true
 		return s
+	}
+	if !isPeer(req.Peer) {
+		panic(fmt.Sprintf("hostsim: Request.Peer %q is no address: ip:port, [ipv6]:port, a path, @name or envoy://…",
+			req.Peer))
 	}
 	s.id = h.requestID()
 	s.request.headers, s.source = req.headerMap(h, s.id)

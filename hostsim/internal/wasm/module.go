@@ -34,14 +34,15 @@ type Module struct {
 // cache is process-wide: compiling a module takes seconds, so it is done once.
 var cache = struct {
 	sync.Mutex
-	code    wazero.CompilationCache // the profiles share it
-	modules []*Module               // a few: comparing them is faster than a hash of the code
-	idle    []*Module               // least recently used first
-}{code: wazero.NewCompilationCache()}
+	code    map[string]wazero.CompilationCache // by directory, "" for memory alone; the profiles share it
+	modules []*Module                          // a few: comparing them is faster than a hash of the code
+	idle    []*Module                          // least recently used first
+}{code: make(map[string]wazero.CompilationCache)}
 
-// Load returns the compiled module of code. Every caller must Release it. prepare must
-// Link the module, and can refuse it; it is called once for code and profile.
-func Load(code []byte, p *Profile, prepare func(*Module) error) (*Module, error) {
+// Load returns the compiled module of code, which it keeps in the directory dir for the next process unless dir is "".
+// Every caller must Release it. prepare must Link the module, and can refuse it; it is called once for code and
+// profile.
+func Load(code []byte, p *Profile, dir string, prepare func(*Module) error) (*Module, error) {
 	cache.Lock()
 	var m *Module
 	same := func(m *Module) bool { return m.profile == p && bytes.Equal(m.code, code) }
@@ -55,7 +56,7 @@ func Load(code []byte, p *Profile, prepare func(*Module) error) (*Module, error)
 	cache.idle = slices.DeleteFunc(cache.idle, func(idle *Module) bool { return idle == m })
 	cache.Unlock()
 	m.once.Do(func() {
-		if m.err = m.compile(m.code); m.err == nil {
+		if m.err = m.compile(m.code, dir); m.err == nil {
 			m.err = prepare(m)
 		}
 	})
@@ -90,17 +91,41 @@ func (m *Module) Release() {
 	}
 }
 
-func (m *Module) compile(code []byte) error {
+// codeIn is where compiled code is kept.
+func codeIn(dir string) (wazero.CompilationCache, error) {
+	cache.Lock()
+	defer cache.Unlock()
+	if c := cache.code[dir]; c != nil {
+		return c, nil
+	}
+	c, err := wazero.NewCompilationCache(), error(nil)
+	if dir != "" {
+		c, err = wazero.NewCompilationCacheWithDir(dir)
+	}
+	if err == nil {
+		cache.code[dir] = c
+	}
+	return c, err
+}
+
+func (m *Module) compile(code []byte, dir string) error {
 	if len(code) < headerSize || string(code[:4]) != "\x00asm" {
 		return errors.New("not a Wasm file: it does not start with \\0asm")
 	}
-	code, err := checked(code)
+	if code[6] == 1 { // the layer, in the upper half of the version
+		return errors.New("a component of WebAssembly (wasip2), which Envoy can't run: build a module, for wasip1")
+	}
+	kept, err := codeIn(dir)
+	if err != nil {
+		return fmt.Errorf("CacheDir: %w", err)
+	}
+	code, err = checked(code)
 	if err == nil {
 		code, err = interruptible(code)
 	}
 	if err == nil {
 		m.runtime = wazero.NewRuntimeWithConfig(context.Background(),
-			wazero.NewRuntimeConfig().WithCompilationCache(cache.code).WithMemoryLimitPages(maxMemoryPages))
+			wazero.NewRuntimeConfig().WithCompilationCache(kept).WithMemoryLimitPages(maxMemoryPages))
 		m.compiled, err = compile(m.runtime, code)
 	}
 	if err != nil {

@@ -1,0 +1,134 @@
+package hostsimtest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/healthgate/healthgate/hostsim"
+)
+
+// pretended is a test that fails without failing the one that runs.
+type pretended struct {
+	testing.TB
+	failed  bool
+	cleanup []func()
+	printed string
+}
+
+func (p *pretended) Failed() bool     { return p.failed }
+func (p *pretended) Cleanup(f func()) { p.cleanup = append(p.cleanup, f) }
+func (p *pretended) Log(args ...any)  { p.printed += fmt.Sprintln(args...) }
+func (p *pretended) Fatal(args ...any) {
+	p.Log(args...)
+	panic(p)
+}
+
+func (p *pretended) end() string {
+	for _, f := range p.cleanup {
+		f()
+	}
+	return p.printed
+}
+
+const plugin = "../testdata/script"
+
+func TestNew(t *testing.T) {
+	t.Parallel()
+	code := Build(t, plugin)
+	for _, failed := range []bool{false, true} {
+		p := &pretended{TB: t, failed: failed}
+		host := New(p, code, hostsim.PluginConfig(`request_headers log 2 "it was asked"`))
+		if reply := host.Worker(0).Get("/"); reply.Status != 200 {
+			t.Error(reply)
+		}
+		if printed := p.end(); strings.Contains(printed, "it was asked") != failed {
+			t.Errorf("failed %t: %s", failed, printed)
+		}
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("the host is still open")
+				}
+			}()
+			host.Worker(0).Get("/")
+		}()
+	}
+}
+
+// TestCompilers looks at what the compilers of other languages are asked, with programs in their place.
+func TestCompilers(t *testing.T) {
+	bin, dir := t.TempDir(), t.TempDir()
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	t.Setenv("TINYGO", "")
+	for name, script := range map[string]string{
+		"tinygo": `for last; do [ "$was" = -o ] && echo "tinygo $*" >"$last"; was=$last; done`,
+		"cargo":  `echo "cargo $*" >plugin.wasm; echo '{"filenames":["/x.d"]} {"filenames":["'$PWD'/plugin.wasm"]}'`,
+	} {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := string(BuildTinyGo(t, dir, "-opt=z")); !strings.HasPrefix(got, "tinygo build -target=wasip1 ") ||
+		!strings.Contains(got, " -opt=z .") {
+		t.Error(got)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "Cargo.toml"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(Build(t, dir)); !strings.HasPrefix(got, "cargo build ") ||
+		!strings.Contains(got, " --target=wasm32-wasip1 ") {
+		t.Error(got)
+	}
+}
+
+func TestBuildFails(t *testing.T) {
+	t.Parallel()
+	p := &pretended{TB: t}
+	func() {
+		defer func() { _ = recover() }()
+		Build(p, t.TempDir())
+	}()
+	if !strings.Contains(p.printed, "go build") || !strings.Contains(p.printed, "go.mod") {
+		t.Error(p.printed)
+	}
+}
+
+func TestPrune(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	compiled := filepath.Join(dir, "compiled", "version")
+	if err := os.MkdirAll(compiled, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for n := range maxKept + 3 {
+		if err := os.WriteFile(filepath.Join(compiled, fmt.Sprint(n)), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := prune(dir); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(compiled); err != nil || len(left) != maxKept {
+		t.Errorf("%d files, %v", len(left), err)
+	}
+}
+
+// TestImports: whoever tests a plugin compiles wazero and golang.org/x/sys, and nothing else that is not Go's own.
+func TestImports(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", ".", "..").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, module := range strings.Fields(string(out)) {
+		switch module {
+		case "github.com/healthgate/healthgate", "github.com/tetratelabs/wazero", "golang.org/x/sys":
+		default:
+			t.Errorf("hostsim imports %s", module)
+		}
+	}
+}
