@@ -58,13 +58,13 @@ func (v *vm) Import(f *wasm.Func, args []uint64) uint32 {
 	return f.Fn(v.Instance, args)
 }
 
-// Print logs standard output as info and standard error as error.
+// Print logs standard output as info and standard error as error, without a newline at the end.
 func (v *vm) Print(stderr bool, text string) {
-	level := LogInfo
+	e := LogEntry{Level: LogInfo, Message: strings.TrimSuffix(text, "\n")}
 	if stderr {
-		level = LogError
+		e.Level, e.written = LogError, text
 	}
-	v.log(level, text)
+	v.logEntry(e)
 }
 
 // Env is the environment of the plugin.

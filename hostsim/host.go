@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -68,11 +69,11 @@ type LoadError struct {
 
 // Error returns the message, followed by the log.
 func (e *LoadError) Error() string {
-	msg := "hostsim: " + e.Message
-	for _, l := range e.Logs {
-		msg += "\n\t" + l.String()
+	log := strings.ReplaceAll(strings.TrimSpace(LogDump(e.Logs)), "\n", "\n\t")
+	if log == "" {
+		return "hostsim: " + e.Message
 	}
-	return msg
+	return "hostsim: " + e.Message + "\n\t" + log
 }
 
 // New builds a host for the plugin in code, as Envoy does when it gets a configuration: it compiles the module (once

@@ -36,6 +36,12 @@ type LogEntry struct {
 	Thread  string // "base", "canary", "main", "worker 0", …
 	Level   LogLevel
 	Message string // without the prefix "wasm log NAME ROOT_ID VM_ID: " of Envoy's
+	// Callback is the function of the plugin that ran, such as "proxy_on_request_headers", and Context the ID of the
+	// stream or root it ran for. They are empty for what the host says.
+	Callback string
+	Context  uint32
+
+	written string // to standard error
 }
 
 // String is the entry as one line.
@@ -45,14 +51,26 @@ func (e LogEntry) String() string {
 
 // log writes a message of the plugin.
 func (v *vm) log(level LogLevel, msg string) {
-	v.host.logLine(v.threadName(), level, msg)
+	v.logEntry(LogEntry{Level: level, Message: msg})
+}
+
+func (v *vm) logEntry(e LogEntry) {
+	e.Thread, e.Callback = v.threadName(), v.callback
+	if v.current != nil {
+		e.Context = v.current.id
+	}
+	v.host.write(e)
 }
 
 func (h *Host) logLine(thread string, level LogLevel, msg string) {
-	if level < h.cfg.logLevel {
+	h.write(LogEntry{Thread: thread, Level: level, Message: msg})
+}
+
+func (h *Host) write(e LogEntry) {
+	if e.Level < h.cfg.logLevel {
 		return
 	}
-	e := LogEntry{h.time.Realtime(), thread, level, msg}
+	e.Time = h.time.Realtime()
 	h.logMu.Lock()
 	defer h.logMu.Unlock()
 	h.logs = append(h.logs, e)
@@ -77,6 +95,31 @@ func (h *Host) LogText() string {
 	for _, e := range h.Logs() {
 		b.WriteString(e.Message)
 		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// LogDump is a part of the log for people, one entry a line. What a plugin writes to standard error in pieces, as Go does
+// when it panics, is put together again; in Envoy's log, each piece is a line.
+func LogDump(entries []LogEntry) string {
+	var b strings.Builder
+	for i, e := range entries {
+		var before LogEntry
+		if i > 0 {
+			before = entries[i-1]
+		}
+		switch {
+		case e.written == "":
+			b.WriteString(e.String() + "\n")
+		case before.written != "" && before.Thread == e.Thread && before.Callback == e.Callback:
+			b.WriteString(e.written)
+		default:
+			text := e.String()
+			b.WriteString(text[:len(text)-len(e.Message)] + e.written)
+		}
+		if e.written != "" && (i+1 == len(entries) || entries[i+1].written == "") && !strings.HasSuffix(e.written, "\n") {
+			b.WriteByte('\n')
+		}
 	}
 	return b.String()
 }

@@ -36,6 +36,7 @@ type TraceEvent struct {
 	// around the calls that it made, and for a host call
 	//
 	//	proxy_get_property("request\x00path") = Ok "/"
+	//	proxy_http_call("judge", …) = BadArgument (no cluster "judge"; there are: backend)
 	Text string
 }
 
@@ -53,7 +54,7 @@ func (h *Host) Trace() *Trace {
 	return t
 }
 
-// Stop ends the record. Its events stay. Its events stay.
+// Stop ends the record. Its events stay.
 func (t *Trace) Stop() {
 	t.host.mu.Lock()
 	defer t.host.mu.Unlock()
@@ -143,6 +144,9 @@ func (v *vm) traced(f *wasm.Func, args []uint64) uint32 {
 	case f.Void:
 	case f.Module == "env":
 		text += " = " + status(result).String()
+		if why := v.why(f.Name, a, status(result)); why != "" {
+			text += " (" + why + ")"
+		}
 	default:
 		text += " = " + strconv.Itoa(int(result))
 	}

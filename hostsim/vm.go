@@ -24,6 +24,7 @@ type vm struct {
 	roots     []*rootContext
 
 	current    *pluginContext // whose callback runs; nil outside
+	callback   string         // what runs; "" outside
 	effective  uint32         // the ID that set_effective_context set, or 0
 	traceDepth int
 
@@ -93,14 +94,14 @@ func (v *vm) call(c *pluginContext, e export, args ...uint64) (result uint64, ok
 
 // callFunction is call for any function.
 func (v *vm) callFunction(c *pluginContext, fn api.Function, name string, args ...uint64) (result uint64, ok bool) {
-	savedContext, savedEffective := v.current, v.effective
-	v.current, v.effective = c, 0
+	savedContext, savedEffective, savedCallback := v.current, v.effective, v.callback
+	v.current, v.effective, v.callback = c, 0, name
 	tracing := v.host.tracing()
 	if tracing {
 		v.host.traceEnter(v, name, args)
 	}
 	r, err := v.Call(fn, args...)
-	v.current, v.effective = savedContext, savedEffective
+	v.current, v.effective, v.callback = savedContext, savedEffective, savedCallback
 	if tracing {
 		returns := len(fn.Definition().ResultTypes()) > 0
 		v.host.traceExit(v, name, r, returns && err == nil, err)

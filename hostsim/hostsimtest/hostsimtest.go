@@ -33,10 +33,7 @@ func New(t testing.TB, code []byte, opts ...hostsim.Option) *hostsim.Host {
 	t.Cleanup(func() {
 		_ = host.Close() // its error is always nil
 		if t.Failed() {
-			t.Log("the log of hostsim:")
-			for _, e := range host.Logs() {
-				t.Log(e)
-			}
+			t.Log("the log of hostsim:\n" + hostsim.LogDump(host.Logs()))
 			if why := host.Crashed(); why != "" {
 				t.Log("Envoy would have crashed: " + why)
 			}

@@ -164,9 +164,6 @@ func fdWrite(i *Instance, a []uint64) uint32 {
 	}
 	written := len(text)
 	if written > 0 {
-		if text[written-1] == '\n' {
-			text = text[:written-1]
-		}
 		i.Host.Print(uint32(a[0]) == stderr, string(text))
 	}
 	if !i.Write32(a[3], uint32(written)) {
