@@ -97,6 +97,21 @@ func (c byStart) Less(i, j int) bool {
 // Families reports whether any IPv4 address is in the set, and any IPv6 address.
 func (s *Set) Families() (v4, v6 bool) { return len(s.ranges4) > 0, len(s.ranges6) > 0 }
 
+// Overlaps reports whether any address of a network is in the set.
+func (s *Set) Overlaps(c CIDR) bool {
+	for _, r := range s.ranges4 {
+		if c.first.Is4() && r.first <= uint32(c.last.Low) && uint32(c.first.Low) <= r.last {
+			return true
+		}
+	}
+	for _, r := range s.ranges6 {
+		if !c.first.Is4() && !c.last.Less(r.first) && !r.last.Less(c.first) {
+			return true
+		}
+	}
+	return false
+}
+
 // Contains reports whether the address is in the set.
 func (s *Set) Contains(ip addr.Addr) bool {
 	if ip.Is4() {

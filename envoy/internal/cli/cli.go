@@ -107,5 +107,6 @@ arrive); 2, wrong input, and nothing was changed.`,
 		interruptible(newRelease()), interruptible(newStatus()), interruptible(newServe()))
 	root.SetFlagErrorFunc(flagError)
 	help(root)
+	eachOnce(root)
 	return root
 }

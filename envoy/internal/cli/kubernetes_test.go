@@ -4,7 +4,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -29,8 +28,7 @@ func TestKubernetesRefuses(t *testing.T) {
 	}
 	t.Chdir(t.TempDir())
 	datadriven.RunTest(t, scenarios, func(t *testing.T, d *datadriven.TestData) string {
-		args := strings.Fields("render kubernetes healthgate.yaml --into shop.yaml --readiness kubelet " +
-			"--image registry.example/healthgate:v1.2.3 -o out")
+		args := strings.Fields("render kubernetes healthgate.yaml --into shop.yaml")
 		changed := maps.Clone(files)
 		for line := range strings.Lines(d.Input) {
 			line = strings.TrimSuffix(line, "\n")
@@ -48,9 +46,8 @@ func TestKubernetesRefuses(t *testing.T) {
 				d.Fatalf(t, "no file has %q", from)
 			}
 		}
-		if !slices.Contains(args, "--cluster") {
-			args = append(args, "--cluster", "shop=127.0.0.1:7070")
-		}
+		args = withDefaults(args, "--readiness", "kubelet", "-o", "out", "--image", "registry.example/healthgate:v1.2.3",
+			"--cluster", "shop=127.0.0.1:7070")
 		for name, text := range changed {
 			if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 				t.Fatal(err)

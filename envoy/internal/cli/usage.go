@@ -86,6 +86,37 @@ func refuseEmpty(cmd *cobra.Command) (err error) {
 	return err
 }
 
+// single is a flag's value that can be given once: of two the first would be dropped without a word.
+type single struct {
+	pflag.Value
+	given bool
+}
+
+var errTwice = errors.New("is given twice, and takes one value")
+
+func (o *single) Set(value string) error {
+	if o.given {
+		return errTwice
+	}
+	o.given = true
+	return o.Value.Set(value)
+}
+
+// eachOnce has all flags of a command and of those below it taken once, but for lists.
+func eachOnce(cmd *cobra.Command) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if _, list := f.Value.(pflag.SliceValue); !list && f.Value.Type() != "bool" {
+			f.Value = &single{Value: f.Value}
+			if f.DefValue == "0s" {
+				f.DefValue = "" // help knows a zero by its type alone
+			}
+		}
+	})
+	for _, child := range cmd.Commands() {
+		eachOnce(child)
+	}
+}
+
 // flagError says what is wrong with a flag.
 func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
@@ -102,6 +133,8 @@ func flagError(cmd *cobra.Command, err error) error {
 			name, dashes = short, "-"
 		}
 		return fmt.Errorf("unknown flag: %s%s%s see: %s --help", dashes, name, meant(name, names, "--"), cmd.CommandPath())
+	case errors.As(err, &wrong) && errors.Is(err, errTwice):
+		return &render.OptionError{Flag: wrong.GetFlag().Name, What: errTwice.Error()}
 	case errors.As(err, &wrong):
 		must := map[string]string{
 			"duration": "is not a time such as 500ms, 10s or 1m30s",

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,6 +31,17 @@ func write(t *testing.T, text string) string {
 	return file
 }
 
+// withDefaults gives flags their values where the arguments have none.
+func withDefaults(args []string, defaults ...string) []string {
+	for flag := range slices.Chunk(defaults, 2) {
+		given := func(arg string) bool { return arg == flag[0] || strings.HasPrefix(arg, flag[0]+"=") }
+		if !slices.ContainsFunc(args, given) {
+			args = append(args, flag...)
+		}
+	}
+	return args
+}
+
 func TestWrongInput(t *testing.T) {
 	scenarios, err := filepath.Abs("testdata/wrong.txt")
 	if err != nil {
@@ -48,21 +60,19 @@ func TestWrongInput(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const istio = "render istio-wasmplugin shop.yaml --port 80 --cluster app=127.0.0.1:80 --selector app=shop --wasm " +
-		"oci://a/b:1 "
-	const gateway = "render envoy-gateway keyed.yaml --gateway g --backend shop:80 --cluster app=127.0.0.1:80 --wasm " +
-		"oci://a/b:1 "
 	datadriven.RunTest(t, scenarios, func(t *testing.T, d *datadriven.TestData) string {
-		command := d.Input
+		args := strings.Fields(d.Input)
 		switch d.Cmd {
 		case "istio":
-			command = istio + command
+			args = withDefaults(append([]string{"render", "istio-wasmplugin", "shop.yaml", "--cluster", "app=127.0.0.1:80"},
+				args...), "--port", "80", "--selector", "app=shop", "--wasm", "oci://a/b:1")
 		case "gateway":
-			command = gateway + command
+			args = withDefaults(append([]string{"render", "envoy-gateway", "keyed.yaml", "--cluster", "app=127.0.0.1:80"},
+				args...), "--gateway", "g", "--backend", "shop:80", "--wasm", "oci://a/b:1")
 		}
-		stdout, stderr, code := call(t, strings.Fields(command)...)
+		stdout, stderr, code := call(t, args...)
 		if stdout != "" || strings.Contains(stderr, "s3cret") {
-			t.Errorf("healthgate %s: %q, %s", command, stdout, stderr)
+			t.Errorf("healthgate %s: %q, %s", args, stdout, stderr)
 		}
 		if code != 2 {
 			stderr += fmt.Sprintf("exit code %d\n", code)

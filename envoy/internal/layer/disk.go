@@ -203,7 +203,8 @@ func readable(keys string) error {
 		if errors.Is(err, fs.ErrPermission) { // Envoy may be another user
 			return nil
 		}
-		lines := slices.DeleteFunc(strings.Split(string(text), "\n"), func(l string) bool { return strings.HasPrefix(l, "#") })
+		lines := slices.DeleteFunc(strings.Split(string(text), "\n"),
+			func(l string) bool { return strings.HasPrefix(l, "#") })
 		if wrong := CheckValue(strings.Join(lines, "\n")); wrong != nil && err == nil {
 			name, _ := filepath.Rel(keys, path)
 			err = fmt.Errorf("the file %s in the layer is not YAML, and Envoy drops the whole layer for it: mend it first; %w",

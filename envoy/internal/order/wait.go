@@ -222,8 +222,8 @@ func (e *Envoy) runtimeLacks(o Order, kind reach.Kind, now time.Time) problem {
 	}
 	switch {
 	case layer.Name != "" && !found:
-		return problem{what: fmt.Sprintf("Envoy has not loaded its layer %q: is it another one that was written, or is a file "+
-			"in it not YAML?", layer.Name)}
+		return problem{what: fmt.Sprintf("Envoy has not loaded its layer %q: is it another one that was written, "+
+			"or is a file in it not YAML?", layer.Name)}
 	case found && value != o.Value && o.Value != "", !found && o.On && s.Layer == "":
 		where := ""
 		if layer.File != "" {

@@ -3,6 +3,7 @@ package reach
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/healthgate/healthgate/envoy/internal/dump"
 	"github.com/healthgate/healthgate/envoy/internal/lint"
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/trust"
 )
 
 // neighbour is an HTTP filter that is not healthgate.
@@ -97,6 +99,11 @@ func (e *Envoy) disturbed(d *door, p *Plugin, c *check) (out []Gap) {
 	if d.refused != "" {
 		out = append(out, c.gap("%s: the filter %q refuses each connection", d.where, d.refused))
 	}
+	if t := &c.endpoint.Trusted; t.Peer == config.PeerConnection && t.Set != nil && len(d.sources) > 0 &&
+		!slices.ContainsFunc(d.sources, func(s any) bool { return overlaps(t.Set, s) }) {
+		out = append(out, c.gap("%s: no address from which its filter chain takes connections is one that %q trusts: "+
+			"nobody is trusted", d.where, c.endpoint.Name))
+	}
 	for _, w := range lint.Listener(d.socket, p.Config) {
 		switch {
 		case c.endpoint != &p.Config.Endpoints[w.Endpoint]:
@@ -108,6 +115,15 @@ func (e *Envoy) disturbed(d *door, p *Plugin, c *check) (out []Gap) {
 		}
 	}
 	return out
+}
+
+// overlaps reports whether a set has an address of a CidrRange, whose host bits do not count.
+func overlaps(set *trust.Set, network any) bool {
+	ip, err := netip.ParseAddr(text(network, "address_prefix"))
+	bits, _ := dump.At(network, "prefix_len").(float64)
+	prefix, wrong := ip.Prefix(int(bits))
+	cidr, ok := trust.ParseCIDR(prefix.String())
+	return err != nil || wrong != nil || !ok || set.Overlaps(cidr)
 }
 
 // disturbs says what the connection manager may make of checks before a plugin sees them; "" for nothing.
@@ -236,7 +252,7 @@ func (c *check) touches(mapper any) bool {
 	limit, _ := dump.At(comparison, "value", "default_value").(float64)
 	status := float64(c.endpoint.Maintenance.Reply.Status)
 	switch op := text(comparison, "op"); {
-	case len(filter) != 1 || comparison == nil:
+	case len(filter) != 1 || comparison == nil, text(comparison, "value", "runtime_key") != "":
 		return true
 	case op == "GE":
 		return status >= limit

@@ -234,6 +234,8 @@ func (d *door) unreadable(host any) string {
 	switch {
 	case object(host, "matcher") != nil:
 		return "a matcher"
+	case dump.At(d.routes, twice) == true:
+		return "there twice, by one name from two sources"
 	case text(d.routes, "vhost_header") != "":
 		return "chosen by a header of their own (vhost_header)"
 	case object(d.routes, "vhds") != nil:

@@ -97,6 +97,9 @@ type Layer struct {
 	File        string // that an RTDS layer reads; empty when it is a server's
 }
 
+// twice stands for the routes of a name by which two sources have others.
+const twice = "twice"
+
 const (
 	typeListeners   = ".ListenersConfigDump"
 	typeClusters    = ".ClustersConfigDump"
@@ -162,8 +165,12 @@ func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 				}
 			}
 		case is(part, typeRoutes):
-			for _, c := range append(list(part, "static_route_configs"), list(part, "dynamic_route_configs")...) {
-				r.routes[text(c, "route_config", "name")] = dump.At(c, "route_config")
+			for _, c := range list(part, "dynamic_route_configs") {
+				name, own := text(c, "route_config", "name"), dump.At(c, "route_config")
+				if other := r.routes[name]; other != nil && !reflect.DeepEqual(other, own) {
+					own = map[string]any{twice: true}
+				}
+				r.routes[name] = own
 			}
 		case is(part, typeECDS):
 			for _, f := range list(part, "ecds_filters") {
@@ -243,6 +250,7 @@ type door struct {
 	tcp        any   // as the action of a route; nil for HTTP
 	manager    any   // the HTTP connection manager
 	protocols  []any // the ALPN protocols that the filter chain is for
+	sources    []any // the networks that the filter chain is for; none: all
 	filters    []filter
 	neighbours []neighbour // the other HTTP filters
 	names      []string    // of all HTTP filters
@@ -270,7 +278,7 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 			d := door{where: fmt.Sprintf("listener %q", text(l, "name")), listener: text(l, "name"), socket: l,
 				refused: refused, manager: manager,
 				tls: dump.At(chain, "transport_socket") != nil, protocols: list(chain, "filter_chain_match",
-					"application_protocols")}
+					"application_protocols"), sources: list(chain, "filter_chain_match", "source_prefix_ranges")}
 			if len(chains) > 1 {
 				switch name := text(chain, "name"); {
 				case i == first:

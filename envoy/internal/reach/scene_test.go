@@ -67,10 +67,9 @@ rest: {match: {prefix: /}, route: {cluster: app}}`
 type scene struct {
 	t                                     *testing.T
 	pieces                                map[string]any
-	listeners, ecds, draining             []any
+	listeners, ecds, draining, rds        []any
 	listener, chain, manager, host, hosts map[string]any
 	filter, settings                      map[string]any
-	rds                                   map[string]any
 	runtime                               *admin.Runtime
 	stats                                 map[string]any
 	answered                              map[string]bool
@@ -203,7 +202,7 @@ func (s *scene) line(line string) {
 		delete(s.manager, "route_config")
 		s.manager["rds"] = obj{"route_config_name": "r"}
 		s.hosts["name"] = "r"
-		s.rds = s.hosts
+		s.rds = append(s.rds, obj{"route_config": s.hosts})
 	default:
 		route := more
 		if word != "" {
@@ -279,7 +278,7 @@ func (s *scene) read() *Envoy {
 	warming := s.parse(`{warming_state: {listener: {name: warming, filter_chains: []}}}`)
 	add(dump, "configs", obj{"@type": "x.ListenersConfigDump", "static_listeners": s.listeners,
 		"dynamic_listeners": append(s.draining, warming)})
-	add(dump, "configs", obj{"@type": "x.RoutesConfigDump", "dynamic_route_configs": []any{obj{"route_config": s.rds}}})
+	add(dump, "configs", obj{"@type": "x.RoutesConfigDump", "dynamic_route_configs": s.rds})
 	add(dump, "configs", obj{"@type": "x.EcdsConfigDump", "ecds_filters": s.ecds})
 	if s.stats != nil {
 		add(dump, "configs", obj{"@type": "x.BootstrapConfigDump",
