@@ -99,8 +99,8 @@ func (h *Host) LogText() string {
 	return b.String()
 }
 
-// LogDump is a part of the log for people, one entry a line. What a plugin writes to standard error in pieces, as Go does
-// when it panics, is put together again; in Envoy's log, each piece is a line.
+// LogDump is a part of the log for people, one entry a line. What a plugin writes to standard error in pieces, as Go
+// does when it panics, is put together again; in Envoy's log, each piece is a line.
 func LogDump(entries []LogEntry) string {
 	var b strings.Builder
 	for i, e := range entries {

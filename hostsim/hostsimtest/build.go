@@ -118,7 +118,7 @@ const maxKept = 32
 
 // prune removes the oldest files of what wazero has kept, which is another with each change of a plugin.
 func prune(dir string) error {
-	files, err := filepath.Glob(filepath.Join(dir, "compiled", "*", "*"))
+	files, err := filepath.Glob(filepath.Join(dir, "compiled", "*", "*", "*"))
 	written := make(map[string]time.Time)
 	for _, file := range files {
 		if info, err := os.Stat(file); err == nil { // else another process removed it

@@ -100,7 +100,7 @@ func TestBuildFails(t *testing.T) {
 func TestPrune(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	compiled := filepath.Join(dir, "compiled", "version")
+	compiled := filepath.Join(dir, "compiled", "wazero@v1.2.3", "wazero-dev-amd64-linux")
 	if err := os.MkdirAll(compiled, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"reflect"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/tetratelabs/wazero"
@@ -100,12 +104,24 @@ func codeIn(dir string) (wazero.CompilationCache, error) {
 	}
 	c, err := wazero.NewCompilationCache(), error(nil)
 	if dir != "" {
-		c, err = wazero.NewCompilationCacheWithDir(dir)
+		c, err = wazero.NewCompilationCacheWithDir(filepath.Join(dir, release()))
 	}
 	if err == nil {
 		cache.code[dir] = c
 	}
 	return c, err
+}
+
+// release is wazero's, such as wazero@v1.12.0. Its code is of no use to another one; wazero would find out by itself,
+// but not in a test, whose binary does not list its modules.
+func release() string {
+	file, _ := runtime.FuncForPC(reflect.ValueOf(wazero.NewRuntime).Pointer()).FileLine(0)
+	for part := range strings.SplitSeq(filepath.ToSlash(file), "/") {
+		if strings.HasPrefix(part, "wazero@") {
+			return part
+		}
+	}
+	return ""
 }
 
 func (m *Module) compile(code []byte, dir string) error {

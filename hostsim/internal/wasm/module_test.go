@@ -66,7 +66,7 @@ func TestCompiledIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Release()
-	if files, err := filepath.Glob(filepath.Join(dir, "*", "*")); err != nil || len(files) != 1 {
+	if files, err := filepath.Glob(filepath.Join(dir, "wazero@v*", "*", "*")); err != nil || len(files) != 1 {
 		t.Error(files, err)
 	}
 }
