@@ -46,6 +46,11 @@ func TestHostsim(t *testing.T) {
 	newReader(t).read("hostsim/README.md")
 }
 
+func TestPluginAuthors(t *testing.T) {
+	t.Parallel()
+	newReader(t).read("docs/hostsim.md")
+}
+
 // operating are the documents for those who have an Envoy with healthgate.
 var operating = []string{
 	"docs/status.md", "docs/runtime.md", "docs/runbook.md", "docs/watching.md", "docs/command.md", "docs/istio.md",
@@ -110,7 +115,8 @@ var elsewhere = []string{"kubectl ", "istioctl ", "docker ", "skopeo ", "setsid 
 // TestAllIsRead: each block of shell is run by a test of this package, or says that it can't be.
 func TestAllIsRead(t *testing.T) {
 	t.Parallel()
-	read := append([]string{"docs/installation.md", "hostsim/README.md", "README.md", "docs/shutdown.md"}, operating...)
+	read := append([]string{"docs/installation.md", "hostsim/README.md", "docs/hostsim.md", "README.md", "docs/shutdown.md"},
+		operating...)
 	for _, document := range documents(t) {
 		for _, b := range blocks(t, document) {
 			switch b.language {

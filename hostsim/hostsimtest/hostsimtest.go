@@ -12,6 +12,7 @@ package hostsimtest
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -33,7 +34,7 @@ func New(t testing.TB, code []byte, opts ...hostsim.Option) *hostsim.Host {
 	t.Cleanup(func() {
 		_ = host.Close() // its error is always nil
 		if t.Failed() {
-			t.Log("the log of hostsim:\n" + hostsim.LogDump(host.Logs()))
+			t.Log("the log of hostsim:\n" + strings.TrimSpace(hostsim.LogDump(host.Logs())))
 			if why := host.Crashed(); why != "" {
 				t.Log("Envoy would have crashed: " + why)
 			}
