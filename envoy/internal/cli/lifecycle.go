@@ -94,7 +94,10 @@ func newRelease() *cobra.Command {
 		Short: "Open instances that started closed, when their probes hold",
 		Long: `Waits until as many probes are up as each endpoint needs (holding), opens the instance, and waits until its
 health checks get success (open). It ends Envoy's own /healthcheck/fail, with which an Envoy starts whose flags_path
-has a file drain; or the maintenance KEY, as maintenance off does.`,
+has a file drain; or the maintenance KEY, as maintenance off does.
+
+What it can't know: whether drain_listeners was posted to this Envoy before, as shutdown does. Until the listeners
+close, Envoy shows that nowhere, and nothing takes it back: start such an Envoy again.`,
 		Example: `  healthgate release --admin 127.0.0.1:9901
   healthgate release healthgate.maintenance --override --admin 127.0.0.1:9901    # a key in the static layer`,
 		Args: takes("KEY"), ValidArgsFunction: cobra.NoFileCompletions,
@@ -212,11 +215,16 @@ func (c *carrying) finish(ctx context.Context, i int) {
 			return
 		}
 	}
-	c.step(i, name, "by the key "+c.order.Key)
-	if !c.coming {
+	if c.coming {
+		c.step(i, name, "by the key "+c.order.Key+drains)
+	} else {
+		c.step(i, name, "by the key "+c.order.Key)
 		c.leave(ctx, i)
 	}
 }
+
+// drains is what Envoy's admin does not show in any way.
+const drains = "; if drain_listeners was posted to it before, which can't be seen, its listeners still close"
 
 // leave goes through what follows when an Envoy's health checks get 503.
 func (c *carrying) leave(ctx context.Context, i int) {
@@ -265,7 +273,7 @@ func (c *carrying) byHealthCheck(ctx context.Context, i int) {
 			c.stopped(ctx, i, order.Opened, err)
 			return
 		}
-		c.step(i, order.Opened, "POST /healthcheck/ok")
+		c.step(i, order.Opened, "POST /healthcheck/ok"+drains)
 	case c.coming:
 	case e.Stays(false, "") != "":
 		c.stopped(ctx, i, "", errors.New(e.Stays(false, "")))

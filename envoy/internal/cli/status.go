@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -202,6 +203,7 @@ func once(cmd *cobra.Command, names []string, envoys *asking, output string, exp
 // ever said anything.
 func watch(cmd *cobra.Command, envoys *asking, output string, interval time.Duration) error {
 	out := cmd.OutOrStdout()
+	var screen sync.Mutex
 	if output != "json" && isTerminal(out) {
 		if _, err := io.WriteString(out, enterScreen); err != nil {
 			return failure{err}
@@ -210,6 +212,7 @@ func watch(cmd *cobra.Command, envoys *asking, output string, interval time.Dura
 		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGQUIT)
 		defer stop()
 		cmd.SetContext(ctx)
+		defer suspendable(&screen, out, sleep)()
 	}
 	for known := false; ; {
 		reports := envoys.all(cmd.Context())
@@ -220,11 +223,13 @@ func watch(cmd *cobra.Command, envoys *asking, output string, interval time.Dura
 		}
 		known = known || slices.ContainsFunc(reports, func(r report.Report) bool { return r.Error == "" })
 		var err error
+		screen.Lock()
 		if output == "json" {
 			err = json.NewEncoder(out).Encode(reports)
 		} else {
 			err = watchReports(out, reports, interval, time.Now())
 		}
+		screen.Unlock()
 		if err != nil {
 			return failure{err}
 		}

@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/internal/report"
@@ -20,6 +24,41 @@ const (
 	clearLine   = "\x1b[K"
 	clearBelow  = "\x1b[J"
 )
+
+// suspendable leaves the screen while Ctrl-Z has the command sleep, and enters it again then. Nothing else is written
+// meanwhile by who holds the lock to write.
+func suspendable(writing *sync.Mutex, out io.Writer, sleep func()) (end func()) {
+	stops, ended := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(stops, syscall.SIGTSTP)
+	go func() {
+		for {
+			select {
+			case <-stops:
+			case <-ended:
+				return
+			}
+			writing.Lock()
+			_, _ = io.WriteString(out, leaveScreen)
+			sleep()
+			_, _ = io.WriteString(out, enterScreen)
+			writing.Unlock()
+		}
+	}()
+	return func() {
+		signal.Stop(stops)
+		close(ended)
+	}
+}
+
+// sleep stops this process until it is continued.
+func sleep() {
+	continued := make(chan os.Signal, 1)
+	signal.Notify(continued, syscall.SIGCONT)
+	defer signal.Stop(continued)
+	if syscall.Kill(syscall.Getpid(), syscall.SIGSTOP) == nil {
+		<-continued
+	}
+}
 
 // frame is what one screen shows.
 type frame struct {

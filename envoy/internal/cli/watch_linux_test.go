@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -83,6 +84,37 @@ func TestWatchOnTerminal(t *testing.T) {
 		"shop"), strings.Index(text, "more lines")
 	if clock < 0 || verdict < clock || cut < verdict || strings.Contains(text, "\x1b[3") {
 		t.Errorf("clock at %d, verdict at %d, the rest cut at %d, of %q", clock, verdict, cut, text)
+	}
+}
+
+// Ctrl-Z gives the terminal back while the command sleeps.
+func TestSuspended(t *testing.T) {
+	var writing sync.Mutex
+	var shown strings.Builder
+	asleep, awake := make(chan string), make(chan struct{})
+	end := suspendable(&writing, &shown, func() {
+		asleep <- shown.String()
+		<-awake
+	})
+	defer end()
+	for range 2 {
+		before := shown.String()
+		if err := unix.Kill(os.Getpid(), unix.SIGTSTP); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-asleep; got != before+leaveScreen {
+			t.Errorf("asleep: %q", got)
+		}
+		if writing.TryLock() {
+			t.Error("it writes while the command sleeps")
+			writing.Unlock()
+		}
+		awake <- struct{}{}
+		writing.Lock()
+		if got := shown.String(); got != before+leaveScreen+enterScreen {
+			t.Errorf("awake: %q", got)
+		}
+		writing.Unlock()
 	}
 }
 

@@ -86,8 +86,10 @@ func (e *Envoy) besides(o Order) (out []string) {
 	if e.drains != "" {
 		out = append(out, e.drains)
 	}
-	if !o.On && e.known != nil {
+	if !o.On {
 		out = append(out, e.gaps(nil)...)
+	}
+	if !o.On && e.known != nil {
 		if why := e.unreloaded(nil); why != "" {
 			out = append(out, why)
 		}

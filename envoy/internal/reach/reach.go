@@ -47,6 +47,7 @@ type Envoy struct {
 	// Drain is how many earlier listeners, which drain, are read like others: those that have no plugin.
 	Drain int
 
+	refused      []string // what of its control plane's updates it did not take
 	awaited      []string // filters whose configuration by ECDS has not arrived
 	doors        []door
 	clusters     map[string][]string // their hosts, as far as they are known, and the clusters in them
@@ -156,6 +157,7 @@ func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 				listeners = append(listeners, object(l, "listener"))
 			}
 			for _, l := range list(part, "dynamic_listeners") { // a warming one takes no connection
+				e.refuses("listener", text(l, "name"), l)
 				listeners = append(listeners, object(l, "active_state", "listener"))
 				if old := object(l, "draining_state", "listener"); old != nil && !runsWasm(old) {
 					drains := maps.Clone(old)
@@ -174,7 +176,13 @@ func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 			}
 		case is(part, typeECDS):
 			for _, f := range list(part, "ecds_filters") {
-				r.discovered[text(f, "ecds_filter", "name")] = dump.At(f, "ecds_filter", "typed_config")
+				name, own := text(f, "ecds_filter", "name"), dump.At(f, "ecds_filter", "typed_config")
+				e.refuses("filter", name, f)
+				if other := r.discovered[name]; other != nil && runsWasm(own) && !reflect.DeepEqual(other, own) {
+					e.Unreadable = append(e.Unreadable, fmt.Sprintf("the filter %q has two configurations by ECDS, from two "+
+						"sources, and which one is where is not known", name))
+				}
+				r.discovered[name] = own
 			}
 		}
 	}
@@ -220,6 +228,8 @@ func addresses(hosts any) (out []string) {
 	dump.Each(hosts, func(v map[string]any) bool {
 		if address := socketAddress(v); address != "" {
 			out = append(out, address)
+		} else if of := dump.At(v, "address"); dump.At(of, "pipe") != nil || dump.At(of, "envoy_internal_address") != nil {
+			out = append(out, fmt.Sprint(of)) // a Unix socket, or an internal listener
 		}
 		return true
 	})
@@ -340,6 +350,10 @@ func (r *reader) plugin(wasm map[string]any) *Plugin {
 	if err != nil {
 		what := fmt.Sprintf("a Wasm filter that looks like healthgate has a configuration that this command does not know; "+
 			"is the plugin of a later version? %v", err)
+		if len(r.discovered) > 0 { // of which the last is shown, whether Envoy took it or not
+			what += "; if it came by ECDS and Envoy refused it, as extension_config_discovery.….config_fail counts, " +
+				"an earlier one goes on answering"
+		}
 		if bytes.Contains(written, []byte(`"endpoints"`)) && !slices.Contains(r.Unreadable, what) {
 			r.Unreadable = append(r.Unreadable, what)
 		}
@@ -437,9 +451,17 @@ func (e *Envoy) Unreloaded(p *Plugin) string {
 	return ""
 }
 
+// refuses notes that the last update of a listener or a filter was refused.
+func (e *Envoy) refuses(kind, name string, update any) {
+	if why := text(update, "error_state", "details"); why != "" {
+		e.refused = append(e.refused, fmt.Sprintf("the last update of the %s %q was refused, and what was there before "+
+			"goes on: %s", kind, name, why))
+	}
+}
+
 // Faults returns what keeps the plugins from knowing what they need.
 func (e *Envoy) Faults() []string {
-	out := append(slices.Clone(e.Unreadable), e.AdminFaults()...)
+	out := slices.Concat(e.Unreadable, e.refused, e.AdminFaults())
 	out = append(out, e.Replaced(func(string) bool { return true })...)
 	for _, p := range e.Plugins {
 		if why := e.Unreloaded(p); why != "" {

@@ -31,6 +31,7 @@ rest: {match: {prefix: /}, route: {cluster: app}}`
 
 	place = `{endpoints: [{lb_endpoints:
       [{endpoint: {address: {socket_address: {address: 10.0.0.8, port_value: 80}}}}]}]}`
+	socket = `{endpoints: [{lb_endpoints: [{endpoint: {address: {pipe: {path: /app.sock}}}}]}]}`
 	around = `configs:
 - {"@type": x.BootstrapConfigDump, bootstrap: {node: {cluster: shop},
     static_resources: {listeners: [{name: twice, filter_chains: [{}]}]}, layered_runtime: {layers: [
@@ -41,6 +42,8 @@ rest: {match: {prefix: /}, route: {cluster: app}}`
 - {"@type": x.ClustersConfigDump, dynamic_active_clusters: [{cluster: {name: probes}}], static_clusters: [
     {cluster: {name: aggregate, cluster_type: {typed_config: {clusters: [adm, app]}}}},
     {cluster: {name: composite, cluster_type: {typed_config: {clusters: [{name: aggregate}]}}}},
+    {cluster: {name: socket, load_assignment: ` + socket + `}},
+    {cluster: {name: again-socket, load_assignment: ` + socket + `}},
     {cluster: {name: adm}}, {cluster: {name: app, load_assignment: ` + place + `}},
     {cluster: {name: again, load_assignment: ` + place + `}}]}
 - {"@type": x.EndpointsConfigDump, dynamic_endpoint_configs: [{endpoint_config: {cluster_name: eds, endpoints: [
@@ -53,6 +56,7 @@ rest: {match: {prefix: /}, route: {cluster: app}}`
 //	listener NAME, chain, default-chain, tcp, direct   a listener, and its filter chains where it has more than one
 //	filter gated|always, filter {…}            an HTTP filter; gated and always are healthgate's
 //	endpoint, another, settings                change its endpoint e, give it one more, or change what it has beside them
+//	refused NAME {…}                           the error_state of an update of a listener
 //	drains                                     the listener before is an earlier one that drains
 //	ecds [awaited]                             the filter before comes by ECDS, or has not come yet
 //	inside, bytes                              it stands inside another filter; its configuration is a BytesValue
@@ -158,6 +162,8 @@ func (s *scene) line(line string) {
 		}
 		filters := s.manager["http_filters"].([]any)
 		s.manager["http_filters"] = append(filters[:len(filters)-1], s.filter, s.piece("router"))
+	case "refused":
+		s.draining = append(s.draining, obj{"name": name, "error_state": more})
 	case "drains":
 		s.draining = append(s.draining, obj{"draining_state": s.listeners[len(s.listeners)-1]})
 		s.listeners = s.listeners[:len(s.listeners)-1]

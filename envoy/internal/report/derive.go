@@ -145,16 +145,18 @@ func (s *seen) doubts(ctx context.Context, envoy *admin.Client, p *reach.Plugin,
 	if why := cmp.Or(Stopped(s.gauges), s.known.Limited()); why != "" {
 		out = append(out, why)
 	}
-	switch state {
-	case "", "LIVE":
-	case "DRAINING":
-		if a := p.Config.Admin; a != nil && !a.IgnoreDraining && s.gauges[IsDraining] == 0 {
-			out = append(out, "Envoy is DRAINING, and the plugin has not noticed it")
-		}
-	default:
+	if state != "" && state != "LIVE" && state != "DRAINING" {
 		out = append(out, "Envoy is "+state+": it does not take connections yet")
 	}
 	return out
+}
+
+// unnoticed says that a plugin does not know yet that Envoy drains; "" when it does, or need not.
+func (s *seen) unnoticed(p *reach.Plugin, state string) string {
+	if a := p.Config.Admin; state != "DRAINING" || a == nil || a.IgnoreDraining || s.gauges[IsDraining] > 0 {
+		return ""
+	}
+	return "Envoy is DRAINING, and the plugin has not noticed it"
 }
 
 // Answered returns which endpoints have answered a check, from an address that they trust, since Envoy began.

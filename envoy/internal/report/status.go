@@ -188,6 +188,11 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 		}
 	case s.known == nil:
 		r.fromGauges(&s, "is in its configuration, which can't be read")
+	case len(s.known.Unreadable) > 0 && len(s.known.Plugins) == 0:
+		for _, why := range s.known.Faults() {
+			r.note(why)
+		}
+		r.unreadable = s.known.Unreadable
 	case len(s.known.Plugins) == 0 && !s.any():
 		r.note(s.known.Absent())
 	case len(s.known.Plugins) == 0:
@@ -214,7 +219,7 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 			doubts = append(doubts, s.doubts(ctx, envoy, p, r.State)...)
 			r.derive(listener, p, s)
 		}
-		for _, why := range []string{Drains(s.gauges, s.known), Overload(s.gauges)} {
+		for _, why := range []string{Drains(s.gauges, s.known), Overload(s.gauges), s.unnoticed(p, r.State)} {
 			if why != "" {
 				doubts = append(doubts, why)
 			}

@@ -54,6 +54,7 @@ func TestFromAdminAlone(t *testing.T) {
 				listener(`"name": "m"`, "")) + "}]}]}",
 		"proxied": strings.Replace(configured, `"name": "l"`, `"name": "l", "listener_filters": [{"typed_config":
 			{"@type": "x.proxy_protocol.v3.ProxyProtocol"}}]`, 1),
+		"refused": strings.Replace(configured, `"/a"`, `"bad"`, 1),
 		"goes": strings.TrimSuffix(configured, "]}]}") + `],
 			"dynamic_listeners": [{"draining_state": {"listener": {"name": "other",
 			"filter_chains": []}}}]}]}`,
