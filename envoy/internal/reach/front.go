@@ -40,6 +40,9 @@ var harmless = regexp.MustCompile(`\.filters\.http\.(` +
 // answering are filters that give answers of their own only where their configuration has a certain field.
 var answering = map[string]string{".filters.http.fault.v3.HTTPFault": "abort"}
 
+// ownLogin are filters that take the header authorization away, or put another in its place.
+var ownLogin = regexp.MustCompile(`\.filters\.http\.(credential_injector|jwt_authn)\.`)
+
 // rewrites is what a header mutation has that makes another request of a check.
 var rewrites = regexp.MustCompile(`"key":":|"remove":":`)
 
@@ -55,6 +58,14 @@ func (n *neighbour) kind() string {
 // configurations of the route, of the virtual host and the like.
 func (n *neighbour) mayAnswer(c *check, own ...any) judged {
 	name := n.kind()
+	all, err := json.Marshal(append([]any{n.config}, own...))
+	text := strings.ToLower(string(all))
+	for _, h := range c.endpoint.Headers {
+		// That of a login is taken away, or replaced, without being named.
+		if strings.Contains(text, `"`+h.Name+`"`) || h.Name == "authorization" && ownLogin.MatchString(name) {
+			return notKnown("it may take away or change the header %q, which the endpoint asks for", h.Name)
+		}
+	}
 	field, some := answering[name[max(strings.Index(name, ".filters.http."), 0):]]
 	switch {
 	case strings.HasSuffix(name, typeHealthCheck):
@@ -66,16 +77,15 @@ func (n *neighbour) mayAnswer(c *check, own ...any) judged {
 			out = out.and(c.headerFits(condition))
 		}
 		return out
+	case strings.Contains(text, `"http_status"`):
+		return notKnown("its http_status, which may be a success")
 	case harmless.MatchString(name):
 		return judged{fit: no}
 	case some && !slices.ContainsFunc(append(own, n.config), func(v any) bool { return dump.At(v, field) != nil }):
 		return judged{fit: no}
 	case strings.HasSuffix(name, ".filters.http.header_mutation.v3.HeaderMutation"):
-		text, err := json.Marshal(append([]any{n.config}, own...))
-		asks := func(h config.HeaderMatcher) bool {
-			return strings.Contains(strings.ToLower(string(text)), `":"`+h.Name+`"`)
-		}
-		if err == nil && !rewrites.Match(text) && !slices.ContainsFunc(c.endpoint.Headers, asks) {
+		anyHeader := len(c.endpoint.Headers) > 0 && strings.Contains(text, `"remove_on_match"`)
+		if err == nil && !rewrites.Match(all) && !anyHeader {
 			return judged{fit: no}
 		}
 	}
@@ -157,7 +167,8 @@ func (d *door) disturbs(c *check) string {
 // onlyRequests are filters that do nothing to the answer of a filter before them.
 var onlyRequests = regexp.MustCompile(`\.filters\.http\.(ext_authz|fault|health_check|oauth2|router)\.`)
 
-var unseenLua = regexp.MustCompile(`:status|"filename":|"environment_variable":`)
+var unseenLua = regexp.MustCompile(`:status|"filename":|"environment_variable":|"inline_bytes":|` +
+	`\b(require|dofile|loadfile|loadstring|load)\b`)
 
 // mayChange says whether a neighbour may change what healthgate answers: a local reply goes through all filters.
 func (n *neighbour) mayChange(c *check, own ...any) judged {
