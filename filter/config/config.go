@@ -135,6 +135,7 @@ type Probe struct {
 	Interval, Timeout                 duration.Duration
 	UnhealthyThreshold                uint32
 	HealthyThreshold                  uint32
+	MinUnhealthy                      duration.Duration // how long it stays unhealthy at the least
 	ExpectedStatuses                  []StatusRange
 }
 

@@ -37,7 +37,7 @@ func (r *endpointReader) endpoint(v json.Value, place string) {
 	}
 	if o.choose("kind", "health_check", "status") {
 		e.Kind, e.Methods = KindStatus, e.Methods[:2]
-		for _, field := range []string{"healthy", "unhealthy", "unknown", "maintenance", "probes"} {
+		for _, field := range []string{"healthy", "unhealthy", "draining", "unknown", "maintenance", "probes"} {
 			if o.has(field) {
 				o.fail(field, `is not for an endpoint of kind "status"`)
 			}
@@ -80,7 +80,7 @@ func (r *endpointReader) healthCheck(o *object, e *Endpoint) {
 	e.Unhealthy = local(FailingStatus, UnhealthyBody, DefaultType)
 	e.Unhealthy.ProbeStatus = true
 	e.Unhealthy = o.reply("unhealthy", false, e.Unhealthy)
-	e.Draining = local(FailingStatus, DrainingBody, DefaultType)
+	e.Draining = o.reply("draining", false, local(FailingStatus, DrainingBody, DefaultType))
 	e.Unknown = o.reply("unknown", false, local(FailingStatus, UnknownBody, DefaultType))
 	r.maintenance(o, &e.Maintenance)
 	e.Probes = r.policy(o)

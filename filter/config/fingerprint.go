@@ -19,6 +19,7 @@ func fingerprint(c *Config) uint64 {
 		h.duration(p.Timeout)
 		h.number(p.UnhealthyThreshold)
 		h.number(p.HealthyThreshold)
+		h.duration(p.MinUnhealthy)
 	}
 	if a := c.Admin; a != nil {
 		h.text("admin")

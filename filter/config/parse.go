@@ -98,6 +98,7 @@ func (d *decoder) probe(v json.Value, place string, c *Config) {
 		Timeout:            o.duration("timeout", MinTimeout, MaxTimeout, DefaultProbeTimeout),
 		UnhealthyThreshold: o.integer("unhealthy_threshold", 1, MaxThreshold, DefaultThreshold),
 		HealthyThreshold:   o.integer("healthy_threshold", 1, MaxThreshold, DefaultThreshold),
+		MinUnhealthy:       o.duration("min_unhealthy", 0, MaxInterval, 0),
 	}
 	for l := o.list("expected_statuses"); l.next(); {
 		r := d.object(l.value, l.place())

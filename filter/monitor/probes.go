@@ -26,7 +26,7 @@ func (m *Monitor) probed(callout *Callout, outcome snapshot.Outcome, status uint
 	callout.found(now, callout.elapsed(now))
 	before := *p
 	p.Add(snapshot.Result{Outcome: outcome, Status: status}, success, decides,
-		snapshot.Thresholds{Unhealthy: c.UnhealthyThreshold, Healthy: c.HealthyThreshold})
+		snapshot.Thresholds{Unhealthy: c.UnhealthyThreshold, Healthy: c.HealthyThreshold, MinUnhealthy: c.MinUnhealthy})
 	change := decides || p.Healthy != before.Healthy
 	if (change || !success && !p.Healthy) && callout.tell(outcome, status, now, change) {
 		m.logProbe(c.Name, success, !change, what)

@@ -9,7 +9,7 @@ import (
 
 // Version is the first byte of the stored form. A reader takes no record of another version: two builds of the plugin
 // may share a store while one replaces the other.
-const Version = 5
+const Version = 6
 
 // Append adds the record's stored form to b: little-endian numbers in the order of the fields, texts with a 16-bit
 // length before them, the terms with one of 32 bits.

@@ -1,5 +1,7 @@
 package snapshot
 
+import "github.com/healthgate/healthgate/filter/lean/duration"
+
 // Probe is the state of one probe.
 type Probe struct {
 	Finding          // its outcome and status are those of the last result that agrees with Healthy
@@ -15,8 +17,12 @@ type Result struct {
 	Status  uint32
 }
 
-// Thresholds are how many contradicting results in a row change a probe's state.
-type Thresholds struct{ Unhealthy, Healthy uint32 }
+// Thresholds are how many contradicting results in a row change a probe's state, and for how long at the least it stays
+// unhealthy.
+type Thresholds struct {
+	Unhealthy, Healthy uint32
+	MinUnhealthy       duration.Duration
+}
 
 func (t Thresholds) of(success bool) uint32 {
 	if success {
@@ -33,7 +39,7 @@ func (p *Probe) Succeeded() bool { return p.Healthy == (p.Streak == 0) }
 func (p *Probe) Add(r Result, success, decides bool, t Thresholds) {
 	p.Latest = r
 	switch {
-	case decides:
+	case decides && !(success && p.held(t)):
 		p.turn(success)
 	case success == p.Healthy:
 		// On the way up, a success does not replace the status of the failure.
@@ -46,9 +52,14 @@ func (p *Probe) Add(r Result, success, decides bool, t Thresholds) {
 
 // Hold applies other thresholds than those that the state was found with.
 func (p *Probe) Hold(t Thresholds) {
-	if success := p.Succeeded(); success != p.Healthy && p.Streak >= t.of(success) {
+	if success := p.Succeeded(); success != p.Healthy && p.Streak >= t.of(success) && !(success && p.held(t)) {
 		p.turn(success)
 	}
+}
+
+// held reports whether it is too early for the probe to be healthy again.
+func (p *Probe) held(t Thresholds) bool {
+	return !p.Healthy && p.ChangedAt != 0 && p.At-p.ChangedAt < int64(t.MinUnhealthy)
 }
 
 func (p *Probe) turn(healthy bool) {

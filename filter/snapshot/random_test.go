@@ -121,7 +121,7 @@ func TestStoredForm(t *testing.T) {
 		Draining: true, Keys: []Key{{maintenance.Switch{On: true, Until: 13}, "v", "re", true}},
 		Probes: []Probe{{Finding{Unreachable, 14, 15, 16, 17}, Result{CutOff, 20}, true, 18, 19}}}
 	const zeros3, zeros7 = "\x00\x00\x00", "\x00\x00\x00\x00\x00\x00\x00"
-	const want = "\x05" + "\x02" + zeros7 + "\x03" + zeros7 + "\x04" + zeros7 + "\x02" + zeros3 + "te" +
+	const want = "\x06" + "\x02" + zeros7 + "\x03" + zeros7 + "\x04" + zeros7 + "\x02" + zeros3 + "te" +
 		"\x01" + "\x05" + zeros3 + "\x06" + zeros7 + "\x07" + zeros7 + "\x08" + zeros3 +
 		"\x02" + "\x09" + zeros3 + "\x0a" + zeros7 + "\x0b" + zeros7 + "\x0c" + zeros3 + "\x01" +
 		"\x03\x0d" + zeros7 + "\x01\x00v" + "\x02\x00re" +

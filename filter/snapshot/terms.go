@@ -9,7 +9,7 @@ import (
 // Terms say what a record's findings are findings of, so that a configuration that asks the same can use them: also one
 // in a VM that does not know the record's own configuration. All names and requests are hashes.
 //
-// They are stored as numbers of 64 bits: the three of admin, how many keys and probes there are, the keys, four of each
+// They are stored as numbers of 64 bits: the three of admin, how many keys and probes there are, the keys, five of each
 // probe, and then names.
 type Terms string
 
@@ -41,7 +41,7 @@ type Question struct {
 	Thresholds
 }
 
-const questionSize = 4
+const questionSize = 5
 
 // Probes is how many probes a record of these terms has.
 func (t Terms) Probes() int { return t.count(probeCount, questionSize) }
@@ -50,7 +50,7 @@ func (t Terms) Probes() int { return t.count(probeCount, questionSize) }
 func (t Terms) Probe(i int) Question {
 	at := firstKey + t.Keys() + questionSize*i
 	return Question{t.number(at), duration.Duration(t.number(at + 1)),
-		Thresholds{uint32(t.number(at + 2)), uint32(t.number(at + 3))}}
+		Thresholds{uint32(t.number(at + 2)), uint32(t.number(at + 3)), duration.Duration(t.number(at + 4))}}
 }
 
 // Names reports whether the configuration has an endpoint or a probe of this name.
@@ -75,7 +75,7 @@ func Describe(cluster uint64, interval duration.Duration, ready bool, keys []uin
 	add(cluster, uint64(interval), uint64(flag(ready)), uint64(len(keys)), uint64(len(probes)))
 	add(keys...)
 	for _, p := range probes {
-		add(p.Asks, uint64(p.Interval), uint64(p.Unhealthy), uint64(p.Healthy))
+		add(p.Asks, uint64(p.Interval), uint64(p.Unhealthy), uint64(p.Healthy), uint64(p.MinUnhealthy))
 	}
 	add(names...)
 	return Terms(b)

@@ -9,10 +9,10 @@ import (
 func TestTerms(t *testing.T) {
 	t.Parallel()
 	terms := Describe(1, 2*duration.Second, true, []uint64{3, 4},
-		[]Question{{}, {}, {9, 10, Thresholds{12, 13}}}, []uint64{11, 1 << 63})
+		[]Question{{}, {}, {9, 10, Thresholds{12, 13, 14}}}, []uint64{11, 1 << 63})
 	cluster, interval, ready := terms.Admin()
 	if cluster != 1 || interval != 2*duration.Second || !ready || terms.Keys() != 2 || terms.Key(1) != 4 ||
-		terms.Probes() != 3 || terms.Probe(2) != (Question{9, 10, Thresholds{12, 13}}) || !terms.Names(11) ||
+		terms.Probes() != 3 || terms.Probe(2) != (Question{9, 10, Thresholds{12, 13, 14}}) || !terms.Names(11) ||
 		!terms.Names(1<<63) || terms.Names(10) {
 		t.Errorf("%v", []byte(terms))
 	}

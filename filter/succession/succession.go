@@ -58,7 +58,8 @@ func Terms(c *config.Config, names []uint64) snapshot.Terms {
 	for i := range c.Probes {
 		p := &c.Probes[i]
 		probes = append(probes, snapshot.Question{Asks: p.Asks(), Interval: p.Interval,
-			Thresholds: snapshot.Thresholds{Unhealthy: p.UnhealthyThreshold, Healthy: p.HealthyThreshold}})
+			Thresholds: snapshot.Thresholds{Unhealthy: p.UnhealthyThreshold, Healthy: p.HealthyThreshold,
+				MinUnhealthy: p.MinUnhealthy}})
 	}
 	return snapshot.Describe(cluster, interval, ready, keys, probes, names)
 }

@@ -42,7 +42,7 @@ func document() node {
 func endpoint() node {
 	out := object(endpointFields()...)
 	none := node{}
-	for _, name := range []string{"healthy", "unhealthy", "maintenance", "probes", "unknown"} {
+	for _, name := range []string{"healthy", "unhealthy", "draining", "maintenance", "probes", "unknown"} {
 		none[name] = node{"type": "null"}
 	}
 	out["if"] = node{"properties": node{"kind": node{"const": "status"}}, "required": []string{"kind"}}
@@ -72,6 +72,8 @@ func endpointFields() []field {
 			shows("`" + config.UnhealthyBody + "`"),
 		optional("unknown", replyOf(replies[unknown]), "the reply when the state is not known yet, or too old").
 			shows(fmt.Sprintf("%d `%s`", config.FailingStatus, config.UnknownBody)),
+		optional("draining", replyOf(replies[draining]), "the reply while Envoy drains, as far as `admin.draining` has it "+
+			"polled").shows(fmt.Sprintf("%d `%s`", config.FailingStatus, config.DrainingBody)),
 		optional("maintenance", replyOf(replies[maintenance], maintenanceFields()...),
 			"what switches [maintenance](#maintenance), and the reply then").shows("never on"),
 		optional("probes", object(policyFields()...),
@@ -153,6 +155,7 @@ var replies = func() map[string]reply {
 		{healthyReply, status, config.HealthyStatus, "", config.HealthyType},
 		{unhealthy, node{"anyOf": []node{status, oneOf("probe")}}, "probe", config.UnhealthyBody, config.DefaultType},
 		{unknown, status, config.FailingStatus, config.UnknownBody, config.DefaultType},
+		{draining, status, config.FailingStatus, config.DrainingBody, config.DefaultType},
 		{maintenance, status, config.FailingStatus, config.MaintenanceBody, config.DefaultType},
 	} {
 		out[r.section] = r
@@ -165,6 +168,7 @@ const (
 	healthyReply   = "healthy"
 	unhealthy      = "unhealthy"
 	unknown        = "unknown"
+	draining       = "draining"
 	maintenance    = "maintenance"
 )
 
@@ -295,6 +299,9 @@ func probeFields() []field {
 		optional("unhealthy_threshold", threshold,
 			"how many failures in a row make a healthy probe unhealthy"+upTo+". The first result counts at once"),
 		optional("healthy_threshold", threshold, "how many successes in a row make an unhealthy probe healthy"+upTo),
+		optional("min_unhealthy", node{"anyOf": []node{text(span), {"const": 0}}, "default": "0s"},
+			"for how long at the least an unhealthy probe stays unhealthy, up to "+short(config.MaxInterval)+
+				", so that one that flaps stays out"),
 		optional("expected_statuses", list(object(statuses...)),
 			"ranges of statuses that count as success, half open as in Envoy: "+
 				"`{start: 200, end: 300}` is 200 to 299").shows("200", statuses...),

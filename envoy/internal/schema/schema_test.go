@@ -129,7 +129,8 @@ const full = `{
     "unhealthy": {"status": "probe", "body": "FAILED", "content_type": "text/plain", "headers": {}},
     "maintenance": {"keys": ["k", "k.{zone}"], "route_metadata": true, "status": 503, "body": "M", "content_type": "a"},
     "probes": {"policy": {"at_least": 1}, "names": ["p"]},
-    "unknown": {"status": 503, "body": "UNKNOWN", "content_type": "text/plain", "headers": {"a": "b"}}
+    "unknown": {"status": 503, "body": "UNKNOWN", "content_type": "text/plain", "headers": {"a": "b"}},
+    "draining": {"status": 500, "body": "D", "content_type": "", "headers": {"a": "b"}}
   }, {
     "name": "b", "paths": ["/b"], "trusted": {"providers": ["azure"], "peer": {"filter_state": "k"}},
     "untrusted": {"action": "pass"}, "healthy": {"action": "pass"}, "probes": {"policy": "any", "names": ["p", "q"]}
@@ -139,7 +140,8 @@ const full = `{
   "probes": [{
 "name": "p", "cluster": "app", "path": "/alive?x=1", "host": "localhost", "method": "GET", "interval": "1s",
 "timeout": "500ms",
-    "unhealthy_threshold": 1, "healthy_threshold": 2, "expected_statuses": [{"start": 200, "end": 201}, {"end": 300}]
+    "unhealthy_threshold": 1, "healthy_threshold": 2, "min_unhealthy": "1m",
+    "expected_statuses": [{"start": 200, "end": 201}, {"end": 300}]
   }, {"name": "q", "cluster": "app", "path": "/"}],
   "admin": {"cluster": "adm", "interval": "1s", "timeout": "500ms", "max_age": "10s", "on_stale": "keep",
     "draining": "poll"}

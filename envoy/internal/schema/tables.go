@@ -9,7 +9,7 @@ import (
 // Tables returns the tables of docs/configuration.md, by the names that its comments have.
 func Tables() map[string]string {
 	defaults := "| reply | `status` | `body` | `content_type` |\n|---|---|---|---|\n"
-	for _, section := range []string{untrustedReply, healthyReply, unhealthy, unknown, maintenance} {
+	for _, section := range []string{untrustedReply, healthyReply, unhealthy, unknown, draining, maintenance} {
 		r := replies[section]
 		body := "empty"
 		if r.body != "" {

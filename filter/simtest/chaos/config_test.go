@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -27,6 +28,7 @@ type (
 		name               string
 		interval, timeout  time.Duration
 		unhealthy, healthy int // thresholds
+		minUnhealthy       time.Duration
 	}
 	admin struct {
 		interval, timeout, maxAge time.Duration
@@ -38,6 +40,7 @@ type (
 const (
 	endpointForm = "endpoint %s policy=%s probes=%s key=%s healthy=%s untrusted=%s"
 	probeForm    = "probe %s interval=%s timeout=%s unhealthy=%d healthy=%d"
+	heldForm     = " min_unhealthy=" // behind it, if there is one
 	adminForm    = "admin interval=%s timeout=%s max_age=%s on_stale=%s draining=%s"
 )
 
@@ -51,7 +54,11 @@ func (s *settings) String() string {
 		fmt.Fprintf(&b, endpointForm+"\n", e.name, e.policy, names, e.key, e.healthy, e.untrusted)
 	}
 	for _, p := range s.probes {
-		fmt.Fprintf(&b, probeForm+"\n", p.name, p.interval, p.timeout, p.unhealthy, p.healthy)
+		fmt.Fprintf(&b, probeForm, p.name, p.interval, p.timeout, p.unhealthy, p.healthy)
+		if p.minUnhealthy > 0 {
+			fmt.Fprintf(&b, heldForm+"%s", p.minUnhealthy)
+		}
+		b.WriteString("\n")
 	}
 	if a := s.admin; a != nil {
 		fmt.Fprintf(&b, adminForm+"\n", a.interval, a.timeout, a.maxAge, a.onStale, a.draining)
@@ -79,8 +86,10 @@ func (s *settings) read(line string) (err error) {
 		s.endpoints = append(s.endpoints, e)
 	case strings.HasPrefix(line, "probe "):
 		p := probe{}
+		line, held, _ := strings.Cut(line, heldForm)
+		texts[2] = cmp.Or(held, "0s")
 		if _, err = fmt.Sscanf(line, probeForm, &p.name, &texts[0], &texts[1], &p.unhealthy, &p.healthy); err == nil {
-			p.interval, p.timeout = duration(0), duration(1)
+			p.interval, p.timeout, p.minUnhealthy = duration(0), duration(1), duration(2)
 		}
 		s.probes = append(s.probes, p)
 	case strings.HasPrefix(line, "admin "):
@@ -128,7 +137,7 @@ func (s *settings) json() string {
 	for _, p := range s.probes {
 		probes = append(probes, object{"name": p.name, "cluster": "app", "path": "/" + p.name,
 			"interval": p.interval.String(), "timeout": p.timeout.String(), "unhealthy_threshold": p.unhealthy,
-			"healthy_threshold": p.healthy})
+			"healthy_threshold": p.healthy, "min_unhealthy": p.minUnhealthy.String()})
 	}
 	c["endpoints"] = endpoints
 	if len(probes) > 0 {

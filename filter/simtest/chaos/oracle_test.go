@@ -53,6 +53,8 @@ type live struct {
 	name  string
 	since time.Duration
 	knew  map[string]time.Duration
+	good  map[string]time.Duration // each endpoint's last 200
+	bad   map[string]time.Duration // when it was unhealthy for the first time after that
 }
 
 func newJudge(r *run) judge {
@@ -108,7 +110,8 @@ func (j *judge) happens(o op) {
 
 func (j *judge) configured(name string) {
 	j.updated, j.currentAt = j.run.Elapsed(), 0
-	j.live = append(j.live, &live{j.run.plan.configs[name], name, j.updated, map[string]time.Duration{}})
+	j.live = append(j.live, &live{j.run.plan.configs[name], name, j.updated, map[string]time.Duration{},
+		map[string]time.Duration{}, map[string]time.Duration{}})
 	for _, l := range j.live[:len(j.live)-1] {
 		if l.name == name { // a root context is shared by what is the same
 			j.live[len(j.live)-1].knew, j.live[len(j.live)-1].since = l.knew, l.since
@@ -230,6 +233,7 @@ func (j *judge) answered(o *op, before int, r *hostsim.Reply) {
 	default:
 		if r.Status == 200 {
 			j.old(now, o, l, e, r.Forwarded)
+			j.held(now, o, l, e)
 		} else {
 			j.learn(now, l, e, r.Details)
 		}
@@ -251,6 +255,9 @@ func (j *judge) learn(now time.Duration, l *live, e *endpoint, details string) {
 			l.knew["draining"] = now
 		}
 	case "healthgate_unhealthy":
+		if _, known := l.bad[e.name]; !known {
+			l.bad[e.name] = now
+		}
 		since, bound := j.unhealthySince(e), time.Second
 		for _, name := range e.probes {
 			bound = max(bound, l.probe(name).bound())
@@ -317,6 +324,25 @@ func (j *judge) old(now time.Duration, o *op, l *live, e *endpoint, passed bool)
 	}
 }
 
+// held is that a probe that turned unhealthy stays so for min_unhealthy: all of the endpoint's were healthy when it was
+// last answered 200. An update may bring a state that was found by another min_unhealthy, and a clock that goes back
+// makes everything forgotten.
+func (j *judge) held(now time.Duration, o *op, l *live, e *endpoint) {
+	good, ever := l.good[e.name]
+	_, bad := l.bad[e.name]
+	l.good[e.name] = now
+	delete(l.bad, e.name)
+	if !ever || !bad || j.updated > 0 || j.backward > 0 || len(e.probes) == 0 || e.need() < len(e.probes) {
+		return
+	}
+	for _, name := range e.probes {
+		if now-good >= l.probe(name).minUnhealthy-time.Second {
+			return
+		}
+	}
+	j.violate("min_unhealthy", "%v got 200, as it had %v ago, and was unhealthy since then", o, now-good)
+}
+
 // failing names one failure of an endpoint's probes: it may fail for one of them, and then for another.
 func failing(e *endpoint, since time.Duration) string {
 	return fmt.Sprintf("a failing of %s, since %v,", e.name, since)
@@ -351,7 +377,7 @@ func recovery(p *plan) time.Duration {
 
 // bound is how long a change of the application may stay unseen while all is well.
 func (p *probe) bound() time.Duration {
-	return time.Duration(max(p.healthy, p.unhealthy)+1)*p.interval*5/4 + 250*time.Millisecond
+	return time.Duration(max(p.healthy, p.unhealthy)+1)*p.interval*5/4 + 250*time.Millisecond + p.minUnhealthy
 }
 
 func (a *admin) bound() time.Duration { return a.interval*5/4*2 + 250*time.Millisecond }
