@@ -68,7 +68,7 @@ func (v *vm) Print(stderr bool, text string) {
 }
 
 // Env is the environment of the plugin.
-func (v *vm) Env() []string { return v.host.cfg.env }
+func (v *vm) Env() []string { return v.plugin.env }
 
 // Clock is the host's.
 func (v *vm) Clock() wasm.Clock { return v.host.time }

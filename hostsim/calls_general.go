@@ -116,7 +116,7 @@ func proxyGetSharedData(v *vm, a []uint64) status {
 	if !ok {
 		return statusInvalidMemoryAccess
 	}
-	e, err := v.host.shared.Get(v.host.cfg.vmID, key)
+	e, err := v.host.shared.Get(v.plugin.vmID, key)
 	if err != nil {
 		return statusNotFound
 	}
@@ -133,7 +133,7 @@ func proxySetSharedData(v *vm, a []uint64) status {
 		return statusInvalidMemoryAccess
 	}
 	v.casFault(key)
-	if v.host.shared.Set(v.host.cfg.vmID, key, value, uint32(a[4])) != nil {
+	if v.host.shared.Set(v.plugin.vmID, key, value, uint32(a[4])) != nil {
 		return statusCasMismatch
 	}
 	return statusOK
@@ -145,7 +145,7 @@ func proxyRegisterSharedQueue(v *vm, a []uint64) status {
 		return statusInvalidMemoryAccess
 	}
 	root := v.effectiveContext().root.id
-	token := v.host.queues.Register(v.host.cfg.vmID, name, v.queueReady(root))
+	token := v.host.queues.Register(v.plugin.vmID, name, v.queueReady(root))
 	return v.out32(a[2], token)
 }
 
@@ -155,10 +155,11 @@ func (v *vm) queueReady(root uint32) func(token uint32) {
 	return func(token uint32) {
 		t := v.thread
 		v.host.after(0, t, func() {
-			if t.vm == nil {
+			now := t.vms[v.plugin.vm]
+			if now == nil {
 				return
 			}
-			if c := t.vm.contexts[root]; c != nil {
+			if c := now.contexts[root]; c != nil {
 				c.callback(expQueueReady, c.id64(), uint64(token))
 			}
 		})
@@ -172,7 +173,7 @@ func proxyResolveSharedQueue(v *vm, a []uint64) status {
 		return statusInvalidMemoryAccess
 	}
 	if vmID == "" {
-		vmID = v.host.cfg.vmID
+		vmID = v.plugin.vmID
 	}
 	token, err := v.host.queues.Resolve(vmID, name)
 	if err != nil {

@@ -67,9 +67,9 @@ func (c *pluginContext) writeMap(t mapType) *headers.Map {
 	if s := c.stream; s != nil && views.endOfStream {
 		switch t {
 		case mapRequestTrailers:
-			c.addTrailers(&s.request)
+			c.addTrailers(c.request)
 		case mapResponseTrailers:
-			c.addTrailers(&s.response)
+			c.addTrailers(c.response)
 		}
 	}
 	return c.readMap(t)
@@ -80,6 +80,7 @@ func (c *pluginContext) addTrailers(d *direction) {
 	if view := c.view(d); view.body != nil && view.trailers == nil {
 		d.trailers, d.trailing = headers.New(), true
 		view.trailers = d.trailers
+		c.stream.entry(d).trailers = d.trailers
 	}
 }
 
@@ -166,7 +167,6 @@ func proxyGetHeaderMapSize(v *vm, a []uint64) status {
 
 // buffer is a buffer as the plugin may read it (Context::getBuffer).
 func (c *pluginContext) buffer(t bufferType) (b buffer, ok bool) {
-	h := c.vm.host
 	switch t {
 	case bufferHTTPRequestBody, bufferHTTPResponseBody:
 		if c.stream != nil {
@@ -181,7 +181,7 @@ func (c *pluginContext) buffer(t bufferType) (b buffer, ok bool) {
 	case bufferGrpcReceive:
 		b.data = c.root.grpcView.message
 	case bufferVMConfiguration:
-		b.data = h.cfg.vmConfig
+		b.data = c.vm.plugin.vmConfig
 	case bufferPluginConfiguration:
 		if !c.configuring {
 			return buffer{}, false
@@ -196,9 +196,9 @@ func (c *pluginContext) buffer(t bufferType) (b buffer, ok bool) {
 
 // body points to the body that the plugin sees: the piece that arrived, or all that it has held back.
 func (c *pluginContext) body(t bufferType) *[]byte {
-	d := &c.stream.request
+	d := c.request
 	if t == bufferHTTPResponseBody {
-		d = &c.stream.response
+		d = c.response
 	}
 	view := c.view(d)
 	if view.buffering {

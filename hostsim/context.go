@@ -19,9 +19,11 @@ type pluginContext struct {
 	lastBuffer buffer
 
 	// Of a stream.
-	stream    *Stream
-	destroyed bool
-	views     streamViews
+	stream            *Stream
+	request, response *direction
+	destroyed         bool
+	failed            bool // wasm_fail_stream was sent
+	views             streamViews
 
 	// declared holds the properties that declare_property declared, and whether they are read-only. Only those of a root
 	// have an effect.

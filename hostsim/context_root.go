@@ -6,6 +6,7 @@ import "github.com/healthgate/healthgate/hostsim/internal/timeline"
 type rootContext struct {
 	pluginContext
 
+	plugin      *pluginConfig
 	config      []byte
 	expressions expressions
 	tickPeriod  uint32
@@ -19,14 +20,19 @@ type rootContext struct {
 }
 
 // newRoot gives a VM a root context for a configuration.
-func newRoot(v *vm, id uint32, config []byte) *rootContext {
+func newRoot(v *vm, id uint32, p *pluginConfig, config []byte) *rootContext {
 	c := &rootContext{
-		pluginContext: pluginContext{vm: v, id: id}, config: config,
+		pluginContext: pluginContext{vm: v, id: id}, plugin: p, config: config,
 		calls: make(map[uint32]func()), grpc: make(map[uint32]*grpcCallout),
 		expressions: expressions{byToken: make(map[uint32]Expression)},
 	}
 	c.root = c
 	return c
+}
+
+// runs reports whether the root is that of a plugin with a configuration: they have one key (PluginBase::key).
+func (c *rootContext) runs(p *pluginConfig, config []byte) bool {
+	return c.plugin.name == p.name && c.plugin.rootID == p.rootID && string(c.config) == string(config)
 }
 
 // onStart creates the root context in the VM and starts the VM (onStart).
@@ -35,7 +41,7 @@ func (c *rootContext) onStart() bool {
 	c.created = true
 	ok := true
 	if c.vm.fns[expVMStart] != nil {
-		r, _ := c.vm.call(&c.pluginContext, expVMStart, c.id64(), uint64(len(c.vm.host.cfg.vmConfig)))
+		r, _ := c.vm.call(&c.pluginContext, expVMStart, c.id64(), uint64(len(c.vm.plugin.vmConfig)))
 		ok = r != 0
 	}
 	c.vm.runAfterCall()

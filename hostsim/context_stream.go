@@ -27,8 +27,8 @@ const (
 
 // failStream answers for a VM that is dead, once (failStream, CHECK_FAIL_HTTP).
 func (c *pluginContext) failStream() {
-	if !c.stream.filterFailed {
-		c.stream.filterFailed = true
+	if !c.failed {
+		c.failed = true
 		c.stream.sendLocalReply(localReply{status: http.StatusServiceUnavailable, details: "wasm_fail_stream",
 			grpcStatus: grpcUnavailable, hasGrpcStatus: true})
 	}
@@ -64,19 +64,19 @@ func boolArg(b bool) uint64 {
 
 // skips reports whether the plugin is not told of a direction.
 func (c *pluginContext) skips(d *direction) bool {
-	return !c.created || d == &c.stream.response && c.stream.filterFailed
+	return !c.created || d == c.response && c.failed
 }
 
 // view returns the part of a direction that the plugin can reach.
 func (c *pluginContext) view(d *direction) *directionView {
-	if d == &c.stream.request {
+	if d == c.request {
 		return &c.views.request
 	}
 	return &c.views.response
 }
 
 func (c *pluginContext) onHeaders(d *direction, end bool) headersStatus {
-	if d == &c.stream.request {
+	if d == c.request {
 		c.onCreate()
 	} else if c.skips(d) {
 		return headersContinue
@@ -87,7 +87,7 @@ func (c *pluginContext) onHeaders(d *direction, end bool) headersStatus {
 		switch {
 		case c.vm.stopIteration || result > uint64(headersStopAllAndWatermark):
 			st = headersStopAllAndWatermark
-		case headersStatus(result) == headersStopIteration && !c.vm.host.cfg.allowStopIteration:
+		case headersStatus(result) == headersStopIteration && !c.root.plugin.allowStopIteration:
 			st = headersStopAllAndWatermark
 		case result == 2: // not a status of Envoy's
 		default:
@@ -153,11 +153,11 @@ func (c *pluginContext) continueStream(t streamType) status {
 	switch t {
 	case streamRequest:
 		if s := c.stream; s != nil {
-			c.vm.later(func() { s.resume(&s.request) })
+			c.vm.later(func() { s.resume(c.request) })
 		}
 	case streamResponse:
 		if s := c.stream; s != nil {
-			c.vm.later(func() { s.resume(&s.response) })
+			c.vm.later(func() { s.resume(c.response) })
 		}
 	case streamDownstream:
 		return statusOK

@@ -96,20 +96,25 @@ func (v *vm) casFault(key string) {
 	if len(v.host.faults) == 0 || !v.strikes(faultCAS, key) {
 		return
 	}
-	if e, err := v.host.shared.Get(v.host.cfg.vmID, []byte(key)); err == nil {
-		_ = v.host.shared.Set(v.host.cfg.vmID, key, e.Value, 0) // CAS 0 always succeeds
+	if e, err := v.host.shared.Get(v.plugin.vmID, []byte(key)); err == nil {
+		_ = v.host.shared.Set(v.plugin.vmID, key, e.Value, 0) // CAS 0 always succeeds
 	}
 }
 
 // race lets the VMs of other threads tick within a host call.
 func (v *vm) race() {
 	for _, t := range v.host.threads() {
-		if t == v.thread || t.vm == nil || t.vm.current != nil || t.stalledUntil > v.host.time.Elapsed() {
+		if t == v.thread || t.stalledUntil > v.host.time.Elapsed() {
 			continue
 		}
-		for _, root := range t.vm.roots {
-			if root.tick != nil {
-				root.callback(expTick, root.id64())
+		for _, other := range t.vms {
+			if other == nil || other.current != nil {
+				continue
+			}
+			for _, root := range other.roots {
+				if root.tick != nil {
+					root.callback(expTick, root.id64())
+				}
 			}
 		}
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/healthgate/healthgate/hostsim/internal/wasm"
 )
 
-// Host is one Envoy with one Wasm HTTP filter. Its methods are safe for concurrent use, but everything in it happens on
-// one thread, one thing after another: that is what makes a run repeatable.
+// Host is one Envoy with a Wasm HTTP filter, or several. Its methods are safe for concurrent use, but everything in it
+// happens on one thread, one thing after another: that is what makes a run repeatable.
 //
 // Handlers of upstreams run on that thread. They may call methods that only read (Now, Logs, Metric, SharedData,
 // UpstreamRequests) and the Admin's methods. A method that drives the host (Do, Start, Advance, Close, Inject) would
@@ -26,7 +26,6 @@ import (
 type Host struct {
 	mu     sync.Mutex // whoever holds it is the host's thread
 	cfg    *config
-	module *wasm.Module
 	time   *timeline.Timeline
 	random *rand.ChaCha8
 	closed bool
@@ -40,6 +39,7 @@ type Host struct {
 	main    *thread
 	workers []*thread
 	updates int // how many there were
+	vms     int // how many a thread has at most
 
 	upstreams  map[string]*upstream
 	app        *upstream
@@ -81,18 +81,14 @@ func (e *LoadError) Error() string {
 // in shared data, queues and metrics stay, and starts a VM on the main thread and on each worker. The error is a
 // *LoadError if the plugin is to blame.
 func New(code []byte, opts ...Option) (*Host, error) {
-	cfg := newConfig(opts)
+	cfg := newConfig(code, opts)
 	if cfg.workers < 1 {
 		return nil, fmt.Errorf("hostsim: Workers(%d): an Envoy has at least one worker thread", cfg.workers)
-	}
-	m, err := wasm.Load(code, profiles[cfg.profile], cfg.cacheDir, prepare)
-	if err != nil {
-		return nil, &LoadError{Message: err.Error()}
 	}
 	var seed [32]byte
 	binary.LittleEndian.PutUint64(seed[:], cfg.seed)
 	h := &Host{
-		cfg: cfg, module: m, time: timeline.New(cfg.start), random: rand.NewChaCha8(seed),
+		cfg: cfg, time: timeline.New(cfg.start), random: rand.NewChaCha8(seed),
 		upstreams: make(map[string]*upstream), app: cfg.app, wake: make(chan struct{}, 1),
 		client: newClient(false), grpcClient: newClient(true),
 	}
@@ -117,31 +113,61 @@ func New(code []byte, opts ...Option) (*Host, error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if msg := h.startPlugin(cfg.pluginConfig); msg != "" {
-		h.close()
-		return nil, &LoadError{Message: msg, Logs: h.Logs()}
+	for _, p := range slices.Concat(cfg.services, cfg.plugins) {
+		if msg := h.startPlugin(p); msg != "" {
+			h.close()
+			return nil, h.refused(p, msg)
+		}
 	}
 	return h, nil
 }
 
-// startPlugin is createWasm and the slot's set on each thread. It returns why it failed.
-func (h *Host) startPlugin(config []byte) string {
-	base := newVM(h, h.main, "base")
-	defer base.close()
-	if base.dead() {
-		return "Failed to initialize Wasm code: " + base.failure
+// refused is the error for a plugin that cannot be set up.
+func (h *Host) refused(p *pluginConfig, msg string) error {
+	if h.several() {
+		msg = p.name + ": " + msg
 	}
-	return h.addConfig(config)
+	return &LoadError{Message: msg, Logs: h.Logs()}
 }
 
-// addConfig tries a configuration on a canary VM and gives it to each thread.
-func (h *Host) addConfig(config []byte) string {
-	canary := newVM(h, h.main, "canary")
+// several reports whether there is more than one plugin.
+func (h *Host) several() bool { return len(h.cfg.plugins)+len(h.cfg.services) > 1 }
+
+// startPlugin is createWasm and the slot's set on each thread. It returns why it failed.
+func (h *Host) startPlugin(p *pluginConfig) string {
+	var err error
+	if p.module, err = wasm.Load(p.code, profiles[h.cfg.profile], h.cfg.cacheDir, prepare); err != nil {
+		return err.Error()
+	}
+	p.vm = h.vms
+	for _, other := range slices.Concat(h.cfg.services, h.cfg.plugins) {
+		if other != p && other.module != nil && p.sharesVM(other, h.cfg.profile) {
+			p.vm = other.vm
+			break
+		}
+	}
+	if p.vm == h.vms {
+		h.vms++
+		base := newVM(h, h.main, "base", p)
+		defer base.close()
+		if base.dead() {
+			return "Failed to initialize Wasm code: " + base.failure
+		}
+	}
+	for _, t := range h.threads() {
+		t.addPlugin(p)
+	}
+	return h.addConfig(p, p.config)
+}
+
+// addConfig tries a plugin's configuration on a canary VM and gives it to each thread.
+func (h *Host) addConfig(p *pluginConfig, config []byte) string {
+	canary := newVM(h, h.main, "canary", p)
 	defer canary.close()
 	if canary.dead() {
 		return "Failed to initialize Wasm code: " + canary.failure
 	}
-	root, ok := canary.start(config)
+	root, ok := canary.start(p, config)
 	switch {
 	case !ok:
 		return reason("Failed to start base Wasm", canary)
@@ -150,7 +176,7 @@ func (h *Host) addConfig(config []byte) string {
 	}
 	// What the canary has armed dies with it, before any of it runs.
 	for _, t := range h.threads() {
-		t.add(config)
+		t.add(p, config)
 	}
 	return ""
 }
@@ -181,7 +207,9 @@ func newClient(http2 bool) *http.Client {
 func (h *Host) Close() error {
 	h.mu.Lock()
 	if !h.closed {
-		h.shutdown()
+		for _, t := range h.threads() {
+			t.drain(t.plugins(), 0)
+		}
 		h.close()
 	}
 	h.mu.Unlock()
@@ -191,34 +219,40 @@ func (h *Host) Close() error {
 	return nil
 }
 
-// Shutdown takes the plugin out of all threads, as a removed listener would: on_done and on_delete. A plugin that
-// answers false to on_done does not get on_delete: Envoy lets go of a VM with its last plugin, without waiting for
-// proxy_done, and with it of the callouts under way and the metrics. Shared data stays, and so does the host; requests
-// get past the plugin.
+// Shutdown takes the plugins of the chain out of all threads, as a removed listener would: on_done and on_delete. A
+// plugin that answers false to on_done does not get on_delete: Envoy lets go of a VM with its last plugin, without
+// waiting for proxy_done, and with it of the callouts under way and the metrics. Shared data stays, and so do the host
+// and its services; requests get past the plugins.
 func (h *Host) Shutdown() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.closed {
-		h.shutdown()
-		h.run(h.time.Elapsed())
-		h.metrics.Clear()
+	if h.closed {
+		return
 	}
-}
-
-func (h *Host) shutdown() {
 	for _, t := range h.threads() {
-		t.shutdown()
+		t.drain(t.chain, 0)
+		t.drop()
 	}
+	h.run(h.time.Elapsed())
+	h.metrics.Clear()
 }
 
 func (h *Host) close() {
 	h.closed = true
 	for _, t := range h.threads() {
-		t.drop()
+		for _, v := range t.vms {
+			if v != nil {
+				v.close()
+			}
+		}
 	}
 	h.watchdog.Close()
-	h.shared.DeleteVMID(h.cfg.vmID)
-	h.module.Release()
+	for _, p := range slices.Concat(h.cfg.services, h.cfg.plugins) {
+		h.shared.DeleteVMID(p.vmID)
+		if p.module != nil {
+			p.module.Release()
+		}
+	}
 }
 
 // threads are all threads, in the order in which things happen on them.
@@ -277,26 +311,29 @@ type SharedDatum struct {
 	Cas   uint32
 }
 
-// SharedData returns the shared data of the plugin's vm_id, sorted by key.
-func (h *Host) SharedData() []SharedDatum {
+// SharedData returns the shared data of the first plugin's vm_id, sorted by key.
+func (h *Host) SharedData() []SharedDatum { return h.SharedDataOf(h.cfg.plugins[0].vmID) }
+
+// SharedDataOf returns the shared data of a vm_id, sorted by key.
+func (h *Host) SharedDataOf(vmID string) []SharedDatum {
 	var all []SharedDatum
-	for _, e := range h.shared.Entries(h.cfg.vmID) {
+	for _, e := range h.shared.Entries(vmID) {
 		all = append(all, SharedDatum(e))
 	}
 	return all
 }
 
-// SetSharedData writes to the shared data as another plugin of the same vm_id would.
+// SetSharedData writes to the shared data as another plugin of the first one's vm_id would.
 func (h *Host) SetSharedData(key, value string) {
-	_ = h.shared.Set(h.cfg.vmID, key, value, 0) // CAS 0 always succeeds
+	_ = h.shared.Set(h.cfg.plugins[0].vmID, key, value, 0) // CAS 0 always succeeds
 }
 
-// Enqueue puts a message on a shared queue of the plugin's vm_id, as another plugin
+// Enqueue puts a message on a shared queue of the first plugin's vm_id, as another plugin
 // would. It reports whether there is such a queue.
 func (h *Host) Enqueue(queue, value string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	token, err := h.queues.Resolve(h.cfg.vmID, queue)
+	token, err := h.queues.Resolve(h.cfg.plugins[0].vmID, queue)
 	if err != nil {
 		return false
 	}

@@ -20,10 +20,12 @@ func (v *vm) crash(why string) {
 			return
 		}
 		h.crashed = why
-		h.logLine(v.threadName(), LogCritical, "Caught Segmentation fault: "+why)
+		v.logLine(LogCritical, "Caught Segmentation fault: "+why)
 		for _, t := range h.threads() {
-			if t.vm != nil && t.vm.failure == "" {
-				t.vm.failure = "the process has ended"
+			for _, v := range t.vms {
+				if v != nil && v.failure == "" {
+					v.failure = "the process has ended"
+				}
 			}
 		}
 	})

@@ -1,17 +1,27 @@
 package hostsim
 
-// Update gives the plugin another configuration, as an update of its listener does: a canary VM tries it, and each
-// thread's VM gets another root context for it, beside its existing ones. New requests go to the new root. The earlier
-// ones keep ticking, and answer requests with a Before, until Drained. If the plugin refuses the configuration, the
-// error is a *LoadError and nothing changes.
-func (h *Host) Update(config string) error {
+// Update is a live update of the listener: each plugin of the chain gets the next of configs, and those for which there
+// is none keep what they have. As in Envoy, a canary VM tries a new configuration, and each thread's VM gets another
+// root context for it, beside its existing ones. New requests go to the new root. The earlier ones keep ticking, and
+// answer the requests of connections that are older, which have a Before, until Drained. If a plugin refuses its
+// configuration, the error is a *LoadError and the listener stays as it was.
+func (h *Host) Update(configs ...string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.runs() {
 		return nil
 	}
-	if msg := h.addConfig([]byte(config)); msg != "" {
-		return &LoadError{Message: msg, Logs: h.Logs()}
+	for i, p := range h.cfg.plugins {
+		if i >= len(configs) {
+			for _, t := range h.threads() {
+				t.chain[i].keep()
+			}
+		} else if msg := h.addConfig(p, []byte(configs[i])); msg != "" {
+			for _, t := range h.threads() {
+				t.revert(i)
+			}
+			return h.refused(p, msg)
+		}
 	}
 	h.updates++
 	h.run(h.time.Elapsed())
@@ -23,7 +33,7 @@ func (h *Host) Drained() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, t := range h.threads() {
-		t.drain(max(len(t.plugins)-1, 0))
+		t.drain(t.chain, 1)
 	}
 	h.run(h.time.Elapsed())
 }

@@ -34,6 +34,7 @@ func (l LogLevel) String() string {
 type LogEntry struct {
 	Time    time.Time
 	Thread  string // "base", "canary", "main", "worker 0", …
+	Plugin  string // the PluginName of whose VM it is; "" if the host has but one plugin
 	Level   LogLevel
 	Message string // without the prefix "wasm log NAME ROOT_ID VM_ID: " of Envoy's
 	// Callback is the function of the plugin that ran, such as "proxy_on_request_headers", and Context the ID of the
@@ -46,7 +47,11 @@ type LogEntry struct {
 
 // String is the entry as one line.
 func (e LogEntry) String() string {
-	return fmt.Sprintf("[%s][%s][%s] %s", e.Time.UTC().Format("15:04:05.000"), e.Thread, e.Level, e.Message)
+	thread := e.Thread
+	if e.Plugin != "" {
+		thread += "/" + e.Plugin
+	}
+	return fmt.Sprintf("[%s][%s][%s] %s", e.Time.UTC().Format("15:04:05.000"), thread, e.Level, e.Message)
 }
 
 // log writes a message of the plugin.
@@ -55,22 +60,28 @@ func (v *vm) log(level LogLevel, msg string) {
 }
 
 func (v *vm) logEntry(e LogEntry) {
-	e.Thread, e.Callback = v.threadName(), v.callback
+	e.Callback = v.callback
 	if v.current != nil {
 		e.Context = v.current.id
 	}
-	v.host.write(e)
+	v.write(e)
 }
 
-func (h *Host) logLine(thread string, level LogLevel, msg string) {
-	h.write(LogEntry{Thread: thread, Level: level, Message: msg})
-}
+// logLine writes what the host says of the VM.
+func (v *vm) logLine(level LogLevel, msg string) { v.write(LogEntry{Level: level, Message: msg}) }
 
-func (h *Host) write(e LogEntry) {
+func (v *vm) write(e LogEntry) {
+	h := v.host
 	if e.Level < h.cfg.logLevel {
 		return
 	}
-	e.Time = h.time.Realtime()
+	e.Time, e.Thread = h.time.Realtime(), v.threadName()
+	if h.several() {
+		e.Plugin = v.plugin.name
+		if v.current != nil {
+			e.Plugin = v.current.root.plugin.name
+		}
+	}
 	h.logMu.Lock()
 	defer h.logMu.Unlock()
 	h.logs = append(h.logs, e)

@@ -4,7 +4,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"sort"
 	"time"
 )
 
@@ -16,52 +15,45 @@ type optionFunc func(*config)
 func (f optionFunc) apply(c *config) { f(c) }
 
 type config struct {
-	profile            Profile
-	workers            int
-	pluginName         string
-	rootID             string
-	vmID               string
-	vmConfig           []byte
-	pluginConfig       []byte
-	env                []string
-	node               Node
-	upstreams          []*upstream
-	app                *upstream
-	adminCluster       string
-	seed               uint64
-	start              time.Time
-	policy             FailurePolicy
-	backoff            time.Duration
-	deadline           time.Duration
-	logLevel           LogLevel
-	logTo              io.Writer
-	traceTo            io.Writer
-	useRemoteAddress   bool
-	xffTrustedHops     int
-	address            string
-	bufferLimit        int
-	allowStopIteration bool
-	trailers           bool
-	foreign            map[string]ForeignFunc
-	compile            func(text string) (Expression, error)
-	faults             []Fault
-	realtime           bool
-	shuffled           bool
-	cacheDir           string
+	plugins          []*pluginConfig // of the chain, in its order; the first is New's
+	services         []*pluginConfig
+	profile          Profile
+	workers          int
+	node             Node
+	upstreams        []*upstream
+	app              *upstream
+	adminCluster     string
+	seed             uint64
+	start            time.Time
+	deadline         time.Duration
+	logLevel         LogLevel
+	logTo            io.Writer
+	traceTo          io.Writer
+	useRemoteAddress bool
+	xffTrustedHops   int
+	address          string
+	bufferLimit      int
+	trailers         bool
+	foreign          map[string]ForeignFunc
+	compile          func(text string) (Expression, error)
+	faults           []Fault
+	realtime         bool
+	shuffled         bool
+	cacheDir         string
 }
 
 const (
 	defaultDeadline    = 10 * time.Second
 	defaultBufferLimit = 1 << 20
-	defaultBackoff     = time.Second
 )
 
 // defaultStart is a moment that is easy to recognize in a log.
 var defaultStart = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 
-func newConfig(opts []Option) *config {
+func newConfig(code []byte, opts []Option) *config {
 	c := &config{
-		workers: 1, pluginName: "plugin", start: defaultStart, backoff: defaultBackoff, deadline: defaultDeadline,
+		plugins: []*pluginConfig{newPluginConfig(code)},
+		workers: 1, start: defaultStart, deadline: defaultDeadline,
 		logLevel: LogInfo, bufferLimit: defaultBufferLimit, foreign: make(map[string]ForeignFunc),
 		address: "192.0.2.1",
 		node:    Node{ID: "node", Cluster: "cluster"},
@@ -72,7 +64,6 @@ func newConfig(opts []Option) *config {
 			o.apply(c)
 		}
 	}
-	sort.Strings(c.env)
 	return c
 }
 
@@ -83,28 +74,6 @@ func defaultApplication(w http.ResponseWriter, _ *http.Request) {
 
 // Workers is the number of worker threads, 1 by default and at least. Each has a VM, and so has the main thread.
 func Workers(n int) Option { return optionFunc(func(c *config) { c.workers = n }) }
-
-// PluginConfig is PluginConfig.configuration as the plugin reads it: JSON, mostly.
-func PluginConfig(text string) Option {
-	return optionFunc(func(c *config) { c.pluginConfig = []byte(text) })
-}
-
-// VMConfig is vm_config.configuration.
-func VMConfig(text string) Option { return optionFunc(func(c *config) { c.vmConfig = []byte(text) }) }
-
-// PluginName is PluginConfig.name; "plugin" if not given.
-func PluginName(name string) Option { return optionFunc(func(c *config) { c.pluginName = name }) }
-
-// RootID is PluginConfig.root_id.
-func RootID(id string) Option { return optionFunc(func(c *config) { c.rootID = id }) }
-
-// VMID is vm_config.vm_id.
-func VMID(id string) Option { return optionFunc(func(c *config) { c.vmID = id }) }
-
-// Env is an entry of vm_config.environment_variables.
-func Env(key, value string) Option {
-	return optionFunc(func(c *config) { c.env = append(c.env, key+"="+value) })
-}
 
 // Node is node and node.locality of Envoy's bootstrap, read as the property xds.node. It is an Option.
 type Node struct {
@@ -152,9 +121,6 @@ func Shuffled() Option { return optionFunc(func(c *config) { c.shuffled = true }
 // StartTime is the wall clock's time when the host is built, 2030-01-02 03:04:05 UTC by default.
 func StartTime(t time.Time) Option { return optionFunc(func(c *config) { c.start = t }) }
 
-// ReloadBackoff is reload_config.backoff.base_interval, 1 s by default. Envoy adds a random part of up to half of it.
-func ReloadBackoff(d time.Duration) Option { return optionFunc(func(c *config) { c.backoff = d }) }
-
 // CacheDir keeps compiled plugins in a directory, so that the next process that tests the same plugin need not compile
 // it.
 func CacheDir(dir string) Option { return optionFunc(func(c *config) { c.cacheDir = dir }) }
@@ -191,26 +157,5 @@ func Address(ip string) Option { return optionFunc(func(c *config) { c.address =
 // client gets a 413; if it holds back more of a response, a 500.
 func BufferLimit(bytes int) Option { return optionFunc(func(c *config) { c.bufferLimit = bytes }) }
 
-// AllowOnHeadersStopIteration is allow_on_headers_stop_iteration: without it, pausing
-// in a headers callback stops the body too.
-func AllowOnHeadersStopIteration(allow bool) Option {
-	return optionFunc(func(c *config) { c.allowStopIteration = allow })
-}
-
 // EnableTrailers is enable_trailers of the HTTP/1.1 codec, on both sides: without it, Envoy drops trailers.
 func EnableTrailers(enable bool) Option { return optionFunc(func(c *config) { c.trailers = enable }) }
-
-// FailurePolicy is how Envoy answers requests when the plugin's VM is dead (PluginConfig.failure_policy). It is an
-// Option.
-type FailurePolicy int
-
-const (
-	// FailClosed answers 503 for ever. It is Envoy's default.
-	FailClosed FailurePolicy = iota
-	// FailOpen answers 503 to the request on which the VM dies, and leaves the plugin out of the chain from then on.
-	FailOpen
-	// FailReload is FailClosed until the next request after the backoff, which gets a new VM. Ticks stay dead until then.
-	FailReload
-)
-
-func (p FailurePolicy) apply(c *config) { c.policy = p }

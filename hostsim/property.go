@@ -62,14 +62,14 @@ type lookup func(name string) (any, bool)
 
 // attribute is a top-level attribute.
 func (c *pluginContext) attribute(name string) (any, bool) {
-	h, s := c.vm.host, c.stream
+	s := c.stream
 	switch name {
 	case "plugin_name":
-		return h.cfg.pluginName, true
+		return c.root.plugin.name, true
 	case "plugin_root_id":
-		return h.cfg.rootID, true
+		return c.root.plugin.rootID, true
 	case "plugin_vm_id":
-		return h.cfg.vmID, true
+		return c.root.plugin.vmID, true
 	case "xds":
 		return lookup(c.xds), true
 	}

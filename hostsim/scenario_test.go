@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -109,6 +110,9 @@ func (p *player) logged(since time.Time) (lines []string) {
 		if passed := e.Time.Sub(since); passed > 0 && !since.IsZero() {
 			line = fmt.Sprintf("+%v %s", passed, line)
 		}
+		if e.Plugin != "" {
+			line = e.Plugin + ": " + line
+		}
 		if len(p.threads) > 1 {
 			line = e.Thread + ": " + line
 		}
@@ -149,7 +153,10 @@ var commands = map[string]func(*player, *block) []string{
 	"shutdown": quiet(func(p *player, _ *block) { p.Shutdown() }),
 	"close":    quiet(func(p *player, b *block) { b.must(p.Close()) }),
 	"drained":  quiet(func(p *player, _ *block) { p.Drained() }),
-	"update":   func(p *player, b *block) []string { return refusal(p.Update(b.Input)) },
+	"update": func(p *player, b *block) []string {
+		configs, _ := p.plugins(b, nil)
+		return refusal(p.Update(configs...))
+	},
 	"trap": quiet(func(p *player, b *block) {
 		p.Inject(hostsim.TrapAt(b.word(), b.number("call", 1)).On(b.get("on", "worker 0")))
 	}),
@@ -216,15 +223,42 @@ var (
 )
 
 // texts are the options whose value is a text.
-var texts = map[string]func(string) hostsim.Option{
-	"vm-config": hostsim.VMConfig, "vm-id": hostsim.VMID, "plugin-name": hostsim.PluginName,
-	"root-id": hostsim.RootID, "admin": hostsim.Admin,
+var texts = map[string]func(string) hostsim.PluginOption{
+	"vm-config": hostsim.VMConfig, "vm-id": hostsim.VMID, "plugin-name": hostsim.PluginName, "root-id": hostsim.RootID,
 }
 
 // numbers are the options whose value is a number.
 var numbers = map[string]func(int) hostsim.Option{
 	"workers": hostsim.Workers, "buffer-limit": hostsim.BufferLimit, "xff-num-trusted-hops": hostsim.XFFNumTrustedHops,
 	"start": func(nanos int) hostsim.Option { return hostsim.StartTime(time.Unix(0, int64(nanos))) },
+}
+
+var furtherPlugin = regexp.MustCompile(`(?m)^(plugin|service|singleton) (.*)\n`)
+
+// plugins returns the configurations in the input, and the plugins behind the first. Each of these begins with a line
+// such as "plugin NAME vm-id=ID policy=open".
+func (p *player) plugins(b *block, wasm []byte) (configs []string, further []hostsim.Option) {
+	heads := furtherPlugin.FindAllStringSubmatch(b.Input, -1)
+	configs = furtherPlugin.Split(b.Input, -1)
+	for i, head := range heads {
+		words := strings.Fields(head[2])
+		opts := []hostsim.PluginOption{
+			hostsim.PluginName(words[0]), hostsim.VMID(words[0]), hostsim.PluginConfig(configs[i+1]),
+		}
+		for _, word := range words[1:] {
+			key, value, _ := strings.Cut(word, "=")
+			if key == "policy" {
+				opts = append(opts, oneOf(b, value, policies))
+			} else {
+				opts = append(opts, oneOf(b, key, texts)(value))
+			}
+		}
+		add := map[string]func([]byte, ...hostsim.PluginOption) hostsim.Option{
+			"plugin": hostsim.Plugin, "service": hostsim.Service, "singleton": hostsim.SingletonService,
+		}[head[1]]
+		further = append(further, add(wasm, opts...))
+	}
+	return configs, further
 }
 
 // load makes a host. Without an error it shows what was logged meanwhile.
@@ -249,7 +283,12 @@ func (p *player) load(b *block) []string {
 		hostsim.ForeignFunction("broken", func([]byte) ([]byte, error) { return nil, errors.New("broken") }),
 	}
 	if b.Cmd == "new" || b.Cmd == "guest" {
-		opts = append(opts, hostsim.PluginConfig(b.Input))
+		configs, more := p.plugins(b, wasm)
+		opts = append(append(opts, hostsim.PluginConfig(configs[0])), more...)
+	}
+	if admin, ok := b.Arg("admin"); ok {
+		opts = append(opts, hostsim.Admin(admin.Vals[0]))
+		b.get("admin", "")
 	}
 	for name, option := range texts {
 		if _, ok := b.Arg(name); ok {

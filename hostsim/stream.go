@@ -13,7 +13,7 @@ import (
 const streamIdleTimeout = 5 * time.Minute
 
 // Stream is one HTTP request on its way through the filter chain, which is the
-// plugin and the router (Envoy's ActiveStream and FilterManager).
+// plugins and the router (Envoy's ActiveStream and FilterManager).
 type Stream struct {
 	host   *Host
 	thread *thread
@@ -21,16 +21,13 @@ type Stream struct {
 	id     string
 	source string
 
-	filter *pluginContext // nil if the chain is without the plugin
-
-	request, response direction
+	request, response direction         // where each enters the chain: at its first plugin, and at its last
 	state             map[string]string // what set_property stored, by whole path
 	filterState       map[string]any    // what set_envoy_filter_state stored
 
-	inDecode       int         // depth of the plugin's decode callbacks
+	inDecode       int         // depth of the plugins' decode callbacks
 	prepared       *localReply // waits for the decode callback to end
 	localReplied   bool        // no more decoding
-	filterFailed   bool        // wasm_fail_stream was sent
 	encoderAborted bool        // a direct reply: no more encoding through the filter
 	headersSent    bool
 	done           bool
@@ -84,7 +81,7 @@ func (s *Stream) begin() {
 	if s.done {
 		return
 	}
-	s.filter = s.thread.filter(s)
+	s.buildChain()
 	s.touch()
 	chunks := s.req.chunks()
 	trailer := s.req.Trailer

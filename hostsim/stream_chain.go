@@ -6,9 +6,11 @@ import (
 	"github.com/healthgate/healthgate/hostsim/internal/headers"
 )
 
-// direction is one half of a stream at the plugin's place in the chain.
+// direction is one half of a stream at a plugin's place in the chain.
 type direction struct {
 	*callbacks
+	filter   *pluginContext // nil if the chain is without the plugin
+	next     *direction     // at the place of the plugin that comes next; nil in front of the router, or the client
 	headers  *headers.Map
 	trailers *headers.Map
 	buffered []byte // held back for the plugin
@@ -45,18 +47,54 @@ var (
 			details: "response_payload_too_large"}}
 )
 
-// headersArrive brings headers to the plugin.
+// decodes reports whether it is the request's half.
+func (d *direction) decodes() bool { return d.callbacks == &requestCallbacks }
+
+// entry is where the half of a stream to which d belongs enters the chain.
+func (s *Stream) entry(d *direction) *direction {
+	if d.decodes() {
+		return &s.request
+	}
+	return &s.response
+}
+
+// buildChain makes a context of each plugin. A request passes them in order, a response the other way round.
+func (s *Stream) buildChain() {
+	request, last := &s.request, len(s.thread.chain)-1
+	var before *direction // of the response, at the plugin before
+	for i, p := range s.thread.chain {
+		response := &s.response
+		if i < last {
+			response = &direction{callbacks: &responseCallbacks}
+		}
+		if i > 0 {
+			request.next = &direction{callbacks: &requestCallbacks}
+			request = request.next
+		}
+		response.next, before = before, response
+		if c := s.thread.filter(s, p); c != nil {
+			c.request, c.response = request, response
+			request.filter, response.filter = c, c
+		}
+	}
+}
+
+// headersArrive brings headers to a plugin.
 func (s *Stream) headersArrive(d *direction, end bool) {
 	d.ended = end
-	if s.filter != nil {
+	if d.filter != nil {
 		s.enter(d)
-		st := s.filter.onHeaders(d, end)
+		st := d.filter.onHeaders(d, end)
 		switch {
 		case s.leave(d):
 			return
 		case d.early:
 			s.passHeaders(d, end)
-			if st == headersContinue {
+			switch {
+			case st != headersContinue:
+			case d.next != nil:
+				s.passHeaders(d, end)
+			default:
 				s.forwardAgain()
 			}
 			return
@@ -107,9 +145,9 @@ func (s *Stream) dataArrives(d *direction, data []byte, end bool) {
 }
 
 func (s *Stream) filterData(d *direction, data []byte, end bool) {
-	if s.filter != nil {
+	if d.filter != nil {
 		s.enter(d)
-		st := s.filter.onData(d, &data, end)
+		st := d.filter.onData(d, &data, end)
 		if s.leave(d) {
 			return
 		}
@@ -171,9 +209,9 @@ func (s *Stream) trailersArrive(d *direction, m *headers.Map) {
 }
 
 func (s *Stream) filterTrailers(d *direction) {
-	if s.filter != nil {
+	if d.filter != nil {
 		s.enter(d)
-		stop := s.filter.onTrailers(d)
+		stop := d.filter.onTrailers(d)
 		if s.leave(d) {
 			return
 		}
@@ -198,7 +236,7 @@ func (s *Stream) filterTrailers(d *direction) {
 
 // resume goes on where the plugin stopped (FilterManager::commonContinue).
 func (s *Stream) resume(d *direction) {
-	if d == &s.request && s.inDecode > 0 && !d.passed {
+	if d.decodes() && s.inDecode > 0 && !d.passed {
 		d.early = true
 	}
 	if s.over(d) || d.hold == holdNone {
@@ -236,13 +274,13 @@ func (s *Stream) resume(d *direction) {
 // enter and leave are around a callback of the plugin. leave reports whether nothing more
 // is to be done: the local reply that a callback of the request asked for is sent then.
 func (s *Stream) enter(d *direction) {
-	if d == &s.request {
+	if d.decodes() {
 		s.inDecode++
 	}
 }
 
 func (s *Stream) leave(d *direction) bool {
-	if d == &s.request {
+	if d.decodes() {
 		s.inDecode--
 		s.runPrepared()
 	}
@@ -251,30 +289,41 @@ func (s *Stream) leave(d *direction) bool {
 
 // over reports whether nothing more of a direction goes through the chain.
 func (s *Stream) over(d *direction) bool {
-	return s.done || d == &s.request && s.localReplied || d == &s.response && s.encoderAborted
+	return s.done || d.decodes() && s.localReplied || !d.decodes() && s.encoderAborted
 }
 
-// passHeaders, passData and passTrailers are the way on from the plugin: to the router, or to the client.
+// passHeaders, passData and passTrailers are the way on from a plugin: to the next, to the router, or to the client.
 func (s *Stream) passHeaders(d *direction, end bool) {
-	if d == &s.request {
+	d.passed = true
+	switch {
+	case d.next != nil:
+		d.next.headers = d.headers
+		s.headersArrive(d.next, end)
+	case d.decodes():
 		s.forwardHeaders(end)
-	} else {
+	default:
 		s.sendHeaders(end)
 	}
 }
 
 func (s *Stream) passData(d *direction, data []byte, end bool) {
-	if d == &s.request {
+	switch {
+	case d.next != nil:
+		s.dataArrives(d.next, data, end)
+	case d.decodes():
 		s.forwardData(data, end)
-	} else {
+	default:
 		s.sendData(data, end)
 	}
 }
 
 func (s *Stream) passTrailers(d *direction) {
-	if d == &s.request {
+	switch {
+	case d.next != nil:
+		s.trailersArrive(d.next, d.trailers)
+	case d.decodes():
 		s.forward()
-	} else {
+	default:
 		s.sendTrailers()
 	}
 }

@@ -15,7 +15,6 @@ func (s *Stream) sendHeaders(end bool) {
 			details: "filter_removed_required_response_headers{missing_required_header:_:status}"})
 		return
 	}
-	s.response.passed = true
 	s.headersSent = true
 	if _, ok := m.Get("date"); !ok {
 		m.Add("date", s.host.time.Realtime().UTC().Format(http.TimeFormat))
@@ -68,9 +67,15 @@ func (s *Stream) finish() {
 	s.done = true
 	s.reply.Flags = s.flags.String()
 	s.host.time.Cancel(s.idle)
-	if c := s.filter; c != nil {
-		c.logStream()
-		c.destroyStream()
+	for d := &s.request; d != nil; d = d.next {
+		if d.filter != nil {
+			d.filter.logStream()
+		}
+	}
+	for d := &s.request; d != nil; d = d.next {
+		if d.filter != nil {
+			d.filter.destroyStream()
+		}
 	}
 	s.reply.Properties = s.stored()
 	if s.onDone != nil {

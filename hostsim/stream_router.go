@@ -10,7 +10,6 @@ const routeTimeout = 15 * time.Second
 
 // forwardHeaders brings the request to the router.
 func (s *Stream) forwardHeaders(end bool) {
-	s.request.passed = true
 	m := s.request.headers
 	switch _, proto := m.Get("x-forwarded-proto"); {
 	case !proto || m.Value(":path") == "":

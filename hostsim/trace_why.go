@@ -51,7 +51,7 @@ func (v *vm) why(call string, a []uint64, result status) string {
 		}
 	case "proxy_set_shared_data":
 		key, _ := v.Bytes(a[0], a[1])
-		e, _ := v.host.shared.Get(v.host.cfg.vmID, key)
+		e, _ := v.host.shared.Get(v.plugin.vmID, key)
 		return fmt.Sprintf("it was written with CAS %d", e.Cas)
 	case "proxy_resolve_shared_queue":
 		return fmt.Sprintf("no plugin of vm_id %q has registered it", text(0))

@@ -16,6 +16,7 @@ type vm struct {
 	host   *Host
 	thread *thread
 	role   string
+	plugin *pluginConfig // the first that it was made for
 	fns    exports
 
 	contexts  map[uint32]*pluginContext
@@ -41,9 +42,9 @@ type vm struct {
 }
 
 // newVM instantiates the module and runs its start functions (WasmBase::initialize). The caller looks at failure.
-func newVM(h *Host, t *thread, role string) *vm {
+func newVM(h *Host, t *thread, role string, p *pluginConfig) *vm {
 	v := &vm{
-		host: h, thread: t, role: role,
+		host: h, thread: t, role: role, plugin: p,
 		contexts:       make(map[uint32]*pluginContext),
 		nextID:         1,
 		metrics:        make(map[uint32]*metrics.Stat),
@@ -51,8 +52,8 @@ func newVM(h *Host, t *thread, role string) *vm {
 		nextGrpcStream: 2,
 		nextMetric:     [3]uint32{0, 1, 2},
 	}
-	v.vmContext = &newRoot(v, 0, nil).pluginContext
-	instance, err := h.module.Instantiate(v, &h.watchdog)
+	v.vmContext = &newRoot(v, 0, p, nil).pluginContext
+	instance, err := p.module.Instantiate(v, &h.watchdog)
 	if err != nil {
 		v.failed("start", err)
 		return v
@@ -128,7 +129,7 @@ func (v *vm) failed(what string, err error) {
 		return
 	}
 	v.failure = fmt.Sprintf("Function: %s failed: %v", what, err)
-	v.host.logLine(v.threadName(), LogCritical, v.failure)
+	v.logLine(LogCritical, v.failure)
 }
 
 func (v *vm) dead() bool { return v.failure != "" }
@@ -176,14 +177,14 @@ func (v *vm) newContextID() uint32 {
 
 // start makes the root context of a configuration and runs on_vm_start. One that could not be configured before is
 // created again, with its ID and its timer (WasmBase::start).
-func (v *vm) start(config []byte) (root *rootContext, ok bool) {
+func (v *vm) start(p *pluginConfig, config []byte) (root *rootContext, ok bool) {
 	for _, root := range v.roots {
-		if v.contexts[root.id] == &root.pluginContext && string(root.config) == string(config) {
+		if v.contexts[root.id] == &root.pluginContext && root.runs(p, config) {
 			root.onStart()
 			return root, !v.dead()
 		}
 	}
-	root = newRoot(v, v.newContextID(), config)
+	root = newRoot(v, v.newContextID(), p, config)
 	v.roots = append(v.roots, root)
 	v.contexts[root.id] = &root.pluginContext
 	ok = root.onStart()

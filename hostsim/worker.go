@@ -9,45 +9,86 @@ import (
 	"github.com/healthgate/healthgate/hostsim/internal/wasm"
 )
 
-// thread is one of Envoy's threads and the plugin's VM on it.
+// thread is one of Envoy's threads and the plugins' VMs on it.
 type thread struct {
 	host         *Host
 	name         string
-	vm           *vm       // the last VM that was set up, or nil
-	plugins      []*plugin // of each configuration that is in use, the newest last
+	vms          []*vm     // the last that was set up of each, or nil; plugins may share one
+	chain        []*plugin // the filter chain's
+	services     []*plugin
 	reloads      int
 	stalledUntil time.Duration
 }
 
-// plugin is one configuration on a thread (PluginHandleBase).
+// plugin is a plugin on a thread.
 type plugin struct {
-	config   []byte
+	*pluginConfig
+	handles []*handle // of each configuration that is in use, the newest last
+}
+
+// handle is one configuration of a plugin on a thread (PluginHandleBase).
+type handle struct {
 	root     *rootContext // nil if it could not be set up: the plugin is left out
+	config   []byte
 	lastLoad time.Duration
 }
 
-// add gives the thread a configuration. One that it has already is shared (getOrCreateThreadLocalPlugin).
-func (t *thread) add(config []byte) {
-	at := slices.IndexFunc(t.plugins, func(p *plugin) bool { return string(p.config) == string(config) })
-	if at >= 0 {
-		t.plugins = append(t.plugins, t.plugins[at])
-		return
+// keep gives the plugin the configuration that it has.
+func (p *plugin) keep() {
+	if n := len(p.handles); n > 0 {
+		p.handles = append(p.handles, p.handles[n-1])
 	}
-	t.plugins = append(t.plugins, &plugin{config, t.build(config), t.host.time.Elapsed()})
 }
 
-// build starts a configuration in the thread's VM, or in a new VM if that is dead. It returns nil if that fails.
-func (t *thread) build(config []byte) *rootContext {
-	v, fresh := t.vm, t.vm == nil || t.vm.dead()
+// plugins are all on the thread.
+func (t *thread) plugins() []*plugin { return slices.Concat(t.chain, t.services) }
+
+// addPlugin gives the thread a plugin, without a configuration yet.
+func (t *thread) addPlugin(c *pluginConfig) {
+	t.vms = append(t.vms, make([]*vm, max(c.vm+1-len(t.vms), 0))...)
+	p := &plugin{pluginConfig: c}
+	switch {
+	case slices.Contains(t.host.cfg.plugins, c):
+		t.chain = append(t.chain, p)
+	case !c.singleton || t == t.host.main:
+		t.services = append(t.services, p)
+	}
+}
+
+// add gives a plugin on the thread a configuration. One that is there already is shared
+// (getOrCreateThreadLocalPlugin).
+func (t *thread) add(c *pluginConfig, config []byte) {
+	all := t.plugins()
+	at := slices.IndexFunc(all, func(p *plugin) bool { return p.pluginConfig == c })
+	if at < 0 {
+		return // a singleton's, on another thread
+	}
+	p := all[at]
+	for _, other := range all {
+		for _, h := range other.handles {
+			if other == p && string(h.config) == string(config) ||
+				other.vm == p.vm && h.root != nil && h.root.runs(c, config) {
+				p.handles = append(p.handles, h)
+				return
+			}
+		}
+	}
+	p.handles = append(p.handles, &handle{t.build(c, config), config, t.host.time.Elapsed()})
+}
+
+// build starts a configuration in the plugin's VM, or in a new VM if that is dead. It returns nil if that fails.
+func (t *thread) build(c *pluginConfig, config []byte) *rootContext {
+	old := t.vms[c.vm]
+	v, fresh := old, old == nil || old.dead()
 	if fresh {
-		v = newVM(t.host, t, "")
+		v = newVM(t.host, t, "", c)
 	}
 	if !v.dead() {
-		if root, ok := v.start(config); ok && root.onConfigure() && !v.dead() {
-			if fresh && t.vm != nil {
-				t.vm.close()
+		if root, ok := v.start(c, config); ok && root.onConfigure() && !v.dead() {
+			if fresh && old != nil {
+				old.close()
 			}
-			t.vm = v
+			t.vms[c.vm] = v
 			return root
 		}
 	}
@@ -59,20 +100,19 @@ func (t *thread) build(config []byte) *rootContext {
 
 // filter returns a new stream context, or nil if the chain is without the plugin (PluginConfig::createContext). A dead
 // VM is replaced first, if policy and backoff allow.
-func (t *thread) filter(s *Stream) *pluginContext {
-	h := t.host
-	at := len(t.plugins) - 1 - s.req.Before
-	if at < 0 || t.plugins[at].root == nil {
+func (t *thread) filter(s *Stream, p *plugin) *pluginContext {
+	at := len(p.handles) - 1 - s.req.Before
+	if at < 0 || p.handles[at].root == nil {
 		return nil
 	}
-	p := t.plugins[at]
-	if p.root.vm.dead() && h.cfg.policy == FailReload {
-		t.reload(p)
+	h := p.handles[at]
+	if h.root.vm.dead() && p.policy == FailReload {
+		t.reload(p, h)
 	}
-	v := p.root.vm
-	c := &pluginContext{vm: v, stream: s, root: p.root}
+	v := h.root.vm
+	c := &pluginContext{vm: v, stream: s, root: h.root}
 	if v.dead() {
-		if h.cfg.policy == FailOpen {
+		if p.policy == FailOpen {
 			return nil
 		}
 		return c
@@ -84,52 +124,69 @@ func (t *thread) filter(s *Stream) *pluginContext {
 
 // reload is maybeReloadHandleIfNeeded: the backoff, base plus up to half of it, counts
 // from the last attempt, and the attempt counts even if it fails.
-func (t *thread) reload(p *plugin) {
+func (t *thread) reload(p *plugin, ph *handle) {
 	h := t.host
-	backoff := h.cfg.backoff + time.Duration(h.randomBelow(uint64(max(h.cfg.backoff/2, 1))))
+	backoff := p.backoff + time.Duration(h.randomBelow(uint64(max(p.backoff/2, 1))))
 	now := h.time.Elapsed()
-	if now-p.lastLoad < backoff {
-		h.metrics.Define(0, "wasm."+h.cfg.pluginName+".vm_reload_backoff").Add(1)
+	if now-ph.lastLoad < backoff {
+		h.metrics.Define(0, "wasm."+p.name+".vm_reload_backoff").Add(1)
 		return
 	}
-	p.lastLoad = now
-	root := t.build(p.config)
+	ph.lastLoad = now
+	root := t.build(p.pluginConfig, ph.config)
 	if root == nil {
-		h.metrics.Define(0, "wasm."+h.cfg.pluginName+".vm_reload_failure").Add(1)
+		h.metrics.Define(0, "wasm."+p.name+".vm_reload_failure").Add(1)
 		return
 	}
-	h.metrics.Define(0, "wasm."+h.cfg.pluginName+".vm_reload_success").Add(1)
-	p.root = root
+	h.metrics.Define(0, "wasm."+p.name+".vm_reload_success").Add(1)
+	ph.root = root
 	t.reloads++
 }
 
 func (h *Host) randomBelow(n uint64) uint64 { return h.random.Uint64() % n }
 
-// shutdown begins the plugin's end on this thread (WasmBase::startShutdown).
-func (t *thread) shutdown() {
-	if t.vm == nil || t.vm.dead() {
-		return
+// drain ends all but the newest kept configurations of plugins (WasmBase::startShutdown).
+func (t *thread) drain(plugins []*plugin, kept int) {
+	var ending []*handle
+	for _, p := range plugins {
+		n := max(len(p.handles)-kept, 0)
+		ending = append(ending, p.handles[:n]...)
+		p.handles = p.handles[n:]
 	}
-	t.drain(len(t.plugins))
-	t.drop()
+	t.end(ending)
 }
 
-// drain ends the first n configurations, except those that are also among the rest.
-func (t *thread) drain(n int) {
-	ending := t.plugins[:n]
-	t.plugins = t.plugins[n:]
-	for i, p := range ending {
-		if p.root != nil && !slices.Contains(t.plugins, p) && !slices.Contains(ending[:i], p) {
-			p.root.end()
+// revert takes the newest configuration from the first n plugins of the chain.
+func (t *thread) revert(n int) {
+	var ending []*handle
+	for _, p := range t.chain[:n] {
+		last := len(p.handles) - 1
+		ending = append(ending, p.handles[last])
+		p.handles = p.handles[:last]
+	}
+	t.end(ending)
+}
+
+// end ends those handles that no plugin uses any more.
+func (t *thread) end(handles []*handle) {
+	for i, h := range handles {
+		if h.root != nil && !slices.Contains(handles[:i], h) && !t.uses(h) {
+			h.root.end()
 		}
 	}
 }
 
-// drop closes the thread's VM without a word.
+func (t *thread) uses(h *handle) bool {
+	return slices.ContainsFunc(t.plugins(), func(p *plugin) bool { return slices.Contains(p.handles, h) })
+}
+
+// drop closes the VMs in which no plugin has a configuration any more, without a word.
 func (t *thread) drop() {
-	if t.vm != nil {
-		t.vm.close()
-		t.vm = nil
+	for i, v := range t.vms {
+		if v != nil && !slices.ContainsFunc(t.plugins(), func(p *plugin) bool { return p.vm == i && len(p.handles) > 0 }) {
+			v.close()
+			t.vms[i] = nil
+		}
 	}
 }
 
@@ -249,25 +306,29 @@ func (w *Worker) Stall(d time.Duration) {
 	w.t.stalledUntil = h.time.Elapsed() + d
 }
 
-// Crash kills the thread's VM, as a trap would.
+// Crash kills the thread's VMs, as a trap would.
 func (w *Worker) Crash() {
 	h := w.t.host
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if w.t.vm != nil {
-		w.t.vm.failed("crash", wasm.Trap("killed by the test"))
+	for _, v := range w.t.vms {
+		if v != nil {
+			v.failed("crash", wasm.Trap("killed by the test"))
+		}
 	}
 }
 
-// Failed reports whether the thread's VM is dead or could not be set up.
+// Failed reports whether a VM of the thread is dead or could not be set up.
 func (w *Worker) Failed() bool {
 	h := w.t.host
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return w.t.vm == nil || w.t.vm.dead()
+	return slices.ContainsFunc(w.t.plugins(), func(p *plugin) bool {
+		return w.t.vms[p.vm] == nil || w.t.vms[p.vm].dead()
+	})
 }
 
-// Reloads is how often the thread's VM has been replaced.
+// Reloads is how often a VM of the thread has been replaced.
 func (w *Worker) Reloads() int {
 	h := w.t.host
 	h.mu.Lock()
@@ -275,13 +336,16 @@ func (w *Worker) Reloads() int {
 	return w.t.reloads
 }
 
-// MemoryBytes is the size of the VM's memory, 0 if there is no VM.
+// MemoryBytes is the size of the memory of the thread's VMs.
 func (w *Worker) MemoryBytes() int {
 	h := w.t.host
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if w.t.vm == nil {
-		return 0
+	n := 0
+	for _, v := range w.t.vms {
+		if v != nil && v.Instance != nil {
+			n += v.MemoryBytes()
+		}
 	}
-	return w.t.vm.MemoryBytes()
+	return n
 }

@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
@@ -46,7 +45,8 @@ func bootstrap(t testing.TB, runs []*run, wasm func(*Case) string) *envoytest.Co
 		"dynamic_resources": object{"lds_config": object{
 			"path_config_source": object{"path": file}, "resource_api_version": "V3",
 		}},
-		"static_resources": object{"clusters": clusters},
+		"static_resources":     object{"clusters": clusters},
+		"bootstrap_extensions": services(runs, wasm),
 	}
 	return config
 }
@@ -95,17 +95,6 @@ func cluster(name string, port int, http2 bool) object {
 
 func listener(r *run, wasm string) object {
 	c, slug := r.c, r.c.slug()
-	plugin := object{
-		"name": slug, "root_id": c.rootID(), "failure_policy": "FAIL_" + strings.ToUpper(or(string(c.Policy), "closed")),
-		"allow_on_headers_stop_iteration": c.AllowStop,
-		"configuration":                   text(c.config()),
-		"vm_config": object{
-			"vm_id": c.vmID(), "runtime": "envoy.wasm.runtime.v8", "code": object{"local": object{"filename": wasm}},
-		},
-	}
-	if c.VMConfig != "" {
-		plugin["vm_config"].(object)["configuration"] = text(c.VMConfig)
-	}
 	hcm := envoytest.Any("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", object{
 		"stat_prefix":           slug,
 		"use_remote_address":    c.Remote,
@@ -122,9 +111,7 @@ func listener(r *run, wasm string) object {
 				"metadata": object{"filter_metadata": c.RouteMetadata},
 			}},
 		}}},
-		"http_filters": []any{
-			filter(slug, "wasm.v3.Wasm", object{"config": plugin}), filter("router", "router.v3.Router", nil),
-		},
+		"http_filters": filters(c, wasm),
 	})
 	l := envoytest.Any("envoy.config.listener.v3.Listener", object{
 		"name": slug, "address": address(r.port),

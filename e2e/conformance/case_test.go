@@ -17,6 +17,8 @@ type Case struct {
 	// which every case has. In it, {case} is the case's own name for clusters and metrics, which all cases of an Envoy
 	// share.
 	Config string
+	// Further are the plugins behind the first.
+	Further []*further
 	// Filter takes healthgate's own filter in place of that guest.
 	Filter bool
 	// Guest is a plugin of hostsim/testdata/guests in its place, made with another SDK or none.

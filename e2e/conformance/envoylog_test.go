@@ -100,8 +100,9 @@ func (j *journal) readLog(lines []string) {
 		if m[1] == j.mainThread {
 			thread = "main"
 		}
-		j.last = &logLine{thread, m[2], p[2]}
-		j.log[p[1]] = append(j.log[p[1]], j.last)
+		slug, message := from(p[1], p[2])
+		j.last = &logLine{thread, m[2], message}
+		j.log[slug] = append(j.log[slug], j.last)
 	}
 	j.lines = len(lines)
 }

@@ -154,6 +154,9 @@ func (r *reader) add(lines []string) error {
 	if c.Config, err = expanded(strings.TrimSpace(text)); err != nil {
 		return err
 	}
+	if err := c.split(); err != nil {
+		return err
+	}
 	for line := range strings.Lines(actions) {
 		line = strings.TrimSuffix(line, "\n")
 		steps, err := steps(line)

@@ -47,6 +47,9 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 	if c.Limit > 0 {
 		opts = append(opts, hostsim.BufferLimit(c.Limit))
 	}
+	for _, f := range c.Further {
+		opts = append(opts, f.option(c, wasm))
+	}
 	record := &recording{}
 	opts = append(opts, hostsim.TraceTo(record))
 	host, err := hostsim.New(wasm, opts...)
@@ -214,7 +217,8 @@ func simLog(entries []hostsim.LogEntry) []logLine {
 		if strings.HasPrefix(e.Message, "Function: ") {
 			continue // Envoy says it without the plugin's name, see ofPlugin
 		}
-		out = append(out, logLine{thread, e.Level.String(), trimEnds(e.Message)})
+		_, message := from(e.Plugin, trimEnds(e.Message))
+		out = append(out, logLine{thread, e.Level.String(), message})
 	}
 	return out
 }
