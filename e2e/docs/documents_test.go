@@ -115,9 +115,8 @@ var elsewhere = []string{"kubectl ", "istioctl ", "docker ", "skopeo ", "setsid 
 // TestAllIsRead: each block of shell is run by a test of this package, or says that it can't be.
 func TestAllIsRead(t *testing.T) {
 	t.Parallel()
-	read := append([]string{"docs/installation.md", "hostsim/README.md", "docs/hostsim.md",
-		"README.md", "docs/shutdown.md"},
-		operating...)
+	read := append([]string{"docs/installation.md", "hostsim/README.md", "docs/hostsim.md", "README.md",
+		"docs/shutdown.md"}, operating...)
 	for _, document := range documents(t) {
 		for _, b := range blocks(t, document) {
 			switch b.language {

@@ -1,0 +1,129 @@
+package hostsim
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Bootstrap is the configuration of a real Envoy with the plugin of New(code, opts...), and with the other plugins,
+// clusters and the connection manager that opts describe. It listens on listener, and its admin endpoint on admin. The
+// modules are written to the directory dir; there, Envoy appends a line with %RESPONSE_CODE_DETAILS% and
+// %RESPONSE_FLAGS% to the file "access" for each request. serve starts a server for a cluster, or for "application", and
+// returns its address.
+//
+// What an Envoy can't do is an error: injected faults and foreign functions of the test. Options about time, chance and
+// the log say nothing to Envoy.
+func Bootstrap(code []byte, dir, listener, admin string, serve func(name string, h http.Handler) string,
+	opts ...Option) ([]byte, error) {
+	c := newConfig(code, opts)
+	if len(c.faults) > 0 || len(c.foreign) > 0 {
+		return nil, errors.New("hostsim: a real Envoy has no injected faults, nor foreign functions of the test")
+	}
+	clusters := []any{}
+	for _, up := range append([]*upstream{c.app}, c.upstreams...) {
+		address := ""
+		switch {
+		case up.url != nil:
+			address = up.url.Host
+		case up.handler != nil:
+			address = serve(up.name, up.handler)
+		}
+		clusters = append(clusters, envoyCluster(up.name, address))
+	}
+	if c.adminCluster != "" {
+		clusters = append(clusters, envoyCluster(c.adminCluster, admin))
+	}
+	const filters = "envoy.extensions.filters."
+	chain, services := []any{}, []any{}
+	for i, p := range slices.Concat(c.plugins, c.services) {
+		file := filepath.Join(dir, fmt.Sprintf("plugin-%d.wasm", i))
+		if err := os.WriteFile(file, p.code, 0o600); err != nil {
+			return nil, err
+		}
+		if i < len(c.plugins) {
+			chain = append(chain, object{"name": "wasm", "typed_config": envoyAny(filters+"http.wasm.v3.Wasm",
+				object{"config": p.envoy(file)})})
+		} else {
+			services = append(services, object{"name": "envoy.bootstrap.wasm", "typed_config": envoyAny(
+				"envoy.extensions.wasm.v3.WasmService", object{"config": p.envoy(file), "singleton": p.singleton})})
+		}
+	}
+	chain = append(chain, object{"name": "router", "typed_config": envoyAny(filters+"http.router.v3.Router", object{})})
+	manager := envoyAny(filters+"network.http_connection_manager.v3.HttpConnectionManager", object{
+		"stat_prefix": "hostsim", "use_remote_address": c.useRemoteAddress, "xff_num_trusted_hops": c.xffTrustedHops,
+		"http_protocol_options": object{"enable_trailers": c.trailers},
+		"access_log": []any{object{"name": "file", "typed_config": envoyAny(
+			"envoy.extensions.access_loggers.file.v3.FileAccessLog", object{"path": filepath.Join(dir, "access"), "log_format": object{
+				"text_format_source": object{"inline_string": "%RESPONSE_CODE_DETAILS% %RESPONSE_FLAGS%\n"}}})}},
+		"route_config": object{"virtual_hosts": []any{object{"name": "all", "domains": []any{"*"}, "routes": []any{object{
+			"match": object{"prefix": "/"}, "route": object{"cluster": c.app.name}}}}}},
+		"http_filters": chain,
+	})
+	return json.Marshal(object{
+		"node": object{"id": c.node.ID, "cluster": c.node.Cluster, "metadata": c.node.Metadata,
+			"locality": object{"region": c.node.Region, "zone": c.node.Zone, "sub_zone": c.node.SubZone}},
+		"bootstrap_extensions": services,
+		"admin":                object{"address": envoyAddress(admin)},
+		"layered_runtime":      object{"layers": []any{object{"name": "admin", "admin_layer": object{}}}},
+		"static_resources": object{"clusters": clusters, "listeners": []any{object{
+			"name": "hostsim", "address": envoyAddress(listener), "per_connection_buffer_limit_bytes": c.bufferLimit,
+			"filter_chains": []any{object{"filters": []any{object{"name": "http", "typed_config": manager}}}},
+		}}},
+	})
+}
+
+// envoy is the plugin's PluginConfig, for the module in a file.
+func (p *pluginConfig) envoy(file string) object {
+	env := object{}
+	for _, pair := range p.env {
+		name, value, _ := strings.Cut(pair, "=")
+		env[name] = value
+	}
+	backoff := fmt.Sprintf("%.3fs", p.backoff.Seconds())
+	return object{
+		"name": p.name, "root_id": p.rootID,
+		"failure_policy":                  [...]string{"FAIL_CLOSED", "FAIL_OPEN", "FAIL_RELOAD"}[p.policy],
+		"reload_config":                   object{"backoff": object{"base_interval": backoff}},
+		"allow_on_headers_stop_iteration": p.allowStopIteration,
+		"configuration":                   envoyText(p.config),
+		"vm_config": object{
+			"vm_id": p.vmID, "runtime": "envoy.wasm.runtime.v8", "configuration": envoyText(p.vmConfig),
+			"environment_variables": object{"key_values": env}, "code": object{"local": object{"filename": file}},
+		},
+	}
+}
+
+type object = map[string]any
+
+func envoyCluster(name, address string) object {
+	endpoints := []any{}
+	if address != "" {
+		endpoints = append(endpoints, object{"lb_endpoints": []any{
+			object{"endpoint": object{"address": envoyAddress(address)}}}})
+	}
+	return object{"name": name, "load_assignment": object{"cluster_name": name, "endpoints": endpoints}}
+}
+
+func envoyAddress(address string) object {
+	host, port, _ := net.SplitHostPort(address)
+	n, _ := strconv.Atoi(port)
+	return object{"socket_address": object{"address": cmp.Or(host, address), "port_value": cmp.Or(n, 80)}}
+}
+
+func envoyAny(protobuf string, fields object) object {
+	fields["@type"] = "type.googleapis.com/" + protobuf
+	return fields
+}
+
+func envoyText(text []byte) object {
+	return envoyAny("google.protobuf.StringValue", object{"value": string(text)})
+}
