@@ -1,13 +1,12 @@
 package hostsim
 
 import (
-	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/healthgate/healthgate/hostsim/internal/headers"
 	"github.com/healthgate/healthgate/hostsim/internal/pairs"
-	"github.com/healthgate/healthgate/hostsim/internal/timeline"
+	"github.com/healthgate/healthgate/hostsim/internal/router"
 )
 
 // calloutCalls are calls to upstreams, over HTTP and gRPC.
@@ -27,6 +26,7 @@ const calloutStep = 4
 type calloutResponse struct {
 	headers, trailers *headers.Map
 	body              []byte
+	pieces            []int // where the upstream flushed its body
 
 	// cut is set for an answer whose body ends too early.
 	cut bool
@@ -65,24 +65,19 @@ func proxyHTTPCall(v *vm, a []uint64) status {
 		}
 	}
 	if len(body) > 0 {
-		m.Set("content-length", strconv.Itoa(len(body)))
+		m.Overwrite("content-length", strconv.Itoa(len(body)))
 	}
 	v.nextHTTPCall += calloutStep
 	id := v.nextHTTPCall
 	fault := up.faults.next()
-	if fault.Kind == CalloutInlineFailure || up.handler == nil && up.url == nil {
+	if fault.Kind == CalloutInlineFailure || !up.hasHost() {
 		return statusInternalFailure
 	}
-	m.Set("x-envoy-internal", "true")
-	if timeout > 0 {
-		m.Set("x-envoy-expected-rq-timeout-ms", strconv.Itoa(int(timeout)))
-	}
-	if _, sized := m.Get("content-length"); !sized && mayHaveBody(m.Value(":method")) {
-		m.Add("content-length", "0")
-	}
+	m.Overwrite("x-envoy-internal", "true")
 	// Trailers get lost: Envoy's asynchronous client has no way to send any.
-	req := &UpstreamRequest{Header: toHeader(m), Body: []byte(body)}
-	root.calls[id] = v.host.send(up, v.thread, req, fault, millis(uint32(timeout)), func(r *calloutResponse) {
+	out := &outgoing{up: up, plan: router.Take(m, millis(uint32(timeout))), headers: m, body: []byte(body),
+		bodiless: len(body) == 0}
+	root.calls[id] = v.host.send(out, v.thread, fault, func(r *calloutResponse) {
 		root.onHTTPCallResponse(id, r)
 	})
 	v.Write32(a[9], id)
@@ -119,8 +114,8 @@ func (c *rootContext) calloutCallback(e export, args ...uint64) {
 
 // cancelCallouts drops a root's callouts when it is destroyed.
 func (c *rootContext) cancelCallouts() {
-	for _, cancel := range c.calls {
-		cancel()
+	for _, call := range c.calls {
+		call.stop()
 	}
 	clear(c.calls)
 	for _, call := range c.grpc {
@@ -130,74 +125,3 @@ func (c *rootContext) cancelCallouts() {
 }
 
 func millis(ms uint32) time.Duration { return time.Duration(ms) * time.Millisecond }
-
-// send brings req to up, as soon as the running call is over, and its answer back to
-// deliver on thread t. With a timeout of 0 it waits for ever.
-func (h *Host) send(up *upstream, t *thread, req *UpstreamRequest, fault CalloutFault, timeout time.Duration,
-	deliver func(*calloutResponse)) (cancel func()) {
-	c := &exchange{host: h, thread: t, deliver: deliver}
-	if timeout > 0 {
-		c.timer = h.after(timeout, t, func() {
-			c.finish(timedOut())
-		})
-	}
-	req.Time = h.time.Realtime()
-	c.start = h.time.Elapsed()
-	c.event = h.after(0, t, func() {
-		c.event = nil
-		h.serveUpstream(c, up, req, fault)
-	})
-	return c.stop
-}
-
-// exchange is one request to an upstream, with the events that it waits for.
-type exchange struct {
-	host    *Host
-	thread  *thread
-	deliver func(*calloutResponse)
-	timer   *timeline.Event // the timeout
-	event   *timeline.Event // the sending, then the answer
-	start   time.Duration
-	over    bool
-}
-
-func (c *exchange) stop() {
-	c.over = true
-	c.host.time.Cancel(c.timer)
-	c.host.time.Cancel(c.event)
-}
-
-// finish delivers the answer, unless the time was up before.
-func (c *exchange) finish(r *calloutResponse) {
-	if c.over {
-		return
-	}
-	c.stop()
-	c.deliver(r)
-}
-
-// finishAfter is finish d from now.
-func (c *exchange) finishAfter(d time.Duration, r *calloutResponse) {
-	c.event = c.host.after(d, c.thread, func() {
-		if r != nil && !r.local {
-			ms := (c.host.time.Elapsed() - c.start) / time.Millisecond
-			r.headers.Set("x-envoy-upstream-service-time", strconv.FormatInt(int64(ms), 10))
-		}
-		c.finish(r)
-	})
-}
-
-// localResponse is an answer that Envoy's router gives in place of an upstream.
-func localResponse(status int, body, details string, flags responseFlags) *calloutResponse {
-	return &calloutResponse{local: true, status: status, details: details, flags: flags, body: []byte(body),
-		headers: headers.New(
-			headers.Field{Name: ":status", Value: strconv.Itoa(status)},
-			headers.Field{Name: "content-length", Value: strconv.Itoa(len(body))},
-			headers.Field{Name: "content-type", Value: "text/plain"},
-		)}
-}
-
-// timedOut is the router's answer when an upstream does not answer in time.
-func timedOut() *calloutResponse {
-	return localResponse(http.StatusGatewayTimeout, "upstream request timeout", "response_timeout", flagUpstreamTimeout)
-}

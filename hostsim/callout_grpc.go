@@ -8,6 +8,7 @@ import (
 
 	"github.com/healthgate/healthgate/hostsim/internal/headers"
 	"github.com/healthgate/healthgate/hostsim/internal/pairs"
+	"github.com/healthgate/healthgate/hostsim/internal/router"
 	"github.com/healthgate/healthgate/hostsim/internal/timeline"
 )
 
@@ -29,17 +30,16 @@ type grpcView struct {
 
 // grpcCallout is a unary call or a stream, told apart by the low bits of the id.
 type grpcCallout struct {
-	root    *rootContext
-	id      uint32
-	up      *upstream
-	request *UpstreamRequest
-	timeout time.Duration
+	root *rootContext
+	id   uint32
+	*outgoing
+	request *UpstreamRequest // of a stream, as far as it was sent
 
 	fault                     CalloutFault
 	began                     time.Duration
 	ended                     bool // the plugin sends no more
 	localClosed, remoteClosed bool
-	undo                      func()
+	sending                   *exchange // of a unary call
 	events                    []*timeline.Event
 	stream                    *grpcStream // nil of a unary call
 }
@@ -48,8 +48,8 @@ func (c *grpcCallout) unary() bool { return c.id%calloutStep == 1 }
 
 // cancel forgets the call: nothing of it comes back.
 func (c *grpcCallout) cancel() {
-	if c.undo != nil {
-		c.undo()
+	if c.sending != nil {
+		c.sending.stop()
 	}
 	if c.stream != nil {
 		c.stream.abort()
@@ -91,13 +91,18 @@ func (v *vm) newGrpc(a []uint64, id *uint32, timeout time.Duration) (*grpcCallou
 		return nil, st
 	}
 	*id += calloutStep
-	c := &grpcCallout{root: root, id: *id, up: up, timeout: timeout}
-	if up != nil {
-		c.fault = up.faults.next()
-	}
-	if up == nil || up.handler == nil && up.url == nil || c.fault.Kind == CalloutInlineFailure {
+	c := &grpcCallout{root: root, id: *id, outgoing: &outgoing{up: up, http2: true}}
+	if up == nil {
 		// It fails at once, and yet the failure is called back, later.
 		v.later(func() { root.onGrpcClose(c, grpcUnavailable, "Cluster not available") })
+		return nil, statusInternalFailure
+	}
+	root.grpc[c.id] = c
+	if c.fault = up.faults.next(); !up.hasHost() || c.fault.Kind == CalloutInlineFailure {
+		v.later(func() {
+			c.fail(noHealthyUpstream())
+			c.forget()
+		})
 		return nil, statusInternalFailure
 	}
 	m := headers.New(
@@ -114,8 +119,7 @@ func (v *vm) newGrpc(a []uint64, id *uint32, timeout time.Duration) (*grpcCallou
 	for _, f := range pairs.Decode(metadata) {
 		m.Add(f.Name, f.Value)
 	}
-	c.request = &UpstreamRequest{Header: toHeader(m)}
-	root.grpc[c.id] = c
+	c.headers, c.plan = m, router.Take(m, timeout)
 	return c, statusOK
 }
 
@@ -128,8 +132,8 @@ func proxyGrpcCall(v *vm, a []uint64) status {
 	if st != statusOK {
 		return st
 	}
-	c.request.Body = frame(message)
-	c.send()
+	c.body = frame(message)
+	c.sending = v.host.send(c.outgoing, v.thread, c.fault, c.answer)
 	return v.out32(a[11], c.id)
 }
 
@@ -155,6 +159,11 @@ func (c *grpcCallout) later(d time.Duration, f func()) {
 func (c *grpcCallout) begin() {
 	h := c.root.vm.host
 	c.began = h.time.Elapsed()
+	if r := c.refusal(h); r != nil {
+		c.fail(r)
+		return
+	}
+	c.request, _ = c.outgoing.request()
 	c.request.Time = h.time.Realtime()
 	if c.fault.Kind != CalloutConnectFailure {
 		c.up.record(h, c.request)
@@ -242,12 +251,6 @@ func proxyGrpcClose(v *vm, a []uint64) status {
 		}
 	}
 	return statusOK
-}
-
-// send gives the request of a unary call to the upstream.
-func (c *grpcCallout) send() {
-	h := c.root.vm.host
-	c.undo = h.send(c.up, c.root.vm.thread, c.request, c.fault, c.timeout, c.answer)
 }
 
 // answer delivers the outcome of a unary call: either the message or the failure.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/hostsim/internal/headers"
+	"github.com/healthgate/healthgate/hostsim/internal/router"
 )
 
 // upstream is a cluster.
@@ -40,14 +41,13 @@ func (r *UpstreamRequest) Authority() string { return r.Header.Get(":authority")
 
 // connectFailure is Envoy's answer when a connection is refused. Older Envoys say why.
 func (h *Host) connectFailure() *calloutResponse {
-	text := "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure"
 	const reason = "delayed connect error: Connection refused"
+	r := beforeHeaders("remote connection failure", flagConnectFailure)
 	if h.cfg.profile == Envoy136 {
-		text += ", transport failure reason: " + reason
+		r.setBody(string(r.body) + ", transport failure reason: " + reason)
 	}
-	r := localResponse(http.StatusServiceUnavailable, text,
-		"upstream_reset_before_response_started{remote_connection_failure|"+strings.ReplaceAll(reason, " ", "_")+"}",
-		flagConnectFailure)
+	r.details = "upstream_reset_before_response_started{remote_connection_failure|" +
+		strings.ReplaceAll(reason, " ", "_") + "}"
 	r.transportFailure = reason
 	return r
 }
@@ -55,33 +55,51 @@ func (h *Host) connectFailure() *calloutResponse {
 // maxUpstreamBody bounds the answer of a real upstream.
 const maxUpstreamBody = 64 << 20
 
+// hasHost reports whether there is anything to connect to.
+func (up *upstream) hasHost() bool { return up.handler != nil || up.url != nil }
+
 // serveUpstream lets the upstream answer.
-func (h *Host) serveUpstream(c *exchange, up *upstream, req *UpstreamRequest, fault CalloutFault) {
+func (h *Host) serveUpstream(c *exchange, req *UpstreamRequest, fault CalloutFault) {
+	up := c.up
 	switch fault.Kind {
 	case CalloutConnectFailure:
-		c.finishAfter(fault.Delay, h.connectFailure())
+		c.finishAfter(fault.Delay, router.ConnectFailure, h.connectFailure())
 		return
 	case CalloutLate, CalloutInlineFailure:
-		if up.handler == nil && up.url == nil {
-			c.finishAfter(0, localResponse(http.StatusServiceUnavailable, "no healthy upstream", "no_healthy_upstream",
-				flagNoHealthyUpstream))
+		if !up.hasHost() {
+			c.finishAfter(0, router.Refused, noHealthyUpstream())
 			return
 		}
 	}
 	up.record(h, req)
 	switch {
+	case fault.Kind == CalloutReset && up == h.app:
+		c.finishAfter(fault.Delay, router.Reset, resetBeforeHeaders())
 	case fault.Kind == CalloutReset:
-		c.finishAfter(fault.Delay, nil)
+		c.finishAfter(fault.Delay, router.Answered, nil)
 	case fault.Kind == CalloutLost:
 		h.time.Cancel(c.timer)
+		h.time.Cancel(c.tryTimer)
 	case fault.Kind == CalloutTimeout && c.timer == nil:
-		c.finishAfter(fault.Delay, timedOut())
+		c.finishAfter(fault.Delay, router.Refused, c.timedOut("response_timeout"))
 	case fault.Kind == CalloutTimeout, fault.Kind == CalloutNever: // the call's own timeout ends it
 	case up.url != nil:
-		h.roundTrip(c, up, req)
+		h.roundTrip(c, req)
 	default:
-		c.finishAfter(up.latency+fault.Delay, serve(up.handler, h, req))
+		r := serve(up.handler, h, req)
+		c.finishAfter(up.latency+fault.Delay, outcomeOf(r), r)
 	}
+}
+
+// outcomeOf is Reset for an upstream that broke the connection in place of an answer.
+func outcomeOf(r *calloutResponse) router.Outcome {
+	switch {
+	case r.flags&flagConnectFailure != 0:
+		return router.ConnectFailure
+	case r.local:
+		return router.Reset
+	}
+	return router.Answered
 }
 
 func (up *upstream) record(h *Host, req *UpstreamRequest) {
@@ -130,13 +148,6 @@ func responseHead(resp *http.Response) *headers.Map {
 	return m
 }
 
-// resetBeforeHeaders is Envoy's answer when the connection is reset before the upstream answers.
-func resetBeforeHeaders() *calloutResponse {
-	return localResponse(http.StatusServiceUnavailable, "upstream connect error or disconnect/reset before "+
-		"headers. reset reason: connection termination",
-		"upstream_reset_before_response_started{connection_termination}", flagConnectionTermination)
-}
-
 // serve runs a handler. A handler that panics with http.ErrAbortHandler resets the connection; the client keeps the
 // part that was flushed before.
 func serve(handler http.Handler, h *Host, req *UpstreamRequest) (r *calloutResponse) {
@@ -167,13 +178,15 @@ type recorder struct {
 	head         bool
 	headBytes    int // length of the body that a GET would have got
 	sniffed      string
-	flushed      int // bytes of the body, -1 while the headers are not
+	flushed      int   // bytes of the body, -1 while the headers are not
+	pieces       []int // each of them
 }
 
 // Flush sends the bytes written so far. After it, the length of the body is no longer known.
 func (w *recorder) Flush() {
 	w.WriteHeader(http.StatusOK)
 	w.flushed = w.body.Len()
+	w.pieces = append(w.pieces, w.flushed)
 }
 
 func (w *recorder) Header() http.Header { return w.header }
@@ -234,7 +247,7 @@ func (w *recorder) response(h *Host) *calloutResponse {
 	if chunked {
 		m.Add("transfer-encoding", "chunked")
 	}
-	return &calloutResponse{headers: m, body: w.body.Bytes(), trailers: trailers}
+	return &calloutResponse{headers: m, body: w.body.Bytes(), pieces: w.pieces, trailers: trailers}
 }
 
 // metadata is the head of the response, with the fields that a Go server adds over HTTP/2.
@@ -259,8 +272,8 @@ func addSorted(m *headers.Map, h http.Header) {
 }
 
 // roundTrip asks a real server: concurrently in a host that runs in real time, else on the host's thread.
-func (h *Host) roundTrip(c *exchange, up *upstream, req *UpstreamRequest) {
-	hr := req.httpRequestTo(up.url)
+func (h *Host) roundTrip(c *exchange, req *UpstreamRequest) {
+	hr := req.httpRequestTo(c.up.url)
 	client := h.client
 	if req.Header.Get("content-type") == "application/grpc" {
 		client = h.grpcClient
@@ -281,13 +294,14 @@ func (h *Host) roundTrip(c *exchange, up *upstream, req *UpstreamRequest) {
 		return &calloutResponse{headers: m, body: body, trailers: trailers, cut: err != nil}
 	}
 	if !h.cfg.realtime {
-		c.finishAfter(0, do())
+		r := do()
+		c.finishAfter(0, outcomeOf(r), r)
 		return
 	}
 	h.pending.Add(1)
 	go func() {
 		defer h.pending.Done()
 		r := do()
-		h.post(func() { c.finishAfter(0, r) })
+		h.post(func() { c.finishAfter(0, outcomeOf(r), r) })
 	}()
 }

@@ -11,7 +11,7 @@ type rootContext struct {
 	expressions expressions
 	tickPeriod  uint32
 	tick        *timeline.Event
-	calls       map[uint32]func() // callouts that wait for their response, by ID: each function cancels one
+	calls       map[uint32]*exchange // callouts that wait for their response, by ID
 	grpc        map[uint32]*grpcCallout
 	response    *calloutResponse // the HTTP callout response being delivered
 	grpcView    grpcView
@@ -23,7 +23,7 @@ type rootContext struct {
 func newRoot(v *vm, id uint32, p *pluginConfig, config []byte) *rootContext {
 	c := &rootContext{
 		pluginContext: pluginContext{vm: v, id: id}, plugin: p, config: config,
-		calls: make(map[uint32]func()), grpc: make(map[uint32]*grpcCallout),
+		calls: make(map[uint32]*exchange), grpc: make(map[uint32]*grpcCallout),
 		expressions: expressions{byToken: make(map[uint32]Expression)},
 	}
 	c.root = c

@@ -140,6 +140,9 @@ func address(addr string) lookup {
 // upstreamAttribute is there once the router has chosen a host.
 func (c *pluginContext) upstreamAttribute(name string) (any, bool) {
 	s := c.stream
+	if name == "request_attempt_count" && s.sending != nil {
+		return int64(max(s.sending.tries, 1)), true
+	}
 	if s.reply.Upstream == nil {
 		return nil, false
 	}

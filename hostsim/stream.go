@@ -34,13 +34,11 @@ type Stream struct {
 	idle           *timeline.Event
 	onDone         func()
 
-	started    time.Duration
-	reply      Reply
-	appRequest struct {
-		body     []byte
-		bodiless bool // the headers were all
-	}
-	code int // of the response, once there is one
+	started time.Duration
+	reply   Reply
+	out     *outgoing // the request as it went on
+	sending *exchange // once all of it did
+	code    int       // of the response, once there is one
 	// transportFailure is why the application could not be reached.
 	transportFailure string
 	detailed         bool // whether the reply has details, were they empty

@@ -108,11 +108,9 @@ func (s *Stream) headersArrive(d *direction, end bool) {
 // forwardAgain sends the request to the application a second time. Envoy does so if the headers callback calls
 // continue_stream and then returns Continue. The second answer is dropped.
 func (s *Stream) forwardAgain() {
-	if s.stopped() || s.reply.Upstream == nil {
-		return
+	if !s.stopped() && s.sending != nil {
+		s.host.send(s.out, s.thread, s.host.app.faults.next(), func(*calloutResponse) {})
 	}
-	again := *s.reply.Upstream
-	s.callApplication(&again, func(*calloutResponse) {})
 }
 
 // stopHeaders applies the status of a headers callback.

@@ -3,6 +3,8 @@ package hostsim
 import (
 	"net/http"
 	"strings"
+
+	"github.com/healthgate/healthgate/hostsim/internal/router"
 )
 
 // sendHeaders sends the response's headers to the client, with those that the connection manager and the HTTP/1.1 codec
@@ -24,14 +26,10 @@ func (s *Stream) sendHeaders(end bool) {
 	m.Remove("connection")
 	s.reply.Status = atoi(m.Value(":status"))
 	s.setCode(s.reply.Status)
-	for _, f := range m.Fields() {
-		if !strings.HasPrefix(f.Name, ":") {
-			s.reply.Header = append(s.reply.Header, [2]string{f.Name, f.Value})
-		}
-	}
-	if _, ok := m.Get("content-length"); !ok && s.reply.Status >= 200 &&
-		s.reply.Status != http.StatusNoContent && s.reply.Status != http.StatusNotModified {
+	s.reply.Header = fieldsOf(m)
+	if _, ok := m.Get("content-length"); !ok {
 		switch {
+		case bodiless(s.reply.Status):
 		case !end:
 			s.reply.Header = append(s.reply.Header, [2]string{"transfer-encoding", "chunked"})
 		case !s.isHead():
@@ -46,7 +44,7 @@ func (s *Stream) sendHeaders(end bool) {
 func (s *Stream) isHead() bool { return s.req.Method == http.MethodHead }
 
 func (s *Stream) sendData(data []byte, end bool) {
-	if s.reply.Status != http.StatusNoContent && s.reply.Status != http.StatusNotModified {
+	if s.mayHaveBody() {
 		s.reply.Body = append(s.reply.Body, data...)
 	}
 	if end {
@@ -55,7 +53,7 @@ func (s *Stream) sendData(data []byte, end bool) {
 }
 
 func (s *Stream) sendTrailers() {
-	s.reply.Trailer = toHeader(s.response.trailers)
+	s.reply.Trailer = fieldsOf(s.response.trailers)
 	s.finish()
 }
 
@@ -65,8 +63,12 @@ func (s *Stream) finish() {
 		return
 	}
 	s.done = true
+	s.endReply()
 	s.reply.Flags = s.flags.String()
 	s.host.time.Cancel(s.idle)
+	if s.sending != nil {
+		s.sending.stop()
+	}
 	for d := &s.request; d != nil; d = d.next {
 		if d.filter != nil {
 			d.filter.logStream()
@@ -81,6 +83,23 @@ func (s *Stream) finish() {
 	if s.onDone != nil {
 		s.onDone()
 	}
+}
+
+// endReply leaves of the body what the client reads: as much as the content-length says. It waits for what is missing.
+func (s *Stream) endReply() {
+	length, sized := s.response.headers.Get("content-length")
+	if sized && s.headersSent && s.mayHaveBody() {
+		var whole bool
+		s.reply.Body, whole = router.Read(length, s.reply.Body)
+		s.reply.Reset = s.reply.Reset || !whole
+	}
+}
+
+// mayHaveBody reports whether the client reads a body whatever the fields say.
+func (s *Stream) mayHaveBody() bool { return !s.isHead() && !bodiless(s.reply.Status) }
+
+func bodiless(status int) bool {
+	return status < 200 || status == http.StatusNoContent || status == http.StatusNotModified
 }
 
 // stored are the properties and the filter state that the plugin has set.

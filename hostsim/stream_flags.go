@@ -3,7 +3,7 @@ package hostsim
 import "strings"
 
 // responseFlags say what went wrong with a stream, in the bits of Envoy's response.flags (CoreResponseFlag in
-// envoy/stream_info/stream_info.h). Flags of features that hostsim does not have, such as retries, are missing.
+// envoy/stream_info/stream_info.h). Flags of features that hostsim does not have are missing.
 type responseFlags int64
 
 const (
@@ -13,6 +13,7 @@ const (
 	flagConnectionTermination responseFlags = 1 << 6
 	flagNoRoute               responseFlags = 1 << 8
 	flagDownstreamDisconnect  responseFlags = 1 << 14
+	flagRetryLimitExceeded    responseFlags = 1 << 15
 	flagStreamIdleTimeout     responseFlags = 1 << 16
 	flagProtocolError         responseFlags = 1 << 18
 	flagUpstreamProtocolError responseFlags = 1 << 23
@@ -23,6 +24,7 @@ var flagNames = []struct {
 	flag responseFlags
 	name string
 }{
+	{flagRetryLimitExceeded, "URX"}, // it is set before the others
 	{flagNoHealthyUpstream, "UH"},
 	{flagUpstreamTimeout, "UT"},
 	{flagConnectFailure, "UF"},

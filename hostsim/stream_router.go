@@ -1,8 +1,12 @@
 package hostsim
 
 import (
+	"bytes"
 	"net/http"
+	"strings"
 	"time"
+
+	"github.com/healthgate/healthgate/hostsim/internal/router"
 )
 
 // routeTimeout is Envoy's default for a route. It runs from the end of the request to the end of the response.
@@ -11,27 +15,25 @@ const routeTimeout = 15 * time.Second
 // forwardHeaders brings the request to the router.
 func (s *Stream) forwardHeaders(end bool) {
 	m := s.request.headers
-	switch _, proto := m.Get("x-forwarded-proto"); {
-	case !proto || m.Value(":path") == "":
-		// No route is looked up without these two (RouteMatcher::route).
+	if _, proto := m.Get("x-forwarded-proto"); !proto || !strings.HasPrefix(m.Value(":path"), "/") {
+		// No route is looked up without these two (RouteMatcher::route), and hostsim's has the prefix "/".
 		s.sendLocalReply(localReply{status: http.StatusNotFound, details: "route_not_found", flags: flagNoRoute})
 		return
-	case m.Value(":method") == "":
-		s.sendLocalReply(localReply{status: http.StatusServiceUnavailable, body: "missing required header: :method",
-			details: "filter_removed_required_request_headers{missing_required_header:_:method}", flags: flagProtocolError})
+	}
+	// The router writes into the map that the plugin sees again in the access log.
+	s.out = &outgoing{up: s.host.app, plan: router.Take(m, routeTimeout), headers: m.Clone(), bodiless: end}
+	if r := s.out.refusal(s.host); r != nil {
+		s.answerLocally(r)
 		return
 	}
 	s.reply.Forwarded = true
-	// The router writes it into the map that the plugin sees again in the access log.
-	m.Set("x-envoy-expected-rq-timeout-ms", "15000")
-	s.appRequest.bodiless = end
 	if end {
 		s.forward()
 	}
 }
 
 func (s *Stream) forwardData(data []byte, end bool) {
-	s.appRequest.body = append(s.appRequest.body, data...)
+	s.out.body = append(s.out.body, data...)
 	if end {
 		s.forward()
 	}
@@ -43,54 +45,26 @@ func (s *Stream) forward() {
 		return
 	}
 	s.request.out = true
-	m := s.request.headers.Clone()
-	if _, sized := m.Get("content-length"); !sized && s.appRequest.bodiless && mayHaveBody(m.Value(":method")) {
-		m.Add("content-length", "0")
+	s.out.trailers = s.request.trailers
+	if req, whole := s.out.request(); whole {
+		req.Time = s.host.time.Realtime()
+		s.reply.Upstream = req
 	}
-	if n, ok := m.Get("content-length"); ok && atoi(n) > len(s.appRequest.body) {
-		// The plugin shortened the body but not its content-length: the application waits for the rest, until Envoy gives up.
-		s.host.after(routeTimeout, s.thread, func() { s.respond(timedOut()) })
-		return
-	}
-	call := &UpstreamRequest{Header: toHeader(m), Body: s.appRequest.body, Trailer: toHeader(s.request.trailers)}
-	if _, sized := m.Get("content-length"); sized {
-		call.Trailer = nil // HTTP/1.1 has trailers behind chunks only
-	}
-	s.reply.Upstream = call
-	s.callApplication(call, func(r *calloutResponse) {
-		if s.stopped() {
-			return
+	s.sending = s.host.send(s.out, s.thread, s.host.app.faults.next(), func(r *calloutResponse) {
+		if !s.stopped() {
+			s.respond(r)
 		}
-		if r == nil {
-			r = resetBeforeHeaders()
-		}
-		s.respond(r)
 	})
-}
-
-func (s *Stream) callApplication(req *UpstreamRequest, deliver func(*calloutResponse)) {
-	app := s.host.app
-	s.host.send(app, s.thread, req, app.faults.next(), routeTimeout, deliver)
-}
-
-// mayHaveBody reports whether a request may have a body. If it may and has not, the
-// HTTP/1.1 codec says so with a length of 0 (HeaderUtility::requestShouldHaveNoBody).
-func mayHaveBody(method string) bool {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodDelete, http.MethodTrace, http.MethodConnect:
-		return false
-	}
-	return true
 }
 
 // respond brings the application's response to the plugin.
 func (s *Stream) respond(r *calloutResponse) {
 	s.touch()
 	if r.local {
-		s.transportFailure = r.transportFailure
-		s.sendLocalReply(localReply{status: r.status, body: string(r.body), details: r.details, flags: r.flags})
+		s.answerLocally(r)
 		return
 	}
+	s.flags |= r.flags
 	s.setDetails("via_upstream")
 	s.response.headers = r.headers
 	s.setCode(atoi(r.headers.Value(":status")))
@@ -104,7 +78,13 @@ func (s *Stream) respond(r *calloutResponse) {
 	if noBody && trailers.Len() == 0 || s.done {
 		return
 	}
-	s.dataArrives(&s.response, append([]byte(nil), r.body...), false)
+	from := 0
+	for _, to := range append(r.pieces, len(r.body)) {
+		if to > from && to <= len(r.body) {
+			s.dataArrives(&s.response, bytes.Clone(r.body[from:to]), false)
+			from = to
+		}
+	}
 	switch {
 	case s.done:
 	case r.cut:
@@ -116,4 +96,10 @@ func (s *Stream) respond(r *calloutResponse) {
 	default:
 		s.dataArrives(&s.response, nil, true)
 	}
+}
+
+// answerLocally answers as the router does in place of the application.
+func (s *Stream) answerLocally(r *calloutResponse) {
+	s.transportFailure = r.transportFailure
+	s.sendLocalReply(localReply{status: r.status, body: string(r.body), details: r.details, flags: r.flags})
 }

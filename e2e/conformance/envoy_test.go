@@ -35,6 +35,10 @@ func newRun(t testing.TB, c *Case, want []string) *run {
 	} else {
 		r.backend = startServer(t, c.silent("backend"), turns)
 	}
+	turns.seen = func(pieces int) {
+		const body = "response_body("
+		r.wait(time.Second, func() bool { return r.journal.count(c.slug(), body) >= pieces }) // a callout's has none
+	}
 	return r
 }
 
@@ -156,7 +160,10 @@ func (r *run) logged(streams int) {
 // answerLimit is how long to wait for an answer: not long if none came in hostsim.
 func (r *run) answerLimit(reply int) time.Duration {
 	what := fmt.Sprintf("reply %d", reply)
-	if slices.Contains(r.want, what+": 0") && !slices.Contains(r.want, what+" is cut off") {
+	switch {
+	case slices.Contains(r.want, what+" is cut off"): // with a length, it may be that the rest never comes
+		return 10 * time.Second
+	case slices.Contains(r.want, what+": 0"):
 		return 4 * time.Second
 	}
 	return envoytest.Limit

@@ -78,9 +78,25 @@ func (s *server) serve(conn net.Conn) {
 		if a.abort {
 			return
 		}
-		if _, err := conn.Write([]byte(a.text(method))); err != nil || a.cut {
+		text := a.text(method)
+		if a.pieces > 0 {
+			s.writePieces(conn, text, a.body)
+			text = "0\r\n\r\n"
+		}
+		if _, err := conn.Write([]byte(text)); err != nil || a.cut {
 			return
 		}
+	}
+}
+
+// writePieces writes a head and the body behind it, piece by piece.
+func (s *server) writePieces(conn net.Conn, head, body string) {
+	for i, piece := range strings.SplitAfter(body, " ") {
+		var chunk strings.Builder
+		writeChunk(&chunk, piece)
+		_, _ = conn.Write([]byte(head + chunk.String())) // a broken connection shows in the end
+		head = ""
+		s.turns.seen(i + 1)
 	}
 }
 
@@ -95,7 +111,7 @@ func (r *reply) text(method string) string {
 	fmt.Fprintf(&b, "HTTP/1.1 %d Status\r\n", r.status)
 	writeFields(&b, r.fields(method))
 	switch {
-	case bodiless(method, r.status):
+	case bodiless(method, r.status), r.pieces > 0:
 	case r.cut:
 		b.WriteString(r.body[:len(r.body)/2])
 	case len(r.trailer) > 0:

@@ -13,6 +13,7 @@ type reply struct {
 	status  int
 	header  [][2]string
 	body    string
+	pieces  int // that the body is sent in, each when the plugin has seen the one before
 	trailer [][2]string
 	abort   bool // close the connection in place of an answer
 	cut     bool // close it in the midst of the body
@@ -22,6 +23,7 @@ type reply struct {
 type turns struct {
 	mu     sync.Mutex
 	status map[string]int
+	seen   func(pieces int) // waits until the plugin has seen so many of a response's body
 }
 
 func newTurns() *turns { return &turns{status: map[string]int{}} }
@@ -72,6 +74,8 @@ func answer(method, path, body string) reply {
 	case "big":
 		n, _ := strconv.Atoi(rest)
 		r.body = strings.Repeat("x", n)
+	case "pieces":
+		r.body, r.pieces = "first second third", 3
 	case "reset":
 		r.abort = true
 	case "cut":
@@ -94,7 +98,7 @@ func (r *reply) fields(method string) [][2]string {
 	sort.SliceStable(fields, func(i, j int) bool { return fields[i][0] < fields[j][0] })
 	fields = append(fields, [2]string{"date", "Thu, 01 Jan 1970 00:00:00 GMT"})
 	switch {
-	case len(r.trailer) > 0:
+	case len(r.trailer) > 0 || r.pieces > 0:
 		fields = append(fields, [2]string{"transfer-encoding", "chunked"})
 	case !r.cut && !bodiless(method, r.status):
 		fields = append(fields, [2]string{"content-length", strconv.Itoa(len(r.body))})
@@ -132,6 +136,11 @@ func (t *turns) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(a.body[:len(a.body)/2])) // into memory
 		w.(http.Flusher).Flush()
 		panic(http.ErrAbortHandler)
+	case a.pieces > 0:
+		for piece := range strings.SplitAfterSeq(a.body, " ") {
+			_, _ = w.Write([]byte(piece))
+			w.(http.Flusher).Flush()
+		}
 	case !bodiless(r.Method, a.status):
 		_, _ = w.Write([]byte(a.body))
 	}

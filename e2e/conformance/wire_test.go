@@ -47,7 +47,7 @@ func readMessage(r *bufio.Reader, response bool, bodiless func(m *message) bool)
 	case encoding == "chunked":
 		m.cut = m.readChunks(r) != nil
 	case sized:
-		n, _ := strconv.Atoi(length)
+		n, _ := strconv.ParseUint(length, 10, 31) // a message may claim anything
 		body := make([]byte, n)
 		got, err := io.ReadFull(r, body)
 		m.body, m.cut = string(body[:got]), err != nil

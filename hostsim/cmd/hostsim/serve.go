@@ -242,6 +242,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header()["Content-Type"] = nil // or net/http would guess one
 	}
 	w.WriteHeader(reply.Status)
+	if reply.Header.Has("transfer-encoding") {
+		_ = http.NewResponseController(w).Flush() // or net/http adds the length of a short body
+	}
 	_, _ = w.Write(reply.Body) // a client that left is no concern of the host's
 	if reply.Reset {
 		_ = http.NewResponseController(w).Flush()
