@@ -48,7 +48,8 @@ func newOwn(t *testing.T, merge bool) *own {
 	run(t, first...).is(t, 0)
 	run(t, then...).is(t, 0)
 	if merge {
-		run(t, append(then, "--metrics-listen", o.users)...).is(t, 2, "change it here")
+		then[len(then)-1] = o.users
+		run(t, then...).is(t, 2, "change it here")
 	}
 	run(t, "lint", o.bootstrap, file).is(t, 0)
 	return o

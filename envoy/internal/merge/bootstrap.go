@@ -3,8 +3,11 @@ package merge
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/healthgate/healthgate/envoy/internal/render"
+	"github.com/healthgate/healthgate/filter/config"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -45,6 +48,7 @@ func (m *merger) admin() error {
 	if section == nil {
 		return nil
 	}
+	m.shown(section)
 	if c := m.cluster(section.Cluster); c.is() {
 		if !m.ofAdmin(section.Cluster) {
 			return c.problem(c.n, "the cluster %q, which is admin.cluster in %s, does not lead to admin",
@@ -60,6 +64,34 @@ func (m *merger) admin() error {
 	}
 	m.made = append(m.made, m.bootstrap.spelt(render.AdminCluster(section.Cluster, m.adminAddress)))
 	return nil
+}
+
+// shown has admin show what the plugin asks it for.
+func (m *merger) shown(section *config.Admin) {
+	admin := m.root().get("admin")
+	list := admin.get("allow_paths")
+	there := list.list()
+	if len(there) == 0 { // it shows all
+		return
+	}
+	shows := func(asked string) bool {
+		return slices.ContainsFunc(there, func(p cursor) bool { return p.text("exact") == asked }) || passes(there, asked)
+	}
+	odd := slices.IndexFunc(there, func(p cursor) bool { return !p.get("exact").is() && !p.get("prefix").is() })
+	for _, need := range []struct {
+		path, how string
+		needed    bool
+	}{{"/runtime?", "prefix", true}, {"/ready", "exact", !section.IgnoreDraining}} {
+		path := strings.TrimSuffix(need.path, "?")
+		switch {
+		case !need.needed || shows(need.path):
+		case odd >= 0:
+			m.warn(there[odd], there[odd].n, "whether admin shows %s is not known; without it, checks get 503", path)
+		default:
+			m.changed(list, list.n, "admin does not show %s, and without it checks get 503", path)
+			admin.add("allow_paths", mapping(need.how, text(path)))
+		}
+	}
 }
 
 // reachable returns the address to which a cluster may lead for one that listens.
