@@ -136,7 +136,7 @@ func (h *Host) several() bool { return len(h.cfg.plugins)+len(h.cfg.services) > 
 // startPlugin is createWasm and the slot's set on each thread. It returns why it failed.
 func (h *Host) startPlugin(p *pluginConfig) string {
 	var err error
-	if p.module, err = wasm.Load(p.code, profiles[h.cfg.profile], h.cfg.cacheDir, prepare); err != nil {
+	if p.module, err = h.load(p.code); err != nil {
 		return err.Error()
 	}
 	p.vm = h.vms
@@ -158,6 +158,18 @@ func (h *Host) startPlugin(p *pluginConfig) string {
 		t.addPlugin(p)
 	}
 	return h.addConfig(p, p.config)
+}
+
+// load compiles a module, and links it with what Envoy has and with the HostFunctions.
+func (h *Host) load(code []byte) (*wasm.Module, error) {
+	own := h.cfg.ownCalls()
+	names := ""
+	for _, f := range own {
+		names += f.Module + "." + f.Name + "\n"
+	}
+	return wasm.Load(code, profiles[h.cfg.profile], h.cfg.cacheDir, names, func(m *wasm.Module) error {
+		return prepare(m, own)
+	})
 }
 
 // addConfig tries a plugin's configuration on a canary VM and gives it to each thread.

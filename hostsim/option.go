@@ -35,6 +35,7 @@ type config struct {
 	bufferLimit      int
 	trailers         bool
 	foreign          map[string]ForeignFunc
+	functions        map[hostFunction]HostFunc
 	compile          func(text string) (Expression, error)
 	faults           []Fault
 	realtime         bool
@@ -55,9 +56,10 @@ func newConfig(code []byte, opts []Option) *config {
 		plugins: []*pluginConfig{newPluginConfig(code)},
 		workers: 1, start: defaultStart, deadline: defaultDeadline,
 		logLevel: LogInfo, bufferLimit: defaultBufferLimit, foreign: make(map[string]ForeignFunc),
-		address: "192.0.2.1",
-		node:    Node{ID: "node", Cluster: "cluster"},
-		app:     &upstream{name: "application", handler: http.HandlerFunc(defaultApplication)},
+		functions: make(map[hostFunction]HostFunc),
+		address:   "192.0.2.1",
+		node:      Node{ID: "node", Cluster: "cluster"},
+		app:       &upstream{name: "application", handler: http.HandlerFunc(defaultApplication)},
 	}
 	for _, o := range opts {
 		if o != nil {

@@ -280,6 +280,13 @@ func (p *player) load(b *block) []string {
 		hostsim.UseRemoteAddress(oneOf(b, b.get("use-remote-address", "off"), switches)),
 		hostsim.EnableTrailers(oneOf(b, b.get("trailers", "off"), switches)),
 		hostsim.ForeignFunction("upper", func(in []byte) ([]byte, error) { return []byte(strings.ToUpper(string(in))), nil }),
+		hostsim.HostFunction("env", "proxy_double", func(c *hostsim.Caller, args ...uint32) uint32 {
+			text, ok := c.Read(args[0], args[1])
+			if !ok || !c.Return(args[2], args[3], append(text, text...)) {
+				return 6 // InvalidMemoryAccess
+			}
+			return 0
+		}),
 		hostsim.ForeignFunction("broken", func([]byte) ([]byte, error) { return nil, errors.New("broken") }),
 	}
 	if b.Cmd == "new" || b.Cmd == "guest" {

@@ -21,13 +21,13 @@ const (
 
 // prepare checks a module as Envoy does before it starts a VM, in the same order
 // (WasmBase::load, V8::link, WasmBase::getFunctions).
-func prepare(m *wasm.Module) error {
+func prepare(m *wasm.Module, own []wasm.Func) error {
 	exports := m.Exports()
 	abi, err := abiOf(exports)
 	if err != nil {
 		return err
 	}
-	if err := m.Link(hostCalls(abi)); err != nil {
+	if err := m.Link(append(own, hostCalls(abi)...)); err != nil {
 		return err
 	}
 	return checkExports(exports)

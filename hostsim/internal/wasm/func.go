@@ -20,6 +20,9 @@ type Func struct {
 	Sig string
 	// Void is set for the functions that return nothing.
 	Void bool
+	// Any is set for a function of as many 32-bit numbers as the guest imports, with one result or none. Sig and Void
+	// follow from that.
+	Any bool
 	// InStart and InAlloc are whether it may be called in those phases.
 	InStart, InAlloc bool
 	Fn               func(i *Instance, args []uint64) uint32
@@ -40,7 +43,10 @@ func (f *Func) EachArg(arg func(kind rune, word int)) {
 }
 
 // setTypes gives the function the type that its signature stands for.
-func (f *Func) setTypes() {
+func (f *Func) setTypes(imported api.FunctionDefinition) {
+	if f.Any {
+		f.Sig, f.Void = strings.Repeat("u", len(imported.ParamTypes())), len(imported.ResultTypes()) == 0
+	}
 	f.params, f.results = nil, nil
 	f.EachArg(func(kind rune, _ int) {
 		switch kind {

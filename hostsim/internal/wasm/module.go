@@ -28,6 +28,7 @@ const maxIdleModules = 16
 type Module struct {
 	profile  *Profile
 	code     []byte
+	further  string
 	once     sync.Once
 	err      error
 	runtime  wazero.Runtime
@@ -44,16 +45,16 @@ var cache = struct {
 }{code: make(map[string]wazero.CompilationCache)}
 
 // Load returns the compiled module of code, which it keeps in the directory dir for the next process unless dir is "".
-// Every caller must Release it. prepare must Link the module, and can refuse it; it is called once for code and
-// profile.
-func Load(code []byte, p *Profile, dir string, prepare func(*Module) error) (*Module, error) {
+// Every caller must Release it. prepare must Link the module, and can refuse it; it is called once for code, profile
+// and further, which tells what else the module is linked with.
+func Load(code []byte, p *Profile, dir, further string, prepare func(*Module) error) (*Module, error) {
 	cache.Lock()
 	var m *Module
-	same := func(m *Module) bool { return m.profile == p && bytes.Equal(m.code, code) }
+	same := func(m *Module) bool { return m.profile == p && m.further == further && bytes.Equal(m.code, code) }
 	if i := slices.IndexFunc(cache.modules, same); i >= 0 {
 		m = cache.modules[i]
 	} else {
-		m = &Module{profile: p, code: bytes.Clone(code)}
+		m = &Module{profile: p, code: bytes.Clone(code), further: further}
 		cache.modules = append(cache.modules, m)
 	}
 	m.users++
@@ -162,7 +163,7 @@ func (m *Module) Exports() map[string]api.FunctionDefinition { return m.compiled
 // and checks that it has what an instance needs.
 func (m *Module) Link(funcs []Func) error {
 	known := make(map[string]*Func)
-	for _, f := range append(m.profile.wasi(), funcs...) {
+	for _, f := range slices.Concat(funcs, m.profile.wasi()) {
 		known[f.Module+"."+f.Name] = &f
 	}
 	builders := make(map[string]wazero.HostModuleBuilder)
@@ -172,7 +173,7 @@ func (m *Module) Link(funcs []Func) error {
 		if f == nil {
 			return fmt.Errorf("failed to load Wasm module due to a missing import: %s.%s (%s)", module, name, m.profile.Name)
 		}
-		f.setTypes()
+		f.setTypes(imported)
 		if !slices.Equal(imported.ParamTypes(), f.params) || !slices.Equal(imported.ResultTypes(), f.results) {
 			return fmt.Errorf("failed to load Wasm module due to an import type mismatch: %s.%s", module, name)
 		}

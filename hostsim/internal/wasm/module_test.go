@@ -16,7 +16,7 @@ func plugin(name string) []byte {
 
 func load(t *testing.T, name string) *Module {
 	t.Helper()
-	m, err := Load(plugin(name), Envoy140, "", func(m *Module) error { return m.Link(nil) })
+	m, err := Load(plugin(name), Envoy140, "", "", func(m *Module) error { return m.Link(nil) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestCacheClosesModules(t *testing.T) {
 
 // TestComponent: the other thing that a file which begins as a module can be is called by its name.
 func TestComponent(t *testing.T) {
-	_, err := Load([]byte("\x00asm\x0d\x00\x01\x00"), Envoy140, "", nil)
+	_, err := Load([]byte("\x00asm\x0d\x00\x01\x00"), Envoy140, "", "", nil)
 	if err == nil || !strings.Contains(err.Error(), "component") {
 		t.Error(err)
 	}
@@ -61,7 +61,7 @@ func TestComponent(t *testing.T) {
 // TestCompiledIsKept: what was compiled is in the directory, one file for each module.
 func TestCompiledIsKept(t *testing.T) {
 	dir := t.TempDir()
-	m, err := Load(plugin("kept"), Envoy140, dir, func(m *Module) error { return m.Link(nil) })
+	m, err := Load(plugin("kept"), Envoy140, dir, "", func(m *Module) error { return m.Link(nil) })
 	if err != nil {
 		t.Fatal(err)
 	}
