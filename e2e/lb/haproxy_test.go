@@ -20,6 +20,7 @@ import (
 type haproxy struct {
 	port   int
 	socket string
+	log    *envoytest.Log
 }
 
 // binary returns a HAProxy.
@@ -47,7 +48,7 @@ func newHAProxy(t *testing.T) *haproxy {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return &haproxy{envoytest.ReservePort(t), filepath.Join(dir, "haproxy.sock")}
+	return &haproxy{port: envoytest.ReservePort(t), socket: filepath.Join(dir, "haproxy.sock")}
 }
 
 // The file is valid as it is shipped, without a variable in the environment.
@@ -68,7 +69,7 @@ func startHAProxy(t *testing.T, envoys ...*node) *haproxy {
 		"CHECK_INTERVAL=250ms",                     // the test need not be patient,
 		"CHECK_TIMEOUT=20s", "CONNECT_TIMEOUT=20s", // and a machine that stops for seconds is no failed check
 	)
-	envoytest.Program(t, cmd)
+	_, h.log = envoytest.Program(t, cmd)
 	return h
 }
 

@@ -261,6 +261,6 @@ func startHAProxyWith(t *testing.T, config string) *haproxy {
 	h := newHAProxy(t)
 	cmd := binary(t, "-db", "-f", file)
 	cmd.Env = append(os.Environ(), "STATS_SOCKET="+h.socket)
-	envoytest.Program(t, cmd)
+	_, h.log = envoytest.Program(t, cmd)
 	return h
 }

@@ -104,7 +104,7 @@ arrive); 2, wrong input, and nothing was changed.`,
 
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return refuseEmpty(cmd) },
 	}, newValidate(), newRender(), newLint(), newSchema(), newCheck(), newMaintenance(), interruptible(newShutdown()),
-		interruptible(newRelease()), interruptible(newStatus()), interruptible(newServe()))
+		interruptible(newRelease()), interruptible(newStatus()), interruptible(newServe()), interruptible(newAgent()))
 	root.SetFlagErrorFunc(flagError)
 	help(root)
 	eachOnce(root)

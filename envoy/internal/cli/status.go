@@ -94,11 +94,8 @@ unless every health check of every Envoy is so, for sure; --expect ENDPOINT=VERD
 				return err
 			}
 			for _, url := range urls {
-				if err := report.CheckURL(url); err != nil {
-					return fmt.Errorf("--status-url: %w", err)
-				}
-				if strings.ContainsAny(url, "?#") {
-					return errors.New("--status-url: a status endpoint is asked without a query, which this command would print")
+				if err := statusURL(url); err != nil {
+					return err
 				}
 				names = append(names, url)
 				envoys.ask = append(envoys.ask,
@@ -124,6 +121,17 @@ unless every health check of every Envoy is so, for sure; --expect ENDPOINT=VERD
 		"`FORM` of what is written: table or json, an array with an object for each Envoy; with --watch one line each time")
 	f.BoolVar(&asJSON, "json", false, "the same as -o json")
 	return cmd
+}
+
+// statusURL refuses what can't be the URL of a status endpoint.
+func statusURL(url string) error {
+	if err := report.CheckURL(url); err != nil {
+		return fmt.Errorf("--status-url: %w", err)
+	}
+	if strings.ContainsAny(url, "?#") {
+		return errors.New("--status-url: a status endpoint is asked without a query, which this command would print")
+	}
+	return nil
 }
 
 // asking is whom status asks.

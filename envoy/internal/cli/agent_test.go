@@ -1,0 +1,125 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// The ports follow the status endpoint, each change is one line, and Ctrl-C closes the ports.
+func TestAgent(t *testing.T) {
+	t.Parallel()
+	var verdict atomic.Value
+	verdict.Store("healthy")
+	status := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch v := verdict.Load(); v {
+		case "silent":
+			<-r.Context().Done()
+		case "refused":
+			http.NotFound(w, r)
+		default:
+			w.Header().Set("Content-Type", "application/health+json")
+			fmt.Fprintf(w, `{"description": "health checks answered by healthgate", "checks": {"shop:verdict": [
+				{"componentId": "shop", "status": "pass", "observedValue": %q}]}}`, v)
+		}
+	}))
+	defer status.Close()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tcp, agentCheck := free.Addr().String(), other.Addr().String()
+	_, tcpPort, _ := net.SplitHostPort(tcp)
+	_, said, code := call(t, "agent", "--status-url", status.URL+"/status", "--agent-check", agentCheck)
+	if code != 1 || !strings.Contains(said, "--agent-check: ") || !strings.Contains(said, "in use") {
+		t.Errorf("at an address that is taken: exit code %d, %s", code, said)
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	ctx, interrupt := context.WithCancel(t.Context())
+	root, out := newRoot(thisBuild("", "")), &bytes.Buffer{}
+	root.SetOut(out)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- execute(ctx, root, []string{"agent", "--status-url", status.URL + "/status", "--tcp", ":" + tcpPort,
+			"--agent-check", agentCheck, "--interval", "100ms", "--max-age", "1s"})
+	}()
+	open := func() bool {
+		conn, err := net.Dial("tcp", tcp)
+		if err != nil {
+			return false
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(time.Second)) // the test's own listener accepts nothing
+		_, err = conn.Read(make([]byte, 1))
+		return errors.Is(err, io.EOF)
+	}
+	line := func() string {
+		conn, err := net.Dial("tcp", agentCheck)
+		if err != nil {
+			return err.Error()
+		}
+		defer conn.Close()
+		text, _ := io.ReadAll(conn)
+		return string(text)
+	}
+	become := func(v, want string, isOpen bool) {
+		t.Helper()
+		verdict.Store(v)
+		limit := time.Now().Add(time.Minute)
+		for !strings.HasPrefix(line(), want) || open() != isOpen {
+			if time.Now().After(limit) {
+				t.Fatalf("%s: %q, open: %v", v, line(), open())
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	become("healthy", "up ready\n", false) // this test listens on the port of --tcp
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
+	become("healthy", "up ready\n", true)
+	become("maintenance", "maint\n", false)
+	become("draining", "drain\n", false)
+	become("unknown", "ready down #unknown", false)
+	become("passed", "up ready\n", true)
+	become("silent", "ready down #", false)
+	become("healthy", "up ready\n", true)
+	become("refused", "ready down #", false)
+	become("healthy", "up ready\n", true)
+	interrupt()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	for _, address := range []string{tcp, agentCheck} {
+		if conn, err := net.Dial("tcp", address); err == nil {
+			_ = conn.Close()
+			t.Errorf("%s is still open", address)
+		}
+	}
+	words := regexp.MustCompile(`(?m)^\S+Z (up, but the port is closed|\w+)`).FindAllStringSubmatch(out.String(), -1)
+	var got []string
+	for _, w := range words {
+		got = append(got, w[1])
+	}
+	const want = "down; up, but the port is closed; up; maint; drain; down; up; down; up; down; up"
+	if strings.Join(got, "; ") != want || strings.Count(out.String(), "\n") != len(got) {
+		t.Errorf("%s\nwant %s", out, want)
+	}
+}
