@@ -321,10 +321,15 @@ func copyTree(to, from string, c copied) error {
 			return err
 		}
 	}
-	if err := own(to, info); err != nil {
+	made, err := os.Open(to)
+	if err != nil {
 		return err
 	}
-	return os.Chmod(to, info.Mode()&(fs.ModePerm|fs.ModeSetgid|fs.ModeSetuid|fs.ModeSticky))
+	defer made.Close()
+	if err := own(made, info); err != nil {
+		return err
+	}
+	return made.Chmod(info.Mode() & (fs.ModePerm | fs.ModeSetgid | fs.ModeSetuid | fs.ModeSticky))
 }
 
 // copyLink copies a link that leads to the same place, or to the same place in the copy if it leads into the layer.
@@ -438,5 +443,5 @@ func create(file string, content io.Reader, like fs.FileInfo) error {
 	}
 	_, err = io.Copy(f, content)
 	// It is synchronized to be there after a power failure.
-	return errors.Join(err, own(file, like), f.Chmod(mode), f.Sync(), f.Close())
+	return errors.Join(err, own(f, like), f.Chmod(mode), f.Sync(), f.Close())
 }

@@ -59,7 +59,28 @@ func writable(folder string) error {
 		}
 		return fmt.Errorf("no file can be made in %s: %w", folder, err)
 	}
-	return nil
+	return notOfAnother(folder)
+}
+
+// notOfAnother keeps root out of a folder that is another user's, or lies in such a one: he could put a link to any
+// other folder in the place of what is made there.
+func notOfAnother(folder string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	path, err := filepath.Abs(folder)
+	for above := ""; err == nil && above != path; path = filepath.Dir(path) {
+		var info fs.FileInfo
+		if info, err = os.Stat(path); err != nil {
+			break
+		}
+		if owner, is := info.Sys().(*syscall.Stat_t); is && owner.Uid != 0 {
+			return fmt.Errorf("%s belongs to the user %d, who could lead root elsewhere meanwhile: do this as that user, as by "+
+				"sudo -u '#%d'", path, owner.Uid, owner.Uid)
+		}
+		above = path
+	}
+	return err
 }
 
 // openFile opens a file, and refuses a symbolic link in its place.
@@ -67,13 +88,13 @@ func openFile(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
 }
 
-// own gives path the owner that like has, if root changes what belongs to somebody else.
-func own(path string, like fs.FileInfo) error {
+// own gives a file the owner that like has, if root changes what belongs to somebody else.
+func own(f *os.File, like fs.FileInfo) error {
 	if like == nil {
 		return nil
 	}
 	owner, is := like.Sys().(*syscall.Stat_t)
-	info, err := os.Lstat(path)
+	info, err := f.Stat()
 	if !is || err != nil {
 		return err
 	}
@@ -81,14 +102,14 @@ func own(path string, like fs.FileInfo) error {
 		return nil
 	}
 	if os.Geteuid() != 0 { // an owner may give a file to each group that he is in
-		if os.Lchown(path, -1, int(owner.Gid)) != nil {
+		if f.Chown(-1, int(owner.Gid)) != nil {
 			return fmt.Errorf("%s is of the group %d, which this user is not in, so its like can't be made: do this as root "+
 				"or as its owner",
 				like.Name(), owner.Gid)
 		}
 		return nil
 	}
-	return os.Lchown(path, int(owner.Uid), int(owner.Gid))
+	return f.Chown(int(owner.Uid), int(owner.Gid))
 }
 
 // ReplaceFile writes a file anew as a whole, so that no reader and no interruption sees half of it. Mode and owner are

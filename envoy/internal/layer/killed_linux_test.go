@@ -240,6 +240,26 @@ func TestAsStranger(t *testing.T) {
 	})
 }
 
+// Root writes nothing where another user could lead it elsewhere, also not further below.
+func TestAsRoot(t *testing.T) {
+	if os.Getuid() != 0 {
+		return // only root can play it
+	}
+	eachKindIn(t, func(t *testing.T) string {
+		below := filepath.Join(sharedFolder(t), "below")
+		must(t, os.Mkdir(below, 0o755))
+		return below
+	}, func(t *testing.T, path string) {
+		above := filepath.Dir(filepath.Dir(path))
+		must(t, os.Chown(above, 65534, 65534))
+		out, err := command(t, "once", path, "new").CombinedOutput()
+		if want := above + " belongs to the user 65534"; err == nil || !strings.Contains(string(out), want) {
+			t.Errorf("%v %s, want %s", err, out, want)
+		}
+		whole(t, path)
+	})
+}
+
 // An RTDS file keeps its mode, and stays the link that it is.
 func TestRTDSKeepsModeAndLink(t *testing.T) {
 	t.Parallel()
