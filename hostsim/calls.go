@@ -60,6 +60,10 @@ func (v *vm) Import(f *wasm.Func, args []uint64) uint32 {
 
 // Print logs standard output as info and standard error as error, without a newline at the end.
 func (v *vm) Print(stderr bool, text string) {
+	if v.output != nil && !stderr {
+		*v.output = append(*v.output, text...)
+		return
+	}
 	e := LogEntry{Level: LogInfo, Message: strings.TrimSuffix(text, "\n")}
 	if stderr {
 		e.Level, e.written = LogError, text

@@ -17,8 +17,8 @@ import (
 // Bootstrap is the configuration of a real Envoy with the plugin of New(code, opts...), and with the other plugins,
 // clusters and the connection manager that opts describe. It listens on listener, and its admin endpoint on admin. The
 // modules are written to the directory dir; there, Envoy appends a line with %RESPONSE_CODE_DETAILS% and
-// %RESPONSE_FLAGS% to the file "access" for each request. serve starts a server for a cluster, or for "application", and
-// returns its address.
+// %RESPONSE_FLAGS% to the file "access" for each request. serve starts a server for a cluster, or for "application",
+// and returns its address.
 //
 // What an Envoy can't do is an error: injected faults and foreign functions of the test. Options about time, chance and
 // the log say nothing to Envoy.
@@ -58,11 +58,12 @@ func Bootstrap(code []byte, dir, listener, admin string, serve func(name string,
 		}
 	}
 	chain = append(chain, object{"name": "router", "typed_config": envoyAny(filters+"http.router.v3.Router", object{})})
+	access := filepath.Join(dir, "access")
 	manager := envoyAny(filters+"network.http_connection_manager.v3.HttpConnectionManager", object{
 		"stat_prefix": "hostsim", "use_remote_address": c.useRemoteAddress, "xff_num_trusted_hops": c.xffTrustedHops,
 		"http_protocol_options": object{"enable_trailers": c.trailers},
 		"access_log": []any{object{"name": "file", "typed_config": envoyAny(
-			"envoy.extensions.access_loggers.file.v3.FileAccessLog", object{"path": filepath.Join(dir, "access"), "log_format": object{
+			"envoy.extensions.access_loggers.file.v3.FileAccessLog", object{"path": access, "log_format": object{
 				"text_format_source": object{"inline_string": "%RESPONSE_CODE_DETAILS% %RESPONSE_FLAGS%\n"}}})}},
 		"route_config": object{"virtual_hosts": []any{object{"name": "all", "domains": []any{"*"}, "routes": []any{object{
 			"match": object{"prefix": "/"}, "route": object{"cluster": c.app.name}}}}}},

@@ -41,3 +41,17 @@ func TestLogKnowsItsCallback(t *testing.T) {
 		t.Errorf("%s, not %s", got, want)
 	}
 }
+
+// TestTraceCounts what a request costs in calls.
+func TestTraceCounts(t *testing.T) {
+	t.Parallel()
+	host := newHost(t, "request_headers get_property \"request\\x00path\"\nrequest_headers get_property \"nothing\"")
+	trace := host.Trace()
+	host.Worker(0).Get("/")
+	for function, want := range map[string]int{"proxy_get_property": 2, "proxy_on_memory_allocate": 1,
+		"proxy_on_request_headers": 1, "proxy_log": 2, "proxy_on_tick": 0} {
+		if got := trace.Calls()[function]; got != want {
+			t.Errorf("%s: %d, not %d", function, got, want)
+		}
+	}
+}

@@ -83,6 +83,19 @@ func (t *Trace) String() string {
 	return b.String()
 }
 
+// Calls is how often each function was called, host calls and functions of the plugin alike: numbers for
+// testing.B.ReportMetric. The plugin's allocator, malloc or proxy_on_memory_allocate, is among them: it is called for
+// whatever the host hands out.
+func (t *Trace) Calls() map[string]int {
+	calls := make(map[string]int)
+	for _, e := range t.Events() {
+		if name, _, ok := strings.Cut(strings.TrimPrefix(e.Text, "> "), "("); ok && e.Text[0] != '<' {
+			calls[name]++
+		}
+	}
+	return calls
+}
+
 func (h *Host) tracing() bool { return len(h.traces) > 0 || h.cfg.traceTo != nil }
 
 func (h *Host) traceLine(v *vm, depth int, text string) {

@@ -26,6 +26,7 @@ type vm struct {
 
 	current    *pluginContext // whose callback runs; nil outside
 	callback   string         // what runs; "" outside
+	output     *[]byte        // where standard output goes, if not to the log
 	effective  uint32         // the ID that set_effective_context set, or 0
 	traceDepth int
 

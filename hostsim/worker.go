@@ -318,6 +318,27 @@ func (w *Worker) Crash() {
 	}
 }
 
+// Call calls an exported function that takes and returns nothing and is not for Envoy, in each VM of the thread that
+// lives and has it. It returns what they write to standard output, which is not logged.
+func (w *Worker) Call(export string) (outputs [][]byte) {
+	h := w.t.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, v := range w.t.vms {
+		if v == nil || v.dead() {
+			continue
+		}
+		if fn := v.Function(export); fn != nil {
+			var out []byte
+			v.output = &out
+			v.callFunction(v.vmContext, fn, export)
+			v.output = nil
+			outputs = append(outputs, out)
+		}
+	}
+	return outputs
+}
+
 // Failed reports whether a VM of the thread is dead or could not be set up.
 func (w *Worker) Failed() bool {
 	h := w.t.host

@@ -21,6 +21,9 @@ import (
 // flags go to go build or cargo build. It builds once in a process; and if nothing has changed since the last go test,
 // the compilers have nothing to do.
 //
+// With the flag -cover, a plugin in Go counts what it executes; New writes that to the directory $GOCOVERDIR, for go
+// tool covdata.
+//
 // A plugin in Go needs Go 1.24, one in Rust the target wasm32-wasip1.
 func Build(t testing.TB, dir string, flags ...string) []byte {
 	t.Helper()
@@ -41,6 +44,13 @@ type compiler func(dir, out string, flags []string) (string, error)
 
 func golang(dir, out string, flags []string) (string, error) {
 	args := append([]string{"build", "-buildmode=c-shared", "-o", out}, flags...)
+	if slices.ContainsFunc(flags, func(f string) bool { return strings.HasPrefix(f, "-cover") }) {
+		overlay, err := coverageExport(dir, out)
+		if err != nil {
+			return "", err
+		}
+		args = append(args, "-covermode=atomic", "-overlay="+overlay) // the mode in which counters can be read any time
+	}
 	// GOTMPDIR beside the file lets go build rename what it made, so that nobody reads half of it.
 	return out, command(dir, "go", append(args, "."), nil,
 		"GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOTMPDIR="+filepath.Dir(out))

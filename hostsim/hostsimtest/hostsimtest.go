@@ -32,6 +32,9 @@ func New(t testing.TB, code []byte, opts ...hostsim.Option) *hostsim.Host {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		if err := writeCoverage(host); err != nil {
+			t.Error(err)
+		}
 		_ = host.Close() // its error is always nil
 		if t.Failed() {
 			t.Log("the log of hostsim:\n" + strings.TrimSpace(hostsim.LogDump(host.Logs())))

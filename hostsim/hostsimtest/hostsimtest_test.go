@@ -85,6 +85,29 @@ func TestCompilers(t *testing.T) {
 	}
 }
 
+// TestCoverage: go tool knows which lines of the plugin a test has executed.
+func TestCoverage(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("GOCOVERDIR", dir)
+	t.Run("plugin", func(t *testing.T) {
+		New(t, Build(t, plugin, "-cover"), hostsim.PluginConfig("request_headers say here")).Worker(0).Get("/")
+	})
+	out, err := exec.Command("go", "tool", "covdata", "func", "-i="+dir).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for function, want := range map[string]string{"onRequestHeaders": "100.0%", "onTick": "0.0%"} {
+		found := false
+		for line := range strings.Lines(string(out)) {
+			f := strings.Fields(line)
+			found = found || len(f) == 3 && f[1] == function && f[2] == want
+		}
+		if !found {
+			t.Errorf("%s is not %s in\n%s", function, want, out)
+		}
+	}
+}
+
 func TestBuildFails(t *testing.T) {
 	t.Parallel()
 	p := &pretended{TB: t}
