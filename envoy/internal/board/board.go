@@ -2,6 +2,7 @@
 package board
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -45,10 +46,13 @@ func (b *Board) Put(i int, r report.Report, asked time.Time) {
 func (b *Board) seen(now time.Time) []line {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	out := make([]line, len(b.lines))
+	out, met := make([]line, len(b.lines)), report.Met{}
 	for i, l := range b.lines {
 		if age := now.Sub(l.asked); !l.asked.IsZero() && l.Error == "" && age > b.interval+patience {
 			l.Report = report.Report{Envoy: l.Envoy, Error: "nothing heard for " + age.Round(time.Second).String()}
+		}
+		if again := met.Again(l.Process, l.Envoy); again != "" {
+			l.Notes = append(slices.Clone(l.Notes), again)
 		}
 		out[i] = l
 	}

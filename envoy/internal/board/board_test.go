@@ -47,3 +47,18 @@ func TestBoard(t *testing.T) {
 		return body
 	})
 }
+
+// One Envoy at two addresses is two lines, of which the second says so, each time.
+func TestTwoAddresses(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	b := New([]string{"a", "b"}, time.Second)
+	b.Put(0, report.Report{Envoy: "a", Process: "one"}, now)
+	b.Put(1, report.Report{Envoy: "b", Process: "one"}, now)
+	for range 2 {
+		got := b.seen(now)
+		if len(got[0].Notes) != 0 || len(got[1].Notes) != 1 || !strings.Contains(got[1].Notes[0], "the Envoy of a") {
+			t.Errorf("%q, %q", got[0].Notes, got[1].Notes)
+		}
+	}
+}

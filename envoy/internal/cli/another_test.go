@@ -77,6 +77,8 @@ func TestOneEnvoyAtTwoAddresses(t *testing.T) {
 			"at another address: leave one of them out")
 	}
 	says(t, 0, "status --admin "+a.URL+" --admin "+again.URL, "note: it is the Envoy of "+a.URL+", at another address")
+	says(t, 0, "maintenance status --admin "+a.URL+" --admin "+again.URL,
+		"it is the Envoy of "+a.URL+", at another address: it is counted twice")
 	says(t, 0, "maintenance on --admin "+a.URL)
 	out := says(t, 1, "maintenance off --parallel 1 --admin "+a.URL+" --admin "+again.URL,
 		"1 off, 1 left as they were: it is")

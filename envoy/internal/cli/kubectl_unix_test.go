@@ -37,6 +37,11 @@ func kubectl(folder string, args []string) error {
 	case strings.HasPrefix(command, "get pods --selector=app=page "):
 		fmt.Println("<html>login</html>")
 		return nil
+	case strings.HasPrefix(command, "get pods --selector=app=endless "):
+		for err == nil {
+			_, err = os.Stdout.WriteString(strings.Repeat("pod/shop-0\n", 1000))
+		}
+		return err
 	case strings.HasPrefix(command, "get pods --selector=app=none "):
 		return nil
 	case strings.HasPrefix(command, "port-forward --address=127.0.0.1 pod/"):
@@ -98,6 +103,7 @@ func TestSelector(t *testing.T) {
 
 	says(t, 2, "status"+pods+"app=none", "--selector: no running pod has app=none")
 	says(t, 1, "status"+pods+"app=page", `--selector: kubectl writes "<html>login</html>", which is no pod`)
+	says(t, 1, "status"+pods+"app=endless", "--selector: kubectl writes without an end")
 	says(t, 1, "status"+pods+"tier=a", "--selector: kubectl: kubectl get pods --selector=tier=a", "error from server")
 	says(t, 2, "status --namespace shop", "--namespace: is for --selector")
 	says(t, 2, "shutdown --quit"+pods+"app=shop", "--quit: kubectl does not tell whether Envoy has ended")

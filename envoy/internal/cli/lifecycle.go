@@ -34,9 +34,13 @@ func (l *leaving) flags(cmd *cobra.Command, checks uint64) {
 		"an endpoint to which no check comes for so long is not waited for: more than the load balancer's interval")
 }
 
-func (l *leaving) check() error {
-	if l.quiet <= 0 {
+func (l *leaving) check(cmd *cobra.Command, wait time.Duration) error {
+	switch {
+	case l.quiet <= 0:
 		return &render.OptionError{Flag: "quiet", What: l.quiet.String() + " is not a time to wait"}
+	case cmd.Flags().Changed("quiet") && l.checks > 0 && l.quiet >= wait:
+		return &render.OptionError{Flag: "quiet", What: fmt.Sprintf("%s is not less than the %s that all may take: "+
+			"an endpoint that nobody asks would never count as seen", l.quiet, wait)}
 	}
 	return nil
 }
@@ -64,7 +68,7 @@ message says how the Envoy is left. All of it may be run again. See docs/shutdow
   healthgate shutdown healthgate.maintenance --runtime-dir /var/lib/envoy/runtime/current --admin 127.0.0.1:9901`,
 		Args: takes("KEY"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := s.leaving.check(); err != nil {
+			if err := s.leaving.check(cmd, s.wait); err != nil {
 				return err
 			}
 			if s.leaving.quit && s.admins.selector != "" {

@@ -210,9 +210,6 @@ func newOn() *cobra.Command {
 			if err := order.CheckReason(reason); err != nil {
 				return fmt.Errorf("--reason: %w", err)
 			}
-			if err := s.leaving.check(); err != nil {
-				return err
-			}
 			if s.leaving.any() {
 				switch {
 				case s.dryRun:
@@ -222,6 +219,9 @@ func newOn() *cobra.Command {
 				case !cmd.Flags().Changed("wait"):
 					s.wait = time.Minute
 				}
+			}
+			if err := s.leaving.check(cmd, s.wait); err != nil {
+				return err
 			}
 			return s.order(cmd, o)
 		},
@@ -304,10 +304,17 @@ func newMaintenanceStatus() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			states := make([]order.State, len(s.clients))
+			states, processes := make([]order.State, len(s.clients)), make([]string, len(s.clients))
 			s.each(func(i int) {
-				states[i] = order.Ask(cmd.Context(), s.clients[i], key, s.route).Report()
+				e := order.Ask(cmd.Context(), s.clients[i], key, s.route)
+				states[i], processes[i] = e.Report(), e.Process()
 			})
+			met := report.Met{}
+			for i := range states {
+				if again := met.Again(processes[i], states[i].Envoy); again != "" {
+					states[i].Notes = append(states[i].Notes, again)
+				}
+			}
 			if errors.Is(cmd.Context().Err(), context.Canceled) {
 				if s.output != "json" {
 					return failure{errInterrupted}

@@ -144,14 +144,10 @@ type asking struct {
 func (a *asking) all(ctx context.Context) []report.Report {
 	reports := make([]report.Report, len(a.ask))
 	a.each(len(reports), func(i int) { reports[i] = a.ask[i](ctx) })
-	seen := map[string]string{}
+	met := report.Met{}
 	for i := range reports {
-		switch r := &reports[i]; {
-		case r.Process == "":
-		case seen[r.Process] == "":
-			seen[r.Process] = r.Envoy
-		default:
-			r.Notes = append(r.Notes, "it is the Envoy of "+seen[r.Process]+", at another address: it is counted twice")
+		if again := met.Again(reports[i].Process, reports[i].Envoy); again != "" {
+			reports[i].Notes = append(reports[i].Notes, again)
 		}
 	}
 	return reports

@@ -102,10 +102,23 @@ func (o *single) Set(value string) error {
 	return o.Value.Set(value)
 }
 
+// lines is a list with commas, of which pflag would drop all lines but the first.
+type lines struct{ pflag.Value }
+
+func (l lines) Set(value string) error {
+	if strings.ContainsAny(value, "\r\n") {
+		return errors.New("has more than one line")
+	}
+	return l.Value.Set(value)
+}
+
 // eachOnce has all flags of a command and of those below it taken once, but for lists.
 func eachOnce(cmd *cobra.Command) {
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if _, list := f.Value.(pflag.SliceValue); !list && f.Value.Type() != "bool" {
+		if f.Value.Type() == "stringSlice" {
+			f.Value = lines{f.Value}
+			f.DefValue = strings.TrimSuffix(f.DefValue, "[]")
+		} else if _, list := f.Value.(pflag.SliceValue); !list && f.Value.Type() != "bool" {
 			f.Value = &single{Value: f.Value}
 			if f.DefValue == "0s" {
 				f.DefValue = "" // help knows a zero by its type alone

@@ -83,6 +83,10 @@ func TestWrongInput(t *testing.T) {
 		stderr != "healthgate: --node-id: \"a\\xff\" is not UTF-8\n" {
 		t.Errorf("exit code %d, %s", code, stderr)
 	}
+	if _, stderr, code := call(t, "render", "kubernetes", "shop.yaml", "--zone", "a\nb"); code != 2 ||
+		stderr != "healthgate: --zone: \"a\\nb\" is not a list with commas\n" {
+		t.Errorf("exit code %d, %s", code, stderr)
+	}
 	if left, err := os.ReadDir("."); err != nil || len(left) != 6 {
 		t.Errorf("%v, %v", left, err)
 	}

@@ -30,12 +30,17 @@ func (p Pods) Find(ctx context.Context, selector string) ([]string, error) {
 		return nil, ErrNoKubectl
 	}
 	cmd := p.command(ctx, "get", "pods", "--selector="+selector, "--field-selector=status.phase=Running", "--output=name")
-	out, err := cmd.Output()
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		lines := strings.Split(strings.TrimSpace(string(exit.Stderr)), "\n")
+	var out, stderr head
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	err := cmd.Run()
+	if errors.As(err, new(*exec.ExitError)) {
+		lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
 		err = errors.New("kubectl: " + lines[len(lines)-1]) // before it comes what it tried
 	}
-	pods := strings.Fields(string(out))
+	if out.Len()+stderr.Len() > maxOutput {
+		err = errors.New("kubectl writes without an end")
+	}
+	pods := strings.Fields(out.String())
 	for _, pod := range pods {
 		if err == nil && !strings.HasPrefix(pod, "pod/") {
 			err = fmt.Errorf("kubectl writes %.40q, which is no pod", pod)
@@ -43,6 +48,22 @@ func (p Pods) Find(ctx context.Context, selector string) ([]string, error) {
 	}
 	return pods, err
 }
+
+// maxOutput is more than kubectl writes of 100,000 pods.
+const maxOutput = 16 << 20
+
+// head keeps what is written, and refuses what is more than kubectl writes.
+type head struct{ bytes.Buffer }
+
+func (h *head) Write(b []byte) (int, error) {
+	if h.Len() > maxOutput {
+		return 0, io.ErrShortWrite
+	}
+	return h.Buffer.Write(b)
+}
+
+// ReadFrom copies by Write.
+func (h *head) ReadFrom(r io.Reader) (int64, error) { return io.Copy(struct{ io.Writer }{h}, r) }
 
 func (p Pods) command(ctx context.Context, args ...string) *exec.Cmd {
 	if p.Namespace != "" {
@@ -87,7 +108,7 @@ func (f *Forward) Dial(ctx context.Context) (net.Conn, error) {
 func (f *Forward) start(ctx context.Context) error {
 	life, end := context.WithCancel(context.Background())
 	cmd := f.pods.command(life, "port-forward", "--address=127.0.0.1", f.pod, ":"+strconv.Itoa(int(f.pods.Port)))
-	var stderr bytes.Buffer
+	var stderr head
 	cmd.Stderr, cmd.WaitDelay = &stderr, time.Second
 	stdout, err := cmd.StdoutPipe()
 	if err == nil {
@@ -101,7 +122,7 @@ func (f *Forward) start(ctx context.Context) error {
 	f.ended, f.end = ended, end
 	go func() {
 		defer close(ended)
-		line, _ := bufio.NewReader(stdout).ReadString('\n')
+		line, _ := bufio.NewReader(io.LimitReader(stdout, maxOutput)).ReadString('\n')
 		first <- line
 		_, _ = io.Copy(io.Discard, stdout) // a line for each connection
 		_ = cmd.Wait()

@@ -31,6 +31,7 @@ func Lint(files []File, d *document.Document) (*Findings, error) {
 		return nil, err
 	}
 	o := Options{Common: render.Common{Wasm: "healthgate.wasm", RouteKey: "healthgate.route_maintenance"}, judging: true}
+	m.shared()
 	for _, h := range m.all {
 		h.inspect(m, &o, &d)
 	}

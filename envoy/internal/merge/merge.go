@@ -195,15 +195,37 @@ func (m *merger) free(flag, address string) error {
 	}
 	for _, l := range append([]cursor{admin}, m.listeners...) {
 		at := l.get("address")
-		there := net.JoinHostPort(at.text("socket_address", "address"), at.text("socket_address", "port_value"))
-		if pipe := at.text("pipe", "path"); pipe != "" {
-			there = "unix://" + pipe
-		}
-		if render.Overlap(address, there) {
+		if render.Overlap(address, bound(at)) {
 			return at.problem(at.n, "Envoy listens here, and would at --%s %s, too; give that another address", flag, address)
 		}
 	}
 	return nil
+}
+
+// bound returns an address as an option has it.
+func bound(at cursor) string {
+	if pipe := at.text("pipe", "path"); pipe != "" {
+		return "unix://" + pipe
+	}
+	return net.JoinHostPort(at.text("socket_address", "address"), at.text("socket_address", "port_value"))
+}
+
+// shared says where two listeners, or one and admin, have one address.
+func (m *merger) shared() {
+	var before []cursor
+	for _, l := range append([]cursor{m.root().get("admin")}, m.listeners...) {
+		at := l.get("address")
+		if !at.is() || at.text("socket_address", "port_value") == "0" || l.text("bind_to_port") == "false" ||
+			at.text("socket_address", "protocol") == "UDP" {
+			continue
+		}
+		for _, other := range before {
+			if bound(at) == bound(other) {
+				m.changed(at, at.n, "Envoy listens at %s already: give this listener another address", bound(at))
+			}
+		}
+		before = append(before, at)
+	}
 }
 
 // has reports whether a listener has a name.

@@ -369,6 +369,22 @@ func (s *seen) written(shown *Endpoint) *config.Endpoint {
 	return nil
 }
 
+// Met are the Envoys that were seen already, by process: the first address of each.
+type Met map[string]string
+
+// Again says that an Envoy was met at another address; "" when it was not, or is not known.
+func (m Met) Again(process, envoy string) string {
+	first, is := m[process]
+	switch {
+	case process == "":
+	case is:
+		return "it is the Envoy of " + first + ", at another address: it is counted twice"
+	default:
+		m[process] = envoy
+	}
+	return ""
+}
+
 // Mark is what stands behind a verdict that does not hold for each check, or not for sure; "" behind others.
 func (e *Endpoint) Mark() string {
 	switch {
