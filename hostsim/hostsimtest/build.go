@@ -43,17 +43,17 @@ func BuildTinyGo(t testing.TB, dir string, flags ...string) []byte {
 type compiler func(dir, out string, flags []string) (string, error)
 
 func golang(dir, out string, flags []string) (string, error) {
+	// GOTMPDIR beside the file lets go build rename what it made, so that nobody reads half of it.
+	program, env := "go", []string{"GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOTMPDIR=" + filepath.Dir(out)}
 	args := append([]string{"build", "-buildmode=c-shared", "-o", out}, flags...)
 	if slices.ContainsFunc(flags, func(f string) bool { return strings.HasPrefix(f, "-cover") }) {
-		overlay, err := coverageExport(dir, out)
+		c, err := coverageExport(dir, out)
 		if err != nil {
 			return "", err
 		}
-		args = append(args, "-covermode=atomic", "-overlay="+overlay) // the mode in which counters can be read any time
+		program, env, args = c.program, append(env, c.env...), append(args, c.flags...)
 	}
-	// GOTMPDIR beside the file lets go build rename what it made, so that nobody reads half of it.
-	return out, command(dir, "go", append(args, "."), nil,
-		"GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOTMPDIR="+filepath.Dir(out))
+	return out, command(dir, program, append(args, "."), nil, env...)
 }
 
 func tinygo(dir, out string, flags []string) (string, error) {

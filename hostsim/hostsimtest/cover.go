@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,20 +19,30 @@ import (
 // executed when a program exits, and to files; a plugin does neither.
 const coverageFunction = "hostsim_coverage"
 
-// coverageExport returns an overlay for go build that adds the function to Go's own package for coverage, which the
-// compiler puts into whatever it builds with -cover. The plugin's sources stay as they are.
-func coverageExport(dir, out string) (string, error) {
-	source, overlay := out+".cover.go", out+".overlay.json"
-	env := exec.Command("go", "env", "GOROOT")
+// goCommand is how go is started for a build.
+type goCommand struct {
+	program    string
+	env, flags []string
+}
+
+// coverageExport lets go build add the function to Go's own package for coverage, by an overlay: the compiler puts that
+// package into whatever it builds with -cover. The plugin's sources stay as they are.
+//
+// Go refuses an overlay of files below GOMODCACHE, where it keeps the toolchains that it fetches. So it is started from
+// there, with another name for GOMODCACHE.
+func coverageExport(dir, out string) (*goCommand, error) {
+	env := exec.Command("go", "env", "GOROOT", "GOMODCACHE")
 	env.Dir = dir // whose go.mod may choose another toolchain
-	root, err := env.Output()
+	said, err := env.Output()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
+	root, modules, _ := strings.Cut(strings.TrimSpace(string(said)), "\n")
+	source, overlay, link := out+".cover.go", out+".overlay.json", out+".modules"
 	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{
-		filepath.Join(strings.TrimSpace(string(root)), "src", "internal", "coverage", "cfile", "hostsim.go"): source}})
+		filepath.Join(root, "src", "internal", "coverage", "cfile", "hostsim.go"): source}})
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	const text = `package cfile
 
@@ -43,7 +54,15 @@ func hostsimCoverage() {
 	_ = WriteCounters(os.Stdout)
 }
 `
-	return overlay, errors.Join(os.WriteFile(source, []byte(text), 0o600), os.WriteFile(overlay, replace, 0o600))
+	_ = os.Remove(link) // the first time, there is none
+	if err := os.Symlink(modules, link); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	return &goCommand{
+		program: filepath.Join(root, "bin", "go"),
+		env:     []string{"GOROOT=" + root, "GOTOOLCHAIN=local", "GOMODCACHE=" + link},
+		flags:   []string{"-covermode=atomic", "-overlay=" + overlay}, // atomic counters can be read any time
+	}, errors.Join(os.WriteFile(source, []byte(text), 0o600), os.WriteFile(overlay, replace, 0o600))
 }
 
 // metaHeader is the begin of Go's file covmeta.HASH (internal/coverage.MetaFileHeader).
