@@ -20,13 +20,13 @@ import (
 // %RESPONSE_FLAGS% to the file "access" for each request. serve starts a server for a cluster, or for "application",
 // and returns its address.
 //
-// What an Envoy can't do is an error: injected faults and foreign functions of the test. Options about time, chance and
+// What an Envoy can't do is an error: injected faults, foreign functions and HostFunctions. Options about time, chance and
 // the log say nothing to Envoy.
 func Bootstrap(code []byte, dir, listener, admin string, serve func(name string, h http.Handler) string,
 	opts ...Option) ([]byte, error) {
 	c := newConfig(code, opts)
-	if len(c.faults) > 0 || len(c.foreign) > 0 {
-		return nil, errors.New("hostsim: a real Envoy has no injected faults, nor foreign functions of the test")
+	if len(c.faults)+len(c.foreign)+len(c.functions) > 0 {
+		return nil, errors.New("hostsim: a real Envoy has no injected faults, nor functions of the test")
 	}
 	clusters := []any{}
 	for _, up := range append([]*upstream{c.app}, c.upstreams...) {

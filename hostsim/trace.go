@@ -157,7 +157,7 @@ func (v *vm) traced(f *wasm.Func, args []uint64) uint32 {
 	case f.Void:
 	case f.Module == "env":
 		text += " = " + status(result).String()
-		if why := v.why(f.Name, a, status(result)); why != "" {
+		if why := v.why(f.Name, a, status(result)); why != "" && !f.Any {
 			text += " (" + why + ")"
 		}
 	default:
