@@ -5,12 +5,18 @@ package hostsim
 //
 // A plugin that traps only loses its VM. But there are calls that Envoy does not expect where they are made, and does
 // not survive: a local reply or close_stream in on_log makes it log the stream again and again until its stack is full;
-// in on_done and on_delete it uses a stream that is already gone. Seen with Envoy 1.36.4 and 1.40.0.
+// in on_done and on_delete it uses a stream that is already gone; a response that continues before it has headers. Seen
+// with Envoy 1.36.4 and 1.40.0.
 func (h *Host) Crashed() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.crashed
 }
+
+// continuedTooEarly is why Envoy ends in ActiveStreamFilterBase::commonContinue (source/common/http/filter_manager.cc),
+// which encodes headers that are not there, and what to do.
+const continuedTooEarly = "proxy_continue_stream of a response that has no headers yet: " +
+	"continue the request (stream type 0), or wait for proxy_on_response_headers"
 
 // crash ends the process, once the running call is over.
 func (v *vm) crash(why string) {

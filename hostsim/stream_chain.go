@@ -234,6 +234,10 @@ func (s *Stream) filterTrailers(d *direction) {
 
 // resume goes on where the plugin stopped (FilterManager::commonContinue).
 func (s *Stream) resume(d *direction) {
+	if !d.decodes() && s.response.headers == nil {
+		d.filter.vm.crash(continuedTooEarly)
+		return
+	}
 	if d.decodes() && s.inDecode > 0 && !d.passed {
 		d.early = true
 	}
