@@ -245,7 +245,8 @@ type Reply struct {
 	Properties map[string]string
 	// Code is the status as %RESPONSE_CODE% logs it. It differs from Status for an answer that never got to the client.
 	Code int
-	// Reset is whether the stream was cut off rather than ended.
+	// Reset is whether the stream was cut off rather than ended, or the client waits for the rest of what its
+	// content-length promises.
 	Reset bool
 }
 

@@ -109,7 +109,8 @@ func (s *Stream) headersArrive(d *direction, end bool) {
 // continue_stream and then returns Continue. The second answer is dropped.
 func (s *Stream) forwardAgain() {
 	if !s.stopped() && s.sending != nil {
-		s.host.send(s.out, s.thread, s.host.app.faults.next(), func(*calloutResponse) {})
+		again := *s.out
+		s.host.send(&again, s.thread, s.host.app.faults.next(), func(*calloutResponse) {})
 	}
 }
 

@@ -32,6 +32,9 @@ func Refuse(m *headers.Map) string {
 
 // notInName is all but the token characters of RFC 9110.
 func notInName(r rune) bool {
+	if 'a' <= r && r <= 'z' || r == '-' { // nearly always
+		return false
+	}
 	return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
 }
 
