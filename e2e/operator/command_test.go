@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -91,9 +92,14 @@ func render(t testing.TB, file string, flags ...string) *instance {
 	if err := os.Mkdir(filepath.Dir(i.runtimeDir), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	run(t, append([]string{"render", "envoy", patient(t, file), "--listen", i.listen,
-		"--cluster", "app=" + envoytest.Loopback(i.app.Port), "--wasm", envoytest.Wasm(t), "--runtime-dir", i.runtimeDir,
-		"-o", i.config}, flags...)...).is(t, 0)
+	args := append([]string{"render", "envoy", patient(t, file), "--cluster", "app=" + envoytest.Loopback(i.app.Port),
+		"--wasm", envoytest.Wasm(t), "-o", i.config}, flags...)
+	for flag, value := range map[string]string{"--listen": i.listen, "--runtime-dir": i.runtimeDir} {
+		if !slices.Contains(flags, flag) {
+			args = append(args, flag, value)
+		}
+	}
+	run(t, args...).is(t, 0)
 	return i
 }
 

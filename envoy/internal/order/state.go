@@ -56,6 +56,7 @@ type Envoy struct {
 	drains  string          // why an earlier plugin may have set them, and answers checks
 	// overload says that Envoy may refuse checks, and stopped that it takes no connections.
 	overload, stopped string
+	parent            string    // of an earlier process that answers
 	asked, looked     time.Time // when runtime and the configuration were read last
 	right             bool      // it was once as ordered
 	// draining is whether the plugin says that Envoy drains.
@@ -123,6 +124,7 @@ func (e *Envoy) readGauges(ctx context.Context) error {
 	e.still = counts && (e.gauges == nil || e.still && writes == e.writes)
 	e.gauges, e.drains, e.told, e.writes = map[string]bool{}, report.Drains(stats, e.known), nil, writes
 	e.overload, e.stopped = report.Overload(stats), report.Stopped(stats)
+	e.parent = report.Parent(stats)
 	if e.known != nil {
 		e.known.Answered = report.Answered(stats)
 		e.stopped = cmp.Or(e.stopped, e.known.Limited())

@@ -78,7 +78,7 @@ func (e *Envoy) Wait(ctx context.Context, o Order, kind reach.Kind, checks []str
 
 // besides says what else decides whether a load balancer does what the order is for.
 func (e *Envoy) besides(o Order) (out []string) {
-	for _, why := range []string{e.overload, e.stopped} {
+	for _, why := range []string{e.overload, e.stopped, e.parent} {
 		if why != "" {
 			out = append(out, why)
 		}
@@ -233,6 +233,9 @@ func (e *Envoy) runtimeLacks(o Order, kind reach.Kind, now time.Time) problem {
 		}
 		if found {
 			where = fmt.Sprintf(" in its layer %q%s", layer.Name, where)
+			if kind == reach.Admin && !e.right {
+				where += ": does a proxy before admin lead a POST to another Envoy than a GET?"
+			}
 		}
 		return problem{what: missing + where}
 	case found && value != "" && o.Value == "":

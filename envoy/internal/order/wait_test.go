@@ -500,3 +500,28 @@ func TestLimited(t *testing.T) {
 		}
 	}
 }
+
+// A proxy before admin that leads a POST to another Envoy than a GET is asked for.
+func TestPartsPosts(t *testing.T) {
+	t.Parallel()
+	a, b := admintest.Start(t), admintest.Start(t)
+	a.Before = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPost {
+			b.ServeHTTP(w, r)
+		}
+		return r.Method == http.MethodPost
+	}
+	client, err := admin.New(a.URL, admin.Access{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, o := Ask(t.Context(), client, admintest.Key, false), Order{Key: admintest.Key, Value: On, On: true}
+	if _, sent := e.Post(t.Context(), o); !sent {
+		t.Fatal("it was not posted")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*atLeast)
+	defer cancel()
+	if got := e.Wait(ctx, o, reach.Admin, nil).Error; !strings.Contains(got, "lead a POST to another Envoy than a GET?") {
+		t.Errorf("%q", got)
+	}
+}

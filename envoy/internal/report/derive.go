@@ -31,12 +31,13 @@ const (
 	drainingListeners = "listener_manager.total_listeners_draining"
 	drainingChains    = "listener_manager.total_filter_chains_draining"
 	stoppedListeners  = "listener_manager.listener_stopped"
+	parentConnections = "server.parent_connections"
 )
 
 // Metrics is a regular expression for what is derived from.
 const Metrics = `^(wasmcustom\.healthgate_(maintenance\.|probe_up\.|draining$|snapshot_(age_seconds|writes_total)$|` +
 	`checks_total\.endpoint\.)|` +
-	`listener_manager\.(total_(listeners|filter_chains)_draining|listener_stopped)$|` +
+	`server\.parent_connections$|listener_manager\.(total_(listeners|filter_chains)_draining|listener_stopped)$|` +
 	`wasm\.(.+\.)?healthgate(~.+)?\.vm_reload_(success|failure)$|` +
 	`overload\..*(stop_accepting|reject_incoming|load_shed_points).*\.(active|scale_percent)$)`
 
@@ -52,6 +53,17 @@ func Drains(stats map[string]uint64, known *reach.Envoy) string {
 	}
 	return "an earlier configuration of Envoy still drains: a connection that it has keeps getting its answers, " +
 		"and a plugin in it sets the same metrics"
+}
+
+// Parent says that an earlier process of Envoy, before a hot restart, still answers; "" when it does not, or that is
+// not known: Envoy learns it from that process, every stats_flush_interval (5s).
+func Parent(stats map[string]uint64) string {
+	n := stats[parentConnections]
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("an earlier process of Envoy still has connections (%s is %d): it answers checks on them, what is "+
+		"set through admin now does not reach it, and nobody can ask it", parentConnections, n)
 }
 
 // crashes says what Envoy has counted of the plugin's crashes since it started.

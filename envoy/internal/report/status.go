@@ -238,6 +238,9 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 	if s.noGauges != "" {
 		r.note(s.noGauges)
 	}
+	if parent := Parent(s.gauges); parent != "" {
+		r.note(parent)
+	}
 	for _, crash := range crashes(s.gauges) {
 		r.note(crash)
 	}
