@@ -82,7 +82,8 @@ func TestFromAdminAlone(t *testing.T) {
 				entries[arg.Key[len("runtime."):]] = admin.Entry{Value: value, Layers: []string{value}}
 			case value == "-":
 				delete(stats, prefix+arg.Key)
-			case strings.Contains(arg.Key, "manager.") || strings.HasPrefix(arg.Key, "server.") || strings.HasPrefix(arg.Key, "overload.") ||
+			case strings.Contains(arg.Key, "manager.") || strings.HasPrefix(arg.Key, "server.") ||
+				strings.HasPrefix(arg.Key, "overload.") ||
 				strings.HasPrefix(arg.Key, "wasm."):
 				stats[arg.Key] = value
 			default:
