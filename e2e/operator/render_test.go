@@ -105,7 +105,7 @@ func TestEnvoyAnswersAsWritten(t *testing.T) {
 		cmd := exec.Command(envoytest.Binary(t), "-c", config, "--disable-hot-restart", "--concurrency", "1", "-l", "warning")
 		envoytest.Program(t, cmd)
 		client := http.Client{Timeout: envoytest.Limit}
-		envoytest.Eventually(t, envoytest.Limit, "an answer", func() error {
+		envoytest.Eventually(t, envoytest.StartLimit, "an answer", func() error {
 			r, err := client.Get("http://" + listen + "/0")
 			if err == nil {
 				r.Body.Close()
