@@ -67,9 +67,9 @@ func onTick(id uint32) {
 }
 
 //go:wasmexport proxy_on_http_call_response
-func onHTTPCallResponse(id, call, numHeaders, bodySize, _ uint32) {
+func onHTTPCallResponse(id, call, numHeaders, bodySize, numTrailers uint32) {
 	if p := rootOf(id); p != nil {
-		p.onHTTPCallResponse(call, int(numHeaders), int(bodySize))
+		p.onHTTPCallResponse(call, int(numHeaders), int(bodySize), int(numTrailers))
 	}
 }
 

@@ -166,7 +166,10 @@ func (p *plugin) send(start monitor.Start) {
 	headers := [][2]string{
 		{":method", c.Method}, {":path", c.Path}, {":authority", c.Host}, {"user-agent", "healthgate"},
 	}
-	call, status := host.DispatchHTTPCall(c.Cluster, headers, uint32(c.Timeout/duration.Millisecond))
+	if c.Message != nil {
+		headers = append(headers, [2]string{"content-type", "application/grpc"}, [2]string{"te", "trailers"})
+	}
+	call, status := host.DispatchHTTPCall(c.Cluster, headers, c.Message, uint32(c.Timeout/duration.Millisecond))
 	switch status {
 	case host.StatusOK:
 		p.calls[call] = callout{m, start}
@@ -186,13 +189,13 @@ type callout struct {
 }
 
 // onHTTPCallResponse gets a callout's response; without headers, there was no response.
-func (p *plugin) onHTTPCallResponse(call uint32, numHeaders, bodySize int) {
+func (p *plugin) onHTTPCallResponse(call uint32, numHeaders, bodySize, numTrailers int) {
 	c := p.calls[call]
 	delete(p.calls, call)
 	if p.monitor == nil || p.monitor != c.monitor || !lease.Lasts(p.renewed, p.clock.Monotonic()) {
 		return // no longer leading, or leading anew
 	}
-	if r := response(numHeaders, bodySize); r.Status == 0 {
+	if r := response(numHeaders, bodySize, numTrailers); r.Status == 0 {
 		p.monitor.Failed(c.start.Callout, c.start.Number, snapshot.CutOff)
 	} else {
 		p.monitor.Answered(c.start.Callout, c.start.Number, r)
@@ -203,7 +206,7 @@ func (p *plugin) onHTTPCallResponse(call uint32, numHeaders, bodySize int) {
 }
 
 // response reads the response whose callback runs. Its status is 0 when there is none.
-func response(numHeaders, bodySize int) (r monitor.Response) {
+func response(numHeaders, bodySize, numTrailers int) (r monitor.Response) {
 	if numHeaders == 0 {
 		return r
 	}
@@ -211,8 +214,19 @@ func response(numHeaders, bodySize int) (r monitor.Response) {
 	value, _ := headers.Get(":status")
 	status, _ := strconv.ParseUint(value, 10, 32) // a malformed status counts as no response
 	_, upstream := headers.Get("x-envoy-upstream-service-time")
-	return monitor.Response{Status: uint32(status), Local: !upstream,
-		Body: func() []byte { return responseBody(bodySize) }}
+	r = monitor.Response{Status: uint32(status), Local: !upstream, Body: func() []byte { return responseBody(bodySize) }}
+	var there bool
+	if r.GRPC, there = headers.Get("grpc-status"); !there && numTrailers > 0 {
+		r.GRPC, _ = host.HTTPCallResponseTrailers().Get("grpc-status")
+	}
+	if r.Local && there { // in the form of gRPC, as the request: with status 200
+		message, _ := headers.Get("grpc-message")
+		if r.Status = 503; message == "upstream request timeout" {
+			r.Status = 504
+		}
+		r.Body = func() []byte { return []byte(message) }
+	}
+	return r
 }
 
 func responseBody(size int) []byte {

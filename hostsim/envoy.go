@@ -20,8 +20,8 @@ import (
 // %RESPONSE_FLAGS% to the file "access" for each request. serve starts a server for a cluster, or for "application",
 // and returns its address.
 //
-// What an Envoy can't do is an error: injected faults, foreign functions and HostFunctions. Options about time, chance
-// and the log say nothing to Envoy.
+// What an Envoy can't do is an error: injected faults, foreign functions and HostFunctions. Options about time,
+// chance and the log say nothing to Envoy.
 func Bootstrap(code []byte, dir, listener, admin string, serve func(name string, h http.Handler) string,
 	opts ...Option) ([]byte, error) {
 	c := newConfig(code, opts)

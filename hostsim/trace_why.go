@@ -23,7 +23,7 @@ func (v *vm) why(call string, a []uint64, result status) string {
 		return "an argument points outside of the memory"
 	case result == statusOK && c.stream == nil && slices.Contains(needStream, call):
 		return "without effect: a root context has no stream, proxy_set_effective_context chooses one"
-	case result == statusOK, result == statusEmpty:
+	case result == statusOK, result == statusEmpty, len(a) == 0:
 		return ""
 	}
 	text := func(n int) string {

@@ -129,14 +129,17 @@ type Policy struct {
 	Need  int
 }
 
-// Probe is one HTTP request that the leader sends again and again.
+// Probe is one request that the leader sends again and again: HTTP, or a Check of the gRPC health checking protocol.
 type Probe struct {
 	Name, Cluster, Path, Host, Method string
 	Interval, Timeout                 duration.Duration
 	UnhealthyThreshold                uint32
 	HealthyThreshold                  uint32
 	MinUnhealthy                      duration.Duration // how long it stays unhealthy at the least
-	ExpectedStatuses                  []StatusRange
+	ExpectedStatuses                  []StatusRange     // of HTTP
+
+	GRPC    bool
+	Service string // whose health gRPC asks for; "" for the server's
 }
 
 // MaxAge is how old the probe's last result may be. While a leader lives, results are at most an interval and a timeout

@@ -58,6 +58,7 @@ func (p *Probe) Asks() uint64 {
 func (h *hash) asks(p *Probe) {
 	h.text(p.Cluster)
 	h.text(p.Path)
+	h.text(p.Service)
 	h.text(p.Host)
 	h.text(p.Method)
 	for _, r := range p.ExpectedStatuses {

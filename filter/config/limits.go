@@ -12,8 +12,9 @@ const (
 	MaxKeyBytes  = 256     // of one key as it is written
 	// MaxExpandedBytes bounds one key with the node's values in the places of its placeholders.
 	MaxExpandedBytes = 1024
-	MaxName          = 64 // characters of an endpoint's or a probe's name
-	MaxFields        = 64 // of an object; only a reply's headers may be that many
+	MaxName          = 64  // characters of an endpoint's or a probe's name
+	MaxService       = 127 // characters of the service that a gRPC probe asks for
+	MaxFields        = 64  // of an object; only a reply's headers may be that many
 
 	MinStatus, MaxStatus           = 200, 599 // of a reply
 	MinProbeStatus, MaxProbeStatus = 100, 599 // of what a probe may get

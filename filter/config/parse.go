@@ -91,7 +91,6 @@ func (d *decoder) probe(v json.Value, place string, c *Config) {
 	p := Probe{
 		Name:               o.name(),
 		Cluster:            o.needStr("cluster"),
-		Path:               o.needStr("path"),
 		Host:               o.str("host", DefaultProbeHost),
 		Method:             o.str("method", DefaultProbeMethod),
 		Interval:           o.duration("interval", MinInterval, MaxInterval, DefaultInterval),
@@ -99,6 +98,21 @@ func (d *decoder) probe(v json.Value, place string, c *Config) {
 		UnhealthyThreshold: o.integer("unhealthy_threshold", 1, MaxThreshold, DefaultThreshold),
 		HealthyThreshold:   o.integer("healthy_threshold", 1, MaxThreshold, DefaultThreshold),
 		MinUnhealthy:       o.duration("min_unhealthy", 0, MaxInterval, 0),
+	}
+	if g := o.sub("grpc"); g != nil {
+		p.GRPC, p.Service = true, g.str("service", "")
+		if len(p.Service) > MaxService || !consistsOf(p.Service, "_-./:") {
+			g.fail("service", quote(p.Service)+" is not the name of a gRPC service")
+		}
+		g.done()
+		p.Method, p.Path = "POST", "/grpc.health.v1.Health/Check"
+		for _, field := range []string{"path", "method", "expected_statuses"} {
+			if o.has(field) {
+				o.fail(field, "is not for a gRPC probe")
+			}
+		}
+	} else {
+		p.Path = o.needStr("path")
 	}
 	for l := o.list("expected_statuses"); l.next(); {
 		r := d.object(l.value, l.place())

@@ -87,6 +87,8 @@ const (
 	mapResponseHeaders         = 2
 	mapHTTPCallResponseHeaders = 6
 
+	mapHTTPCallResponseTrailers = 7
+
 	metricCounter = 0
 	metricGauge   = 1
 

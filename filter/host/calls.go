@@ -69,6 +69,9 @@ func RequestHeaders() Headers { return headerMap(mapRequestHeaders) }
 // HTTPCallResponseHeaders returns the headers of the callout's response, in its callback.
 func HTTPCallResponseHeaders() Headers { return headerMap(mapHTTPCallResponseHeaders) }
 
+// HTTPCallResponseTrailers returns the trailers of the callout's response, in its callback.
+func HTTPCallResponseTrailers() Headers { return headerMap(mapHTTPCallResponseTrailers) }
+
 // HTTPCallResponseBody returns the body of the callout's response, in its callback; nil if it cannot be read.
 func HTTPCallResponseBody() []byte { return buffer(bufferHTTPCallResponse) }
 
@@ -102,11 +105,13 @@ func SendLocalResponse(status uint32, details, body string, headers Headers) {
 
 var noTrailers = EncodeHeaders(nil)
 
-// DispatchHTTPCall sends a request without a body to a cluster and returns the number that its response will carry, and
-// the host's status.
-func DispatchHTTPCall(cluster string, headers [][2]string, timeoutMilliseconds uint32) (call, status uint32) {
+// DispatchHTTPCall sends a request to a cluster and returns the number that its response will carry, and the host's
+// status.
+func DispatchHTTPCall(cluster string, headers [][2]string, body []byte,
+	timeoutMilliseconds uint32) (call, status uint32) {
 	h := EncodeHeaders(headers)
-	status = proxyHTTPCall(pointer(cluster), length(cluster), unsafe.Pointer(&h[0]), uint32(len(h)), nil, 0,
+	status = proxyHTTPCall(pointer(cluster), length(cluster), unsafe.Pointer(&h[0]), uint32(len(h)),
+		unsafe.Pointer(unsafe.SliceData(body)), uint32(len(body)),
 		unsafe.Pointer(&noTrailers[0]), uint32(len(noTrailers)), timeoutMilliseconds, unsafe.Pointer(&result.id))
 	return result.id, status
 }

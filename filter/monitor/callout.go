@@ -17,6 +17,7 @@ type Callout struct {
 	Name  string // in metrics
 
 	Cluster, Method, Host, Path string // the request
+	Message                     []byte // of a gRPC request, in its frame; nil for another one
 	Timeout                     duration.Duration
 
 	// Yields says that another configuration comes first, which asks the same: this one asks only if that was not done for
@@ -88,7 +89,7 @@ func callouts(c *config.Config, record *snapshot.Record) (all []*Callout) {
 		p := &c.Probes[i]
 		all = append(all, &Callout{
 			Name: "probe_" + p.Name, Cluster: p.Cluster, Method: p.Method, Host: p.Host, Path: p.Path, Timeout: p.Timeout,
-			interval: p.Interval, maxAge: p.MaxAge(), last: &record.Probes[i].Finding, probe: i,
+			Message: message(p), interval: p.Interval, maxAge: p.MaxAge(), last: &record.Probes[i].Finding, probe: i,
 			answered: (*Monitor).probeAnswered, failed: (*Monitor).probeFailed,
 		})
 	}
@@ -152,6 +153,7 @@ type Response struct {
 	// onResponseTimeout) and 503 without a connection. An upstream may write the same, but it says how long it took: the
 	// router adds x-envoy-upstream-service-time to whatever came from one.
 	Local bool
+	GRPC  string // grpc-status; "" if there is none
 	Body  func() []byte
 }
 

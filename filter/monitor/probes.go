@@ -3,6 +3,7 @@ package monitor
 import (
 	"strconv"
 
+	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/snapshot"
 	"github.com/healthgate/healthgate/filter/verdict"
 )
@@ -11,11 +12,49 @@ import (
 const noResponse = 503
 
 func (m *Monitor) probeAnswered(c *Callout, r Response) {
-	m.probed(c, snapshot.Answered, r.Status, "status "+strconv.Itoa(int(r.Status)))
+	what := "status " + strconv.Itoa(int(r.Status))
+	if c.Message != nil && r.Status == 200 {
+		r.Status, what = serving(r)
+	}
+	m.probed(c, snapshot.Answered, r.Status, what)
 }
 
 func (m *Monitor) probeFailed(c *Callout, outcome snapshot.Outcome, why string) {
 	m.probed(c, outcome, noResponse, why+", counts as "+strconv.Itoa(noResponse))
+}
+
+// message is the request of a gRPC probe in its frame, a HealthCheckRequest; nil for an HTTP probe.
+func message(p *config.Probe) []byte {
+	if !p.GRPC {
+		return nil
+	}
+	if p.Service == "" {
+		return make([]byte, grpcFrame)
+	}
+	n := byte(len(p.Service)) // config.MaxService is the most that takes one byte
+	return append([]byte{0, 0, 0, 0, n + 2, 1<<3 | 2, n}, p.Service...)
+}
+
+// grpcFrame is how many bytes stand before a message: a flag and the length (gRPC over HTTP2,
+// "Length-Prefixed-Message").
+const grpcFrame = 5
+
+// serving reads a HealthCheckResponse (grpc.health.v1), and returns it as a status of HTTP.
+func serving(r Response) (status uint32, what string) {
+	if r.GRPC != "0" {
+		return noResponse, "grpc-status " + r.GRPC
+	}
+	state := byte(0)
+	if b := r.Body(); len(b) == grpcFrame+2 && b[grpcFrame] == 1<<3 {
+		state = b[grpcFrame+1]
+	}
+	switch state {
+	case 1:
+		return 200, "SERVING"
+	case 2:
+		return noResponse, "NOT_SERVING"
+	}
+	return noResponse, "UNKNOWN"
 }
 
 func (m *Monitor) probed(callout *Callout, outcome snapshot.Outcome, status uint32, what string) {

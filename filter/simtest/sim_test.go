@@ -1,11 +1,13 @@
 package simtest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -79,13 +81,32 @@ func (s *sim) serve(upstream string, usual http.HandlerFunc) http.Handler {
 			told = s.answers[upstream+"*"]
 		}
 		s.mu.Unlock()
-		if told.status == 0 {
+		switch grpc := r.Header.Get("Content-Type") == "application/grpc"; {
+		case grpc && (told.status == 0 || told.status == 200):
+			health(w, cmp.Or(told.body, "0 1"))
+			return
+		case told.status == 0:
 			usual(w, r)
 			return
 		}
 		w.WriteHeader(told.status)
 		_, _ = io.WriteString(w, told.body)
 	})
+}
+
+// health answers a Check of the gRPC health service with a grpc-status and, if that is 0, a state: "0 1" is SERVING.
+func health(w http.ResponseWriter, answer string) {
+	status, state, there := strings.Cut(answer, " ")
+	w.Header().Set("Content-Type", "application/grpc")
+	w.Header().Set("Trailer", "Grpc-Status")
+	if there {
+		n, err := strconv.Atoi(state)
+		if err != nil {
+			panic(err)
+		}
+		_, _ = w.Write([]byte{0, 0, 0, 0, 2, 8, byte(n)})
+	}
+	w.Header().Set("Grpc-Status", status)
 }
 
 // newSim starts a host; later options win.

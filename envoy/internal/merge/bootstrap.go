@@ -154,9 +154,12 @@ func where(c cursor) string {
 
 // probed sees to it that the clusters of the probes are there, and carry nothing else.
 func (m *merger) probed() error {
+	if err := render.CheckProtocols(m.d); err != nil {
+		return err
+	}
 	given := map[string]*yaml.Node{}
 	for _, option := range m.Clusters {
-		n, name, err := render.NewCluster(option)
+		n, name, err := render.NewCluster(m.d, option)
 		if err != nil {
 			return err
 		}
@@ -177,6 +180,10 @@ func (m *merger) probed() error {
 		case !c.is():
 			return m.d.Problem(place, fmt.Sprintf("%s has no cluster %q; name one that is there, or give its address: "+
 				"--cluster %s=HOST:PORT", m.bootstrap.Name, p.Cluster, p.Cluster))
+		case p.GRPC && !speaksHTTP2(c):
+			return m.d.Problem(place,
+				fmt.Sprintf("the cluster %q of %s speaks HTTP/1, and gRPC needs HTTP/2; name another one, "+
+					"or give its address: --cluster NAME=HOST:PORT", p.Cluster, m.bootstrap.Name))
 		case m.carries(p.Cluster):
 			own := render.OwnPrefix + p.Cluster
 			if m.judging && !m.cluster(own).is() {
@@ -195,6 +202,22 @@ func (m *merger) probed() error {
 	var err error
 	m.d, err = m.d.With(values)
 	return err
+}
+
+// speaksHTTP2 reports whether a cluster's connections are of HTTP/2 (HttpProtocolOptions, and the field before it).
+func speaksHTTP2(c cursor) bool {
+	const options = "http2_protocol_options"
+	if c.get(options).is() {
+		return true
+	}
+	if extension := c.get("typed_extension_protocol_options"); extension.is() {
+		for _, n := range extension.n.Content {
+			if (cursor{n: n}).get("explicit_http_config", options).is() {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // carries reports whether a route leads users' requests to a cluster.

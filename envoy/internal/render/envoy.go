@@ -134,7 +134,7 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 	}
 	var made []*yaml.Node
 	for _, c := range clusters {
-		made = append(made, c.node())
+		made = append(made, c.node(d))
 	}
 	v["clusters"] = made
 	out := documents(envoyTemplate, v)

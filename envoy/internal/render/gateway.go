@@ -226,8 +226,11 @@ func (o *GatewayOptions) bootstrap(d *document.Document) (*yaml.Node, error) {
 			return &OptionError{"cluster", fmt.Sprintf("%q is there already", c.Name)}
 		}
 		known = append(known, c.Name)
-		clusters = append(clusters, c.node())
+		clusters = append(clusters, c.node(d))
 		return nil
+	}
+	if err := CheckProtocols(d); err != nil {
+		return nil, err
 	}
 	if err := parseClusters(o.Clusters, add); err != nil {
 		return nil, err

@@ -246,7 +246,7 @@ func (o *IstioOptions) clusterPatches(d *document.Document, busy []string, v val
 		if c.Type == "" {
 			c.Type = "STATIC"
 		}
-		n := c.node()
+		n := c.node(d)
 		patch := part("cluster_patch", values{"context": v["context"], "cluster": n})
 		patch.HeadComment, n.HeadComment = n.HeadComment, ""
 		out = append(out, patch)

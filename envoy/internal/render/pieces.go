@@ -68,19 +68,19 @@ func Route(name, path, key string, enable bool) *yaml.Node {
 }
 
 // NewCluster returns a cluster of an option, NAME=ADDRESS, and its name.
-func NewCluster(option string) (*yaml.Node, string, error) {
+func NewCluster(d *document.Document, option string) (*yaml.Node, string, error) {
 	c, err := parseCluster(option)
 	if err != nil {
 		return nil, "", err
 	}
 	c.Comment = "For the probes of healthgate."
-	return c.node(), c.Name, nil
+	return c.node(d), c.Name, nil
 }
 
 // AdminCluster returns a cluster that leads to admin.
 func AdminCluster(name string, address *yaml.Node) *yaml.Node {
 	c := cluster{Name: name, Address: address, Comment: "Envoy's own admin address, for healthgate."}
-	return c.node()
+	return c.node(nil)
 }
 
 // Address returns Envoy's Address for HOST:PORT or unix:///PATH.
@@ -153,7 +153,7 @@ func Parts(d *document.Document, o EnvoyOptions) (string, error) {
 		all = all[1:]
 	}
 	for _, c := range all {
-		clusters = append(clusters, c.node())
+		clusters = append(clusters, c.node(d))
 	}
 	for _, path := range p.Paths {
 		if path.Maintenance != "" {

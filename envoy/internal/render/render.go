@@ -176,14 +176,32 @@ type cluster struct {
 	HTTP2               bool
 }
 
-func (c *cluster) node() *yaml.Node {
+// node returns the cluster; it speaks HTTP/2 if a probe of the document asks it by gRPC.
+func (c *cluster) node(d *document.Document) *yaml.Node {
 	n := part("cluster", values{
-		"name": c.Name, "type": c.Type, "address": c.Address, "service": c.Service, "sni": c.SNI, "http2": c.HTTP2,
+		"name": c.Name, "type": c.Type, "address": c.Address, "service": c.Service, "sni": c.SNI,
+		"http2": c.HTTP2 || asksGRPC(d, c.Name),
 	})
 	if c.Comment != "" {
 		n.HeadComment = commented(strings.Split(c.Comment, "\n"))
 	}
 	return n
+}
+
+func asksGRPC(d *document.Document, cluster string) bool {
+	return d != nil && slices.ContainsFunc(d.Config.Probes,
+		func(p config.Probe) bool { return p.GRPC && p.Cluster == cluster })
+}
+
+// CheckProtocols refuses a cluster that probes ask by HTTP/1 and by gRPC, which needs HTTP/2.
+func CheckProtocols(d *document.Document) error {
+	for i, p := range d.Config.Probes {
+		if !p.GRPC && asksGRPC(d, p.Cluster) {
+			return d.Problem(fmt.Sprintf("probes[%d].cluster", i),
+				fmt.Sprintf("%q is asked by gRPC, too, which needs HTTP/2: give the gRPC probe a cluster of its own", p.Cluster))
+		}
+	}
+	return nil
 }
 
 // ownPrefix begins the names of clusters that are made for probes alone.
@@ -193,6 +211,9 @@ const ownPrefix = "healthgate_"
 // requests, and the names of these. As requests of the application, failed probes would eject it by outlier detection,
 // and its circuit breaker, full of requests, would fail them.
 func ownClusters(d *document.Document, carries func(cluster string) bool) (*document.Document, []string, error) {
+	if err := CheckProtocols(d); err != nil {
+		return nil, nil, err
+	}
 	var busy []string
 	values := map[string]string{}
 	for i, p := range d.Config.Probes {

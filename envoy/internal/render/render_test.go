@@ -169,43 +169,48 @@ func TestProbesHaveClustersOfTheirOwn(t *testing.T) {
 			func(d *document.Document) (string, error) { return IstioWasmPlugin(d, gateway) },
 			"healthgate_outbound|80||app.shop.svc", `"service_name":"outbound|80||app.shop.svc"`},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			out, err := test.render(parse(t, `
+		for _, asks := range []string{"path: /q", "grpc: {}"} {
+			t.Run(test.name+", "+asks, func(t *testing.T) {
+				t.Parallel()
+				out, err := test.render(parse(t, `
 endpoints:
 - {name: a, paths: [/a], trusted: {cidrs: ["::1"]}, maintenance: {route_metadata: true}, probes: {names: [p, q]}}
 probes:
-- {name: p, cluster: `+test.cluster+`, path: /}  # why
-- {name: q, cluster: `+test.cluster+`, path: /q}
+- {name: p, cluster: `+test.cluster+`, `+asks+`}  # why
+- {name: q, cluster: `+test.cluster+`, `+asks+`}
 `))
-			if err != nil {
-				t.Fatal(err)
-			}
-			documents := decode(t, out)
-			for _, v := range collect(collect(documents, "probes"), "cluster") {
-				if v != test.asked {
-					t.Errorf("a probe goes through %v, not %s", v, test.asked)
+				if err != nil {
+					t.Fatal(err)
 				}
-			}
-			for _, v := range collect(collect(documents, "route"), "cluster") {
-				if v == test.asked {
-					t.Errorf("a route leads to %v, too", v)
+				documents := decode(t, out)
+				for _, v := range collect(collect(documents, "probes"), "cluster") {
+					if v != test.asked {
+						t.Errorf("a probe goes through %v, not %s", v, test.asked)
+					}
 				}
-			}
-			made := slices.DeleteFunc(append(collect(documents, "clusters"), collect(documents, "value")...), func(v any) bool {
-				return !slices.Contains(collect(v, "name"), any(test.asked))
+				for _, v := range collect(collect(documents, "route"), "cluster") {
+					if v == test.asked {
+						t.Errorf("a route leads to %v, too", v)
+					}
+				}
+				made := slices.DeleteFunc(append(collect(documents, "clusters"), collect(documents, "value")...), func(v any) bool {
+					return !slices.Contains(collect(v, "name"), any(test.asked))
+				})
+				text, err := json.Marshal(made)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(made) != 1 || !strings.Contains(string(text), test.target) || strings.Contains(string(text), "outlier") {
+					t.Errorf("the cluster %s, to %s: %s", test.asked, test.target, text)
+				}
+				if strings.Contains(string(text), "http2_protocol_options") != (asks == "grpc: {}") {
+					t.Errorf("HTTP/2 is for gRPC: %s", text)
+				}
+				if !strings.Contains(out, "# why") {
+					t.Error("a comment is lost")
+				}
 			})
-			text, err := json.Marshal(made)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(made) != 1 || !strings.Contains(string(text), test.target) || strings.Contains(string(text), "outlier") {
-				t.Errorf("the cluster %s, to %s: %s", test.asked, test.target, text)
-			}
-			if !strings.Contains(out, "# why") {
-				t.Error("a comment is lost")
-			}
-		})
+		}
 	}
 }
 

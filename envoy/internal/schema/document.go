@@ -32,7 +32,7 @@ func document() node {
 	return object(
 		required("endpoints", with(atLeastOne(list(endpoint())), "maxItems", config.MaxEndpoints),
 			"the health check URLs, and what each answers"),
-		optional("probes", with(list(object(probeFields()...)), "maxItems", config.MaxProbes),
+		optional("probes", with(list(probe()), "maxItems", config.MaxProbes),
 			"what is asked of the application, by one VM for all workers"),
 		optional("admin", object(adminFields()...),
 			"how runtime keys and draining are read from Envoy's admin endpoint; `maintenance.keys` need it"),
@@ -278,10 +278,21 @@ func timeout(usual duration.Duration, more string) field {
 		between(config.MinTimeout, config.MaxTimeout)+more)
 }
 
+func probe() node {
+	out := object(probeFields()...)
+	none := node{"type": "null"}
+	out["if"] = node{"properties": node{"grpc": node{"type": "object"}}, "required": []string{"grpc"}}
+	out["then"] = node{"properties": node{"path": none, "method": none, "expected_statuses": none}}
+	out["else"] = node{"properties": node{"path": node{"type": "string"}}, "required": []string{"path"}}
+	return out
+}
+
 func probeFields() []field {
 	threshold := otherwise(whole(1, config.MaxThreshold), config.DefaultThreshold)
 	upTo := fmt.Sprintf(", up to %d", config.MaxThreshold)
 	low, high := config.MinProbeStatus, config.MaxProbeStatus
+	service := optional("service", otherwise(text(fmt.Sprintf(`^[A-Za-z0-9_./:-]{0,%d}$`, config.MaxService)), ""),
+		"whose health; without it, the server's").shows("the server")
 	statuses := []field{
 		optional("start", otherwise(whole(low, high), low), "the first status of the range"),
 		optional("end", otherwise(whole(low+1, high+1), high+1), "the first status after the range"),
@@ -291,7 +302,11 @@ func probeFields() []field {
 		required("cluster", notEmpty, "the Envoy cluster that the probe is sent to. It should be one of the probes' own: "+
 			"[why](installation.md#a-cluster-for-the-probes). Where it has users' requests too, `healthgate render` "+
 			"makes a cluster `healthgate_NAME` with the same address, and the configuration that it writes names that one"),
-		required("path", text(pathAndQuery), "with its query, if there is one"),
+		optional("path", text(pathAndQuery), "with its query, if there is one; required but for `grpc`").shows(""),
+		optional("grpc", object(service), "asks the application's gRPC health service "+
+			"(`grpc.health.v1.Health/Check`) in the place of HTTP: SERVING is healthy. "+
+			"The cluster must speak HTTP/2; `path`, `method` and `expected_statuses` are "+
+			"not for it").shows("HTTP", service),
 		optional("host", otherwise(text(fieldValue), config.DefaultProbeHost), "the probe's `:authority`"),
 		optional("method", otherwise(text(token), config.DefaultProbeMethod), "the probe's method"),
 		interval(", from the start of one probe to the start of the next"),

@@ -142,7 +142,8 @@ const full = `{
 "timeout": "500ms",
     "unhealthy_threshold": 1, "healthy_threshold": 2, "min_unhealthy": "1m",
     "expected_statuses": [{"start": 200, "end": 201}, {"end": 300}]
-  }, {"name": "q", "cluster": "app", "path": "/"}],
+  }, {"name": "q", "cluster": "app", "path": "/"},
+    {"name": "r", "cluster": "app", "grpc": {"service": "a.B"}}],
   "admin": {"cluster": "adm", "interval": "1s", "timeout": "500ms", "max_age": "10s", "on_stale": "keep",
     "draining": "poll"}
 }`

@@ -29,6 +29,7 @@ type (
 		interval, timeout  time.Duration
 		unhealthy, healthy int // thresholds
 		minUnhealthy       time.Duration
+		grpc               bool
 	}
 	admin struct {
 		interval, timeout, maxAge time.Duration
@@ -41,6 +42,7 @@ const (
 	endpointForm = "endpoint %s policy=%s probes=%s key=%s healthy=%s untrusted=%s"
 	probeForm    = "probe %s interval=%s timeout=%s unhealthy=%d healthy=%d"
 	heldForm     = " min_unhealthy=" // behind it, if there is one
+	grpcForm     = " grpc"           // likewise
 	adminForm    = "admin interval=%s timeout=%s max_age=%s on_stale=%s draining=%s"
 )
 
@@ -57,6 +59,9 @@ func (s *settings) String() string {
 		fmt.Fprintf(&b, probeForm, p.name, p.interval, p.timeout, p.unhealthy, p.healthy)
 		if p.minUnhealthy > 0 {
 			fmt.Fprintf(&b, heldForm+"%s", p.minUnhealthy)
+		}
+		if p.grpc {
+			b.WriteString(grpcForm)
 		}
 		b.WriteString("\n")
 	}
@@ -86,6 +91,7 @@ func (s *settings) read(line string) (err error) {
 		s.endpoints = append(s.endpoints, e)
 	case strings.HasPrefix(line, "probe "):
 		p := probe{}
+		line, p.grpc = strings.CutSuffix(line, grpcForm)
 		line, held, _ := strings.Cut(line, heldForm)
 		texts[2] = cmp.Or(held, "0s")
 		if _, err = fmt.Sscanf(line, probeForm, &p.name, &texts[0], &texts[1], &p.unhealthy, &p.healthy); err == nil {
@@ -135,9 +141,15 @@ func (s *settings) json() string {
 		endpoints = append(endpoints, o)
 	}
 	for _, p := range s.probes {
-		probes = append(probes, object{"name": p.name, "cluster": "app", "path": "/" + p.name,
+		o := object{"name": p.name, "cluster": "app",
 			"interval": p.interval.String(), "timeout": p.timeout.String(), "unhealthy_threshold": p.unhealthy,
-			"healthy_threshold": p.healthy, "min_unhealthy": p.minUnhealthy.String()})
+			"healthy_threshold": p.healthy, "min_unhealthy": p.minUnhealthy.String()}
+		if p.grpc {
+			o["grpc"] = object{"service": p.name}
+		} else {
+			o["path"] = "/" + p.name
+		}
+		probes = append(probes, o)
 	}
 	c["endpoints"] = endpoints
 	if len(probes) > 0 {

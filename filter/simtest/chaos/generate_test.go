@@ -59,7 +59,8 @@ func (g *generator) settings() *settings {
 	var names []string
 	for i := range 1 + g.IntN(3) {
 		s.probes = append(s.probes, probe{"p" + strconv.Itoa(i), pick(g, 250*ms, 500*ms, 1000*ms, 2000*ms),
-			pick(g, 100*ms, 300*ms, 500*ms), pick(g, 1, 1, 2, 3), pick(g, 1, 1, 2), pick(g, 0, 0, 0, 3000*ms)})
+			pick(g, 100*ms, 300*ms, 500*ms), pick(g, 1, 1, 2, 3), pick(g, 1, 1, 2), pick(g, 0, 0, 0, 3000*ms),
+			g.IntN(4) == 0})
 		names = append(names, s.probes[i].name)
 	}
 	if g.IntN(10) > 0 {
@@ -106,7 +107,7 @@ func (g *generator) changed(a *settings) *settings {
 			b.endpoints = slices.CompactFunc(b.endpoints, func(x, y endpoint) bool { return x.name == y.name })
 		case 4:
 			if b.probe("new") == nil {
-				b.probes = append(b.probes, probe{"new", 500 * ms, 300 * ms, 1, 1, 0})
+				b.probes = append(b.probes, probe{"new", 500 * ms, 300 * ms, 1, 1, 0, false})
 				b.endpoints[0].probes = append(slices.Clone(b.endpoints[0].probes), "new")
 				if b.endpoints[0].policy == "status" {
 					b.endpoints[0].probes = nil

@@ -452,7 +452,9 @@ func (j *judge) expected(l *live, e *endpoint) (details string, status int) {
 		if status := j.statusOf(name); status == 200 {
 			good++
 		} else if first == 0 {
-			first = status
+			if first = status; l.probe(name).grpc {
+				first = 503
+			}
 		}
 	}
 	if good >= e.need() {

@@ -116,10 +116,26 @@ func (r *run) schedule(o *op) {
 // serveApp answers a probe with the status of the application.
 func (r *run) serveApp(w http.ResponseWriter, q *http.Request) {
 	name := strings.TrimPrefix(q.URL.Path, "/")
+	grpc := q.Header.Get("Content-Type") == "application/grpc"
+	if grpc {
+		request, err := io.ReadAll(q.Body)
+		must(err)
+		name = string(request[7:]) // the service, behind the frame and its own length
+	}
 	status := r.statusOf(name)
 	r.note("%v probe %s: %d", r.Elapsed(), name, status)
 	r.probed(name, status == http.StatusOK)
-	w.WriteHeader(status)
+	if !grpc {
+		w.WriteHeader(status)
+		return
+	}
+	state := byte(2) // NOT_SERVING
+	if status == http.StatusOK {
+		state = 1
+	}
+	w.Header().Set("Trailer", "Grpc-Status")
+	_, _ = w.Write([]byte{0, 0, 0, 0, 2, 8, state})
+	w.Header().Set("Grpc-Status", "0")
 }
 
 // answers are what stands in the admin endpoint's place.
