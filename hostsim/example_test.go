@@ -121,3 +121,55 @@ func ExampleHost_Trace() {
 	// [worker 0] > proxy_on_delete(2)
 	// [worker 0] < proxy_on_delete
 }
+
+func ExamplePlugin() {
+	host, err := hostsim.New(pluginWasm(),
+		hostsim.PluginName("tagger"), hostsim.VMID("tagger"),
+		hostsim.PluginConfig(`request_headers add_header_map_value 0 "x-user" "ada"`),
+		hostsim.Plugin(pluginWasm(), hostsim.PluginName("guard"), hostsim.VMID("guard"), hostsim.FailOpen,
+			hostsim.PluginConfig(`request_headers get_header_map_value 0 "x-user"`)),
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer host.Close()
+
+	host.Worker(0).Get("/")
+	for _, e := range host.Logs() {
+		fmt.Printf("%s: %s\n", e.Plugin, e.Message)
+	}
+	// Output:
+	// tagger: request_headers add_header_map_value 0 "x-user" "ada" = 0
+	// guard: request_headers get_header_map_value 0 "x-user" = 0 "ada"
+}
+
+func ExampleRoutes() {
+	host, err := hostsim.New(pluginWasm(),
+		hostsim.PluginConfig(`request_headers add_header_map_value 0 "x-shard" "2"`+"\n"+
+			`request_headers call_foreign_function "clear_route_cache" ""`),
+		hostsim.Routes(
+			hostsim.Route{Name: "second", Header: hostsim.Header{{"x-shard", "2"}}, Cluster: "shard-2"},
+			hostsim.Route{Name: "rest"}),
+		hostsim.Upstream("shard-2", http.NotFoundHandler()),
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer host.Close()
+
+	fmt.Println(host.Worker(0).Get("/").Status, len(host.UpstreamRequests("shard-2")))
+	// Output: 404 1
+}
+
+func ExampleHostFunction() {
+	// Stands for the Redis of Higress: there is none.
+	const internalFailure = 10
+	_, err := hostsim.New(pluginWasm(),
+		hostsim.HostFunction("env", "proxy_redis_call", func(c *hostsim.Caller, args ...uint32) uint32 {
+			return internalFailure
+		}))
+	fmt.Println(err)
+	// Output: <nil>
+}

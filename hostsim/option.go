@@ -37,6 +37,7 @@ type config struct {
 	foreign          map[string]ForeignFunc
 	functions        map[hostFunction]HostFunc
 	compile          func(text string) (Expression, error)
+	routes           []Route
 	faults           []Fault
 	realtime         bool
 	shuffled         bool

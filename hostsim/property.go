@@ -244,11 +244,11 @@ func (c *pluginContext) xds(name string) (any, bool) {
 	}
 	switch name {
 	case "route_name":
-		return s.req.RouteName, true
+		return s.route.Name, s.route.Cluster != ""
 	case "route_metadata":
-		return metadataMessage(s.req.RouteMetadata), true
+		return metadataMessage(s.route.Metadata), true
 	case "cluster_name":
-		return "application", true
+		return s.route.Cluster, s.route.Cluster != ""
 	case "virtual_host_name":
 		return "hostsim", true
 	case "filter_chain_name":

@@ -25,6 +25,8 @@ type Stream struct {
 	state             map[string]string // what set_property stored, by whole path
 	filterState       map[string]any    // what set_envoy_filter_state stored
 
+	route Route // that was chosen last; one without a Cluster if none matched
+
 	inDecode       int         // depth of the plugins' decode callbacks
 	prepared       *localReply // waits for the decode callback to end
 	localReplied   bool        // no more decoding
@@ -79,6 +81,7 @@ func (s *Stream) begin() {
 	if s.done {
 		return
 	}
+	s.chooseRoute()
 	s.buildChain()
 	s.touch()
 	chunks := s.req.chunks()

@@ -110,7 +110,7 @@ func (s *Stream) headersArrive(d *direction, end bool) {
 func (s *Stream) forwardAgain() {
 	if !s.stopped() && s.sending != nil {
 		again := *s.out
-		s.host.send(&again, s.thread, s.host.app.faults.next(), func(*calloutResponse) {})
+		s.host.send(&again, s.thread, again.up.faults.next(), func(*calloutResponse) {})
 	}
 }
 

@@ -17,11 +17,17 @@ func (s *Stream) forwardHeaders(end bool) {
 	m := s.request.headers
 	if _, proto := m.Get("x-forwarded-proto"); !proto || !strings.HasPrefix(m.Value(":path"), "/") {
 		// No route is looked up without these two (RouteMatcher::route), and hostsim's has the prefix "/".
-		s.sendLocalReply(localReply{status: http.StatusNotFound, details: "route_not_found", flags: flagNoRoute})
+		s.noRoute()
+		return
+	}
+	s.chooseRoute()
+	up := s.host.upstream(s.route.Cluster)
+	if up == nil {
+		s.noRoute()
 		return
 	}
 	// The router writes into the map that the plugin sees again in the access log.
-	s.out = &outgoing{up: s.host.app, plan: router.Take(m, routeTimeout), headers: m.Clone(), bodiless: end}
+	s.out = &outgoing{up: up, plan: router.Take(m, routeTimeout), headers: m.Clone(), bodiless: end}
 	if r := s.out.refusal(s.host); r != nil {
 		s.answerLocally(r)
 		return
@@ -50,7 +56,7 @@ func (s *Stream) forward() {
 		req.Time = s.host.time.Realtime()
 		s.reply.Upstream = req
 	}
-	s.sending = s.host.send(s.out, s.thread, s.host.app.faults.next(), func(r *calloutResponse) {
+	s.sending = s.host.send(s.out, s.thread, s.out.up.faults.next(), func(r *calloutResponse) {
 		if !s.stopped() {
 			s.respond(r)
 		}

@@ -106,10 +106,7 @@ func listener(r *run, wasm string) object {
 					")%|%RESPONSE_CODE%|%RESPONSE_FLAGS%|%RESPONSE_CODE_DETAILS%\n"},
 			}})}},
 		"route_config": object{"name": slug, "virtual_hosts": []any{object{
-			"name": "hostsim", "domains": []any{"*"}, "routes": []any{object{
-				"match": object{"prefix": "/"}, "route": object{"cluster": or(c.App, "application-"+slug)},
-				"metadata": object{"filter_metadata": c.RouteMetadata},
-			}},
+			"name": "hostsim", "domains": []any{"*"}, "routes": routeConfig(c),
 		}}},
 		"http_filters": filters(c, wasm),
 	})

@@ -26,6 +26,8 @@ type Case struct {
 	// ABI021 takes the guest for the newer ABI.
 	ABI021 bool
 
+	// Routes gives the case the routes of routes_test.go, in place of one for all requests.
+	Routes bool
 	// RouteMetadata is that of the route which all requests take.
 	RouteMetadata map[string]map[string]any
 

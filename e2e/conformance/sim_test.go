@@ -38,6 +38,9 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 		hostsim.Upstream("refused", turns), hostsim.Upstream("empty", nil),
 		hostsim.Admin("envoy_admin"), nodeOption, hostsim.EnableTrailers(true), cel.Option(),
 	}
+	if c.Routes {
+		opts = append(opts, hostsim.Routes(c.routes()...))
+	}
 	if c.App == "empty" {
 		opts = append(opts, hostsim.Application(nil))
 	}
@@ -217,8 +220,8 @@ func simLog(entries []hostsim.LogEntry) []logLine {
 		if strings.HasPrefix(e.Message, "Function: ") {
 			continue // Envoy says it without the plugin's name, see ofPlugin
 		}
-		_, message := from(e.Plugin, trimEnds(e.Message))
-		out = append(out, logLine{thread, e.Level.String(), message})
+		_, message := from(e.Plugin, e.Message)
+		out = append(out, logLine{thread, e.Level.String(), trimEnds(message)})
 	}
 	return out
 }

@@ -1,0 +1,56 @@
+package hostsim
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Route is a route of the connection manager: what it matches, and what becomes of a request then.
+type Route struct {
+	Name string // read as xds.route_name
+	// Prefix is what :path begins with, and Header the fields that the request has, with these values; pseudo-headers such
+	// as :authority count. Empty ones match every request.
+	Prefix string
+	Header Header
+	// Cluster is the Upstream to which the request goes; the Application if empty.
+	Cluster string
+	// Metadata is the route's filter_metadata by namespace, as in Request.RouteMetadata.
+	Metadata map[string]map[string]any
+}
+
+// Routes are the routes of the connection manager. As in Envoy, the first that matches is chosen when a request arrives,
+// which is what a plugin reads of it, and anew when the request leaves the chain, if a plugin has changed its headers or
+// called the foreign function clear_route_cache. If none matches then, the answer is 404. Without Routes, all requests go to the Application, and each has the RouteName and RouteMetadata of its own.
+func Routes(routes ...Route) Option {
+	return optionFunc(func(c *config) { c.routes = routes })
+}
+
+// chooseRoute is ActiveStream::refreshCachedRoute. To choose again where nothing has changed makes no difference.
+func (s *Stream) chooseRoute() {
+	if s.host.cfg.routes == nil {
+		s.route = Route{Name: s.req.RouteName, Metadata: s.req.RouteMetadata, Cluster: s.host.app.name}
+		return
+	}
+	at := slices.IndexFunc(s.host.cfg.routes, s.matches)
+	if at < 0 {
+		s.route = Route{}
+		return
+	}
+	s.route = s.host.cfg.routes[at]
+	s.route.Cluster = cmp.Or(s.route.Cluster, s.host.app.name)
+}
+
+func (s *Stream) matches(r Route) bool {
+	m := s.request.headers
+	return strings.HasPrefix(m.Value(":path"), r.Prefix) && !slices.ContainsFunc(r.Header, func(f [2]string) bool {
+		value, ok := m.Get(f[0])
+		return !ok || value != f[1]
+	})
+}
+
+// noRoute is the router's answer if no route matches.
+func (s *Stream) noRoute() {
+	s.sendLocalReply(localReply{status: http.StatusNotFound, details: "route_not_found", flags: flagNoRoute})
+}
