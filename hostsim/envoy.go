@@ -65,8 +65,8 @@ func Bootstrap(code []byte, dir, listener, admin string, serve func(name string,
 		"access_log": []any{object{"name": "file", "typed_config": envoyAny(
 			"envoy.extensions.access_loggers.file.v3.FileAccessLog", object{"path": access, "log_format": object{
 				"text_format_source": object{"inline_string": "%RESPONSE_CODE_DETAILS% %RESPONSE_FLAGS%\n"}}})}},
-		"route_config": object{"virtual_hosts": []any{object{"name": "all", "domains": []any{"*"}, "routes": []any{object{
-			"match": object{"prefix": "/"}, "route": object{"cluster": c.app.name}}}}}},
+		"route_config": object{"virtual_hosts": []any{object{
+			"name": "all", "domains": []any{"*"}, "routes": c.envoyRoutes()}}},
 		"http_filters": chain,
 	})
 	return json.Marshal(object{

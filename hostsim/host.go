@@ -104,6 +104,11 @@ func New(code []byte, opts ...Option) (*Host, error) {
 	if cfg.adminCluster != "" {
 		h.upstreams[cfg.adminCluster] = &upstream{name: cfg.adminCluster, handler: h.admin}
 	}
+	for _, r := range cfg.routes {
+		if r.Cluster != "" && h.upstream(r.Cluster) == nil {
+			return nil, fmt.Errorf("hostsim: the route %q leads to %q, which is no Upstream", r.Name, r.Cluster)
+		}
+	}
 	for _, f := range cfg.faults {
 		h.faults = append(h.faults, &f)
 	}

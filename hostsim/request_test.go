@@ -61,3 +61,10 @@ func ExampleReply() {
 	// request_body get_buffer_bytes 0 0 9 = 0 "5"
 	// request_body get_buffer_bytes 0 0 9 = 0 "" null
 }
+
+func TestRouteToNowhere(t *testing.T) {
+	_, err := hostsim.New(pluginWasm(), hostsim.Routes(hostsim.Route{Name: "a", Cluster: "nowhere"}))
+	if err == nil || !strings.Contains(err.Error(), `the route "a" leads to "nowhere"`) {
+		t.Error(err)
+	}
+}

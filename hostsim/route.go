@@ -22,7 +22,8 @@ type Route struct {
 
 // Routes are the routes of the connection manager. As in Envoy, the first that matches is chosen when a request arrives,
 // which is what a plugin reads of it, and anew when the request leaves the chain, if a plugin has changed its headers or
-// called the foreign function clear_route_cache. If none matches then, the answer is 404. Without Routes, all requests go to the Application, and each has the RouteName and RouteMetadata of its own.
+// called the foreign function clear_route_cache. If none matches then, the answer is 404. Without Routes, all requests
+// go to the Application, and each has the RouteName and RouteMetadata of its own.
 func Routes(routes ...Route) Option {
 	return optionFunc(func(c *config) { c.routes = routes })
 }
@@ -53,4 +54,25 @@ func (s *Stream) matches(r Route) bool {
 // noRoute is the router's answer if no route matches.
 func (s *Stream) noRoute() {
 	s.sendLocalReply(localReply{status: http.StatusNotFound, details: "route_not_found", flags: flagNoRoute})
+}
+
+// envoyRoutes are the routes in Envoy's configuration.
+func (c *config) envoyRoutes() []any {
+	routes := c.routes
+	if routes == nil {
+		routes = []Route{{}}
+	}
+	all := []any{}
+	for _, r := range routes {
+		matched := []any{}
+		for _, f := range r.Header {
+			matched = append(matched, object{"name": f[0], "string_match": object{"exact": f[1]}})
+		}
+		all = append(all, object{
+			"name": r.Name, "match": object{"prefix": cmp.Or(r.Prefix, "/"), "headers": matched},
+			"route":    object{"cluster": cmp.Or(r.Cluster, c.app.name)},
+			"metadata": object{"filter_metadata": r.Metadata},
+		})
+	}
+	return all
 }
