@@ -20,10 +20,10 @@ type Route struct {
 	Metadata map[string]map[string]any
 }
 
-// Routes are the routes of the connection manager. As in Envoy, the first that matches is chosen when a request arrives,
-// which is what a plugin reads of it, and anew when the request leaves the chain, if a plugin has changed its headers or
-// called the foreign function clear_route_cache. If none matches then, the answer is 404. Without Routes, all requests
-// go to the Application, and each has the RouteName and RouteMetadata of its own.
+// Routes are the routes of the connection manager. As in Envoy, the first that matches is chosen when a request
+// arrives, which is what a plugin reads of it, and anew when the request leaves the chain, if a plugin has changed its
+// headers or called the foreign function clear_route_cache. If none matches then, the answer is 404. Without Routes, all
+// requests go to the Application, and each has the RouteName and RouteMetadata of its own.
 func Routes(routes ...Route) Option {
 	return optionFunc(func(c *config) { c.routes = routes })
 }
