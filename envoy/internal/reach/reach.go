@@ -167,12 +167,16 @@ func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 				}
 			}
 		case is(part, typeRoutes):
+			for _, c := range list(part, "static_route_configs") {
+				r.routes[text(c, "route_config", "name")] = dump.At(c, "route_config")
+			}
+			discovered := map[string]any{}
 			for _, c := range list(part, "dynamic_route_configs") {
 				name, own := text(c, "route_config", "name"), dump.At(c, "route_config")
-				if other := r.routes[name]; other != nil && !reflect.DeepEqual(other, own) {
+				if other := discovered[name]; other != nil && !reflect.DeepEqual(other, own) {
 					own = map[string]any{twice: true}
 				}
-				r.routes[name] = own
+				discovered[name], r.routes[name] = own, own
 			}
 		case is(part, typeECDS):
 			for _, f := range list(part, "ecds_filters") {
