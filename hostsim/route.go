@@ -22,8 +22,8 @@ type Route struct {
 
 // Routes are the routes of the connection manager. As in Envoy, the first that matches is chosen when a request
 // arrives, which is what a plugin reads of it, and anew when the request leaves the chain, if a plugin has changed its
-// headers or called the foreign function clear_route_cache. If none matches then, the answer is 404. Without Routes, all
-// requests go to the Application, and each has the RouteName and RouteMetadata of its own.
+// headers or called the foreign function clear_route_cache. If none matches then, the answer is 404. Without Routes,
+// all requests go to the Application, and each has the RouteName and RouteMetadata of its own.
 func Routes(routes ...Route) Option {
 	return optionFunc(func(c *config) { c.routes = routes })
 }
@@ -45,9 +45,12 @@ func (s *Stream) chooseRoute() {
 
 func (s *Stream) matches(r Route) bool {
 	m := s.request.headers
-	return strings.HasPrefix(m.Value(":path"), r.Prefix) && !slices.ContainsFunc(r.Header, func(f [2]string) bool {
-		value, ok := m.Get(f[0])
-		return !ok || value != f[1]
+	return strings.HasPrefix(m.Value(":path"), r.Prefix) && !slices.ContainsFunc(r.Header, func(want [2]string) bool {
+		values := m.Values(want[0])
+		if s.host.cfg.profile == Envoy136 { // which looks at the values of a header as one
+			return len(values) == 0 || strings.Join(values, ",") != want[1]
+		}
+		return !slices.Contains(values, want[1])
 	})
 }
 
