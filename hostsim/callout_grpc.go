@@ -1,6 +1,7 @@
 package hostsim
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -61,9 +62,16 @@ func (c *grpcCallout) cancel() {
 }
 
 // grpcService finds the cluster in a serialized GrpcService (envoy_grpc.cluster_name)
-// or in a bare cluster name. status is not OK if it is neither.
-func (h *Host) grpcService(service string) (*upstream, status) {
+// or in a bare cluster name. status is not OK if it is neither. Some names are messages by chance, as "users" and
+// "authorino": their bytes are a field that nobody knows. Then the GrpcService has no target, and Envoy panics.
+func (v *vm) grpcService(service string) (*upstream, status) {
+	h := v.host
 	if fields, ok := pbFields([]byte(service)); ok {
+		if _, envoy := fields[1]; !envoy && fields[2] == "" {
+			v.crash(fmt.Sprintf("%q reads as a serialized GrpcService without a target, panic: unset oneof: "+
+				"give the cluster another name, or pass a GrpcService with envoy_grpc.cluster_name", service))
+			return nil, statusBadArgument
+		}
 		inner, ok := pbFields([]byte(fields[1]))
 		if !ok || inner[1] == "" {
 			return nil, statusBadArgument
@@ -86,7 +94,7 @@ func (v *vm) newGrpc(a []uint64, id *uint32, timeout time.Duration) (*grpcCallou
 	if !ok || !ok2 || !ok3 || !ok4 {
 		return nil, statusInvalidMemoryAccess
 	}
-	up, st := v.host.grpcService(service)
+	up, st := v.grpcService(service)
 	if st != statusOK {
 		return nil, st
 	}

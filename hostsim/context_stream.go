@@ -183,7 +183,7 @@ func (c *pluginContext) closeStream(t streamType) status {
 		if !s.detailed {
 			s.setDetails("wasm_close_stream")
 		}
-		c.vm.later(s.reset)
+		c.vm.later(c.closeNow)
 	}
 	return statusOK
 }
@@ -200,7 +200,27 @@ func (c *pluginContext) sendLocalResponse(r localReply) {
 		}
 		return c
 	}, r.details)
-	c.vm.later(func() { s.sendLocalReply(r) })
+	c.vm.later(func() { c.replyNow(r) })
+}
+
+// closeNow resets the stream. To do so once more after its end is the end of Envoy.
+func (c *pluginContext) closeNow() {
+	if c.stream.done && c.stream.request.ended {
+		c.vm.crash(closedTwice)
+		return
+	}
+	c.stream.reset()
+}
+
+// replyNow answers also on a stream that the plugin has just closed, as Envoy does.
+func (c *pluginContext) replyNow(r localReply) {
+	s := c.stream
+	if s.done && s.headersSent {
+		c.closeNow()
+		return
+	}
+	defer s.reopen()()
+	s.sendLocalReply(r)
 }
 
 // logStream is the access log phase: the maps are there again, to read.

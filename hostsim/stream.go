@@ -33,6 +33,7 @@ type Stream struct {
 	encoderAborted bool        // a direct reply: no more encoding through the filter
 	headersSent    bool
 	done           bool
+	logged         bool // the access log has it: what still happens after a reset is not logged
 	idle           *timeline.Event
 	onDone         func()
 

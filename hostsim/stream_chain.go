@@ -19,7 +19,6 @@ type direction struct {
 	ended    bool // the end of the stream reached the plugin's place
 	trailing bool // trailers reached the plugin's place
 	out      bool // the end of the stream went past the plugin
-	early    bool // continued before the headers callback could pause
 	limited  bool // the held body counts against the buffer limit
 }
 
@@ -86,29 +85,25 @@ func (s *Stream) headersArrive(d *direction, end bool) {
 		s.enter(d)
 		st := d.filter.onHeaders(d, end)
 		switch {
-		case s.leave(d):
+		case s.leave(d) || d.stopHeaders(st):
 			return
-		case d.early:
-			s.passHeaders(d, end)
-			switch {
-			case st != headersContinue:
-			case d.next != nil:
-				s.passHeaders(d, end)
-			default:
-				s.forwardAgain()
-			}
-			return
-		case d.stopHeaders(st):
+		case d.passed:
+			s.passAgain(d, end)
 			return
 		}
 	}
 	s.passHeaders(d, end)
 }
 
-// forwardAgain sends the request to the application a second time. Envoy does so if the headers callback calls
-// continue_stream and then returns Continue. The second answer is dropped.
-func (s *Stream) forwardAgain() {
-	if !s.stopped() && s.sending != nil {
+// passAgain lets headers pass a second time, as Envoy does if their callback calls continue_stream and then returns
+// Continue. The application's second answer is dropped; the client takes the second headers for the body's beginning.
+func (s *Stream) passAgain(d *direction, end bool) {
+	switch {
+	case d.next != nil:
+		s.passHeaders(d, end)
+	case !d.decodes():
+		s.sendHeadersAgain()
+	case s.sending != nil:
 		again := *s.out
 		s.host.send(&again, s.thread, again.up.faults.next(), func(*calloutResponse) {})
 	}
@@ -211,6 +206,9 @@ func (s *Stream) filterTrailers(d *direction) {
 	if d.filter != nil {
 		s.enter(d)
 		stop := d.filter.onTrailers(d)
+		if !d.decodes() && s.done && !s.localReplied && !stop {
+			d.filter.vm.crash(endedTwice)
+		}
 		if s.leave(d) {
 			return
 		}
@@ -239,13 +237,28 @@ func (s *Stream) resume(d *direction) {
 		d.filter.vm.crash(continuedTooEarly)
 		return
 	}
-	if d.decodes() && s.inDecode > 0 && !d.passed {
-		d.early = true
+	if !d.decodes() && d.hold != holdNone {
+		defer s.reopen()()
 	}
-	if s.over(d) || d.hold == holdNone {
+	if s.over(d) {
+		if d.decodes() && !s.done && d.hold == holdAll && d.buffered != nil {
+			// Envoy continues a request that has got its answer until the end of that answer is sent.
+			d.hold = holdNone
+			d.filter.onData(d, &d.buffered, d.ended && !d.trailing)
+		}
 		return
 	}
 	s.touch()
+	if d.hold == holdNone { // Envoy does not ask whether the plugin has stopped anything yet.
+		switch {
+		case !d.passed:
+			d.headers = s.entry(d).headers // also if they have not come to this plugin yet
+			s.passHeaders(d, d.ended)
+		case d.trailing:
+			s.passTrailers(d)
+		}
+		return
+	}
 	wasAll := d.hold == holdAll
 	d.hold = holdNone
 	if !d.passed {

@@ -2,6 +2,7 @@ package hostsim
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/healthgate/healthgate/hostsim/internal/router"
@@ -41,6 +42,15 @@ func (s *Stream) sendHeaders(end bool) {
 	}
 }
 
+// sendHeadersAgain sends the headers a second time, as they are on the wire.
+func (s *Stream) sendHeadersAgain() {
+	head := "HTTP/1.1 " + strconv.Itoa(s.reply.Status) + " " + http.StatusText(s.reply.Status) + "\r\n"
+	for _, f := range s.reply.Header {
+		head += f[0] + ": " + f[1] + "\r\n"
+	}
+	s.sendData([]byte(head+"\r\n"), false)
+}
+
 func (s *Stream) isHead() bool { return s.req.Method == http.MethodHead }
 
 func (s *Stream) sendData(data []byte, end bool) {
@@ -64,6 +74,10 @@ func (s *Stream) finish() {
 	}
 	s.done = true
 	s.endReply()
+	if s.logged {
+		return
+	}
+	s.logged = true
 	s.reply.Flags = s.flags.String()
 	s.host.time.Cancel(s.idle)
 	if s.sending != nil {
@@ -117,6 +131,20 @@ func (s *Stream) stored() map[string]string {
 		}
 	}
 	return all
+}
+
+// reopen lets a response that the plugin has cut off go on for the time of a call, as the client's connection closes
+// only after the running event.
+func (s *Stream) reopen() (closeAgain func()) {
+	if !s.done || !s.reply.Reset || s.flags&flagDownstreamDisconnect != 0 {
+		return func() {}
+	}
+	s.done, s.reply.Reset = false, false
+	return func() {
+		s.reply.Reset = !s.done
+		s.done = true
+		s.host.time.Cancel(s.idle)
+	}
 }
 
 // reset cuts the stream off.

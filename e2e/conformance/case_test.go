@@ -25,6 +25,8 @@ type Case struct {
 	Guest string
 	// ABI021 takes the guest for the newer ABI.
 	ABI021 bool
+	// TinyGo takes the guest that TinyGo built, with which an Envoy starts ten times as fast.
+	TinyGo bool
 
 	// Routes gives the case the routes of routes_test.go, in place of one for all requests.
 	Routes bool
@@ -51,9 +53,6 @@ type Case struct {
 	Metrics string
 	// Alone is a case that changes what all cases of an Envoy share.
 	Alone bool
-
-	// Fatal is a case whose plugin ends Envoy's process.
-	Fatal bool
 
 	// Workers is how many worker threads there are, 1 if 0.
 	Workers int

@@ -14,14 +14,28 @@ import (
 
 // guest builds hostsim/testdata/script, once per process, for an ABI version.
 var (
-	guest020 = sync.OnceValues(func() (string, error) { return buildGuest("script020.wasm") })
-	guest021 = sync.OnceValues(func() (string, error) { return buildGuest("script021.wasm", "-tags=abi021") })
+	guest020  = sync.OnceValues(func() (string, error) { return buildGuest("script020.wasm") })
+	guest021  = sync.OnceValues(func() (string, error) { return buildGuest("script021.wasm", "-tags=abi021") })
+	guestTiny = sync.OnceValues(buildTiny)
 )
 
 func buildGuest(name string, flags ...string) (string, error) {
+	args := append([]string{"build", "-trimpath", "-ldflags=-s -w", "-buildmode=c-shared"}, flags...)
+	return compile(name, "go", args...)
+}
+
+func buildTiny() (string, error) {
+	tinygo, err := exec.Command(filepath.Join(envoytest.Root, "scripts", "get-tinygo")).Output()
+	if err != nil {
+		return "", fmt.Errorf("scripts/get-tinygo: %w", err)
+	}
+	return compile("script-tinygo.wasm", strings.TrimSpace(string(tinygo)),
+		"build", "-target=wasip1", "-buildmode=c-shared", "-scheduler=none", "-no-debug")
+}
+
+func compile(name, compiler string, args ...string) (string, error) {
 	out := filepath.Join(envoytest.Root, "build", name)
-	args := append([]string{"build", "-trimpath", "-ldflags=-s -w", "-buildmode=c-shared", "-o", out}, flags...)
-	cmd := exec.Command("go", append(args, "./hostsim/testdata/script")...)
+	cmd := exec.Command(compiler, append(args, "-o", out, "./hostsim/testdata/script")...)
 	cmd.Dir = envoytest.Root
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
@@ -40,8 +54,11 @@ func module(t testing.TB, c *Case) string {
 		return filepath.Join(envoytest.Root, "hostsim", "testdata", "guests", c.Guest+".wasm")
 	}
 	build := guest020
-	if c.ABI021 {
+	switch {
+	case c.ABI021:
 		build = guest021
+	case c.TinyGo:
+		build = guestTiny
 	}
 	path, err := build()
 	if err != nil {

@@ -196,11 +196,11 @@ func (r *reader) unroll(lines []string) (out []string, err error) {
 // options are where the words behind "with" go.
 func options(c *Case) map[string]any {
 	return map[string]any{
-		"filter": &c.Filter, "guest": &c.Guest, "abi-0.2.1": &c.ABI021,
+		"filter": &c.Filter, "guest": &c.Guest, "abi-0.2.1": &c.ABI021, "tinygo": &c.TinyGo,
 		"routes": &c.Routes, "route-metadata": &c.RouteMetadata, "vm-config": &c.VMConfig, "policy": &c.Policy,
 		"allow-on-headers-stop-iteration": &c.AllowStop, "use-remote-address": &c.Remote, "xff-num-trusted-hops": &c.Hops,
 		"buffer-limit": &c.Limit, "application": &c.App, "silent": &c.Silent, "grpc": &c.Grpc, "backend": &c.Backend,
-		"metrics": &c.Metrics, "alone": &c.Alone, "fatal": &c.Fatal, "workers": &c.Workers, "shutdown": &c.Shutdown,
+		"metrics": &c.Metrics, "alone": &c.Alone, "workers": &c.Workers, "shutdown": &c.Shutdown,
 		"unordered": &c.Unordered, "repeats": &c.Repeats, "patience": &c.Patience,
 	}
 }

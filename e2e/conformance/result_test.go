@@ -44,12 +44,15 @@ type logLine struct {
 	message string
 }
 
+// theEnd is all that is compared if Envoy's process ends.
+const theEnd = "the process ends"
+
 // lines is the result as text, to be compared line by line.
 func (r *result) lines(c *Case) []string {
 	var out []string
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if r.crashed {
-		return []string{"the process ends"}
+		return []string{theEnd}
 	}
 	if r.refused {
 		add("the configuration is refused")
@@ -113,7 +116,7 @@ func distinct[T any](all []T) (kept []T) {
 func upstream(add func(string, ...any), name string, requests []seen) {
 	for i, r := range requests {
 		what := fmt.Sprintf("%s %d", name, i+1)
-		add("%s: %s", what, r.line)
+		add("%s: %s", what, strings.TrimSpace(r.line))
 		fields(add, what, r.header)
 		add("%s body: %s", what, clip(r.body))
 		for _, f := range r.trailer {

@@ -101,8 +101,9 @@ func (s *server) writePieces(conn net.Conn, head, body string) {
 }
 
 func requestLine(m *message) (method, path string) {
-	words := strings.Split(m.start, " ")
-	return words[0], words[1]
+	method, rest, _ := strings.Cut(m.start, " ") // An Envoy that is about to end may send anything.
+	path, _, _ = strings.Cut(rest, " ")
+	return method, path
 }
 
 // text is the answer on the wire.

@@ -79,12 +79,12 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 	if c.Policy == "reload" {
 		host.Advance(backOff)
 	}
-	s := &simulation{t, c, host, turns, nil, map[*hostsim.Stream]bool{}}
+	s := &simulation{t, c, host, turns, nil, nil, map[*hostsim.Stream]bool{}}
 	for _, step := range c.Steps {
 		s.step(step)
 	}
-	for _, stream := range s.streams {
-		s.until(stream.Done)
+	for _, stream := range s.begun {
+		s.wait(stream)
 	}
 	if c.Shutdown {
 		host.Shutdown()
@@ -138,6 +138,7 @@ type simulation struct {
 	host    *hostsim.Host
 	turns   *turns
 	streams []*hostsim.Stream
+	begun   []*hostsim.Stream        // those that are not waited for yet
 	left    map[*hostsim.Stream]bool // whose client left
 }
 
@@ -152,8 +153,10 @@ func (s *simulation) step(step Step) {
 			stream.Disconnect()
 			s.left[stream] = true
 		}
-		if !step.Async {
-			s.until(stream.Done)
+		if step.Async {
+			s.begun = append(s.begun, stream)
+		} else {
+			s.wait(stream)
 		}
 	case step.Until != nil:
 		s.until(func() bool {
@@ -167,6 +170,15 @@ func (s *simulation) step(step Step) {
 		s.post(s.c.action(&step, s.host.Now()))
 	case step.Turn != "":
 		s.turns.set(step.Turn, step.Status)
+	}
+}
+
+// wait is a client's, which leaves if the answer has begun and does not end.
+func (s *simulation) wait(stream *hostsim.Stream) {
+	s.t.Helper()
+	s.until(stream.Done)
+	if !stream.Done() && stream.Reply().Status != 0 {
+		stream.Disconnect()
 	}
 }
 
