@@ -182,7 +182,7 @@ func (c *pluginContext) requestAttribute(name string) (any, bool) {
 	bare, query, _ := strings.Cut(path, "?")
 	switch name {
 	case "path":
-		return path, true
+		return m.Get(":path")
 	case "url_path":
 		return bare, true
 	case "query":

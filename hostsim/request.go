@@ -3,12 +3,14 @@ package hostsim
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/healthgate/healthgate/hostsim/internal/headers"
+	"github.com/healthgate/healthgate/hostsim/internal/incoming"
 )
 
 // Header is a list of header fields in order, with lower-case names: the form in which plugins see them.
@@ -87,26 +89,37 @@ const (
 )
 
 // headerMap returns the request's headers as the first filter sees them, after the connection manager's changes
-// (ConnectionManagerUtility::mutateRequestHeaders).
-func (r *Request) headerMap(h *Host, id string) (*headers.Map, string) {
-	m := headers.New(
+// (ConnectionManagerUtility::mutateRequestHeaders), or why it sees none of them.
+func (r *Request) headerMap(h *Host, id string) (m *headers.Map, source string, refusal incoming.Refusal) {
+	m = headers.New(
 		headers.Field{Name: ":authority", Value: cmp.Or(r.Authority, "localhost")},
 		headers.Field{Name: ":path", Value: cmp.Or(r.Path, "/")},
 		headers.Field{Name: ":method", Value: cmp.Or(r.Method, "GET")},
-		headers.Field{Name: ":scheme", Value: cmp.Or(r.Scheme, "http")},
 	)
 	for _, f := range r.Header {
 		if !strings.HasPrefix(f[0], ":") {
 			m.Add(f[0], f[1])
 		}
 	}
+	n := len(r.body())
+	chunked := len(r.Trailer) > 0 || len(r.chunks()) > 1
 	// transfer-encoding is gone by then, so a body in chunks has neither field.
-	if n := len(r.body()); n > 0 && len(r.Trailer) == 0 && len(r.chunks()) < 2 {
+	if n > 0 && !chunked {
 		if _, ok := m.Get("content-length"); !ok {
 			m.Set("content-length", strconv.Itoa(n))
 		}
 	}
-	source := h.sourceAddress(m, cmp.Or(r.Peer, defaultPeer))
+	if refusal = incoming.Read(m, chunked); refusal.Status != 0 {
+		return &headers.Map{}, cmp.Or(r.Peer, defaultPeer), refusal
+	}
+	if refusal = incoming.Clean(m); refusal.Status != 0 {
+		return m, cmp.Or(r.Peer, defaultPeer), refusal
+	}
+	_, absolute := m.Get(":scheme")
+	if !absolute {
+		m.Add(":scheme", cmp.Or(r.Scheme, "http"))
+	}
+	source = h.sourceAddress(m, cmp.Or(r.Peer, defaultPeer))
 	if _, ok := m.Get("x-forwarded-proto"); !ok || h.cfg.useRemoteAddress && h.cfg.xffTrustedHops == 0 {
 		m.Overwrite("x-forwarded-proto", cmp.Or(r.Scheme, "http"))
 	}
@@ -114,13 +127,16 @@ func (r *Request) headerMap(h *Host, id string) (*headers.Map, string) {
 	if ip, ok := ipOf(source); ok && h.cfg.useRemoteAddress {
 		m.Overwrite("x-envoy-external-address", ip)
 	}
-	if proto := m.Value("x-forwarded-proto"); proto == "http" || proto == "https" {
+	if proto := m.Value("x-forwarded-proto"); !absolute && (proto == "http" || proto == "https") {
 		m.Overwrite(":scheme", proto)
 	}
 	if _, ok := m.Get("x-request-id"); !ok || h.cfg.useRemoteAddress {
 		m.Overwrite("x-request-id", id)
 	}
-	return m, source
+	if incoming.IsUpgrade(m) {
+		refusal = incoming.Refusal{Status: http.StatusForbidden, Details: "upgrade_failed"}
+	}
+	return m, source, refusal
 }
 
 // Envoy removes edgeHeaders from requests from outside, and externalHeaders from all, since a request counts as

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/hostsim/internal/headers"
+	"github.com/healthgate/healthgate/hostsim/internal/incoming"
 	"github.com/healthgate/healthgate/hostsim/internal/timeline"
 )
 
@@ -20,6 +21,9 @@ type Stream struct {
 	req    *Request
 	id     string
 	source string
+	closes bool // the connection, after the response
+	// refusal is why no plugin sees the request.
+	refusal incoming.Refusal
 
 	request, response direction         // where each enters the chain: at its first plugin, and at its last
 	state             map[string]string // what set_property stored, by whole path
@@ -85,12 +89,17 @@ func (s *Stream) begin() {
 	s.chooseRoute()
 	s.buildChain()
 	s.touch()
+	if s.refusal.Status != 0 {
+		s.refuse()
+		return
+	}
 	chunks := s.req.chunks()
 	trailer := s.req.Trailer
 	if !s.host.cfg.trailers {
 		trailer = nil
 	}
-	s.headersArrive(&s.request, len(chunks) == 0 && len(trailer) == 0)
+	tunnel := s.req.Method == http.MethodConnect // has no end
+	s.headersArrive(&s.request, len(chunks) == 0 && len(trailer) == 0 && !tunnel)
 	for _, c := range chunks {
 		s.dataArrives(&s.request, append([]byte(nil), c...), false)
 	}
@@ -106,6 +115,15 @@ func (s *Stream) begin() {
 		// HTTP/1.1 learns of the end after the last byte, so it comes by itself.
 		s.dataArrives(&s.request, nil, true)
 	}
+}
+
+// refuse answers a request that no plugin sees before its log callback.
+func (s *Stream) refuse() {
+	r := localReply{status: s.refusal.Status, body: s.refusal.Body, details: s.refusal.Details}
+	if s.refusal.Codec {
+		r.flags = flagProtocolError
+	}
+	s.sendLocalReply(r)
 }
 
 func (s *Stream) stopped() bool { return s.done || s.localReplied }

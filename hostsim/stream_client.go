@@ -12,7 +12,8 @@ import (
 // add (ActiveStream::encodeHeaders, StreamEncoderImpl).
 func (s *Stream) sendHeaders(end bool) {
 	m := s.response.headers
-	if _, ok := m.Get(":status"); !ok {
+	status, err := strconv.ParseUint(strings.TrimSpace(m.Value(":status")), 10, 64)
+	if err != nil {
 		// checkRequiredResponseHeaders
 		s.sendLocalReply(localReply{status: http.StatusBadGateway, body: "missing required header: :status",
 			details: "filter_removed_required_response_headers{missing_required_header:_:status}"})
@@ -25,7 +26,15 @@ func (s *Stream) sendHeaders(end bool) {
 	m.Overwrite("server", "envoy")
 	m.Remove("transfer-encoding")
 	m.Remove("connection")
-	s.reply.Status = atoi(m.Value(":status"))
+	m.Remove("proxy-connection")
+	m.Remove("upgrade")
+	if s.host.cfg.profile == Envoy136 { // later ones leave it
+		m.Remove("keep-alive")
+	}
+	if s.closes {
+		m.Add("connection", "close")
+	}
+	s.reply.Status = int(status)
 	s.setCode(s.reply.Status)
 	s.reply.Header = fieldsOf(m)
 	if _, ok := m.Get("content-length"); !ok {
@@ -110,7 +119,9 @@ func (s *Stream) endReply() {
 }
 
 // mayHaveBody reports whether the client reads a body whatever the fields say.
-func (s *Stream) mayHaveBody() bool { return !s.isHead() && !bodiless(s.reply.Status) }
+func (s *Stream) mayHaveBody() bool {
+	return !s.isHead() && (s.reply.Status < 200 || !bodiless(s.reply.Status))
+}
 
 func bodiless(status int) bool {
 	return status < 200 || status == http.StatusNoContent || status == http.StatusNotModified

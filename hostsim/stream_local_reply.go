@@ -72,6 +72,7 @@ func (s *Stream) prepareLocalReply(r *localReply) (end bool) {
 	for _, f := range r.headers {
 		m.Add(f.Name, f.Value)
 	}
+	m.Overwrite(":status", strconv.Itoa(r.status)) // whatever the fields say
 	s.response.headers = m
 	if isGrpc(s.request.headers.Value("content-type")) {
 		m.Set(":status", "200")

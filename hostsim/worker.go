@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/healthgate/healthgate/hostsim/internal/incoming"
 	"github.com/healthgate/healthgate/hostsim/internal/wasm"
 )
 
@@ -280,7 +281,8 @@ func (h *Host) newStream(t *thread, req *Request, onDone func()) *Stream {
 			req.Peer))
 	}
 	s.id = h.requestID()
-	s.request.headers, s.source = req.headerMap(h, s.id)
+	s.request.headers, s.source, s.refusal = req.headerMap(h, s.id)
+	s.closes = incoming.Closes(req.Method, req.Header.Get("connection"), s.refusal)
 	return s
 }
 

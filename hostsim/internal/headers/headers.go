@@ -143,16 +143,14 @@ func (m *Map) Clone() *Map {
 	return &Map{fields: append([]Field(nil), m.fields...)}
 }
 
-// key returns a name as the map stores it. In Envoy, host and :authority are two names of one header.
+// key returns a name as the map stores it. In a request of Envoy's, host and :authority are two names of one header.
 func (m *Map) key(name string) string {
 	name = lower(name)
 	if name != "host" {
 		return name
 	}
-	for _, f := range m.Fields() {
-		if f.Name == ":authority" {
-			return f.Name
-		}
+	if len(m.fields) > 0 && strings.HasPrefix(m.fields[0].Name, ":") && m.fields[0].Name != ":status" {
+		return ":authority"
 	}
 	return name
 }
@@ -212,7 +210,7 @@ var inline = map[string]bool{
 	"content-length": true, "content-type": true,
 	"envoy-protocol": true, "expect": true, "grpc-message": true, "grpc-status": true, "grpc-timeout": true,
 	"keep-alive": true, "proxy-connection": true, "proxy-status": true, "server": true, "te": true,
-	"date": true, "transfer-encoding": true, "upgrade": true, "user-agent": true, "via": true,
+	"date": true, "transfer-encoding": true, "upgrade": true, "user-agent": true, "vary": true, "via": true,
 	"x-envoy-attempt-count": true, "x-envoy-degraded": true, "x-envoy-downstream-service-cluster": true,
 	"x-envoy-downstream-service-node": true, "x-envoy-expected-rq-timeout-ms": true,
 	"x-envoy-external-address": true, "x-envoy-immediate-health-check-fail": true, "x-envoy-internal": true,

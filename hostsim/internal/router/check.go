@@ -20,26 +20,39 @@ func Refuse(m *headers.Map) string {
 		return "missing required header: :protocol"
 	}
 	for _, f := range m.Fields() {
-		if strings.ContainsFunc(strings.TrimPrefix(f.Name, ":"), notInName) {
+		if InvalidName(strings.TrimPrefix(f.Name, ":")) {
 			return "invalid header name: " + escape(f.Name)
 		}
-		if strings.ContainsFunc(f.Value, notInValue) {
+		if InvalidValue(f.Value) {
 			return "invalid header value for: " + escape(f.Name)
 		}
 	}
 	return ""
 }
 
-// notInName is all but the token characters of RFC 9110.
-func notInName(r rune) bool {
-	if 'a' <= r && r <= 'z' || r == '-' { // nearly always
-		return false
-	}
-	return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
-}
+// InvalidName reports whether a field's name has other characters than the token characters of RFC 9110.
+func InvalidName(name string) bool { return has(name, &notInName) }
 
-// notInValue is what nghttp2_check_header_value refuses: control characters but tabs.
-func notInValue(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+// InvalidValue reports whether a field's value has characters that nghttp2_check_header_value refuses: control
+// characters but tabs.
+func InvalidValue(value string) bool { return has(value, &notInValue) }
+
+var notInName, notInValue = func() (name, value [256]bool) {
+	for c := range 256 {
+		name[c] = c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, byte(c)) >= 0
+		value[c] = c < ' ' && c != '\t' || c == 0x7f
+	}
+	return name, value
+}()
+
+func has(text string, chars *[256]bool) bool {
+	for i := range len(text) {
+		if chars[text[i]] {
+			return true
+		}
+	}
+	return false
+}
 
 // escape is Envoy's for a name in a message: that of a JSON string.
 func escape(name string) string {
