@@ -98,7 +98,9 @@ func TestSuspended(t *testing.T) {
 	})
 	defer end()
 	for range 2 {
+		writing.Lock()
 		before := shown.String()
+		writing.Unlock()
 		if err := unix.Kill(os.Getpid(), unix.SIGTSTP); err != nil {
 			t.Fatal(err)
 		}
