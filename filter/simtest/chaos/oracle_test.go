@@ -233,7 +233,9 @@ func (j *judge) answered(o *op, before int, r *hostsim.Reply) {
 	default:
 		if r.Status == 200 {
 			j.old(now, o, l, e, r.Forwarded)
-			j.held(now, o, l, e)
+			if !r.Forwarded { // what passes was decided before
+				j.held(now, o, l, e)
+			}
 		} else {
 			j.learn(now, l, e, r.Details)
 		}
