@@ -17,7 +17,7 @@ type Map struct {
 
 // New returns a map that holds fields, added one by one as Add does.
 func New(fields ...Field) *Map {
-	m := &Map{fields: make([]Field, 0, len(fields)+4)}
+	m := &Map{fields: make([]Field, 0, len(fields)+6)}
 	for _, f := range fields {
 		m.Add(f.Name, f.Value)
 	}
