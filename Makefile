@@ -174,7 +174,7 @@ test-matrix: filter ## the tests on a real Envoy, for each older version
 
 conformance: filter ## run each conformance case on hostsim and on two real Envoys, and compare
 	@for version in $(NEWEST) $(firstword $(ENVOYS)); do \
-		HEALTHGATE_ENVOY_VERSION=$$version $(GO) test -count=1 -timeout 10m -v ./e2e/conformance || exit 1; \
+		HEALTHGATE_ENVOY_VERSION=$$version $(GO) test -count=1 -timeout 20m -v ./e2e/conformance || exit 1; \
 	done
 
 fuzz: check-go ## fuzz each fuzz test for FUZZTIME (30s)
