@@ -31,7 +31,7 @@ func TestRunOnEnvoy(t *testing.T) {
 		},
 		hostsim.PluginConfig("response_headers add_header_map_value 2 \"x-added\" \"yes\"\n"+
 			"request_headers once\nrequest_headers send_local_response 403 \"denied\" \"no\" \"\" -1"),
-		hostsim.Plugin(script, hostsim.PluginName("second"),
+		hostsim.Plugin(script, hostsim.PluginName("second"), hostsim.VMID("second"),
 			hostsim.PluginConfig(`response_headers add_header_map_value 2 "x-second" "yes"`)),
 		hostsim.SingletonService(script, hostsim.PluginName("service")),
 		hostsim.Node{ID: "n", Metadata: map[string]any{"role": "edge"}}, hostsim.Env("A", "b"),
