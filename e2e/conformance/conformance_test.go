@@ -109,21 +109,21 @@ func playAll(t *testing.T, runs []*run) {
 			r.wait(envoytest.Limit, r.asWanted)
 		}
 	}
-	switch {
-	case !j.gone():
-	case slices.Equal(runs[0].want, []string{theEnd}):
-		j.envoy.Kill() // no failure of the test's
-	default:
+	if j.gone() && !slices.Equal(runs[0].want, []string{theEnd}) {
 		t.Fatalf("Envoy ended in the midst of the cases; the end of its log:\n%s", j.envoy.Log.Tail(300))
 	}
+	for _, r := range runs { // once more after all are over, so that what came late counts too
+		r.got = r.c.lines(r.result())
+	}
+	j.envoy.Kill() // before its idle timeout ends streams that wait
 }
 
-// report compares, once more after all cases are over, so that what came late counts too.
+// report compares.
 func report(t *testing.T, version string, profile hostsim.Profile, runs []*run) {
 	t.Helper()
 	count := map[verdict]int{}
 	for _, r := range runs {
-		v, problem := judge(r.c.Name, r.want, r.c.lines(r.result()))
+		v, problem := judge(r.c.Name, r.want, r.got)
 		count[v]++
 		if problem != "" {
 			t.Error(problem)

@@ -15,7 +15,7 @@ import (
 // run is a case on Envoy.
 type run struct {
 	c            *Case
-	want         []string // what hostsim showed
+	want, got    []string // what hostsim and Envoy showed
 	port         int
 	app, backend *server
 	turns        *turns

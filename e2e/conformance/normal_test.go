@@ -21,8 +21,9 @@ var rules = []rule{
 	// That time is in the size, too, with as many digits as it has.
 	{regexp.MustCompile(`(get_header_map_size [26] = 0) \d{3}$`), "$1 BYTES"},
 	{regexp.MustCompile(`(get_current_time_nanoseconds = 0) \d{19}$`), "$1 NANOSECONDS"},
-	// What a retry has left of 15 s and of 1 s.
+	// What a retry has left of 15 s and of 1 s. It may come within the same millisecond.
 	{regexp.MustCompile(`(x-envoy-expected-rq-timeout-ms: )(?:14\d{3}|[6-9]\d{2})$`), "${1}REST"},
+	{regexp.MustCompile(`( [2-9]: x-envoy-expected-rq-timeout-ms: )\d+$`), "${1}REST"},
 	{regexp.MustCompile(`0x[0-9a-f]+`), "0xADDRESS"},
 	{regexp.MustCompile(`(application)-CASE`), "$1"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "TIME"},
