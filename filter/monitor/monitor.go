@@ -37,8 +37,7 @@ type Monitor struct {
 }
 
 // New makes the monitor of a VM that has just become leader. It goes on from the last leader's record, so that no
-// threshold starts over. Of a record from the future only the number counts:
-// the clock went back.
+// threshold starts over. Of a record from the future only the number counts: the clock went back.
 func New(c *config.Config, record *snapshot.Record, clock verdict.Clock, sink Sink) *Monitor {
 	now := clock.Monotonic()
 	if !record.Plausible(now) {

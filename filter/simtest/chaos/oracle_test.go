@@ -54,7 +54,7 @@ type live struct {
 	since time.Duration
 	knew  map[string]time.Duration
 	good  map[string]time.Duration // each endpoint's last 200
-	bad   map[string]time.Duration // when it was unhealthy for the first time after that
+	bad   map[string]bool          // whether it was unhealthy after that
 }
 
 func newJudge(r *run) judge {
@@ -111,7 +111,7 @@ func (j *judge) happens(o op) {
 func (j *judge) configured(name string) {
 	j.updated, j.currentAt = j.run.Elapsed(), 0
 	j.live = append(j.live, &live{j.run.plan.configs[name], name, j.updated, map[string]time.Duration{},
-		map[string]time.Duration{}, map[string]time.Duration{}})
+		map[string]time.Duration{}, map[string]bool{}})
 	for _, l := range j.live[:len(j.live)-1] {
 		if l.name == name { // a root context is shared by what is the same
 			j.live[len(j.live)-1].knew, j.live[len(j.live)-1].since = l.knew, l.since
@@ -257,9 +257,7 @@ func (j *judge) learn(now time.Duration, l *live, e *endpoint, details string) {
 			l.knew["draining"] = now
 		}
 	case "healthgate_unhealthy":
-		if _, known := l.bad[e.name]; !known {
-			l.bad[e.name] = now
-		}
+		l.bad[e.name] = true
 		since, bound := j.unhealthySince(e), time.Second
 		for _, name := range e.probes {
 			bound = max(bound, l.probe(name).bound())
@@ -331,9 +329,8 @@ func (j *judge) old(now time.Duration, o *op, l *live, e *endpoint, passed bool)
 // makes everything forgotten.
 func (j *judge) held(now time.Duration, o *op, l *live, e *endpoint) {
 	good, ever := l.good[e.name]
-	_, bad := l.bad[e.name]
-	l.good[e.name] = now
-	delete(l.bad, e.name)
+	bad := l.bad[e.name]
+	l.good[e.name], l.bad[e.name] = now, false
 	if !ever || !bad || j.updated > 0 || j.backward > 0 || len(e.probes) == 0 || e.need() < len(e.probes) {
 		return
 	}
