@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -26,6 +27,7 @@ type Access struct {
 	authorization string
 	secrets       *strings.Replacer // takes them out of a text; nil if there are none
 	tls           *tls.Config
+	certificates  string // that were read for it
 }
 
 // Open reads the files, and the login in the environment.
@@ -59,6 +61,7 @@ func (f Files) Open() (Access, error) {
 		if a.tls.RootCAs = x509.NewCertPool(); !a.tls.RootCAs.AppendCertsFromPEM(pem) {
 			return a, fmt.Errorf("--admin-ca-file: %s: has no certificate in PEM form", f.CA)
 		}
+		a.certificates = string(pem)
 	}
 	if f.Cert != "" {
 		pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
@@ -66,6 +69,7 @@ func (f Files) Open() (Access, error) {
 			return a, fmt.Errorf("--admin-cert-file, --admin-key-file: %w", err)
 		}
 		a.tls.Certificates = []tls.Certificate{pair}
+		a.certificates += string(slices.Concat(pair.Certificate...))
 	}
 	return a, nil
 }

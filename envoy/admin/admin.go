@@ -28,6 +28,7 @@ type Client struct {
 	http   *http.Client
 	apart  bool        // the address does not lead to where Envoy listens
 	known  atomic.Bool // it has answered
+	end    func()      // ends what its connections need; nil if they need nothing
 }
 
 // requestTimeout is how long one request may take.
@@ -45,13 +46,32 @@ func newClient(name string, access Access) *Client {
 	}}
 }
 
-// Through returns a client for an admin that is reached by connections of another kind.
-func Through(name string, access Access, dial func(context.Context) (net.Conn, error)) *Client {
+// Way is another kind of connections to an admin, which needs something until it is closed.
+type Way interface {
+	Dial(context.Context) (net.Conn, error)
+	Close()
+}
+
+// Through returns a client for an admin that is reached by another way.
+func Through(name string, access Access, way Way) *Client {
 	c := newClient(name, access)
-	c.base, c.apart = "http://envoy", true
+	c.base, c.apart, c.end = "http://envoy", true, way.Close
 	c.http.Transport = &http.Transport{IdleConnTimeout: time.Minute,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }}
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return way.Dial(ctx) }}
 	return c
+}
+
+// Close ends what connections need. A later question begins it anew.
+func (c *Client) Close() {
+	if c.end != nil {
+		c.end()
+	}
+}
+
+// Same reports whether another client asks the same address with the same secrets.
+func (c *Client) Same(other *Client) bool {
+	return c.Name == other.Name && c.access.authorization == other.access.authorization &&
+		c.access.certificates == other.access.certificates
 }
 
 // New returns a client for an address, http(s)://HOST:PORT/PREFIX, HOST:PORT or unix:///PATH. It connects to nothing

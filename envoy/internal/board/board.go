@@ -16,8 +16,10 @@ const patience = 15 * time.Second
 type Board struct {
 	interval time.Duration
 
-	mu    sync.Mutex
-	lines []line
+	mu     sync.Mutex
+	envoys []string
+	said   map[string]line
+	stale  string // why the list of Envoys is one of before; empty: it is not
 }
 
 // line is one Envoy.
@@ -27,27 +29,46 @@ type line struct {
 }
 
 // New returns a board of Envoys that are asked again and again.
-func New(envoys []string, interval time.Duration) *Board {
-	b := &Board{interval: interval}
+func New(interval time.Duration) *Board { return &Board{interval: interval} }
+
+// List takes the Envoys that are shown from now on. What the others said is gone.
+func (b *Board) List(envoys []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	before := b.said
+	b.envoys, b.said, b.stale = envoys, map[string]line{}, ""
 	for _, envoy := range envoys {
-		b.lines = append(b.lines, line{Report: report.Report{Envoy: envoy}})
+		l, known := before[envoy]
+		if !known {
+			l.Envoy = envoy
+		}
+		b.said[envoy] = l
 	}
-	return b
 }
 
-// Put takes what the Envoy of an index says, which was asked at that time.
-func (b *Board) Put(i int, r report.Report, asked time.Time) {
+// Stale takes why it is not known which Envoys there are: those of before stay.
+func (b *Board) Stale(why string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.lines[i] = line{r, asked}
+	b.stale = why
 }
 
-// seen returns what is known of each Envoy. An old report is none.
-func (b *Board) seen(now time.Time) []line {
+// Put takes what an Envoy says that was asked at that time.
+func (b *Board) Put(r report.Report, asked time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	out, met := make([]line, len(b.lines)), report.Met{}
-	for i, l := range b.lines {
+	if _, listed := b.said[r.Envoy]; listed {
+		b.said[r.Envoy] = line{r, asked}
+	}
+}
+
+// seen returns what is known of each Envoy, and why that list is one of before. An old report is none.
+func (b *Board) seen(now time.Time) (envoys []line, stale string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out, met := make([]line, len(b.envoys)), report.Met{}
+	for i, envoy := range b.envoys {
+		l := b.said[envoy]
 		if age := now.Sub(l.asked); !l.asked.IsZero() && l.Error == "" && age > b.interval+patience {
 			l.Report = report.Report{Envoy: l.Envoy, Error: "nothing heard for " + age.Round(time.Second).String()}
 		}
@@ -56,5 +77,5 @@ func (b *Board) seen(now time.Time) []line {
 		}
 		out[i] = l
 	}
-	return out
+	return out, b.stale
 }

@@ -18,9 +18,17 @@ import (
 func TestBoard(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 4, 15, 6, 7, 0, time.UTC)
-	b := New([]string{"a", "b", "c"}, 10*time.Second)
+	b := New(10 * time.Second)
+	b.List([]string{"a", "b", "c"})
 	datadriven.RunTest(t, "testdata/board.txt", func(t *testing.T, d *datadriven.TestData) string {
-		if d.Cmd == "put" {
+		switch d.Cmd {
+		case "list":
+			b.List(strings.Fields(d.Input))
+			return ""
+		case "stale":
+			b.Stale(d.Input)
+			return ""
+		case "put":
 			var r report.Report
 			if err := json.Unmarshal([]byte(d.Input), &r); err != nil {
 				t.Fatal(err)
@@ -31,7 +39,7 @@ func TestBoard(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b.Put(strings.Index("abc", r.Envoy), r, now.Add(-age))
+			b.Put(r, now.Add(-age))
 			return ""
 		}
 		w := httptest.NewRecorder()
@@ -52,11 +60,12 @@ func TestBoard(t *testing.T) {
 func TestTwoAddresses(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	b := New([]string{"a", "b"}, time.Second)
-	b.Put(0, report.Report{Envoy: "a", Process: "one"}, now)
-	b.Put(1, report.Report{Envoy: "b", Process: "one"}, now)
+	b := New(time.Second)
+	b.List([]string{"a", "b"})
+	b.Put(report.Report{Envoy: "a", Process: "one"}, now)
+	b.Put(report.Report{Envoy: "b", Process: "one"}, now)
 	for range 2 {
-		got := b.seen(now)
+		got, _ := b.seen(now)
 		if len(got[0].Notes) != 0 || len(got[1].Notes) != 1 || !strings.Contains(got[1].Notes[0], "the Envoy of a") {
 			t.Errorf("%q, %q", got[0].Notes, got[1].Notes)
 		}

@@ -10,7 +10,7 @@ import (
 var escaped = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
 
 // metrics writes what is known in Prometheus's exposition format. Of an Envoy that does not answer it is only that.
-func metrics(lines []line) []byte {
+func metrics(lines []line, stale string) []byte {
 	var b bytes.Buffer
 	family := func(name, help string, each func(l *line, sample func(value float64, labels ...string))) {
 		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %[1]s gauge\n", name, help)
@@ -67,6 +67,9 @@ func metrics(lines []line) []byte {
 				sample(float64(*l.SnapshotAgeMS)/1000, "node", l.Node, "zone", l.Zone)
 			}
 		})
+	fmt.Fprintf(&b, "# HELP healthgate_fleet_listed 1 if it could be read again who the Envoys are; "+
+		"else those of before are asked.\n# TYPE healthgate_fleet_listed gauge\nhealthgate_fleet_listed %v\n",
+		truth(stale == ""))
 	return b.Bytes()
 }
 

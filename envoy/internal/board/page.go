@@ -44,6 +44,7 @@ func head(w http.ResponseWriter, contentType string) {
 // view is what the page shows.
 type view struct {
 	Counts, Class, Now string
+	Stale              string
 	Paused             bool
 	Every              int // seconds
 	Rows               []row
@@ -67,9 +68,9 @@ var colours = [report.Classes]string{report.Failing: "fail", report.Unasked: "fa
 
 // view makes the page: the worst first, and else in the order in which the Envoys were given.
 func (b *Board) view(now time.Time, paused bool) view {
-	lines := b.seen(now)
+	lines, stale := b.seen(now)
 	slices.SortStableFunc(lines, func(x, y line) int { return cmp.Compare(x.Class(), y.Class()) })
-	v := view{Paused: paused, Every: max(1, int(b.interval.Seconds())), Now: now.UTC().Format(time.RFC3339),
+	v := view{Stale: stale, Paused: paused, Every: max(1, int(b.interval.Seconds())), Now: now.UTC().Format(time.RFC3339),
 		Class: colours[report.Healthy]}
 	var count [report.Classes]int
 	for i := range lines {
@@ -88,6 +89,12 @@ func (b *Board) view(now time.Time, paused bool) view {
 		}
 	}
 	v.Counts = strings.Join(counts, ", ")
+	if stale != "" {
+		v.Counts += ", of an old list"
+		if v.Class == colours[report.Healthy] {
+			v.Class = colours[report.NotKnown]
+		}
+	}
 	return v
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -20,9 +21,9 @@ import (
 type admins struct {
 	addresses []string
 	file      string
+	lines     []fleet.Line // of the file
 	selector  string
 	pods      fleet.Pods
-	forwards  []*fleet.Forward
 	parallel  int
 	files     admin.Files
 	elsewhere bool // certificates are of use without an admin, too
@@ -59,21 +60,10 @@ func (a *admins) orDefault() {
 	}
 }
 
-// clients checks the flags. It connects to no Envoy.
+// clients checks the flags, and returns the Envoys. It connects to none.
 func (a *admins) clients(cmd *cobra.Command) ([]*admin.Client, error) {
 	if a.parallel < 1 {
 		return nil, &render.OptionError{Flag: "parallel", What: strconv.Itoa(a.parallel) + " is none at once"}
-	}
-	var lines []fleet.Line
-	for _, address := range a.addresses {
-		lines = append(lines, fleet.Line{Address: address})
-	}
-	if a.file != "" {
-		more, err := a.read(cmd)
-		if err != nil {
-			return nil, err
-		}
-		lines = append(lines, more...)
 	}
 	if a.selector == "" {
 		for _, flag := range []string{"namespace", "admin-port"} {
@@ -81,6 +71,24 @@ func (a *admins) clients(cmd *cobra.Command) ([]*admin.Client, error) {
 				return nil, fmt.Errorf("--%s: is for --selector", flag)
 			}
 		}
+	}
+	return a.list(cmd.Context(), cmd.InOrStdin())
+}
+
+// list reads who the Envoys are.
+func (a *admins) list(ctx context.Context, stdin io.Reader) ([]*admin.Client, error) {
+	var lines []fleet.Line
+	for _, address := range a.addresses {
+		lines = append(lines, fleet.Line{Address: address})
+	}
+	if a.file != "" {
+		if a.lines == nil || a.file != "-" { // which has been read
+			var err error
+			if a.lines, err = a.read(ctx, stdin); err != nil {
+				return nil, err
+			}
+		}
+		lines = append(lines, a.lines...)
 	}
 	if len(lines) == 0 && a.selector == "" {
 		if a.files.Login != "" || !a.elsewhere && a.files != (admin.Files{}) {
@@ -114,9 +122,11 @@ func (a *admins) clients(cmd *cobra.Command) ([]*admin.Client, error) {
 	if a.selector == "" {
 		return out, nil
 	}
-	pods, err := a.pods.Find(cmd.Context(), a.selector)
+	pods, err := a.pods.Find(ctx, a.selector)
 	switch {
-	case cmd.Context().Err() != nil:
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return nil, failure{errors.New("--selector: kubectl does not answer")}
+	case ctx.Err() != nil:
 		return nil, failure{errInterrupted}
 	case errors.Is(err, fleet.ErrNoKubectl):
 		return nil, fmt.Errorf("--selector: %w", err)
@@ -126,22 +136,13 @@ func (a *admins) clients(cmd *cobra.Command) ([]*admin.Client, error) {
 		return nil, fmt.Errorf("--selector: no running pod has %s", a.selector)
 	}
 	for _, pod := range pods {
-		forward := a.pods.Forward(pod)
-		a.forwards = append(a.forwards, forward)
-		out = append(out, admin.Through(pod, access, forward.Dial))
+		out = append(out, admin.Through(pod, access, a.pods.Forward(pod)))
 	}
 	return out, nil
 }
 
-// release ends what is kept for the Envoy of that number, counted as clients returns them of so many.
-func (a *admins) release(i, of int) {
-	if i -= of - len(a.forwards); i >= 0 && i < len(a.forwards) {
-		a.forwards[i].Close()
-	}
-}
-
 // read reads the file with addresses. Ctrl-C ends it also while nothing is typed.
-func (a *admins) read(cmd *cobra.Command) ([]fleet.Line, error) {
+func (a *admins) read(ctx context.Context, stdin io.Reader) ([]fleet.Line, error) {
 	type content struct {
 		lines []fleet.Line
 		err   error
@@ -150,7 +151,7 @@ func (a *admins) read(cmd *cobra.Command) ([]fleet.Line, error) {
 	go func() {
 		name, read := a.file, func() ([]byte, error) { return os.ReadFile(a.file) }
 		if a.file == "-" {
-			name, read = "standard input", func() ([]byte, error) { return io.ReadAll(cmd.InOrStdin()) }
+			name, read = "standard input", func() ([]byte, error) { return io.ReadAll(stdin) }
 		}
 		text, err := read()
 		if err != nil {
@@ -166,7 +167,7 @@ func (a *admins) read(cmd *cobra.Command) ([]fleet.Line, error) {
 			return nil, fmt.Errorf("--admins-file: %w", c.err)
 		}
 		return c.lines, nil
-	case <-cmd.Context().Done():
+	case <-ctx.Done():
 		return nil, failure{errInterrupted}
 	}
 }

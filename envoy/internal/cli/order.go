@@ -325,7 +325,7 @@ func (s *switching) each(do func(i int)) { s.admins.each(len(s.clients), s.relea
 // releasing does something with an Envoy, and ends what is kept for it.
 func (s *switching) releasing(do func(i int)) func(i int) {
 	return func(i int) {
-		defer s.admins.release(i, len(s.clients))
+		defer s.clients[i].Close()
 		do(i)
 	}
 }

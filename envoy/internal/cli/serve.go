@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/healthgate/healthgate/envoy/admin"
 	"github.com/healthgate/healthgate/envoy/internal/board"
 	"github.com/healthgate/healthgate/envoy/internal/render"
 	"github.com/healthgate/healthgate/envoy/internal/report"
@@ -33,7 +35,11 @@ func newServe() *cobra.Command {
 first that need a look, and /metrics for Prometheus. An Envoy that does not answer is shown as such, never as it was.
 
 There is no login, and the page shows addresses, runtime keys and the reasons that operators gave: whoever can reach
---listen can read them. It changes nothing. Ctrl-C ends it.`,
+--listen can read them. It changes nothing. Ctrl-C ends it.
+
+Who the Envoys are, and the secrets of their admins, is read again at each interval: --admins-file, what kubectl says to
+--selector, and the files of --admin-auth-file and the certificates. Where one can't be read, the Envoys of before are
+asked as before; the page, /metrics and standard error say so.`,
 		Example: `  healthgate serve --admin 127.0.0.1:9901
   healthgate serve --admins-file shop.txt --listen 127.0.0.1:8090`,
 		Args: takes(""),
@@ -50,41 +56,25 @@ There is no login, and the page shows addresses, runtime keys and the reasons th
 			if err != nil {
 				return err
 			}
-			var names []string
-			for i, client := range clients {
-				names = append(names, client.Name)
-				defer envoys.release(i, len(clients))
-			}
 			listener, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", listen)
 			if err != nil {
 				return failure{fmt.Errorf("--listen: %w", err)}
 			}
-			b := board.New(names, interval)
 			fmt.Fprintf(cmd.OutOrStdout(), "http://%s/ and http://%[1]s/metrics, all Envoys asked every %s (%d); Ctrl-C ends\n",
-				listener.Addr(), interval, len(names))
-			var asking sync.WaitGroup
-			turns := make(chan struct{}, envoys.parallel)
-			for i, client := range clients { // each at its own pace: one that is slow holds up none of the others
-				asking.Go(func() {
-					every(cmd.Context(), interval, func() {
-						turns <- struct{}{}
-						slow := time.AfterFunc(turn, func() { <-turns })
-						begin := time.Now()
-						b.Put(i, report.FromAdmin(cmd.Context(), client, begin), begin)
-						if slow.Stop() {
-							<-turns
-						}
-					})
-				})
-			}
-			handler := b.Handler(time.Now)
+				listener.Addr(), interval, len(clients))
+			logger := log.New(cmd.ErrOrStderr(), "", 0)
+			s := serving{admins: &envoys, board: board.New(interval), interval: interval, log: logger,
+				turns: make(chan struct{}, envoys.parallel), asked: map[string]polled{}}
+			s.take(cmd.Context(), clients)
+			s.asking.Go(func() { s.follow(cmd.Context(), cmd.InOrStdin()) })
+			handler := s.board.Handler(time.Now)
 			if a, tcp := listener.Addr().(*net.TCPAddr); tcp && a.IP.IsLoopback() {
 				handler = byAddress(handler)
 			}
-			if err := serveUntil(cmd.Context(), listener, handler, log.New(cmd.ErrOrStderr(), "", 0)); err != nil {
+			if err := serveUntil(cmd.Context(), listener, handler, logger); err != nil {
 				return failure{err}
 			}
-			asking.Wait()
+			s.asking.Wait()
 			return nil
 		},
 	}
@@ -94,6 +84,93 @@ There is no login, and the page shows addresses, runtime keys and the reasons th
 	f.StringVar(&listen, "listen", "127.0.0.1:8090", "`ADDRESS` to serve on, HOST:PORT")
 	f.DurationVar(&interval, "interval", 10*time.Second, "how often each Envoy is asked")
 	return cmd
+}
+
+// serving asks Envoys, each at its own pace: one that is slow holds up none of the others.
+type serving struct {
+	*admins
+	board    *board.Board
+	interval time.Duration
+	turns    chan struct{}
+	asking   sync.WaitGroup
+	asked    map[string]polled
+	log      *log.Logger
+}
+
+// polled is an Envoy that is asked until its end.
+type polled struct {
+	client *admin.Client
+	end    func()
+}
+
+// take has these Envoys asked, and no other. It says how many came and went.
+func (s *serving) take(ctx context.Context, clients []*admin.Client) (came, went int) {
+	var names []string
+	for _, client := range clients {
+		names = append(names, client.Name)
+	}
+	s.board.List(names)
+	before := s.asked
+	s.asked = map[string]polled{}
+	for _, client := range clients {
+		old, was := before[client.Name]
+		delete(before, client.Name)
+		switch {
+		case !was:
+			came++
+		case old.client.Same(client):
+			s.asked[client.Name] = old
+			continue
+		default:
+			old.end()
+		}
+		ctx, end := context.WithCancel(ctx)
+		s.asked[client.Name] = polled{client, end}
+		s.asking.Go(func() {
+			defer client.Close()
+			every(ctx, s.interval, func() { s.ask(ctx, client) })
+		})
+	}
+	for _, old := range before {
+		old.end()
+	}
+	return came, len(before)
+}
+
+func (s *serving) ask(ctx context.Context, client *admin.Client) {
+	s.turns <- struct{}{}
+	slow := time.AfterFunc(turn, func() { <-s.turns })
+	begin := time.Now()
+	if r := report.FromAdmin(ctx, client, begin); ctx.Err() == nil {
+		s.board.Put(r, begin)
+	}
+	if slow.Stop() {
+		<-s.turns
+	}
+}
+
+// follow reads again and again who the Envoys are.
+func (s *serving) follow(ctx context.Context, stdin io.Reader) {
+	said := ""
+	every(ctx, s.interval, func() {
+		reading, cancel := context.WithTimeout(ctx, max(s.interval, askTimeout))
+		defer cancel()
+		clients, err := s.list(reading, stdin)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			if s.board.Stale(err.Error()); said != err.Error() {
+				said = err.Error()
+				s.log.Printf("%s; the Envoys of before are asked", said)
+			}
+			return
+		}
+		if came, went := s.take(ctx, clients); came+went > 0 || said != "" {
+			s.log.Printf("%d Envoys: %d new, %d gone", len(clients), came, went)
+		}
+		said = ""
+	})
 }
 
 // byAddress refuses requests for a name, which is that of a site whose page reads this one in the operator's browser.

@@ -76,15 +76,14 @@ unless every health check of every Envoy is so, for sure; --expect ENDPOINT=VERD
 			if err != nil {
 				return err
 			}
-			for i, client := range clients {
+			for _, client := range clients {
 				names = append(names, client.Name)
-				done := func() { envoys.release(i, len(clients)) }
 				if watching {
-					defer done()
+					defer client.Close()
 				}
 				envoys.ask = append(envoys.ask, func(ctx context.Context) report.Report {
 					if !watching {
-						defer done()
+						defer client.Close()
 					}
 					return report.FromAdmin(ctx, client, time.Now())
 				})

@@ -69,7 +69,9 @@ func (p Pods) command(ctx context.Context, args ...string) *exec.Cmd {
 	if p.Namespace != "" {
 		args = append(args, "--namespace="+p.Namespace)
 	}
-	return exec.CommandContext(ctx, "kubectl", args...)
+	cmd := exec.CommandContext(ctx, "kubectl", args...)
+	cmd.WaitDelay = time.Second // for what kubectl has started itself, such as for a login
+	return cmd
 }
 
 // Forward is the admin of a pod, whose port is forwarded from the first connection on.
@@ -109,7 +111,7 @@ func (f *Forward) start(ctx context.Context) error {
 	life, end := context.WithCancel(context.Background())
 	cmd := f.pods.command(life, "port-forward", "--address=127.0.0.1", f.pod, ":"+strconv.Itoa(int(f.pods.Port)))
 	var stderr head
-	cmd.Stderr, cmd.WaitDelay = &stderr, time.Second
+	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()

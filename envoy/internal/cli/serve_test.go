@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/envoy/internal/admintest"
+)
+
+// serve reads again who the Envoys are, and the login. What can't be read leaves those of before, and is said.
+func TestServeReadsAgain(t *testing.T) {
+	t.Parallel()
+	write := func(name, text string) string {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	a, b := admintest.Start(t), admintest.Start(t)
+	b.Before = func(w http.ResponseWriter, r *http.Request) bool {
+		wrong := r.Header.Get("Authorization") != "Bearer new"
+		if wrong {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+		return wrong
+	}
+	file := write(filepath.Join(t.TempDir(), "shop.txt"), a.URL)
+	login := write(filepath.Join(t.TempDir(), "login"), "old")
+	ctx, interrupt := context.WithCancel(t.Context())
+	root := newRoot(thisBuild("", ""))
+	stdout, out := io.Pipe()
+	var said, mu = strings.Builder{}, sync.Mutex{}
+	root.SetOut(out)
+	root.SetErr(writer(func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		said.WriteString(text)
+	}))
+	done := make(chan int)
+	go func() {
+		done <- exitCode(root, execute(ctx, root, []string{"serve", "--listen", "127.0.0.1:0", "--interval", "1s",
+			"--admins-file", file, "--admin-auth-file", login}))
+	}()
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, _, _ := strings.Cut(line, " ")
+	shows := func(path, text, not string) {
+		t.Helper()
+		for page := ""; !strings.Contains(page, text) || strings.Contains(page, not); {
+			response, err := http.Get(url + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(response.Body)
+			if _ = response.Body.Close(); err != nil {
+				t.Fatal(err)
+			}
+			page = string(body)
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	shows("", "<title>1 healthy ·", b.URL)
+	write(file, b.URL)
+	shows("", "401", a.URL)
+	write(login, "new")
+	shows("", "<title>1 healthy ·", a.URL)
+	write(file, a.URL+" "+b.URL)
+	shows("", "shop.txt:1: ", a.URL+"<")
+	shows("", "<title>1 healthy, of an old list ·", "401")
+	shows("metrics", "healthgate_fleet_listed 0", a.URL)
+	write(file, a.URL+"\n"+b.URL)
+	shows("", "<title>2 healthy ·", "old list")
+	interrupt()
+	if code := <-done; code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	want := []string{"1 Envoys: 1 new, 1 gone\n--admins-file: ",
+		"; the Envoys of before are asked\n2 Envoys: 1 new, 0 gone\n"}
+	for _, text := range want {
+		if !strings.Contains(said.String(), text) {
+			t.Errorf("standard error does not say %q:\n%s", text, &said)
+		}
+	}
+}
