@@ -60,7 +60,7 @@ func TestExamples(t *testing.T) {
 	}
 	for _, file := range []string{"base/envoy.yaml", "base/kustomization.yaml",
 		"base/networkpolicy.yaml", "base/sidecar.yaml",
-		"base/workload.yaml", "zones/eu-1a/kustomization.yaml"} {
+		"base/workload.yaml", "zones/eu-1a.yaml"} {
 		got, err := os.ReadFile(filepath.Join(to, file))
 		want, notThere := os.ReadFile(filepath.Join("envoy/examples/kubernetes", file))
 		if err != nil || notThere != nil || !bytes.Equal(got, want) {

@@ -21,9 +21,9 @@ func newRenderKubernetes() *cobra.Command {
 		Short: "Write a base of kustomize: a workload with an Envoy in front of it",
 		Long: `Writes into a folder what kubectl apply -k takes: a copy of the manifests that hold the workload, a patch that
 gives its pods an Envoy as a native sidecar, with the kubelet's readiness probe, the preStop hook that drains and the
-time for it, Envoy's configuration and the runtime keys as ConfigMaps, and a NetworkPolicy. For each --zone there is an
-overlay that puts it into maintenance. FILE is a healthgate.yaml, or - for standard input. What the patch would
-replace, or what could not work, is refused.`,
+time for it, Envoy's configuration and the runtime keys as ConfigMaps, and a NetworkPolicy. For each --zone there is a
+ConfigMap that puts it into maintenance while it is there. FILE is a healthgate.yaml, or - for standard input. What the
+patch would replace, or what could not work, is refused.`,
 		Example: `  healthgate render kubernetes healthgate.yaml --into shop.yaml --readiness kubelet \
       --cluster shop=127.0.0.1:7070 --image registry.example/healthgate:v1.2.3 --zone eu-1a -o kubernetes
   kubectl apply -k kubernetes/base`,
@@ -51,7 +51,7 @@ replace, or what could not work, is refused.`,
 	f.Uint64Var(&o.WaitChecks, "wait-checks", 3, "as of shutdown: the hook waits for `N` checks that got 503")
 	f.DurationVar(&o.Quiet, "quiet", 15*time.Second, "as of shutdown: more than the load balancer's interval")
 	f.DurationVar(&o.Timeout, "timeout", time.Minute, "as of shutdown: for each of its steps to come about")
-	f.StringSliceVar(&o.Zones, "zone", nil, "`ZONE`,… for the maintenance of which there is an overlay")
+	f.StringSliceVar(&o.Zones, "zone", nil, "`ZONE`,… for the maintenance of which there is a ConfigMap")
 	f.StringVar(&o.RouteKey, "route-key", "healthgate.route_maintenance",
 		"runtime `KEY` of maintenance by route; {endpoint} in it is an endpoint's name")
 	f.StringVarP(&folder, "output", "o", "", "write into the `FOLDER`, and only when all is well")
@@ -88,6 +88,7 @@ func renderKubernetes(cmd *cobra.Command, file, folder string, o *render.Kuberne
 	if err != nil {
 		return err
 	}
+	tell(cmd, yellow, "warning:", o.Unreached(d))
 	for _, f := range files {
 		if f.Path == render.EnvoyConfiguration {
 			warnings, err := lint.Rendered(d, f.Text)

@@ -54,8 +54,8 @@ const EnvoyConfiguration = "base/envoy.yaml"
 
 var kubernetesTemplate = load("kubernetes")
 
-// Kubernetes renders a base of kustomize: a workload with an Envoy in front of it; and a folder for the maintenance of
-// each zone. What was rendered last for other zones stays.
+// Kubernetes renders a base of kustomize: a workload with an Envoy in front of it; and a ConfigMap for the
+// maintenance of each zone. What was rendered last for other zones stays.
 func Kubernetes(d *document.Document, o KubernetesOptions) ([]KubernetesFile, error) {
 	w, err := o.workload()
 	if err != nil {
@@ -105,10 +105,15 @@ func Kubernetes(d *document.Document, o KubernetesOptions) ([]KubernetesFile, er
 		return nil, err
 	}
 	own := w.Metadata.Name + "-healthgate"
+	runtime := own + "-runtime"
+	sources := []*yaml.Node{part("runtime_source", values{"name": runtime})}
+	for _, zone := range o.Zones {
+		sources = append(sources, part("runtime_source", values{"name": runtime + "-" + zone}))
+	}
 	v := values{
 		"source": d.File, "file": o.File, "command": commandLine(o.Command),
 		"workload": w.Kind + " " + w.Metadata.Name, "api_version": w.APIVersion, "kind": w.Kind, "name": w.Metadata.Name,
-		"namespace": w.Metadata.Namespace, "envoy_name": own + "-envoy", "runtime_name": own + "-runtime",
+		"namespace": w.Metadata.Namespace, "envoy_name": own + "-envoy", "runtime_name": runtime, "runtime": sources,
 		"policy_name": own, "selector": &selector, "container": container, "hook": list(hook...),
 		"grace": int(o.Timeout.Seconds()) + w.grace(), "image": o.Image, "envoy_image": o.EnvoyImage,
 		"copied": o.Bring == ByInitContainer, "mounted": o.Bring == ByImageVolume, "security": part("security", nil),
@@ -133,16 +138,16 @@ func Kubernetes(d *document.Document, o KubernetesOptions) ([]KubernetesFile, er
 		out = append(out, KubernetesFile{name, text})
 	}
 	for _, zone := range o.Zones {
-		literals, err := o.zone(d, zone)
+		keys, err := o.zone(d, zone)
 		if err != nil {
 			return nil, err
 		}
-		v["zone"], v["literals"] = zone, literals
+		v["zone"], v["zone_name"], v["keys"] = zone, runtime+"-"+zone, keys
 		text, err := write(documents(kubernetesTemplate, v)[len(names)])
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, KubernetesFile{"zones/" + zone + "/kustomization.yaml", text})
+		out = append(out, KubernetesFile{"zones/" + zone + ".yaml", text})
 	}
 	return out, nil
 }
@@ -263,6 +268,17 @@ func (o *KubernetesOptions) readiness(d *document.Document) (int, error) {
 	return found, nil
 }
 
+// Unreached returns a warning for each other endpoint that a load balancer cannot ask.
+func (o *KubernetesOptions) Unreached(d *document.Document) (out []*document.Problem) {
+	for i, e := range d.Config.Endpoints {
+		if e.Kind == config.KindHealthCheck && e.Trusted.Peer != config.PeerFilterState && loopbackAlone(d, i) {
+			out = append(out, d.Problem(fmt.Sprintf("endpoints[%d].trusted", i),
+				"is loopback alone: what asks from outside the pod, as load balancers do, gets the application's answer"))
+		}
+	}
+	return out
+}
+
 // loopbackAlone reports whether nobody outside the pod is trusted.
 func loopbackAlone(d *document.Document, endpoint int) bool {
 	var c struct {
@@ -366,16 +382,19 @@ func (o *KubernetesOptions) zone(d *document.Document, zone string) (*yaml.Node,
 	if !labelText.MatchString(zone) || len(zone) > maxLabel {
 		return nil, wrong("zone", zone, " is no value of the label topology.kubernetes.io/zone")
 	}
-	var out []string
+	if !dnsName.MatchString(zone) {
+		return nil, wrong("zone", zone, " cannot be in the name of a ConfigMap: lower-case letters, digits, '-' and dots")
+	}
+	var out []entry
 	for _, key := range d.Config.Keys {
 		filled := strings.ReplaceAll(key, "{zone}", zone)
 		if filled != key && !strings.Contains(filled, "{") {
-			out = append(out, filled+"=true")
+			out = append(out, entry{filled, "true"})
 		}
 	}
 	if len(out) == 0 {
 		return nil, wrong("zone", zone, ": no maintenance key of %s has {zone}, and no other placeholder, in its name; add "+
 			"one, such as healthgate.maintenance.zone.{zone}", d.File)
 	}
-	return list(out...), nil
+	return mapping(out...), nil
 }

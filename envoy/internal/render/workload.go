@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/internal/document"
@@ -32,8 +33,8 @@ type workload struct {
 		}
 	}
 
-	file     string
-	services []workload // of the same manifests
+	file   string
+	others []workload // the Services of the same manifests
 }
 
 type container struct {
@@ -65,6 +66,7 @@ func (o *KubernetesOptions) workload() (*workload, error) {
 	}
 	var found, services []workload
 	var all []string
+	var objects []*yaml.Node
 	for reader := yaml.NewDecoder(bytes.NewReader(o.Manifests)); ; {
 		var n yaml.Node
 		if err := reader.Decode(&n); errors.Is(err, io.EOF) {
@@ -72,14 +74,24 @@ func (o *KubernetesOptions) workload() (*workload, error) {
 		} else if err != nil {
 			return nil, refuse("%v", err)
 		}
-		var head struct{ Kind string }
+		objects = append(objects, &n)
+	}
+	for i := 0; i < len(objects); i++ {
+		n := objects[i]
+		var head struct {
+			Kind  string
+			Items []yaml.Node
+		}
 		if err := n.Decode(&head); err != nil {
 			return nil, refuse("%v", err)
 		}
 		w := workload{file: o.File}
 		switch {
 		case head.Kind == "List":
-			return nil, refuse("is a List; write each of its items as a document of its own")
+			for i := range head.Items {
+				objects = append(objects, &head.Items[i])
+			}
+			continue
 		case head.Kind != "Service" && !slices.Contains(workloadKinds, head.Kind):
 			continue
 		}
@@ -109,7 +121,7 @@ func (o *KubernetesOptions) workload() (*workload, error) {
 	if name := found[0].Metadata.Name; !dnsName.MatchString(name) {
 		return nil, refuse("%s: %q is no name of an object: lower-case letters, digits, '-' and dots", found[0].Kind, name)
 	}
-	found[0].services = services
+	found[0].others = services
 	return &found[0], nil
 }
 
@@ -176,12 +188,22 @@ func (w *workload) fit(o *KubernetesOptions, appPort int, taken map[int]string) 
 			return "", refuse("the container %q mounts something at /healthgate, where the command comes", c.Name)
 		}
 	}
-	return c.Name, w.bypass(refuse, appPort)
+	open := map[string]bool{"envoy": true}
+	for port, flag := range taken {
+		open[strconv.Itoa(port)] = flag != "admin"
+		open["envoy-metrics"] = open["envoy-metrics"] || port != 0 && flag == "metrics-listen"
+	}
+	for _, c := range slices.Concat(pod.Containers, pod.InitContainers) {
+		for _, p := range c.Ports {
+			open[p.Name], open[strconv.Itoa(p.Number)] = true, true
+		}
+	}
+	return c.Name, w.services(refuse, appPort, open)
 }
 
-// bypass refuses Services that lead past Envoy.
-func (w *workload) bypass(refuse func(string, ...any) error, appPort int) error {
-	for _, s := range w.services {
+// services refuses Services that lead past Envoy, or to a port that is not open.
+func (w *workload) services(refuse func(string, ...any) error, appPort int, open map[string]bool) error {
+	for _, s := range w.others {
 		selects := len(s.Spec.Selector) > 0 && s.Metadata.Namespace == w.Metadata.Namespace
 		for key, value := range s.Spec.Selector {
 			selects = selects && w.Spec.Template.Metadata.Labels[key] == value
@@ -191,9 +213,14 @@ func (w *workload) bypass(refuse func(string, ...any) error, appPort int) error 
 			if target == "" {
 				target = fmt.Sprint(p.Port)
 			}
-			if selects && (target == fmt.Sprint(appPort) || w.named(target) == appPort) {
+			switch {
+			case !selects:
+			case target == fmt.Sprint(appPort) || w.named(target) == appPort:
 				return refuse("the Service %q leads to its port %d, past Envoy, and the NetworkPolicy closes that port: "+
 					"write targetPort: envoy", s.Metadata.Name, appPort)
+			case !open[target]:
+				return refuse("the Service %q leads to the port %s, which no container has: write targetPort: envoy",
+					s.Metadata.Name, target)
 			}
 		}
 	}
