@@ -13,11 +13,14 @@ define wait
 {phase} return 1
 {phase} say "{text}"
 
+define phases
+| tick | /
+| log |
+
 let text a | b
 for policy in open "reload"
 for phase, path
-| tick | /
-| log |
+{phases}
 case {phase} under {policy}
 with policy={policy} use-remote-address=off
 {wait}

@@ -53,7 +53,7 @@ func read(text string) ([]*Case, error) {
 
 // each adds a case for each combination of values.
 func (r *reader) each(lines []string) error {
-	bindings, lines, err := loops(lines)
+	bindings, lines, err := loops(r.tables(lines))
 	if err != nil {
 		return err
 	}
@@ -63,6 +63,17 @@ func (r *reader) each(lines []string) error {
 		}
 	}
 	return nil
+}
+
+// tables puts the rows that are defined under a name in its place.
+func (r *reader) tables(lines []string) (out []string) {
+	for _, line := range lines {
+		if rows := r.fill(line, nil); brace.FindString(line) == line && strings.HasPrefix(rows, "|") {
+			line = rows
+		}
+		out = append(out, strings.Split(line, "\n")...)
+	}
+	return out
 }
 
 // fill puts values in the places of their names. What it does not know stays.
