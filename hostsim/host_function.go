@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/healthgate/healthgate/hostsim/internal/wasm"
 )
@@ -22,7 +23,10 @@ func HostFunction(module, name string, f HostFunc) Option {
 type hostFunction struct{ module, name string }
 
 // Caller is the plugin that calls a HostFunction.
-type Caller struct{ v *vm }
+type Caller struct {
+	v    *vm
+	root *rootContext
+}
 
 // Read returns a copy of the plugin's memory; ok is false if that is out of bounds.
 func (c *Caller) Read(ptr, size uint32) (b []byte, ok bool) {
@@ -42,6 +46,34 @@ func (c *Caller) Return(ptrOut, sizeOut uint32, b []byte) bool {
 	return c.v.give(string(b), uint64(ptrOut), uint64(sizeOut)) == statusOK
 }
 
+// Call calls a function of 32-bit numbers that the plugin exports, for its root context. ok is false if there is none
+// with so many arguments, or if the VM is dead by then.
+func (c *Caller) Call(export string, args ...uint32) (result uint32, ok bool) {
+	fn := c.v.Function(export)
+	if c.v.dead() || fn == nil || len(fn.Definition().ParamTypes()) != len(args) {
+		return 0, false
+	}
+	words := make([]uint64, len(args))
+	for n, a := range args {
+		words[n] = uint64(a)
+	}
+	r, ok := c.v.callFunction(&c.root.pluginContext, fn, export, words...)
+	if c.v.current == nil {
+		c.v.runAfterCall()
+	}
+	return uint32(r), ok
+}
+
+// After calls f once d of virtual time is over, and not before the running callback is: for an answer that comes later.
+// It does not if the VM is dead by then.
+func (c *Caller) After(d time.Duration, f func()) {
+	c.v.host.after(d, c.v.thread, func() {
+		if !c.v.dead() {
+			f()
+		}
+	})
+}
+
 // ownCalls are the functions of HostFunction, in order.
 func (c *config) ownCalls() []wasm.Func {
 	var funcs []wasm.Func
@@ -55,7 +87,7 @@ func (c *config) ownCalls() []wasm.Func {
 				for n, a := range args {
 					words[n] = uint32(a)
 				}
-				return v.host.cfg.functions[key](&Caller{v}, words...)
+				return v.host.cfg.functions[key](&Caller{v, v.effectiveContext().root}, words...)
 			}})
 	}
 	return funcs

@@ -287,6 +287,14 @@ func (p *player) load(b *block) []string {
 			}
 			return 0
 		}),
+		hostsim.HostFunction("env", "proxy_ask", func(c *hostsim.Caller, args ...uint32) uint32 {
+			now, ok := c.Call("on_ask", args...)
+			c.After(100*time.Millisecond, func() { c.Call("on_answer", now) })
+			if !ok {
+				return 1 // NotFound
+			}
+			return 0
+		}),
 		hostsim.ForeignFunction("broken", func([]byte) ([]byte, error) { return nil, errors.New("broken") }),
 	}
 	if b.Cmd == "new" || b.Cmd == "guest" {

@@ -46,8 +46,9 @@ type Trap string
 
 func (t Trap) Error() string { return string(t) }
 
-// maxDepth is how deep calls into a guest nest: a callback makes a host call, which asks the guest for memory.
-const maxDepth = 2
+// maxDepth is how deep calls into a guest may nest: a callback makes a host call, which asks the guest for memory, or
+// calls a function that makes host calls.
+const maxDepth = 8
 
 // Instance is a module with a memory. It is not safe for concurrent use.
 type Instance struct {
@@ -107,6 +108,9 @@ func (i *Instance) Function(name string) api.Function { return i.mod.ExportedFun
 // Call calls a function of the guest.
 func (i *Instance) Call(fn api.Function, args ...uint64) (result uint32, err error) {
 	phase, dog := i.Phase, i.watchdog
+	if i.depth == maxDepth {
+		return 0, Trap("host calls and functions of the plugin call each other without end")
+	}
 	if i.depth == 0 {
 		i.polls = 0
 		dog.begin(i)
