@@ -20,6 +20,7 @@ import (
 type upstream struct {
 	name    string
 	handler http.Handler
+	http2   bool // in a real Envoy
 	url     *url.URL
 	latency time.Duration
 	faults  calloutFaults

@@ -20,8 +20,8 @@ import (
 // %RESPONSE_FLAGS% to the file "access" for each request. serve starts a server for a cluster, or for "application",
 // and returns its address.
 //
-// What an Envoy can't do is an error: injected faults, foreign functions and HostFunctions. Options about time,
-// chance and the log say nothing to Envoy.
+// A connection may begin with the PROXY protocol. What an Envoy can't do is an error: injected faults, foreign
+// functions and HostFunctions. Options about time, chance and the log say nothing to Envoy.
 func Bootstrap(code []byte, dir, listener, admin string, serve func(name string, h http.Handler) string,
 	opts ...Option) ([]byte, error) {
 	c := newConfig(code, opts)
@@ -37,10 +37,14 @@ func Bootstrap(code []byte, dir, listener, admin string, serve func(name string,
 		case up.handler != nil:
 			address = serve(up.name, up.handler)
 		}
-		clusters = append(clusters, envoyCluster(up.name, address))
+		protocol := object{"http_protocol_options": object{"enable_trailers": c.trailers}}
+		if up.http2 {
+			protocol = object{"http2_protocol_options": object{}}
+		}
+		clusters = append(clusters, envoyCluster(up.name, address, protocol))
 	}
 	if c.adminCluster != "" {
-		clusters = append(clusters, envoyCluster(c.adminCluster, admin))
+		clusters = append(clusters, envoyCluster(c.adminCluster, admin, object{"http_protocol_options": object{}}))
 	}
 	const filters = "envoy.extensions.filters."
 	chain, services := []any{}, []any{}
@@ -77,6 +81,9 @@ func Bootstrap(code []byte, dir, listener, admin string, serve func(name string,
 		"layered_runtime":      object{"layers": []any{object{"name": "admin", "admin_layer": object{}}}},
 		"static_resources": object{"clusters": clusters, "listeners": []any{object{
 			"name": "hostsim", "address": envoyAddress(listener), "per_connection_buffer_limit_bytes": c.bufferLimit,
+			"listener_filters": []any{object{"name": "proxy_protocol", "typed_config": envoyAny(
+				"envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol",
+				object{"allow_requests_without_proxy_protocol": true})}},
 			"filter_chains": []any{object{"filters": []any{object{"name": "http", "typed_config": manager}}}},
 		}}},
 	})
@@ -105,13 +112,15 @@ func (p *pluginConfig) envoy(file string) object {
 
 type object = map[string]any
 
-func envoyCluster(name, address string) object {
+func envoyCluster(name, address string, protocol object) object {
 	endpoints := []any{}
 	if address != "" {
 		endpoints = append(endpoints, object{"lb_endpoints": []any{
 			object{"endpoint": object{"address": envoyAddress(address)}}}})
 	}
-	return object{"name": name, "load_assignment": object{"cluster_name": name, "endpoints": endpoints}}
+	const options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+	return object{"name": name, "load_assignment": object{"cluster_name": name, "endpoints": endpoints},
+		"typed_extension_protocol_options": object{options: envoyAny(options, object{"explicit_http_config": protocol})}}
 }
 
 func envoyAddress(address string) object {

@@ -93,6 +93,13 @@ func Upstream(name string, handler http.Handler) Option {
 	return optionFunc(func(c *config) { c.upstreams = append(c.upstreams, &upstream{name: name, handler: handler}) })
 }
 
+// UpstreamGRPC is Upstream for a gRPC service: in a real Envoy, its cluster speaks HTTP/2.
+func UpstreamGRPC(name string, handler http.Handler) Option {
+	return optionFunc(func(c *config) {
+		c.upstreams = append(c.upstreams, &upstream{name: name, handler: handler, http2: true})
+	})
+}
+
 // UpstreamURL is a cluster at a real address, such as http://127.0.0.1:8080. A call to it takes real time, not virtual
 // time.
 func UpstreamURL(name string, u *url.URL) Option {

@@ -1,16 +1,21 @@
 package hostsimtest
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -23,8 +28,9 @@ import (
 // subtests "hostsim" and "envoy".
 //
 // do sends a request and returns the answer. From Envoy, its header is sorted by name, and Upstream and Properties are
-// not known. What a client can't say about its request, such as Peer or RouteMetadata, ends the test on Envoy. Handlers
-// of upstreams may be called at the same time there, and speak HTTP/1.1.
+// not known. Peer and Local are addresses with ports there, which Envoy learns by the PROXY protocol. What a client
+// can't say about its request, such as RouteMetadata, ends the test on Envoy. Handlers of upstreams may be called at
+// the same time there, and speak HTTP/1.1, but for those of UpstreamGRPC.
 func RunOnEnvoy(t *testing.T, code []byte, test func(t *testing.T, do func(*hostsim.Request) *hostsim.Reply),
 	opts ...hostsim.Option) {
 	t.Run("hostsim", func(t *testing.T) {
@@ -43,7 +49,6 @@ type envoy struct {
 	t         testing.TB
 	address   string
 	accessLog string
-	client    http.Client
 	requests  int
 	forwarded atomic.Int64
 	ended     chan struct{}
@@ -52,19 +57,19 @@ type envoy struct {
 func startEnvoy(t testing.TB, binary string, code []byte, opts []hostsim.Option) *envoy {
 	dir := t.TempDir()
 	config, log := filepath.Join(dir, "envoy.json"), filepath.Join(dir, "log")
-	e := &envoy{t: t, address: freeAddress(t), accessLog: filepath.Join(dir, "access"), ended: make(chan struct{}),
-		client: http.Client{
-			Transport:     &http.Transport{DisableCompression: true},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}}
+	e := &envoy{t: t, address: freeAddress(t), accessLog: filepath.Join(dir, "access"), ended: make(chan struct{})}
 	admin := freeAddress(t)
 	serve := func(name string, h http.Handler) string {
-		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if name == "application" {
 				e.forwarded.Add(1)
 			}
 			h.ServeHTTP(w, r)
 		}))
+		s.Config.Protocols = new(http.Protocols)
+		s.Config.Protocols.SetHTTP1(true)
+		s.Config.Protocols.SetUnencryptedHTTP2(true)
+		s.Start()
 		t.Cleanup(s.Close)
 		return strings.TrimPrefix(s.URL, "http://")
 	}
@@ -94,7 +99,7 @@ func startEnvoy(t testing.TB, binary string, code []byte, opts []hostsim.Option)
 		}
 	})
 	e.wait("Envoy to be ready", func() bool {
-		r, err := e.client.Get("http://" + admin + "/ready")
+		r, err := http.Get("http://" + admin + "/ready")
 		if err == nil {
 			_ = r.Body.Close()
 		}
@@ -129,26 +134,24 @@ func (e *envoy) wait(what string, done func() bool) {
 
 func (e *envoy) do(req *hostsim.Request) *hostsim.Reply {
 	e.t.Helper()
-	if req.Peer != "" || req.Local != "" || req.RouteName != "" || req.Before != 0 || len(req.FilterState)+
-		len(req.RouteMetadata)+len(req.Metadata)+len(req.Properties)+len(req.Trailer) > 0 {
-		e.t.Fatal("no client of Envoy can send this request, see RunOnEnvoy")
-	}
-	body := append(slices.Clone(req.Body), bytes.Join(req.Chunks, nil)...)
-	hr, err := http.NewRequest(cmp.Or(req.Method, "GET"), "http://"+e.address+cmp.Or(req.Path, "/"), bytes.NewReader(body))
+	conn, err := net.Dial("tcp", e.address)
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	hr.Host = cmp.Or(req.Authority, "localhost")
-	hr.Header["User-Agent"] = nil // Go's own
-	for _, f := range req.Header {
-		hr.Header.Add(f[0], f[1])
+	defer conn.Close()
+	text, err := e.onTheWire(req)
+	if err == nil {
+		err = conn.SetDeadline(time.Now().Add(limit))
+	}
+	if err != nil {
+		e.t.Fatal(err)
 	}
 	before := e.forwarded.Load()
 	reply := &hostsim.Reply{}
-	if r, err := e.client.Do(hr); err != nil {
+	_, _ = io.WriteString(conn, text) // Envoy may answer, and close, before it has read all
+	if r, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: cmp.Or(req.Method, "GET")}); err != nil {
 		reply.Reset = true
 	} else {
-		defer r.Body.Close()
 		reply.Status, reply.Code = r.StatusCode, r.StatusCode
 		reply.Body, err = io.ReadAll(r.Body)
 		reply.Reset = err != nil
@@ -157,6 +160,54 @@ func (e *envoy) do(req *hostsim.Request) *hostsim.Reply {
 	reply.Forwarded = e.forwarded.Load() > before
 	reply.Details, reply.Flags = e.logged()
 	return reply
+}
+
+// onTheWire is a request of HTTP/1.1, behind the PROXY protocol's line if it says where it comes from.
+func (e *envoy) onTheWire(req *hostsim.Request) (string, error) {
+	var b strings.Builder
+	if req.RouteName != "" || req.Before != 0 || len(req.FilterState)+len(req.RouteMetadata)+len(req.Metadata)+
+		len(req.Properties) > 0 {
+		return "", errors.New("no client of Envoy can send this request, see RunOnEnvoy")
+	}
+	if req.Peer != "" || req.Local != "" {
+		from, err := netip.ParseAddrPort(cmp.Or(req.Peer, "127.0.0.1:40000"))
+		family, local := "TCP4", "127.0.0.1:10000"
+		if from.Addr().Is6() {
+			family, local = "TCP6", "[::1]:10000"
+		}
+		to, err2 := netip.ParseAddrPort(cmp.Or(req.Local, local))
+		if err := errors.Join(err, err2); err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "PROXY %s %s %s %d %d\r\n", family, from.Addr(), to.Addr(), from.Port(), to.Port())
+	}
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nhost: %s\r\n", cmp.Or(req.Method, "GET"), cmp.Or(req.Path, "/"),
+		cmp.Or(req.Authority, "localhost"))
+	fields := func(all hostsim.Header) {
+		for _, f := range all {
+			fmt.Fprintf(&b, "%s: %s\r\n", f[0], f[1])
+		}
+		b.WriteString("\r\n")
+	}
+	body := append(slices.Clone(req.Body), bytes.Join(req.Chunks, nil)...)
+	switch {
+	case len(req.Trailer) > 0 || len(req.Chunks) > 1:
+		fields(append(slices.Clone(req.Header), [2]string{"transfer-encoding", "chunked"}))
+		for _, chunk := range append(slices.Clone(req.Chunks), req.Body) {
+			if len(chunk) > 0 {
+				fmt.Fprintf(&b, "%x\r\n%s\r\n", len(chunk), chunk)
+			}
+		}
+		b.WriteString("0\r\n")
+		fields(req.Trailer)
+	case len(body) > 0 && !req.Header.Has("content-length"):
+		fields(append(slices.Clone(req.Header), [2]string{"content-length", strconv.Itoa(len(body))}))
+		b.Write(body)
+	default:
+		fields(req.Header)
+		b.Write(body)
+	}
+	return b.String(), nil
 }
 
 // logged waits for the access log's next line.
