@@ -296,6 +296,8 @@ func TestFaults(t *testing.T) {
 		{"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", "closed the connection without an answer"},
 		{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "did not return runtime: is this Envoy's admin address?"},
 		{"HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\n\r\nno\r\n", "GET /runtime was answered 403 no"},
+		{"HTTP/1.1 403 Forbidden\r\nContent-Length: 48\r\n\r\nrequest to path /runtime?format=json not allowed",
+			"GET /runtime was answered 403: its admin.allow_paths has to have it; the plugin asks for it, too"},
 	} {
 		t.Run(test.says, func(t *testing.T) {
 			listener := listen(t)

@@ -108,6 +108,12 @@ func (c *Client) answered(method, path string, response *http.Response, body []b
 			said += " with a redirect to " + to.Scheme + "://" + to.Host + c.hidden(to.Path)
 		}
 		return errors.New(said + "; none is followed: give the address that answers itself")
+	case status == http.StatusForbidden && strings.HasPrefix(text, "request to path "): // as Envoy says it
+		said += ": its admin.allow_paths has to have it"
+		if path == "/runtime" {
+			said += "; the plugin asks for it, too, and checks get 503 without it"
+		}
+		return errors.New(said)
 	case status == http.StatusNotFound:
 		return fmt.Errorf("%s: %s", said, isAdmin)
 	case status == http.StatusBadRequest && strings.Contains(text, "HTTPS"): // as Go and nginx say it

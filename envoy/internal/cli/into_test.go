@@ -59,7 +59,12 @@ func TestInto(t *testing.T) {
 		if errA != nil || errB != nil || string(a) != string(b) || !strings.Contains(string(a), "healthgate") {
 			t.Errorf("%v %v: %s differs:\n%s\n%s", errA, errB, name, a, b)
 		}
+		wrong := strings.Replace(string(a), "names: [p]", "names: [nope]", 1)
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(wrong), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
+	is(2, "the filter's configuration in "+more+":1:", "lint", main)
 }
 
 // The pieces alone name the lists that they go into.

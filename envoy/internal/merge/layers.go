@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,8 +19,18 @@ func (m *merger) layers() {
 	var names []string
 	for i, l := range there {
 		names = append(names, l.text("name"))
-		if l.get("static_layer").is() {
-			flatten(l.get("static_layer"), "", known)
+		if static := l.get("static_layer"); static.is() {
+			keys := map[string]cursor{}
+			flatten(static, "", keys)
+			if key := m.switches(keys); key != "" && first < i {
+				say := m.warn // it is not for a merge to change
+				if m.judging {
+					say = m.changed
+				}
+				say(l, l.n, "the layer %q has %s, and comes after %q: who sets the key there does not change it; "+
+					"let the layer come first, or take the key out of it", l.text("name"), key, names[first])
+			}
+			maps.Copy(known, keys)
 		} else {
 			first = min(first, i)
 		}
@@ -74,6 +85,19 @@ func (m *merger) layers() {
 			m.bootstrap.insert(list.n, i, m.bootstrap.spelt(layer))
 		}
 	}
+}
+
+// switches returns one of keys that switches maintenance; "" when none does.
+func (m *merger) switches(keys map[string]cursor) string {
+	if m.pieces.Defaults == nil {
+		return ""
+	}
+	for i := 0; i < len(m.pieces.Defaults.Content); i += 2 {
+		if key := m.pieces.Defaults.Content[i].Value; keys[key].is() {
+			return key
+		}
+	}
+	return ""
 }
 
 // missingKeys returns the keys that no static layer has, and the layer that has others of them.

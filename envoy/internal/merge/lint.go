@@ -35,6 +35,9 @@ func Lint(files []File, d *document.Document) (*Findings, error) {
 	for _, h := range m.all {
 		h.inspect(m, &o, &d)
 	}
+	if d == nil && m.unread != nil {
+		return nil, m.unread
+	}
 	if d == nil {
 		return nil, e.bootstrap.problem(nil, "has no healthgate; give healthgate.yaml, too, to see what is missing")
 	}
@@ -89,7 +92,7 @@ func (h *manager) inspect(m *merger, o *Options, d **document.Document) {
 			if value := w.get("configuration", "value"); value.is() && *d == nil {
 				text, err := json.Marshal(plain(value.n))
 				if err == nil {
-					*d, _ = document.Parse("the filter's configuration in "+f.Name, text)
+					*d, m.unread = document.Parse("the filter's configuration in "+f.Name, text)
 				}
 			}
 			return nil
