@@ -192,12 +192,18 @@ func (p *plugin) tells() bool { return !p.silent }
 // adopt takes over what other configurations found of what this one would ask, too.
 func (p *plugin) adopt(now int64) {
 	host.OpenScratch()
+	for _, k := range p.view.kin {
+		if k.read(p.view.terms) && p.monitor.Record.Outlived(k.record) {
+			p.lead(true) // anew: since this leader wrote, the clock went back
+			break
+		}
+	}
 	callouts := p.monitor.Callouts()
 	for _, c := range callouts {
 		c.Yields = false
 	}
 	for _, k := range p.view.kin {
-		if !k.read(p.view.terms) || !k.record.Plausible(now) {
+		if !k.valid || !k.record.Plausible(now) {
 			continue
 		}
 		for _, c := range callouts {

@@ -34,7 +34,7 @@ func (p *plugin) OnTick() {
 		for _, start := range p.monitor.Due() {
 			p.send(start)
 		}
-		p.write(true)
+		p.write(true, now)
 	}
 	if p.replaced {
 		p.vacate()
@@ -137,8 +137,9 @@ func (p *plugin) follow() {
 }
 
 // write stores the record if it is due. elected says that the lease was looked at just now: only then may what another
-// VM has written be replaced. Else a leader that stalled past its lease would overwrite its successor's record.
-func (p *plugin) write(elected bool) {
+// VM has written be replaced. Else a leader that stalled past its lease would overwrite its successor's record. The
+// time is from before the others' records were read, so that of two records the later one has the later time.
+func (p *plugin) write(elected bool, now int64) {
 	if !p.monitor.WriteDue() {
 		return
 	}
@@ -152,7 +153,7 @@ func (p *plugin) write(elected bool) {
 		}
 		p.intruded()
 	}
-	r.WrittenAt = p.clock.Monotonic()
+	r.WrittenAt = now
 	if !p.view.store(r, p.owner, from.cas) {
 		return
 	}
@@ -192,7 +193,8 @@ type callout struct {
 func (p *plugin) onHTTPCallResponse(call uint32, numHeaders, bodySize, numTrailers int) {
 	c := p.calls[call]
 	delete(p.calls, call)
-	if p.monitor == nil || p.monitor != c.monitor || !lease.Lasts(p.renewed, p.clock.Monotonic()) {
+	now := p.clock.Monotonic()
+	if p.monitor == nil || p.monitor != c.monitor || !lease.Lasts(p.renewed, now) {
 		return // no longer leading, or leading anew
 	}
 	if r := response(numHeaders, bodySize, numTrailers); r.Status == 0 {
@@ -200,8 +202,8 @@ func (p *plugin) onHTTPCallResponse(call uint32, numHeaders, bodySize, numTraile
 	} else {
 		p.monitor.Answered(c.start.Callout, c.start.Number, r)
 	}
-	p.adopt(p.clock.Monotonic()) // the record's number says that it holds what was written before
-	p.write(false)
+	p.adopt(now) // the record's number says that it holds what was written before
+	p.write(false, now)
 	p.look()
 }
 

@@ -34,7 +34,8 @@ type stored struct {
 	key    string
 	record *snapshot.Record
 	there  bool
-	valid  bool
+	whole  bool // of this build's form
+	valid  bool // and of the past
 	cas    uint32
 	reads  int // how many stored forms were read
 }
@@ -53,7 +54,8 @@ func (s *stored) read() (news bool) {
 		return false
 	}
 	s.reads++
-	s.cas, s.there, s.valid = cas, ok, ok && s.record.Decode(data) && s.record.Plausible(host.Clock{}.Monotonic())
+	s.cas, s.there, s.whole = cas, ok, ok && s.record.Decode(data)
+	s.valid = s.whole && s.record.Plausible(host.Clock{}.Monotonic())
 	return true
 }
 
@@ -74,7 +76,8 @@ func (v *view) forget() { v.seen, v.writes = -1, math.MaxUint64 }
 
 // refresh reads the record, and makes it anew if there is another one. The own record holds what others had written
 // before it, so of theirs only later ones matter. If the own one does not count, the clock went back, and nothing
-// counts before the next one: findings from before look younger than they are.
+// counts before the next one: findings from before look younger than they are. Nor does what was written before the
+// newest record if the clock went back in between.
 func (v *view) refresh() {
 	v.own.read()
 	reads := v.own.reads
@@ -92,9 +95,20 @@ func (v *view) refresh() {
 	if v.known() {
 		v.record = v.space
 		v.record.Set(v.own.record)
+	} else if v.own.there {
+		return
+	}
+	newest := v.own.record
+	for _, k := range v.kin {
+		if k.valid && k.stored.record.Number > newest.Number {
+			newest = k.stored.record
+		}
+	}
+	if v.record != nil && v.record.Outlived(newest) {
+		v.record.Clear()
 	}
 	for _, k := range v.kin {
-		if !k.valid || v.own.there && (v.record == nil || k.stored.record.Number <= v.own.record.Number) {
+		if !k.valid || k.stored.record.Number <= v.own.record.Number || k.stored.record.Outlived(newest) {
 			continue
 		}
 		if v.record == nil {
@@ -149,7 +163,7 @@ func (v *view) store(r *snapshot.Record, owner uint64, cas uint32) bool {
 	writer, number := r.Writer, r.Number
 	r.Writer = owner
 	for _, k := range v.kin {
-		if k.valid {
+		if k.whole {
 			r.Number = max(r.Number, k.stored.record.Number)
 		}
 	}

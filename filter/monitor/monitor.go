@@ -41,9 +41,7 @@ type Monitor struct {
 func New(c *config.Config, record *snapshot.Record, clock verdict.Clock, sink Sink) *Monitor {
 	now := clock.Monotonic()
 	if !record.Plausible(now) {
-		writer, number := record.Writer, record.Number
 		record.Clear()
-		record.Writer, record.Number = writer, number
 	}
 	m := &Monitor{
 		Record: record, config: c, clock: clock, sink: sink, runtime: maintenance.NewReader(c.Keys),

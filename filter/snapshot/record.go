@@ -81,12 +81,11 @@ func (r *Record) Set(to *Record) {
 	copy(probes, to.Probes)
 }
 
-// Clear makes r a record of nothing seen yet.
+// Clear makes r a record of nothing seen yet, with the same origin.
 func (r *Record) Clear() {
-	keys, probes := r.Keys, r.Probes
-	clear(keys)
-	clear(probes)
-	*r = Record{Keys: keys, Probes: probes}
+	clear(r.Keys)
+	clear(r.Probes)
+	*r = Record{Writer: r.Writer, Number: r.Number, Keys: r.Keys, Probes: r.Probes}
 }
 
 // Read reports whether all of the keys were read once.
@@ -98,6 +97,10 @@ func (r *Record) Read() bool {
 	}
 	return len(r.Keys) == 0 || r.Runtime.At != 0
 }
+
+// Outlived reports whether the clock was set back between two records: the one that was written later says the earlier
+// time. What the first one found is then older than it looks.
+func (r *Record) Outlived(by *Record) bool { return by.Number > r.Number && by.WrittenAt < r.WrittenAt }
 
 // Stale reports whether no one has written the record for so long that no one leads.
 func (r *Record) Stale(now int64) bool { return now-r.WrittenAt > int64(MaxAge) }

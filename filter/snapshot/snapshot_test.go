@@ -80,6 +80,21 @@ func TestPlausible(t *testing.T) {
 	}
 }
 
+// The clock went back between two records if the later one says the earlier time.
+func TestOutlived(t *testing.T) {
+	t.Parallel()
+	first := &Record{Number: 5, WrittenAt: 20}
+	for _, test := range []struct {
+		number uint64
+		at     int64
+		want   bool
+	}{{6, 19, true}, {6, 20, false}, {6, 21, false}, {5, 19, false}, {4, 19, false}, {4, 21, false}} {
+		if got := first.Outlived(&Record{Number: test.number, WrittenAt: test.at}); got != test.want {
+			t.Errorf("by number %d at %d: %v", test.number, test.at, got)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add(sample().Append(nil))
 	f.Add([]byte{Version})
