@@ -171,7 +171,7 @@ func (c *grpcCallout) begin() {
 		c.fail(r)
 		return
 	}
-	c.request, _ = c.outgoing.request()
+	c.request, _ = c.outgoing.request(c.root.vm.thread)
 	c.request.Time = h.time.Realtime()
 	if c.fault.Kind != CalloutConnectFailure {
 		c.up.record(h, c.request)

@@ -25,6 +25,7 @@ type upstream struct {
 	latency time.Duration
 	faults  calloutFaults
 	seen    []*UpstreamRequest
+	rest    map[*thread]string // that an upstream has not read of its connection from there
 }
 
 // UpstreamRequest is a request as an upstream got it, pseudo headers included.
@@ -101,6 +102,14 @@ func outcomeOf(r *calloutResponse) router.Outcome {
 		return router.Reset
 	}
 	return router.Answered
+}
+
+// keep leaves a rest on a connection. The upstream takes it for the beginning of the next request.
+func (up *upstream) keep(t *thread, rest string) {
+	if up.rest == nil {
+		up.rest = make(map[*thread]string)
+	}
+	up.rest[t] = rest
 }
 
 func (up *upstream) record(h *Host, req *UpstreamRequest) {

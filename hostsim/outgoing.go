@@ -22,11 +22,14 @@ type outgoing struct {
 	http2    bool
 }
 
-// request is what the upstream gets. whole is false if it waits for more of the body.
-func (o *outgoing) request() (req *UpstreamRequest, whole bool) {
+// request is what the upstream gets from a thread. whole is false if it waits for more of the body.
+func (o *outgoing) request(t *thread) (req *UpstreamRequest, whole bool) {
 	m, body, whole := o.headers.Clone(), o.body, true
 	if !o.http2 {
 		body, whole = router.Frame(m, body, o.bodiless)
+		if rest := o.up.rest[t]; rest != "" {
+			m.Overwrite(":method", rest+m.Value(":method"))
+		}
 	}
 	req = &UpstreamRequest{Header: onTheWire(m), Body: body, Trailer: toHeader(o.trailers)}
 	if _, sized := m.Get("content-length"); sized && !o.http2 {
@@ -94,6 +97,7 @@ type exchange struct {
 	start    time.Duration
 	tries    int
 	over     bool
+	rest     string // of the body, behind its content-length
 }
 
 // try asks the upstream.
@@ -111,8 +115,10 @@ func (c *exchange) try(fault CalloutFault) {
 			c.answer(router.Reset, c.timedOut("upstream_per_try_timeout"))
 		})
 	}
-	req, whole := c.request()
+	req, whole := c.request(c.thread)
+	delete(c.up.rest, c.thread)
 	if whole {
+		c.rest = string(c.body[len(req.Body):])
 		req.Time = c.host.time.Realtime()
 		c.host.serveUpstream(c, req, fault)
 	}
@@ -145,6 +151,9 @@ const retryInterval = 25 * time.Millisecond
 func (c *exchange) answer(outcome router.Outcome, r *calloutResponse) {
 	if c.over {
 		return
+	}
+	if outcome == router.Answered && r != nil && !r.cut && c.rest != "" {
+		c.up.keep(c.thread, c.rest)
 	}
 	if r != nil && c.plan.Again(outcome, r.headers) {
 		if c.plan.Retries > 0 {

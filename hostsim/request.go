@@ -246,6 +246,9 @@ type Reply struct {
 	Header  Header
 	Body    []byte
 	Trailer Header
+	// Surplus is what came behind the body that the content-length promises. A client takes it for the beginning of the
+	// next answer on its connection.
+	Surplus []byte
 	// Details is the response code details, as %RESPONSE_CODE_DETAILS% logs them:
 	// "via_upstream" for the application's own answer.
 	Details string
@@ -281,6 +284,9 @@ func (r *Reply) String() string {
 	}
 	if r.Reset {
 		b.WriteString(", cut off")
+	}
+	if len(r.Surplus) > 0 {
+		fmt.Fprintf(&b, ", %d bytes longer than its content-length", len(r.Surplus))
 	}
 	writeHeader(&b, r.Header)
 	if n := len(r.Body); n > 0 {

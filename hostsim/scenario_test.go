@@ -434,6 +434,9 @@ func described(r *hostsim.Reply, show []string) []string {
 	if r.Reset {
 		text += ", reset"
 	}
+	if len(r.Surplus) > 0 {
+		text += fmt.Sprintf(", %q too much", r.Surplus)
+	}
 	out := []string{text}
 	for _, key := range slices.Sorted(maps.Keys(r.Properties)) {
 		out = append(out, fmt.Sprintf("   property %s: %s", key, strconv.Quote(r.Properties[key])))

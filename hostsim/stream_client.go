@@ -112,8 +112,8 @@ func (s *Stream) finish() {
 func (s *Stream) endReply() {
 	length, sized := s.response.headers.Get("content-length")
 	if sized && s.headersSent && s.mayHaveBody() {
-		var whole bool
-		s.reply.Body, whole = router.Read(length, s.reply.Body)
+		body, whole := router.Read(length, s.reply.Body)
+		s.reply.Body, s.reply.Surplus = body, s.reply.Body[len(body):]
 		s.reply.Reset = s.reply.Reset || !whole
 	}
 }

@@ -52,7 +52,7 @@ func (s *Stream) forward() {
 	}
 	s.request.out = true
 	s.out.trailers = s.request.trailers
-	if req, whole := s.out.request(); whole {
+	if req, whole := s.out.request(s.thread); whole {
 		req.Time = s.host.time.Realtime()
 		s.reply.Upstream = req
 	}
