@@ -32,7 +32,8 @@ func newRoot(v *vm, id uint32, p *pluginConfig, config []byte) *rootContext {
 
 // runs reports whether the root is that of a plugin with a configuration: they have one key (PluginBase::key).
 func (c *rootContext) runs(p *pluginConfig, config []byte) bool {
-	return c.plugin.name == p.name && c.plugin.rootID == p.rootID && string(c.config) == string(config)
+	return c.plugin.name == p.name && c.plugin.rootID == p.rootID && c.plugin.listenerKey == p.listenerKey &&
+		string(c.config) == string(config)
 }
 
 // onStart creates the root context in the VM and starts the VM (onStart).

@@ -28,6 +28,9 @@ func Bootstrap(code []byte, dir, listener, admin string, serve func(name string,
 	if len(c.faults)+len(c.foreign)+len(c.functions) > 0 {
 		return nil, errors.New("hostsim: a real Envoy has no injected faults, nor functions of the test")
 	}
+	if len(c.listeners) != 1 {
+		return nil, errors.New("hostsim: Bootstrap is the configuration of one listener")
+	}
 	clusters := []any{}
 	for _, up := range append([]*upstream{c.app}, c.upstreams...) {
 		address := ""
@@ -80,7 +83,8 @@ func Bootstrap(code []byte, dir, listener, admin string, serve func(name string,
 		"admin":                object{"address": envoyAddress(admin)},
 		"layered_runtime":      object{"layers": []any{object{"name": "admin", "admin_layer": object{}}}},
 		"static_resources": object{"clusters": clusters, "listeners": []any{object{
-			"name": "hostsim", "address": envoyAddress(listener), "per_connection_buffer_limit_bytes": c.bufferLimit,
+			"name": "hostsim", "address": envoyAddress(listener), "traffic_direction": c.listeners[0].Direction,
+			"metadata": object{"filter_metadata": c.listeners[0].Metadata}, "per_connection_buffer_limit_bytes": c.bufferLimit,
 			"listener_filters": []any{object{"name": "proxy_protocol", "typed_config": envoyAny(
 				"envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol",
 				object{"allow_requests_without_proxy_protocol": true})}},

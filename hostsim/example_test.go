@@ -3,6 +3,7 @@ package hostsim_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/healthgate/healthgate/hostsim"
@@ -161,6 +162,26 @@ func ExampleRoutes() {
 
 	fmt.Println(host.Worker(0).Get("/").Status, len(host.UpstreamRequests("shard-2")))
 	// Output: 404 1
+}
+
+func ExampleListeners() {
+	for _, profile := range []hostsim.Profile{hostsim.Envoy140, hostsim.Envoy136} {
+		host, err := hostsim.New(pluginWasm(), profile,
+			hostsim.PluginConfig(`request_headers get_property "xds\x00listener_direction"`+"\ntrace"),
+			hostsim.Listeners(hostsim.Listener{Direction: 1}, hostsim.Listener{Direction: 2}),
+		)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		roots := strings.Count(host.LogText(), "configure(") // in the canary, on the main thread, on the worker
+		host.Worker(0).Do(&hostsim.Request{Listener: 1})
+		fmt.Printf("%d root contexts, outbound: %t\n", roots, strings.Contains(host.LogText(), `= 0 "\x02\x00\x00`))
+		host.Close()
+	}
+	// Output:
+	// 3 root contexts, outbound: true
+	// 6 root contexts, outbound: true
 }
 
 func ExampleHostFunction() {

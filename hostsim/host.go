@@ -2,6 +2,7 @@ package hostsim
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -85,6 +86,10 @@ func New(code []byte, opts ...Option) (*Host, error) {
 	if cfg.workers < 1 {
 		return nil, fmt.Errorf("hostsim: Workers(%d): an Envoy has at least one worker thread", cfg.workers)
 	}
+	if len(cfg.listeners) == 0 {
+		return nil, errors.New("hostsim: Listeners(): an Envoy without a listener gets no requests")
+	}
+	cfg.addListeners()
 	var seed [32]byte
 	binary.LittleEndian.PutUint64(seed[:], cfg.seed)
 	h := &Host{
@@ -136,7 +141,7 @@ func (h *Host) refused(p *pluginConfig, msg string) error {
 }
 
 // several reports whether there is more than one plugin.
-func (h *Host) several() bool { return len(h.cfg.plugins)+len(h.cfg.services) > 1 }
+func (h *Host) several() bool { return h.cfg.chain+len(h.cfg.services) > 1 }
 
 // startPlugin is createWasm and the slot's set on each thread. It returns why it failed.
 func (h *Host) startPlugin(p *pluginConfig) string {
@@ -179,6 +184,19 @@ func (h *Host) load(code []byte) (*wasm.Module, error) {
 
 // addConfig tries a plugin's configuration on a canary VM and gives it to each thread.
 func (h *Host) addConfig(p *pluginConfig, config []byte) string {
+	if h.main.shared(p, config) == nil { // else it was tried
+		if msg := h.try(p, config); msg != "" {
+			return msg
+		}
+	}
+	for _, t := range h.threads() {
+		t.add(p, config)
+	}
+	return ""
+}
+
+// try sets a configuration up in a canary VM. What that has armed dies with it, before any of it runs.
+func (h *Host) try(p *pluginConfig, config []byte) string {
 	canary := newVM(h, h.main, "canary", p)
 	defer canary.close()
 	if canary.dead() {
@@ -190,10 +208,6 @@ func (h *Host) addConfig(p *pluginConfig, config []byte) string {
 		return reason("Failed to start base Wasm", canary)
 	case !root.onConfigure() || canary.dead():
 		return reason("Failed to configure base Wasm plugin", canary)
-	}
-	// What the canary has armed dies with it, before any of it runs.
-	for _, t := range h.threads() {
-		t.add(p, config)
 	}
 	return ""
 }

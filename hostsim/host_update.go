@@ -1,7 +1,7 @@
 package hostsim
 
-// Update is a live update of the listener: each plugin of the chain gets the next of configs, and those for which there
-// is none keep what they have. As in Envoy, a canary VM tries a new configuration, and each thread's VM gets another
+// Update is a live update of each listener: each plugin of the chain gets the next of configs, and those for which
+// there is none keep what they have. As in Envoy, a canary VM tries a new configuration, and each thread's VM gets another
 // root context for it, beside its existing ones. New requests go to the new root. The earlier ones keep ticking, and
 // answer the requests of connections that are older, which have a Before, until Drained. If a plugin refuses its
 // configuration, the error is a *LoadError and the listener stays as it was.
@@ -11,14 +11,14 @@ func (h *Host) Update(configs ...string) error {
 	if !h.runs() {
 		return nil
 	}
-	for i, p := range h.cfg.plugins {
-		if i >= len(configs) {
+	for at, p := range h.cfg.plugins {
+		if i := at % h.cfg.chain; i >= len(configs) {
 			for _, t := range h.threads() {
-				t.chain[i].keep()
+				t.chain[at].keep()
 			}
 		} else if msg := h.addConfig(p, []byte(configs[i])); msg != "" {
 			for _, t := range h.threads() {
-				t.revert(i)
+				t.revert(at)
 			}
 			return h.refused(p, msg)
 		}

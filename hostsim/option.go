@@ -15,7 +15,9 @@ type optionFunc func(*config)
 func (f optionFunc) apply(c *config) { f(c) }
 
 type config struct {
-	plugins          []*pluginConfig // of the chain, in its order; the first is New's
+	plugins          []*pluginConfig // of each listener's chain, in its order; the first is New's
+	chain            int             // how many each chain has
+	listeners        []Listener
 	services         []*pluginConfig
 	profile          Profile
 	workers          int
@@ -54,7 +56,7 @@ var defaultStart = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func newConfig(code []byte, opts []Option) *config {
 	c := &config{
-		plugins: []*pluginConfig{newPluginConfig(code)},
+		plugins: []*pluginConfig{newPluginConfig(code)}, listeners: []Listener{{}},
 		workers: 1, start: defaultStart, deadline: defaultDeadline,
 		logLevel: LogInfo, bufferLimit: defaultBufferLimit, foreign: make(map[string]ForeignFunc),
 		functions: make(map[hostFunction]HostFunc),

@@ -32,6 +32,7 @@ type pluginConfig struct {
 	backoff            time.Duration
 	allowStopIteration bool
 	singleton          bool // a service on the main thread alone
+	listenerKey        string
 
 	module *wasm.Module
 	vm     int // which of a thread's VMs runs it

@@ -257,8 +257,10 @@ func (c *pluginContext) xds(name string) (any, bool) {
 		// It exists once a host is chosen, but Envoy cannot serialize it.
 		return unserializable{}, s.reply.Upstream != nil
 	case "listener_direction":
-		return int64(0), true
-	case "listener_metadata", "virtual_host_metadata", "cluster_metadata":
+		return int64(s.listener().Direction), true
+	case "listener_metadata":
+		return metadataMessage(s.listener().Metadata), true
+	case "virtual_host_metadata", "cluster_metadata":
 		return metadataMessage(nil), true
 	}
 	return nil, false

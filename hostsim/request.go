@@ -63,8 +63,10 @@ type Request struct {
 	// Before is the number of Host.Update calls since the request's connection was opened. The configuration of that time
 	// handles the request; if it is gone, the request bypasses the plugin.
 	Before int
-	// Local is the listener's address; "127.0.0.1:10000" if empty.
-	Local string
+	// Listener is which of Listeners it arrives at, counted from 0, and Local that one's address; "127.0.0.1:10000" if
+	// empty.
+	Listener int
+	Local    string
 
 	// FilterState are strings that other filters stored (envoy.string), read as the property filter_state.KEY.
 	FilterState map[string]string

@@ -59,11 +59,12 @@ func (s *Stream) entry(d *direction) *direction {
 
 // buildChain makes a context of each plugin. A request passes them in order, a response the other way round.
 func (s *Stream) buildChain() {
-	request, last := &s.request, len(s.thread.chain)-1
+	request, n := &s.request, s.host.cfg.chain
+	chain := s.thread.chain[s.req.Listener*n:][:n]
 	var before *direction // of the response, at the plugin before
-	for i, p := range s.thread.chain {
+	for i, p := range chain {
 		response := &s.response
-		if i < last {
+		if i < n-1 {
 			response = &direction{callbacks: &responseCallbacks}
 		}
 		if i > 0 {

@@ -64,17 +64,24 @@ func (t *thread) add(c *pluginConfig, config []byte) {
 	if at < 0 {
 		return // a singleton's, on another thread
 	}
-	p := all[at]
-	for _, other := range all {
-		for _, h := range other.handles {
-			if other == p && string(h.config) == string(config) ||
-				other.vm == p.vm && h.root != nil && h.root.runs(c, config) {
-				p.handles = append(p.handles, h)
-				return
+	h := t.shared(c, config)
+	if h == nil {
+		h = &handle{t.build(c, config), config, t.host.time.Elapsed()}
+	}
+	all[at].handles = append(all[at].handles, h)
+}
+
+// shared is the configuration of a plugin if the thread has it.
+func (t *thread) shared(c *pluginConfig, config []byte) *handle {
+	for _, p := range t.plugins() {
+		for _, h := range p.handles {
+			if p.pluginConfig == c && string(h.config) == string(config) ||
+				p.vm == c.vm && h.root != nil && h.root.runs(c, config) {
+				return h
 			}
 		}
 	}
-	p.handles = append(p.handles, &handle{t.build(c, config), config, t.host.time.Elapsed()})
+	return nil
 }
 
 // build starts a configuration in the plugin's VM, or in a new VM if that is dead. It returns nil if that fails.
@@ -279,6 +286,10 @@ func (h *Host) newStream(t *thread, req *Request, onDone func()) *Stream {
 	if !isPeer(req.Peer) {
 		panic(fmt.Sprintf("hostsim: Request.Peer %q is no address: ip:port, [ipv6]:port, a path, @name or envoy://…",
 			req.Peer))
+	}
+	if req.Listener < 0 || req.Listener >= len(h.cfg.listeners) {
+		panic(fmt.Sprintf("hostsim: Request.Listener %d of %d, which count from 0: see the option Listeners",
+			req.Listener, len(h.cfg.listeners)))
 	}
 	s.id = h.requestID()
 	s.request.headers, s.source, s.refusal = req.headerMap(h, s.id)

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"fmt"
 	"path/filepath"
 	"testing"
 
@@ -30,7 +31,9 @@ func bootstrap(t testing.TB, runs []*run, wasm func(*Case) string) *envoytest.Co
 		slug := r.c.slug()
 		clusters = append(clusters, cluster("application-"+slug, r.app.port, false),
 			cluster(r.c.backend(), r.backend.port, r.c.Grpc))
-		listeners = append(listeners, listener(r, wasm(r.c)))
+		for n := range r.ports {
+			listeners = append(listeners, listener(r, n, wasm(r.c)))
+		}
 	}
 	file := filepath.Join(t.TempDir(), "listeners.json")
 	envoytest.Publish(t, file, object{"version_info": "1", "resources": listeners})
@@ -93,8 +96,9 @@ func cluster(name string, port int, http2 bool) object {
 	}
 }
 
-func listener(r *run, wasm string) object {
-	c, slug := r.c, r.c.slug()
+// listener is the n-th of a case.
+func listener(r *run, n int, wasm string) object {
+	c, slug, about := r.c, r.c.slug(), r.c.listeners()[n]
 	hcm := envoytest.Any("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", object{
 		"stat_prefix":           slug,
 		"use_remote_address":    c.Remote,
@@ -111,7 +115,8 @@ func listener(r *run, wasm string) object {
 		"http_filters": filters(c, wasm),
 	})
 	l := envoytest.Any("envoy.config.listener.v3.Listener", object{
-		"name": slug, "address": address(r.port),
+		"name": fmt.Sprint(slug, separator, n), "address": address(r.ports[n]),
+		"traffic_direction": about.Direction, "metadata": object{"filter_metadata": about.Metadata},
 		"filter_chains": []any{object{"filters": []any{object{"name": "http", "typed_config": hcm}}}},
 	})
 	if c.Limit > 0 {

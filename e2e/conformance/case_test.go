@@ -33,6 +33,9 @@ type Case struct {
 	// RouteMetadata is that of the route which all requests take.
 	RouteMetadata map[string]map[string]any
 
+	// Listeners are those of the case, one if empty.
+	Listeners []hostsim.Listener
+
 	VMConfig  string
 	Policy    policy
 	AllowStop bool // allow_on_headers_stop_iteration
@@ -113,6 +116,7 @@ var policies = map[policy]hostsim.FailurePolicy{
 // Request is what a client sends.
 type Request struct {
 	Method, Path, Authority string
+	Listener                int
 	Header                  [][2]string
 	Body                    string
 	Chunks                  []string // in place of Body, in pieces; the next is sent when the plugin has seen the last
@@ -149,6 +153,14 @@ func (c *Case) config() string {
 
 // named puts the case's own name into a text.
 func (c *Case) named(text string) string { return strings.ReplaceAll(text, "{case}", c.slug()) }
+
+// listeners is all of the case's.
+func (c *Case) listeners() []hostsim.Listener {
+	if c.Listeners == nil {
+		return []hostsim.Listener{{}}
+	}
+	return c.Listeners
+}
 
 // workers is the number of worker threads.
 func (c *Case) workers() int { return max(c.Workers, 1) }

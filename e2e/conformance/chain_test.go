@@ -13,6 +13,7 @@ type further struct {
 	kind                 string // "plugin", "service" or "singleton"
 	name, vmID, vmConfig string
 	policy               policy
+	env                  [][2]string
 	config               string
 }
 
@@ -31,7 +32,8 @@ func (c *Case) split() error {
 		f := &further{kind: head[1], name: c.slug() + separator + head[2], config: strings.TrimSpace(configs[i+1])}
 		f.vmID = f.name
 		for _, w := range strings.Fields(head[3]) {
-			if err := set(w, map[string]any{"vm-id": &f.vmID, "vm-config": &f.vmConfig, "policy": &f.policy}); err != nil {
+			if err := set(w, map[string]any{"vm-id": &f.vmID, "vm-config": &f.vmConfig, "policy": &f.policy,
+				"env": &f.env}); err != nil {
 				return err
 			}
 		}
@@ -45,13 +47,23 @@ func (f *further) option(c *Case, wasm []byte) hostsim.Option {
 	add := map[string]func([]byte, ...hostsim.PluginOption) hostsim.Option{
 		"plugin": hostsim.Plugin, "service": hostsim.Service, "singleton": hostsim.SingletonService,
 	}[f.kind]
-	return add(wasm, hostsim.PluginName(f.name), hostsim.RootID(f.name), hostsim.VMID(c.named(f.vmID)),
-		hostsim.VMConfig(f.vmConfig), policies[f.policy], hostsim.PluginConfig(c.named("trace\n"+f.config)))
+	opts := []hostsim.PluginOption{hostsim.PluginName(f.name), hostsim.RootID(f.name), hostsim.VMID(c.named(f.vmID)),
+		hostsim.VMConfig(f.vmConfig), policies[f.policy], hostsim.PluginConfig(c.named("trace\n" + f.config))}
+	for _, e := range f.env {
+		opts = append(opts, hostsim.Env(e[0], e[1]))
+	}
+	return add(wasm, opts...)
 }
 
 // object is the plugin on Envoy.
 func (f *further) object(c *Case, wasm string) object {
-	return pluginObject(f.name, f.name, c.named(f.vmID), f.vmConfig, c.named("trace\n"+f.config), f.policy, false, wasm)
+	o := pluginObject(f.name, f.name, c.named(f.vmID), f.vmConfig, c.named("trace\n"+f.config), f.policy, false, wasm)
+	env := object{}
+	for _, e := range f.env {
+		env[e[0]] = e[1]
+	}
+	o["vm_config"].(object)["environment_variables"] = object{"key_values": env}
+	return o
 }
 
 func pluginObject(name, rootID, vmID, vmConfig, config string, p policy, allowStop bool, wasm string) object {

@@ -16,7 +16,7 @@ import (
 type run struct {
 	c            *Case
 	want, got    []string // what hostsim and Envoy showed
-	port         int
+	ports        []int    // of its listeners
 	app, backend *server
 	turns        *turns
 	journal      *journal
@@ -28,8 +28,10 @@ type run struct {
 func newRun(t testing.TB, c *Case, want []string) *run {
 	t.Helper()
 	turns := newTurns()
-	r := &run{c: c, want: want, port: envoytest.ReservePort(t), turns: turns,
-		app: startServer(t, c.silent("application"), turns)}
+	r := &run{c: c, want: want, turns: turns, app: startServer(t, c.silent("application"), turns)}
+	for range c.listeners() {
+		r.ports = append(r.ports, envoytest.ReservePort(t))
+	}
 	if c.Grpc {
 		r.backend = startGrpc(t)
 	} else {
@@ -135,7 +137,7 @@ func (r *run) step(t testing.TB, step Step, async *sync.WaitGroup) {
 
 // leave sends a request, and closes the connection when the plugin has come far enough.
 func (r *run) leave(t testing.TB, step *Step) {
-	conn, err := net.Dial("tcp", envoytest.Loopback(r.port))
+	conn, err := net.Dial("tcp", envoytest.Loopback(r.ports[step.Request.Listener]))
 	if err != nil {
 		t.Errorf("%s: %v", r.c.Name, err)
 		return
@@ -172,7 +174,7 @@ func (r *run) answerLimit(reply int) time.Duration {
 func (r *run) exchange(t testing.TB, request *Request, reply *clientReply, limit time.Duration) {
 	const body = "request_body("
 	before := r.journal.count(r.c.slug(), body)
-	m, err := exchange(envoytest.Loopback(r.port), request, limit, func(piece int) {
+	m, err := exchange(envoytest.Loopback(r.ports[request.Listener]), request, limit, func(piece int) {
 		patience := time.Second // for a plugin that does not say what it gets
 		if r.wanted(body) >= before+piece {
 			patience = envoytest.Limit

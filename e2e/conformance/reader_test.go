@@ -208,7 +208,8 @@ func (r *reader) unroll(lines []string) (out []string, err error) {
 func options(c *Case) map[string]any {
 	return map[string]any{
 		"filter": &c.Filter, "guest": &c.Guest, "abi-0.2.1": &c.ABI021, "tinygo": &c.TinyGo,
-		"routes": &c.Routes, "route-metadata": &c.RouteMetadata, "vm-config": &c.VMConfig, "policy": &c.Policy,
+		"routes": &c.Routes, "route-metadata": &c.RouteMetadata, "listeners": &c.Listeners,
+		"vm-config": &c.VMConfig, "policy": &c.Policy,
 		"allow-on-headers-stop-iteration": &c.AllowStop, "use-remote-address": &c.Remote, "xff-num-trusted-hops": &c.Hops,
 		"buffer-limit": &c.Limit, "application": &c.App, "silent": &c.Silent, "grpc": &c.Grpc, "backend": &c.Backend,
 		"metrics": &c.Metrics, "alone": &c.Alone, "workers": &c.Workers, "shutdown": &c.Shutdown,
@@ -301,7 +302,7 @@ func (s *Step) request(text string) error {
 	for _, w := range words[2:] {
 		if err := set(w, map[string]any{
 			"host": &r.Authority, "header": &r.Header, "body": &r.Body, "chunk": &r.Chunks, "trailer": &r.Trailer,
-			"leave": &s.Leave,
+			"leave": &s.Leave, "listener": &r.Listener,
 		}); err != nil {
 			return err
 		}

@@ -38,6 +38,7 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 		hostsim.Upstream("refused", turns), hostsim.Upstream("empty", nil),
 		hostsim.Admin("envoy_admin"), nodeOption, hostsim.EnableTrailers(true), cel.Option(),
 	}
+	opts = append(opts, hostsim.Listeners(c.listeners()...))
 	if c.Routes {
 		opts = append(opts, hostsim.Routes(c.routes()...))
 	}
@@ -194,7 +195,7 @@ func (s *simulation) until(condition func() bool) {
 
 func (s *simulation) request(r *Request) *hostsim.Request {
 	out := &hostsim.Request{
-		RouteMetadata: s.c.RouteMetadata, Method: r.Method, Path: r.Path,
+		RouteMetadata: s.c.RouteMetadata, Listener: r.Listener, Method: r.Method, Path: r.Path,
 		Authority: r.Authority, Header: r.Header, Trailer: r.Trailer}
 	for _, chunk := range r.Chunks {
 		out.Chunks = append(out.Chunks, []byte(chunk))

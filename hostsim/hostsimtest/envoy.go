@@ -165,8 +165,8 @@ func (e *envoy) do(req *hostsim.Request) *hostsim.Reply {
 // onTheWire is a request of HTTP/1.1, behind the PROXY protocol's line if it says where it comes from.
 func (e *envoy) onTheWire(req *hostsim.Request) (string, error) {
 	var b strings.Builder
-	if req.RouteName != "" || req.Before != 0 || len(req.FilterState)+len(req.RouteMetadata)+len(req.Metadata)+
-		len(req.Properties) > 0 {
+	if req.RouteName != "" || req.Before+req.Listener != 0 || len(req.FilterState)+len(req.RouteMetadata)+
+		len(req.Metadata)+len(req.Properties) > 0 {
 		return "", errors.New("no client of Envoy can send this request, see RunOnEnvoy")
 	}
 	if req.Peer != "" || req.Local != "" {
