@@ -11,7 +11,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -191,7 +193,8 @@ func TestStatusDocument(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			asked := 0
+			asked, state := 0, atomic.Value{}
+			state.Store("LIVE")
 			var port string
 			own := "n"
 			if strings.Contains(test.why, "is that of many") {
@@ -218,7 +221,7 @@ func TestStatusDocument(t *testing.T) {
 				case "/server_info":
 					fmt.Fprintf(w, `{"node": {"id": %q}}`, own)
 				default:
-					fmt.Fprint(w, "LIVE")
+					fmt.Fprint(w, state.Load())
 				}
 			}))
 			defer server.Close()
@@ -234,6 +237,12 @@ func TestStatusDocument(t *testing.T) {
 			}
 			if e := r.Endpoints[0]; (e.Source == "plugin") != (test.why == "") || (len(e.Unsure) == 0) != (test.why == "") {
 				t.Errorf("the verdict is of %q, unsure: %q", e.Source, e.Unsure)
+			}
+			state.Store("DRAINING")
+			r = FromAdmin(t.Context(), client, time.Now())
+			unnoticed := slices.Contains(r.Endpoints[0].Unsure, "Envoy is DRAINING, and the plugin has not noticed it")
+			if notices := strings.Contains(test.stats(9), "draining: 1"); unnoticed == notices {
+				t.Errorf("that it drains is not noticed: %t", unnoticed)
 			}
 		})
 	}
