@@ -23,7 +23,6 @@ import (
 	"path"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/admin"
@@ -245,92 +244,6 @@ func (e *Envoy) Of(kind Kind) []Layer {
 	return slices.DeleteFunc(slices.Clone(e.Layers), func(l Layer) bool { return l.Kind != kind })
 }
 
-// reader collects what Read returns.
-type reader struct {
-	*Envoy
-	node       config.Node
-	discovered map[string]any     // filters from ECDS, by name
-	routes     map[string]any     // route configurations, by name
-	known      map[string]*Plugin // by their VM and their configuration's text
-}
-
-// door is a way into an application: the HTTP connection manager of a filter chain, or its TCP proxy.
-type door struct {
-	where      string
-	listener   string
-	socket     map[string]any // the listener
-	refused    string         // the network filter that refuses each connection; empty for none
-	tls        bool
-	tcp        any   // as the action of a route; nil for HTTP
-	manager    any   // the HTTP connection manager
-	protocols  []any // the ALPN protocols that the filter chain is for
-	sources    []any // the networks that the filter chain is for; none: all
-	filters    []filter
-	neighbours []neighbour // the other HTTP filters
-	names      []string    // of all HTTP filters
-	routes     any         // the route configuration; nil when it is not known
-}
-
-// listener adds the ways in through a listener. No balancer's check comes through a sidecar's outbound one, unless it
-// has a plugin.
-func (r *reader) listener(l map[string]any, outbound bool) {
-	chains := list(l, "filter_chains")
-	first := len(chains)
-	if last := dump.At(l, "default_filter_chain"); last != nil {
-		chains = append(slices.Clone(chains), last)
-	}
-	for i, chain := range chains {
-		refused := ""
-		for _, f := range list(chain, "filters") {
-			manager := dump.At(f, "typed_config")
-			if is(manager, ".filters.network.rbac.v3.RBAC") && denies(object(manager, "rules")) {
-				refused = text(f, "name")
-			}
-			if !is(manager, typeManager) && !is(manager, typeTCP) && !is(manager, typeDirect) {
-				continue
-			}
-			d := door{where: fmt.Sprintf("listener %q", text(l, "name")), listener: text(l, "name"), socket: l,
-				refused: refused, manager: manager,
-				tls: dump.At(chain, "transport_socket") != nil, protocols: list(chain, "filter_chain_match",
-					"application_protocols"), sources: list(chain, "filter_chain_match", "source_prefix_ranges")}
-			if len(chains) > 1 {
-				switch name := text(chain, "name"); {
-				case i == first:
-					d.where += ", default filter chain"
-				case name == "":
-					d.where += fmt.Sprintf(", filter chain %d", i+1)
-				default:
-					d.where += fmt.Sprintf(", filter chain %q", name)
-				}
-			}
-			if is(manager, typeDirect) { // as a route would
-				d.tcp = map[string]any{"direct_response": map[string]any{"status": 200.}}
-			}
-			if is(manager, typeTCP) {
-				d.tcp = map[string]any{"route": manager}
-			}
-			for _, entry := range list(manager, "http_filters") {
-				d.names = append(d.names, text(entry, "name"))
-				found := r.filters(entry, l)
-				for _, own := range found {
-					own.before = len(d.neighbours)
-					d.filters = append(d.filters, own)
-				}
-				if len(found) == 0 {
-					d.neighbours = append(d.neighbours, r.neighbour(entry))
-				}
-			}
-			if outbound && len(d.filters) == 0 {
-				continue
-			}
-			if d.routes = dump.At(manager, "route_config"); d.routes == nil {
-				d.routes = r.routes[text(manager, "rds", "route_config_name")]
-			}
-			r.doors = append(r.doors, d)
-		}
-	}
-}
-
 // plugin returns the healthgate that a Wasm filter is: the plugin's reader takes its configuration.
 func (r *reader) plugin(wasm map[string]any) *Plugin {
 	var written []byte
@@ -394,12 +307,6 @@ func (p *Plugin) Listeners() string {
 	return strings.Join(names, ", ")
 }
 
-// HasCluster reports whether Envoy has a cluster of this name.
-func (e *Envoy) HasCluster(name string) bool {
-	_, is := e.clusters[name]
-	return is
-}
-
 // members returns a cluster, its hosts, and those of the clusters in it.
 func (e *Envoy) members(cluster string) (out []string) {
 	out = []string{cluster}
@@ -411,119 +318,6 @@ func (e *Envoy) members(cluster string) (out []string) {
 		}
 	}
 	return out
-}
-
-// Limited says that a plugin's listener takes no connection, by a limit in runtime; "" when it does.
-func (e *Envoy) Limited() string {
-	for i := range e.doors {
-		if d := &e.doors[i]; len(d.filters) > 0 && e.Runtime != nil {
-			for _, key := range []string{"envoy.resource_limits.listener." + d.listener + ".connection_limit",
-				"overload.global_downstream_max_connections"} {
-				if n, err := strconv.ParseUint(e.Runtime.Entries[key].Value, 10, 64); err == nil && n == 0 {
-					return fmt.Sprintf("%s: the runtime key %s is 0: it closes each connection", d.where, key)
-				}
-			}
-		}
-	}
-	return ""
-}
-
-// AdminFaults returns what keeps the plugins from reading maintenance keys.
-func (e *Envoy) AdminFaults() (out []string) {
-	for _, p := range e.Plugins {
-		if a := p.Config.Admin; a != nil && !e.HasCluster(a.Cluster) {
-			out = append(out,
-				fmt.Sprintf("admin.cluster is %q, and Envoy has no such cluster: "+
-					"the plugin can read neither maintenance keys nor draining",
-					a.Cluster))
-		}
-	}
-	return out
-}
-
-// Unreloaded says of a plugin what becomes of checks once it has crashed; "" where Envoy loads it again. A crash of
-// one worker's VM shows in nothing that Envoy's admin has.
-func (e *Envoy) Unreloaded(p *Plugin) string {
-	for i := range e.doors {
-		for _, f := range e.doors[i].filters {
-			if f.plugin == p && text(f.wasm, "config", "failure_policy") != "FAIL_RELOAD" && !f.failsOpen() {
-				return e.doors[i].where + ": its failure_policy is not FAIL_RELOAD: once the plugin has crashed, " +
-					"checks get 503 until Envoy is restarted, and nobody can tell from here"
-			}
-		}
-	}
-	return ""
-}
-
-// refuses notes that the last update of a listener or a filter was refused.
-func (e *Envoy) refuses(kind, name string, update any) {
-	if why := text(update, "error_state", "details"); why != "" {
-		e.refused = append(e.refused, fmt.Sprintf("the last update of the %s %q was refused, and what was there before "+
-			"goes on: %s", kind, name, why))
-	}
-}
-
-// Faults returns what keeps the plugins from knowing what they need.
-func (e *Envoy) Faults() []string {
-	out := slices.Concat(e.Unreadable, e.refused, e.AdminFaults())
-	out = append(out, e.Replaced(func(string) bool { return true })...)
-	for _, p := range e.Plugins {
-		if why := e.Unreloaded(p); why != "" {
-			out = append(out, why)
-		}
-		for i := range p.Config.Probes {
-			if probe := &p.Config.Probes[i]; !e.HasCluster(probe.Cluster) {
-				out = append(out, fmt.Sprintf("probe %q: its cluster is %q, and Envoy has no such cluster: each probe fails",
-					probe.Name, probe.Cluster))
-			}
-		}
-	}
-	return out
-}
-
-// Absent says that there is no plugin.
-func (e *Envoy) Absent() string {
-	const absent = "its configuration has no healthgate"
-	if len(e.awaited) == 0 {
-		return absent
-	}
-	return fmt.Sprintf("%s; the configuration of the filter %s, by ECDS, has not arrived: requests get 500 until then",
-		absent, strings.Join(e.awaited, ", "))
-}
-
-// NoMetrics returns why an Envoy shows no metric of the plugin.
-func (e *Envoy) NoMetrics() string {
-	switch {
-	case len(e.Plugins) == 0:
-		return e.Absent()
-	case e.leftOut():
-		return "its stats_matcher leaves out the plugin's metrics: let those that start with wasmcustom.healthgate_ pass"
-	case e.Restricted() != "":
-		return "no metric of the plugin is there: " + e.Restricted()
-	}
-	return "its configuration has healthgate, and no metric of the plugin is there: did it start? See Envoy's log"
-}
-
-// Silent reports whether waiting brings no metric of the plugin.
-func (e *Envoy) Silent() bool { return len(e.Plugins) == 0 || e.leftOut() }
-
-// leftOut reports whether the stats_matcher leaves out metrics of the plugin's.
-func (e *Envoy) leftOut() bool {
-	const metric = "wasmcustom.healthgate_maintenance.endpoint."
-	if dump.At(e.statsMatcher, "reject_all") == true {
-		return true
-	}
-	for _, p := range e.Plugins {
-		for i := range p.Config.Endpoints {
-			matches := func(pattern any) bool { return textFits(pattern, metric+p.Config.Endpoints[i].Name).fit == yes }
-			if slices.ContainsFunc(list(e.statsMatcher, "exclusion_list", "patterns"), matches) ||
-				object(e.statsMatcher, "inclusion_list") != nil &&
-					!slices.ContainsFunc(list(e.statsMatcher, "inclusion_list", "patterns"), matches) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // list returns the list in nested objects under these names.

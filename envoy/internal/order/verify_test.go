@@ -1,0 +1,83 @@
+package order
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// A check is sent as the endpoint wants it, and what it gets is held against the endpoint's own reply. It counts only
+// when the plugin of the asked Envoy gave it.
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	const off, on = false, true
+	for _, test := range []struct {
+		name    string
+		on      bool
+		status  int
+		counted string // as which outcome; empty: somebody else answers
+		want    string
+	}{
+		{"in maintenance", on, 503, "maintenance", ""},
+		{"not yet", on, 200, "healthy", "gets 200 OK, and in maintenance it is 503"},
+		{"the same reply of somebody else", on, 503, "", "not from this Envoy's plugin, which has not counted it"},
+		{"the same reply, but for a header", on, 503, "untyped", "without the header content-type: text/plain of its reply"},
+		{"the same reply of an unhealthy endpoint", on, 503, "unhealthy", "not from this Envoy's plugin"},
+		{"refused", on, 503, "untrusted", "its endpoint does not trust the address of this machine"},
+		{"others are counted, too", on, 503, "maintenance and others", ""},
+		{"only others are counted", on, 503, "others", "not from this Envoy's plugin"},
+		{"no metrics", on, 503, "none",
+			"whether this Envoy's plugin answers it is not known: its configuration has healthgate"},
+		{"stats forbidden", on, 503, "forbidden", "is not known: GET /stats was answered 403"},
+		{"healthy", off, 200, "healthy", ""},
+		{"still in maintenance", off, 503, "maintenance", "gets 503 Service Unavailable, and when all is well it is 200"},
+		{"not found, by somebody else", off, 404, "", "gets 404 Not Found, and when all is well it is 200"},
+		{"unhealthy", off, 500, "unhealthy", "gets 500 Internal Server Error, and when all is well it is 200"},
+		{"healthy, by somebody else", off, 200, "", "not from this Envoy's plugin"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var checks, asked atomic.Int32
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				checks.Add(1)
+				if r.Method != http.MethodHead || r.Host != "shop" || r.Header.Get("x") != "y" ||
+					r.Header["U"] == nil || r.Header["N"] != nil {
+					t.Errorf("%s %s %v", r.Method, r.Host, r.Header)
+				}
+				w.Header().Set("Content-Type", map[int]string{200: "text/html", 503: "text/plain"}[test.status])
+				if test.counted == "untyped" {
+					w.Header().Set("Content-Type", "text/css")
+				}
+				w.WriteHeader(test.status)
+			}))
+			defer server.Close()
+			client, _ := answers{"/stats": func(w http.ResponseWriter) {
+				switch test.counted {
+				case "forbidden":
+					w.WriteHeader(http.StatusForbidden)
+				case "none":
+				default:
+					for _, outcome := range []string{"maintenance", "healthy", "unhealthy", "untrusted"} {
+						n := int32(7)
+						if strings.HasPrefix(test.counted, outcome) {
+							n += checks.Load()
+						}
+						if outcome == "maintenance" && strings.HasSuffix(test.counted, "others") {
+							n += 5 * asked.Add(1)
+						}
+						fmt.Fprintf(w, "wasmcustom.healthgate_checks_total.endpoint.a.verdict.%s: %d\n", outcome, n)
+					}
+				}
+			}}.start(t)
+			e := &Envoy{client: client, key: "k", known: read(t)}
+			name, lack := e.verify(t.Context(), Order{Key: "k", On: test.on}, server.URL+"/a")
+			if (lack.what == "") != (test.want == "") || !strings.Contains(lack.what, test.want) ||
+				(name == "a") != (test.want == "") {
+				t.Errorf("%q: %s", name, lack.what)
+			}
+		})
+	}
+}

@@ -1,0 +1,95 @@
+package reach
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/healthgate/healthgate/envoy/internal/dump"
+	"github.com/healthgate/healthgate/filter/config"
+)
+
+// reader collects what Read returns.
+type reader struct {
+	*Envoy
+	node       config.Node
+	discovered map[string]any     // filters from ECDS, by name
+	routes     map[string]any     // route configurations, by name
+	known      map[string]*Plugin // by their VM and their configuration's text
+}
+
+// door is a way into an application: the HTTP connection manager of a filter chain, or its TCP proxy.
+type door struct {
+	where      string
+	listener   string
+	socket     map[string]any // the listener
+	refused    string         // the network filter that refuses each connection; empty for none
+	tls        bool
+	tcp        any   // as the action of a route; nil for HTTP
+	manager    any   // the HTTP connection manager
+	protocols  []any // the ALPN protocols that the filter chain is for
+	sources    []any // the networks that the filter chain is for; none: all
+	filters    []filter
+	neighbours []neighbour // the other HTTP filters
+	names      []string    // of all HTTP filters
+	routes     any         // the route configuration; nil when it is not known
+}
+
+// listener adds the ways in through a listener. No balancer's check comes through a sidecar's outbound one, unless it
+// has a plugin.
+func (r *reader) listener(l map[string]any, outbound bool) {
+	chains := list(l, "filter_chains")
+	first := len(chains)
+	if last := dump.At(l, "default_filter_chain"); last != nil {
+		chains = append(slices.Clone(chains), last)
+	}
+	for i, chain := range chains {
+		refused := ""
+		for _, f := range list(chain, "filters") {
+			manager := dump.At(f, "typed_config")
+			if is(manager, ".filters.network.rbac.v3.RBAC") && denies(object(manager, "rules")) {
+				refused = text(f, "name")
+			}
+			if !is(manager, typeManager) && !is(manager, typeTCP) && !is(manager, typeDirect) {
+				continue
+			}
+			d := door{where: fmt.Sprintf("listener %q", text(l, "name")), listener: text(l, "name"), socket: l,
+				refused: refused, manager: manager,
+				tls: dump.At(chain, "transport_socket") != nil, protocols: list(chain, "filter_chain_match",
+					"application_protocols"), sources: list(chain, "filter_chain_match", "source_prefix_ranges")}
+			if len(chains) > 1 {
+				switch name := text(chain, "name"); {
+				case i == first:
+					d.where += ", default filter chain"
+				case name == "":
+					d.where += fmt.Sprintf(", filter chain %d", i+1)
+				default:
+					d.where += fmt.Sprintf(", filter chain %q", name)
+				}
+			}
+			if is(manager, typeDirect) { // as a route would
+				d.tcp = map[string]any{"direct_response": map[string]any{"status": 200.}}
+			}
+			if is(manager, typeTCP) {
+				d.tcp = map[string]any{"route": manager}
+			}
+			for _, entry := range list(manager, "http_filters") {
+				d.names = append(d.names, text(entry, "name"))
+				found := r.filters(entry, l)
+				for _, own := range found {
+					own.before = len(d.neighbours)
+					d.filters = append(d.filters, own)
+				}
+				if len(found) == 0 {
+					d.neighbours = append(d.neighbours, r.neighbour(entry))
+				}
+			}
+			if outbound && len(d.filters) == 0 {
+				continue
+			}
+			if d.routes = dump.At(manager, "route_config"); d.routes == nil {
+				d.routes = r.routes[text(manager, "rds", "route_config_name")]
+			}
+			r.doors = append(r.doors, d)
+		}
+	}
+}

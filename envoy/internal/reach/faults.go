@@ -1,0 +1,129 @@
+package reach
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/healthgate/healthgate/envoy/internal/dump"
+)
+
+// HasCluster reports whether Envoy has a cluster of this name.
+func (e *Envoy) HasCluster(name string) bool {
+	_, is := e.clusters[name]
+	return is
+}
+
+// Limited says that a plugin's listener takes no connection, by a limit in runtime; "" when it does.
+func (e *Envoy) Limited() string {
+	for i := range e.doors {
+		if d := &e.doors[i]; len(d.filters) > 0 && e.Runtime != nil {
+			for _, key := range []string{"envoy.resource_limits.listener." + d.listener + ".connection_limit",
+				"overload.global_downstream_max_connections"} {
+				if n, err := strconv.ParseUint(e.Runtime.Entries[key].Value, 10, 64); err == nil && n == 0 {
+					return fmt.Sprintf("%s: the runtime key %s is 0: it closes each connection", d.where, key)
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// AdminFaults returns what keeps the plugins from reading maintenance keys.
+func (e *Envoy) AdminFaults() (out []string) {
+	for _, p := range e.Plugins {
+		if a := p.Config.Admin; a != nil && !e.HasCluster(a.Cluster) {
+			out = append(out,
+				fmt.Sprintf("admin.cluster is %q, and Envoy has no such cluster: "+
+					"the plugin can read neither maintenance keys nor draining",
+					a.Cluster))
+		}
+	}
+	return out
+}
+
+// Unreloaded says of a plugin what becomes of checks once it has crashed; "" where Envoy loads it again. A crash of
+// one worker's VM shows in nothing that Envoy's admin has.
+func (e *Envoy) Unreloaded(p *Plugin) string {
+	for i := range e.doors {
+		for _, f := range e.doors[i].filters {
+			if f.plugin == p && text(f.wasm, "config", "failure_policy") != "FAIL_RELOAD" && !f.failsOpen() {
+				return e.doors[i].where + ": its failure_policy is not FAIL_RELOAD: once the plugin has crashed, " +
+					"checks get 503 until Envoy is restarted, and nobody can tell from here"
+			}
+		}
+	}
+	return ""
+}
+
+// refuses notes that the last update of a listener or a filter was refused.
+func (e *Envoy) refuses(kind, name string, update any) {
+	if why := text(update, "error_state", "details"); why != "" {
+		e.refused = append(e.refused, fmt.Sprintf("the last update of the %s %q was refused, and what was there before "+
+			"goes on: %s", kind, name, why))
+	}
+}
+
+// Faults returns what keeps the plugins from knowing what they need.
+func (e *Envoy) Faults() []string {
+	out := slices.Concat(e.Unreadable, e.refused, e.AdminFaults())
+	out = append(out, e.Replaced(func(string) bool { return true })...)
+	for _, p := range e.Plugins {
+		if why := e.Unreloaded(p); why != "" {
+			out = append(out, why)
+		}
+		for i := range p.Config.Probes {
+			if probe := &p.Config.Probes[i]; !e.HasCluster(probe.Cluster) {
+				out = append(out, fmt.Sprintf("probe %q: its cluster is %q, and Envoy has no such cluster: each probe fails",
+					probe.Name, probe.Cluster))
+			}
+		}
+	}
+	return out
+}
+
+// Absent says that there is no plugin.
+func (e *Envoy) Absent() string {
+	const absent = "its configuration has no healthgate"
+	if len(e.awaited) == 0 {
+		return absent
+	}
+	return fmt.Sprintf("%s; the configuration of the filter %s, by ECDS, has not arrived: requests get 500 until then",
+		absent, strings.Join(e.awaited, ", "))
+}
+
+// NoMetrics returns why an Envoy shows no metric of the plugin.
+func (e *Envoy) NoMetrics() string {
+	switch {
+	case len(e.Plugins) == 0:
+		return e.Absent()
+	case e.leftOut():
+		return "its stats_matcher leaves out the plugin's metrics: let those that start with wasmcustom.healthgate_ pass"
+	case e.Restricted() != "":
+		return "no metric of the plugin is there: " + e.Restricted()
+	}
+	return "its configuration has healthgate, and no metric of the plugin is there: did it start? See Envoy's log"
+}
+
+// Silent reports whether waiting brings no metric of the plugin.
+func (e *Envoy) Silent() bool { return len(e.Plugins) == 0 || e.leftOut() }
+
+// leftOut reports whether the stats_matcher leaves out metrics of the plugin's.
+func (e *Envoy) leftOut() bool {
+	const metric = "wasmcustom.healthgate_maintenance.endpoint."
+	if dump.At(e.statsMatcher, "reject_all") == true {
+		return true
+	}
+	for _, p := range e.Plugins {
+		for i := range p.Config.Endpoints {
+			matches := func(pattern any) bool { return textFits(pattern, metric+p.Config.Endpoints[i].Name).fit == yes }
+			if slices.ContainsFunc(list(e.statsMatcher, "exclusion_list", "patterns"), matches) ||
+				object(e.statsMatcher, "inclusion_list") != nil &&
+					!slices.ContainsFunc(list(e.statsMatcher, "inclusion_list", "patterns"), matches) {
+				return true
+			}
+		}
+	}
+	return false
+}
