@@ -22,7 +22,7 @@ type door struct {
 	where      string
 	listener   string
 	socket     map[string]any // the listener
-	refused    string         // the network filter that refuses each connection; empty for none
+	refused    string         // why each connection is refused; empty if none is
 	tls        bool
 	tcp        any   // as the action of a route; nil for HTTP
 	manager    any   // the HTTP connection manager
@@ -43,11 +43,11 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 		chains = append(slices.Clone(chains), last)
 	}
 	for i, chain := range chains {
-		refused := ""
+		refused := misdirected(l, object(chain, "filter_chain_match"))
 		for _, f := range list(chain, "filters") {
 			manager := dump.At(f, "typed_config")
 			if is(manager, ".filters.network.rbac.v3.RBAC") && denies(object(manager, "rules")) {
-				refused = text(f, "name")
+				refused = fmt.Sprintf("the filter %q refuses each connection", text(f, "name"))
 			}
 			if !is(manager, typeManager) && !is(manager, typeTCP) && !is(manager, typeDirect) {
 				continue
@@ -92,4 +92,16 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 			r.doors = append(r.doors, d)
 		}
 	}
+}
+
+// misdirected says that connections to a listener never match a filter chain's destination port; "" where they may.
+func misdirected(listener, match map[string]any) string {
+	port, is := dump.At(match, "destination_port").(float64)
+	own := dump.At(listener, "address", "socket_address", "port_value")
+	// What stands for the destination is changed by these: original_dst, or the PROXY protocol.
+	if !is || port == own || own == nil || len(list(listener, "listener_filters")) > 0 ||
+		dump.At(listener, "use_original_dst") == true || len(list(listener, "additional_addresses")) > 0 {
+		return ""
+	}
+	return fmt.Sprintf("its filter chain is for the port %v alone, and connections come to %v", port, own)
 }

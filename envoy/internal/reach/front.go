@@ -107,7 +107,7 @@ func (e *Envoy) disturbed(d *door, p *Plugin, c *check) (out []Gap) {
 		out = append(out, c.doubt(what, d.where, c.path, why))
 	}
 	if d.refused != "" {
-		out = append(out, c.gap("%s: the filter %q refuses each connection", d.where, d.refused))
+		out = append(out, c.gap("%s: %s", d.where, d.refused))
 	}
 	if t := &c.endpoint.Trusted; t.Peer == config.PeerConnection && t.Set != nil && len(d.sources) > 0 &&
 		!slices.ContainsFunc(d.sources, func(s any) bool { return overlaps(t.Set, s) }) {
