@@ -1,10 +1,10 @@
 package hostsim
 
 // Update is a live update of each listener: each plugin of the chain gets the next of configs, and those for which
-// there is none keep what they have. As in Envoy, a canary VM tries a new configuration, and each thread's VM gets another
-// root context for it, beside its existing ones. New requests go to the new root. The earlier ones keep ticking, and
-// answer the requests of connections that are older, which have a Before, until Drained. If a plugin refuses its
-// configuration, the error is a *LoadError and the listener stays as it was.
+// there is none keep what they have. As in Envoy, a canary VM tries a new configuration, and each thread's VM gets
+// another root context for it, beside its existing ones. New requests go to the new root. The earlier ones keep
+// ticking, and answer the requests of connections that are older, which have a Before, until Drained. If a plugin
+// refuses its configuration, the error is a *LoadError and the listener stays as it was.
 func (h *Host) Update(configs ...string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
