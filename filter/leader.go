@@ -93,7 +93,8 @@ func (p *plugin) elect() {
 	if !found {
 		cas = lease.Absent
 	}
-	held := lease.Lasts(p.renewed, now)
+	// Who seizes one may have slept through another VM's term, if the clock then went back.
+	held := lease.Lasts(p.renewed, now) && next != lease.Seize
 	if !held {
 		p.monitor = nil // what it had asked, and when, is of another time
 	}
