@@ -14,7 +14,7 @@ import (
 func TestRunOnEnvoy(t *testing.T) {
 	t.Setenv("ENVOY", envoytest.Binary(t))
 	played := 0
-	script := hostsimtest.Build(t, "../../hostsim/testdata/script")
+	script := buildTiny(t, "../../hostsim/testdata/script", "-scheduler=none", "-no-debug")
 	hostsimtest.RunOnEnvoy(t, script,
 		func(t *testing.T, do func(*hostsim.Request) *hostsim.Reply) {
 			played++

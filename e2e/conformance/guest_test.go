@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,38 +9,39 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/hostsim/hostsimtest"
 )
 
 // guest builds hostsim/testdata/script, once per process, for an ABI version.
 var (
-	guest020  = sync.OnceValues(func() (string, error) { return buildGuest("script020.wasm") })
-	guest021  = sync.OnceValues(func() (string, error) { return buildGuest("script021.wasm", "-tags=abi021") })
-	guestTiny = sync.OnceValues(buildTiny)
+	guest020  = guest("script020.wasm", hostsimtest.Build, "-trimpath", "-ldflags=-s -w")
+	guest021  = guest("script021.wasm", hostsimtest.Build, "-trimpath", "-ldflags=-s -w", "-tags=abi021")
+	guestTiny = guest("script-tinygo.wasm", buildTiny, "-scheduler=none", "-no-debug")
 )
 
-func buildGuest(name string, flags ...string) (string, error) {
-	args := append([]string{"build", "-trimpath", "-ldflags=-s -w", "-buildmode=c-shared"}, flags...)
-	return compile(name, "go", args...)
+type builder func(t testing.TB, dir string, flags ...string) []byte
+
+func guest(name string, build builder, flags ...string) func(testing.TB) string {
+	var once sync.Once
+	file := filepath.Join(envoytest.Root, "build", name)
+	return func(t testing.TB) string {
+		t.Helper()
+		once.Do(func() {
+			code := build(t, filepath.Join(envoytest.Root, "hostsim", "testdata", "script"), flags...)
+			if err := os.WriteFile(file, code, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		})
+		return file
+	}
 }
 
-func buildTiny() (string, error) {
+func buildTiny(t testing.TB, dir string, flags ...string) []byte {
+	t.Helper()
 	tinygo, err := exec.Command(filepath.Join(envoytest.Root, "scripts", "get-tinygo")).Output()
-	if err != nil {
-		return "", fmt.Errorf("scripts/get-tinygo: %w", err)
-	}
-	return compile("script-tinygo.wasm", strings.TrimSpace(string(tinygo)),
-		"build", "-target=wasip1", "-buildmode=c-shared", "-scheduler=none", "-no-debug")
-}
-
-func compile(name, compiler string, args ...string) (string, error) {
-	out := filepath.Join(envoytest.Root, "build", name)
-	cmd := exec.Command(compiler, append(args, "-o", out, "./hostsim/testdata/script")...)
-	cmd.Dir = envoytest.Root
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the guest: %w\n%s", err, text)
-	}
-	return out, nil
+	must(err)
+	must(os.Setenv("TINYGO", strings.TrimSpace(string(tinygo))))
+	return hostsimtest.BuildTinyGo(t, dir, flags...)
 }
 
 // module is the path of the plugin that a case runs.
@@ -52,19 +52,12 @@ func module(t testing.TB, c *Case) string {
 		return envoytest.Wasm(t)
 	case c.Guest != "":
 		return filepath.Join(envoytest.Root, "hostsim", "testdata", "guests", c.Guest+".wasm")
-	}
-	build := guest020
-	switch {
 	case c.ABI021:
-		build = guest021
+		return guest021(t)
 	case c.TinyGo:
-		build = guestTiny
+		return guestTiny(t)
 	}
-	path, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return guest020(t)
 }
 
 // binaryVersion is what `envoy --version` says: "envoy  version: HASH/1.40.0/Clean/RELEASE/BoringSSL".

@@ -24,7 +24,7 @@ import (
 // With the flag -cover, a plugin in Go counts what it executes; New writes that to the directory $GOCOVERDIR, for go
 // tool covdata.
 //
-// A plugin in Go needs Go 1.24, one in Rust the target wasm32-wasip1.
+// A plugin in Go needs Go 1.24, one in Rust the target wasm32-wasip1, or wasm32-wasi as older releases call it.
 func Build(t testing.TB, dir string, flags ...string) []byte {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join(dir, "Cargo.toml")); err == nil {
@@ -63,7 +63,11 @@ func tinygo(dir, out string, flags []string) (string, error) {
 
 func cargo(dir, out string, flags []string) (string, error) {
 	var messages bytes.Buffer
-	args := append([]string{"build", "--quiet", "--release", "--target=wasm32-wasip1", "--message-format=json",
+	target := "wasm32-wasip1"
+	if command(dir, cmp.Or(os.Getenv("RUSTC"), "rustc"), []string{"--print=sysroot", "--target=" + target}, nil) != nil {
+		target = "wasm32-wasi" // its name before Rust 1.78
+	}
+	args := append([]string{"build", "--quiet", "--release", "--target=" + target, "--message-format=json",
 		"--target-dir=" + out + ".target"}, flags...)
 	if err := command(dir, "cargo", args, &messages); err != nil {
 		return "", err

@@ -66,6 +66,7 @@ func TestCompilers(t *testing.T) {
 	t.Setenv("TINYGO", "")
 	for name, script := range map[string]string{
 		"tinygo": `for last; do [ "$was" = -o ] && echo "tinygo $*" >"$last"; was=$last; done`,
+		"rustc":  `[ -z "$OLD" ] || [ "$2" != --target=wasm32-wasip1 ]`,
 		"cargo":  `echo "cargo $*" >plugin.wasm; echo '{"filenames":["/x.d"]} {"filenames":["'$PWD'/plugin.wasm"]}'`,
 	} {
 		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+script), 0o755); err != nil {
@@ -79,9 +80,12 @@ func TestCompilers(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "Cargo.toml"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if got := string(Build(t, dir)); !strings.HasPrefix(got, "cargo build ") ||
-		!strings.Contains(got, " --target=wasm32-wasip1 ") {
-		t.Error(got)
+	for old, target := range map[string]string{"": "wasm32-wasip1", "1.63.0": "wasm32-wasi"} {
+		t.Setenv("OLD", old)
+		if got := string(Build(t, dir, "--config=old"+old)); !strings.HasPrefix(got, "cargo build ") ||
+			!strings.Contains(got, " --target="+target+" ") {
+			t.Error(got)
+		}
 	}
 }
 

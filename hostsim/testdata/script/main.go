@@ -17,7 +17,8 @@
 //
 // and with the line "trace" every callback as well, as "request_headers(2 8 1)". The
 // line "CALLBACK return N" is the callback's result, "CALLBACK once" lets the lines of
-// that callback after it be run but once, and "CALLBACK trap" panics.
+// that callback after it be run but once, "CALLBACK trap" panics, and "CALLBACK
+// recurse N" calls a function in itself, so deep.
 package main
 
 import (
@@ -108,6 +109,8 @@ func run(callback, args string, result uint32) uint32 {
 			for i := 0; ; i++ {
 				vars["i"] = uint64(i)
 			}
+		case "recurse":
+			say("after " + strconv.Itoa(recurse(int(l.num(0)))) + " frames")
 		case "say":
 			say(l.str(0))
 		default:
@@ -116,6 +119,14 @@ func run(callback, args string, result uint32) uint32 {
 		}
 	}
 	return result
+}
+
+//go:noinline
+func recurse(n int) int {
+	if n == 0 {
+		return 0
+	}
+	return 1 + recurse(n-1)
 }
 
 func say(s string) {
