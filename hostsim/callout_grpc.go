@@ -113,14 +113,8 @@ func (v *vm) newGrpc(a []uint64, id *uint32, timeout time.Duration) (*grpcCallou
 		})
 		return nil, statusInternalFailure
 	}
-	m := headers.New(
-		headers.Field{Name: ":method", Value: "POST"},
-		headers.Field{Name: ":path", Value: "/" + name + "/" + method},
-		headers.Field{Name: ":authority", Value: up.name},
-		headers.Field{Name: ":scheme", Value: "http"},
-		headers.Field{Name: "te", Value: "trailers"},
-		headers.Field{Name: "content-type", Value: "application/grpc"},
-	)
+	m := headers.Of(":method", "POST", ":path", "/"+name+"/"+method, ":authority", up.name, ":scheme", "http",
+		"te", "trailers", "content-type", "application/grpc")
 	if c.unary() { // 0 is no limit for Envoy, and no time at all for the server
 		m.Set("grpc-timeout", strconv.FormatInt(timeout.Milliseconds(), 10)+"m")
 	}
@@ -328,10 +322,8 @@ func (c *grpcCallout) fail(r *calloutResponse) {
 	status, text, trailers := uint32(grpcInternal), "", headers.New()
 	if r != nil {
 		status, text = grpcStatusOf(r.status), string(r.body)
-		trailers = headers.New(headers.Field{Name: ":status", Value: "200"},
-			headers.Field{Name: "content-type", Value: "application/grpc"},
-			headers.Field{Name: "grpc-status", Value: strconv.Itoa(int(status))},
-			headers.Field{Name: "grpc-message", Value: percentEncode(text)})
+		trailers = headers.Of(":status", "200", "content-type", "application/grpc",
+			"grpc-status", strconv.Itoa(int(status)), "grpc-message", percentEncode(text))
 		text = enhanced(text, r.details)
 	}
 	if !c.unary() {

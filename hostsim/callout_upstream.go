@@ -153,7 +153,7 @@ func (r *UpstreamRequest) httpRequestTo(server *url.URL) *http.Request {
 
 // responseHead returns the status and the headers of a real server's response.
 func responseHead(resp *http.Response) *headers.Map {
-	m := headers.New(headers.Field{Name: ":status", Value: strconv.Itoa(resp.StatusCode)})
+	m := headers.Of(":status", strconv.Itoa(resp.StatusCode))
 	addSorted(m, resp.Header)
 	return m
 }
@@ -262,7 +262,7 @@ func (w *recorder) response(h *Host) *calloutResponse {
 
 // metadata is the head of the response, with the fields that a Go server adds over HTTP/2.
 func (w *recorder) metadata(h *Host) *headers.Map {
-	m := headers.New(headers.Field{Name: ":status", Value: strconv.Itoa(w.status)})
+	m := headers.Of(":status", strconv.Itoa(w.status))
 	addSorted(m, w.sent)
 	if _, ok := w.sent["Date"]; !ok { // an empty list means that the handler wants no date
 		m.Add("date", h.time.Realtime().UTC().Format(http.TimeFormat))

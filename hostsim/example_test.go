@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/healthgate/healthgate/hostsim"
@@ -11,13 +12,13 @@ import (
 
 // The examples run the plugin of testdata/script, which does what its configuration
 // says; pluginWasm stands for your own.
-func pluginWasm() []byte {
-	wasm, err := scriptWasm()
-	if err != nil {
-		panic(err)
-	}
-	return wasm
-}
+func pluginWasm() []byte { return script(panics{}) }
+
+// panics stands for the test that an example lacks.
+type panics struct{ testing.TB }
+
+func (panics) Helper()           {}
+func (panics) Fatal(args ...any) { panic(fmt.Sprint(args...)) }
 
 func Example() {
 	host, err := hostsim.New(pluginWasm(),

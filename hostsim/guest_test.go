@@ -5,43 +5,21 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/healthgate/healthgate/hostsim"
+	"github.com/healthgate/healthgate/hostsim/hostsimtest"
 )
 
 // guests holds plugins that others made, and the sums of their files.
 const guests = "testdata/guests"
 
-// scriptWasm builds testdata/script, once per process.
-var scriptWasm = sync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "hostsim")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	out := filepath.Join(dir, "script.wasm")
-	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-o", out, "./testdata/script")
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
-	cmd.Stderr = os.Stderr
-	if err := cmd.Run(); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(out)
-})
-
 // script is the plugin that does what its configuration says.
 func script(t testing.TB) []byte {
 	t.Helper()
-	wasm, err := scriptWasm()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return wasm
+	return hostsimtest.Build(t, "testdata/script")
 }
 
 // newHost builds a host for the script plugin and closes it with the test.

@@ -185,7 +185,7 @@ func (c *exchange) finishAfter(d time.Duration, outcome router.Outcome, r *callo
 // localResponse is an answer that Envoy's router gives in place of an upstream.
 func localResponse(status int, body, details string, flags responseFlags) *calloutResponse {
 	r := &calloutResponse{local: true, status: status, details: details, flags: flags}
-	r.headers = headers.New(headers.Field{Name: ":status", Value: strconv.Itoa(status)})
+	r.headers = headers.Of(":status", strconv.Itoa(status))
 	if body != "" {
 		r.headers.Set("content-length", "")
 		r.headers.Set("content-type", "text/plain")

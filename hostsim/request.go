@@ -93,11 +93,8 @@ const (
 // headerMap returns the request's headers as the first filter sees them, after the connection manager's changes
 // (ConnectionManagerUtility::mutateRequestHeaders), or why it sees none of them.
 func (r *Request) headerMap(h *Host, id string) (m *headers.Map, source string, refusal incoming.Refusal) {
-	m = headers.New(
-		headers.Field{Name: ":authority", Value: cmp.Or(r.Authority, "localhost")},
-		headers.Field{Name: ":path", Value: cmp.Or(r.Path, "/")},
-		headers.Field{Name: ":method", Value: cmp.Or(r.Method, "GET")},
-	)
+	m = headers.Of(":authority", cmp.Or(r.Authority, "localhost"), ":path", cmp.Or(r.Path, "/"),
+		":method", cmp.Or(r.Method, "GET"))
 	for _, f := range r.Header {
 		if !strings.HasPrefix(f[0], ":") {
 			m.Add(f[0], f[1])

@@ -68,7 +68,7 @@ func (s *Stream) encodeLocalReply(r localReply) {
 // prepareLocalReply builds the headers and reports whether they are all there is (Http::Utility::prepareLocalReply).
 func (s *Stream) prepareLocalReply(r *localReply) (end bool) {
 	s.setCode(r.status)
-	m := headers.New(headers.Field{Name: ":status", Value: strconv.Itoa(r.status)})
+	m := headers.Of(":status", strconv.Itoa(r.status))
 	for _, f := range r.headers {
 		m.Add(f.Name, f.Value)
 	}

@@ -8,46 +8,26 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-)
 
-// plugin builds hostsim's script plugin into a directory, once.
-var plugin = sync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "hostsim")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	out := filepath.Join(dir, "script.wasm")
-	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-o", out, "../../testdata/script")
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
-	cmd.Stderr = os.Stderr
-	if err := cmd.Run(); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(out)
-})
+	"github.com/healthgate/healthgate/hostsim/hostsimtest"
+)
 
 // workdir is a directory with the plugin and files.
 func workdir(t *testing.T, files map[string]string) string {
 	t.Helper()
-	wasm, err := plugin()
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
 	write := func(name string, b []byte) {
 		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	write("script.wasm", wasm)
+	write("script.wasm", hostsimtest.Build(t, "../../testdata/script"))
 	for name, text := range files {
 		write(name, []byte(text))
 	}

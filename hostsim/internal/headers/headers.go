@@ -15,11 +15,23 @@ type Map struct {
 	fields []Field
 }
 
+// room is for the fields that Envoy adds to a message.
+const room = 6
+
 // New returns a map that holds fields, added one by one as Add does.
 func New(fields ...Field) *Map {
-	m := &Map{fields: make([]Field, 0, len(fields)+6)}
+	m := &Map{fields: make([]Field, 0, len(fields)+room)}
 	for _, f := range fields {
 		m.Add(f.Name, f.Value)
+	}
+	return m
+}
+
+// Of returns a map of fields, name after value.
+func Of(fields ...string) *Map {
+	m := &Map{fields: make([]Field, 0, len(fields)/2+room)}
+	for i := 0; i < len(fields); i += 2 {
+		m.Add(fields[i], fields[i+1])
 	}
 	return m
 }

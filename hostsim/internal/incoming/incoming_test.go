@@ -11,8 +11,7 @@ import (
 
 // received is a request as it comes in: GET /, unless fields, name after value, say otherwise.
 func received(fields ...string) *headers.Map {
-	m := headers.New(headers.Field{Name: ":authority", Value: "a"}, headers.Field{Name: ":path", Value: "/"},
-		headers.Field{Name: ":method", Value: http.MethodGet})
+	m := headers.Of(":authority", "a", ":path", "/", ":method", http.MethodGet)
 	for i := 0; i < len(fields); i += 2 {
 		if strings.HasPrefix(fields[i], ":") {
 			m.Overwrite(fields[i], fields[i+1])

@@ -10,7 +10,7 @@ import (
 
 // request is a map with what every request has, and more fields, name after value.
 func request(fields ...string) *headers.Map {
-	m := headers.New(headers.Field{Name: ":method", Value: "POST"}, headers.Field{Name: ":path", Value: "/"})
+	m := headers.Of(":method", "POST", ":path", "/")
 	for i := 0; i < len(fields); i += 2 {
 		m.Set(fields[i], fields[i+1])
 	}
@@ -106,14 +106,14 @@ func TestAgain(t *testing.T) {
 	} {
 		p := Take(request("x-envoy-retry-on", c.reason, "x-envoy-retriable-status-codes", "418",
 			"x-envoy-retriable-header-names", "x-again"), 0)
-		response := headers.New(headers.Field{Name: ":status", Value: c.status}, headers.Field{Name: "x-again"})
+		response := headers.Of(":status", c.status, "x-again", "")
 		if got := p.Again(c.outcome, response); got != c.want {
 			t.Errorf("%+v", c)
 		}
 	}
 	p := Take(request("x-envoy-retry-grpc-on", "unavailable"), 0)
 	for status, want := range map[string]bool{"14": true, "13": false, "": false} {
-		if p.Again(Answered, headers.New(headers.Field{Name: "grpc-status", Value: status})) != want {
+		if p.Again(Answered, headers.Of("grpc-status", status)) != want {
 			t.Errorf("a grpc-status of %q: %v", status, !want)
 		}
 	}
