@@ -62,8 +62,8 @@ func writable(folder string) error {
 	return notOfAnother(folder)
 }
 
-// notOfAnother keeps root out of a folder that is another user's, or lies in such a one: he could put a link to any
-// other folder in the place of what is made there.
+// notOfAnother keeps root out of a folder that another user owns or may write to, or that lies in such a one: he could
+// put a link to any other folder in the place of what is made there.
 func notOfAnother(folder string) error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -74,9 +74,18 @@ func notOfAnother(folder string) error {
 		if info, err = os.Stat(path); err != nil {
 			break
 		}
-		if owner, is := info.Sys().(*syscall.Stat_t); is && owner.Uid != 0 {
+		owner, is := info.Sys().(*syscall.Stat_t)
+		if is && owner.Uid != 0 {
 			return fmt.Errorf("%s belongs to the user %d, who could lead root elsewhere meanwhile: do this as that user, as by "+
 				"sudo -u '#%d'", path, owner.Uid, owner.Uid)
+		}
+		others := fs.FileMode(0o022)
+		if is && owner.Gid == 0 {
+			others = 0o002
+		}
+		if mode := info.Mode(); mode&others != 0 && mode&fs.ModeSticky == 0 { // which lets none move what is root's
+			return fmt.Errorf("users other than root may write to %s, and could lead root elsewhere meanwhile: do this as one of "+
+				"them, or chmod go-w it", path)
 		}
 		above = path
 	}

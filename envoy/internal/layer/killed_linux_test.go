@@ -251,12 +251,27 @@ func TestAsRoot(t *testing.T) {
 		return below
 	}, func(t *testing.T, path string) {
 		above := filepath.Dir(filepath.Dir(path))
-		must(t, os.Chown(above, 65534, 65534))
-		out, err := command(t, "once", path, "new").CombinedOutput()
-		if want := above + " belongs to the user 65534"; err == nil || !strings.Contains(string(out), want) {
-			t.Errorf("%v %s, want %s", err, out, want)
+		for _, of := range []struct {
+			uid, gid int
+			mode     fs.FileMode
+			want     string // empty: it is written
+		}{
+			{65534, 65534, 0o755, above + " belongs to the user 65534"},
+			{0, 65534, 0o775, "users other than root may write to " + above},
+			{0, 0, 0o757, "users other than root may write to " + above},
+			{0, 0, 0o775, ""},
+			{0, 65534, 0o777 | fs.ModeSticky, ""},
+		} {
+			must(t, os.Chown(above, of.uid, of.gid))
+			must(t, os.Chmod(above, of.mode))
+			out, err := command(t, "once", path, "new").CombinedOutput()
+			if (err == nil) != (of.want == "") || !strings.Contains(string(out), of.want) {
+				t.Errorf("%v: %v %s", of, err, out)
+			}
+			if err != nil {
+				whole(t, path)
+			}
 		}
-		whole(t, path)
 	})
 }
 
