@@ -277,6 +277,7 @@ func (p *player) load(b *block) []string {
 		hostsim.MinLogLevel(oneOf(b, b.get("log-level", "info"), levels)),
 		hostsim.CallDeadline(b.duration(b.get("deadline", "10s"))),
 		hostsim.ReloadBackoff(b.duration(b.get("backoff", "1s"))),
+		hostsim.AllowOnHeadersStopIteration(b.has("allow-on-headers-stop-iteration")),
 		hostsim.UseRemoteAddress(oneOf(b, b.get("use-remote-address", "off"), switches)),
 		hostsim.EnableTrailers(oneOf(b, b.get("trailers", "off"), switches)),
 		hostsim.ForeignFunction("upper", func(in []byte) ([]byte, error) { return []byte(strings.ToUpper(string(in))), nil }),
@@ -318,6 +319,13 @@ func (p *player) load(b *block) []string {
 	for _, pair := range b.list("env") {
 		key, value, _ := strings.Cut(pair, ":")
 		opts = append(opts, hostsim.Env(key, value))
+	}
+	if directions := b.list("listeners"); directions != nil {
+		var all []hostsim.Listener
+		for _, d := range directions {
+			all = append(all, hostsim.Listener{Direction: b.atoi(d)})
+		}
+		opts = append(opts, hostsim.Listeners(all...))
 	}
 	if node := b.list("node"); node != nil {
 		opts = append(opts, hostsim.Node{ID: node[0], Zone: node[1]})
@@ -387,6 +395,7 @@ func (p *player) request(b *block) (out []string) {
 func (b *block) request() *hostsim.Request {
 	r := &hostsim.Request{
 		Path: b.wordOr("/"), Peer: b.get("peer", ""), RouteName: b.get("route", ""), Before: b.number("before", 0),
+		Listener: b.number("listener", 0),
 	}
 	for line := range strings.SplitSeq(b.Input, "\n") {
 		name, value, ok := strings.Cut(line, ":")

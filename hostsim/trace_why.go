@@ -23,6 +23,8 @@ func (v *vm) why(call string, a []uint64, result status) string {
 		return "an argument points outside of the memory"
 	case result == statusOK && c.stream == nil && slices.Contains(needStream, call):
 		return "without effect: a root context has no stream, proxy_set_effective_context chooses one"
+	case result == statusOK && c.goneOn(call, a):
+		return "too late: these headers have gone on"
 	case result == statusOK, result == statusEmpty, len(a) == 0:
 		return ""
 	}
@@ -73,6 +75,16 @@ func (v *vm) why(call string, a []uint64, result status) string {
 		return c.whyNoMap(mapType(id), result)
 	}
 	return ""
+}
+
+// goneOn reports whether a call changes headers that have left the plugin already, which a plugin may do that stops
+// their iteration and goes on with the body (allow_on_headers_stop_iteration).
+func (c *pluginContext) goneOn(call string, a []uint64) bool {
+	if c.stream == nil || !strings.Contains(call, "_header_map_") || strings.HasPrefix(call, "proxy_get_") {
+		return false
+	}
+	t := mapType(a[0])
+	return t == mapRequestHeaders && c.request.passed || t == mapResponseHeaders && c.response.passed
 }
 
 // needStream are the calls that succeed and do nothing where there is no stream.
