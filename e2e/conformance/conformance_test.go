@@ -18,15 +18,16 @@ import (
 // cases chooses some, to look at one that differs.
 var cases = flag.String("cases", "", "run only the cases whose names match this regular expression")
 
-// atOnce is how many cases one Envoy runs at a time. They share nothing but its threads.
-const atOnce = 8
+// atOnce is how many cases one Envoy runs at a time. They share nothing but its threads, and every third one waits
+// seconds for an answer that never comes.
+const atOnce = 32
 
 // perEnvoy is how many cases one Envoy gets: the plugins of a thousand take 13 GB, and minutes to start, in which real
 // time makes others answer.
 const perEnvoy = 300
 
-// endingAtOnce is how many Envoys run at a time that end by themselves. What takes their time is to start.
-const endingAtOnce = 4
+// envoysAtOnce is how many Envoys run at a time that have one case each. What takes their time is to start.
+const envoysAtOnce = 4
 
 func TestConformance(t *testing.T) {
 	version := envoyVersion(t)
@@ -34,7 +35,7 @@ func TestConformance(t *testing.T) {
 	chosen := regexp.MustCompile(*cases)
 	together := map[int][]*run{} // by the number of workers
 	var leaving []*run           // those whose listener is taken away
-	var ending []*run            // those that end the process
+	var single []*run            // those that end the process, or have it to themselves
 	var batches [][]*run
 	for _, c := range corpus(t) {
 		if !chosen.MatchString(c.Name) {
@@ -42,10 +43,8 @@ func TestConformance(t *testing.T) {
 		}
 		r := newRun(t, c, expected(t, c, profile))
 		switch {
-		case slices.Equal(r.want, []string{theEnd}):
-			ending = append(ending, r)
-		case c.Alone:
-			batches = append(batches, []*run{r})
+		case c.Alone, slices.Equal(r.want, []string{theEnd}):
+			single = append(single, r)
 		case c.Shutdown:
 			leaving = append(leaving, r)
 		default:
@@ -59,9 +58,9 @@ func TestConformance(t *testing.T) {
 	for _, runs := range batches {
 		playAll(t, runs)
 	}
-	slots := make(chan struct{}, endingAtOnce)
+	slots := make(chan struct{}, envoysAtOnce)
 	var playing sync.WaitGroup
-	for _, r := range ending {
+	for _, r := range single {
 		slots <- struct{}{}
 		playing.Go(func() {
 			defer func() { <-slots }()
@@ -69,7 +68,7 @@ func TestConformance(t *testing.T) {
 		})
 	}
 	playing.Wait()
-	report(t, version, profile, append(slices.Concat(batches...), ending...))
+	report(t, version, profile, append(slices.Concat(batches...), single...))
 }
 
 func expected(t *testing.T, c *Case, profile hostsim.Profile) []string {

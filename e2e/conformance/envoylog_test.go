@@ -43,7 +43,7 @@ const fresh = 25 * time.Millisecond
 var (
 	anyLine    = regexp.MustCompile(`^\[\d{4}-[^\]]*\]\[(\d+)\]\[(\w+)\]\[(\w+)\] \[[^\]]*\] ?(.*)$`)
 	pluginLine = regexp.MustCompile(`^wasm log (\w+)(?: \w+){0,2}: ?(.*)$`)
-	refusal    = regexp.MustCompile(`(\w+): Unable to create Wasm`)
+	refusal    = regexp.MustCompile(`(\w+)` + separator + `\d+: Unable to create Wasm`)
 )
 
 func (j *journal) update() {

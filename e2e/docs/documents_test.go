@@ -1,7 +1,6 @@
 package docs
 
 import (
-	"flag"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -13,15 +12,7 @@ import (
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
 
-// TestMain lets all readers read at once: most of the time they wait, for an Envoy that starts or a value that is
-// polled.
-func TestMain(m *testing.M) {
-	flag.Parse()
-	if err := flag.Set("test.parallel", "8"); err != nil {
-		panic(err)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { envoytest.Main(m, 8) }
 
 func TestReadme(t *testing.T) {
 	t.Parallel()

@@ -1,16 +1,11 @@
 package istio
 
 import (
-	"flag"
-	"os"
 	"testing"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
 
-func TestMain(m *testing.M) {
-	flag.Parse()
-	// Each test has a control plane and an Envoy of its own, which both take a processor while they start.
-	if err := flag.Set("test.parallel", "2"); err != nil {
-		panic(err)
-	}
-	os.Exit(m.Run())
-}
+// TestMain runs two tests at once: each has a control plane and an Envoy of its own, which both take a processor while
+// they start.
+func TestMain(m *testing.M) { envoytest.Main(m, 2) }

@@ -1,0 +1,9 @@
+package operator
+
+import (
+	"testing"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+)
+
+func TestMain(m *testing.M) { envoytest.Main(m, 8) }
