@@ -97,12 +97,9 @@ func TestPod(t *testing.T) {
 	const sorry = "Under maintenance. Remove maintenance file when complete"
 	becomes(200, "OK")
 
-	var zone struct {
-		Maps []struct{ Literals []string } `yaml:"configMapGenerator"`
-	}
-	decode(t, filepath.Join(dir, "zones", "eu-1a", "kustomization.yaml"), &zone)
-	key, value, _ := strings.Cut(zone.Maps[0].Literals[0], "=")
-	envoytest.MountConfigMap(t, runtime, map[string]string{key: value})
+	var zone struct{ Data map[string]string }
+	decode(t, filepath.Join(dir, "zones", "eu-1a.yaml"), &zone)
+	envoytest.MountConfigMap(t, runtime, zone.Data)
 	becomes(503, sorry)
 	envoytest.MountConfigMap(t, runtime, nil)
 	becomes(200, "OK")
