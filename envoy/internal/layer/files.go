@@ -84,8 +84,8 @@ func notOfAnother(folder string) error {
 			others = 0o002
 		}
 		if mode := info.Mode(); mode&others != 0 && mode&fs.ModeSticky == 0 { // which lets none move what is root's
-			return fmt.Errorf("users other than root may write to %s, and could lead root elsewhere meanwhile: do this as one of "+
-				"them, or chmod go-w it", path)
+			return fmt.Errorf("users other than root may write to %s, and could lead root elsewhere meanwhile: "+
+				"do this as one of them, or chmod go-w it", path)
 		}
 		above = path
 	}
