@@ -245,4 +245,7 @@ func (c *pluginContext) destroyStream() {
 	c.onDone()
 	c.onDelete()
 	delete(c.vm.contexts, c.id)
+	if h := c.vm.host; h.tracing() {
+		c.vm.deleted[c.id] = h.time.Elapsed()
+	}
 }

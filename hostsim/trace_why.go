@@ -42,6 +42,9 @@ func (v *vm) why(call string, a []uint64, result status) string {
 		}
 		return v.whyNoCluster(text(0))
 	case "proxy_set_effective_context":
+		if at, known := v.deleted[id]; known {
+			return fmt.Sprintf("context %d was deleted at %v", id, at)
+		}
 		if id < v.nextID {
 			return fmt.Sprintf("context %d is deleted", id)
 		}

@@ -2,6 +2,7 @@ package hostsim
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/tetratelabs/wazero/api"
 
@@ -29,6 +30,7 @@ type vm struct {
 	output     *[]byte        // where standard output goes, if not to the log
 	effective  uint32         // the ID that set_effective_context set, or 0
 	traceDepth int
+	deleted    map[uint32]time.Duration // when streams ended, as far as a trace was on
 
 	// stopIteration makes the running callback's result count as a pause.
 	stopIteration bool
@@ -52,6 +54,7 @@ func newVM(h *Host, t *thread, role string, p *pluginConfig) *vm {
 		nextGrpcCall:   1,
 		nextGrpcStream: 2,
 		nextMetric:     [3]uint32{0, 1, 2},
+		deleted:        make(map[uint32]time.Duration),
 	}
 	v.vmContext = &newRoot(v, 0, p, nil).pluginContext
 	instance, err := p.module.Instantiate(v, &h.watchdog)
