@@ -113,6 +113,17 @@ func TestSelector(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &reports); err != nil || len(reports) != 5 || reports[3].Envoy != "pod/shop-3" {
 		t.Errorf("%v, %+v", err, reports)
 	}
+	shows, end := serve(t, pods+"app=shop")
+	gone := filepath.Join(folder, "shop-4")
+	shows("", "<title>5 in maintenance or draining ·", "shop-5<")
+	if err := os.Rename(gone, filepath.Join(folder, "shop-5")); err != nil {
+		t.Fatal(err)
+	}
+	shows("", "<title>5 in maintenance or draining ·", "shop-4<") // as after a rollout
+	if err := os.Rename(filepath.Join(folder, "shop-5"), gone); err != nil {
+		t.Fatal(err)
+	}
+	end()
 	admins[2].Close()
 	says(t, 1, "maintenance off"+pods+"app=shop", "\n4 off, 1 failed: pod/shop-2\n")
 	for i, a := range admins {

@@ -15,6 +15,53 @@ import (
 	"github.com/healthgate/healthgate/envoy/internal/admintest"
 )
 
+// serve runs the command of that name. shows waits until a path has a text, and has not another; end ends the command,
+// and returns what it wrote to standard error.
+func serve(t *testing.T, flags string) (shows func(path, text, not string), end func() string) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	root := newRoot(thisBuild("", ""))
+	stdout, out := io.Pipe()
+	var said, mu = strings.Builder{}, sync.Mutex{}
+	root.SetOut(out)
+	root.SetErr(writer(func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		said.WriteString(text)
+	}))
+	done := make(chan int)
+	go func() {
+		args := strings.Fields("serve --listen 127.0.0.1:0 --interval 1s " + flags)
+		done <- exitCode(root, execute(ctx, root, args))
+	}()
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, _, _ := strings.Cut(line, " ")
+	shows = func(path, text, not string) {
+		t.Helper()
+		for page := ""; !strings.Contains(page, text) || strings.Contains(page, not); {
+			response, err := http.Get(url + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(response.Body)
+			if _ = response.Body.Close(); err != nil {
+				t.Fatal(err)
+			}
+			page = string(body)
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	return shows, func() string {
+		interrupt()
+		if code := <-done; code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+		return said.String()
+	}
+}
+
 // serve reads again who the Envoys are, and the login. What can't be read leaves those of before, and is said.
 func TestServeReadsAgain(t *testing.T) {
 	t.Parallel()
@@ -34,41 +81,7 @@ func TestServeReadsAgain(t *testing.T) {
 	}
 	file := write(filepath.Join(t.TempDir(), "shop.txt"), a.URL)
 	login := write(filepath.Join(t.TempDir(), "login"), "old")
-	ctx, interrupt := context.WithCancel(t.Context())
-	root := newRoot(thisBuild("", ""))
-	stdout, out := io.Pipe()
-	var said, mu = strings.Builder{}, sync.Mutex{}
-	root.SetOut(out)
-	root.SetErr(writer(func(text string) {
-		mu.Lock()
-		defer mu.Unlock()
-		said.WriteString(text)
-	}))
-	done := make(chan int)
-	go func() {
-		done <- exitCode(root, execute(ctx, root, []string{"serve", "--listen", "127.0.0.1:0", "--interval", "1s",
-			"--admins-file", file, "--admin-auth-file", login}))
-	}()
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	url, _, _ := strings.Cut(line, " ")
-	shows := func(path, text, not string) {
-		t.Helper()
-		for page := ""; !strings.Contains(page, text) || strings.Contains(page, not); {
-			response, err := http.Get(url + path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			body, err := io.ReadAll(response.Body)
-			if _ = response.Body.Close(); err != nil {
-				t.Fatal(err)
-			}
-			page = string(body)
-			time.Sleep(50 * time.Millisecond)
-		}
-	}
+	shows, end := serve(t, "--admins-file "+file+" --admin-auth-file "+login)
 	shows("", "<title>1 healthy ·", b.URL)
 	write(file, b.URL)
 	shows("", "401", a.URL)
@@ -80,15 +93,12 @@ func TestServeReadsAgain(t *testing.T) {
 	shows("metrics", "healthgate_fleet_listed 0", a.URL)
 	write(file, a.URL+"\n"+b.URL)
 	shows("", "<title>2 healthy ·", "old list")
-	interrupt()
-	if code := <-done; code != 0 {
-		t.Errorf("exit code %d", code)
-	}
+	said := end()
 	want := []string{"1 Envoys: 1 new, 1 gone\n--admins-file: ",
 		"; the Envoys of before are asked\n2 Envoys: 1 new, 0 gone\n"}
 	for _, text := range want {
-		if !strings.Contains(said.String(), text) {
-			t.Errorf("standard error does not say %q:\n%s", text, &said)
+		if !strings.Contains(said, text) {
+			t.Errorf("standard error does not say %q:\n%s", text, said)
 		}
 	}
 }

@@ -219,8 +219,8 @@ func (w *workload) services(refuse func(string, ...any) error, appPort int, open
 				return refuse("the Service %q leads to its port %d, past Envoy, and the NetworkPolicy closes that port: "+
 					"write targetPort: envoy", s.Metadata.Name, appPort)
 			case !open[target]:
-				return refuse("the Service %q leads to the port %s, which no container has: write targetPort: envoy",
-					s.Metadata.Name, target)
+				return refuse("the Service %q leads to the port %s, which no container declares, so the NetworkPolicy closes it: "+
+					"write targetPort: envoy, or declare it", s.Metadata.Name, target)
 			}
 		}
 	}
