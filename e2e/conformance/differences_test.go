@@ -22,24 +22,31 @@ var differences = sync.OnceValue(func() map[string]*difference {
 	text, err := os.ReadFile(filepath.Join(envoytest.Root, "hostsim", "DIFFERENCES.md"))
 	must(err)
 	out := map[string]*difference{}
-	name := ""
+	var names []string
+	begun := false // the lines of these cases
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSuffix(line, "\n")
 		if title, ok := strings.CutPrefix(line, "## "); ok {
-			name = title
+			if begun {
+				names, begun = nil, false
+			}
+			names = append(names, title)
 		}
 		sim, isSim := strings.CutPrefix(line, "- hostsim  ")
 		envoy, isEnvoy := strings.CutPrefix(line, "+ Envoy    ")
 		if !isSim && !isEnvoy {
 			continue
 		}
-		if out[name] == nil {
-			out[name] = &difference{}
-		}
-		if isSim {
-			out[name].sim = append(out[name].sim, sim)
-		} else {
-			out[name].envoy = append(out[name].envoy, envoy)
+		begun = true
+		for _, name := range names {
+			if out[name] == nil {
+				out[name] = &difference{}
+			}
+			if isSim {
+				out[name].sim = append(out[name].sim, sim)
+			} else {
+				out[name].envoy = append(out[name].envoy, envoy)
+			}
 		}
 	}
 	return out
