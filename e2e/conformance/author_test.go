@@ -30,6 +30,10 @@ func TestRunOnEnvoy(t *testing.T) {
 			}
 			r = do(&hostsim.Request{Method: "POST", Chunks: [][]byte{[]byte("one "), []byte("two")},
 				Trailer: hostsim.Header{{"x-end", "here"}}, Peer: "192.0.2.7:4711"})
+			if r.Upstream == nil || string(r.Upstream.Body) != "one two" || r.Upstream.Header.Get("x-request-id") == "" ||
+				r.Upstream.Method() != "POST" || r.Upstream.Trailer.Get("x-end") != "here" {
+				t.Error(r, r.Upstream)
+			}
 			if string(r.Body) != "one two" || r.Header.Get("x-from") != "192.0.2.7" || r.Trailer.Get("x-end") != "here" {
 				t.Error(r)
 			}

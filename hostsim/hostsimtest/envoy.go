@@ -17,20 +17,20 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/healthgate/healthgate/hostsim"
 )
 
-// RunOnEnvoy runs a test of what clients see on hostsim, and, if $ENVOY names an Envoy's binary, on that as well: as
-// subtests "hostsim" and "envoy".
+// RunOnEnvoy runs a test of what clients and the application see on hostsim, and, if $ENVOY names an Envoy's binary, on
+// that as well: as subtests "hostsim" and "envoy".
 //
-// do sends a request and returns the answer. From Envoy, its header is sorted by name, and Upstream and Properties are
-// not known. Peer and Local are addresses with ports there, which Envoy learns by the PROXY protocol. What a client
-// can't say about its request, such as RouteMetadata, ends the test on Envoy. Handlers of upstreams may be called at
-// the same time there, and speak HTTP/1.1, but for those of UpstreamGRPC.
+// do sends a request and returns the answer. From Envoy, its header is sorted by name, as that of Upstream is, and
+// Properties are not known. Peer and Local are addresses with ports there, which Envoy learns by the PROXY
+// protocol. What a client can't say about its request, such as RouteMetadata, ends the test on Envoy. Handlers of
+// upstreams may be called at the same time there, and speak HTTP/1.1, but for those of UpstreamGRPC.
 func RunOnEnvoy(t *testing.T, code []byte, test func(t *testing.T, do func(*hostsim.Request) *hostsim.Reply),
 	opts ...hostsim.Option) {
 	t.Run("hostsim", func(t *testing.T) {
@@ -50,8 +50,10 @@ type envoy struct {
 	address   string
 	accessLog string
 	requests  int
-	forwarded atomic.Int64
 	ended     chan struct{}
+
+	mu        sync.Mutex
+	forwarded []*hostsim.UpstreamRequest
 }
 
 func startEnvoy(t testing.TB, binary string, code []byte, opts []hostsim.Option) *envoy {
@@ -62,7 +64,7 @@ func startEnvoy(t testing.TB, binary string, code []byte, opts []hostsim.Option)
 	serve := func(name string, h http.Handler) string {
 		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if name == "application" {
-				e.forwarded.Add(1)
+				e.forward(r)
 			}
 			h.ServeHTTP(w, r)
 		}))
@@ -146,7 +148,7 @@ func (e *envoy) do(req *hostsim.Request) *hostsim.Reply {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	before := e.forwarded.Load()
+	before := len(e.gone())
 	reply := &hostsim.Reply{}
 	_, _ = io.WriteString(conn, text) // Envoy may answer, and close, before it has read all
 	if r, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: cmp.Or(req.Method, "GET")}); err != nil {
@@ -157,9 +159,29 @@ func (e *envoy) do(req *hostsim.Request) *hostsim.Reply {
 		reply.Reset = err != nil
 		reply.Header, reply.Trailer = header(r.Header), header(r.Trailer)
 	}
-	reply.Forwarded = e.forwarded.Load() > before
+	if gone := e.gone(); len(gone) > before {
+		reply.Forwarded, reply.Upstream = true, gone[len(gone)-1]
+	}
 	reply.Details, reply.Flags = e.logged()
 	return reply
+}
+
+// forward keeps a request that the application gets.
+func (e *envoy) forward(r *http.Request) {
+	body, _ := io.ReadAll(r.Body) // what came of it until the connection broke
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	u := &hostsim.UpstreamRequest{Time: time.Now(), Body: body, Trailer: header(r.Trailer), Header: append(hostsim.Header{
+		{":authority", r.Host}, {":path", r.RequestURI}, {":method", r.Method}, {":scheme", "http"}}, header(r.Header)...)}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.forwarded = append(e.forwarded, u)
+}
+
+// gone are the requests that the application got.
+func (e *envoy) gone() []*hostsim.UpstreamRequest {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.forwarded
 }
 
 // onTheWire is a request of HTTP/1.1, behind the PROXY protocol's line if it says where it comes from.
