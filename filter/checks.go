@@ -77,6 +77,7 @@ var details = [verdict.Kinds]string{
 	verdict.Draining:    "healthgate_draining",
 	verdict.Unknown:     "healthgate_unknown",
 	verdict.Unhealthy:   "healthgate_unhealthy",
+	verdict.Degraded:    "healthgate_degraded",
 	verdict.Healthy:     "healthgate_healthy",
 	verdict.Shown:       "healthgate_shown",
 }

@@ -41,6 +41,7 @@ type Endpoint struct {
 	Unhealthy   Reply
 	Maintenance Maintenance
 	Probes      Policy
+	Degraded    Degraded
 	Unknown     Reply
 	Draining    Reply
 }
@@ -127,6 +128,13 @@ type Maintenance struct {
 type Policy struct {
 	Names []int // indexes into Config.Probes; empty: no probe decides
 	Need  int
+}
+
+// Degraded says which probes do not fail an endpoint, but change its healthy answer while they fail, or nothing is
+// known of them.
+type Degraded struct {
+	Probes []int // indexes into Config.Probes
+	Reply  Reply // by default the healthy one
 }
 
 // Probe is one request that the leader sends again and again: HTTP, or a Check of the gRPC health checking protocol.

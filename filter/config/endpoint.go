@@ -37,7 +37,7 @@ func (r *endpointReader) endpoint(v json.Value, place string) {
 	}
 	if o.choose("kind", "health_check", "status") {
 		e.Kind, e.Methods = KindStatus, e.Methods[:2]
-		for _, field := range []string{"healthy", "unhealthy", "draining", "unknown", "maintenance", "probes"} {
+		for _, field := range []string{"healthy", "unhealthy", "draining", "unknown", "maintenance", "probes", "degraded"} {
 			if o.has(field) {
 				o.fail(field, `is not for an endpoint of kind "status"`)
 			}
@@ -84,6 +84,14 @@ func (r *endpointReader) healthCheck(o *object, e *Endpoint) {
 	e.Unknown = o.reply("unknown", false, local(FailingStatus, UnknownBody, DefaultType))
 	r.maintenance(o, &e.Maintenance)
 	e.Probes = r.policy(o)
+	if d := o.sub("degraded"); d != nil {
+		if e.Healthy.Pass {
+			o.relates("degraded", `replaces no answer: the action of healthy is "pass"`)
+		}
+		e.Degraded = Degraded{r.probes(d, "probes"), e.Healthy}
+		d.replyFields(&e.Degraded.Reply)
+		d.done()
+	}
 }
 
 func (r *endpointReader) header(v json.Value, place string) HeaderMatcher {
@@ -254,17 +262,8 @@ func (r *endpointReader) policy(endpoint *object) (p Policy) {
 	if o == nil {
 		return p
 	}
-	for i, name := range o.strings("names", noCheck) {
-		probe := r.probeNamed(name)
-		if probe < 0 {
-			r.failAs(Relation, index(o.at("names"), i), quote(name)+" is not the name of a probe")
-		}
-		p.Names = append(p.Names, probe)
-	}
+	p.Names = r.probes(o, "names")
 	p.Need = len(p.Names)
-	if p.Need == 0 {
-		o.fail("names", "is required, with at least one probe")
-	}
 	if o.kind("policy") == json.Object {
 		a := o.sub("policy")
 		if !a.has("at_least") {
@@ -281,6 +280,21 @@ func (r *endpointReader) policy(endpoint *object) (p Policy) {
 	}
 	o.done()
 	return p
+}
+
+// probes reads a list of the names of probes, as their indexes.
+func (r *endpointReader) probes(o *object, field string) (out []int) {
+	for i, name := range o.strings(field, noCheck) {
+		probe := r.probeNamed(name)
+		if probe < 0 {
+			r.failAs(Relation, index(o.at(field), i), quote(name)+" is not the name of a probe")
+		}
+		out = append(out, probe)
+	}
+	if len(out) == 0 {
+		o.fail(field, "is required, with at least one probe")
+	}
+	return out
 }
 
 // probeNamed returns the index of a probe, -1 if there is none of this name.

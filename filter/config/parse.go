@@ -203,10 +203,20 @@ func checkFieldValue(s string) (wrong string) {
 }
 
 func checkHost(s string) (wrong string) {
-	if strings.ContainsAny(s, "*/ ") {
+	if hasAny(s, "*/ ") {
 		return quote(s) + " is not a host name; wildcards are not supported"
 	}
 	return checkFieldValue(s)
+}
+
+// hasAny is strings.ContainsAny for ASCII, which has a kilobyte of code.
+func hasAny(s, chars string) bool {
+	for i := 0; i < len(s); i++ {
+		if strings.IndexByte(chars, s[i]) >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // consistsOf reports whether a string has only letters and digits of ASCII, and others.

@@ -33,8 +33,8 @@ func (o *object) reply(name string, mayPass bool, out Reply) Reply {
 	return out
 }
 
-// replyFields reads status, body, content_type and headers over the defaults: out with its content-type. If the default
-// is the failing probe's status, the section may say so too.
+// replyFields reads status, body, content_type and headers over the defaults, which out has: it keeps their headers. If
+// the default is the failing probe's status, the section may say so too.
 func (o *object) replyFields(out *Reply) {
 	switch o.kind("status") {
 	case json.Absent:
@@ -50,14 +50,20 @@ func (o *object) replyFields(out *Reply) {
 	}
 	out.Body = o.str("body", out.Body)
 	if out.Body != "" && (out.Status == 204 || out.Status == 205 || out.Status == 304) {
-		o.fail("body", "must be empty: a reply with this status has no body")
+		o.relates("body", "must be empty: a reply with this status has no body")
 	}
-	contentType := o.str("content_type", out.Headers[0][1])
+	more := out.Headers
+	contentType := out.ContentType()
+	if contentType != "" {
+		more = more[1:]
+	}
+	contentType = o.str("content_type", contentType)
 	o.fail("content_type", checkFieldValue(contentType))
 	out.Headers = nil
 	if contentType != "" {
 		out.Headers = append(out.Headers, [2]string{"content-type", contentType})
 	}
+	out.Headers = append(out.Headers, more...)
 	if headers := o.sub("headers"); headers != nil {
 		out.Headers = append(out.Headers, headers.replyHeaders()...)
 	}

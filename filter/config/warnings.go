@@ -47,14 +47,14 @@ func (c *Config) warnEach(place string, items []string, check func(string) (what
 // may.
 
 func neverPath(s string) (what string) {
-	if strings.ContainsAny(s, `*{}[]()|^$\`) {
+	if hasAny(s, `*{}[]()|^$\`) {
 		return " is no pattern: paths are compared byte for byte"
 	}
 	return ""
 }
 
 func neverMethod(s string) (what string) {
-	if strings.ContainsAny(s, "abcdefghijklmnopqrstuvwxyz") {
+	if hasAny(s, "abcdefghijklmnopqrstuvwxyz") {
 		return " is no method: they are in capital letters, and case matters"
 	}
 	return ""

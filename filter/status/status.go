@@ -164,6 +164,8 @@ func (d *describer) endpoint(e *config.Endpoint) Check {
 		c.Level, c.Output = Fail, d.unknown(e)
 	case verdict.Unhealthy:
 		c.Level, c.Output = Fail, d.unhealthy(e)
+	case verdict.Degraded:
+		c.Level, c.Output = Warn, strings.Join(d.failing(e.Degraded.Probes), ", ")+" not known to be healthy"
 	default: // healthy
 		c.Level = Pass
 		if e.Maintenance.RouteMetadata {
@@ -217,15 +219,25 @@ func (d *describer) unknown(e *config.Endpoint) string {
 }
 
 func (d *describer) unhealthy(e *config.Endpoint) string {
-	var failing []string
-	for _, i := range e.Probes.Names {
-		if p := &d.record.Probes[i]; !p.Healthy {
-			failing = append(failing, d.config.Probes[i].Name+" ("+found(&p.Finding, "")+")")
-		}
-	}
-	n := len(e.Probes.Names)
+	failing, n := d.failing(e.Probes.Names), len(e.Probes.Names)
 	return strings.Join(failing, ", ") + " failing; " + strconv.Itoa(n-len(failing)) + " of " + strconv.Itoa(n) +
 		" healthy, " + strconv.Itoa(e.Probes.Need) + " needed"
+}
+
+// failing names those of some probes that are not known to be healthy.
+func (d *describer) failing(probes []int) (names []string) {
+	for _, i := range probes {
+		f := &snapshot.Finding{}
+		if d.record != nil {
+			p := &d.record.Probes[i]
+			if p.Healthy && d.probeKnown(i) {
+				continue
+			}
+			f = &p.Finding
+		}
+		names = append(names, d.config.Probes[i].Name+" ("+found(f, "")+")")
+	}
+	return names
 }
 
 func (d *describer) probeKnown(i int) bool {

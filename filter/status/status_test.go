@@ -129,11 +129,13 @@ func TestStates(t *testing.T) {
 
 // settingsOf has the configurations that a block names.
 var settingsOf = map[string]string{
-	"state":            settings,
-	"unknown-is-200":   strings.Replace(settings, `"maintenance"`, `"unknown": {"status": 200}, "maintenance"`, 1),
-	"key-is-200":       strings.Replace(settings, `{"keys"`, `{"status": 200, "keys"`, 1),
-	"by-route":         strings.Replace(settings, `{"keys"`, `{"route_metadata": true, "keys"`, 1),
-	"passed":           strings.Replace(settings, `"maintenance"`, `"healthy": {"action": "pass"}, "maintenance"`, 1),
+	"state":          settings,
+	"unknown-is-200": strings.Replace(settings, `"maintenance"`, `"unknown": {"status": 200}, "maintenance"`, 1),
+	"key-is-200":     strings.Replace(settings, `{"keys"`, `{"status": 200, "keys"`, 1),
+	"by-route":       strings.Replace(settings, `{"keys"`, `{"route_metadata": true, "keys"`, 1),
+	"passed":         strings.Replace(settings, `"maintenance"`, `"healthy": {"action": "pass"}, "maintenance"`, 1),
+	"degraded": strings.Replace(settings, `"names": ["a", "b"], "policy": "any"}`,
+		`"names": ["a"]}, "degraded": {"probes": ["b"], "headers": {"x": "1"}}`, 1),
 	"fail-on-stale":    strings.Replace(settings, `"envoy_admin"`, `"envoy_admin", "on_stale": "fail"`, 1),
 	"draining-ignored": strings.Replace(settings, `"envoy_admin"`, `"envoy_admin", "draining": "ignore"`, 1),
 	"only-the-status": `{"endpoints": [

@@ -88,7 +88,7 @@ func TestReplies(t *testing.T) {
 			}
 		})
 	}
-	if Shown.String() != "shown" || Kinds != 8 {
+	if Shown.String() != "shown" || Kinds != 9 {
 		t.Errorf("%v is the last of %d kinds", Shown, Kinds)
 	}
 }

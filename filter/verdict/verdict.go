@@ -20,6 +20,7 @@ const (
 	Draining
 	Unknown
 	Unhealthy
+	Degraded // healthy, but for probes that do not fail it
 	Healthy
 	Passed // healthy, and the application's own endpoint answers
 	Shown  // not a check: the state was shown, by an endpoint of kind status
@@ -30,7 +31,8 @@ const Kinds = int(Shown) + 1
 
 // String is the outcome's name in metrics and response code details.
 func (k Kind) String() string {
-	return [Kinds]string{"untrusted", "maintenance", "draining", "unknown", "unhealthy", "healthy", "passed", "shown"}[k]
+	return [Kinds]string{"untrusted", "maintenance", "draining", "unknown", "unhealthy", "degraded", "healthy", "passed",
+		"shown"}[k]
 }
 
 // Clock gives the time in nanoseconds.
@@ -80,6 +82,8 @@ func Reply(e *config.Endpoint, k Kind) *config.Reply {
 		return &e.Unknown
 	case Unhealthy:
 		return &e.Unhealthy
+	case Degraded:
+		return &e.Degraded.Reply
 	case Healthy, Passed:
 		return &e.Healthy
 	}
@@ -96,7 +100,8 @@ func Decide(c *config.Config, e *config.Endpoint, record *snapshot.Record, maint
 		return answer(e, Draining)
 	}
 	from, until := known(c, e, record)
-	if now := clock.Monotonic(); now < from || until < now {
+	now := clock.Monotonic()
+	if now < from || until < now {
 		unknown := answer(e, Unknown)
 		unknown.Until = never // if the clock was set back, it will be known
 		return unknown
@@ -109,6 +114,11 @@ func Decide(c *config.Config, e *config.Endpoint, record *snapshot.Record, maint
 			// section 15): the configured default stands.
 			a.Status = failing.Status
 		}
+	} else if sound := soundUntil(c, e, record); now <= sound {
+		until = min(until, sound)
+	} else {
+		a = answer(e, Degraded)
+		from = max(from, sound+1)
 	}
 	a.From, a.Until = from, until
 	return a
@@ -166,6 +176,19 @@ func known(c *config.Config, e *config.Endpoint, record *snapshot.Record) (from,
 		until = min(until, probeUntil(&c.Probes[i], &record.Probes[i]))
 	}
 	return record.WrittenAt, until
+}
+
+// soundUntil returns until when the probes without which an endpoint is degraded are known to be healthy; never if
+// one is not.
+func soundUntil(c *config.Config, e *config.Endpoint, record *snapshot.Record) (until int64) {
+	until = always
+	for _, i := range e.Degraded.Probes {
+		if record == nil || !record.Probes[i].Healthy {
+			return never
+		}
+		until = min(until, probeUntil(&c.Probes[i], &record.Probes[i]))
+	}
+	return until
 }
 
 // ProbeKnown reports whether the probe's state rests on results that are recent.

@@ -48,6 +48,11 @@ func probe(healthy bool, status int) snapshot.Probe {
 	return snapshot.Probe{Finding: snapshot.Finding{Status: uint32(status), At: now}, Healthy: healthy}
 }
 
+// degrades has the second probe degrade the endpoint, and no longer fail it.
+func (w *world) degrades() {
+	w.e.Probes = config.Policy{Names: []int{0}, Need: 1}
+	w.e.Degraded = config.Degraded{Probes: []int{1}, Reply: config.Reply{Status: 200}}
+}
 func (w *world) bare()           { w.e.Probes, w.e.Maintenance.Keys = config.Policy{}, nil }
 func (w *world) sick(status int) { w.r.Probes[1] = probe(false, status) }
 func (w *world) on()             { w.r.Keys[0].Switch = maintenance.Switch{On: true} }
@@ -136,6 +141,19 @@ func TestDecide(t *testing.T) {
 		{"probe status 599", func(w *world) { w.sick(599) }, Unhealthy, 599},
 		{"a status that HTTP does not have", func(w *world) { w.sick(600) }, Unhealthy, 503},
 		{"the largest of three digits", func(w *world) { w.sick(999) }, Unhealthy, 503},
+		{"a probe that degrades is sick", func(w *world) { w.degrades(); w.sick(500) }, Degraded, 200},
+		{"it is not sick", func(w *world) { w.degrades() }, Healthy, 200},
+		{"it was not seen", func(w *world) { w.degrades(); w.r.Probes[1].At = 0 }, Degraded, 200},
+		{"it is at its limit", func(w *world) { w.degrades(); w.r.Probes[1].At = ago(10 * duration.Second) }, Healthy, 200},
+		{"it is beyond it", func(w *world) { w.degrades(); w.r.Probes[1].At = ago(10*duration.Second) - 1 }, Degraded, 200},
+		{"it and another are sick", func(w *world) { w.degrades(); w.sick(500); w.r.Probes[0] = probe(false, 502) },
+			Unhealthy,
+			502},
+		{"it is sick, and the endpoint rests on nothing else, without a record", func(w *world) {
+			w.degrades()
+			w.bare()
+			w.c.Admin, w.r = nil, nil
+		}, Degraded, 200},
 		{"fixed status", func(w *world) { w.sick(500); w.e.Unhealthy.ProbeStatus = false }, Unhealthy, 503},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -149,8 +167,8 @@ func TestDecide(t *testing.T) {
 			for _, at := range []duration.Duration{-duration.Hour, -2 * duration.Second, -duration.Second, 0,
 				4 * duration.Second, 4*duration.Second + 1, 9*duration.Second + 1, duration.Hour} {
 				clock := clock{now + int64(at), 1000}
-				if then := Decide(w.c, w.e, w.r, w.route, clock); got.Holds(clock) && then.Kind != got.Kind || !got.Holds(clock) &&
-					got.Kind != Unknown && then.Kind != Unknown {
+				if then := Decide(w.c, w.e, w.r, w.route, clock); got.Holds(clock) && then.Kind != got.Kind ||
+					!got.Holds(clock) && got.Kind != Unknown && then.Kind == got.Kind {
 					t.Errorf("%s: %v holds %v later: %v, but it would be %v", test.name, got.Kind, at, got.Holds(clock), then.Kind)
 				}
 			}

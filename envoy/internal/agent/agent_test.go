@@ -21,6 +21,7 @@ func TestLine(t *testing.T) {
 	}{
 		{"", one("healthy"), "up ready"},
 		{"shop", one("passed"), "up ready"},
+		{"", one("degraded"), "up ready"},
 		{"", report.Report{Endpoints: []report.Endpoint{{Name: "shop", Verdict: "maintenance", Maintenance: key}}}, "maint"},
 		{"", one("draining"), "drain"},
 		{"", one("unhealthy"), "ready down #unhealthy: why"},

@@ -48,7 +48,7 @@ func Of(r *report.Report, endpoint string, now time.Time) State {
 		return State{Maint, found.Why(now)}
 	case "draining":
 		return State{Drain, found.Why(now)}
-	case "healthy", "passed":
+	case "healthy", "degraded", "passed":
 		if found.Mark() == "" {
 			return State{Up, ""}
 		}

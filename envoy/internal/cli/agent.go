@@ -29,7 +29,7 @@ is.
 is accepted, so that none is left when the port closes.
 
 --agent-check answers each connection with a line, as HAProxy's agent-check reads it:
-  up ready          healthy, or passed: the application itself is not asked
+  up ready          healthy, degraded, or passed: the application itself is not asked
   maint             in maintenance
   drain             Envoy drains
   ready down #WHY   the probes fail, or the state is not known

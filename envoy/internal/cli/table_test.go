@@ -51,7 +51,7 @@ func TestWriteReport(t *testing.T) {
 func TestColours(t *testing.T) {
 	t.Parallel()
 	for verdict, want := range map[string]cell{
-		"healthy": {"healthy", green}, "passed": {"healthy", green}, "": {"not known", ""},
+		"healthy": {"healthy", green}, "passed": {"healthy", green}, "degraded": {"healthy", green}, "": {"not known", ""},
 		"maintenance": {"in maintenance or draining", yellow}, "draining": {"in maintenance or draining", yellow},
 		"unhealthy": {"failing", red}, "unknown": {"failing", red}, "failing": {"failing", red},
 	} {

@@ -165,7 +165,8 @@ func covers(list, other []string) bool {
 func (l *linter) probes() {
 	used := map[int]bool{}
 	for i := range l.c.Endpoints {
-		for _, n := range l.c.Endpoints[i].Probes.Names {
+		e := &l.c.Endpoints[i]
+		for _, n := range slices.Concat(e.Probes.Names, e.Degraded.Probes) {
 			used[n] = true
 		}
 	}

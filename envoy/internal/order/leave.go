@@ -208,7 +208,7 @@ func (e *Envoy) WaitChecks(ctx context.Context, checks *lifecycle.Checks, byKey 
 				return n
 			}
 			counts[name] = lifecycle.Count{
-				Open:   count(verdict.Healthy, verdict.Passed),
+				Open:   count(verdict.Healthy, verdict.Degraded, verdict.Passed),
 				Closed: count(verdict.Maintenance, verdict.Draining, verdict.Unhealthy, verdict.Unknown),
 			}
 		}
@@ -357,7 +357,7 @@ func (e *Envoy) WaitOpen(ctx context.Context, byKey bool) error {
 			}
 		}
 		for _, endpoint := range r.Endpoints {
-			if byKey && !e.reads(endpoint.Name) || endpoint.Verdict == "healthy" || endpoint.Verdict == "passed" {
+			if byKey && !e.reads(endpoint.Name) || report.Of(endpoint.Verdict) == report.Healthy {
 				continue
 			}
 			why := endpoint.Output

@@ -31,7 +31,7 @@ const (
 // reply, for off its healthy one, each time given by this Envoy's plugin. The name of the endpoint is empty where it
 // is not known.
 func (e *Envoy) verify(ctx context.Context, o Order, to string) (name string, lack problem) {
-	endpoint, want := e.checked(to), []verdict.Kind{verdict.Healthy, verdict.Passed}
+	endpoint, want := e.checked(to), []verdict.Kind{verdict.Healthy, verdict.Degraded, verdict.Passed}
 	if o.On {
 		want = []verdict.Kind{verdict.Maintenance}
 	}
@@ -141,6 +141,10 @@ func (e *Envoy) counts(ctx context.Context, endpoint string) (out [verdict.Kinds
 // answers, a success.
 func (e *Envoy) wrong(endpoint *config.Endpoint, outcome verdict.Kind, response *http.Response, body []byte) string {
 	reply := verdict.Reply(endpoint, outcome)
+	if outcome == verdict.Healthy && len(endpoint.Degraded.Probes) > 0 &&
+		e.wrong(endpoint, verdict.Degraded, response, body) == "" {
+		return ""
+	}
 	const trusts = ": is this machine's address one that the endpoint trusts?"
 	success := response.StatusCode >= 200 && response.StatusCode < 300
 	switch {

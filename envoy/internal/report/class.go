@@ -45,7 +45,7 @@ func Of(verdict string) Class {
 	switch verdict {
 	case "":
 		return NotKnown
-	case "healthy", "passed":
+	case "healthy", "degraded", "passed":
 		return Healthy
 	case "maintenance", "draining":
 		return Planned

@@ -240,6 +240,9 @@ func (s *seen) verdict(c *config.Config, e *config.Endpoint, out Endpoint) Endpo
 			down = append(down, c.Probes[i].Name)
 		}
 	}
+	for _, i := range e.Degraded.Probes {
+		needed = append(needed, probeUp+c.Probes[i].Name)
+	}
 	missing := slices.IndexFunc(needed, func(metric string) bool { _, is := s.gauges[metric]; return !is })
 	key, gone := s.switchedOn(c, e), (keys || draining) && !s.known.HasCluster(c.Admin.Cluster)
 	maint, there := s.gauges[InMaintenance+e.Name]

@@ -7,7 +7,7 @@ import (
 )
 
 // Verdicts are those that can be expected. failing is met by unhealthy and unknown.
-var Verdicts = []string{"healthy", "maintenance", "draining", "failing", "unhealthy", "unknown", "passed"}
+var Verdicts = []string{"healthy", "maintenance", "draining", "failing", "unhealthy", "unknown", "degraded", "passed"}
 
 // Expectation is what checks should get.
 type Expectation struct{ endpoint, verdict string }

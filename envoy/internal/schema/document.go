@@ -42,7 +42,7 @@ func document() node {
 func endpoint() node {
 	out := object(endpointFields()...)
 	none := node{}
-	for _, name := range []string{"healthy", "unhealthy", "draining", "maintenance", "probes", "unknown"} {
+	for _, name := range []string{"healthy", "unhealthy", "draining", "maintenance", "probes", "unknown", "degraded"} {
 		none[name] = node{"type": "null"}
 	}
 	out["if"] = node{"properties": node{"kind": node{"const": "status"}}, "required": []string{"kind"}}
@@ -51,6 +51,8 @@ func endpoint() node {
 }
 
 func endpointFields() []field {
+	marking := required("probes", atLeastOne(set(notEmpty)), "names of [probes](#probes) that do not fail the endpoint: "+
+		"while one of them is unhealthy or not known, it gets this reply")
 	return []field{
 		required("name", text(name), "unique; in metrics, log lines and the status document"),
 		optional("kind", otherwise(oneOf("health_check", "status"), "health_check"),
@@ -78,6 +80,8 @@ func endpointFields() []field {
 			"what switches [maintenance](#maintenance), and the reply then").shows("never on"),
 		optional("probes", object(policyFields()...),
 			"which probes decide; without it, maintenance and draining alone decide").shows("none", policyFields()...),
+		optional("degraded", replyOf(replies[degraded], marking), "the reply when all is well but these probes, for load "+
+			"balancers that understand it").shows("none", marking),
 	}
 }
 
@@ -156,6 +160,7 @@ var replies = func() map[string]reply {
 		{unhealthy, node{"anyOf": []node{status, oneOf("probe")}}, "probe", config.UnhealthyBody, config.DefaultType},
 		{unknown, status, config.FailingStatus, config.UnknownBody, config.DefaultType},
 		{draining, status, config.FailingStatus, config.DrainingBody, config.DefaultType},
+		{degraded, status, nil, "", ""},
 		{maintenance, status, config.FailingStatus, config.MaintenanceBody, config.DefaultType},
 	} {
 		out[r.section] = r
@@ -170,9 +175,14 @@ const (
 	unknown        = "unknown"
 	draining       = "draining"
 	maintenance    = "maintenance"
+	degraded       = "degraded"
 )
 
 func (r reply) fields() []field {
+	otherwise := otherwise
+	if r.section == degraded { // whose defaults are another reply
+		otherwise = func(s node, _ any) node { return s }
+	}
 	return []field{
 		optional("status", otherwise(r.status, r.statusDefault), fmt.Sprintf("%d to %d", config.MinStatus, config.MaxStatus)),
 		optional("body", otherwise(text(""), r.body), "text; must be empty with status 204, 205 or 304"),

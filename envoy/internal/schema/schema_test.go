@@ -130,7 +130,8 @@ const full = `{
     "maintenance": {"keys": ["k", "k.{zone}"], "route_metadata": true, "status": 503, "body": "M", "content_type": "a"},
     "probes": {"policy": {"at_least": 1}, "names": ["p"]},
     "unknown": {"status": 503, "body": "UNKNOWN", "content_type": "text/plain", "headers": {"a": "b"}},
-    "draining": {"status": 500, "body": "D", "content_type": "", "headers": {"a": "b"}}
+    "draining": {"status": 500, "body": "D", "content_type": "", "headers": {"a": "b"}},
+    "degraded": {"probes": ["q"], "headers": {"x-envoy-degraded": "1"}}
   }, {
     "name": "b", "paths": ["/b"], "trusted": {"providers": ["azure"], "peer": {"filter_state": "k"}},
     "untrusted": {"action": "pass"}, "healthy": {"action": "pass"}, "probes": {"policy": "any", "names": ["p", "q"]}
