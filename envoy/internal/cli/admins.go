@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,7 +28,8 @@ type admins struct {
 	pods      fleet.Pods
 	parallel  int
 	files     admin.Files
-	elsewhere bool // certificates are of use without an admin, too
+	secrets   *admin.Access // of the files
+	elsewhere bool          // certificates are of use without an admin, too
 }
 
 func (a *admins) flags(f *pflag.FlagSet) {
@@ -82,7 +85,7 @@ func (a *admins) list(ctx context.Context, stdin io.Reader) ([]*admin.Client, er
 		lines = append(lines, fleet.Line{Address: address})
 	}
 	if a.file != "" {
-		if a.lines == nil || a.file != "-" { // which has been read
+		if a.lines == nil || !piped(a.file) {
 			var err error
 			if a.lines, err = a.read(ctx, stdin); err != nil {
 				return nil, err
@@ -97,7 +100,7 @@ func (a *admins) list(ctx context.Context, stdin io.Reader) ([]*admin.Client, er
 		}
 		return nil, nil
 	}
-	access, err := a.files.Open()
+	access, err := a.open()
 	if err != nil {
 		return nil, err
 	}
@@ -139,6 +142,25 @@ func (a *admins) list(ctx context.Context, stdin io.Reader) ([]*admin.Client, er
 		out = append(out, admin.Through(pod, access, a.pods.Forward(pod)))
 	}
 	return out, nil
+}
+
+// open reads the files with secrets.
+func (a *admins) open() (admin.Access, error) {
+	f := &a.files
+	if a.secrets != nil && slices.ContainsFunc([]string{f.Login, f.CA, f.Cert, f.Key}, piped) {
+		return *a.secrets, nil
+	}
+	access, err := f.Open()
+	if err == nil {
+		a.secrets = &access
+	}
+	return access, err
+}
+
+// piped reports whether a file can be read once alone, as a pipe from another command.
+func piped(name string) bool {
+	info, err := os.Stat(name)
+	return name == "-" || err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeCharDevice|fs.ModeSocket) != 0
 }
 
 // read reads the file with addresses. Ctrl-C ends it also while nothing is typed.

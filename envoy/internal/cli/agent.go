@@ -71,7 +71,7 @@ can't be served.`,
 			if _, err := envoys.clients(cmd); err != nil {
 				return err
 			}
-			access, err := envoys.files.Open()
+			access, err := envoys.open()
 			if err != nil {
 				return err
 			}

@@ -6,14 +6,56 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"github.com/healthgate/healthgate/envoy/internal/admintest"
 )
+
+// What another command gives by a pipe is read once, and holds.
+func TestPipes(t *testing.T) {
+	t.Parallel()
+	a, asked := admintest.Start(t), atomic.Int32{}
+	a.Before = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/config_dump" {
+			asked.Add(1)
+		}
+		wrong := r.Header.Get("Authorization") != "Bearer s3cret"
+		if wrong {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+		return wrong
+	}
+	flags := func() string {
+		out := ""
+		for flag, text := range map[string]string{" --admins-file ": a.URL, " --admin-auth-file ": "s3cret"} {
+			r, w, err := os.Pipe()
+			if err == nil {
+				_, err = w.WriteString(text)
+			}
+			if err = errors.Join(err, w.Close()); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = r.Close() })
+			out += flag + fmt.Sprintf("/dev/fd/%d", r.Fd())
+		}
+		return out
+	}
+	says(t, 0, "status"+flags(), "200 healthy")
+	asked.Store(0)
+	shows, end := serve(t, flags())
+	for asked.Load() < 4 { // so that it has read again
+		shows("", "<title>", "old list")
+	}
+	end()
+}
 
 // serve shows Envoys that do not answer as such, at once, which slow ones do not hold up. It ends at Ctrl-C, also while
 // it asks one and while somebody is about to ask it.

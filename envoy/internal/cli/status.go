@@ -88,7 +88,7 @@ unless every health check of every Envoy is so, for sure; --expect ENDPOINT=VERD
 					return report.FromAdmin(ctx, client, time.Now())
 				})
 			}
-			access, err := envoys.files.Open()
+			access, err := envoys.open()
 			if err != nil {
 				return err
 			}
