@@ -22,6 +22,7 @@ type checks struct {
 	peers   []string                      // by endpoint: the property that holds the peer's address
 	headers [][verdict.Kinds]host.Headers // by endpoint: the reply's headers, encoded once
 	last    []decision                    // by endpoint
+	grpc    bool                          // some endpoint is of gRPC
 	// routeMetadata says that a route had metadata since the last tick: most have none, which costs Envoy less to say
 	// than that there is no such value in it.
 	routeMetadata bool
@@ -45,6 +46,7 @@ func newChecks(p *plugin) checks {
 	}
 	for i := range p.config.Endpoints {
 		e := &p.config.Endpoints[i]
+		c.grpc = c.grpc || e.GRPC
 		peer := sourceAddress
 		if e.Trusted.Peer == config.PeerFilterState {
 			peer = "filter_state\x00" + e.Trusted.FilterState
@@ -138,7 +140,7 @@ func (c *checks) answer(allHeaders bool) bool {
 		return true
 	}
 	if !c.matched {
-		return false
+		return c.pass()
 	}
 	host.Increment(p.metrics.checks[i][a.Kind])
 	if a.Kind == verdict.Shown {
@@ -146,13 +148,35 @@ func (c *checks) answer(allHeaders bool) bool {
 		return true
 	}
 	if a.Reply.Pass {
-		return false
+		return c.pass()
+	}
+	if p.config.Endpoints[i].GRPC && a.Kind != verdict.Untrusted {
+		return c.serve(path, &a)
 	}
 	if a.Reply.Body == "" || a.Reply.ContentType() == "" {
 		c.altered = a.Reply
 	}
 	host.SendLocalResponse(a.Status, details[a.Kind], a.Reply.Body, c.headers[i][a.Kind])
 	return true
+}
+
+// serve has the routes of Envoy answer a check of gRPC: what a filter replies to it by itself has no message. So Watch
+// gets 404, which is UNIMPLEMENTED in gRPC.
+func (c *checks) serve(path string, a *verdict.Answer) bool {
+	if strings.HasPrefix(path, config.GRPCWatch) {
+		host.SendLocalResponse(404, details[a.Kind], "", nil)
+		return true
+	}
+	host.ReplaceRequestHeader(config.GRPCAnswer, a.Reply.Body)
+	return false
+}
+
+// pass lets the request go on, without a header that only serve may set.
+func (c *checks) pass() bool {
+	if c.grpc {
+		host.RemoveRequestHeader(config.GRPCAnswer)
+	}
+	return false
 }
 
 // OnHttpResponseHeaders undoes what Envoy does to a local reply's headers (Http::Utility::prepareLocalReply). The reply

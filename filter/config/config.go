@@ -28,6 +28,7 @@ type Config struct {
 type Endpoint struct {
 	Name    string
 	Kind    EndpointKind
+	GRPC    bool     // the health service of gRPC: paths, methods and replies are its own
 	Paths   []string // exact, compared byte for byte with the request's path without its query
 	Methods []string // empty: any
 	Hosts   []string // lower case; empty: any

@@ -191,6 +191,17 @@ func (o *object) refuseRest(what string) {
 	for _, m := range o.left {
 		o.fail(m.name, what)
 	}
+	o.left = nil
+}
+
+// refuse refuses those of the fields that are there; their names have blanks between them.
+func (o *object) refuse(fields, what string) {
+	for more := true; more; {
+		var name string
+		if name, fields, more = strings.Cut(fields, " "); o.take(name) != "" {
+			o.fail(name, what)
+		}
+	}
 }
 
 // str returns a copy of a string, so that the configuration does not keep its text in memory.

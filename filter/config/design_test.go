@@ -111,6 +111,7 @@ func TestFields(t *testing.T) {
 			`{"name":"r","cluster":"c","path":"/"}],` +
 			endpoint(`"probes":{"names":["r","p","q"]` + fields + `}`)[1:]
 	}
+	notServing := Reply{Status: 200, Body: "NOT_SERVING"}
 	html := [][2]string{{"content-type", "text/html"}}
 	for _, test := range []struct {
 		text string
@@ -153,6 +154,12 @@ func TestFields(t *testing.T) {
 		{threeProbes(`,"policy":{"at_least":1}`), func(e *Endpoint) any { return e.Probes }, Policy{[]int{2, 0, 1}, 1}},
 		{threeProbes(`,"policy":{"at_least":2}`), func(e *Endpoint) any { return e.Probes }, Policy{[]int{2, 0, 1}, 2}},
 		{threeProbes(`,"policy":{"at_least":3}`), func(e *Endpoint) any { return e.Probes }, Policy{[]int{2, 0, 1}, 3}},
+		{strings.Replace(good, `"paths":["/hc"]`, `"grpc":true`, 1), func(e *Endpoint) any { e.Trusted, e.Untrusted = Trusted{}, Reply{}; return *e }, Endpoint{
+			Name: "a", GRPC: true, Paths: []string{"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"},
+			Methods: []string{"POST"}, Headers: []HeaderMatcher{{"content-type", Prefix, "application/grpc", false}},
+			Healthy:   Reply{Status: 200, Body: "SERVING"},
+			Unhealthy: notServing, Unknown: notServing, Draining: notServing, Maintenance: Maintenance{Reply: notServing},
+		}},
 		{withPeer(`"forwarded"`), func(e *Endpoint) any { return e.Trusted.Peer }, PeerForwarded},
 		{withPeer(`"connection"`), func(e *Endpoint) any { return e.Trusted.Peer }, PeerConnection},
 		{withPeer(`{"filter_state":"k"}`), func(e *Endpoint) any { return []any{e.Trusted.Peer, e.Trusted.FilterState} },

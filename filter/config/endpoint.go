@@ -29,7 +29,6 @@ func (r *endpointReader) endpoint(v json.Value, place string) {
 	e := Endpoint{
 		Name:      o.name(),
 		Kind:      KindHealthCheck,
-		Paths:     o.strings("paths", checkPath),
 		Methods:   DefaultMethods,
 		Hosts:     o.strings("hosts", checkHost),
 		Trusted:   r.trusted(o),
@@ -37,13 +36,17 @@ func (r *endpointReader) endpoint(v json.Value, place string) {
 	}
 	if o.choose("kind", "health_check", "status") {
 		e.Kind, e.Methods = KindStatus, e.Methods[:2]
-		for _, field := range []string{"healthy", "unhealthy", "draining", "unknown", "maintenance", "probes", "degraded"} {
-			if o.has(field) {
-				o.fail(field, `is not for an endpoint of kind "status"`)
-			}
-		}
+		o.refuse("grpc healthy unhealthy draining unknown maintenance probes degraded", `is not for an endpoint of kind "status"`)
 	} else {
+		if e.GRPC = o.boolean("grpc"); e.GRPC {
+			o.refuse("paths methods healthy unhealthy draining unknown degraded", notGRPC)
+			e.Paths, e.Methods = []string{GRPCCheck, GRPCWatch}, []string{"POST"}
+			e.Headers = []HeaderMatcher{{Name: "content-type", Kind: Prefix, Value: "application/grpc"}}
+		}
 		r.healthCheck(o, &e)
+	}
+	if o.has("paths") {
+		e.Paths = o.strings("paths", checkPath)
 	}
 	if o.has("methods") {
 		e.Methods = o.strings("methods", checkToken)
@@ -74,15 +77,27 @@ func (r *endpointReader) endpoint(v json.Value, place string) {
 	r.config.Endpoints = append(r.config.Endpoints, e)
 }
 
+// failing is what an endpoint replies when not all is well, unless it says otherwise.
+func failing(e *Endpoint, body string) Reply {
+	if e.GRPC {
+		return Reply{Status: HealthyStatus, Body: NotServing}
+	}
+	return local(FailingStatus, body, DefaultType)
+}
+
 // healthCheck reads what only an endpoint of kind "health_check" has.
 func (r *endpointReader) healthCheck(o *object, e *Endpoint) {
-	e.Healthy = o.reply("healthy", true, local(HealthyStatus, "", HealthyType))
-	e.Unhealthy = local(FailingStatus, UnhealthyBody, DefaultType)
-	e.Unhealthy.ProbeStatus = true
+	healthy := local(HealthyStatus, "", HealthyType)
+	if e.GRPC {
+		healthy.Body, healthy.Headers = Serving, nil
+	}
+	e.Healthy = o.reply("healthy", true, healthy)
+	e.Unhealthy = failing(e, UnhealthyBody)
+	e.Unhealthy.ProbeStatus = !e.GRPC
 	e.Unhealthy = o.reply("unhealthy", false, e.Unhealthy)
-	e.Draining = o.reply("draining", false, local(FailingStatus, DrainingBody, DefaultType))
-	e.Unknown = o.reply("unknown", false, local(FailingStatus, UnknownBody, DefaultType))
-	r.maintenance(o, &e.Maintenance)
+	e.Draining = o.reply("draining", false, failing(e, DrainingBody))
+	e.Unknown = o.reply("unknown", false, failing(e, UnknownBody))
+	r.maintenance(o, e)
 	e.Probes = r.policy(o)
 	if d := o.sub("degraded"); d != nil {
 		if e.Healthy.Pass {
@@ -183,8 +198,9 @@ func (r *endpointReader) trusted(endpoint *object) (t Trusted) {
 
 func noCheck(string) (wrong string) { return "" }
 
-func (r *endpointReader) maintenance(endpoint *object, m *Maintenance) {
-	m.Reply = local(FailingStatus, MaintenanceBody, DefaultType)
+func (r *endpointReader) maintenance(endpoint *object, e *Endpoint) {
+	m := &e.Maintenance
+	m.Reply = failing(e, MaintenanceBody)
 	o := endpoint.sub("maintenance")
 	if o == nil {
 		return
@@ -219,7 +235,11 @@ func (r *endpointReader) maintenance(endpoint *object, m *Maintenance) {
 		m.Keys = append(m.Keys, i)
 	}
 	m.RouteMetadata = o.boolean("route_metadata")
-	o.replyFields(&m.Reply)
+	if e.GRPC {
+		o.refuseRest(notGRPC)
+	} else {
+		o.replyFields(&m.Reply)
+	}
 	o.done()
 }
 

@@ -48,5 +48,16 @@ const (
 	MaintenanceBody = "Under maintenance. Remove maintenance file when complete"
 )
 
+// What an endpoint of gRPC answers: its paths, of which Watch is refused, and the bodies of its replies.
+const (
+	GRPCCheck  = "/grpc.health.v1.Health/Check"
+	GRPCWatch  = "/grpc.health.v1.Health/Watch"
+	Serving    = "SERVING"
+	NotServing = "NOT_SERVING"
+	// GRPCAnswer is the request header by which a reply reaches Envoy's routes: a filter's own local reply to a request
+	// of gRPC has no message.
+	GRPCAnswer = "x-healthgate-grpc"
+)
+
 // DefaultMethods are those of an endpoint that answers health checks; a status endpoint has the first two.
 var DefaultMethods = []string{"GET", "HEAD", "OPTIONS"}

@@ -105,12 +105,8 @@ func (d *decoder) probe(v json.Value, place string, c *Config) {
 			g.fail("service", quote(p.Service)+" is not the name of a gRPC service")
 		}
 		g.done()
-		p.Method, p.Path = "POST", "/grpc.health.v1.Health/Check"
-		for _, field := range []string{"path", "method", "expected_statuses"} {
-			if o.has(field) {
-				o.fail(field, "is not for a gRPC probe")
-			}
-		}
+		p.Method, p.Path = "POST", GRPCCheck
+		o.refuse("path method expected_statuses", "is not for a gRPC probe")
 	} else {
 		p.Path = o.needStr("path")
 	}

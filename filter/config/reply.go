@@ -10,6 +10,8 @@ func local(status uint32, body, contentType string) Reply {
 	return Reply{Status: status, Body: body, Headers: [][2]string{{"content-type", contentType}}}
 }
 
+const notGRPC = "is not for an endpoint of gRPC"
+
 // reply reads one of an endpoint's reply sections over what holds if it says nothing, as replyFields does.
 func (o *object) reply(name string, mayPass bool, out Reply) Reply {
 	section := o.sub(name)

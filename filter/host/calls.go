@@ -96,6 +96,16 @@ func ReplaceResponseHeader(name, value string) error {
 		pointer(value), length(value)))
 }
 
+// ReplaceRequestHeader sets a header of the request. Envoy then chooses the request's route anew.
+func ReplaceRequestHeader(name, value string) {
+	proxyReplaceHeaderMapValue(mapRequestHeaders, pointer(name), length(name), pointer(value), length(value))
+}
+
+// RemoveRequestHeader takes a header from the request.
+func RemoveRequestHeader(name string) {
+	proxyRemoveHeaderMapValue(mapRequestHeaders, pointer(name), length(name))
+}
+
 // SendLocalResponse replies to the current stream; details become Envoy's response code details.
 func SendLocalResponse(status uint32, details, body string, headers Headers) {
 	const noGRPCStatus = -1

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/hostsim"
 	"go.yaml.in/yaml/v3"
 )
@@ -84,6 +85,9 @@ func described(r *hostsim.Reply, show []string, find string) string {
 		text += ", forwarded"
 		if r.Upstream != nil {
 			text += " as " + r.Upstream.Path()
+			for _, answer := range r.Upstream.Header.Values(config.GRPCAnswer) {
+				text += " with " + answer
+			}
 		}
 	}
 	for _, name := range show {

@@ -69,7 +69,7 @@ func (l *linter) trusted(i int) {
 			}
 		}
 		for _, b := range balancer.All() {
-			if b.Provider == s && !e.Healthy.Pass && !b.Success.Has(int(e.Healthy.Status)) {
+			if b.Provider == s && !e.Healthy.Pass && !e.GRPC && !b.Success.Has(int(e.Healthy.Status)) {
 				l.warn(fmt.Sprintf("%s[%d]", place, j), "%s takes only %s for healthy, and the healthy reply is %d", b.Title,
 					b.Success, e.Healthy.Status)
 				break
@@ -80,6 +80,9 @@ func (l *linter) trusted(i int) {
 
 func (l *linter) replies(i int) {
 	e := &l.c.Endpoints[i]
+	if e.GRPC { // whose status says nothing
+		return
+	}
 	if !e.Healthy.Pass && e.Healthy.Status >= 400 {
 		l.warn(endpoint(i, "healthy.status"), "load balancers take %d as unhealthy", e.Healthy.Status)
 	}

@@ -130,6 +130,9 @@ func (m *merger) pass() (again bool, err error) {
 	if m.pieces, err = render.NewPieces(m.d, m.Common, m.Gate); err != nil {
 		return false, err
 	}
+	if m.pieces.GRPC != nil {
+		return false, m.d.Problem("endpoints", "an endpoint of gRPC is not merged into what is there; see --parts")
+	}
 	for _, h := range m.all {
 		if !h.chosen {
 			continue

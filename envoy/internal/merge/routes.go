@@ -199,16 +199,16 @@ func (m *merger) routesFor(h *manager, r cursor, p render.Path, there []*yaml.No
 				"%s: this route has a runtime_fraction, so checks of %s that it takes are not in maintenance by route",
 				h.where, p.Path)
 		} else {
-			out = append(out, copied(r, p.Maintenance, p, p.Key, p.Gate != ""))
+			out = append(out, copied(r, p.Maintenance, p, p.Key))
 		}
 	}
 	if p.Gate == "" {
 		return out, all
 	}
-	gate := copied(r, p.Gate, p, "", true)
+	gate := copied(r, p.Gate, p, "")
 	copied := slices.ContainsFunc(there, func(n *yaml.Node) bool { return same(n, gate) })
 	exact := all && r.text("match", "path") == p.Path && r.text("match", "case_sensitive") != "false"
-	if copied || !exact || !enables(r) && (r.alias != nil || r.n.Anchor != "" || !m.enable(r)) {
+	if copied || !exact || !enables(r) && (r.alias != nil || r.n.Anchor != "" || !m.enable(r, p)) {
 		out = append(out, gate)
 	}
 	return out, all
@@ -221,13 +221,13 @@ func enables(r cursor) bool {
 }
 
 // enable makes a route enable the filter, and reports whether it could.
-func (m *merger) enable(r cursor) bool {
+func (m *merger) enable(r cursor, p render.Path) bool {
 	own := r.get("typed_per_filter_config")
 	if own.alias == r.alias && (own.n == nil || !own.get(filterName).is()) {
 		m.changed(r, r.n, "the route %q does not enable the filter", r.text("match", "path"))
 	}
 	if r.own("typed_per_filter_config") == nil {
-		made := render.Route("", "", "", true)
+		made := render.Route(p, "", "")
 		r.put("typed_per_filter_config", find(r.spelt(made), "typed_per_filter_config"))
 		return true
 	}
@@ -235,14 +235,14 @@ func (m *merger) enable(r cursor) bool {
 		own.get(filterName).is() {
 		return false
 	}
-	own.set(own.n, filterName, find(find(own.spelt(render.Route("", "", "", true)),
+	own.set(own.n, filterName, find(find(own.spelt(render.Route(p, "", "")),
 		"typed_per_filter_config"), filterName))
 	return true
 }
 
 // copied returns a route for checks that does what this one does, for the path alone.
-func copied(r cursor, name string, p render.Path, key string, enable bool) *yaml.Node {
-	made := r.spelt(render.Route(name, p.Path, key, enable))
+func copied(r cursor, name string, p render.Path, key string) *yaml.Node {
+	made := r.spelt(render.Route(p, name, key))
 	match := find(made, "match")
 	old := r.get("match")
 	if unclear(old) || rewrites(r) {
@@ -294,7 +294,7 @@ func rewrites(r cursor) bool {
 // missing returns the routes for a path that no route takes: what is no check gets 404, as before.
 func (m *merger) missing(s *source, p render.Path) (out []*yaml.Node) {
 	add := func(name, key string) {
-		r := render.Route(name, p.Path, key, p.Gate != "")
+		r := render.Route(p, name, key)
 		r.Content = append(r.Content, text("direct_response"),
 			mapping("status", &yaml.Node{Kind: yaml.ScalarNode, Value: "404"}))
 		out = append(out, s.spelt(r))

@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -84,6 +85,7 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	clusters[0].Follows = answersGRPC(d.Config)
 	app := clusters[0]
 	d, busy, err := ownClusters(d, func(name string) bool { return name == app.Name })
 	if err != nil {
@@ -121,12 +123,20 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 		"defaults": defaults(keys(d.Config, routes)), "runtime_dir": o.RuntimeDir,
 		"rtds": o.RTDSFile != "" || o.RTDSServer != "", "rtds_file": o.RTDSFile, "rtds_server": o.RTDSServer != "",
 	}
+	maps.Copy(v, grpcParts(d.Config))
+	v["logged"] = &yaml.Node{Kind: yaml.ScalarNode, Style: yaml.DoubleQuotedStyle, Value: logged}
+	if answersGRPC(d.Config) {
+		v["logged"].(*yaml.Node).Value += " && !('" + config.GRPCAnswer + "' in request.headers)"
+	}
 	switch o.Gate {
 	case "", ByRoute:
 		v["filter"] = part("disabled", values{"wasm": wasm(d, code)})
 		v["gate_routes"] = nodes(gateRoutes(d.Config), app.Name, "", true)
 		v["routes"] = nodes(routes, app.Name, "", true)
 	case ByMatcher:
+		if err := refuseGRPC(d, matcherLacksRoutes); err != nil {
+			return "", err
+		}
 		v["filter"] = matcher(d, code)
 		v["routes"] = nodes(routes, app.Name, "", false)
 	default:
@@ -135,6 +145,9 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 	var made []*yaml.Node
 	for _, c := range clusters {
 		made = append(made, c.node(d))
+	}
+	if internal, is := v["grpc_cluster"].(*yaml.Node); is {
+		made = append(made, internal)
 	}
 	v["clusters"] = made
 	out := documents(envoyTemplate, v)
@@ -145,6 +158,11 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 	}
 	return write(out...)
 }
+
+// logged says of which requests there is a line in the access log.
+const logged = "!(has(response.code_details) && response.code_details.startsWith('healthgate_'))"
+
+const matcherLacksRoutes = "a route answers checks of gRPC, and this gate does without: use --gate route"
 
 // defaults returns what switches keys off.
 func defaults(keys []entry) *yaml.Node {

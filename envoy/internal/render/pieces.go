@@ -14,7 +14,12 @@ type Pieces struct {
 	Paths    []Path
 	Defaults *yaml.Node // of a static runtime layer: what switches maintenance off; nil when nothing switches it on
 	Tags     *yaml.Node // the list stats_tags
+	GRPC     *GRPC      // nil when no endpoint is the health service of gRPC
 }
+
+// GRPC is what answers checks of gRPC: a filter behind the plugin's, its route in front of those of the path, where
+// that leads to, and the extension that this needs.
+type GRPC struct{ Filter, Route, Cluster, Listener, Extension *yaml.Node }
 
 // Path is a path of an endpoint.
 type Path struct {
@@ -23,6 +28,7 @@ type Path struct {
 	// Maintenance is the name of the route that puts checks into maintenance when its key says so; empty when the
 	// endpoint has none.
 	Maintenance, Key string
+	GRPC             bool // checks of gRPC may come
 }
 
 // NewPieces returns the pieces of a document.
@@ -40,7 +46,7 @@ func NewPieces(d *document.Document, o Common, gate string) (*Pieces, error) {
 	}
 	out := &Pieces{Peer: peer(d.Config), Defaults: defaults(keys(d.Config, routes)), Tags: part("tags", nil)}
 	for _, r := range gateRoutes(d.Config) {
-		p := Path{Path: r.Path, Gate: r.Name}
+		p := Path{Path: r.Path, Gate: r.Name, GRPC: r.GRPC}
 		for _, m := range routes {
 			if m.Path == r.Path {
 				p.Maintenance, p.Key = m.Name, m.Key
@@ -51,10 +57,18 @@ func NewPieces(d *document.Document, o Common, gate string) (*Pieces, error) {
 		}
 		out.Paths = append(out.Paths, p)
 	}
+	if g := grpcParts(d.Config); len(g) > 0 {
+		node := func(name string) *yaml.Node { return element(g.node(name)) }
+		out.GRPC = &GRPC{node("grpc_filter"), node("grpc_route"), node("grpc_cluster"), node("grpc_listener"),
+			node("grpc_extension")}
+	}
 	switch gate {
 	case "", ByRoute:
 		out.Filter = element(part("disabled", values{"wasm": wasm(d, code)}))
 	case ByMatcher:
+		if err := refuseGRPC(d, matcherLacksRoutes); err != nil {
+			return nil, err
+		}
 		out.Filter = element(matcher(d, code))
 	default:
 		return nil, &OptionError{"gate", fmt.Sprintf("%q is neither %s nor %s", gate, ByRoute, ByMatcher)}
@@ -63,8 +77,8 @@ func NewPieces(d *document.Document, o Common, gate string) (*Pieces, error) {
 }
 
 // Route returns a route for checks of a path without its action. With a key it is one of maintenance.
-func Route(name, path, key string, enable bool) *yaml.Node {
-	return part("route", values{"name": name, "path": path, "key": key, "enables": enable})
+func Route(p Path, name, key string) *yaml.Node {
+	return part("route", values{"name": name, "path": p.Path, "key": key, "enables": p.Gate != "", "grpc": p.GRPC})
 }
 
 // NewCluster returns a cluster of an option, NAME=ADDRESS, and its name.
@@ -146,7 +160,7 @@ func Parts(d *document.Document, o EnvoyOptions) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var routes, clusters []*yaml.Node
+	var routes, clusters, listeners []*yaml.Node
 	if len(busy) > 0 {
 		all[0] = all[0].own()
 	} else {
@@ -155,12 +169,20 @@ func Parts(d *document.Document, o EnvoyOptions) (string, error) {
 	for _, c := range all {
 		clusters = append(clusters, c.node(d))
 	}
+	v := values{"peer": p.Peer, "filter": p.Filter, "tags": p.Tags}
+	if g := p.GRPC; g != nil {
+		v["grpc_filter"], v["grpc_extension"] = g.Filter, g.Extension
+		routes, clusters, listeners = append(routes, g.Route), append(clusters, g.Cluster), append(listeners, g.Listener)
+	}
+	if metrics != nil {
+		listeners = append(listeners, metrics)
+	}
 	for _, path := range p.Paths {
 		if path.Maintenance != "" {
-			routes = append(routes, Route(path.Maintenance, path.Path, path.Key, path.Gate != ""))
+			routes = append(routes, Route(path, path.Maintenance, path.Key))
 		}
 		if path.Gate != "" {
-			routes = append(routes, Route(path.Gate, path.Path, "", true))
+			routes = append(routes, Route(path, path.Gate, ""))
 		}
 	}
 	layers := []*yaml.Node{Layer("admin", nil, "")}
@@ -170,8 +192,6 @@ func Parts(d *document.Document, o EnvoyOptions) (string, error) {
 	if p.Defaults != nil {
 		layers = append([]*yaml.Node{Layer("defaults", p.Defaults, "")}, layers...)
 	}
-	return write(documents(partsTemplate, values{
-		"peer": p.Peer, "filter": p.Filter, "routes": routes, "clusters": clusters, "layers": layers, "tags": p.Tags,
-		"metrics": metrics,
-	})...)
+	v["routes"], v["clusters"], v["listeners"], v["layers"] = routes, clusters, listeners, layers
+	return write(documents(partsTemplate, v)...)
 }

@@ -79,6 +79,33 @@ func peer(c *config.Config) *yaml.Node {
 type route struct {
 	Name, Path string
 	Key        string // of a maintenance route
+	GRPC       bool   // checks of gRPC may come
+}
+
+// answersGRPC reports whether an endpoint is the health service of gRPC.
+func answersGRPC(c *config.Config) bool {
+	return slices.ContainsFunc(c.Endpoints, func(e config.Endpoint) bool { return e.GRPC })
+}
+
+// grpcParts returns what answers checks of gRPC, by the names of the parts; none where no endpoint does.
+func grpcParts(c *config.Config) values {
+	out := values{}
+	if answersGRPC(c) {
+		for _, name := range []string{"filter", "route", "cluster", "listener", "extension"} {
+			out["grpc_"+name] = part("grpc_"+name, nil)
+		}
+	}
+	return out
+}
+
+// refuseGRPC refuses an endpoint of gRPC where what it needs besides the filter cannot be brought.
+func refuseGRPC(d *document.Document, why string) error {
+	for i, e := range d.Config.Endpoints {
+		if e.GRPC {
+			return d.Problem(fmt.Sprintf("endpoints[%d].grpc", i), why)
+		}
+	}
+	return nil
 }
 
 // nodes returns the routes as Envoy has them. They lead to a cluster, and may enable a filter that is disabled
@@ -88,6 +115,7 @@ func nodes(routes []route, cluster, timeout string, enable bool) []*yaml.Node {
 	for _, r := range routes {
 		out = append(out, part("route", values{
 			"name": r.Name, "path": r.Path, "key": r.Key, "enables": enable, "cluster": cluster, "timeout": timeout,
+			"grpc": r.GRPC,
 		}))
 	}
 	return out
@@ -99,12 +127,15 @@ func gateRoutes(c *config.Config) []route {
 	for _, e := range c.Endpoints {
 		for i, path := range e.Paths {
 			if !slices.ContainsFunc(out, func(r route) bool { return r.Path == path }) {
-				out = append(out, route{Name: routeName("healthgate", e.Name, i), Path: path})
+				out = append(out, route{Name: routeName("healthgate", e.Name, i), Path: path, GRPC: takesGRPC(c, path)})
 			}
 		}
 	}
 	return out
 }
+
+// takesGRPC reports whether checks of a path may be of gRPC.
+func takesGRPC(c *config.Config, path string) bool { return path == config.GRPCCheck && answersGRPC(c) }
 
 // routeName returns the name of the route for an endpoint's path of this index.
 func routeName(kind, endpoint string, i int) string {
@@ -137,7 +168,7 @@ func maintenanceRoutes(d *document.Document, key string) ([]route, error) {
 				"A route's key is a percentage and theirs a truth value, so choose another", key, d.File)}
 		}
 		for i, path := range e.Paths {
-			r := route{routeName("maintenance", e.Name, i), path, key}
+			r := route{routeName("maintenance", e.Name, i), path, key, takesGRPC(d.Config, path)}
 			other := slices.IndexFunc(out, func(r route) bool { return r.Path == path })
 			if other < 0 {
 				out = append(out, r)
@@ -174,13 +205,15 @@ type cluster struct {
 	Address             *yaml.Node
 	Service, SNI        string // of Istio's
 	HTTP2               bool
+	Follows             bool // HTTP/2 for requests that came so
 }
 
 // node returns the cluster; it speaks HTTP/2 if a probe of the document asks it by gRPC.
 func (c *cluster) node(d *document.Document) *yaml.Node {
+	explicit := c.HTTP2 || asksGRPC(d, c.Name)
 	n := part("cluster", values{
 		"name": c.Name, "type": c.Type, "address": c.Address, "service": c.Service, "sni": c.SNI,
-		"http2": c.HTTP2 || asksGRPC(d, c.Name),
+		"http2": explicit || c.Follows, "explicit": explicit, "follows": c.Follows && !explicit,
 	})
 	if c.Comment != "" {
 		n.HeadComment = commented(strings.Split(c.Comment, "\n"))

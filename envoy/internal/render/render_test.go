@@ -342,6 +342,21 @@ func TestTheLeast(t *testing.T) {
 	}
 }
 
+// TestFormsWithoutGRPC: what cannot bring all that an endpoint of gRPC needs refuses it.
+func TestFormsWithoutGRPC(t *testing.T) {
+	t.Parallel()
+	d, err := document.Parse("healthgate.yaml", []byte("endpoints: [{name: a, grpc: true, trusted: {cidrs: [\"::1\"]}}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, form := range everyForm(d, Common{Wasm: "hg.wasm", RouteKey: "k"}) {
+		if refused := form.err != nil && strings.Contains(form.err.Error(), ": endpoints[0].grpc: "); refused !=
+			(form.name != "route") {
+			t.Errorf("%s: %v", form.name, form.err)
+		}
+	}
+}
+
 // The key of a route is not one of the plugin's: they hold different things.
 func TestRouteKeyIsItsOwn(t *testing.T) {
 	t.Parallel()

@@ -41,12 +41,25 @@ func document() node {
 
 func endpoint() node {
 	out := object(endpointFields()...)
-	none := node{}
-	for _, name := range []string{"healthy", "unhealthy", "draining", "maintenance", "probes", "unknown", "degraded"} {
-		none[name] = node{"type": "null"}
+	none := node{"type": "null"}
+	ofStatus := node{}
+	for _, name := range []string{"grpc", "healthy", "unhealthy", "draining", "maintenance", "probes", "unknown",
+		"degraded"} {
+		ofStatus[name] = none
 	}
-	out["if"] = node{"properties": node{"kind": node{"const": "status"}}, "required": []string{"kind"}}
-	out["then"] = node{"properties": none}
+	ofGRPC := node{maintenance: node{"properties": node{"status": false, "body": false, "content_type": false,
+		"headers": false}}}
+	for _, name := range []string{"paths", "methods", healthyReply, unhealthy, draining, unknown, "degraded"} {
+		ofGRPC[name] = none
+	}
+	is := func(field string, value any) node {
+		return node{"properties": node{field: node{"const": value}}, "required": []string{field}}
+	}
+	out["allOf"] = []node{
+		{"if": is("kind", "status"), "then": node{"properties": ofStatus}},
+		{"if": is("grpc", true), "then": node{"properties": ofGRPC},
+			"else": node{"properties": node{"paths": node{"type": "array"}}, "required": []string{"paths"}}},
+	}
 	return out
 }
 
@@ -59,8 +72,10 @@ func endpointFields() []field {
 			"`health_check`: answers a load balancer. "+
 				"`status`: shows operators what each check gets and why, see [the status endpoint](status.md); it has no replies, "+
 				"maintenance or probes of its own"),
-		required("paths", atLeastOne(set(text(path))),
-			"compared byte for byte with the request's path without its query; nothing is decoded, `/hc/` is not `/hc`"),
+		optional("grpc", otherwise(boolean(), false), "`true`: the health service of gRPC, `grpc.health.v1.Health/Check`; "+
+			"[what it answers](#checks-of-grpc). It has no `paths`, `methods` and replies of its own"),
+		optional("paths", atLeastOne(set(text(path))), "required but with `grpc`; compared byte for byte with the request's "+
+			"path without its query; nothing is decoded, `/hc/` is not `/hc`").shows(""),
 		optional("methods", otherwise(set(text(token)), config.DefaultMethods),
 			"`[]` means any method. For kind `status` the default is GET and HEAD"),
 		optional("hosts", otherwise(set(text(host)), []string{}), "the names that `:authority` may have; none means any. "+

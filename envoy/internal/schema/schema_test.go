@@ -137,6 +137,9 @@ const full = `{
     "untrusted": {"action": "pass"}, "healthy": {"action": "pass"}, "probes": {"policy": "any", "names": ["p", "q"]}
   }, {
     "name": "c", "kind": "status", "paths": ["/c"], "trusted": {"cidrs": ["::1"]}, "untrusted": null, "healthy": null
+  }, {
+    "name": "d", "grpc": true, "trusted": {"cidrs": ["::1"]}, "healthy": null,
+    "maintenance": {"route_metadata": true}
   }],
   "probes": [{
 "name": "p", "cluster": "app", "path": "/alive?x=1", "host": "localhost", "method": "GET", "interval": "1s",

@@ -1,0 +1,193 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+)
+
+const grpcHealth = `
+endpoints:
+- name: shop
+  grpc: true
+  trusted: {cidrs: [127.0.0.1]}
+  maintenance: {keys: [healthgate.maintenance], route_metadata: true}
+  probes: {names: [own]}
+probes: [{name: own, cluster: app, interval: 100ms, timeout: 5s, grpc: {service: own}}]
+admin: {cluster: envoy_admin, interval: 100ms, timeout: 5s}
+`
+
+// grpcBench is an Envoy that answers gRPC's checks, in front of a grpc-go server with a health service of its own.
+type grpcBench struct {
+	*envoytest.Envoy
+	address   string
+	own       *health.Server
+	set       func(grpc_health_v1.HealthCheckResponse_ServingStatus)
+	balancer  grpc_health_v1.HealthClient // is trusted
+	untrusted grpc_health_v1.HealthClient
+}
+
+// startGRPC renders a document, and starts an Envoy with it.
+func startGRPC(t *testing.T, document string) *grpcBench {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &grpcBench{own: health.NewServer(), address: envoytest.Loopback(envoytest.ReservePort(t))}
+	b.set = func(s grpc_health_v1.HealthCheckResponse_ServingStatus) { b.own.SetServingStatus("own", s) }
+	b.set(serving)
+	server := grpc.NewServer()
+	grpc_health_v1.RegisterHealthServer(server, b.own)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
+	file := filepath.Join(t.TempDir(), "healthgate.yaml")
+	if err := os.WriteFile(file, []byte(document), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	admin := envoytest.ReservePort(t)
+	text := envoytest.Healthgate(t, "render", "envoy", file, "--wasm", envoytest.Wasm(t), "--runtime-dir", "",
+		"--listen", b.address, "--admin", envoytest.Loopback(admin), "--cluster", "app="+listener.Addr().String())
+	b.Envoy = envoytest.Start(t, envoytest.FromYAML(t, text, admin), 2)
+	client := func(source string) grpc_health_v1.HealthClient {
+		c, err := grpc.NewClient("passthrough:///"+b.address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithContextDialer(func(ctx context.Context, to string) (net.Conn, error) {
+				return envoytest.DialerFrom(source, envoytest.Limit).DialContext(ctx, "tcp", to)
+			}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		return grpc_health_v1.NewHealthClient(c)
+	}
+	b.balancer, b.untrusted = client("127.0.0.1"), client("127.0.0.2")
+	return b
+}
+
+const (
+	serving    = grpc_health_v1.HealthCheckResponse_SERVING
+	notServing = grpc_health_v1.HealthCheckResponse_NOT_SERVING
+)
+
+// says returns what a Check is answered: the state, or else the code.
+func says(ctx context.Context, c grpc_health_v1.HealthClient, service string) string {
+	answer, err := c.Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: service})
+	if err != nil {
+		return status.Code(err).String()
+	}
+	return answer.Status.String()
+}
+
+func (b *grpcBench) becomes(t *testing.T, want string) {
+	t.Helper()
+	envoytest.Eventually(t, envoytest.Limit, "the check says "+want, func() error {
+		if got := says(t.Context(), b.balancer, ""); got != want {
+			return errors.New(got)
+		}
+		return nil
+	})
+}
+
+// TestGRPCHealth: the health service of gRPC at the proxy answers as a check of HTTP would be answered, whatever the
+// application's own says, which is for those who are not trusted.
+func TestGRPCHealth(t *testing.T) {
+	t.Parallel()
+	b := startGRPC(t, grpcHealth)
+	b.becomes(t, "SERVING")
+	if got := says(t.Context(), b.balancer, "own"); got != "SERVING" {
+		t.Errorf("a named service: %s", got)
+	}
+	for _, step := range []struct {
+		name, while string
+		change      func(on bool)
+	}{
+		{"maintenance by key", "NOT_SERVING", func(on bool) { b.SetRuntime("healthgate.maintenance", yes(on, "true")) }},
+		{"maintenance by route", "NOT_SERVING", func(on bool) {
+			b.SetRuntime("healthgate.route_maintenance", yes(on, "100"))
+		}},
+		{"a probe that fails", "NOT_SERVING", func(on bool) {
+			b.set(map[bool]grpc_health_v1.HealthCheckResponse_ServingStatus{true: notServing, false: serving}[on])
+		}},
+		{"draining", "NOT_SERVING", func(on bool) {
+			b.Post("/healthcheck/" + map[bool]string{true: "fail", false: "ok"}[on])
+		}},
+	} {
+		t.Log(step.name)
+		step.change(true)
+		b.becomes(t, step.while)
+		step.change(false)
+		b.becomes(t, "SERVING")
+	}
+	watch, err := b.balancer.Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{})
+	if err == nil {
+		_, err = watch.Recv()
+	}
+	if status.Code(err) != codes.Unimplemented {
+		t.Errorf("Watch of the balancer: %v", err)
+	}
+	t.Run("untrusted", func(t *testing.T) { testUntrustedGRPC(t, b) })
+	for _, line := range b.AccessLog.Lines("healthgate_grpc") {
+		t.Errorf("a check is in the access log: %s", line)
+	}
+}
+
+func yes(on bool, value string) string {
+	if on {
+		return value
+	}
+	return ""
+}
+
+// testUntrustedGRPC: who is not trusted reaches the application's own health service, also with the header that tells
+// Envoy's routes the answer.
+func testUntrustedGRPC(t *testing.T, b *grpcBench) {
+	b.SetRuntime("healthgate.maintenance", "true")
+	b.becomes(t, "NOT_SERVING")
+	for _, forged := range []string{"", "SERVING", "NOT_SERVING"} {
+		ctx := t.Context()
+		if forged != "" {
+			ctx = metadata.AppendToOutgoingContext(ctx, "x-healthgate-grpc", forged)
+		}
+		for service, want := range map[string]string{"": "SERVING", "own": "SERVING", "nobody's": "NotFound"} {
+			if got := says(ctx, b.untrusted, service); got != want {
+				t.Errorf("Check of %q with the header %q: %s, want %s", service, forged, got, want)
+			}
+		}
+		if got := says(ctx, b.balancer, ""); got != "NOT_SERVING" {
+			t.Errorf("the balancer's with the header %q: %s", forged, got)
+		}
+	}
+	watch, err := b.untrusted.Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: "own"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []grpc_health_v1.HealthCheckResponse_ServingStatus{serving, notServing} {
+		b.set(want)
+		envoytest.Eventually(t, envoytest.Limit, "the application's Watch", func() error {
+			answer, err := watch.Recv()
+			if err != nil || answer.Status != want {
+				return fmt.Errorf("%v, %w", answer, err)
+			}
+			return nil
+		})
+	}
+	request, _ := http.NewRequestWithContext(t.Context(), "POST", "http://"+b.address+"/grpc.health.v1.Health/Check", nil)
+	request.Header.Set("X-Healthgate-Grpc", "SERVING")
+	if answer, err := http.DefaultClient.Do(request); err != nil || answer.StatusCode == 200 {
+		t.Errorf("the balancer's POST that is not of gRPC: %v, %v", answer, err)
+	}
+}
