@@ -115,7 +115,10 @@ func TestGRPCHealth(t *testing.T) {
 		name, while string
 		change      func(on bool)
 	}{
-		{"maintenance by key", "NOT_SERVING", func(on bool) { b.SetRuntime("healthgate.maintenance", yes(on, "true")) }},
+		{"maintenance by key, which the command is sure of", "NOT_SERVING", func(on bool) {
+			envoytest.Healthgate(t, "maintenance", map[bool]string{true: "on", false: "off"}[on], "healthgate.maintenance",
+				"--admin", envoytest.Loopback(b.Config.AdminPort))
+		}},
 		{"maintenance by route", "NOT_SERVING", func(on bool) {
 			b.SetRuntime("healthgate.route_maintenance", yes(on, "100"))
 		}},

@@ -154,7 +154,10 @@ func TestFields(t *testing.T) {
 		{threeProbes(`,"policy":{"at_least":1}`), func(e *Endpoint) any { return e.Probes }, Policy{[]int{2, 0, 1}, 1}},
 		{threeProbes(`,"policy":{"at_least":2}`), func(e *Endpoint) any { return e.Probes }, Policy{[]int{2, 0, 1}, 2}},
 		{threeProbes(`,"policy":{"at_least":3}`), func(e *Endpoint) any { return e.Probes }, Policy{[]int{2, 0, 1}, 3}},
-		{strings.Replace(good, `"paths":["/hc"]`, `"grpc":true`, 1), func(e *Endpoint) any { e.Trusted, e.Untrusted = Trusted{}, Reply{}; return *e }, Endpoint{
+		{strings.Replace(good, `"paths":["/hc"]`, `"grpc":true`, 1), func(e *Endpoint) any {
+			e.Trusted, e.Untrusted = Trusted{}, Reply{}
+			return *e
+		}, Endpoint{
 			Name: "a", GRPC: true, Paths: []string{"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"},
 			Methods: []string{"POST"}, Headers: []HeaderMatcher{{"content-type", Prefix, "application/grpc", false}},
 			Healthy:   Reply{Status: 200, Body: "SERVING"},

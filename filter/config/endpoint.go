@@ -36,7 +36,8 @@ func (r *endpointReader) endpoint(v json.Value, place string) {
 	}
 	if o.choose("kind", "health_check", "status") {
 		e.Kind, e.Methods = KindStatus, e.Methods[:2]
-		o.refuse("grpc healthy unhealthy draining unknown maintenance probes degraded", `is not for an endpoint of kind "status"`)
+		o.refuse("grpc healthy unhealthy draining unknown maintenance probes degraded",
+			`is not for an endpoint of kind "status"`)
 	} else {
 		if e.GRPC = o.boolean("grpc"); e.GRPC {
 			o.refuse("paths methods healthy unhealthy draining unknown degraded", notGRPC)

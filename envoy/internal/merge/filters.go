@@ -90,9 +90,14 @@ func isPlugin(f cursor) bool {
 			if value.n.Kind == yaml.ScalarNode { // google.protobuf.StringValue
 				text = []byte(value.n.Value)
 			}
-			var looks struct{ Endpoints []struct{ Paths []string } }
+			var looks struct {
+				Endpoints []struct {
+					Paths []string
+					GRPC  bool
+				}
+			}
 			found = found || err == nil && json.Unmarshal(text, &looks) == nil && len(looks.Endpoints) > 0 &&
-				len(looks.Endpoints[0].Paths) > 0
+				(len(looks.Endpoints[0].Paths) > 0 || looks.Endpoints[0].GRPC)
 		}
 		return nil
 	})

@@ -131,7 +131,8 @@ func (m *merger) pass() (again bool, err error) {
 		return false, err
 	}
 	if m.pieces.GRPC != nil {
-		return false, m.d.Problem("endpoints", "an endpoint of gRPC is not merged into what is there; see --parts")
+		return false, render.RefuseGRPC(m.d, "render envoy --into and lint do not know what answers checks of gRPC: "+
+			"a whole configuration has it (render envoy), and --parts names the pieces")
 	}
 	for _, h := range m.all {
 		if !h.chosen {

@@ -104,7 +104,8 @@ func (e *Envoy) besides(o Order) (out []string) {
 		if r.plugin == nil || !o.On {
 			continue
 		}
-		if status := r.plugin.HealthCheck(r.name).Maintenance.Reply.Status; status < 400 {
+		endpoint := r.plugin.HealthCheck(r.name)
+		if status := endpoint.Maintenance.Reply.Status; status < 400 && !endpoint.GRPC {
 			out = append(out, fmt.Sprintf("the endpoint %q answers %d in maintenance: "+
 				"a load balancer that looks at the status keeps the instance", r.name, status))
 		}

@@ -185,12 +185,19 @@ func (n *neighbour) mayChange(c *check, own ...any) judged {
 	return n.mayAnswer(c, own...)
 }
 
+// grpcFilter frames the answers to checks of gRPC, and leaves all others as they are; grpcListener is where it gets them.
+const grpcFilter, grpcListener = "healthgate.grpc", "healthgate_grpc"
+
 // around says which neighbours of a plugin's filter may answer the checks that a route takes, or change the answer to
 // them.
 func (d *door) around(c *check, f *filter, host, route any) (out []Gap) {
+	if c.endpoint.GRPC && c.path == config.GRPCCheck && !slices.Contains(d.names, grpcFilter) {
+		out = append(out, c.gap("%s: there is no filter %q, and without it and its route no check of gRPC is answered: "+
+			"`healthgate render envoy` writes both", d.where, grpcFilter))
+	}
 	for i := range d.neighbours {
 		n := &d.neighbours[i]
-		if enabled(n.name, !n.disabled, d.routes, host, route) == no {
+		if n.name == grpcFilter || enabled(n.name, !n.disabled, d.routes, host, route) == no {
 			continue
 		}
 		var own []any
@@ -230,7 +237,7 @@ func (d *door) around(c *check, f *filter, host, route any) (out []Gap) {
 // endpoints that are asked for.
 func (e *Envoy) Replaced(of func(endpoint string) bool) (out []string) {
 	e.eachPath(func(p *Plugin, c *check) {
-		if c.endpoint.Kind != config.KindHealthCheck || !of(c.endpoint.Name) {
+		if c.endpoint.Kind != config.KindHealthCheck || c.endpoint.GRPC || !of(c.endpoint.Name) {
 			return
 		}
 		for i := range e.doors {

@@ -134,7 +134,7 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 		v["gate_routes"] = nodes(gateRoutes(d.Config), app.Name, "", true)
 		v["routes"] = nodes(routes, app.Name, "", true)
 	case ByMatcher:
-		if err := refuseGRPC(d, matcherLacksRoutes); err != nil {
+		if err := RefuseGRPC(d, matcherLacksRoutes); err != nil {
 			return "", err
 		}
 		v["filter"] = matcher(d, code)

@@ -114,7 +114,7 @@ const (
 )
 
 func (o *GatewayOptions) check(d *document.Document) error {
-	if err := errors.Join(refuseGRPC(d, "a filter and a route answer checks of gRPC, and Envoy Gateway has no "+
+	if err := errors.Join(RefuseGRPC(d, "a filter and a route answer checks of gRPC, and Envoy Gateway has no "+
 		"place for them: use render envoy, or HTTP"),
 		checkName("name", o.Name, "-runtime"), checkName("namespace", o.Namespace, ""),
 		checkName("proxy-namespace", o.ProxyNamespace, ""), checkKeys(d, Node{})); err != nil {

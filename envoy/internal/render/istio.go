@@ -100,7 +100,7 @@ var sum = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // values checks the options and returns what is the same in both forms, with the document that has clusters for probes.
 func (o *IstioOptions) values(d *document.Document) (*document.Document, values, error) {
-	if err := refuseGRPC(d, "Istio's routes are not ours, and one answers checks of gRPC: give the workload an Envoy of "+
+	if err := RefuseGRPC(d, "Istio's routes are not ours, and one answers checks of gRPC: give the workload an Envoy of "+
 		"its own (render envoy, render kubernetes), or let the kubelet and Istio ask by HTTP"); err != nil {
 		return nil, nil, err
 	}

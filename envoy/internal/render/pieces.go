@@ -66,7 +66,7 @@ func NewPieces(d *document.Document, o Common, gate string) (*Pieces, error) {
 	case "", ByRoute:
 		out.Filter = element(part("disabled", values{"wasm": wasm(d, code)}))
 	case ByMatcher:
-		if err := refuseGRPC(d, matcherLacksRoutes); err != nil {
+		if err := RefuseGRPC(d, matcherLacksRoutes); err != nil {
 			return nil, err
 		}
 		out.Filter = element(matcher(d, code))

@@ -98,8 +98,8 @@ func grpcParts(c *config.Config) values {
 	return out
 }
 
-// refuseGRPC refuses an endpoint of gRPC where what it needs besides the filter cannot be brought.
-func refuseGRPC(d *document.Document, why string) error {
+// RefuseGRPC refuses an endpoint of gRPC where what it needs besides the filter cannot be brought.
+func RefuseGRPC(d *document.Document, why string) error {
 	for i, e := range d.Config.Endpoints {
 		if e.GRPC {
 			return d.Problem(fmt.Sprintf("endpoints[%d].grpc", i), why)
