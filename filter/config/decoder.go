@@ -198,7 +198,7 @@ func (o *object) refuseRest(what string) {
 func (o *object) refuse(fields, what string) {
 	for more := true; more; {
 		var name string
-		if name, fields, more = strings.Cut(fields, " "); o.take(name) != "" {
+		if name, fields, more = ascii.Cut(fields, " "); o.take(name) != "" {
 			o.fail(name, what)
 		}
 	}

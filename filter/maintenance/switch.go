@@ -81,7 +81,7 @@ func fraction(s string) (positive, ok bool) {
 	const marker = "goo.gle/debug"
 	field, ok := "", s == "{}"
 	if strings.HasPrefix(s, marker) && len(s) > len(marker) {
-		_, s, _ = strings.Cut(s, "\n")
+		_, s, _ = ascii.Cut(s, "\n")
 		ok = true
 	}
 	for s != "" {
@@ -123,7 +123,7 @@ func number(s string) (positive, ok bool) {
 	if negative || s != "" && s[0] == '+' {
 		s = s[1:]
 	}
-	mantissa, exponent, scientific := strings.Cut(s, "e")
+	mantissa, exponent, scientific := ascii.Cut(s, "e")
 	if scientific {
 		if exponent != "" && (exponent[0] == '-' || exponent[0] == '+') {
 			exponent = exponent[1:]
@@ -132,7 +132,7 @@ func number(s string) (positive, ok bool) {
 			return false, false
 		}
 	}
-	whole, fraction, _ := strings.Cut(mantissa, ".")
+	whole, fraction, _ := ascii.Cut(mantissa, ".")
 	positive, ok = digits(whole + fraction)
 	return positive && !negative, ok && !(positive && negative)
 }

@@ -150,7 +150,7 @@ func accepted(m *config.HeaderMatcher, value string) bool {
 	case config.Suffix:
 		return strings.HasSuffix(value, m.Value)
 	case config.Contains:
-		return strings.Contains(value, m.Value)
+		return ascii.Contains(value, m.Value)
 	default:
 		return true
 	}

@@ -3,9 +3,9 @@ package monitor
 import (
 	"math"
 	"strconv"
-	"strings"
 
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/lean/ascii"
 	"github.com/healthgate/healthgate/filter/lean/duration"
 	"github.com/healthgate/healthgate/filter/snapshot"
 )
@@ -176,12 +176,12 @@ func (m *Monitor) Answered(c *Callout, number uint32, r Response) {
 // unreachable picks the reason out of the text that Envoy writes in an upstream's place: StreamResetReason in
 // Http::Utility::resetReasonToString.
 func unreachable(text string) (outcome snapshot.Outcome, why string) {
-	_, reason, ok := strings.Cut(text, "reset reason: ")
+	_, reason, ok := ascii.Cut(text, "reset reason: ")
 	if !ok {
 		return snapshot.Unreachable, "no response"
 	}
 	outcome = snapshot.CutOff
-	if strings.Contains(reason, "connection failure") || strings.Contains(reason, "connection timeout") {
+	if ascii.Contains(reason, "connection failure") || ascii.Contains(reason, "connection timeout") {
 		outcome = snapshot.NoConnection
 	}
 	return outcome, "no response: " + reason

@@ -11,7 +11,7 @@ import (
 func WantsHTML(accept string) bool {
 	html, json := 0, 0
 	for _, part := range strings.Split(accept, ",") {
-		media, parameters, _ := strings.Cut(part, ";")
+		media, parameters, _ := ascii.Cut(part, ";")
 		switch ascii.Lower(ascii.TrimSpace(media)) {
 		case "text/html", "text/*":
 			html = max(html, quality(parameters))
@@ -26,7 +26,7 @@ func WantsHTML(accept string) bool {
 // read.
 func quality(parameters string) int {
 	for _, p := range strings.Split(parameters, ";") {
-		name, value, _ := strings.Cut(ascii.TrimSpace(p), "=")
+		name, value, _ := ascii.Cut(ascii.TrimSpace(p), "=")
 		if ascii.Lower(name) == "q" {
 			return thousandths(value)
 		}

@@ -1,6 +1,6 @@
-// Package ascii changes the case of names, trims blanks and shortens texts in HTTP's alphabet. Package
-// strings does that for all of Unicode, which would be wrong here: its lower case of the Kelvin sign U+212A is "k", for
-// which Envoy and load balancers would not take it.
+// Package ascii changes the case of names, trims blanks, cuts and shortens texts in HTTP's alphabet. Package strings
+// has more code for it, or does that for all of Unicode, which would be wrong here: its lower case of the Kelvin sign
+// U+212A is "k", for which Envoy and load balancers would not take it.
 package ascii
 
 // Lower returns s with A to Z in lower case. It allocates only if there are any.
@@ -49,4 +49,20 @@ func Shorten(s string, bytes int) string {
 		end--
 	}
 	return s[:end] + ellipsis
+}
+
+// Cut is strings.Cut for texts that are so short that a search in the simplest way is as fast.
+func Cut(s, sep string) (before, after string, found bool) {
+	for i := 0; i+len(sep) <= len(s); i++ {
+		if s[i:i+len(sep)] == sep {
+			return s[:i], s[i+len(sep):], true
+		}
+	}
+	return s, "", false
+}
+
+// Contains is strings.Contains, likewise.
+func Contains(s, part string) bool {
+	_, _, found := Cut(s, part)
+	return found
 }

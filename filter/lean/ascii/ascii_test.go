@@ -35,3 +35,16 @@ func FuzzASCII(f *testing.F) {
 		}
 	})
 }
+
+func TestCut(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{"", "a", "ab", "abc", "aab", "ü=ü", "=", "a=b=c"} {
+		for _, sep := range []string{"", "a", "ab", "=", "bc", "abcd", "ü"} {
+			before, after, found := Cut(s, sep)
+			wantBefore, wantAfter, want := strings.Cut(s, sep)
+			if before != wantBefore || after != wantAfter || found != want || Contains(s, sep) != want {
+				t.Errorf("%q at %q: %q, %q, %v", s, sep, before, after, found)
+			}
+		}
+	}
+}
