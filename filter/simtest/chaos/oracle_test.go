@@ -387,7 +387,13 @@ func (j *judge) exact(now time.Duration, o *op, l *live, e *endpoint, r *hostsim
 	if j.deposedAt > 0 && now < j.deposedAt+20*time.Second {
 		extra = 2500 * ms
 	}
-	settled := func(since, bound time.Duration) { steady = steady && now-since >= bound+extra }
+	known := j.known(l, e)
+	settled := func(since, bound time.Duration) {
+		if !known { // nor could the configuration before it tell, which may ask less often
+			since = max(since, l.since)
+		}
+		steady = steady && now-since >= bound+extra
+	}
 	if l.admin != nil {
 		settled(j.draining.since, l.admin.bound())
 		if e.key != "-" {
@@ -410,7 +416,7 @@ func (j *judge) exact(now time.Duration, o *op, l *live, e *endpoint, r *hostsim
 		j.violate("wrong when calm", "%v got %d %s, want %d %s", o, r.Status, r.Details, status, want)
 	case r.Status == 200:
 		j.violate("wrong after an update", "%v got %d %s, want %d %s", o, r.Status, r.Details, status, want)
-	case j.known(l, e):
+	case known:
 		j.violate("flap", "%v got %d %s, want %d %s", o, r.Status, r.Details, status, want)
 	}
 }
