@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
@@ -192,5 +193,74 @@ func testUntrustedGRPC(t *testing.T, b *grpcBench) {
 	request.Header.Set("X-Healthgate-Grpc", "SERVING")
 	if answer, err := http.DefaultClient.Do(request); err != nil || answer.StatusCode == 200 {
 		t.Errorf("the balancer's POST that is not of gRPC: %v, %v", answer, err)
+	}
+}
+
+// TestEnvoyChecksByGRPC: an Envoy whose health checks are of gRPC takes the instance out, and back.
+func TestEnvoyChecksByGRPC(t *testing.T) {
+	t.Parallel()
+	b := startGRPC(t, grpcHealth)
+	_, port, _ := net.SplitHostPort(b.address)
+	front := envoytest.ReservePort(t)
+	checker := envoytest.Start(t, envoytest.FromYAML(t, fmt.Sprintf(`
+admin: {address: {socket_address: {address: 127.0.0.1, port_value: %d}}}
+static_resources:
+  clusters:
+  - name: app
+    connect_timeout: 5s
+    typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+        explicit_http_config: {http2_protocol_options: {}}
+    health_checks:
+    - {timeout: 5s, interval: 0.1s, no_traffic_interval: 0.1s, unhealthy_threshold: 1, healthy_threshold: 1,
+       grpc_health_check: {}}
+    load_assignment:
+      cluster_name: app
+      endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: %s}}}}]}]
+`, front, port), front), 1)
+	for _, step := range []struct {
+		maintenance string
+		healthy     int
+	}{{"", 1}, {"true", 0}, {"", 1}} {
+		b.SetRuntime("healthgate.maintenance", step.maintenance)
+		envoytest.Eventually(t, envoytest.Limit, "the checker sees it", func() error {
+			return checker.Stat("cluster.app.membership_healthy", step.healthy)
+		})
+	}
+}
+
+// TestStatusOfGRPCAlone plays the block of docs/configuration.md for those that look at grpc-status alone.
+func TestStatusOfGRPCAlone(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(envoytest.Root, "docs", "configuration.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(text), "```yaml\nendpoints:\n- name: alb-grpc\n")
+	block, _, found := strings.Cut(block, "```")
+	if !found {
+		t.Fatal("docs/configuration.md has no such block")
+	}
+	b := startGRPC(t, "endpoints:\n- name: alb-grpc\n"+strings.Replace(block, "10.0.0.0/8", "127.0.0.1", 1))
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	client := http.Client{Transport: &http.Transport{Protocols: &protocols}}
+	for _, step := range []struct{ maintenance, want string }{{"", "0"}, {"true", "14"}, {"", "0"}} {
+		b.SetRuntime("healthgate.maintenance", step.maintenance)
+		envoytest.Eventually(t, envoytest.Limit, "grpc-status "+step.want, func() error {
+			request, _ := http.NewRequestWithContext(t.Context(), "POST", "http://"+b.address+"/AWS.ALB/healthcheck",
+				strings.NewReader("\x00\x00\x00\x00\x00"))
+			request.Header.Set("Content-Type", "application/grpc")
+			answer, err := client.Do(request)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = answer.Body.Close() }()
+			if got := answer.Header.Get("Grpc-Status"); got != step.want || answer.StatusCode != 200 {
+				return fmt.Errorf("%d, grpc-status %q", answer.StatusCode, got)
+			}
+			return nil
+		})
 	}
 }

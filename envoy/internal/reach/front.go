@@ -185,7 +185,7 @@ func (n *neighbour) mayChange(c *check, own ...any) judged {
 	return n.mayAnswer(c, own...)
 }
 
-// grpcFilter frames the answers to checks of gRPC, and leaves all others as they are; grpcListener is where it gets them.
+// grpcFilter frames the answers to checks of gRPC, and leaves others as they are; grpcListener is where it gets them.
 const grpcFilter, grpcListener = "healthgate.grpc", "healthgate_grpc"
 
 // around says which neighbours of a plugin's filter may answer the checks that a route takes, or change the answer to
