@@ -23,6 +23,7 @@ type (
 		key       string   // of maintenance; "-" for none
 		healthy   string   // reply or pass
 		untrusted string   // pass or reply
+		degraded  string   // a probe; "" for none
 	}
 	probe struct {
 		name               string
@@ -40,6 +41,7 @@ type (
 
 const (
 	endpointForm = "endpoint %s policy=%s probes=%s key=%s healthy=%s untrusted=%s"
+	degradedForm = " degraded=" // behind it, if there is one
 	probeForm    = "probe %s interval=%s timeout=%s unhealthy=%d healthy=%d"
 	heldForm     = " min_unhealthy=" // behind it, if there is one
 	grpcForm     = " grpc"           // likewise
@@ -53,7 +55,11 @@ func (s *settings) String() string {
 		if len(e.probes) > 0 {
 			names = strings.Join(e.probes, ",")
 		}
-		fmt.Fprintf(&b, endpointForm+"\n", e.name, e.policy, names, e.key, e.healthy, e.untrusted)
+		fmt.Fprintf(&b, endpointForm, e.name, e.policy, names, e.key, e.healthy, e.untrusted)
+		if e.degraded != "" {
+			b.WriteString(degradedForm + e.degraded)
+		}
+		b.WriteString("\n")
 	}
 	for _, p := range s.probes {
 		fmt.Fprintf(&b, probeForm, p.name, p.interval, p.timeout, p.unhealthy, p.healthy)
@@ -84,6 +90,7 @@ func (s *settings) read(line string) (err error) {
 	switch {
 	case strings.HasPrefix(line, "endpoint "):
 		e := endpoint{}
+		line, e.degraded, _ = strings.Cut(line, degradedForm)
 		_, err = fmt.Sscanf(line, endpointForm, &e.name, &e.policy, &texts[0], &e.key, &e.healthy, &e.untrusted)
 		if texts[0] != "-" {
 			e.probes = strings.Split(texts[0], ",")
@@ -137,6 +144,9 @@ func (s *settings) json() string {
 				policy = object{"at_least": n}
 			}
 			o["probes"] = object{"names": e.probes, "policy": policy}
+		}
+		if e.degraded != "" {
+			o["degraded"] = object{"probes": []string{e.degraded}, "headers": object{"x-degraded": "1"}}
 		}
 		endpoints = append(endpoints, o)
 	}

@@ -20,6 +20,7 @@ func generate(seed uint64) *plan {
 	g := &generator{rand.New(rand.NewPCG(seed, 1)), &plan{seed: seed, configs: map[string]*settings{}}}
 	g.plan.workers = pick(g, 1, 2, 2, 3, 4)
 	a := g.settings()
+	a.degrade(rand.New(rand.NewPCG(seed, 2)))
 	g.plan.configs["A"] = a
 	calm := g.between(6*time.Second, 22*time.Second)
 	updates := g.IntN(2) == 0
@@ -71,13 +72,22 @@ func (g *generator) settings() *settings {
 		s.endpoints = append(s.endpoints, g.endpoint("e"+strconv.Itoa(i), names, s.admin != nil))
 	}
 	if g.IntN(3) == 0 {
-		s.endpoints = append(s.endpoints, endpoint{"state", "status", nil, "-", "reply", pick(g, "pass", "reply")})
+		s.endpoints = append(s.endpoints, endpoint{"state", "status", nil, "-", "reply", pick(g, "pass", "reply"), ""})
 	}
 	return s
 }
 
+// degrade lets probes degrade endpoints, by numbers of its own: all else of a seed's plan is as without it.
+func (s *settings) degrade(r *rand.Rand) {
+	for i := range s.endpoints {
+		if e := &s.endpoints[i]; e.policy != "status" && e.healthy == "reply" && r.IntN(3) == 0 {
+			e.degraded = s.probes[r.IntN(len(s.probes))].name
+		}
+	}
+}
+
 func (g *generator) endpoint(name string, probes []string, admin bool) endpoint {
-	e := endpoint{name, "all", nil, "-", pick(g, "reply", "reply", "reply", "pass"), pick(g, "pass", "reply")}
+	e := endpoint{name, "all", nil, "-", pick(g, "reply", "reply", "reply", "pass"), pick(g, "pass", "reply"), ""}
 	g.Shuffle(len(probes), func(i, k int) { probes[i], probes[k] = probes[k], probes[i] })
 	e.probes = slices.Sorted(slices.Values(probes[:g.IntN(len(probes)+1)]))
 	if len(e.probes) > 0 {

@@ -233,6 +233,9 @@ func (j *judge) answered(o *op, before int, r *hostsim.Reply) {
 	default:
 		if r.Status == 200 {
 			j.old(now, o, l, e, r.Forwarded)
+			if r.Details == "healthgate_healthy" && e.degraded != "" && !j.lately(l, e.degraded) {
+				j.violate("old answer", "%v is not degraded, and %s did not succeed lately", o, e.degraded)
+			}
 			if !r.Forwarded { // what passes was decided before
 				j.held(now, o, l, e)
 			}
@@ -310,9 +313,7 @@ func (j *judge) old(now time.Duration, o *op, l *live, e *endpoint, passed bool)
 	}
 	good := 0
 	for _, name := range e.probes {
-		p := l.probe(name)
-		within := time.Duration(p.unhealthy)*(max(10*time.Second, 3*p.interval+p.timeout)+p.timeout+slack) + j.backward
-		if at, ever := j.success[name]; ever && now-at <= within {
+		if j.lately(l, name) {
 			good++
 		}
 	}
@@ -322,6 +323,14 @@ func (j *judge) old(now time.Duration, o *op, l *live, e *endpoint, passed bool)
 	if since := j.unhealthySince(e); since < now && j.paused < since-time.Second {
 		knew(failing(e, since), since+time.Second)
 	}
+}
+
+// lately reports whether a probe succeeded so lately that it may count as healthy.
+func (j *judge) lately(l *live, name string) bool {
+	p := l.probe(name)
+	within := time.Duration(p.unhealthy)*(max(10*time.Second, 3*p.interval+p.timeout)+p.timeout+slack) + j.backward
+	at, ever := j.success[name]
+	return ever && now(j)-at <= within
 }
 
 // held is that a probe that turned unhealthy stays so for min_unhealthy: all of the endpoint's were healthy when it was
@@ -400,7 +409,7 @@ func (j *judge) exact(now time.Duration, o *op, l *live, e *endpoint, r *hostsim
 			settled(j.key(e.key).since, l.admin.bound())
 		}
 	}
-	for _, name := range e.probes {
+	for _, name := range e.rests() {
 		settled(j.app(name).since, l.probe(name).bound())
 	}
 	if !steady {
@@ -429,7 +438,7 @@ func (j *judge) known(l *live, e *endpoint) bool {
 	}
 	before := j.live[at-1].settings
 	known := func(f *fact, bound time.Duration) bool { return now(j)-f.since >= bound }
-	for _, name := range e.probes {
+	for _, name := range e.rests() {
 		if p := before.probe(name); p == nil || !known(j.app(name), p.bound()) {
 			return false
 		}
@@ -443,6 +452,14 @@ func (j *judge) known(l *live, e *endpoint) bool {
 }
 
 func now(j *judge) time.Duration { return j.run.Elapsed() }
+
+// rests are the probes that the endpoint's answer rests on.
+func (e *endpoint) rests() []string {
+	if e.degraded == "" {
+		return e.probes
+	}
+	return append(slices.Clone(e.probes), e.degraded)
+}
 
 // expected is the answer by the truth.
 func (j *judge) expected(l *live, e *endpoint) (details string, status int) {
@@ -463,6 +480,9 @@ func (j *judge) expected(l *live, e *endpoint) (details string, status int) {
 		}
 	}
 	if good >= e.need() {
+		if e.degraded != "" && j.statusOf(e.degraded) != 200 {
+			return "healthgate_degraded", 200
+		}
 		return "healthgate_healthy", 200
 	}
 	if first < 400 || first > 599 {
