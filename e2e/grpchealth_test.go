@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -226,6 +227,33 @@ static_resources:
 		b.SetRuntime("healthgate.maintenance", step.maintenance)
 		envoytest.Eventually(t, envoytest.Limit, "the checker sees it", func() error {
 			return checker.Stat("cluster.app.membership_healthy", step.healthy)
+		})
+	}
+}
+
+// TestGRPCHealthProbe: the program that pods bring along to ask their own service.
+func TestGRPCHealthProbe(t *testing.T) {
+	t.Parallel()
+	tools, err := filepath.Abs(filepath.Join(envoytest.Root, "build", "tools"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	install := exec.Command("go", "install", "github.com/grpc-ecosystem/grpc-health-probe@v0.4.38")
+	install.Env = append(os.Environ(), "GOBIN="+tools)
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	b := startGRPC(t, grpcHealth)
+	for _, step := range []struct{ maintenance, want string }{
+		{"", "status: SERVING"}, {"true", `service unhealthy (responded with "NOT_SERVING")`}, {"", "status: SERVING"},
+	} {
+		b.SetRuntime("healthgate.maintenance", step.maintenance)
+		envoytest.Eventually(t, envoytest.Limit, step.want, func() error {
+			out, err := exec.Command(filepath.Join(tools, "grpc-health-probe"), "-addr", b.address).CombinedOutput()
+			if said := strings.TrimSpace(string(out)); said != step.want || (err == nil) != (step.maintenance == "") {
+				return fmt.Errorf("%s, %w", said, err)
+			}
+			return nil
 		})
 	}
 }
