@@ -242,7 +242,7 @@ func (o *KubernetesOptions) readiness(d *document.Document) (int, error) {
 	var names []string
 	found := -1
 	for i, e := range d.Config.Endpoints {
-		if e.Kind != config.KindHealthCheck {
+		if e.Kind != config.KindHealthCheck || e.GRPC { // the kubelet asks by GET
 			continue
 		}
 		names = append(names, e.Name)

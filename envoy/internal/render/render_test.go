@@ -355,6 +355,9 @@ func TestFormsWithoutGRPC(t *testing.T) {
 			t.Errorf("%s: %v", form.name, form.err)
 		}
 	}
+	if _, err := (&KubernetesOptions{Readiness: "a"}).readiness(d); err == nil {
+		t.Error("the kubelet is to ask an endpoint of gRPC by GET")
+	}
 }
 
 // The key of a route is not one of the plugin's: they hold different things.
