@@ -193,7 +193,8 @@ func (p *plugin) tells() bool { return !p.silent }
 func (p *plugin) adopt(now int64) {
 	host.OpenScratch()
 	for _, k := range p.view.kin {
-		if k.read(p.view.terms) && p.monitor.Record.Outlived(k.record) {
+		k.read(p.view.terms)
+		if k.whole && p.monitor.Record.Outlived(k.record, now) {
 			p.lead(true) // anew: since this leader wrote, the clock went back
 			break
 		}

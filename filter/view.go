@@ -77,7 +77,7 @@ func (v *view) forget() { v.seen, v.writes = -1, math.MaxUint64 }
 // refresh reads the record, and makes it anew if there is another one. The own record holds what others had written
 // before it, so of theirs only later ones matter. If the own one does not count, the clock went back, and nothing
 // counts before the next one: findings from before look younger than they are. Nor does what was written before the
-// newest record if the clock went back in between.
+// newest record if the clock went back since.
 func (v *view) refresh() {
 	v.own.read()
 	reads := v.own.reads
@@ -98,17 +98,17 @@ func (v *view) refresh() {
 	} else if v.own.there {
 		return
 	}
-	newest := v.own.record
+	newest, now := v.own.record, host.Clock{}.Monotonic()
 	for _, k := range v.kin {
-		if k.valid && k.stored.record.Number > newest.Number {
+		if k.whole && k.stored.record.Number > newest.Number {
 			newest = k.stored.record
 		}
 	}
-	if v.record != nil && v.record.Outlived(newest) {
+	if v.record != nil && v.record.Outlived(newest, now) {
 		v.record.Clear()
 	}
 	for _, k := range v.kin {
-		if !k.valid || k.stored.record.Number <= v.own.record.Number || k.stored.record.Outlived(newest) {
+		if !k.valid || k.stored.record.Number <= v.own.record.Number || k.stored.record.Outlived(newest, now) {
 			continue
 		}
 		if v.record == nil {

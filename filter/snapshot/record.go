@@ -98,9 +98,11 @@ func (r *Record) Read() bool {
 	return len(r.Keys) == 0 || r.Runtime.At != 0
 }
 
-// Outlived reports whether the clock was set back between two records: the one that was written later says the earlier
-// time. What the first one found is then older than it looks.
-func (r *Record) Outlived(by *Record) bool { return by.Number > r.Number && by.WrittenAt < r.WrittenAt }
+// Outlived reports whether the clock was set back since the record was written: one that was written later says an
+// earlier time, or one that has yet to come. What the first one found is then older than it looks.
+func (r *Record) Outlived(by *Record, now int64) bool {
+	return by.Number > r.Number && (by.WrittenAt < r.WrittenAt || by.WrittenAt > now)
+}
 
 // Stale reports whether no one has written the record for so long that no one leads.
 func (r *Record) Stale(now int64) bool { return now-r.WrittenAt > int64(MaxAge) }

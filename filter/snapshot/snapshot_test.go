@@ -80,7 +80,7 @@ func TestPlausible(t *testing.T) {
 	}
 }
 
-// The clock went back between two records if the later one says the earlier time.
+// The clock went back between two records if the later one says the earlier time, or one that has yet to come.
 func TestOutlived(t *testing.T) {
 	t.Parallel()
 	first := &Record{Number: 5, WrittenAt: 20}
@@ -88,8 +88,11 @@ func TestOutlived(t *testing.T) {
 		number uint64
 		at     int64
 		want   bool
-	}{{6, 19, true}, {6, 20, false}, {6, 21, false}, {5, 19, false}, {4, 19, false}, {4, 21, false}} {
-		if got := first.Outlived(&Record{Number: test.number, WrittenAt: test.at}); got != test.want {
+	}{
+		{6, 19, true}, {6, 20, false}, {6, 30, false}, {6, 31, true},
+		{5, 19, false}, {5, 31, false}, {4, 19, false}, {4, 21, false}, {4, 31, false},
+	} {
+		if got := first.Outlived(&Record{Number: test.number, WrittenAt: test.at}, 30); got != test.want {
 			t.Errorf("by number %d at %d: %v", test.number, test.at, got)
 		}
 	}
