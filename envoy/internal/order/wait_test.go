@@ -236,7 +236,8 @@ func (a answers) start(t *testing.T) (*admin.Client, *atomic.Int32) {
 const (
 	isOn = `{"layers": ["disk", "rtds", "hand"],
 		"entries": {"k": {"final_value": "true", "layer_values": ["", "", "true"]}}}`
-	gaugeOfA = "wasmcustom.healthgate_maintenance.endpoint.a: "
+	gaugeOfA = "wasmcustom.healthgate_checks_total.endpoint.a.verdict.healthy: 1\n" +
+		"wasmcustom.healthgate_maintenance.endpoint.a: "
 )
 
 // A plugin of a later version than the command is switched all the same, and what is not known of it is said.

@@ -44,7 +44,7 @@ var answering = map[string]string{".filters.http.fault.v3.HTTPFault": "abort"}
 var ownLogin = regexp.MustCompile(`\.filters\.http\.(credential_injector|jwt_authn)\.`)
 
 // rewrites is what a header mutation has that makes another request of a check.
-var rewrites = regexp.MustCompile(`"key":":|"remove":":`)
+var rewrites = regexp.MustCompile(`(?i)"key":":|"remove":"(:|host")`)
 
 // kind returns the whole name of its configuration's type.
 func (n *neighbour) kind() string {
@@ -115,16 +115,37 @@ func (e *Envoy) disturbed(d *door, p *Plugin, c *check) (out []Gap) {
 			"nobody is trusted", d.where, c.endpoint.Name))
 	}
 	for _, w := range lint.Listener(d.socket, p.Config) {
-		switch {
-		case c.endpoint != &p.Config.Endpoints[w.Endpoint]:
-		case w.Nobody:
+		if c.endpoint == &p.Config.Endpoints[w.Endpoint] && w.Nobody {
 			out = append(out, c.gap("%s: endpoint %q: %s", d.where, c.endpoint.Name, w.What))
-		case !e.Answered[c.endpoint.Name] && c.endpoint.Kind == config.KindHealthCheck:
-			out = append(out, c.doubt("%s: endpoint %q: whom checks come from is what they state by the PROXY protocol, and "+
-				"none has come yet whose address is trusted", d.where, c.endpoint.Name))
 		}
 	}
+	if why := e.unproved(d, c); why != "" {
+		out = append(out, c.doubt("%s: endpoint %q has answered no check since Envoy began, and %s", d.where,
+			c.endpoint.Name, why))
+	}
 	return out
+}
+
+// unproved says why only a check that was answered proves that the plugin takes those of a load balancer for what they
+// are; "" where one was, or where nothing but the connection's address is asked for. Each filter and setting that takes
+// away, changes or has to put what an endpoint asks for can't be known.
+func (e *Envoy) unproved(d *door, c *check) string {
+	answered, came := e.Answered[c.endpoint.Name]
+	switch t := &c.endpoint.Trusted; {
+	case e.Answered == nil || answered || c.endpoint.Kind != config.KindHealthCheck:
+		return ""
+	case came:
+		return "checks have come from addresses that it does not trust"
+	case t.Peer == config.PeerFilterState:
+		return fmt.Sprintf("whom checks come from is what a filter puts into the filter state %q", t.FilterState)
+	case t.Peer == config.PeerForwarded:
+		return "whom checks come from is what x-forwarded-for says"
+	case lint.Proxied(d.socket) != nil:
+		return "whom checks come from is what they state by the PROXY protocol"
+	case len(c.endpoint.Headers) > 0:
+		return "Envoy or a filter may change the headers that it asks for"
+	}
+	return ""
 }
 
 // overlaps reports whether a set has an address of a CidrRange, whose host bits do not count.

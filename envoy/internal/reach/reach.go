@@ -39,7 +39,8 @@ type Envoy struct {
 	Unreadable []string
 	// Runtime is what runtime says now; nil when that is not known.
 	Runtime *admin.Runtime
-	// Answered is which endpoints have answered a check, from an address that they trust, since Envoy began.
+	// Answered is which endpoints have answered a check since Envoy began; false for one whose checks all came from
+	// addresses that it does not trust. It is nil when that is not known.
 	Answered map[string]bool
 	// Begun is when it loaded its bootstrap, to the millisecond; empty when that is not known.
 	Begun string
@@ -229,7 +230,7 @@ func layers(bootstrap any) (out []Layer) {
 // addresses returns the addresses of a cluster's hosts, in a ClusterLoadAssignment.
 func addresses(hosts any) (out []string) {
 	dump.Each(hosts, func(v map[string]any) bool {
-		if address := socketAddress(v); address != "" {
+		if address := here(socketAddress(v)); address != "" {
 			out = append(out, address)
 		} else if of := dump.At(v, "address"); dump.At(of, "pipe") != nil || dump.At(of, "envoy_internal_address") != nil {
 			out = append(out, fmt.Sprint(of)) // a Unix socket, or an internal listener

@@ -44,6 +44,12 @@ rest: {match: {prefix: /}, route: {cluster: app}}`
     {cluster: {name: composite, cluster_type: {typed_config: {clusters: [{name: aggregate}]}}}},
     {cluster: {name: socket, load_assignment: ` + socket + `}},
     {cluster: {name: again-socket, load_assignment: ` + socket + `}},
+    {cluster: {name: front, load_assignment: {endpoints: [{lb_endpoints:
+      [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 8080}}}}]}]}}},
+    {cluster: {name: local, load_assignment: {endpoints: [{lb_endpoints:
+      [{endpoint: {address: {socket_address: {address: "::1", port_value: 8070}}}}]}]}}},
+    {cluster: {name: all, load_assignment: {endpoints: [{lb_endpoints:
+      [{endpoint: {address: {socket_address: {address: 0.0.0.0, port_value: 8070}}}}]}]}}},
     {cluster: {name: adm}}, {cluster: {name: app, load_assignment: ` + place + `}},
     {cluster: {name: again, load_assignment: ` + place + `}}]}
 - {"@type": x.EndpointsConfigDump, dynamic_endpoint_configs: [{endpoint_config: {cluster_name: eds, endpoints: [
@@ -63,7 +69,8 @@ rest: {match: {prefix: /}, route: {cluster: app}}`
 //	matcher [skipping] {…}                     the filter before has a gate by matcher, see matchers.txt
 //	manager {…}                                more of the HTTP connection manager
 //	host DOMAIN, then routes                   a virtual host; rds: the same by RDS
-//	vhost_header NAME                          more of the routes; answered NAME: of an endpoint that has answered checks
+//	vhost_header NAME                          more of the routes; answered NAME, untrusted NAME: to which endpoint
+//	                                           checks have come; without a line, that is not known
 //	stats {…}                                  the stats_matcher
 //	runtime KEY VALUE                          in the layer hand; without a line, runtime is empty; no-runtime: not known
 //
@@ -107,7 +114,7 @@ func add(to obj, name string, v any) {
 
 // play reads the Envoy of a block.
 func play(t *testing.T, d *datadriven.TestData) *Envoy {
-	s := &scene{t: t, answered: map[string]bool{},
+	s := &scene{t: t,
 		runtime: &admin.Runtime{Layers: []string{"hand"}, Entries: map[string]admin.Entry{}}}
 	s.pieces = s.parse(pieces)
 	for line := range strings.Lines(d.Input) {
@@ -130,7 +137,9 @@ func (s *scene) line(line string) {
 	case "no-runtime":
 		s.runtime = nil
 	case "answered":
-		s.answered[name] = true
+		s.answered = map[string]bool{name: true}
+	case "untrusted":
+		s.answered = map[string]bool{name: false}
 	case "vhost_header":
 		s.hosts[word] = name
 	case "listener":

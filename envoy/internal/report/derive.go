@@ -171,13 +171,14 @@ func (s *seen) unnoticed(p *reach.Plugin, state string) string {
 	return "Envoy is DRAINING, and the plugin has not noticed it"
 }
 
-// Answered returns which endpoints have answered a check, from an address that they trust, since Envoy began.
+// Answered returns of endpoints to which a check has come since Envoy began whether they have answered one, from an
+// address that they trust.
 func Answered(stats map[string]uint64) map[string]bool {
 	out := map[string]bool{}
 	for name, n := range stats {
 		of, is := strings.CutPrefix(name, Checks)
-		if i := strings.LastIndex(of, ".verdict."); is && i >= 0 && of[i+9:] != verdict.Untrusted.String() && n > 0 {
-			out[of[:i]] = true
+		if i := strings.LastIndex(of, ".verdict."); is && i >= 0 && n > 0 {
+			out[of[:i]] = out[of[:i]] || of[i+9:] != verdict.Untrusted.String()
 		}
 	}
 	return out
