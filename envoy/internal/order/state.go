@@ -347,13 +347,19 @@ func (e *Envoy) Report() State {
 	return s
 }
 
+// otherKind reports whether the key is one of the other kind: polled by the plugin, or of a maintenance route.
+func (e *Envoy) otherKind() bool {
+	return e.known != nil && slices.Contains(e.known.Keys(), e.key) == e.route &&
+		slices.Contains(e.known.RouteKeys(), e.key) != e.route
+}
+
 // Refuses says why nothing would come of an order that is written to a layer of this kind, or of checks that are to
 // verify it; "" when something may.
 func (e *Envoy) Refuses(o Order, kind reach.Kind, checks []string) string {
 	if e.State.Error != "" {
 		return e.State.Error
 	}
-	if what := e.unread(); what != "" && (o.On || e.State.Value == "") {
+	if what := e.unread(); what != "" && (o.On || e.State.Value == "" || e.otherKind()) {
 		return what
 	}
 	for _, url := range checks {

@@ -259,6 +259,19 @@ func TestLaterPlugin(t *testing.T) {
 	}
 }
 
+// A key that the plugin polls is not taken out as one of a route, of which no endpoint is waited for.
+func TestRefusesKeyOfTheOtherKind(t *testing.T) {
+	t.Parallel()
+	client, _ := answers{"/runtime": says(isOn), "/stats": says(gaugeOfA + "1\n"),
+		"/config_dump": says(configuration(t))}.start(t)
+	for route, want := range map[bool]string{true: "an endpoint has it: leave out --route", false: ""} {
+		what := Ask(t.Context(), client, "k", route).Refuses(Order{Key: "k", Route: route}, reach.Admin, nil)
+		if !strings.Contains(what, want) || want == "" && what != "" {
+			t.Errorf("route %t: refused with %q, want %q", route, what, want)
+		}
+	}
+}
+
 func TestSome(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int]string{1: "a", 4: "a; a; a; a", 6: "a; a; a; a; and 2 more, see: healthgate status"} {

@@ -16,6 +16,7 @@ package reach
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -133,7 +134,7 @@ func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 	for _, part := range list(envoy, "configs") {
 		switch {
 		case is(part, typeBootstrap):
-			e.Layers, e.Begun = layers(dump.At(part, "bootstrap")), text(part, "last_updated")
+			e.Layers, e.Begun = layers(dump.At(part, "bootstrap"), node), text(part, "last_updated")
 			e.statsMatcher = dump.At(part, "bootstrap", "stats_config", "stats_matcher")
 		case is(part, typeClusters):
 			for _, c := range append(list(part, "static_clusters"), list(part, "dynamic_active_clusters")...) {
@@ -208,7 +209,8 @@ func runsWasm(listener any) (found bool) {
 	return found
 }
 
-func layers(bootstrap any) (out []Layer) {
+// layers returns the layers of runtime. The node knows its cluster also by a flag of Envoy's.
+func layers(bootstrap any, node config.Node) (out []Layer) {
 	for _, l := range list(bootstrap, "layered_runtime", "layers") {
 		layer := Layer{Name: text(l, "name")}
 		for _, kind := range []Kind{Static, Disk, RTDS, Admin} {
@@ -218,7 +220,7 @@ func layers(bootstrap any) (out []Layer) {
 		}
 		layer.SymlinkRoot, layer.Folder = text(l, "disk_layer", "symlink_root"), text(l, "disk_layer", "subdirectory")
 		if dump.At(l, "disk_layer", "append_service_cluster") == true {
-			layer.Folder = path.Join(layer.Folder, text(bootstrap, "node", "cluster"))
+			layer.Folder = path.Join(layer.Folder, cmp.Or(node.Cluster, text(bootstrap, "node", "cluster")))
 		}
 		layer.File = text(l, "rtds_layer", "rtds_config", "path_config_source", "path") +
 			text(l, "rtds_layer", "rtds_config", "path")

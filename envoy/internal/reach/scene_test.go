@@ -71,6 +71,7 @@ rest: {match: {prefix: /}, route: {cluster: app}}`
 //	host DOMAIN, then routes                   a virtual host; rds: the same by RDS
 //	vhost_header NAME                          more of the routes; answered NAME, untrusted NAME: to which endpoint
 //	                                           checks have come; without a line, that is not known
+//	service-cluster NAME                       the flag of Envoy's
 //	stats {…}                                  the stats_matcher
 //	runtime KEY VALUE                          in the layer hand; without a line, runtime is empty; no-runtime: not known
 //
@@ -84,6 +85,7 @@ type scene struct {
 	runtime                               *admin.Runtime
 	stats                                 map[string]any
 	answered                              map[string]bool
+	cluster                               string
 }
 
 type obj = map[string]any
@@ -134,6 +136,8 @@ func (s *scene) line(line string) {
 	case "runtime":
 		key, value, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(line, word)), " ")
 		s.runtime.Entries[key] = admin.Entry{Value: value, Layers: []string{value}}
+	case "service-cluster":
+		s.cluster = name
 	case "no-runtime":
 		s.runtime = nil
 	case "answered":
@@ -307,7 +311,7 @@ func (s *scene) read() *Envoy {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	e := Read(asJSON, config.Node{Zone: "b"}, s.runtime)
+	e := Read(asJSON, config.Node{Zone: "b", Cluster: s.cluster}, s.runtime)
 	e.Answered = s.answered
 	return e
 }
