@@ -24,10 +24,11 @@ type door struct {
 	socket     map[string]any // the listener
 	refused    string         // why each connection is refused; empty if none is
 	tls        bool
-	tcp        any   // as the action of a route; nil for HTTP
-	manager    any   // the HTTP connection manager
-	protocols  []any // the ALPN protocols that the filter chain is for
-	sources    []any // the networks that the filter chain is for; none: all
+	secret     string // of its TLS, which has not arrived
+	tcp        any    // as the action of a route; nil for HTTP
+	manager    any    // the HTTP connection manager
+	protocols  []any  // the ALPN protocols that the filter chain is for
+	sources    []any  // the networks that the filter chain is for; none: all
 	filters    []filter
 	neighbours []neighbour // the other HTTP filters
 	names      []string    // of all HTTP filters
@@ -59,6 +60,12 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 				refused: refused, manager: manager,
 				tls: dump.At(chain, "transport_socket") != nil, protocols: list(chain, "filter_chain_match",
 					"application_protocols"), sources: list(chain, "filter_chain_match", "source_prefix_ranges")}
+			dump.Each(dump.At(chain, "transport_socket"), func(o map[string]any) bool {
+				if name := text(o, "name"); o["sds_config"] != nil && slices.Contains(r.secrets, name) {
+					d.secret = name
+				}
+				return true
+			})
 			if len(chains) > 1 {
 				switch name := text(chain, "name"); {
 				case i == first:

@@ -15,10 +15,15 @@ func (e *Envoy) HasCluster(name string) bool {
 	return is
 }
 
-// Limited says that a plugin's listener takes no connection, by a limit in runtime; "" when it does.
+// Limited says that a plugin's listener takes no connection, by a limit in runtime or for want of a
+// certificate; "" when it does.
 func (e *Envoy) Limited() string {
 	for i := range e.doors {
-		if d := &e.doors[i]; len(d.filters) > 0 && e.Runtime != nil {
+		d := &e.doors[i]
+		if len(d.filters) > 0 && d.secret != "" {
+			return fmt.Sprintf("%s: its TLS secret %q has not come by SDS: it resets each connection", d.where, d.secret)
+		}
+		if len(d.filters) > 0 && e.Runtime != nil {
 			for _, key := range []string{"envoy.resource_limits.listener." + d.listener + ".connection_limit",
 				"overload.global_downstream_max_connections"} {
 				if n, err := strconv.ParseUint(e.Runtime.Entries[key].Value, 10, 64); err == nil && n == 0 {

@@ -49,6 +49,7 @@ type Envoy struct {
 	Drain int
 
 	refused      []string // what of its control plane's updates it did not take
+	secrets      []string // that have not arrived by SDS
 	awaited      []string // filters whose configuration by ECDS has not arrived
 	doors        []door
 	clusters     map[string][]string // their hosts, as far as they are known, and the clusters in them
@@ -107,6 +108,7 @@ const (
 	typeClusters    = ".ClustersConfigDump"
 	typeHosts       = ".EndpointsConfigDump"
 	typeRoutes      = ".RoutesConfigDump"
+	typeSecrets     = ".SecretsConfigDump"
 	typeECDS        = ".EcdsConfigDump"
 	typeBootstrap   = ".BootstrapConfigDump"
 	typeWasm        = ".filters.http.wasm.v3.Wasm"
@@ -166,6 +168,10 @@ func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 					e.Drain++
 					listeners = append(listeners, drains)
 				}
+			}
+		case is(part, typeSecrets):
+			for _, s := range list(part, "dynamic_warming_secrets") {
+				e.secrets = append(e.secrets, text(s, "name"))
 			}
 		case is(part, typeRoutes):
 			for _, c := range list(part, "static_route_configs") {

@@ -56,6 +56,9 @@ func TestFromAdminAlone(t *testing.T) {
 				listener(`"name": "m"`, "")) + "}]}]}",
 		"proxied": strings.Replace(configured, `"name": "l"`, `"name": "l", "listener_filters": [{"typed_config":
 			{"@type": "x.proxy_protocol.v3.ProxyProtocol"}}]`, 1),
+		"secretless": strings.Replace(strings.Replace(configured, `"filter_chains": [{`, `"filter_chains": [{
+			"transport_socket": {"certificates": [{"name": "cert", "sds_config": {}}]}, `, 1), `"configs": [`,
+			`"configs": [{"@type": "x.SecretsConfigDump", "dynamic_warming_secrets": [{"name": "cert"}]}, `, 1),
 		"refused": strings.Replace(configured, `"/a"`, `"bad"`, 1),
 		"goes": strings.TrimSuffix(configured, "]}]}") + `],
 			"dynamic_listeners": [{"draining_state": {"listener": {"name": "other",
