@@ -205,7 +205,7 @@ func checkHost(s string) (wrong string) {
 	return checkFieldValue(s)
 }
 
-// hasAny is strings.ContainsAny for ASCII, which has a kilobyte of code.
+// hasAny is strings.ContainsAny for ASCII, without the kilobyte of code which that one has.
 func hasAny(s, chars string) bool {
 	for i := 0; i < len(s); i++ {
 		if strings.IndexByte(chars, s[i]) >= 0 {

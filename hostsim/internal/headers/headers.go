@@ -27,7 +27,7 @@ func New(fields ...Field) *Map {
 	return m
 }
 
-// Of returns a map of fields, name after value.
+// Of returns a map of fields, each a name and then its value.
 func Of(fields ...string) *Map {
 	m := &Map{fields: make([]Field, 0, len(fields)/2+room)}
 	for i := 0; i < len(fields); i += 2 {
