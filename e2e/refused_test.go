@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,50 +18,68 @@ type mistake struct {
 	Says string
 }
 
-// TestMistakes: Envoy refuses each kind of bad configuration before it serves anyone, and says where the mistake is.
-//
-// It does not run beside the other tests: each of these Envoys keeps a processor busy for seconds, and the others keep
-// time.
+// TestMistakes: Envoy refuses each kind of bad configuration, says where the mistake is, and serves the listener that
+// has none.
 func TestMistakes(t *testing.T) {
+	t.Parallel()
+	a := app.Start(t)
+	config := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
+	says := map[string]string{} // by the name of a listener
+	refused := func(said string) *envoytest.Listener {
+		name := fmt.Sprintf("mistake-%02d", len(says))
+		says[name] = said
+		return config.AddListener(name)
+	}
 	var mistakes []mistake
 	testdata(t, "mistakes.yaml", &mistakes)
 	for _, m := range mistakes {
-		t.Run(m.Says, func(t *testing.T) {
-			t.Parallel()
-			config := envoytest.Shipped(t, envoytest.Wasm(t), 1)
-			var path []any
-			for step := range strings.SplitSeq(m.Set, ".") {
-				if i, err := strconv.Atoi(step); err == nil {
-					path = append(path, i)
-				} else {
-					path = append(path, step)
-				}
+		var path []any
+		for step := range strings.SplitSeq(m.Set, ".") {
+			if i, err := strconv.Atoi(step); err == nil {
+				path = append(path, i)
+			} else {
+				path = append(path, step)
 			}
-			last := len(path) - 1
-			config.Listener("ingress").Change(func(s object) {
-				envoytest.At[object](s, path[:last]...)[path[last].(string)] = m.To
-			})
-			refuses(t, config, m.Says)
-		})
-	}
-	for name, text := range map[string]string{
-		"not JSON: ":                   `{"endpoints": [`,
-		"there is none; give the plug": "",
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			config := envoytest.Shipped(t, envoytest.Wasm(t), 1)
-			config.Listener("ingress").SetSettingsText(text)
-			refuses(t, config, name)
-		})
-	}
-	t.Run("none", func(t *testing.T) {
-		t.Parallel()
-		output, accepted := envoytest.Validate(t, envoytest.Shipped(t, envoytest.Wasm(t), 1))
-		if !accepted || strings.Contains(output, "healthgate: config: ") {
-			t.Errorf("Envoy refused the shipped configuration:\n%s", output)
 		}
-	})
+		last := len(path) - 1
+		refused(m.Says).Change(func(s object) { envoytest.At[object](s, path[:last]...)[path[last].(string)] = m.To })
+	}
+	refused("not JSON: ").SetSettingsText(`{"endpoints": [`)
+	refused("there is none; give the plug").SetSettingsText("")
+	l, file := config.Listener("ingress"), filepath.Join(t.TempDir(), "listeners.json")
+	envoytest.PublishListeners(t, file, envoytest.At[[]any](config.Bootstrap, "static_resources", "listeners")...)
+	config.ListenersFrom(file)
+	b := (&bench{app: a, envoy: envoytest.Start(t, config, 1)}).at(l)
+	b.settle(t)
+	refusal := map[string]bool{}
+	for _, l := range envoytest.At[[]any](envoytest.Parse(b.envoy.Get("/config_dump?resource=dynamic_listeners")),
+		"configs") {
+		if l := l.(object); l["error_state"] != nil {
+			refusal[envoytest.At[string](l, "error_state", "failed_configuration", "name")] = true
+		}
+	}
+	if refusal["ingress"] || len(b.envoy.Log.Lines("wasm log healthgate ", "healthgate: config: ")) > 0 {
+		t.Error("Envoy does not take the shipped configuration")
+	}
+	for name, said := range says {
+		if !refusal[name] {
+			t.Errorf("%s: Envoy accepted it", said)
+		}
+		if err := b.envoy.Log.Has("wasm log "+name+" ", "healthgate: config: "+said); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestRefusedStart: an Envoy with a bad configuration of its own ends before it serves anyone.
+func TestRefusedStart(t *testing.T) {
+	t.Parallel()
+	config := envoytest.Shipped(t, envoytest.Wasm(t), 1)
+	config.Listener("ingress").Change(func(s object) { s["endpoints"] = []any{} })
+	output, accepted := envoytest.Validate(t, config)
+	if accepted || !strings.Contains(output, "healthgate: config: endpoints: is required, with at least one endpoint") {
+		t.Errorf("accepted: %v\n%s", accepted, output)
+	}
 }
 
 // TestWarnings: what Envoy accepts and no request has is said, once and not by each VM, where an operator looks.
@@ -96,16 +116,5 @@ func TestWarnings(t *testing.T) {
 	// Envoy takes this header away, as the warning has it, so it is nobody's check.
 	if got := b.balancer.get(t, check, "Keep-Alive: timeout=5"); got.status == 200 && got.body == "OK" {
 		t.Errorf("the header is seen: %v", got)
-	}
-}
-
-func refuses(t *testing.T, config *envoytest.Config, said string) {
-	t.Helper()
-	output, accepted := envoytest.Validate(t, config)
-	if accepted {
-		t.Error("Envoy accepted it")
-	}
-	if !strings.Contains(output, "healthgate: config: "+said) {
-		t.Errorf("Envoy did not say so:\n%s", output)
 	}
 }

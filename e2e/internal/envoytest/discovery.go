@@ -21,7 +21,17 @@ func Publish(t testing.TB, file string, response Object) {
 // PublishListener publishes a list of one listener.
 func PublishListener(t testing.TB, file string, l *Listener) {
 	t.Helper()
-	Publish(t, file, Object{"resources": []any{Any("envoy.config.listener.v3.Listener", l.Object)}})
+	PublishListeners(t, file, l.Object)
+}
+
+// PublishListeners publishes a list of listeners.
+func PublishListeners(t testing.TB, file string, listeners ...any) {
+	t.Helper()
+	resources := make([]any, len(listeners))
+	for i, l := range listeners {
+		resources[i] = Any("envoy.config.listener.v3.Listener", l.(Object))
+	}
+	Publish(t, file, Object{"resources": resources})
 }
 
 // ListenersFrom has Envoy read its listeners from a file, as from a control plane, in the place of those that it has.
