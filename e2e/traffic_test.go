@@ -16,9 +16,7 @@ func startTraffic(t testing.TB, c client) {
 	var done sync.WaitGroup
 	var sent int
 	var trouble error
-	done.Add(1)
-	go func() {
-		defer done.Done()
+	done.Go(func() {
 		pace := time.NewTicker(20 * time.Millisecond)
 		defer pace.Stop()
 		for ctx.Err() == nil && trouble == nil {
@@ -28,7 +26,7 @@ func startTraffic(t testing.TB, c client) {
 			sent++
 			<-pace.C
 		}
-	}()
+	})
 	t.Cleanup(func() {
 		cancel()
 		done.Wait()

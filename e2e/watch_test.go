@@ -23,9 +23,7 @@ type watcher struct {
 // watch starts a watcher. It ends with the test at the latest.
 func watch(t testing.TB, c client, path string) *watcher {
 	w := &watcher{end: make(chan struct{}), answers: map[string]int{}}
-	w.done.Add(1)
-	go func() {
-		defer w.done.Done()
+	w.done.Go(func() {
 		pace := time.NewTicker(3 * time.Millisecond)
 		defer pace.Stop()
 		for {
@@ -40,7 +38,7 @@ func watch(t testing.TB, c client, path string) *watcher {
 				w.mu.Unlock()
 			}
 		}
-	}()
+	})
 	t.Cleanup(w.stop)
 	return w
 }

@@ -22,7 +22,7 @@ var (
 // With -window its log has the table of docs/runtime.md.
 func TestManyKeys(t *testing.T) {
 	t.Parallel()
-	for _, keys := range strings.Split(*manyKeys, ",") {
+	for keys := range strings.SplitSeq(*manyKeys, ",") {
 		t.Run(keys, func(t *testing.T) {
 			t.Parallel()
 			n, err := strconv.Atoi(keys)

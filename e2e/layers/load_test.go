@@ -3,6 +3,7 @@ package layers
 import (
 	"fmt"
 	"io"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -84,8 +85,6 @@ func (l *load) answers() (map[string]sighting, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out := map[string]sighting{}
-	for answer, s := range l.seen {
-		out[answer] = s
-	}
+	maps.Copy(out, l.seen)
 	return out, l.err
 }

@@ -93,7 +93,7 @@ func TestStatusSaysWhatIsKnown(t *testing.T) {
 			out := run(t, "status", "--admin", admin)
 			out.is(t, 0, test.says...)
 			notes := map[string]bool{}
-			for _, line := range strings.Split(out.stdout, "\n") {
+			for line := range strings.SplitSeq(out.stdout, "\n") {
 				if strings.HasPrefix(line, "  note: ") && notes[line] {
 					t.Errorf("twice: %s", line)
 				}

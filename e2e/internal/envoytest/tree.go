@@ -3,6 +3,7 @@ package envoytest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 )
 
 // Object is a JSON object of Envoy's configuration.
@@ -55,8 +56,6 @@ func Clone(o Object) Object { return Parse(Text(o)) }
 // Any returns an object of a protobuf type, as Envoy's JSON wants a google.protobuf.Any.
 func Any(protoType string, fields Object) Object {
 	out := Object{"@type": "type.googleapis.com/" + protoType}
-	for name, value := range fields {
-		out[name] = value
-	}
+	maps.Copy(out, fields)
 	return out
 }

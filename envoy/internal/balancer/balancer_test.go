@@ -127,7 +127,7 @@ func explained(t *testing.T, d *datadriven.TestData, b *Balancer, arg map[string
 	}
 	envoy := &Envoy{Endpoints: c.Config.Endpoints, Counts: arg["counts"] != "unseen", After: map[string]uint64{},
 		Gaps: map[string][]string{"a": {"listener \"b\" has no healthgate"}}}
-	for _, counted := range strings.Split(arg["counts"], ",") {
+	for counted := range strings.SplitSeq(arg["counts"], ",") {
 		endpoint, outcome, _ := strings.Cut(counted, ".")
 		envoy.After[endpoint+".verdict."+outcome] = 1
 	}

@@ -45,7 +45,7 @@ balancer takes the wrong way round.`,
 			for _, file := range files {
 				d, err := document.Read(file)
 				if err != nil {
-					for _, line := range strings.Split(err.Error(), "\n") {
+					for line := range strings.SplitSeq(err.Error(), "\n") {
 						fmt.Fprintln(cmd.ErrOrStderr(), paint(cmd.ErrOrStderr(), red, "error:"), line)
 					}
 					wrong = errSilent

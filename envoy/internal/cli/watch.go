@@ -103,7 +103,7 @@ func watchReports(w io.Writer, reports []report.Report, interval time.Duration, 
 // screen overwrites what a terminal of so many rows and columns shows; 0: it has any number.
 func screen(text string, rows, columns int) string {
 	var lines []string
-	for _, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
 		lines = append(lines, fold(line, columns)...)
 	}
 	if rows > 1 && len(lines) > rows {

@@ -225,10 +225,8 @@ func (m *merger) carries(name string) bool {
 	for _, h := range m.all {
 		for _, host := range m.hosts(h) {
 			for _, r := range host.list("routes") {
-				for _, target := range targets(r) {
-					if target == name {
-						return true
-					}
+				if slices.Contains(targets(r), name) {
+					return true
 				}
 			}
 		}

@@ -293,7 +293,7 @@ func TestForeign(t *testing.T) {
 	} {
 		response := &http.Response{StatusCode: test.status,
 			Status: fmt.Sprintf("%d %s", test.status, http.StatusText(test.status)), Header: http.Header{}}
-		for _, line := range strings.Split(test.headers, "\n") {
+		for line := range strings.SplitSeq(test.headers, "\n") {
 			name, value, _ := strings.Cut(line, ": ")
 			response.Header.Set(name, value)
 		}
