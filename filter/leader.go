@@ -3,9 +3,8 @@
 package main
 
 import (
-	"strconv"
-
 	"github.com/healthgate/healthgate/filter/host"
+	"github.com/healthgate/healthgate/filter/lean/ascii"
 	"github.com/healthgate/healthgate/filter/lean/duration"
 	"github.com/healthgate/healthgate/filter/lease"
 	"github.com/healthgate/healthgate/filter/monitor"
@@ -215,9 +214,9 @@ func response(numHeaders, bodySize, numTrailers int) (r monitor.Response) {
 	}
 	headers := host.HTTPCallResponseHeaders()
 	value, _ := headers.Get(":status")
-	status, _ := strconv.ParseUint(value, 10, 32) // a malformed status counts as no response
+	status, _ := ascii.Number(value) // a malformed status counts as no response
 	_, upstream := headers.Get("x-envoy-upstream-service-time")
-	r = monitor.Response{Status: uint32(status), Local: !upstream, Body: func() []byte { return responseBody(bodySize) }}
+	r = monitor.Response{Status: status, Local: !upstream, Body: func() []byte { return responseBody(bodySize) }}
 	var there bool
 	if r.GRPC, there = headers.Get("grpc-status"); !there && numTrailers > 0 {
 		r.GRPC, _ = host.HTTPCallResponseTrailers().Get("grpc-status")

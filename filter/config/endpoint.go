@@ -167,7 +167,7 @@ func (r *endpointReader) trusted(endpoint *object) (t Trusted) {
 	for i, name := range o.strings("providers", noCheck) {
 		ranges := trust.Provider(name)
 		if ranges == nil {
-			r.fail(index(o.at("providers"), i), quote(name)+" is not one of "+strings.Join(trust.Providers(), ", "))
+			r.fail(index(o.at("providers"), i), quote(name)+" is not one of "+ascii.Join(trust.Providers(), ", "))
 		}
 		cidrs = append(cidrs, ranges...)
 	}

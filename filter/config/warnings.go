@@ -1,7 +1,6 @@
 package config
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/healthgate/healthgate/filter/lean/ascii"
@@ -64,7 +63,7 @@ func neverHost(s string) (what string) {
 	name := s
 	if colon := strings.LastIndexByte(s, ':'); colon > strings.LastIndexByte(s, ']') {
 		name = s[:colon]
-		if port, err := strconv.ParseUint(s[colon+1:], 10, 16); err != nil || port == 0 {
+		if port, ok := ascii.Number(s[colon+1:]); !ok || port == 0 || port > 0xffff {
 			name = ""
 		}
 	}

@@ -2,11 +2,11 @@
 package match
 
 import (
-	"sort"
 	"strings"
 
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/lean/ascii"
+	"github.com/healthgate/healthgate/filter/lean/sort"
 )
 
 // Request gives the parts of a request that an endpoint may look at.

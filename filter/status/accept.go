@@ -1,16 +1,14 @@
 package status
 
-import (
-	"strings"
-
-	"github.com/healthgate/healthgate/filter/lean/ascii"
-)
+import "github.com/healthgate/healthgate/filter/lean/ascii"
 
 // WantsHTML reports whether a request's Accept header (RFC 9110, section 12.5.1) asks for HTML by name, and at least as
 // much as for JSON. A browser does; "*/*" or no header at all, from a program, does not.
 func WantsHTML(accept string) bool {
 	html, json := 0, 0
-	for _, part := range strings.Split(accept, ",") {
+	for more := true; more; {
+		var part string
+		part, accept, more = ascii.Cut(accept, ",")
 		media, parameters, _ := ascii.Cut(part, ";")
 		switch ascii.Lower(ascii.TrimSpace(media)) {
 		case "text/html", "text/*":
@@ -25,7 +23,9 @@ func WantsHTML(accept string) bool {
 // quality returns the weight among a media range's parameters in thousandths, 1000 if it is missing or cannot be
 // read.
 func quality(parameters string) int {
-	for _, p := range strings.Split(parameters, ";") {
+	for more := true; more; {
+		var p string
+		p, parameters, more = ascii.Cut(parameters, ";")
 		name, value, _ := ascii.Cut(ascii.TrimSpace(p), "=")
 		if ascii.Lower(name) == "q" {
 			return thousandths(value)

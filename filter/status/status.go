@@ -7,9 +7,9 @@ package status
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/lean/ascii"
 	"github.com/healthgate/healthgate/filter/lean/duration"
 	"github.com/healthgate/healthgate/filter/snapshot"
 	"github.com/healthgate/healthgate/filter/verdict"
@@ -128,7 +128,7 @@ func (d *Document) judge() {
 			}
 		}
 	}
-	d.Output = strings.Join(why, "; ")
+	d.Output = ascii.Join(why, "; ")
 }
 
 // toWall turns a time of the monotonic clock into one of the wall clock.
@@ -165,7 +165,7 @@ func (d *describer) endpoint(e *config.Endpoint) Check {
 	case verdict.Unhealthy:
 		c.Level, c.Output = Fail, d.unhealthy(e)
 	case verdict.Degraded:
-		c.Level, c.Output = Warn, strings.Join(d.failing(e.Degraded.Probes), ", ")+" not known to be healthy"
+		c.Level, c.Output = Warn, ascii.Join(d.failing(e.Degraded.Probes), ", ")+" not known to be healthy"
 	default: // healthy
 		c.Level = Pass
 		if e.Maintenance.RouteMetadata {
@@ -210,7 +210,7 @@ func (d *describer) unknown(e *config.Endpoint) string {
 		}
 	}
 	if len(unseen) > 0 {
-		return "no recent result of " + strings.Join(unseen, ", ")
+		return "no recent result of " + ascii.Join(unseen, ", ")
 	}
 	if len(e.Maintenance.Keys) > 0 && !verdict.RuntimeKnown(d.config.Admin, d.record, d.now) {
 		return d.runtime().Output
@@ -220,7 +220,7 @@ func (d *describer) unknown(e *config.Endpoint) string {
 
 func (d *describer) unhealthy(e *config.Endpoint) string {
 	failing, n := d.failing(e.Probes.Names), len(e.Probes.Names)
-	return strings.Join(failing, ", ") + " failing; " + strconv.Itoa(n-len(failing)) + " of " + strconv.Itoa(n) +
+	return ascii.Join(failing, ", ") + " failing; " + strconv.Itoa(n-len(failing)) + " of " + strconv.Itoa(n) +
 		" healthy, " + strconv.Itoa(e.Probes.Need) + " needed"
 }
 

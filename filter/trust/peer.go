@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/healthgate/healthgate/filter/lean/addr"
+	"github.com/healthgate/healthgate/filter/lean/ascii"
 )
 
 // ContainsPeer reports whether a peer's address, as Envoy writes it, is in the set. connection demands that it be the
@@ -28,7 +29,7 @@ func ParsePeer(s string) (ip addr.Addr, connection, ok bool) {
 		if bracketed {
 			text = text[1 : len(text)-1]
 		}
-		if port, ok := parsePort(s[colon+1:]); ok {
+		if port, ok := ascii.Number(s[colon+1:]); ok && port <= 0xffff {
 			if ip, is6, _, ok := addr.Parse(text); ok && is6 == bracketed {
 				return ip, port != 0, true
 			}
@@ -70,17 +71,4 @@ func OriginOf(source string) Origin {
 		return Internal
 	}
 	return Pipe
-}
-
-// parsePort reads digits; a port may have zeros in front, for netip.ParseAddrPort too.
-func parsePort(s string) (port int, ok bool) {
-	for i := 0; i < len(s); i++ {
-		if s[i] < '0' || s[i] > '9' {
-			return 0, false
-		}
-		if port = port*10 + int(s[i]-'0'); port > 0xffff {
-			return 0, false
-		}
-	}
-	return port, s != ""
 }

@@ -2,10 +2,11 @@
 package trust
 
 import (
-	"sort"
 	"strings"
 
 	"github.com/healthgate/healthgate/filter/lean/addr"
+	"github.com/healthgate/healthgate/filter/lean/ascii"
+	"github.com/healthgate/healthgate/filter/lean/sort"
 )
 
 // Set is a set of addresses given as CIDRs. Its look-up time grows with the logarithm of the number of CIDRs.
@@ -50,8 +51,8 @@ func ParseCIDR(s string) (CIDR, bool) {
 
 // parseBits reads the length of a prefix. As in net/netip it has no sign and no zero in front.
 func parseBits(s string) (bits int, ok bool) {
-	bits, ok = parsePort(s)
-	return bits, ok && (len(s) == 1 || s[0] != '0')
+	n, ok := ascii.Number(s)
+	return int(min(n, 1000)), ok && (len(s) == 1 || s[0] != '0')
 }
 
 // NewSet makes a set of CIDRs.

@@ -66,3 +66,25 @@ func Contains(s, part string) bool {
 	_, _, found := Cut(s, part)
 	return found
 }
+
+// Join is strings.Join for a few short texts.
+func Join(texts []string, sep string) (all string) {
+	for i, s := range texts {
+		if i > 0 {
+			all += sep
+		}
+		all += s
+	}
+	return all
+}
+
+// Number reads a number that has nothing but digits. One above 4294967295 counts as that.
+func Number(s string) (n uint32, ok bool) {
+	for i := 0; i < len(s); i++ {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, false
+		}
+		n = uint32(min(uint64(n)*10+uint64(s[i]-'0'), 1<<32-1))
+	}
+	return n, s != ""
+}

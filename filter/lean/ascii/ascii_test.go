@@ -1,6 +1,8 @@
 package ascii
 
 import (
+	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -45,6 +47,29 @@ func TestCut(t *testing.T) {
 			if before != wantBefore || after != wantAfter || found != want || Contains(s, sep) != want {
 				t.Errorf("%q at %q: %q, %q, %v", s, sep, before, after, found)
 			}
+		}
+	}
+}
+
+func TestJoin(t *testing.T) {
+	t.Parallel()
+	for _, texts := range [][]string{nil, {""}, {"a"}, {"a", "b"}, {"", "ü", ""}} {
+		if got := Join(texts, ", "); got != strings.Join(texts, ", ") {
+			t.Errorf("%q became %q", texts, got)
+		}
+	}
+}
+
+func TestNumber(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{"", "0", "007", "65535", "4294967294", "4294967295", "4294967296", "18446744073709551616",
+		"99999999999999999999999", "-1", "+1", "1.0", "1e2", "0x1", "1_0", " 1", "1 ", "a", "٣"} {
+		want, err := strconv.ParseUint(s, 10, 64)
+		if large := err != nil && want == math.MaxUint64; large {
+			err = nil
+		}
+		if n, ok := Number(s); ok != (err == nil) || ok && uint64(n) != min(want, math.MaxUint32) {
+			t.Errorf("%q: %d, %v", s, n, ok)
 		}
 	}
 }
