@@ -153,7 +153,11 @@ func (s *settings) json() string {
 	for _, p := range s.probes {
 		o := object{"name": p.name, "cluster": "app",
 			"interval": p.interval.String(), "timeout": p.timeout.String(), "unhealthy_threshold": p.unhealthy,
-			"healthy_threshold": p.healthy, "min_unhealthy": p.minUnhealthy.String()}
+			"healthy_threshold": p.healthy}
+		// Fields that a plan does not need are left out: the plugin of an old plan would refuse what it does not know.
+		if p.minUnhealthy > 0 {
+			o["min_unhealthy"] = p.minUnhealthy.String()
+		}
 		if p.grpc {
 			o["grpc"] = object{"service": p.name}
 		} else {
