@@ -9,6 +9,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -18,14 +19,9 @@ func TestAccessLogOfFailures(t *testing.T) {
 	t.Parallel()
 	a := app.Start(t)
 	c := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
-	text, err := os.ReadFile(filepath.Join(envoytest.Root, "envoy", "watching", "access-log.yml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must.Get(os.ReadFile(filepath.Join(envoytest.Root, "envoy", "watching", "access-log.yml")))(t)
 	var log []any
-	if err := yaml.Unmarshal(text, &log); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, yaml.Unmarshal(text, &log))
 	c.Listener("ingress").HCM()["access_log"] = log
 	b := start(t, a, c, 1)
 	b.settle(t)

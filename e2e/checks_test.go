@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 func testHealthy(t *testing.T, b *bench) {
@@ -17,17 +18,11 @@ func testHealthy(t *testing.T, b *bench) {
 	a.has(t, "Content-Length", "0")
 
 	for path, contentType := range map[string]string{check: "text/plain", empty: "text/html"} {
-		a, err := b.balancer.request("HEAD", path, "")
-		if err != nil {
-			t.Fatal(err)
-		}
+		a := must.Get(b.balancer.request("HEAD", path, ""))(t)
 		a.is(t, 200, "")
 		a.has(t, "Content-Type", contentType)
 		// What HAProxy sends unless it is told otherwise.
-		a, err = b.balancer.raw("OPTIONS", "OPTIONS "+path+" HTTP/1.0\r\n\r\n")
-		if err != nil {
-			t.Fatal(err)
-		}
+		a = must.Get(b.balancer.raw("OPTIONS", "OPTIONS "+path+" HTTP/1.0\r\n\r\n"))(t)
 		if a.status != 200 {
 			t.Errorf("OPTIONS %s in HTTP/1.0 without Host: %v", path, a)
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // TestStartsDrained: an Envoy that starts drained answers no check with success, although nothing but draining could
@@ -31,9 +32,7 @@ func TestStartsDrained(t *testing.T) {
 			"trusted": {"cidrs": ["` + trusted + `/32"]}, "healthy": {"body": "OK"}}`)}
 	})
 	flags := t.TempDir()
-	if err := os.WriteFile(filepath.Join(flags, "drain"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(filepath.Join(flags, "drain"), nil, 0o600))
 	config.Bootstrap["flags_path"] = flags
 	b := (&bench{app: a, envoy: envoytest.Launch(t, config, 2)}).at(l)
 	w := watch(t, b.balancer, check)

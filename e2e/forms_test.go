@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // formed is a request of testdata/forms.yaml.
@@ -163,9 +163,7 @@ func TestGateFromControlPlane(t *testing.T) {
 	l := config.Listener("ingress")
 	write := func(name string, resource object) object {
 		file := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(file, []byte(envoytest.Text(object{"resources": []any{resource}})), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must.Write(t, file, envoytest.Text(object{"resources": []any{resource}}))
 		return object{"resource_api_version": "V3", "path_config_source": object{"path": file}}
 	}
 	routes := write("routes.json", envoytest.Any("envoy.config.route.v3.RouteConfiguration",

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -46,10 +47,7 @@ type grpcBench struct {
 // startGRPC renders a document, and starts an Envoy with it.
 func startGRPC(t *testing.T, document string) *grpcBench {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)
 	b := &grpcBench{own: health.NewServer(), address: envoytest.Loopback(envoytest.ReservePort(t))}
 	b.set = func(s grpc_health_v1.HealthCheckResponse_ServingStatus) { b.own.SetServingStatus("own", s) }
 	b.set(serving)
@@ -58,21 +56,16 @@ func startGRPC(t *testing.T, document string) *grpcBench {
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(server.Stop)
 	file := filepath.Join(t.TempDir(), "healthgate.yaml")
-	if err := os.WriteFile(file, []byte(document), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Write(t, file, document)
 	admin := envoytest.ReservePort(t)
 	text := envoytest.Healthgate(t, "render", "envoy", file, "--wasm", envoytest.Wasm(t), "--runtime-dir", "",
 		"--listen", b.address, "--admin", envoytest.Loopback(admin), "--cluster", "app="+listener.Addr().String())
 	b.Envoy = envoytest.Start(t, envoytest.FromYAML(t, text, admin), 2)
 	client := func(source string) grpc_health_v1.HealthClient {
-		c, err := grpc.NewClient("passthrough:///"+b.address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		c := must.Get(grpc.NewClient("passthrough:///"+b.address, grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpc.WithContextDialer(func(ctx context.Context, to string) (net.Conn, error) {
 				return envoytest.DialerFrom(source, envoytest.Limit).DialContext(ctx, "tcp", to)
-			}))
-		if err != nil {
-			t.Fatal(err)
-		}
+			})))(t)
 		t.Cleanup(func() { _ = c.Close() })
 		return grpc_health_v1.NewHealthClient(c)
 	}
@@ -176,10 +169,7 @@ func testUntrustedGRPC(t *testing.T, b *grpcBench) {
 			t.Errorf("the balancer's with the header %q: %s", forged, got)
 		}
 	}
-	watch, err := b.untrusted.Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: "own"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	watch := must.Get(b.untrusted.Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: "own"}))(t)
 	for _, want := range []grpc_health_v1.HealthCheckResponse_ServingStatus{serving, notServing} {
 		b.set(want)
 		envoytest.Eventually(t, envoytest.Limit, "the application's Watch", func() error {
@@ -234,10 +224,7 @@ static_resources:
 // TestGRPCHealthProbe: the program that pods bring along to ask their own service.
 func TestGRPCHealthProbe(t *testing.T) {
 	t.Parallel()
-	tools, err := filepath.Abs(filepath.Join(envoytest.Root, "build", "tools"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	tools := must.Get(filepath.Abs(filepath.Join(envoytest.Root, "build", "tools")))(t)
 	install := exec.Command("go", "install", "github.com/grpc-ecosystem/grpc-health-probe@v0.4.38")
 	install.Env = append(os.Environ(), "GOBIN="+tools)
 	if out, err := install.CombinedOutput(); err != nil {
@@ -261,11 +248,8 @@ func TestGRPCHealthProbe(t *testing.T) {
 // TestStatusOfGRPCAlone plays the block of docs/configuration.md for those that look at grpc-status alone.
 func TestStatusOfGRPCAlone(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(filepath.Join(envoytest.Root, "docs", "configuration.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, block, _ := strings.Cut(string(text), "```yaml\nendpoints:\n- name: alb-grpc\n")
+	text := must.Read(t, filepath.Join(envoytest.Root, "docs", "configuration.md"))
+	_, block, _ := strings.Cut(text, "```yaml\nendpoints:\n- name: alb-grpc\n")
 	block, _, found := strings.Cut(block, "```")
 	if !found {
 		t.Fatal("docs/configuration.md has no such block")

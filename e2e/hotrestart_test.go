@@ -7,6 +7,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // TestHotRestart starts an Envoy in another one's place, as Envoy's hot-restarter.py does. The new one knows nothing of
@@ -21,10 +22,7 @@ func TestHotRestart(t *testing.T) {
 	b := start(t, a, config, 2)
 	b.settle(t)
 	b.everywhere(t, 200, "OK")
-	id, err := os.ReadFile(base)
-	if err != nil {
-		t.Fatal(err)
-	}
+	id := must.Get(os.ReadFile(base))(t)
 
 	w := watch(t, b.balancer, check)
 	config.Args = []string{"--base-id", string(id), "--restart-epoch", "1", "--drain-time-s", "1",

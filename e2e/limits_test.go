@@ -11,6 +11,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // TestLimitsInFront: what Envoy refuses before any filter it refuses checks, too. The runbook knows these answers by
@@ -23,9 +24,7 @@ func TestLimitsInFront(t *testing.T) {
 	pressure := filepath.Join(folder, "pressure")
 	press := func(value string) { // Envoy reads the file anew when another is moved onto it
 		next := filepath.Join(folder, "next")
-		if err := errors.Join(os.WriteFile(next, []byte(value), 0o600), os.Rename(next, pressure)); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, errors.Join(os.WriteFile(next, []byte(value), 0o600), os.Rename(next, pressure)))
 	}
 	press("0")
 	const limit = 3
@@ -58,10 +57,7 @@ func TestLimitsInFront(t *testing.T) {
 	}
 	before := overflows()
 	for range limit { // whatever has been closed by now
-		conn, err := b.stranger.dial()
-		if err != nil {
-			t.Fatal(err)
-		}
+		conn := must.Get(b.stranger.dial())(t)
 		t.Cleanup(func() { _ = conn.Close() })
 	}
 	envoytest.Eventually(t, envoytest.Limit, "the connection is closed", func() error {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 const noClusters = `{"resources": []}`
@@ -34,9 +35,7 @@ func TestMainThreadBusy(t *testing.T) {
 		envoytest.At[object](s, "endpoints", 0)["maintenance"] = object{"keys": []any{"other"}}
 	})
 	clusters := filepath.Join(t.TempDir(), "clusters.json")
-	if err := os.WriteFile(clusters, []byte(noClusters), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Write(t, clusters, noClusters)
 	config.Bootstrap["dynamic_resources"] = object{"cds_config": object{
 		"resource_api_version": "V3", "path_config_source": object{"path": clusters},
 	}}
@@ -59,9 +58,7 @@ func TestMainThreadBusy(t *testing.T) {
 func keepBusy(t *testing.T, clusters string) (release func()) {
 	t.Helper()
 	pipe := clusters + ".pipe"
-	if err := errors.Join(syscall.Mkfifo(pipe, 0o600), os.Rename(pipe, clusters)); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, errors.Join(syscall.Mkfifo(pipe, 0o600), os.Rename(pipe, clusters)))
 	var writer *os.File
 	t.Cleanup(func() { _ = writer.Close() })
 	envoytest.Eventually(t, envoytest.Limit, "Envoy reads the pipe", func() (err error) {
@@ -70,9 +67,7 @@ func keepBusy(t *testing.T, clusters string) (release func()) {
 	})
 	return func() {
 		_, err := writer.WriteString(noClusters)
-		if err = errors.Join(err, writer.Close()); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, errors.Join(err, writer.Close()))
 	}
 }
 
@@ -85,18 +80,13 @@ func TestPause(t *testing.T) {
 	b.settle(t)
 	b.everywhere(t, 200, "OK")
 	signal := func(s syscall.Signal) {
-		if err := syscall.Kill(b.envoy.PID(), s); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, syscall.Kill(b.envoy.PID(), s))
 	}
 	t.Cleanup(func() { _ = syscall.Kill(b.envoy.PID(), syscall.SIGCONT) })
 
 	var kept []net.Conn // opened before the pause, with a worker each
 	for range 12 {
-		conn, err := b.balancer.dial()
-		if err != nil {
-			t.Fatal(err)
-		}
+		conn := must.Get(b.balancer.dial())(t)
 		t.Cleanup(func() { _ = conn.Close() })
 		kept = append(kept, conn)
 	}

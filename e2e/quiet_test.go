@@ -8,6 +8,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -17,14 +18,9 @@ func TestQuietChecks(t *testing.T) {
 	t.Parallel()
 	a := app.Start(t)
 	config := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
-	text, err := os.ReadFile(filepath.Join(envoytest.Root, "envoy", "watching", "quiet-checks.yml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must.Get(os.ReadFile(filepath.Join(envoytest.Root, "envoy", "watching", "quiet-checks.yml")))(t)
 	var filters []any
-	if err := yaml.Unmarshal(text, &filters); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, yaml.Unmarshal(text, &filters))
 	quiet := config.AddListener("quiet")
 	quiet.HCM()["http_filters"] = slices.Insert(quiet.Filters(), 0, filters...)
 	for _, r := range quiet.Routes() {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // versions are how a request is sent in each version of HTTP.
@@ -82,10 +83,7 @@ func TestLocalReplyConfig(t *testing.T) {
 	}
 	// A gRPC request gets what Envoy makes of a local reply, untouched.
 	for path := range map[string]bool{empty: true, check: true} {
-		got, err := http2(listeners[0].Address(), "POST", path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		got := must.Get(http2(listeners[0].Address(), "POST", path))(t)
 		if h := got.headers; got.status != 200 || h.Get("Content-Type") != "application/grpc" ||
 			h.Get("Grpc-Status") == "" || h.Get("Content-Length") != "" {
 			t.Errorf("gRPC: %s: %v", path, got)

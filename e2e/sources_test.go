@@ -12,6 +12,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // sources is an Envoy whose listeners trust each in its own way.
@@ -54,11 +55,7 @@ func (s *sources) is(t *testing.T, conn net.Conn, answered bool, preface string,
 
 func dial(t *testing.T, source string, l *envoytest.Listener) net.Conn {
 	t.Helper()
-	conn, err := from(source, l.Address()).dial()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return conn
+	return must.Get(from(source, l.Address()).dial())(t)
 }
 
 // forwarded is testdata/forwarded.yaml, which says what its fields mean.
@@ -156,10 +153,7 @@ func TestSourcesWithoutAddress(t *testing.T) {
 	s.start(t)
 	ask := func(path string, answered bool, headers ...string) {
 		t.Helper()
-		conn, err := net.Dial("unix", path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		conn := must.Get(net.Dial("unix", path))(t)
 		s.is(t, conn, answered, "", headers...)
 	}
 	for _, path := range []string{socket("socket"), socket("remote"), socket("state"), abstract} {
@@ -176,10 +170,7 @@ func TestSourcesWithoutAddress(t *testing.T) {
 	for range 4 { // on each worker, most likely
 		ask(socket("everyone"), false)
 	}
-	conn, err := net.DialUnix("unix", bound, &net.UnixAddr{Name: socket("everyone"), Net: "unix"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := must.Get(net.DialUnix("unix", bound, &net.UnixAddr{Name: socket("everyone"), Net: "unix"}))(t)
 	s.is(t, conn, false, "")
 	// Nobody else passes for one who can open a Unix socket.
 	for _, header := range []string{"X: y", "X-Forwarded-For: " + socket("socket"), "X-Forwarded-For: 10.9.9.9"} {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 const statusPath = "/healthgate/status"
@@ -108,10 +109,7 @@ func testStatusForms(t *testing.T, b *bench) {
 		"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8": "text/html; charset=utf-8",
 	} {
 		whole := b.balancer.get(t, statusPath, "Accept: "+accept)
-		head, err := b.balancer.request("HEAD", statusPath, "", "Accept: "+accept)
-		if err != nil {
-			t.Fatal(err)
-		}
+		head := must.Get(b.balancer.request("HEAD", statusPath, "", "Accept: "+accept))(t)
 		for _, a := range []answer{whole, head} {
 			if a.status != 200 {
 				t.Errorf("accept %s: %v", accept, a)
@@ -125,9 +123,6 @@ func testStatusForms(t *testing.T, b *bench) {
 			t.Errorf("HEAD: %v", head)
 		}
 	}
-	a, err := b.balancer.request("POST", statusPath, "", "X-Expected: yes")
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := must.Get(b.balancer.request("POST", statusPath, "", "X-Expected: yes"))(t)
 	a.isApp(t, statusPath) // not a method of the endpoint
 }

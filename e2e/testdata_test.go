@@ -5,16 +5,14 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/healthgate/healthgate/envoy/must"
 	"go.yaml.in/yaml/v3"
 )
 
 // testdata reads a file of testdata, which must have no field that is unknown here.
 func testdata(t testing.TB, name string, into any) {
 	t.Helper()
-	file, err := os.Open(filepath.Join("testdata", name))
-	if err != nil {
-		t.Fatal(err)
-	}
+	file := must.Get(os.Open(filepath.Join("testdata", name)))(t)
 	defer func() { _ = file.Close() }()
 	decoder := yaml.NewDecoder(file)
 	decoder.KnownFields(true)

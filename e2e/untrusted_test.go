@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // testUntrusted: a request of an untrusted source reaches the application as if there were no filter, whatever it
@@ -45,10 +46,7 @@ func passesUnchanged(t *testing.T, a *app.App, c client, method, ordinary, endpo
 	send := func(path string) app.Request {
 		t.Helper()
 		before := a.Count(path)
-		reply, err := c.request(method, path+query, body, headers...)
-		if err != nil {
-			t.Fatal(err)
-		}
+		reply := must.Get(c.request(method, path+query, body, headers...))(t)
 		reply.isApp(t, path)
 		seen := a.Seen(path)[before:]
 		if path == ordinary { // there may be other traffic

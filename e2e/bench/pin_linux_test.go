@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/healthgate/healthgate/envoy/must"
 	"golang.org/x/sys/unix"
 )
 
@@ -12,21 +13,12 @@ import (
 func pin(t testing.TB, cpu string, pid int) {
 	t.Helper()
 	var set unix.CPUSet
-	n, err := strconv.Atoi(cpu)
-	if err != nil {
-		t.Fatal(err)
-	}
+	n := must.Get(strconv.Atoi(cpu))(t)
 	set.Set(n)
 	for _, one := range tree(pid) {
-		threads, err := filepath.Glob("/proc/" + strconv.Itoa(one) + "/task/*")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, thread := range threads {
-			if n, err = strconv.Atoi(filepath.Base(thread)); err == nil {
-				err = unix.SchedSetaffinity(n, &set)
-			}
-			if err != nil {
+		for _, thread := range must.Get(filepath.Glob("/proc/" + strconv.Itoa(one) + "/task/*"))(t) {
+			n := must.Get(strconv.Atoi(filepath.Base(thread)))(t)
+			if err := unix.SchedSetaffinity(n, &set); err != nil {
 				t.Fatalf("%s: %v", thread, err)
 			}
 		}

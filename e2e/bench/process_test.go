@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // tree returns a process and those that descend from it, such as gunicorn's workers.
@@ -59,10 +60,7 @@ func sum(t testing.TB, pid int, files string, number *regexp.Regexp) (total int6
 	for _, one := range tree(pid) {
 		for _, text := range read(files, one) {
 			if m := number.FindStringSubmatch(text); m != nil {
-				n, err := strconv.ParseInt(m[1], 10, 64)
-				if err != nil {
-					t.Fatal(err)
-				}
+				n := must.Get(strconv.ParseInt(m[1], 10, 64))(t)
 				total += n
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 var update = flag.Bool("update", false, "publish the figures of the last make bench in results.md and the README")
@@ -34,18 +35,12 @@ func TestReadme(t *testing.T) {
 	if *update {
 		source = built("bench/results.md")
 	}
-	results, err := os.ReadFile(source)
-	if err != nil {
-		t.Fatal(err)
-	}
+	results := must.Get(os.ReadFile(source))(t)
 	if strings.Contains(string(results), tooFew) {
 		t.Fatalf("%s is of fewer than %d rounds: run make bench again", source, enough)
 	}
 	path := filepath.Join(envoytest.Root, "README.md")
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must.Get(os.ReadFile(path))(t)
 	const begin, end = "<!-- benchmark -->\n\n", "\n<!-- /benchmark -->"
 	before, rest, opened := strings.Cut(string(text), begin)
 	shown, after, closed := strings.Cut(rest, end)
@@ -55,9 +50,7 @@ func TestReadme(t *testing.T) {
 	want := excerpt(string(results))
 	if *update {
 		for file, text := range map[string]string{"results.md": string(results), path: before + begin + want + end + after} {
-			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-				t.Fatal(err)
-			}
+			must.Write(t, file, text)
 		}
 	} else if shown != want {
 		t.Errorf("README.md differs from e2e/bench/results.md: run make bench-publish, or\n%s", want)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 const tooFew = "**Too few rounds: they show that all works, the figures are worth nothing.**"
@@ -31,12 +32,8 @@ func write(b *testing.B, tables []table) {
 		text += t.String()
 	}
 	path := built("bench/results.md")
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		b.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		b.Fatal(err)
-	}
+	must.Do(b, os.MkdirAll(filepath.Dir(path), 0o755))
+	must.Write(b, path, text)
 }
 
 // machine says where it is measured. What can't be found out is left out: it does not change a figure.

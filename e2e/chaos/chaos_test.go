@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 var (
@@ -92,8 +92,6 @@ func publish(t *testing.T, rigs []*rig) {
 		fmt.Fprintf(&table, "| %s | %d | %d |\n", name, of[0][name], of[1][name])
 	}
 	path := filepath.Join(envoytest.Root, "build", "chaos-envoy.md")
-	if err := os.WriteFile(path, []byte(table.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Write(t, path, table.String())
 	t.Logf("build/chaos-envoy.md:\n%s", &table)
 }

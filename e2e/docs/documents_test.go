@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 func TestMain(m *testing.M) { envoytest.Main(m, 8) }
@@ -55,10 +56,10 @@ func TestOperating(t *testing.T) {
 	r := newReader(t, "/var/lib/envoy", lib, "127.0.0.1:8090", board,
 		"healthgate serve", "healthgate serve --listen "+board,
 		":9000", envoytest.Loopback(envoytest.ReservePort(t)), ":9001", envoytest.Loopback(envoytest.ReservePort(t)))
-	must(t, os.Mkdir(filepath.Join(lib, "runtime"), 0o755))
+	must.Do(t, os.Mkdir(filepath.Join(lib, "runtime"), 0o755))
 	write(t, filepath.Join(lib, "rtds.yaml"),
 		`resources: [{"@type": type.googleapis.com/envoy.service.runtime.v3.Runtime, name: healthgate}]`, 0o600)
-	must(t, r.run(r.change.Replace(`
+	must.Do(t, r.run(r.change.Replace(`
 go build -o build/ ./envoy/cmd/healthgate ./envoy/cmd/demo
 export PATH="$PWD/build:$PATH"
 healthgate render envoy envoy/healthgate.yaml --wasm '`+envoytest.Wasm(t)+`' --zone eu-1a --cluster app=127.0.0.1:7070 \
@@ -70,7 +71,7 @@ healthgate render envoy envoy/healthgate.yaml --wasm '`+envoytest.Wasm(t)+`' --z
 	for _, document := range operating {
 		r.read(document)
 	}
-	must(t, r.run(r.change.Replace(`
+	must.Do(t, r.run(r.change.Replace(`
 healthgate maintenance off --runtime-dir /var/lib/envoy/runtime/current
 healthgate maintenance off --rtds-file /var/lib/envoy/rtds.yaml
 healthgate maintenance off healthgate.maintenance.zone.eu-1a --rtds-file /var/lib/envoy/rtds.yaml
@@ -133,12 +134,5 @@ func TestAllIsRead(t *testing.T) {
 				t.Errorf("%s:%d: no test knows %q: it is sh or console", document, b.line, b.language)
 			}
 		}
-	}
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }

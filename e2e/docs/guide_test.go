@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // tip is a line of what `make run` prints: what it is about, what a health check then gets, and a command or a URL.
@@ -40,11 +41,11 @@ func (r *reader) tryGuide(said string) {
 		}
 		switch what, do := m[1], m[3]; {
 		case strings.HasPrefix(do, "http://"):
-			must(t, browse(t, do))
+			must.Do(t, browse(t, do))
 		case strings.HasSuffix(do, " --watch"):
 			r.leave(what, do, "…\n ENDPOINT CHECKS GET WHY\n…\n ENDPOINT CHECKS GET WHY\n…\n")
 		default:
-			must(t, r.run(do, "…\n"))
+			must.Do(t, r.run(do, "…\n"))
 		}
 		if m[2] != "" {
 			check(m[2])

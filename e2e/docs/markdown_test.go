@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // block is a fenced block of a document.
@@ -22,10 +23,7 @@ var fence = regexp.MustCompile("(?ms)^( *)```([^`\n]*)\n(.*?)^ *```$")
 // blocks returns the fenced blocks of a document of the repository.
 func blocks(t testing.TB, document string) []block {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(envoytest.Root, document))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must.Get(os.ReadFile(filepath.Join(envoytest.Root, document)))(t)
 	if m := indented.Find(fence.ReplaceAll(text, nil)); m != nil {
 		t.Errorf("%s: give this a fence and a language: %s", document, m)
 	}

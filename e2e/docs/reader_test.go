@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/healthgate/healthgate/envoy/run"
 )
 
@@ -35,9 +36,7 @@ func newReader(t testing.TB, change ...string) *reader {
 	t.Helper()
 	r := &reader{t: t, clone: filepath.Join(t.TempDir(), "healthgate"), home: t.TempDir()}
 	r.folder = r.clone
-	if err := errors.Join(os.Mkdir(r.clone, 0o755), copyClone(r.clone)); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, errors.Join(os.Mkdir(r.clone, 0o755), copyClone(r.clone)))
 	before := r.files()
 	t.Cleanup(func() {
 		for _, file := range r.files() {
@@ -75,24 +74,19 @@ exec '`+envoytest.Binary(t)+`' "$@"
 		}
 	}
 	// Go's caches are not what is tested. Without the folder's name in what it compiles, it finds that again next time.
-	out, err := exec.Command("go", "env", "GOPATH", "GOMODCACHE", "GOCACHE", "GOFLAGS").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := must.Get(exec.Command("go", "env", "GOPATH", "GOMODCACHE", "GOCACHE", "GOFLAGS").Output())(t)
 	cache := strings.Split(string(out), "\n")
 	r.env = append(r.env, "HOME="+r.home, "ENVOY="+envoy, "GOPATH="+cache[0], "GOMODCACHE="+cache[1], "GOCACHE="+cache[2],
 		"GOFLAGS="+cache[3]+" -trimpath -buildvcs=false",
 		fmt.Sprintf("ARGS=-port %s -admin-port %s -app-port %s", ports[0], ports[1], ports[2])) // of make run
 	// Where the library is not compiled yet, make run would take longer than a test waits.
-	must(t, r.run("go build ./envoy/cmd/... ./hostsim/cmd/...\n", "…\n"))
+	must.Do(t, r.run("go build ./envoy/cmd/... ./hostsim/cmd/...\n", "…\n"))
 	return r
 }
 
 func write(t testing.TB, file, text string, mode fs.FileMode) {
 	t.Helper()
-	if err := os.WriteFile(file, []byte(text), mode); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(file, []byte(text), mode))
 }
 
 // ours are the folders that git ignores, and its own.
@@ -162,7 +156,7 @@ func (r *reader) read(document string) {
 			}
 		default:
 			if _, file, is := strings.Cut(b.language, " "); is {
-				must(r.t, os.MkdirAll(filepath.Dir(filepath.Join(r.folder, file)), 0o755))
+				must.Do(r.t, os.MkdirAll(filepath.Dir(filepath.Join(r.folder, file)), 0o755))
 				write(r.t, filepath.Join(r.folder, file), text, 0o644)
 			}
 		}

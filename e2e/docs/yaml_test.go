@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/healthgate/healthgate/envoy/must"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
@@ -32,7 +33,7 @@ func TestYAML(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			envoy := parts{folder: t.TempDir()}
-			must(t, os.Mkdir(filepath.Join(envoy.folder, "runtime"), 0o755))
+			must.Do(t, os.Mkdir(filepath.Join(envoy.folder, "runtime"), 0o755))
 			for _, b := range of {
 				if err := envoy.read(b.text); err != nil {
 					t.Errorf("%s:%d: %v", name, b.line, err)

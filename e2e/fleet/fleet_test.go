@@ -16,6 +16,7 @@ import (
 	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	runtimeservice "github.com/envoyproxy/go-control-plane/envoy/service/runtime/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+	"github.com/healthgate/healthgate/envoy/must"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
@@ -78,8 +79,7 @@ func testPush(t *testing.T, once bool) {
 	fmt.Fprintln(table, "|---|---|---|---|---|---|---|---|")
 	running := *reals
 	for text := range strings.SplitSeq(*sizes, ",") {
-		size, err := strconv.Atoi(text)
-		must(t, err)
+		size := must.Get(strconv.Atoi(text))(t)
 		begin := time.Now()
 		everyOne.start(size - running)
 		running = size
@@ -119,8 +119,7 @@ func testPush(t *testing.T, once bool) {
 	}
 	t.Logf("%d of the Envoys are real:\n%s", *reals, table)
 	if once { // which makes no difference to admin calls: they are measured once
-		_, err := envoytest.Command() // which builds it
-		must(t, err)
+		must.Get(envoytest.Command())(t) // which builds it
 		begin := time.Now()
 		envoytest.Healthgate(t, append([]string{"maintenance", "on", "--parallel", "1"}, admins...)...)
 		on := time.Since(begin)
@@ -146,7 +145,7 @@ func (s *simulated) start(n int) {
 		node.ProtoReflect().SetUnknown(s.node) // so that all share one, encoded once
 		conn, err := grpc.NewClient(envoytest.Loopback(s.port), grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpc.WithReadBufferSize(0), grpc.WithWriteBufferSize(0))
-		must(s.t, err)
+		must.Do(s.t, err)
 		ctx, cancel := context.WithCancel(context.Background())
 		var running sync.WaitGroup
 		running.Go(func() {

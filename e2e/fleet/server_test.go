@@ -15,6 +15,7 @@ import (
 
 	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/server/v3"
+	"github.com/healthgate/healthgate/envoy/must"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
@@ -165,13 +166,11 @@ func startControlPlane(t testing.TB) *controlPlane {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), serverVariable+"="+envoytest.Loopback(c.port))
 	cmd.Stderr = os.Stderr
-	orders, err := cmd.StdinPipe()
-	must(t, err)
+	orders := must.Get(cmd.StdinPipe())(t)
 	results, err := cmd.StdoutPipe()
-	must(t, err)
+	must.Do(t, err)
 	c.out, c.in = json.NewEncoder(orders), json.NewDecoder(results)
-	process, err := run.Start(cmd)
-	must(t, err)
+	process := must.Get(run.Start(cmd))(t)
 	c.pid = process.PID()
 	t.Cleanup(process.Kill)
 	return c
@@ -180,19 +179,12 @@ func startControlPlane(t testing.TB) *controlPlane {
 // do has the server carry out an order, and returns its result with the CPU that the server used since the last.
 func (c *controlPlane) do(o order) result {
 	c.t.Helper()
-	must(c.t, c.out.Encode(o))
+	must.Do(c.t, c.out.Encode(o))
 	var r result
-	must(c.t, c.in.Decode(&r))
+	must.Do(c.t, c.in.Decode(&r))
 	if r.Missing != 0 {
 		c.t.Fatalf("%d of %d streams have not acknowledged within %v", r.Missing, o.Expect, limit)
 	}
 	r.CPU, c.cpu = r.CPU-c.cpu, r.CPU
 	return r
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -133,13 +134,9 @@ func start(t *testing.T, settings string) *lab {
 	l.plugin = files.URL + "/" + filepath.Base(envoytest.FaultyWasm(t))
 	bin := filepath.Join(l.dir, "data", "envoy-versions", version, "bin")
 	for _, folder := range []string{bin, filepath.Join(l.dir, "objects")} {
-		if err := os.MkdirAll(folder, 0o700); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.MkdirAll(folder, 0o700))
 	}
-	if err := os.Symlink(envoytest.Binary(t), filepath.Join(bin, "envoy")); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.Symlink(envoytest.Binary(t), filepath.Join(bin, "envoy")))
 	l.mount(nil)
 	l.apply("site.yaml", l.fill(site))
 	l.apply("fetch.yaml", l.fill(fetch))

@@ -2,7 +2,6 @@ package istio
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 	"github.com/healthgate/healthgate/e2e/istio/internal/lab"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // The endpoints of healthgate.yaml below.
@@ -123,9 +123,7 @@ func (b *bench) apply(t testing.TB, settings string) (override string) {
 func (b *bench) render(t testing.TB, settings string, flags ...string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "healthgate.yaml")
-	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Write(t, file, settings)
 	args := []string{
 		"render", b.way.form, file, "--workload", workloads[b.Kind], "--selector", "app=" +
 			b.Label(), "--port", strconv.Itoa(b.Port),

@@ -11,16 +11,14 @@ import (
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 	"github.com/healthgate/healthgate/e2e/istio/internal/lab"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 func testHealthy(t *testing.T, b *bench) {
 	for path, want := range map[string]struct{ body, contentType string }{check: {"OK", "text/plain"},
 		empty: {"", "text/html"}} {
 		a := b.balancer.get(t, path, 200, want.body)
-		head, err := b.balancer.send("HEAD", path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		head := must.Get(b.balancer.send("HEAD", path))(t)
 		if head.status != 200 || head.body != "" {
 			t.Errorf("HEAD %s answers %v", path, head)
 		}
@@ -120,10 +118,7 @@ func (b *bench) passesUnchanged(t *testing.T, c *client, endpoint string, header
 	send := func(method, path string) app.Request {
 		t.Helper()
 		before := b.app.Count(path)
-		a, err := c.send(method, path+query, headers...)
-		if err != nil {
-			t.Fatal(err)
-		}
+		a := must.Get(c.send(method, path+query, headers...))(t)
 		if a.status != 200 || a.body != "app "+path {
 			t.Errorf("%s %s answers %v", method, path, a)
 		}

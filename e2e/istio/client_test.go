@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // The source addresses of clients: the manifests trust the first.
@@ -77,10 +78,7 @@ func (c *client) gets(path string, status int, body string) func() error {
 // get sends a GET request that must be answered so.
 func (c *client) get(t testing.TB, path string, status int, body string) answer {
 	t.Helper()
-	a, err := c.send("GET", path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := must.Get(c.send("GET", path))(t)
 	if a.status != status || a.body != body {
 		t.Errorf("%s answers %v, want %d %q", path, a, status, body)
 	}

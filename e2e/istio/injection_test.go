@@ -12,6 +12,7 @@ import (
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 	"github.com/healthgate/healthgate/e2e/istio/internal/kube"
 	"github.com/healthgate/healthgate/e2e/istio/internal/lab"
+	"github.com/healthgate/healthgate/envoy/must"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -19,10 +20,8 @@ import (
 // ConfigMaps of the same manifests, where the bootstrap and the filter look for them.
 func TestInjection(t *testing.T) {
 	t.Parallel()
-	manifests, err := os.ReadFile(filepath.Join(envoytest.Root, "envoy", "examples", "istio-sidecar", "envoyfilter.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	manifests := must.Get(os.ReadFile(filepath.Join(envoytest.Root, "envoy", "examples", "istio-sidecar",
+		"envoyfilter.yaml")))(t)
 	var bootstrap, runtime string // names of ConfigMaps
 	for _, o := range kube.Decode(t, manifests) {
 		if o["kind"] != "ConfigMap" {
@@ -87,9 +86,7 @@ func inject(t testing.TB, annotations kube.Object) (proxy kube.Object, volumes [
 	write := func(name, text string) string {
 		t.Helper()
 		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must.Write(t, file, text)
 		return file
 	}
 	args := []string{"kube-inject", "--kubeconfig", kube.Start(t, lab.File(t, "crds.yaml"), "shop").Kubeconfig()}

@@ -1,7 +1,6 @@
 package istio
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 	"github.com/healthgate/healthgate/e2e/istio/internal/lab"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // TestManifests lets istioctl judge what is rendered, as an operator's pipeline would settings it applies it.
@@ -49,20 +49,14 @@ func TestManifests(t *testing.T) {
 // TestExamples lets istioctl judge the manifests in the repository that operators copy.
 func TestExamples(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob(filepath.Join(envoytest.Root, "envoy", "examples", "istio-*", "*.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := must.Get(filepath.Glob(filepath.Join(envoytest.Root, "envoy", "examples", "istio-*", "*.yaml")))(t)
 	judged := 0
 	for _, file := range files {
 		if filepath.Base(file) == "healthgate.yaml" { // what they are made from
 			continue
 		}
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, c := range judge(t, string(text)) {
+		text := must.Read(t, file)
+		for _, c := range judge(t, text) {
 			t.Errorf("%s: %s", file, c)
 		}
 		judged++
@@ -78,9 +72,7 @@ func TestExamples(t *testing.T) {
 func judge(t testing.TB, manifests string) (complaints []string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "manifests.yaml")
-	if err := os.WriteFile(file, []byte(manifests), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Write(t, file, manifests)
 	for _, args := range [][]string{
 		{"validate", "-f", file},
 		{"analyze", "--use-kube=false", file},

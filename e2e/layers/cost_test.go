@@ -11,6 +11,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 var (
@@ -25,10 +26,7 @@ func TestManyKeys(t *testing.T) {
 	for keys := range strings.SplitSeq(*manyKeys, ",") {
 		t.Run(keys, func(t *testing.T) {
 			t.Parallel()
-			n, err := strconv.Atoi(keys)
-			if err != nil {
-				t.Fatal(err)
-			}
+			n := must.Get(strconv.Atoi(keys))(t)
 			testKeys(t, n)
 		})
 	}
@@ -76,17 +74,11 @@ func measure(t *testing.T, e *envoytest.Envoy, keys int) {
 // mainThread returns the CPU time that Envoy's main thread has used.
 func mainThread(t *testing.T, e *envoytest.Envoy) time.Duration {
 	t.Helper()
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/stat", e.PID(), e.PID()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	stat := must.Get(os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/stat", e.PID(), e.PID())))(t)
 	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')'):]))
 	var ticks int
 	for _, field := range fields[12:14] { // utime and stime, in hundredths of a second
-		n, err := strconv.Atoi(field)
-		if err != nil {
-			t.Fatal(err)
-		}
+		n := must.Get(strconv.Atoi(field))(t)
 		ticks += n
 	}
 	return time.Duration(ticks) * 10 * time.Millisecond

@@ -6,6 +6,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 	"github.com/healthgate/healthgate/e2e/internal/rtds"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // rtdsServer is a runtime discovery service of this test.
@@ -17,8 +18,7 @@ type rtdsServer struct {
 func startRTDS(t *testing.T, layer string) rtdsServer {
 	t.Helper()
 	s := rtdsServer{rtds.New(layer, nil), envoytest.ReservePort(t)}
-	listener, err := net.Listen("tcp", envoytest.Loopback(s.port))
-	must(t, err)
+	listener := must.Get(net.Listen("tcp", envoytest.Loopback(s.port)))(t)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(listener) }()
 	t.Cleanup(func() {
@@ -32,5 +32,5 @@ func startRTDS(t *testing.T, layer string) rtdsServer {
 
 func (s rtdsServer) set(t *testing.T, key, value string) {
 	t.Helper()
-	must(t, s.Set(key, value))
+	must.Do(t, s.Set(key, value))
 }

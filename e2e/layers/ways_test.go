@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // way is one way for an operator to set a runtime key. An empty value takes the key out again.
@@ -38,15 +39,15 @@ func (m *configMap) set(t *testing.T, key, value string) {
 	m.updates++
 	data := fmt.Sprintf("..2026_01_02_03_04_05.%09d", m.updates)
 	old, _ := os.Readlink(m.root()) // the first update finds none
-	must(t, os.Mkdir(filepath.Join(m.mount, data), 0o755))
+	must.Do(t, os.Mkdir(filepath.Join(m.mount, data), 0o755))
 	if value != "" {
-		must(t, os.WriteFile(filepath.Join(m.mount, data, key), []byte(value), 0o600))
+		must.Do(t, os.WriteFile(filepath.Join(m.mount, data, key), []byte(value), 0o600))
 	}
 	next := filepath.Join(m.mount, "..data_tmp")
-	must(t, os.Symlink(data, next))
-	must(t, os.Rename(next, m.root()))
+	must.Do(t, os.Symlink(data, next))
+	must.Do(t, os.Rename(next, m.root()))
 	if old != "" {
-		must(t, os.RemoveAll(filepath.Join(m.mount, old)))
+		must.Do(t, os.RemoveAll(filepath.Join(m.mount, old)))
 	}
 }
 
@@ -64,13 +65,6 @@ func (f rtdsFile) set(t *testing.T, key, value string) {
 		envoytest.Any("envoy.service.runtime.v3.Runtime", envoytest.Object{"name": f.layer, "layer": values}),
 	}})
 	next := f.path + ".next"
-	must(t, os.WriteFile(next, []byte(text), 0o600))
-	must(t, os.Rename(next, f.path))
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(next, []byte(text), 0o600))
+	must.Do(t, os.Rename(next, f.path))
 }

@@ -9,16 +9,14 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/healthgate/healthgate/envoy/run"
 )
 
 // startAgent starts `healthgate agent` for a node's my-service.
 func startAgent(t *testing.T, n *node, tcp, agentCheck int) (*run.Process, *envoytest.Log) {
 	t.Helper()
-	path, err := envoytest.Command()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := must.Get(envoytest.Command())(t)
 	return envoytest.Program(t, exec.Command(path, "agent", "--status-url", "http://"+n.address+"/healthgate/status",
 		"--endpoint", "my-service", "--tcp", fmt.Sprintf(":%d", tcp), "--agent-check", fmt.Sprintf(":%d", agentCheck),
 		"--interval", "200ms", "--max-age", "20s"))

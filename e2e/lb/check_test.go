@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -12,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/healthgate/healthgate/envoy/must"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
@@ -41,10 +41,7 @@ func (j *judgement) String() string {
 // try runs `healthgate check`.
 func try(t *testing.T, flags ...string) (j judgement, code int) {
 	t.Helper()
-	path, err := envoytest.Command()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := must.Get(envoytest.Command())(t)
 	cmd := exec.CommandContext(t.Context(), path, append([]string{"check", "-o", "json"}, flags...)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -76,20 +73,15 @@ type documented struct {
 
 func documents(t *testing.T) (out []documented) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(envoytest.Root, "docs", "load-balancers.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must.Read(t, filepath.Join(envoytest.Root, "docs", "load-balancers.md"))
 	as := ""
-	for _, found := range shown.FindAllStringSubmatch(string(text), -1) {
+	for _, found := range shown.FindAllStringSubmatch(text, -1) {
 		if found[1] != "" {
 			as = found[1]
 			continue
 		}
 		var settings envoytest.Object
-		if err := yaml.Unmarshal([]byte(found[2]), &settings); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, yaml.Unmarshal([]byte(found[2]), &settings))
 		settings = envoytest.Clone(settings)
 		endpoint := envoytest.At[envoytest.Object](settings, "endpoints", 0)
 		endpoint["trusted"] = envoytest.Object{"cidrs": []any{"127.0.0.2/32"}} // addresses that this machine has

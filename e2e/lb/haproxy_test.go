@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // haproxy is a running HAProxy with the configuration that operators copy, envoy/haproxy.cfg.
@@ -43,10 +44,7 @@ func shipped(t *testing.T, arguments ...string) *exec.Cmd {
 func newHAProxy(t *testing.T) *haproxy {
 	t.Helper()
 	// A socket's path must be short, and t.TempDir's need not be.
-	dir, err := os.MkdirTemp("", "hg-lb-")
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir := must.Get(os.MkdirTemp("", "hg-lb-"))(t)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return &haproxy{port: envoytest.ReservePort(t), socket: filepath.Join(dir, "haproxy.sock")}
 }

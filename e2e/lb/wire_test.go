@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // backend answers checks with a status, and keeps what came, byte for byte.
@@ -24,10 +25,7 @@ type backend struct {
 
 func startBackend(t *testing.T, status int) *backend {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)
 	t.Cleanup(func() { _ = listener.Close() })
 	b := &backend{address: listener.Addr().String(), status: status}
 	go func() {
@@ -231,19 +229,13 @@ func TestKubeletSendsTheSame(t *testing.T) {
 	t.Parallel()
 	got, b := sentAs(t, "kubelet", "/healthz?verbose")
 	b.set(http.StatusOK)
-	request, err := http.NewRequest(http.MethodGet, "http://"+b.address+"/healthz?verbose", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	request := must.Get(http.NewRequest(http.MethodGet, "http://"+b.address+"/healthz?verbose", nil))(t)
 	request.Header.Set("User-Agent", "kube-probe/1.36")
 	request.Header.Set("Accept", "*/*")
 	client := http.Client{Timeout: envoytest.Limit, Transport: &http.Transport{
 		DisableKeepAlives: true, DisableCompression: true, Proxy: http.ProxyURL(nil),
 	}}
-	response, err := client.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
+	response := must.Get(client.Do(request))(t)
 	_ = response.Body.Close()
 	if want := b.last(t); got != want {
 		t.Errorf("the command sends %q, the kubelet %q", got, want)
@@ -255,9 +247,7 @@ func TestKubeletSendsTheSame(t *testing.T) {
 func startHAProxyWith(t *testing.T, config string) *haproxy {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "haproxy.cfg")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Write(t, file, config)
 	h := newHAProxy(t)
 	cmd := binary(t, "-db", "-f", file)
 	cmd.Env = append(os.Environ(), "STATS_SOCKET="+h.socket)

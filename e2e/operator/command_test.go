@@ -17,6 +17,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // result is what a run of the command leaves.
@@ -29,10 +30,7 @@ type result struct {
 // command returns the command with its arguments, in the repository's folder, not started yet.
 func command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
-	path, err := envoytest.Command()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := must.Get(envoytest.Command())(t)
 	cmd := exec.CommandContext(t.Context(), path, args...)
 	cmd.Dir = envoytest.Root
 	return cmd
@@ -89,9 +87,7 @@ func render(t testing.TB, file string, flags ...string) *instance {
 	i.runtimeDir = filepath.Join(i.folder, "runtime", "current")
 	i.rtdsFile = filepath.Join(i.folder, "rtds.yaml")
 	i.config = filepath.Join(i.folder, "envoy.yaml")
-	if err := os.Mkdir(filepath.Dir(i.runtimeDir), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.Mkdir(filepath.Dir(i.runtimeDir), 0o700))
 	args := append([]string{"render", "envoy", patient(t, file), "--cluster", "app=" + envoytest.Loopback(i.app.Port),
 		"--wasm", envoytest.Wasm(t), "-o", i.config}, flags...)
 	for flag, value := range map[string]string{"--listen": i.listen, "--runtime-dir": i.runtimeDir} {
@@ -115,18 +111,13 @@ func patient(t testing.TB, file string) string {
 // replaced writes a copy of a file with another text in the place of each old one, of which there must be some.
 func replaced(t testing.TB, file, old, text string) string {
 	t.Helper()
-	before, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	after := strings.ReplaceAll(string(before), old, text)
-	if after == string(before) {
+	before := must.Read(t, file)
+	after := strings.ReplaceAll(before, old, text)
+	if after == before {
 		t.Fatalf("%s has no %q", file, old)
 	}
 	out := filepath.Join(t.TempDir(), filepath.Base(file))
-	if err := os.WriteFile(out, []byte(after), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Write(t, out, after)
 	return out
 }
 
@@ -141,11 +132,8 @@ func startFile(t testing.TB, file string, flags ...string) *instance {
 	port := envoytest.ReservePort(t)
 	i := render(t, file, append(flags, "--admin", envoytest.Loopback(port))...)
 	i.admin = envoytest.Loopback(port)
-	text, err := os.ReadFile(i.config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	i.envoy = envoytest.Start(t, envoytest.FromYAML(t, string(text), port), 2)
+	text := must.Read(t, i.config)
+	i.envoy = envoytest.Start(t, envoytest.FromYAML(t, text, port), 2)
 	i.eventually(t, 200, "OK")
 	return i
 }

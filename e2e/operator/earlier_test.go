@@ -8,6 +8,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // kept is a client that keeps its connection, as many load balancers do.
@@ -16,10 +17,7 @@ func kept(t *testing.T, url string) func(what string, status int) {
 	client := &http.Client{Transport: &http.Transport{}, Timeout: envoytest.Limit}
 	ask := func(what string, status int) {
 		t.Helper()
-		response, err := client.Get(url)
-		if err != nil {
-			t.Fatal(err)
-		}
+		response := must.Get(client.Get(url))(t)
 		if _, err := io.Copy(io.Discard, response.Body); err != nil { // without which it is not kept
 			t.Fatal(err)
 		}
@@ -74,15 +72,9 @@ func TestCrashedForGood(t *testing.T) {
 	run(t, off...).is(t, 1, "the key is off, and it is not for sure what checks get", "--verify URL")
 	run(t, append(off, "--verify", url)...).is(t, 0, "note: ", "its failure_policy is not FAIL_RELOAD")
 	run(t, "status", "--admin", admin, "--expect", "healthy").is(t, 1, "its failure_policy is not FAIL_RELOAD")
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	request := must.Get(http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil))(t)
 	request.Header.Set("X-Healthgate-Fault", "crash")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
+	response := must.Get(http.DefaultClient.Do(request))(t)
 	_ = response.Body.Close()
 	for range 3 {
 		run(t, append(off, "--verify", url)...).is(t, 1, "as from a worker whose plugin has crashed")

@@ -2,7 +2,6 @@ package operator
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // supervised runs an Envoy again whenever it has ended, as systemd or a kubelet does.
@@ -33,9 +33,7 @@ func TestFleet(t *testing.T) {
 		text += admin + "\n"
 	}
 	file := filepath.Join(t.TempDir(), "fleet.txt")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Write(t, file, text)
 	all := func(status int, body string) {
 		for _, i := range fleet {
 			i.is(t, status, body)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // merged is what is merged into each of testdata/into.
@@ -49,9 +50,7 @@ func newWild(t *testing.T, text string, appPort int) *wild {
 	}
 	for part := range strings.SplitSeq(text, "\n=== ") {
 		if name, text, _ := strings.Cut(part, "\n"); !strings.HasPrefix(name, "#") {
-			if err := os.WriteFile(filepath.Join(w.folder, name), []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			must.Write(t, filepath.Join(w.folder, name), text)
 		}
 	}
 	return w
@@ -95,10 +94,7 @@ type answer struct {
 func ask(t *testing.T, source, address, host, request string) (answer, error) {
 	t.Helper()
 	words := strings.Fields(request)
-	r, err := http.NewRequestWithContext(t.Context(), words[0], "http://"+address+words[1], nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := must.Get(http.NewRequestWithContext(t.Context(), words[0], "http://"+address+words[1], nil))(t)
 	r.Host = host
 	for _, header := range words[2:] {
 		name, value, _ := strings.Cut(header, "=")
@@ -145,11 +141,8 @@ func TestInto(t *testing.T) {
 		for _, gate := range []string{"route", "matcher"} {
 			t.Run(filepath.Base(file)+" by "+gate, func(t *testing.T) {
 				t.Parallel()
-				text, err := os.ReadFile(file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				into(t, string(text), gate)
+				text := must.Read(t, file)
+				into(t, text, gate)
 			})
 		}
 	}
@@ -160,9 +153,7 @@ func into(t *testing.T, text, gate string) {
 	application := app.Serve(t, http.HandlerFunc(echo))
 	before, after := newWild(t, text, application.Port), newWild(t, text, application.Port)
 	file := filepath.Join(t.TempDir(), "healthgate.yaml")
-	if err := os.WriteFile(file, []byte(merged), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Write(t, file, merged)
 	bootstrap := after.bootstrap()
 	run(t, "render", "envoy", file, "--into", bootstrap, "--gate", gate, "--wasm", envoytest.Wasm(t),
 		"-o", bootstrap).is(t, 0)

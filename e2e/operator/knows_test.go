@@ -15,6 +15,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // gateRoute returns a listener's route for checks when there is no maintenance.
@@ -245,30 +246,19 @@ func TestMaintenanceKnowsThatNothingIsInTheWay(t *testing.T) {
 
 func get(t testing.TB, url, host string) (int, string) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	request := must.Get(http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil))(t)
 	request.Host = host
-	r, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: envoytest.Limit}).Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: envoytest.Limit}
+	r := must.Get(client.Do(request))(t)
 	defer r.Body.Close()
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	body := must.Get(io.ReadAll(r.Body))(t)
 	return r.StatusCode, string(body)
 }
 
 // Each Envoy has its own clock: one that hangs leaves the others theirs.
 func TestOneThatHangsUsesUpNoOtherTime(t *testing.T) {
 	t.Parallel()
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	silent := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)
 	defer silent.Close()
 	i := start(t)
 	for _, where := range [][]string{nil, {"--runtime-dir", i.runtimeDir}} {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -55,11 +56,10 @@ func TestPod(t *testing.T) {
 
 	// What is mounted in the pod lies elsewhere here, and only this machine reaches the listener.
 	config, runtime := filepath.Join(dir, "base", "envoy.yaml"), filepath.Join(dir, "runtime")
-	text, err := os.ReadFile(config)
-	must(t, err)
-	must(t, os.WriteFile(config, []byte(strings.NewReplacer("/healthgate/plugin.wasm", envoytest.Wasm(t),
+	text := must.Get(os.ReadFile(config))(t)
+	must.Do(t, os.WriteFile(config, []byte(strings.NewReplacer("/healthgate/plugin.wasm", envoytest.Wasm(t),
 		"/etc/healthgate/runtime", runtime, "0.0.0.0", "127.0.0.1").Replace(string(text))), 0o600))
-	must(t, os.Mkdir(runtime, 0o700))
+	must.Do(t, os.Mkdir(runtime, 0o700))
 	envoytest.MountConfigMap(t, runtime, nil)
 	for i, arg := range envoy.Args {
 		envoy.Args[i] = strings.NewReplacer("/etc/healthgate/envoy/envoy.yaml", config, "$(POD_NAME)", "shop-1", "$(ZONE)",
@@ -78,8 +78,7 @@ func TestPod(t *testing.T) {
 			for path, want := range map[string]string{
 				"/shop/healthcheck": fmt.Sprint(status, " ", body), envoy.ReadinessProbe.HTTPGet.Path: "200 ",
 			} {
-				request, err := http.NewRequest(http.MethodGet, "http://"+listen+path, nil)
-				must(t, err)
+				request := must.Get(http.NewRequest(http.MethodGet, "http://"+listen+path, nil))(t)
 				request.Header.Set("User-Agent", "kube-probe/1.36")
 				response, err := client.Do(request)
 				if err != nil {
@@ -114,14 +113,6 @@ func TestPod(t *testing.T) {
 
 func decode(t *testing.T, file string, into any) {
 	t.Helper()
-	text, err := os.ReadFile(file)
-	must(t, err)
-	must(t, yaml.Unmarshal(text, into))
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must.Get(os.ReadFile(file))(t)
+	must.Do(t, yaml.Unmarshal(text, into))
 }

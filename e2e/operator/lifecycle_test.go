@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // TestShutdown goes through what can come between, and leaves the Envoy ended.
@@ -49,9 +50,7 @@ func TestShutdown(t *testing.T) {
 
 	cmd, said := command(t, "shutdown", "--admin", i.admin, "--quiet", "1m"), &envoytest.Log{}
 	begin(t, cmd, said)
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, cmd.Process.Signal(syscall.SIGTERM))
 	ends(t, cmd, said, "interrupted: ", "its health checks get 503, and stay so")
 	stop()
 
@@ -64,10 +63,7 @@ func TestShutdown(t *testing.T) {
 		}
 		return nil
 	})
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	silent := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)
 	defer silent.Close()
 	hangs := silent.Addr().String()
 	run(t, "shutdown", "--admin", i.admin, "--admin", hangs, "--quiet", "1s", "--timeout", "10s").is(t, 1,
@@ -94,11 +90,8 @@ func TestShutdownByKey(t *testing.T) {
 	port := envoytest.ReservePort(t)
 	i := render(t, all, "--admin", envoytest.Loopback(port))
 	i.admin = envoytest.Loopback(port)
-	text, err := os.ReadFile(i.config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := envoytest.FromYAML(t, string(text), port)
+	text := must.Read(t, i.config)
+	c := envoytest.FromYAML(t, text, port)
 	out := c.AddListener("outbound")
 	c.Listener("ingress").Object["traffic_direction"] = "INBOUND"
 	out.Object["traffic_direction"] = "OUTBOUND"
@@ -112,10 +105,7 @@ func TestShutdownByKey(t *testing.T) {
 	}
 	var said envoytest.Log
 	cmd.Stdout, cmd.Stderr = writer, &said
-	err = errors.Join(reader.Close(), cmd.Start(), writer.Close())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, errors.Join(reader.Close(), cmd.Start(), writer.Close()))
 	ends(t, cmd, &said, "broken pipe")
 	envoytest.Eventually(t, envoytest.Limit, "the inbound listener is closed", func() error {
 		if _, _, err := i.get(); errors.Is(err, syscall.ECONNREFUSED) {
@@ -144,9 +134,7 @@ func TestShutdownOfOneThatDies(t *testing.T) {
 func begin(t *testing.T, cmd *exec.Cmd, said *envoytest.Log) {
 	t.Helper()
 	cmd.Stdout, cmd.Stderr = said, said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, cmd.Start())
 	envoytest.Eventually(t, envoytest.Limit, "closed", func() error { return said.Has("closed: ") })
 }
 
@@ -189,9 +177,7 @@ func TestStartsClosed(t *testing.T) {
 	}{
 		{"flags_path", "DRAINING", nil, func(t *testing.T, _ *instance, bootstrap envoytest.Object) {
 			folder := t.TempDir()
-			if err := os.WriteFile(filepath.Join(folder, "drain"), nil, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			must.Do(t, os.WriteFile(filepath.Join(folder, "drain"), nil, 0o600))
 			bootstrap["flags_path"] = folder
 		}},
 		{"a key in the static layer", sorry, []string{key, "--override"},
@@ -208,11 +194,8 @@ func TestStartsClosed(t *testing.T) {
 			port := envoytest.ReservePort(t)
 			i := render(t, shipped, "--admin", envoytest.Loopback(port))
 			i.admin = envoytest.Loopback(port)
-			text, err := os.ReadFile(i.config)
-			if err != nil {
-				t.Fatal(err)
-			}
-			c := envoytest.FromYAML(t, string(text), port)
+			text := must.Read(t, i.config)
+			c := envoytest.FromYAML(t, text, port)
 			test.edit(t, i, c.Bootstrap)
 			i.app.Answer("/outbound/isalive", 500)
 			i.envoy = envoytest.Launch(t, c, 2)

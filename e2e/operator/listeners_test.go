@@ -16,6 +16,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // own is an Envoy with listeners of their own for checks and for Prometheus.
@@ -32,9 +33,7 @@ func newOwn(t *testing.T, merge bool) *own {
 		*address = envoytest.Loopback(envoytest.ReservePort(t))
 	}
 	file := filepath.Join(folder, "healthgate.yaml")
-	if err := os.WriteFile(file, []byte(merged), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Write(t, file, merged)
 	application := app.Serve(t, http.HandlerFunc(echo))
 	first := []string{"render", "envoy", file, "-o", o.bootstrap, "--wasm", envoytest.Wasm(t), "--listen", o.users,
 		"--admin", o.admin, "--cluster", "app=" + envoytest.Loopback(application.Port), "--runtime-dir", ""}
@@ -154,10 +153,7 @@ func TestKeptConnection(t *testing.T) {
 	if users.dials.Load() != 1 || checks.dials.Load() < 3 {
 		t.Errorf("%d and %d connections, want one, and one for each check", users.dials.Load(), checks.dials.Load())
 	}
-	id, err := os.ReadFile(base)
-	if err != nil {
-		t.Fatal(err)
-	}
+	id := must.Get(os.ReadFile(base))(t)
 	o.start(t, "--base-id", string(id), "--restart-epoch", "1", "--drain-time-s", drain,
 		"--parent-shutdown-time-s", "600")
 	envoytest.Eventually(t, envoytest.Limit, "the new Envoy's admin", func() error {

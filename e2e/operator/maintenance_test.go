@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 const (
@@ -41,9 +42,7 @@ resources:
 func TestMaintenance(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "rtds.yaml")
-	if err := os.WriteFile(file, []byte(rtds), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Write(t, file, rtds)
 	i := start(t, "--rtds-file", file)
 	i.rtdsFile = file
 	for _, part := range []struct {
@@ -229,19 +228,14 @@ func testProtected(t *testing.T, i *instance) {
 	proxy.StartTLS()
 	defer proxy.Close()
 	own := proxy.TLS.Certificates[0]
-	key, err := x509.MarshalPKCS8PrivateKey(own.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := must.Get(x509.MarshalPKCS8PrivateKey(own.PrivateKey))(t)
 	files := map[string][]byte{
 		"cert":  pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: own.Certificate[0]}),
 		"key":   pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
 		"login": []byte("ops:s3cret\n"), "wrong": []byte("ops:other\n"),
 	}
 	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(i.folder, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.WriteFile(filepath.Join(i.folder, name), text, 0o600))
 	}
 	ask := func(login string, words ...string) result {
 		path := func(name string) string { return filepath.Join(i.folder, name) }
@@ -264,25 +258,17 @@ func testProtected(t *testing.T, i *instance) {
 // Ctrl-C while it waits ends it at once, with nothing left behind.
 func testInterrupted(t *testing.T, i *instance) {
 	folder := filepath.Join(i.folder, "other", "current")
-	if err := os.MkdirAll(folder+".a", 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink("current.a", folder); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.MkdirAll(folder+".a", 0o755))
+	must.Do(t, os.Symlink("current.a", folder))
 	cmd := command(t, "maintenance", "on", "--runtime-dir", folder, "--admin", i.admin, "--wait", "10m", "-o", "json")
 	var document, out strings.Builder
 	cmd.Stdout, cmd.Stderr = &document, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, cmd.Start())
 	envoytest.Eventually(t, envoytest.Limit, "the key is written", func() error {
 		_, err := os.Stat(filepath.Join(folder, key))
 		return err
 	})
-	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, cmd.Process.Signal(syscall.SIGINT))
 	if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() != 1 ||
 		!strings.Contains(out.String(), "interrupted: what was written stays") {
 		t.Errorf("%v\n%s", err, out.String())
@@ -417,12 +403,8 @@ func testAnotherFolder(t *testing.T, i *instance) {
 		run(t, "maintenance", "on", flag, path).is(t, 0, "written to "+path+"; no --admin was given")
 	}
 	byLink := filepath.Join(t.TempDir(), "link")
-	if err := os.Symlink(filepath.Dir(i.runtimeDir), byLink); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Remove(i.runtimeDir); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.Symlink(filepath.Dir(i.runtimeDir), byLink))
+	must.Do(t, os.Remove(i.runtimeDir))
 	run(t, "maintenance", "on", "--runtime-dir", filepath.Join(byLink, filepath.Base(i.runtimeDir)),
 		"--admin", i.admin).is(t, 0, "on")
 	run(t, "maintenance", "off", "--runtime-dir", i.runtimeDir, "--admin", i.admin).is(t, 0, "off")
@@ -438,11 +420,8 @@ func TestUnixSocket(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	socket := "unix://" + filepath.Join(dir, "admin")
 	i := render(t, shipped, "--admin", socket)
-	text, err := os.ReadFile(i.config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	i.envoy = envoytest.Launch(t, envoytest.FromYAML(t, string(text), 0), 2)
+	text := must.Read(t, i.config)
+	i.envoy = envoytest.Launch(t, envoytest.FromYAML(t, text, 0), 2)
 	envoytest.Eventually(t, envoytest.StartLimit, "healthy", i.answers(200, "OK"))
 	run(t, "maintenance", "on", "--admin", socket).is(t, 0, "on", "my-service")
 	i.is(t, 503, sorry)
@@ -458,13 +437,10 @@ func TestSubdirectory(t *testing.T) {
 	admin := envoytest.Loopback(envoytest.ReservePort(t))
 	i := render(t, shipped, "--admin", admin)
 	i.admin = admin
-	text, err := os.ReadFile(i.config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	inFolder := strings.Replace(string(text), "      symlink_root:",
+	text := must.Read(t, i.config)
+	inFolder := strings.Replace(text, "      symlink_root:",
 		"      subdirectory: envoy\n      append_service_cluster: true\n      symlink_root:", 1)
-	if inFolder == string(text) {
+	if inFolder == text {
 		t.Fatal("the rendered configuration has no disk layer")
 	}
 	i.envoy = envoytest.Launch(t, envoytest.FromYAML(t, inFolder, 0), 2)

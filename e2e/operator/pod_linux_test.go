@@ -16,6 +16,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // TestPodEnds plays the kubelet when a pod ends, a load balancer that checks the pod, and users, some of whose requests
@@ -135,10 +136,7 @@ func preStop(t *testing.T, admin string) (string, error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	file, err := elf.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	file := must.Get(elf.Open(path))(t)
 	defer file.Close()
 	if libraries, err := file.ImportedLibraries(); len(libraries) > 0 || err != nil {
 		t.Errorf("it needs %v, %v", libraries, err)

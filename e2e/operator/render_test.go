@@ -6,7 +6,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/healthgate/healthgate/envoy/rendertest"
 )
 
@@ -60,9 +60,7 @@ func random(t *testing.T, text string, flags ...string) (config, listen string) 
 	t.Helper()
 	folder := t.TempDir()
 	file, config := filepath.Join(folder, "healthgate.yaml"), filepath.Join(folder, "envoy.yaml")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Write(t, file, text)
 	listen = envoytest.Loopback(envoytest.ReservePort(t))
 	run(t, append([]string{"render", "envoy", file, "-o", config, "--listen", listen, "--admin",
 		envoytest.Loopback(envoytest.ReservePort(t)),
@@ -113,10 +111,7 @@ func TestEnvoyAnswersAsWritten(t *testing.T) {
 			return err
 		})
 		for i, want := range texts {
-			r, err := client.Get(fmt.Sprint("http://", listen, "/", i))
-			if err != nil {
-				t.Fatal(err)
-			}
+			r := must.Get(client.Get(fmt.Sprint("http://", listen, "/", i)))(t)
 			body, err := io.ReadAll(r.Body)
 			r.Body.Close()
 			if err != nil || r.StatusCode != 200 || string(body) != want {
@@ -144,23 +139,12 @@ func TestPeerOfTheConnection(t *testing.T) {
 		{"127.0.0.1", "203.0.113.9", 200, "OK"},
 		{"127.0.0.2", "127.0.0.1", 200, "app " + check}, // untrusted: on to the application
 	} {
-		connection, err := envoytest.DialerFrom(test.source, envoytest.Limit).Dial("tcp", i.listen)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := connection.SetDeadline(time.Now().Add(envoytest.Limit)); err != nil {
-			t.Fatal(err)
-		}
+		connection := must.Get(envoytest.DialerFrom(test.source, envoytest.Limit).Dial("tcp", i.listen))(t)
+		must.Do(t, connection.SetDeadline(time.Now().Add(envoytest.Limit)))
 		fmt.Fprintf(connection, "GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Forwarded-For: %s\r\n\r\n", check,
 			test.forwarded)
-		r, err := http.ReadResponse(bufio.NewReader(connection), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := must.Get(http.ReadResponse(bufio.NewReader(connection), nil))(t)
+		body := must.Get(io.ReadAll(r.Body))(t)
 		if r.StatusCode != test.status || string(body) != test.body {
 			t.Errorf("from %s, X-Forwarded-For %s: %d %q, want %d %q", test.source, test.forwarded, r.StatusCode,
 				body, test.status, test.body)

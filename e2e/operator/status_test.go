@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // report is what scripts read of `healthgate status --json`.
@@ -124,10 +125,7 @@ func TestStatusTellsOfTheProbesCluster(t *testing.T) {
 	t.Parallel()
 	port := envoytest.ReservePort(t)
 	i := render(t, shipped, "--admin", envoytest.Loopback(port))
-	text, err := os.ReadFile(i.config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must.Get(os.ReadFile(i.config))(t)
 	shared := strings.ReplaceAll(string(text), "cluster: healthgate_app,", "cluster: app,")
 	guarded := strings.Replace(shared, "- name: app\n    connect_timeout", "- name: app\n    outlier_detection: {}\n"+
 		"    circuit_breakers: {thresholds: [{max_requests: 4}]}\n    connect_timeout", 1)
@@ -143,15 +141,10 @@ func TestStatusTellsOfTheProbesCluster(t *testing.T) {
 // Without a status endpoint, admin alone tells what it knows.
 func TestStatusFromAdminAlone(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(filepath.Join(envoytest.Root, "envoy", "healthgate.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	from, to := strings.Index(string(text), "# Shows operators"), strings.Index(string(text), "\nprobes:")
+	text := must.Read(t, filepath.Join(envoytest.Root, "envoy", "healthgate.yaml"))
+	from, to := strings.Index(text, "# Shows operators"), strings.Index(text, "\nprobes:")
 	file := filepath.Join(t.TempDir(), "healthgate.yaml")
-	if err := os.WriteFile(file, []byte(string(text)[:from]+string(text)[to+1:]), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Write(t, file, text[:from]+text[to+1:])
 	i := startFile(t, file)
 	i.app.Answer("/stats/isalive", 500)
 	i.eventually(t, 500, "FAILED")
@@ -180,11 +173,8 @@ func TestStatusTellsWhatTheGateLacks(t *testing.T) {
 	port := envoytest.ReservePort(t)
 	i := render(t, shipped, "--admin", envoytest.Loopback(port))
 	config := replaced(t, i.config, "path: /healthz", "path: /elsewhere")
-	text, err := os.ReadFile(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	i.envoy = envoytest.Start(t, envoytest.FromYAML(t, string(text), port), 1)
+	text := must.Read(t, config)
+	i.envoy = envoytest.Start(t, envoytest.FromYAML(t, text, port), 1)
 	i.eventually(t, 200, "OK")
 	out := run(t, "status", "--json", "--admin", envoytest.Loopback(port))
 	out.is(t, 0)
@@ -199,13 +189,8 @@ func TestStatusWatch(t *testing.T) {
 	t.Parallel()
 	i := start(t)
 	cmd := command(t, "status", "--watch", "--interval", "100ms", "--json", "--admin", i.admin)
-	pipe, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	pipe := must.Get(cmd.StdoutPipe())(t)
+	must.Do(t, cmd.Start())
 	lines := bufio.NewScanner(pipe)
 	until := func(what string, holds func(report) bool) {
 		t.Helper()
@@ -224,9 +209,7 @@ func TestStatusWatch(t *testing.T) {
 	until("maintenance is on", func(r report) bool { return r.Endpoints[0].Verdict == "maintenance" })
 	i.envoy.Stop()
 	until("Envoy has gone", func(r report) bool { return r.Error != "" })
-	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, cmd.Process.Signal(syscall.SIGINT))
 	for lines.Scan() {
 		continue
 	}

@@ -2,12 +2,13 @@ package soak
 
 import (
 	"bytes"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 func findWrk(t *testing.T) string {
@@ -49,15 +50,11 @@ end
 func startLoad(t *testing.T, wrk, address string) *load {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "checks.lua")
-	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Write(t, file, script)
 	l := &load{t: t, ended: make(chan struct{})}
 	l.cmd = exec.CommandContext(t.Context(), wrk, "-t1", "-c8", "-d24h", "-s", file, "http://"+address)
 	l.cmd.Stdout, l.cmd.Stderr = &l.out, &l.out
-	if err := l.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, l.cmd.Start())
 	go func() {
 		_ = l.cmd.Wait() // what it said tells
 		close(l.ended)

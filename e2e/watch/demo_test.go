@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // find returns the path of a program that this machine must have.
@@ -122,9 +122,5 @@ func (d *demo) metrics() string {
 
 func readFile(t testing.TB, path ...string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(append([]string{envoytest.Root}, path...)...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
+	return must.Read(t, filepath.Join(append([]string{envoytest.Root}, path...)...))
 }

@@ -7,16 +7,14 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // testFleetPage looks at what healthgate serve shows of an Envoy in maintenance and of two that do not answer.
 func testFleetPage(t *testing.T, d *demo) {
 	d.setRuntime("healthgate.maintenance", "true", "healthgate.maintenance.reason",
 		"<script>document.title='x'</script>/a/path/of/a/disk/that/is/longer/than/a/telephone/is/wide")
-	command, err := envoytest.Command()
-	if err != nil {
-		t.Fatal(err)
-	}
+	command := must.Get(envoytest.Command())(t)
 	url := "http://" + envoytest.Loopback(envoytest.ReservePort(t)) + "/"
 	launch(t, command, "serve", "--listen", strings.Trim(url, "htp:/"), "--interval", "1s", "--admin", d.admin,
 		"--admin", "unix:///nonexistent", "--admin", envoytest.Loopback(envoytest.ReservePort(t)))

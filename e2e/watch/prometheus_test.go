@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // prometheus is a running Prometheus with the configuration that operators copy.
@@ -43,9 +43,7 @@ func startPrometheus(t testing.TB, targets ...string) *prometheus {
 			}
 			text = strings.Replace(text, old, value, 1)
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must.Write(t, filepath.Join(dir, name), text)
 	}
 	address := envoytest.Loopback(envoytest.ReservePort(t))
 	launch(t, binary, "--config.file="+filepath.Join(dir, "prometheus.yml"),

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/healthgate/healthgate/filter/status"
 )
 
@@ -84,9 +85,7 @@ func TestDashboardSchema(t *testing.T) {
 		{`"w": 5`, `"w": "5"`, `'5' is not of type int`},
 	} {
 		file := filepath.Join(t.TempDir(), "dashboard.json")
-		if err := os.WriteFile(file, []byte(strings.Replace(text, mistake.old, mistake.new, 1)), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must.Write(t, file, strings.Replace(text, mistake.old, mistake.new, 1))
 		if out, err := run(t, "scripts/check-dashboard", file); err == nil || !strings.Contains(out, mistake.message) {
 			t.Errorf("%s instead of %s: %v\n%s", mistake.new, mistake.old, err, out)
 		}
@@ -240,9 +239,7 @@ type dashboard struct {
 // each calls a function with each of the dashboard's queries, as Grafana would send it with everything chosen.
 func (p *prometheus) each(t *testing.T, f func(panel, expr string, instant bool)) {
 	var d dashboard
-	if err := json.Unmarshal([]byte(readFile(t, "envoy", "watching", "dashboard.json")), &d); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, json.Unmarshal([]byte(readFile(t, "envoy", "watching", "dashboard.json")), &d))
 	replace := []string{"$__rate_interval", "10s"}
 	labelValues := regexp.MustCompile(`^label_values\((\w+), (\w+)\)$`)
 	for _, v := range d.Templating.List {
@@ -495,10 +492,7 @@ func TestScreenshot(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for name, dark := range map[string]bool{"status-light.png": false, "status-dark.png": true} {
-		file, err := os.Open(filepath.Join(dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
+		file := must.Get(os.Open(filepath.Join(dir, name)))(t)
 		picture, _, err := image.Decode(file)
 		_ = file.Close()
 		if err != nil {

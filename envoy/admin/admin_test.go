@@ -16,12 +16,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 const answer = `{"layers":["admin"],"entries":{"k":{"final_value":"true","layer_values":["true"]}}}`
@@ -30,9 +31,7 @@ const answer = `{"layers":["admin"],"entries":{"k":{"final_value":"true","layer_
 func file(t *testing.T, text string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Write(t, name, text)
 	return name
 }
 
@@ -155,26 +154,15 @@ func TestProtected(t *testing.T) {
 // certificate makes a certificate that signs itself.
 func certificate(t *testing.T) (certFile, keyFile string, parsed *x509.Certificate) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := must.Get(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: t.Name()}, NotAfter: time.Now().Add(time.Hour),
 		IsCA: true, BasicConstraintsValid: true,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if parsed, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	der := must.Get(x509.CreateCertificate(rand.Reader, template, template, key.Public(), key))(t)
+	parsed = must.Get(x509.ParseCertificate(der))(t)
+	keyDER := must.Get(x509.MarshalPKCS8PrivateKey(key))(t)
 	return file(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))),
 		file(t, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}))), parsed
 }
@@ -214,10 +202,7 @@ func TestRedirects(t *testing.T) {
 		redirects := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, strings.Replace(elsewhere.URL, "://", "://ops:s3cret@", 1)+"/login?token=s3cret", status)
 		}))
-		client, err := New(redirects.URL, Access{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		client := must.Get(New(redirects.URL, Access{}))(t)
 		_, get := client.Runtime(t.Context())
 		_, ready := client.Ready(t.Context())
 		for _, err := range []error{get, ready, client.ModifyRuntime(t.Context(), "k", "v")} {
@@ -244,10 +229,7 @@ func TestConnectionIsKept(t *testing.T) {
 	}
 	server.Start()
 	defer server.Close()
-	client, err := New(server.URL, Access{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := must.Get(New(server.URL, Access{}))(t)
 	for range 5 {
 		if _, err := client.Runtime(t.Context()); err != nil {
 			t.Fatal(err)
@@ -272,14 +254,11 @@ func TestClosesLater(t *testing.T) {
 		_, _ = io.WriteString(w, answer)
 	}))
 	defer server.Close()
-	client, err := New(server.URL, Access{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := must.Get(New(server.URL, Access{}))(t)
 	if _, err := client.Runtime(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	err = client.ModifyRuntime(t.Context(), "k", "v")
+	err := client.ModifyRuntime(t.Context(), "k", "v")
 	if err == nil || !strings.HasSuffix(err.Error(), "closed the connection without an answer") {
 		t.Errorf("%v", err)
 	}
@@ -337,10 +316,7 @@ func TestFaults(t *testing.T) {
 
 func listen(t *testing.T) net.Listener {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)
 	t.Cleanup(func() { listener.Close() })
 	return listener
 }
@@ -348,10 +324,7 @@ func listen(t *testing.T) net.Listener {
 // TestSilent: an Envoy that is starting accepts connections, and answers none before its plugins are compiled.
 func TestSilent(t *testing.T) {
 	t.Parallel()
-	client, err := New(listen(t).Addr().String(), Access{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := must.Get(New(listen(t).Addr().String(), Access{}))(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := client.Runtime(ctx); err == nil || !strings.HasPrefix(err.Error(), "no answer in time") {
@@ -370,10 +343,7 @@ func TestReady(t *testing.T) {
 	for word, want := range map[string]string{"LIVE\n": "LIVE", "<html>": ""} {
 		t.Run(word, func(t *testing.T) {
 			server := httptest.NewServer(says(word))
-			client, err := New(server.URL, Access{})
-			if err != nil {
-				t.Fatal(err)
-			}
+			client := must.Get(New(server.URL, Access{}))(t)
 			if state, err := client.Ready(t.Context()); state != want || (err == nil) != (want != "") {
 				t.Errorf("%q: %q, %v", word, state, err)
 			}
@@ -394,11 +364,8 @@ func TestStatsOfSomebodyElse(t *testing.T) {
 			_, _ = io.WriteString(w, body)
 		}))
 		t.Cleanup(server.Close)
-		client, err := New(server.URL, Access{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = client.Stats(t.Context(), "a")
+		client := must.Get(New(server.URL, Access{}))(t)
+		_, err := client.Stats(t.Context(), "a")
 		if got := fmt.Sprint(err); !strings.Contains(got, want) || want == "" && err != nil {
 			t.Errorf("%q: %v", body, err)
 		}

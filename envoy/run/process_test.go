@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // A program that left another one behind, which keeps its output open, has ended all the same.
@@ -14,10 +16,7 @@ func TestStopWithAnOrphan(t *testing.T) {
 	started := make(chan struct{})
 	cmd.Stdout = writer(func() { close(started) }) // no file: Wait reads a pipe until nobody can write to it
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	p, err := Start(cmd)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := must.Get(Start(cmd))(t)
 	t.Cleanup(func() { _ = syscall.Kill(-p.PID(), syscall.SIGKILL) }) // ends the orphan
 	<-started
 	if err := p.Stop(time.Minute); err != nil {

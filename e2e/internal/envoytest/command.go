@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // Command returns the path of the healthgate command. It is built once for each program that runs tests, which have
@@ -25,11 +27,7 @@ var Command = sync.OnceValues(func() (string, error) {
 // Healthgate runs the command, which must succeed, in the repository's root, and returns what it prints.
 func Healthgate(t testing.TB, args ...string) string {
 	t.Helper()
-	out, err := healthgate(args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
+	return must.Get(healthgate(args...))(t)
 }
 
 func healthgate(args ...string) (string, error) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/healthgate/healthgate/envoy/must"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -35,10 +36,7 @@ const CalloutTimeout = 5 * time.Second
 // and how often it writes the access log. The disk layer is an empty one, and no one else's.
 func Shipped(t testing.TB, wasm string, appPort int) *Config {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(Root, "envoy", "bootstrap.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must.Get(os.ReadFile(filepath.Join(Root, "envoy", "bootstrap.yaml")))(t)
 	c := &Config{AdminPort: ReservePort(t), t: t, MayCrash: wasm == faultyPath()}
 	if err := yaml.Unmarshal(text, &c.Bootstrap); err != nil {
 		t.Fatalf("envoy/bootstrap.yaml: %v", err)
@@ -68,9 +66,7 @@ func patient(settings Object) {
 func FromYAML(t testing.TB, text string, adminPort int) *Config {
 	t.Helper()
 	c := &Config{AdminPort: adminPort, t: t}
-	if err := yaml.Unmarshal([]byte(text), &c.Bootstrap); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, yaml.Unmarshal([]byte(text), &c.Bootstrap))
 	c.Bootstrap = Clone(c.Bootstrap)
 	return c
 }

@@ -5,17 +5,15 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // Publish moves a discovery response onto a file that Envoy watches, which then is the old one or the new one.
 func Publish(t testing.TB, file string, response Object) {
 	t.Helper()
-	if err := os.WriteFile(file+".new", []byte(Text(response)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(file+".new", file); err != nil {
-		t.Fatal(err)
-	}
+	must.Write(t, file+".new", Text(response))
+	must.Do(t, os.Rename(file+".new", file))
 }
 
 // PublishListener publishes a list of one listener.

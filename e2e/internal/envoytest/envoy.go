@@ -4,13 +4,13 @@ package envoytest
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"testing"
 
 	"github.com/healthgate/healthgate/envoy/admin"
+	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/healthgate/healthgate/envoy/run"
 )
 
@@ -43,9 +43,7 @@ func Start(t testing.TB, c *Config, workers int) *Envoy {
 func Launch(t testing.TB, c *Config, workers int) *Envoy {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "bootstrap.json")
-	if err := os.WriteFile(file, []byte(Text(c.Bootstrap)), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Write(t, file, Text(c.Bootstrap))
 	e := &Envoy{Config: c, Log: &Log{}, AccessLog: &Log{}, t: t}
 	command := run.Command{
 		Binary: Binary(t), Config: file, AdminPort: c.AdminPort, Concurrency: workers, Stdout: e.AccessLog, Stderr: e.Log,
@@ -55,15 +53,10 @@ func Launch(t testing.TB, c *Config, workers int) *Envoy {
 		// A listener that was replaced, or a stopped Envoy, waits this long for its connections.
 		command.Args = append(command.Args, "--drain-time-s", "1")
 	}
-	var err error
 	if c.AdminPort != 0 {
-		if e.Admin, err = admin.New(Loopback(c.AdminPort), admin.Access{}); err != nil {
-			t.Fatal(err)
-		}
+		e.Admin = must.Get(admin.New(Loopback(c.AdminPort), admin.Access{}))(t)
 	}
-	if e.envoy, err = command.Start(); err != nil {
-		t.Fatal(err)
-	}
+	e.envoy = must.Get(command.Start())(t)
 	t.Cleanup(func() {
 		e.Stop()
 		e.judge()

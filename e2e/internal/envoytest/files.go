@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/healthgate/healthgate/envoy/run"
 )
 
@@ -32,11 +33,7 @@ var binary = sync.OnceValues(func() (string, error) {
 // Binary returns the path of the Envoy under test: of version HEALTHGATE_ENVOY_VERSION, or the newest.
 func Binary(t testing.TB) string {
 	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return must.Get(binary())(t)
 }
 
 // Wasm returns the path of the plugin under test: HEALTHGATE_WASM, or what `make filter` built.

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/healthgate/healthgate/envoy/run"
 )
 
@@ -13,10 +14,7 @@ func Program(t testing.TB, cmd *exec.Cmd) (*run.Process, *Log) {
 	t.Helper()
 	name, log := filepath.Base(cmd.Path), &Log{}
 	cmd.Stdout, cmd.Stderr = log, log
-	p, err := run.Start(cmd)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := must.Get(run.Start(cmd))(t)
 	t.Cleanup(func() {
 		if err := p.Stop(Limit); err != nil {
 			t.Error(err)

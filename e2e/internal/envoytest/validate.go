@@ -3,19 +3,18 @@ package envoytest
 import (
 	"bytes"
 	"context"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // Validate runs envoy --mode validate. It returns what Envoy wrote, and whether it accepted the configuration.
 func Validate(t testing.TB, c *Config) (output string, accepted bool) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "bootstrap.json")
-	if err := os.WriteFile(file, []byte(Text(c.Bootstrap)), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Write(t, file, Text(c.Bootstrap))
 	compiling <- struct{}{}
 	defer func() { <-compiling }()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*Limit)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/internal/report"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // What HAProxy reads for each verdict. Only what is known for sure is up.
@@ -69,16 +70,10 @@ func TestKnown(t *testing.T) {
 // Who sends something, as HAProxy does with agent-send, gets the whole line, and an end of the connection.
 func TestTell(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)
 	defer listener.Close()
 	go Accept(listener, func(conn net.Conn) { Tell(conn, "maint\n") })
-	conn, err := net.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := must.Get(net.Dial("tcp", listener.Addr().String()))(t)
 	defer conn.Close()
 	if _, err := io.WriteString(conn, "backend app\n"); err != nil {
 		t.Fatal(err)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 	"github.com/healthgate/healthgate/envoy/internal/document"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 var update = flag.Bool("update", false, "write what is made from the table anew: make generate")
@@ -21,11 +21,8 @@ var update = flag.Bool("update", false, "write what is made from the table anew:
 func TestDocument(t *testing.T) {
 	t.Parallel()
 	const file = "../../../docs/load-balancers.md"
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := string(text)
+	text := must.Read(t, file)
+	want := text
 	for name, piece := range Pieces() {
 		begin, end := "<!-- balancer: "+name+" -->\n", "<!-- /balancer -->"
 		before, rest, found := strings.Cut(want, begin)
@@ -36,10 +33,8 @@ func TestDocument(t *testing.T) {
 		want = before + begin + "\n" + piece + "\n" + end + after
 	}
 	if *update {
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	} else if string(text) != want {
+		must.Write(t, file, want)
+	} else if text != want {
 		t.Errorf("%s is not what the table says: make generate", file)
 	}
 	if n := strings.Count(want, "<!-- balancer: "); n != len(Pieces()) {

@@ -12,16 +12,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // serve answers each connection's first request with a text, the next one or else the last; with none, it waits until
 // the other side gives up.
 func serve(t *testing.T, answers ...string) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)
 	t.Cleanup(func() { _ = listener.Close() })
 	go func() {
 		for i := 0; ; i++ {
@@ -91,10 +90,7 @@ func TestSend(t *testing.T) {
 			t.Parallel()
 			b, _ := Find(test.as)
 			b.Timeout = test.timeout
-			to, err := url.Parse(test.to)
-			if err != nil {
-				t.Fatal(err)
-			}
+			to := must.Get(url.Parse(test.to))(t)
 			var from netip.Addr
 			if test.from != "" {
 				from = netip.MustParseAddr(test.from)

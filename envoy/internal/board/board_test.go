@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"github.com/healthgate/healthgate/envoy/internal/report"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // TestBoard puts reports on a board of the Envoys a, b and c, each with how long ago it was asked for, and gets paths.
@@ -30,15 +31,10 @@ func TestBoard(t *testing.T) {
 			return ""
 		case "put":
 			var r report.Report
-			if err := json.Unmarshal([]byte(d.Input), &r); err != nil {
-				t.Fatal(err)
-			}
+			must.Do(t, json.Unmarshal([]byte(d.Input), &r))
 			var ago string
 			d.ScanArgs(t, "ago", &ago)
-			age, err := time.ParseDuration(ago)
-			if err != nil {
-				t.Fatal(err)
-			}
+			age := must.Get(time.ParseDuration(ago))(t)
 			b.Put(r, now.Add(-age))
 			return ""
 		}

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // The ports follow the status endpoint, each change is one line, and Ctrl-C closes the ports.
@@ -34,23 +36,15 @@ func TestAgent(t *testing.T) {
 		}
 	}))
 	defer status.Close()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	other, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	free := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)
+	other := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)
 	tcp, agentCheck := free.Addr().String(), other.Addr().String()
 	_, tcpPort, _ := net.SplitHostPort(tcp)
 	_, said, code := call(t, "agent", "--status-url", status.URL+"/status", "--agent-check", agentCheck)
 	if code != 1 || !strings.Contains(said, "--agent-check: ") || !strings.Contains(said, "in use") {
 		t.Errorf("at an address that is taken: exit code %d, %s", code, said)
 	}
-	if err := other.Close(); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, other.Close())
 
 	ctx, interrupt := context.WithCancel(t.Context())
 	root, out := newRoot(thisBuild("", "")), &bytes.Buffer{}
@@ -91,9 +85,7 @@ func TestAgent(t *testing.T) {
 		}
 	}
 	become("healthy", "up ready\n", false) // this test listens on the port of --tcp
-	if err := free.Close(); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, free.Close())
 	become("healthy", "up ready\n", true)
 	become("maintenance", "maint\n", false)
 	become("draining", "drain\n", false)

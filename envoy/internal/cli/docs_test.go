@@ -1,10 +1,10 @@
 package cli
 
 import (
-	"os"
 	"strings"
 	"testing"
 
+	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/spf13/cobra"
 )
 
@@ -40,16 +40,11 @@ func commandPage(t *testing.T, page string) string {
 
 func TestCommandPage(t *testing.T) {
 	const file = "../../../docs/command.md"
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	page := commandPage(t, string(text))
+	text := must.Read(t, file)
+	page := commandPage(t, text)
 	if *update {
-		if err := os.WriteFile(file, []byte(page), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	} else if string(text) != page {
+		must.Write(t, file, page)
+	} else if text != page {
 		t.Error("docs/command.md is not what the commands' --help says. Write it anew: make generate")
 	}
 }

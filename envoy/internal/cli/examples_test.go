@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 var update = flag.Bool("update", false, "write the files that are rendered anew: make generate")
@@ -74,9 +76,7 @@ func TestExamples(t *testing.T) {
 			continue
 		}
 		if *update {
-			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
+			must.Write(t, file, got)
 			continue
 		}
 		if want, err := os.ReadFile(file); err != nil || got != string(want) {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/healthgate/healthgate/envoy/internal/admintest"
 	"github.com/healthgate/healthgate/envoy/internal/order"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // newFleet starts so many admins, and writes a file with their addresses.
@@ -26,9 +26,7 @@ func newFleet(t testing.TB, n int) (admins []*admintest.Admin, file string) {
 		text += fmt.Sprintf("%s  # number %d\r\n", strings.TrimPrefix(a.URL, "http://"), i)
 	}
 	file = filepath.Join(t.TempDir(), "fleet.txt")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Write(t, file, text)
 	return admins, file
 }
 
@@ -121,9 +119,7 @@ func TestFleetFile(t *testing.T) {
 	admins, file := newFleet(t, 2)
 	edit := func(text string) string {
 		name := filepath.Join(t.TempDir(), "fleet.txt")
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must.Write(t, name, text)
 		return name
 	}
 	address := strings.TrimPrefix(admins[1].URL, "http://")

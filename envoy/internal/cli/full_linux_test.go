@@ -9,15 +9,13 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/envoy/internal/admintest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // What can't be written was not said: no command ends well then.
 func TestFullOutput(t *testing.T) {
 	t.Parallel()
-	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	full := must.Get(os.OpenFile("/dev/full", os.O_WRONLY, 0))(t)
 	defer full.Close()
 	a := admintest.Start(t)
 	for _, command := range []string{

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 const bootstrap = `admin: {address: {socket_address: {address: 127.0.0.1, port_value: 9901}}}
@@ -31,9 +33,7 @@ func TestInto(t *testing.T) {
 	folder, other, file := t.TempDir(), t.TempDir(), write(t, minimal)
 	main, more := filepath.Join(folder, "envoy.yaml"), filepath.Join(folder, "web.yaml")
 	for name, text := range map[string]string{main: bootstrap, more: listeners} {
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must.Write(t, name, text)
 	}
 	is := func(code int, want string, args ...string) {
 		t.Helper()
@@ -60,9 +60,7 @@ func TestInto(t *testing.T) {
 			t.Errorf("%v %v: %s differs:\n%s\n%s", errA, errB, name, a, b)
 		}
 		wrong := strings.Replace(string(a), "names: [p]", "names: [nope]", 1)
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(wrong), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must.Write(t, filepath.Join(folder, name), wrong)
 	}
 	is(2, "the filter's configuration in "+more+":1:", "lint", main)
 }

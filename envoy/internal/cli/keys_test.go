@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/envoy/admin"
+	"github.com/healthgate/healthgate/envoy/must"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -44,10 +45,7 @@ func TestRenderedKeysCanBeSet(t *testing.T) {
 		if text, err := os.ReadFile(filepath.Join(disk, key)); err != nil || string(text) != "100\n" {
 			t.Errorf("%q on disk: %q, %v", key, text, err)
 		}
-		text, err := os.ReadFile(rtds)
-		if err != nil {
-			t.Fatal(err)
-		}
+		text := must.Get(os.ReadFile(rtds))(t)
 		var held struct {
 			Resources []struct{ Layer map[string]any }
 		}

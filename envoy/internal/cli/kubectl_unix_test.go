@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/envoy/internal/report"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // kubectl is the command of that name that the test puts on the PATH: it knows the pods that are files of a folder,
@@ -90,15 +91,11 @@ func TestSelector(t *testing.T) {
 	says(t, 2, "status"+pods+"app=shop", "--selector: needs kubectl, which is not on the PATH")
 	t.Setenv("HEALTHGATE_TEST_KUBECTL", folder)
 	script := fmt.Sprintf("#!/bin/sh\nexec %q -test.run='^TestSelector$' -- \"$@\"\n", os.Args[0])
-	if err := os.WriteFile(filepath.Join(path, "kubectl"), []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.WriteFile(filepath.Join(path, "kubectl"), []byte(script), 0o700))
 	admins, _ := newFleet(t, 5)
 	for i, a := range admins {
 		name := filepath.Join(folder, fmt.Sprintf("shop-%d", i))
-		if err := os.WriteFile(name, []byte(strings.TrimPrefix(a.URL, "http://")), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must.Write(t, name, strings.TrimPrefix(a.URL, "http://"))
 	}
 
 	says(t, 2, "status"+pods+"app=none", "--selector: no running pod has app=none")
@@ -116,13 +113,9 @@ func TestSelector(t *testing.T) {
 	shows, end := serve(t, pods+"app=shop")
 	gone := filepath.Join(folder, "shop-4")
 	shows("", "<title>5 in maintenance or draining ·", "shop-5<")
-	if err := os.Rename(gone, filepath.Join(folder, "shop-5")); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.Rename(gone, filepath.Join(folder, "shop-5")))
 	shows("", "<title>5 in maintenance or draining ·", "shop-4<") // as after a rollout
-	if err := os.Rename(filepath.Join(folder, "shop-5"), gone); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.Rename(filepath.Join(folder, "shop-5"), gone))
 	end()
 	admins[2].Close()
 	says(t, 1, "maintenance off"+pods+"app=shop", "\n4 off, 1 failed: pod/shop-2\n")
@@ -137,10 +130,7 @@ func TestSelector(t *testing.T) {
 		t.Fatalf("%d forwards, %v", len(running), err)
 	}
 	for _, name := range running {
-		pid, err := strconv.Atoi(name[strings.LastIndex(name, "-")+1:])
-		if err != nil {
-			t.Fatal(err)
-		}
+		pid := must.Get(strconv.Atoi(name[strings.LastIndex(name, "-")+1:]))(t)
 		if err := syscall.Kill(pid, 0); err == nil {
 			t.Errorf("a forward still runs")
 		}

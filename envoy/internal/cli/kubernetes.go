@@ -57,7 +57,8 @@ patch would replace, or what could not work, is refused.`,
 	f.StringVarP(&folder, "output", "o", "", "write into the `FOLDER`, and only when all is well")
 	for name, values := range map[string][]string{"gate": {render.ByRoute, render.ByMatcher},
 		"bring": {render.ByImageVolume, render.ByInitContainer}} {
-		must(cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)))
+		complete := cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
+		cobra.CheckErr(cmd.RegisterFlagCompletionFunc(name, complete))
 	}
 	return cmd
 }

@@ -8,22 +8,17 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // What cannot be expressed, or would be lost, is refused with the reason, and nothing is written; what may be meant is
 // written, with a warning at most. A line of a case is flags, or a change of the files of the example, OLD => NEW.
 func TestKubernetes(t *testing.T) {
-	scenarios, err := filepath.Abs("testdata/kubernetes.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
+	scenarios := must.Get(filepath.Abs("testdata/kubernetes.txt"))(t)
 	t.Chdir(filepath.Join("..", "..", "examples", "kubernetes"))
 	files := map[string]string{}
 	for _, name := range []string{"healthgate.yaml", "shop.yaml"} {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
+		text := must.Get(os.ReadFile(name))(t)
 		files[name] = string(text)
 	}
 	t.Chdir(t.TempDir())
@@ -49,9 +44,7 @@ func TestKubernetes(t *testing.T) {
 		args = withDefaults(args, "--readiness", "kubelet", "-o", "out", "--image", "registry.example/healthgate:v1.2.3",
 			"--cluster", "shop=127.0.0.1:7070")
 		for name, text := range changed {
-			if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			must.Write(t, name, text)
 		}
 		stdout, stderr, code := call(t, args...)
 		want := map[string]int{"refuses": 2, "writes": 0}[d.Cmd]

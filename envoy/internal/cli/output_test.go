@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // A command that reads ends at Ctrl-C, although its input does not.
@@ -29,15 +31,10 @@ func TestEndsAtInterrupt(t *testing.T) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestEndsAtInterrupt$")
 	cmd.Env = append(os.Environ(), "HEALTHGATE_TEST_COMMAND=healthgate validate -")
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	stdin := must.Get(cmd.StdinPipe())(t)
+	must.Do(t, cmd.Start())
 	// More than a pipe holds: when all of it is written, the command reads.
-	_, err = stdin.Write(bytes.Repeat([]byte("#\n"), 512<<10))
+	_, err := stdin.Write(bytes.Repeat([]byte("#\n"), 512<<10))
 	err = errors.Join(err, cmd.Process.Signal(os.Interrupt), cmd.Wait())
 	if status, is := cmd.ProcessState.Sys().(syscall.WaitStatus); !is || status.Signal() != os.Interrupt {
 		t.Errorf("%v, it did not end by the signal", err)
@@ -50,10 +47,7 @@ func TestInterruptedQuestion(t *testing.T) {
 	t.Parallel()
 	for command, end := range map[string]os.Signal{"status": os.Interrupt, "maintenance status": syscall.SIGHUP,
 		"status -o json": syscall.SIGTERM, "maintenance status -o json": os.Interrupt} {
-		silent, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
+		silent := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)
 		defer silent.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
@@ -61,14 +55,9 @@ func TestInterruptedQuestion(t *testing.T) {
 		cmd.Env = append(os.Environ(), "HEALTHGATE_TEST_COMMAND=healthgate "+command+" --admin "+silent.Addr().String())
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &out
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		asked, err := silent.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = errors.Join(cmd.Process.Signal(end), cmd.Wait(), asked.Close())
+		must.Do(t, cmd.Start())
+		asked := must.Get(silent.Accept())(t)
+		err := errors.Join(cmd.Process.Signal(end), cmd.Wait(), asked.Close())
 		said, isJSON := strings.TrimSuffix(out.String(), "healthgate: interrupted\n"), strings.HasSuffix(command, "json")
 		var states []struct{ Envoy, Error string }
 		if isJSON {
@@ -125,9 +114,7 @@ func TestOutputKeepsWhatIsNoFile(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "envoy.yaml")
-			if err := test.make(path); err != nil {
-				t.Fatal(err)
-			}
+			must.Do(t, test.make(path))
 			read := make(chan string, 1)
 			pipe := test.kept == fs.ModeNamedPipe
 			if pipe {
@@ -140,10 +127,7 @@ func TestOutputKeepsWhatIsNoFile(t *testing.T) {
 			if wantCode := min(len(test.want), 1); code != wantCode || !strings.Contains(stderr, test.want) {
 				t.Errorf("exit code %d, %s", code, stderr)
 			}
-			info, err := os.Lstat(path)
-			if err != nil {
-				t.Fatal(err)
-			}
+			info := must.Get(os.Lstat(path))(t)
 			if got := info.Mode(); got.Type() != test.kept.Type() || test.kept.IsRegular() && got != test.kept {
 				t.Errorf("there is %v, not %v", got, test.kept)
 			}
@@ -153,10 +137,7 @@ func TestOutputKeepsWhatIsNoFile(t *testing.T) {
 			}
 			if test.want == "" && test.name != "a device" {
 				if !pipe {
-					text, err := os.ReadFile(path)
-					if err != nil {
-						t.Fatal(err)
-					}
+					text := must.Get(os.ReadFile(path))(t)
 					read <- string(text)
 				}
 				if text := <-read; !strings.HasPrefix(text, "# An Envoy") {

@@ -80,7 +80,7 @@ listener for checks alone, on which each check comes on a new connection.`,
 	f.StringVar(&o.RTDSServer, "rtds-server", "", "`ADDRESS` of a gRPC server of runtime keys instead, HOST:PORT")
 	f.StringVar(&o.Gate, "gate", render.ByRoute,
 		"`FORM` of the gate, which keeps other traffic out of the VM: route, the cheapest, or matcher, which needs no routes")
-	must(cmd.RegisterFlagCompletionFunc("gate",
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("gate",
 		cobra.FixedCompletions([]string{render.ByRoute, render.ByMatcher}, cobra.ShellCompDirectiveNoFileComp)))
 	f.StringArrayVar(&into.files, "into", nil, "merge into this `FILE` of Envoy's; may be repeated")
 	f.StringArrayVar(&into.listeners, "listener", nil,
@@ -153,7 +153,7 @@ healthgate.yaml, or - for standard input.`,
 		f.StringVar(&o.WasmCluster, "wasm-cluster", "", "`CLUSTER` through which Envoy fetches an http(s):// plugin")
 	}
 	f.StringVar(&o.WasmSHA256, "wasm-sha256", "", "`SUM` of the plugin, as sha256sum prints it")
-	must(cmd.RegisterFlagCompletionFunc("workload",
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("workload",
 		cobra.FixedCompletions([]string{"sidecar", "gateway"}, cobra.ShellCompDirectiveNoFileComp)))
 	commonFlags(f, &o.Common, &output, wasm, "/etc/healthgate/runtime", wasmHelp,
 		"where the ConfigMap of runtime keys is mounted, a `PATH`")
@@ -198,13 +198,6 @@ input.`,
 	commonFlags(f, &o.Common, &output, "", "/etc/healthgate/runtime", "the plugin's `URL`: oci://… or http(s)://…",
 		"where the ConfigMap of runtime keys is mounted, a `PATH`; empty for none")
 	return cmd
-}
-
-// must is for what only a mistake in this package makes fail.
-func must(err error) {
-	if err != nil {
-		panic(err)
-	}
 }
 
 // yamlFiles completes the name of a healthgate.yaml.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/internal/admintest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // serve runs the command of that name. shows waits until a path has a text, and has not another; end ends the command,
@@ -33,18 +33,12 @@ func serve(t *testing.T, flags string) (shows func(path, text, not string), end 
 		args := strings.Fields("serve --listen 127.0.0.1:0 --interval 1s " + flags)
 		done <- exitCode(root, execute(ctx, root, args))
 	}()
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
+	line := must.Get(bufio.NewReader(stdout).ReadString('\n'))(t)
 	url, _, _ := strings.Cut(line, " ")
 	shows = func(path, text, not string) {
 		t.Helper()
 		for page := ""; !strings.Contains(page, text) || strings.Contains(page, not); {
-			response, err := http.Get(url + path)
-			if err != nil {
-				t.Fatal(err)
-			}
+			response := must.Get(http.Get(url + path))(t)
 			body, err := io.ReadAll(response.Body)
 			if _ = response.Body.Close(); err != nil {
 				t.Fatal(err)
@@ -66,9 +60,7 @@ func serve(t *testing.T, flags string) (shows func(path, text, not string), end 
 func TestServeReadsAgain(t *testing.T) {
 	t.Parallel()
 	write := func(name, text string) string {
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must.Write(t, name, text)
 		return name
 	}
 	a, b := admintest.Start(t), admintest.Start(t)

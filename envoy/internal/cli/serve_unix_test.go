@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/envoy/internal/admintest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // What another command gives by a pipe is read once, and holds.
@@ -40,9 +41,7 @@ func TestPipes(t *testing.T) {
 			if err == nil {
 				_, err = w.WriteString(text)
 			}
-			if err = errors.Join(err, w.Close()); err != nil {
-				t.Fatal(err)
-			}
+			must.Do(t, errors.Join(err, w.Close()))
 			t.Cleanup(func() { _ = r.Close() })
 			out += flag + fmt.Sprintf("/dev/fd/%d", r.Fd())
 		}
@@ -61,10 +60,7 @@ func TestPipes(t *testing.T) {
 // it asks one and while somebody is about to ask it.
 func TestServe(t *testing.T) {
 	t.Parallel()
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	silent := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)
 	defer silent.Close()
 	taken := silent.Addr().String()
 	slow := strings.ReplaceAll(" --admin http://HOST/1 --admin http://HOST/2 --admin http://HOST/3", "HOST", taken)
@@ -73,13 +69,8 @@ func TestServe(t *testing.T) {
 		"--parallel 1"+slow+" --admin unix:///nonexistent"+strings.ReplaceAll(slow, taken, taken+"/also"))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	stdout := must.Get(cmd.StdoutPipe())(t)
+	must.Do(t, cmd.Start())
 	said, err := bufio.NewReader(stdout).ReadString('\n')
 	url, rest, _ := strings.Cut(said, " ")
 	if err != nil || rest != "and "+url+"metrics, all Envoys asked every 1s (7); Ctrl-C ends\n" {
@@ -88,10 +79,7 @@ func TestServe(t *testing.T) {
 	const gone = "there is no such Unix socket: is Envoy running, and is this Envoy&#39;s admin address?"
 	var page []byte
 	for !strings.Contains(string(page), gone) { // the others are still being asked
-		response, err := http.Get(url)
-		if err != nil {
-			t.Fatal(err)
-		}
+		response := must.Get(http.Get(url))(t)
 		page, err = io.ReadAll(response.Body)
 		if err = errors.Join(err, response.Body.Close()); err != nil || response.StatusCode != http.StatusOK {
 			t.Fatalf("%d, %v", response.StatusCode, err)
@@ -100,26 +88,15 @@ func TestServe(t *testing.T) {
 	if !strings.Contains(string(page), "<title>1 could not be asked, 6 not known for sure") {
 		t.Errorf("%s", page)
 	}
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	request := must.Get(http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil))(t)
 	request.Host = "app.test"
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
+	response := must.Get(http.DefaultClient.Do(request))(t)
 	if err = response.Body.Close(); err != nil || response.StatusCode != http.StatusMisdirectedRequest {
 		t.Errorf("as another site: %d, %v", response.StatusCode, err)
 	}
-	reader, err := net.Dial("tcp", strings.Trim(url, "htp:/"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	reader := must.Get(net.Dial("tcp", strings.Trim(url, "htp:/")))(t)
 	defer reader.Close()
-	if _, err = io.WriteString(reader, "GET / HTTP/1.1\r\n"); err != nil {
-		t.Fatal(err)
-	}
+	must.Get(io.WriteString(reader, "GET / HTTP/1.1\r\n"))(t)
 	if err := errors.Join(cmd.Process.Signal(os.Interrupt), cmd.Wait()); err != nil || stderr.Len() > 0 {
 		t.Errorf("at Ctrl-C: %v, %s", err, &stderr)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/internal/report"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // What comes from an Envoy, a reason for one, can't steer the terminal, and columns stay aligned.
@@ -37,9 +38,7 @@ func TestWriteReport(t *testing.T) {
 			},
 		},
 	} {
-		if err := writeReport(&out, &r, now); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, writeReport(&out, &r, now))
 	}
 	want, err := os.ReadFile("testdata/report.txt")
 	if got := out.String(); err != nil || got != string(want) {

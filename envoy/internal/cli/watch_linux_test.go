@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/healthgate/healthgate/envoy/must"
 	"golang.org/x/sys/unix"
 )
 
@@ -31,25 +32,12 @@ func TestWatchOnTerminal(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	master := must.Get(os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0))(t)
 	defer master.Close()
-	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	terminal, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 8, Col: 80}); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
+	number := must.Get(unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN))(t)
+	terminal := must.Get(os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0))(t)
+	must.Do(t, unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 8, Col: 80}))
 	ctx, interrupt := context.WithCancel(t.Context())
 	root := newRoot(thisBuild("", ""))
 	root.SetOut(terminal)
@@ -101,9 +89,7 @@ func TestSuspended(t *testing.T) {
 		writing.Lock()
 		before := shown.String()
 		writing.Unlock()
-		if err := unix.Kill(os.Getpid(), unix.SIGTSTP); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, unix.Kill(os.Getpid(), unix.SIGTSTP))
 		if got := <-asleep; got != before+leaveScreen {
 			t.Errorf("asleep: %q", got)
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 const minimal = `endpoints:
@@ -25,9 +26,7 @@ admin: {cluster: adm}
 func write(t *testing.T, text string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "healthgate.yaml")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Write(t, file, text)
 	return file
 }
 
@@ -43,10 +42,7 @@ func withDefaults(args []string, defaults ...string) []string {
 }
 
 func TestWrongInput(t *testing.T) {
-	scenarios, err := filepath.Abs("testdata/wrong.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
+	scenarios := must.Get(filepath.Abs("testdata/wrong.txt"))(t)
 	t.Chdir(t.TempDir())
 	for name, text := range map[string]string{
 		"shop.yaml":  minimal,
@@ -56,9 +52,7 @@ func TestWrongInput(t *testing.T) {
 		"none.yaml":  strings.Replace(minimal, "admin: {cluster: adm}\n", "", 1),
 		"odd.yaml":   strings.Replace(minimal, "{route_metadata: true}", `{keys: ["k l"]}`, 1),
 	} {
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must.Write(t, name, text)
 	}
 	datadriven.RunTest(t, scenarios, func(t *testing.T, d *datadriven.TestData) string {
 		args := strings.Fields(d.Input)

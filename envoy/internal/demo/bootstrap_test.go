@@ -5,13 +5,11 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/envoy"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 func TestNoOptionsLeaveTheFileAsItIs(t *testing.T) {
-	got, err := bootstrap(options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := must.Get(bootstrap(options{}))(t)
 	if got != envoy.Bootstrap {
 		t.Error("the file was changed")
 	}
@@ -19,10 +17,8 @@ func TestNoOptionsLeaveTheFileAsItIs(t *testing.T) {
 
 func TestOptionsArePutIn(t *testing.T) {
 	// Ports that trade places show that no replacement is replaced again.
-	got, err := bootstrap(options{Port: 7070, AdminPort: 10000, AppPort: 9901, Wasm: "/a b/c.wasm", RuntimeRoot: "/run/x"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := must.Get(bootstrap(options{Port: 7070, AdminPort: 10000, AppPort: 9901, Wasm: "/a b/c.wasm",
+		RuntimeRoot: "/run/x"}))(t)
 	for line, want := range map[string]int{
 		"port_value: 7070":           strings.Count(envoy.Bootstrap, "port_value: 10000"),
 		"port_value: 10000":          strings.Count(envoy.Bootstrap, "port_value: 9901"),

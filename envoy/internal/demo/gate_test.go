@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/envoy"
+	"github.com/healthgate/healthgate/envoy/must"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -27,17 +28,10 @@ type shippedRoute struct {
 func TestGateLetsEachEndpointThrough(t *testing.T) {
 	t.Parallel()
 	var root yaml.Node
-	if err := yaml.Unmarshal([]byte(envoy.Bootstrap), &root); err != nil {
-		t.Fatal(err)
-	}
-	text, err := pluginConfig()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, yaml.Unmarshal([]byte(envoy.Bootstrap), &root))
+	text := must.Get(pluginConfig())(t)
 	var config struct{ Endpoints []struct{ Paths []string } }
-	if err := json.Unmarshal(text, &config); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, json.Unmarshal(text, &config))
 	var paths []string
 	for _, e := range config.Endpoints {
 		paths = append(paths, e.Paths...)

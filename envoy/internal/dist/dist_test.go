@@ -24,6 +24,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
@@ -37,8 +38,8 @@ func forRelease(t *testing.T) *built {
 	t.Chdir("../../..")
 	folder := t.TempDir()
 	file := func(name string) string { return filepath.Join(folder, name) }
-	must(t, os.WriteFile(file("built.wasm"), wasm, 0o755))
-	must(t, os.WriteFile(file("small.go"), []byte("package main\n\nfunc main() {}\n"), 0o600))
+	must.Do(t, os.WriteFile(file("built.wasm"), wasm, 0o755))
+	must.Do(t, os.WriteFile(file("small.go"), []byte("package main\n\nfunc main() {}\n"), 0o600))
 	b := &built{
 		version: "v1.2.3", commit: strings.Repeat("0123456789", 4), plugin: file("built.wasm"), small: file("built.wasm"),
 		tinygo: "tinygo version 0.41.1 linux/amd64 (using go version go1.25.14 and LLVM version 19.1.7)",
@@ -59,18 +60,11 @@ func forRelease(t *testing.T) *built {
 	return b
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // modes returns the mode of each file and folder under a folder.
 func modes(t *testing.T, folder string) map[string]fs.FileMode {
 	t.Helper()
 	found := map[string]fs.FileMode{}
-	must(t, filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+	must.Do(t, filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -88,7 +82,7 @@ func modes(t *testing.T, folder string) map[string]fs.FileMode {
 func TestDist(t *testing.T) {
 	b := forRelease(t)
 	out := filepath.Join(t.TempDir(), "dist")
-	must(t, run(out, b))
+	must.Do(t, run(out, b))
 	t.Run("images", func(t *testing.T) { testImages(t, b, out) })
 	t.Run("SBOM", func(t *testing.T) { testSBOM(t, b, out) })
 	t.Run("files", func(t *testing.T) { testFiles(t, b, out) })
@@ -126,11 +120,11 @@ func testFiles(t *testing.T, b *built, out string) {
 	}
 
 	again := filepath.Join(t.TempDir(), "elsewhere", "dist")
-	must(t, os.MkdirAll(filepath.Dir(again), 0o755))
+	must.Do(t, os.MkdirAll(filepath.Dir(again), 0o755))
 	umask := syscall.Umask(0o077) // as some have it who make releases
 	err = run(again, b)
 	syscall.Umask(umask)
-	must(t, err)
+	must.Do(t, err)
 	if diff, err := exec.Command("diff", "-r", out, again).CombinedOutput(); err != nil {
 		t.Errorf("made again it is another: %v\n%s", err, diff)
 	}
@@ -154,8 +148,7 @@ func testFiles(t *testing.T, b *built, out string) {
 // testPage compares a release with what docs/release.md says is in it.
 func testPage(t *testing.T, found map[string]fs.FileMode) {
 	t.Helper()
-	page, err := os.ReadFile("docs/release.md")
-	must(t, err)
+	page := must.Get(os.ReadFile("docs/release.md"))(t)
 	table, _, _ := strings.Cut(string(page), "\n## ")
 	explained := map[string]bool{}
 	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(table, -1) {
@@ -173,16 +166,14 @@ func testPage(t *testing.T, found map[string]fs.FileMode) {
 
 func testImages(t *testing.T, b *built, out string) {
 	t.Helper()
-	index, err := layout.ImageIndexFromPath(filepath.Join(out, "oci"))
-	must(t, err)
+	index := must.Get(layout.ImageIndexFromPath(filepath.Join(out, "oci")))(t)
 	manifest, err := index.IndexManifest()
-	must(t, err)
+	must.Do(t, err)
 	images := map[string]v1.Hash{}
 	for _, m := range manifest.Manifests {
 		images[m.Annotations[refName]] = m.Digest
 	}
-	page, err := os.ReadFile("docs/release.md")
-	must(t, err)
+	page := must.Get(os.ReadFile("docs/release.md"))(t)
 	for _, name := range regexp.MustCompile("`oci:build/dist/oci:(\\w+)`").FindAllStringSubmatch(string(page), -1) {
 		if _, is := images[name[1]]; !is || len(images) != 3 || len(manifest.Manifests) != 3 {
 			t.Fatalf("docs/release.md names %s, the images are %+v", name[1], manifest)
@@ -191,8 +182,7 @@ func testImages(t *testing.T, b *built, out string) {
 
 	// Istio's rules find the plugin in each image of it.
 	for _, name := range []string{"standard", "tinygo"} {
-		img, err := index.Image(images[name])
-		must(t, err)
+		img := must.Get(index.Image(images[name]))(t)
 		if got, _, err := extract(img, "plugin.wasm"); err != nil || !bytes.Equal(got, wasm) {
 			t.Errorf("%s: %d bytes, %v", name, len(got), err)
 		}
@@ -200,18 +190,17 @@ func testImages(t *testing.T, b *built, out string) {
 
 	// The command's image is one for each architecture of Linux, runs it without a shell, and not as root.
 	index, err = index.ImageIndex(images["command"])
-	must(t, err)
+	must.Do(t, err)
 	manifest, err = index.IndexManifest()
-	must(t, err)
+	must.Do(t, err)
 	if manifest.MediaType != types.OCIImageIndex || len(manifest.Manifests) != 2 {
 		t.Fatalf("%+v", manifest)
 	}
 	for i, arch := range []string{"amd64", "arm64"} {
 		m := manifest.Manifests[i]
-		img, err := index.Image(m.Digest)
-		must(t, err)
+		img := must.Get(index.Image(m.Digest))(t)
 		config, err := img.ConfigFile()
-		must(t, err)
+		must.Do(t, err)
 		if m.Platform.String() != "linux/"+arch || config.OS != "linux" || config.Architecture != arch {
 			t.Errorf("image %d is for %v, %s/%s", i, m.Platform, config.OS, config.Architecture)
 		}
@@ -220,8 +209,7 @@ func testImages(t *testing.T, b *built, out string) {
 			config.Config.Labels["org.opencontainers.image.revision"] != b.commit || !config.Created.IsZero() {
 			t.Errorf("%s: %+v", arch, config)
 		}
-		want, err := os.ReadFile(b.commands[i])
-		must(t, err)
+		want := must.Get(os.ReadFile(b.commands[i]))(t)
 		if got, mode, err := extract(img, "healthgate"); err != nil || !bytes.Equal(got, want) || mode != 0o755 {
 			t.Errorf("%s: %d bytes, mode %o, %v", arch, len(got), mode, err)
 		}
@@ -234,10 +222,9 @@ func testImages(t *testing.T, b *built, out string) {
 // testSBOM holds the software bill of materials to CycloneDX's schema, and to what is in the binaries.
 func testSBOM(t *testing.T, b *built, out string) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(out, sbomFile))
-	must(t, err)
+	text := must.Get(os.ReadFile(filepath.Join(out, sbomFile)))(t)
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	must(t, err)
+	must.Do(t, err)
 	if err := cycloneDX(t).Validate(document); err != nil {
 		t.Error(err)
 	}
@@ -252,12 +239,11 @@ func testSBOM(t *testing.T, b *built, out string) {
 			DependsOn []string
 		}
 	}
-	must(t, json.Unmarshal(text, &bom))
+	must.Do(t, json.Unmarshal(text, &bom))
 	const sdk = "pkg:golang/github.com/tetratelabs/proxy-wasm-go-sdk@v0.24.0"
 	std := "pkg:golang/stdlib@" + strings.TrimPrefix(runtime.Version(), "go")
 	inCommand := []string{std}
-	info, err := buildinfo.ReadFile(b.commands[0])
-	must(t, err)
+	info := must.Get(buildinfo.ReadFile(b.commands[0]))(t)
 	for _, dep := range info.Deps {
 		inCommand = append(inCommand, "pkg:golang/"+dep.Path+"@"+dep.Version)
 	}
@@ -279,8 +265,7 @@ func testSBOM(t *testing.T, b *built, out string) {
 	if !maps.EqualFunc(got, want, slices.Equal) || len(inCommand) < 3 {
 		t.Errorf("got\n%q, want\n%q", got, want)
 	}
-	sums, err := os.ReadFile(filepath.Join(out, sumsFile))
-	must(t, err)
+	sums := must.Get(os.ReadFile(filepath.Join(out, sumsFile)))(t)
 	hashed := 0
 	for _, c := range bom.Components {
 		if len(c.Hashes) == 1 && strings.Contains(string(sums), c.Hashes[0].Content+"  "+c.Ref+"\n") {
@@ -295,8 +280,7 @@ func testSBOM(t *testing.T, b *built, out string) {
 // cycloneDX is the schema of CycloneDX 1.6, which the library brings.
 func cycloneDX(t *testing.T) *jsonschema.Schema {
 	t.Helper()
-	folder, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/CycloneDX/cyclonedx-go").Output()
-	must(t, err)
+	folder := must.Get(exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/CycloneDX/cyclonedx-go").Output())(t)
 	c := jsonschema.NewCompiler()
 	const at = "http://cyclonedx.org/schema/"
 	for name, file := range map[string]string{
@@ -304,14 +288,12 @@ func cycloneDX(t *testing.T) *jsonschema.Schema {
 		"spdx.schema.json":     "spdx.schema.json",
 		"jsf-0.82.schema.json": "jsf-0.82.schemax.json",
 	} {
-		text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(folder)), "schema", file))
-		must(t, err)
+		text := must.Get(os.ReadFile(filepath.Join(strings.TrimSpace(string(folder)), "schema", file)))(t)
 		schema, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-		must(t, err)
-		must(t, c.AddResource(at+name, schema))
+		must.Do(t, err)
+		must.Do(t, c.AddResource(at+name, schema))
 	}
-	schema, err := c.Compile(at + "bom-1.6.schema.json")
-	must(t, err)
+	schema := must.Get(c.Compile(at + "bom-1.6.schema.json"))(t)
 	return schema
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/envoy/internal/schema"
+	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
@@ -23,9 +24,7 @@ const shipped = "../../healthgate.schema.json"
 func TestShippedSchema(t *testing.T) {
 	t.Parallel()
 	if *update {
-		if err := os.WriteFile(shipped, schema.JSON(), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.WriteFile(shipped, schema.JSON(), 0o644))
 	}
 	if text, err := os.ReadFile(shipped); err != nil || !bytes.Equal(text, schema.JSON()) {
 		t.Errorf("%s is not what `healthgate schema` writes (%v): make generate", filepath.Base(shipped), err)
@@ -36,11 +35,8 @@ func TestShippedSchema(t *testing.T) {
 func TestDocumentedFields(t *testing.T) {
 	t.Parallel()
 	const file = "../../../docs/configuration.md"
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tables, want := schema.Tables(), string(text)
+	text := must.Read(t, file)
+	tables, want := schema.Tables(), text
 	for name, table := range tables {
 		begin, end := "<!-- fields: "+name+" -->\n", "<!-- /fields -->"
 		before, rest, found := strings.Cut(want, begin)
@@ -51,10 +47,8 @@ func TestDocumentedFields(t *testing.T) {
 		want = before + begin + "\n" + table + "\n" + end + after
 	}
 	if *update {
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	} else if string(text) != want {
+		must.Write(t, file, want)
+	} else if text != want {
 		t.Errorf("%s is not what the fields say: make generate", file)
 	}
 	if n := strings.Count(want, "<!-- fields: "); n != len(tables) {
@@ -79,19 +73,10 @@ func TestNoSchemaNamed(t *testing.T) {
 // compile returns the schema, which a validator must take.
 func compile(t *testing.T) *jsonschema.Schema {
 	t.Helper()
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema.JSON()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	document := must.Get(jsonschema.UnmarshalJSON(bytes.NewReader(schema.JSON())))(t)
 	c := jsonschema.NewCompiler()
-	if err := c.AddResource("healthgate.schema.json", document); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile("healthgate.schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	must.Do(t, c.AddResource("healthgate.schema.json", document))
+	return must.Get(c.Compile("healthgate.schema.json"))(t)
 }
 
 // beyond reports whether a JSON Schema can't see a mistake.
@@ -212,18 +197,13 @@ func TestSchemaIsWhatThePluginReads(t *testing.T) {
 		t.Fatal("the full document is refused")
 	}
 	var document any
-	if err := json.Unmarshal([]byte(full), &document); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, json.Unmarshal([]byte(full), &document))
 	tried, accepted := 0, 0
 	mutations(document, func(change string) {
 		if t.Failed() {
 			return // one is enough to read
 		}
-		text, err := json.Marshal(document)
-		if err != nil {
-			t.Fatal(err)
-		}
+		text := must.Get(json.Marshal(document))(t)
 		tried++
 		if compare(t, s, text) {
 			accepted++
@@ -242,11 +222,8 @@ func TestSchemaIsWhatThePluginReads(t *testing.T) {
 func TestSchemaRefusesTheSame(t *testing.T) {
 	t.Parallel()
 	s := compile(t)
-	text, err := os.ReadFile("../../../filter/config/testdata/refusals.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	refusals := strings.Split(string(text), "\n\n")[1:]
+	text := must.Read(t, "../../../filter/config/testdata/refusals.txt")
+	refusals := strings.Split(text, "\n\n")[1:]
 	for _, refusal := range refusals {
 		document, _, _ := strings.Cut(refusal, "\n=> ")
 		if compare(t, s, []byte(document)) {
@@ -262,9 +239,7 @@ func TestSchemaRefusesTheSame(t *testing.T) {
 func TestFullDocumentHasEveryField(t *testing.T) {
 	t.Parallel()
 	var root map[string]any
-	if err := json.Unmarshal(schema.JSON(), &root); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, json.Unmarshal(schema.JSON(), &root))
 	var names func(v any)
 	seen := map[string]bool{}
 	names = func(v any) {

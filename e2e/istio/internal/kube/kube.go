@@ -18,6 +18,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/healthgate/healthgate/envoy/must"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -47,10 +48,7 @@ type event struct {
 func Start(t testing.TB, definitions string, namespaces ...string) *Server {
 	t.Helper()
 	s := &Server{t: t, plurals: map[string]string{}, objects: map[string]map[string]Object{}, changed: make(chan struct{})}
-	text, err := os.ReadFile(definitions)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must.Get(os.ReadFile(definitions))(t)
 	for _, crd := range Decode(t, text) {
 		spec := crd["spec"].(Object)
 		names := spec["names"].(Object)

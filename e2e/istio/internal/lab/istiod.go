@@ -15,6 +15,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 	"github.com/healthgate/healthgate/e2e/istio/internal/kube"
+	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/healthgate/healthgate/envoy/run"
 )
 
@@ -39,10 +40,7 @@ var home = sync.OnceValues(func() (string, error) {
 // File returns the path of one of the files that scripts/get-istio provides.
 func File(t testing.TB, name string) string {
 	t.Helper()
-	dir, err := home()
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir := must.Get(home())(t)
 	return filepath.Join(dir, name)
 }
 
@@ -86,9 +84,7 @@ func StartIstiod(t testing.TB) *Istiod {
 	dir := t.TempDir()
 	write := func(name, text string) string {
 		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must.Write(t, file, text)
 		return file
 	}
 	cmd := exec.Command(File(t, "pilot-discovery"), "discovery",

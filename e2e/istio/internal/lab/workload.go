@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"testing"
 	"text/template"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // Kind is what an Envoy is to Istio.
@@ -103,9 +103,7 @@ func (i *Istiod) Join(t testing.TB, kind Kind, appPort int) *Workload {
 	t.Helper()
 	w := &Workload{Kind: kind, Port: envoytest.ReservePort(t), AppPort: appPort, istiod: i}
 	var manifests bytes.Buffer
-	if err := template.Must(template.New("mesh").Parse(resources)).Execute(&manifests, w); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, template.Must(template.New("mesh").Parse(resources)).Execute(&manifests, w))
 	i.Kube.Apply(manifests.String())
 	w.Config = w.bootstrap(t)
 	return w
@@ -123,10 +121,7 @@ func (w *Workload) Label() string {
 // since there is no agent to relay it on a Unix socket, and every port is one that no one else has.
 func (w *Workload) bootstrap(t testing.TB) *envoytest.Config {
 	t.Helper()
-	text, err := os.ReadFile(File(t, "envoy_bootstrap.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must.Read(t, File(t, "envoy_bootstrap.json"))
 	// The control plane finds out by its address of which service a workload is an instance.
 	ip := map[Kind]string{Sidecar: "127.0.0.1", Gateway: "127.0.0.2"}[w.Kind]
 	adminPort := envoytest.ReservePort(t)
@@ -158,7 +153,7 @@ func (w *Workload) bootstrap(t testing.TB) *envoytest.Config {
 	}
 	var out bytes.Buffer
 	functions := template.FuncMap{"toJson": toJSON, "toJSON": toJSON}
-	bootstrap, err := template.New("bootstrap").Funcs(functions).Option("missingkey=zero").Parse(string(text))
+	bootstrap, err := template.New("bootstrap").Funcs(functions).Option("missingkey=zero").Parse(text)
 	if err == nil {
 		err = bootstrap.Execute(&out, fields)
 	}
