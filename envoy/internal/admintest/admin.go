@@ -44,6 +44,7 @@ type Admin struct {
 	mu      sync.Mutex
 	runtime map[string]string
 	up      bool
+	drains  bool
 	posts   int
 	writes  int // of the plugin's record
 }
@@ -74,7 +75,7 @@ func (a *Admin) Posts() int {
 func (a *Admin) Out() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return !a.up || a.inMaintenance()
+	return !a.up || a.drains || a.inMaintenance()
 }
 
 func (a *Admin) inMaintenance() bool {
@@ -113,8 +114,10 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	case "/stats":
 		a.stats(w, regexp.MustCompile(r.URL.Query().Get("filter")))
+	case "/healthcheck/fail", "/healthcheck/ok":
+		a.drains = r.URL.Path == "/healthcheck/fail"
 	case "/ready":
-		fmt.Fprint(w, "LIVE")
+		fmt.Fprint(w, map[bool]string{true: "DRAINING", false: "LIVE"}[a.drains])
 	case "/config_dump":
 		fmt.Fprint(w, strings.Replace(dump, "BEGUN", a.URL, 1)) // which tells one from another, too
 	case "/server_info":
@@ -131,7 +134,7 @@ func (a *Admin) stats(w http.ResponseWriter, asked *regexp.Regexp) {
 	for name, value := range map[string]int{
 		"maintenance.endpoint.shop": number[a.inMaintenance()],
 		"probe_up.probe.web":        number[a.up],
-		"draining":                  0,
+		"draining":                  number[a.drains],
 		"snapshot_age_seconds":      0,
 		"snapshot_writes_total":     a.writes,
 	} {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -273,5 +274,68 @@ func TestTurnsInterrupted(t *testing.T) {
 	}
 	if !admins[0].Out() || admins[1].Posts()+admins[2].Posts() > 0 {
 		t.Error("another one is out")
+	}
+}
+
+// Two commands that begin at the same moment do not see each other before one of their Envoys is out. Each looks again
+// then, and takes its own back.
+func TestMaxUnavailableOfTwo(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"maintenance on --for 20s", "shutdown --quit",
+		"shutdown " + admintest.Key + " --quit"} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			admins, file := newFleet(t, 4)
+			name := func(i int) string { return strings.TrimPrefix(admins[i].URL, "http://") }
+			var once sync.Once
+			admins[0].Before = func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.Method == http.MethodPost {
+					once.Do(func() { admins[3].Probe(false) })
+				}
+				return false
+			}
+			says(t, 1, command+" --max-unavailable 1 --admins-file "+file,
+				"error: "+name(0)+": of 4 Envoys no more than 1 may be out of rotation, and 2 are, for others went at the same "+
+					"moment ("+name(0)+", "+name(3)+"); it was taken back\n",
+				"1 failed: "+name(0)+", 3 left as they were: "+name(0)+" failed\n")
+			if admins[0].Out() || admins[0].Posts() != 2 || admins[1].Posts()+admins[2].Posts() > 0 {
+				t.Errorf("out: %t, %d POSTs", admins[0].Out(), admins[0].Posts())
+			}
+		})
+	}
+}
+
+// Two commands, each of which has an Envoy out at the same moment: no more than one may drain.
+func TestTwoCommands(t *testing.T) {
+	t.Parallel()
+	admins, file := newFleet(t, 4)
+	turned := filepath.Join(t.TempDir(), "turned.txt")
+	text := admins[3].URL + "\n" + admins[1].URL + "\n" + admins[2].URL + "\n" + admins[0].URL + "\n"
+	if err := os.WriteFile(turned, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var drained atomic.Int32
+	var both, commands sync.WaitGroup
+	both.Add(2)
+	for _, a := range []*admintest.Admin{admins[0], admins[3]} {
+		a.Before = func(_ http.ResponseWriter, r *http.Request) bool {
+			switch r.URL.Path {
+			case "/healthcheck/fail":
+				both.Done()
+				both.Wait()
+			case "/drain_listeners":
+				drained.Add(1)
+			}
+			return false
+		}
+	}
+	for _, list := range []string{file, turned} {
+		commands.Go(func() {
+			call(t, strings.Fields("shutdown --quit --wait-checks 0 --max-unavailable 1 --admins-file "+list)...)
+		})
+	}
+	commands.Wait()
+	if n := drained.Load(); n > 1 {
+		t.Errorf("%d drain", n)
 	}
 }

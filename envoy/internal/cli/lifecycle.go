@@ -200,9 +200,12 @@ func (c *carrying) stopped(ctx context.Context, i int, next string, err error) {
 	c.states[i].Error = what + "; " + left
 }
 
-// finish waits until an Envoy has what was written, and for what follows.
-func (c *carrying) finish(ctx context.Context, i int) {
+// finish waits until an Envoy has what was written, or had already, and for what follows.
+func (c *carrying) finish(ctx context.Context, i int, already bool) {
 	c.states[i] = c.envoys[i].Wait(ctx, c.order, c.kind, c.checks(i))
+	if !already && !c.within(ctx, i, c.takeBack(i)) {
+		return
+	}
 	name := order.Closed
 	if c.coming {
 		name = order.Opened
@@ -224,6 +227,21 @@ func (c *carrying) finish(ctx context.Context, i int) {
 	} else {
 		c.step(i, name, "by the key "+c.order.Key)
 		c.leave(ctx, i)
+	}
+}
+
+// takeBack returns what ends the order with an Envoy.
+func (c *carrying) takeBack(i int) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		e, o := c.envoys[i], order.Order{Key: c.order.Key, Route: c.route}
+		state, sent := e.Post(ctx, o)
+		if sent {
+			state = e.Wait(ctx, o, c.kind, nil)
+		}
+		if c.states[i] = state; state.Error != "" {
+			return errors.New(state.Error)
+		}
+		return nil
 	}
 }
 
@@ -288,7 +306,9 @@ func (c *carrying) byHealthCheck(ctx context.Context, i int) {
 			return
 		}
 		c.step(i, order.Closed, "POST /healthcheck/fail")
-		c.leave(ctx, i)
+		if c.within(ctx, i, e.Open) {
+			c.leave(ctx, i)
+		}
 	}
 }
 

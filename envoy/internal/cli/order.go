@@ -84,6 +84,7 @@ type carrying struct {
 	progress io.Writer // says them at once
 	say      sync.Mutex
 	seen     sync.Map // by process, the first address of it that was asked
+	look     look
 }
 
 // twice says that an Envoy is one that is asked at another address, too: it would be counted as two that are done.
@@ -135,7 +136,7 @@ func (c *carrying) byAdmin(ctx context.Context, i int) {
 		c.states[i], sent = c.envoys[i].Post(ctx, c.order)
 	}
 	if sent {
-		c.finish(ctx, i)
+		c.finish(ctx, i, already)
 	}
 	c.states[i].Already = already
 	c.cut(ctx, i, !already)
@@ -229,7 +230,7 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 		defer cancel()
 		// One that did not answer before is asked again.
 		if c.states[i].Error == "" || c.envoys[i].State.Error != "" && c.ask(ctx, i) {
-			c.finish(ctx, i)
+			c.finish(ctx, i, false)
 		}
 		c.cut(ctx, i, true)
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/internal/fleet"
@@ -66,12 +67,20 @@ func (c *carrying) carry(ctx context.Context, do func(ctx context.Context, i int
 	for i, client := range c.clients {
 		names[i], pending[i] = client.Name, true
 	}
-	for why := ""; why == ""; {
+	c.look.out = func() []bool {
 		out := make([]bool, len(names))
-		c.each(func(i int) {
+		c.admins.each(len(names), func(i int) {
 			r := report.FromAdmin(ctx, c.clients[i], time.Now())
-			out[i] = r.Class() != report.Healthy
+			if out[i] = r.Class() != report.Healthy; !c.look.going[i] { // else it is being asked for more
+				c.clients[i].Close()
+			}
 		})
+		return out
+	}
+	defer c.each(func(int) {}) // those that were looked at after their turn
+	for why := ""; why == ""; {
+		c.look.going = make([]bool, len(names))
+		out := c.look.out()
 		var wave []int
 		wave, why = fleet.Wave(names, pending, out, most, c.rolling())
 		switch {
@@ -101,8 +110,60 @@ func (c *carrying) carry(ctx context.Context, do func(ctx context.Context, i int
 	}
 }
 
+// look is how many of all Envoys are out of rotation, seen once for those who ask at the same time.
+type look struct {
+	out   func() []bool
+	going []bool // whose turn it is
+
+	mu    sync.Mutex
+	begun time.Time
+	last  []bool
+}
+
+// after returns what was seen by a look that began later than now.
+func (l *look) after() []bool {
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.begun.After(now) {
+		l.begun = time.Now()
+		l.last = l.out()
+	}
+	return l.last
+}
+
+// within looks, once an Envoy is out of rotation, whether too many are: another command that began at the same moment
+// could not see it. Each of the two sees the other now, or one of them does, and takes its own back before it drains.
+func (c *carrying) within(ctx context.Context, i int, back func(ctx context.Context) error) bool {
+	if !c.rolling() { // all go, or none
+		return true
+	}
+	most, _ := c.unavailable.limit.Of(len(c.clients)) // which was tried
+	var out []string
+	for k, is := range c.look.after() {
+		if is {
+			out = append(out, c.clients[k].Name)
+		}
+	}
+	if len(out) <= most || ctx.Err() != nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.wait)
+	defer cancel()
+	left := "it was taken back"
+	if err := back(ctx); err != nil {
+		left = "it was told to come back: " + err.Error()
+	}
+	c.states[i].Error = fmt.Sprintf("of %d Envoys no more than %d may be out of rotation, and %d are, for others went at "+
+		"the same moment (%s); %s", len(c.clients), most, len(out), fleet.Some(out), left)
+	return false
+}
+
 // wave takes some Envoys out, and waits until they are back. It says why no other is to follow.
 func (c *carrying) wave(ctx context.Context, wave []int, one func(i int)) string {
+	for _, i := range wave {
+		c.look.going[i] = true
+	}
 	if span := c.unavailable.span; span != "" {
 		c.order.Value, _ = order.For(span, time.Now()) // which was tried
 	}
