@@ -54,6 +54,9 @@ func read(files []File) (*envoy, error) {
 		e.files = append(e.files, s)
 		root := cursor{source: s, n: s.root}
 		if !root.get("resources").is() {
+			if err := root.isBootstrap(); err != nil {
+				return nil, err
+			}
 			if e.bootstrap != nil {
 				return nil, s.problem(nil, "is a second bootstrap, %s is the first; give those of one Envoy", e.bootstrap.Name)
 			}
@@ -85,6 +88,23 @@ func read(files []File) (*envoy, error) {
 			"there is no bootstrap among the files: give the one that Envoy starts with, first")
 	}
 	return e, nil
+}
+
+// isBootstrap refuses a file that is something else, to which Envoy's fields would be added in vain.
+func (root cursor) isBootstrap() error {
+	for _, field := range []string{"static_resources", "dynamic_resources", "admin", "layered_runtime", "node"} {
+		if root.get(field).n != nil {
+			return nil
+		}
+	}
+	switch kind := root.text("kind"); {
+	case root.get("configs").is():
+		return root.problem(nil, "is what Envoy's /config_dump says; give the files with which Envoy starts")
+	case kind != "":
+		return root.problem(nil, "is an object of Kubernetes, a %s; give the file of Envoy's that is in it, alone", kind)
+	}
+	return root.problem(nil, "is neither a bootstrap of Envoy (it has no static_resources, dynamic_resources or admin) "+
+		"nor a file of resources that Envoy reads (resources)")
 }
 
 func (e *envoy) root() cursor { return cursor{source: e.bootstrap, n: e.bootstrap.root} }

@@ -240,7 +240,11 @@ func (m *merger) has(name string) bool {
 
 // doubts notes what a connection manager does not take.
 func (m *merger) doubts(h *manager) {
-	if h.text("http_protocol_options", "accept_http_10") != "true" {
+	switch codec := h.text("codec_type"); {
+	case codec == "HTTP2" || codec == "HTTP3":
+		m.note(h.cursor, h.get("codec_type").n, "%s takes %s alone, and most load balancers check by HTTP/1.1",
+			h.where, codec)
+	case h.text("http_protocol_options", "accept_http_10") != "true":
 		m.note(h.cursor, h.n, "%s takes no HTTP/1.0: checks such as HAProxy's default get 426", h.where)
 	}
 }

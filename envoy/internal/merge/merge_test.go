@@ -200,7 +200,7 @@ func TestStrangeText(t *testing.T) {
 	for text, want := range map[string]string{
 		"\xff\xfe{\x00}\x00":                   "envoy.yaml: is UTF-16, which Envoy does not read; write it in UTF-8",
 		"a: 1\r\n# b\rc: 2\r\n":                "envoy.yaml:2:1: a carriage return stands alone in this line",
-		"\ufeffa: 1\r\nb: 2\r\n# carries on\n": "",
+		"\ufeffnode: {}\r\nb: 2\r\n# and on\n": "",
 	} {
 		_, err := read([]File{{"envoy.yaml", text}})
 		if want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
