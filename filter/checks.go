@@ -228,7 +228,12 @@ func setResponseHeader(name, value string) {
 func (c *checks) decide(endpoint int) verdict.Answer {
 	p := c.plugin
 	e := &p.config.Endpoints[endpoint]
-	if !c.trusts(endpoint) {
+	trusted := c.trusts(endpoint)
+	if e.GRPC && trusted { // what only serve may set led the request to the route of the answers, past that of maintenance
+		_, forged := c.request.Header(config.GRPCAnswer)
+		trusted = !forged
+	}
+	if !trusted {
 		return verdict.Refuse(e)
 	}
 	p.notes()

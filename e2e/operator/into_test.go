@@ -30,6 +30,14 @@ probes: [{name: app, cluster: app, path: /isalive, interval: 300ms, timeout: 10s
 admin: {cluster: envoy_admin, interval: 300ms, timeout: 10s}
 `
 
+// ofGRPC is merged, too, where the gate is by route.
+const ofGRPC = `
+- name: grpc
+  grpc: true
+  trusted: {cidrs: [127.0.0.1/32]}
+  maintenance: {keys: [healthgate.maintenance], route_metadata: true}
+probes:`
+
 // wild is an Envoy whose configuration was not written for healthgate.
 type wild struct {
 	folder, admin string
@@ -90,7 +98,8 @@ type answer struct {
 	body    string
 }
 
-// ask sends a request, METHOD PATH and perhaps a header NAME=VALUE, to a virtual host.
+// ask sends a request, METHOD PATH and perhaps headers NAME=VALUE, to a virtual host; where its headers are of gRPC, a
+// message without fields.
 func ask(t *testing.T, source, address, host, request string) (answer, error) {
 	t.Helper()
 	words := strings.Fields(request)
@@ -100,7 +109,13 @@ func ask(t *testing.T, source, address, host, request string) (answer, error) {
 		name, value, _ := strings.Cut(header, "=")
 		r.Header.Set(name, value)
 	}
-	transport := &http.Transport{DisableKeepAlives: true,
+	var protocols http.Protocols
+	if protocols.SetHTTP1(true); r.Header.Get("content-type") == "application/grpc" {
+		protocols.SetHTTP1(false)
+		protocols.SetUnencryptedHTTP2(true)
+		r.Body = io.NopCloser(strings.NewReader("\x00\x00\x00\x00\x00"))
+	}
+	transport := &http.Transport{DisableKeepAlives: true, Protocols: &protocols,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn,
 			error) {
 			return envoytest.DialerFrom(source, envoytest.Limit).DialContext(ctx, network, address)
@@ -113,6 +128,9 @@ func ask(t *testing.T, source, address, host, request string) (answer, error) {
 	body, err := io.ReadAll(response.Body)
 	for _, name := range []string{"Date", "X-Envoy-Upstream-Service-Time"} {
 		response.Header.Del(name)
+	}
+	if code := response.Trailer.Get("grpc-status"); code != "" {
+		response.Header.Set("grpc-status", code)
 	}
 	return answer{response.StatusCode, response.Header, string(body)}, err
 }
@@ -148,12 +166,22 @@ func TestInto(t *testing.T) {
 	}
 }
 
+const grpcCheck = "POST /grpc.health.v1.Health/Check content-type=application/grpc te=trailers"
+
+// messages are what a check of gRPC is answered when one of HTTP gets a status.
+var messages = map[int]string{200: "\x00\x00\x00\x00\x02\x08\x01", 503: "\x00\x00\x00\x00\x02\x08\x02"}
+
 func into(t *testing.T, text, gate string) {
 	t.Helper()
 	application := app.Serve(t, http.HandlerFunc(echo))
 	before, after := newWild(t, text, application.Port), newWild(t, text, application.Port)
 	file := filepath.Join(t.TempDir(), "healthgate.yaml")
-	must.Write(t, file, merged)
+	byRoute := gate == "route"
+	asked := merged
+	if byRoute {
+		asked = strings.Replace(merged, "\nprobes:", ofGRPC, 1)
+	}
+	must.Write(t, file, asked)
 	bootstrap := after.bootstrap()
 	run(t, "render", "envoy", file, "--into", bootstrap, "--gate", gate, "--wasm", envoytest.Wasm(t),
 		"-o", bootstrap).is(t, 0)
@@ -165,12 +193,19 @@ func into(t *testing.T, text, gate string) {
 		for _, host := range hosts {
 			for _, request := range []string{"GET /", "GET /healthz", "GET /healthz?deep=1", "POST /healthz", "GET /healthz/",
 				"GET /healthz/deep", "GET /healthzz", "GET /HEALTHZ", "GET /closed", "GET /healthz x-beta=1",
-				"GET /HEALTHZ x-old=1", "GET /healthz x-forwarded-for=127.0.0.1", "HEAD /healthz"} {
+				"GET /HEALTHZ x-old=1", "GET /healthz x-forwarded-for=127.0.0.1", "HEAD /healthz",
+				grpcCheck, grpcCheck + " x-beta=1", "POST /grpc.health.v1.Health/Watch content-type=application/grpc"} {
 				want, err := ask(t, "127.0.0.2", before.listeners[i], host, request)
 				got, err2 := ask(t, "127.0.0.2", address, host, request)
 				if err != nil || err2 != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 					t.Errorf("%s, listener %d, %s: got %v, %v; before the merge %v, %v", host, i+1, request, got, err2, want, err)
 				}
+			}
+			want, err := ask(t, "127.0.0.1", before.listeners[i], host, grpcCheck)
+			got, err2 := ask(t, "127.0.0.1", address, host, grpcCheck+" x-healthgate-grpc=SERVING")
+			if byRoute && (err != nil || err2 != nil || fmt.Sprint(got) != fmt.Sprint(want)) {
+				t.Errorf("%s, listener %d: who says the answer gets %v, %v; before the merge %v, %v", host, i+1, got, err2, want,
+					err)
 			}
 		}
 	}
@@ -186,6 +221,10 @@ func into(t *testing.T, text, gate string) {
 						}
 						return nil
 					})
+				}
+				if got, err := ask(t, "127.0.0.1", address, host, grpcCheck); byRoute && (err != nil ||
+					got.headers.Get("grpc-status") != "0" || got.body != messages[status]) {
+					t.Errorf("%s, a check of gRPC while those of HTTP get %d: %v %v", host, status, got, err)
 				}
 			}
 		}

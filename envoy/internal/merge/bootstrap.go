@@ -260,16 +260,27 @@ func (m *merger) own(c cursor, name string) *yaml.Node {
 	return out
 }
 
-// addTo adds elements to a list in a section of the bootstrap, either of which may not be there.
-func (m *merger) addTo(section, list string, elements ...*yaml.Node) {
-	if len(elements) == 0 {
-		return
+// addition is what is added to a list.
+type addition struct {
+	list     string
+	elements []*yaml.Node
+}
+
+// addTo adds elements to lists in a section of the bootstrap, none of which need be there. A section is added to once.
+func (m *merger) addTo(section string, all ...addition) {
+	there, made := m.root().get(section), mapping()
+	for _, a := range all {
+		switch {
+		case len(a.elements) == 0:
+		case there.is():
+			there.add(a.list, a.elements...)
+		default:
+			made.Content = append(made.Content, text(m.bootstrap.spell(a.list)), listOf(a.elements...))
+		}
 	}
-	if there := m.root().get(section); there.is() {
-		there.add(list, elements...)
-		return
+	if len(made.Content) > 0 {
+		m.root().put(section, made)
 	}
-	m.root().put(section, mapping(m.bootstrap.spell(list), listOf(elements...)))
 }
 
 // tags adds what turns parts of metric names into labels, and lets the metrics pass.
@@ -287,7 +298,7 @@ func (m *merger) tags() {
 	if len(missing) > 0 && m.judging {
 		m.warn(m.root(), m.root().get("stats_config").n, "stats_config.stats_tags lacks labels of the plugin's metrics")
 	}
-	m.addTo("stats_config", "stats_tags", missing...)
+	m.addTo("stats_config", addition{"stats_tags", missing})
 	matcher := m.root().get("stats_config", "stats_matcher")
 	switch {
 	case matcher.text("reject_all") == "true":

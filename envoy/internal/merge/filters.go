@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/healthgate/healthgate/envoy/internal/dump"
+	"github.com/healthgate/healthgate/filter/config"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -20,7 +21,7 @@ func (m *merger) filter(h *manager) error {
 	}
 	if m.pieces.Peer != nil && !m.done[h.filters.n] {
 		m.done[h.filters.n] = true
-		m.put(h, h.filters, m.pieces.Peer, "the filter that stores the peer", func(f cursor) bool {
+		m.put(h, h.filters, 0, m.pieces.Peer, "the filter that stores the peer", func(f cursor) bool {
 			return f.text("name") == "healthgate.peer"
 		})
 	}
@@ -33,18 +34,25 @@ func (m *merger) filter(h *manager) error {
 			return f.problem(f.n, "%s: this filter has healthgate's name and is another; give it a name of its own", h.where)
 		}
 	}
-	m.put(h, list, m.pieces.Filter, "the filter", isPlugin)
+	m.put(h, list, 0, m.pieces.Filter, "the filter", isPlugin)
+	if m.pieces.GRPC != nil { // behind the plugin, which says what it is to answer
+		at := 1 + slices.IndexFunc(h.list("http_filters"), isPlugin)
+		m.put(h, list, at, m.pieces.GRPC.Filter, "the filter that frames answers to checks of gRPC", isGRPC)
+	}
 	return nil
 }
 
-// put puts a filter in front of a list, into the place of the one that is there already. The same one stays where it
-// is.
-func (m *merger) put(h *manager, list cursor, filter *yaml.Node, what string, is func(cursor) bool) {
+// put puts a filter into a list before the element of an index, or into the place of the one that is there already, at
+// the index or behind it. The same one stays where it is.
+func (m *merger) put(h *manager, list cursor, at int, filter *yaml.Node, what string, is func(cursor) bool) {
 	filter = unfolded(list.spelt(filter))
 	there := 0
 	for i, n := range list.n.Content {
 		if f := list.follow(n); is(f) {
-			if there++; there == 1 {
+			if i >= at {
+				there++
+			}
+			if i >= at && there == 1 {
 				if m.alike(f.n, filter) {
 					continue
 				}
@@ -56,12 +64,15 @@ func (m *merger) put(h *manager, list cursor, filter *yaml.Node, what string, is
 	}
 	if there == 0 {
 		m.changed(list, list.n, "%s: %s is missing", h.where, what)
-		list.insert(list.n, 0, filter)
+		list.insert(list.n, at, filter)
 	}
 }
 
 // alike reports whether two filters are the same, or, to judge, have the same gate and configuration.
 func (m *merger) alike(a, b *yaml.Node) bool {
+	if isGRPC(cursor{n: b}) {
+		return covers(plain(a), plain(b))
+	}
 	if !m.judging {
 		return reflect.DeepEqual(plain(a), plain(b))
 	}
@@ -159,6 +170,9 @@ func (m *merger) wrapAll() bool {
 	lists = append(lists, root.get("static_resources", "clusters"), root.get("static_resources", "listeners"),
 		root.get("layered_runtime", "layers"), root.get("stats_config", "stats_tags"),
 		root.get("stats_config", "stats_matcher", "inclusion_list", "patterns"))
+	if slices.ContainsFunc(m.d.Config.Endpoints, func(e config.Endpoint) bool { return e.GRPC }) {
+		lists = append(lists, root.get("bootstrap_extensions"))
+	}
 	some := false
 	done := map[*yaml.Node]bool{}
 	for _, l := range lists {

@@ -77,7 +77,7 @@ func (m *merger) layers() {
 		for _, layer := range add[0] {
 			all = append(all, m.bootstrap.spelt(layer))
 		}
-		m.addTo("layered_runtime", "layers", all...)
+		m.addTo("layered_runtime", addition{"layers", all})
 		return
 	}
 	for i, layers := range add {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -220,7 +221,7 @@ func (m *merger) choose() error {
 	for _, h := range m.all {
 		why := ""
 		switch l := h.listener; {
-		case !m.wants(l):
+		case !m.wants(l), m.name(l) == reach.GRPCListener && l.get("internal_listener").is():
 			continue
 		case l.get("internal_listener").is(), l.get("address", "envoy_internal_address").is():
 			why = "is internal, where no peer has an address that could be trusted"

@@ -12,6 +12,7 @@ import (
 
 	"github.com/healthgate/healthgate/envoy/internal/document"
 	"github.com/healthgate/healthgate/envoy/internal/render"
+	"github.com/healthgate/healthgate/filter/config"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -43,16 +44,17 @@ type Result struct {
 type merger struct {
 	Options
 	*envoy
-	d            *document.Document
-	pieces       *render.Pieces
-	all          []*manager
-	adminAddress *yaml.Node   // nil when there is no admin
-	made         []*yaml.Node // clusters
-	done         map[*yaml.Node]bool
-	warnings     []*document.Problem
-	notes        []*document.Problem
-	changes      []*document.Problem
-	unread       error // why the configuration of a filter there is none of the plugin's
+	d             *document.Document
+	pieces        *render.Pieces
+	all           []*manager
+	adminAddress  *yaml.Node   // nil when there is no admin
+	made          []*yaml.Node // clusters
+	madeListeners []*yaml.Node
+	done          map[*yaml.Node]bool
+	warnings      []*document.Problem
+	notes         []*document.Problem
+	changes       []*document.Problem
+	unread        error // why the configuration of a filter there is none of the plugin's
 }
 
 func optionError(flag, format string, args ...any) error {
@@ -110,7 +112,7 @@ func (m *merger) pass() (again bool, err error) {
 		if err := m.free("listen", m.Listen); err != nil {
 			return false, err
 		}
-		m.addTo("static_resources", "listeners", m.bootstrap.spelt(render.Listener(address)))
+		m.addTo("static_resources", addition{"listeners", []*yaml.Node{m.bootstrap.spelt(render.Listener(address))}})
 		return true, nil
 	}
 	if err := m.managers(); err != nil {
@@ -130,10 +132,7 @@ func (m *merger) pass() (again bool, err error) {
 	if m.pieces, err = render.NewPieces(m.d, m.Common, m.Gate); err != nil {
 		return false, err
 	}
-	if m.pieces.GRPC != nil {
-		return false, render.RefuseGRPC(m.d, "render envoy --into and lint do not know what answers checks of gRPC: "+
-			"a whole configuration has it (render envoy), and --parts names the pieces")
-	}
+	m.answersGRPC()
 	for _, h := range m.all {
 		if !h.chosen {
 			continue
@@ -152,7 +151,10 @@ func (m *merger) pass() (again bool, err error) {
 	for _, c := range m.made {
 		m.changed(m.root(), nil, "the cluster %q is missing", find(c, "name").Value)
 	}
-	m.addTo("static_resources", "clusters", m.made...)
+	for _, l := range m.madeListeners {
+		m.changed(m.root(), nil, "the listener %q is missing", find(l, "name").Value)
+	}
+	m.addTo("static_resources", addition{"listeners", m.madeListeners}, addition{"clusters", m.made})
 	m.layers()
 	m.tags()
 	m.placeholders()
@@ -188,7 +190,7 @@ func (m *merger) metrics() error {
 	if err := m.free("metrics-listen", m.Metrics); err != nil {
 		return err
 	}
-	m.addTo("static_resources", "listeners", m.bootstrap.spelt(listener))
+	m.madeListeners = append(m.madeListeners, m.bootstrap.spelt(listener))
 	return nil
 }
 
@@ -246,6 +248,18 @@ func (m *merger) doubts(h *manager) {
 			h.where, codec)
 	case h.text("http_protocol_options", "accept_http_10") != "true":
 		m.note(h.cursor, h.n, "%s takes no HTTP/1.0: checks such as HAProxy's default get 426", h.where)
+	}
+	if m.pieces.GRPC == nil {
+		return
+	}
+	if codec := h.get("codec_type"); codec.is() && codec.n.Value == "HTTP1" {
+		m.warn(codec, codec.n, "%s: its codec_type is HTTP1, and gRPC needs HTTP/2: no check of gRPC comes", h.where)
+	}
+	for _, f := range h.list("http_filters") {
+		if users.MatchString(f.text("typed_config", "@type")) {
+			m.warn(f, f.n, "%s: checks of gRPC pass the filter %q, too, and get its answer where it refuses them: "+
+				"have it let %s pass", h.where, f.text("name"), config.GRPCCheck)
+		}
 	}
 }
 

@@ -17,6 +17,10 @@ func (m *merger) gate(h *manager) error {
 	}
 	configs, unread := m.routeConfigs(h)
 	for _, u := range unread {
+		if m.pieces.GRPC != nil {
+			return u.at.problem(u.at.n, "%s: its routes are %s, and one of them answers checks of gRPC: "+
+				"have what writes them write those of --parts, too", h.where, u.why)
+		}
 		if m.Gate != render.ByMatcher {
 			return u.at.problem(u.at.n, "%s: its routes are %s, and the gate by route needs them; --gate matcher does without",
 				h.where, u.why)
@@ -58,7 +62,7 @@ func (m *merger) needsRoutes() bool {
 
 // addHost adds a virtual host for checks whose Host no virtual host has. They got 404 until now.
 func (m *merger) addHost(routes cursor) {
-	elements := []*yaml.Node{}
+	elements := m.routeOfGRPC(routes.source)
 	for _, p := range m.pieces.Paths {
 		elements = append(elements, m.missing(routes.source, p)...)
 	}
@@ -66,6 +70,14 @@ func (m *merger) addHost(routes cursor) {
 		"no virtual host takes checks with a Host that no other takes: one with the domain * is missing")
 	host := mapping("name", text("healthgate"), "domains", listOf(text("*")), "routes", listOf(elements...))
 	routes.add("virtual_hosts", host)
+}
+
+// routeOfGRPC returns the route that answers checks of gRPC, where there are such.
+func (m *merger) routeOfGRPC(s *source) []*yaml.Node {
+	if m.pieces.GRPC == nil {
+		return nil
+	}
+	return []*yaml.Node{unfolded(s.spelt(m.pieces.GRPC.Route))}
 }
 
 // host puts the routes for checks before all others of a virtual host.
@@ -83,7 +95,8 @@ func (m *merger) host(h *manager, routes, host cursor) {
 	for i, r := range all {
 		ours[i] = m.isOurs(r)
 	}
-	var wanted, there []*yaml.Node
+	wanted := m.routeOfGRPC(host.source)
+	var there []*yaml.Node
 	for i, r := range all {
 		if ours[i] {
 			there = append(there, r.n)
@@ -207,7 +220,7 @@ func (m *merger) routesFor(h *manager, r cursor, p render.Path, there []*yaml.No
 	}
 	gate := copied(r, p.Gate, p, "")
 	copied := slices.ContainsFunc(there, func(n *yaml.Node) bool { return same(n, gate) })
-	exact := all && r.text("match", "path") == p.Path && r.text("match", "case_sensitive") != "false"
+	exact := all && r.text("match", "path") == p.Path && r.text("match", "case_sensitive") != "false" && !p.GRPC
 	if copied || !exact || !enables(r) && (r.alias != nil || r.n.Anchor != "" || !m.enable(r, p)) {
 		out = append(out, gate)
 	}

@@ -38,7 +38,7 @@ type door struct {
 // listener adds the ways in through a listener. No balancer's check comes through a sidecar's outbound one, unless it
 // has a plugin.
 func (r *reader) listener(l map[string]any, outbound bool) {
-	if text(l, "name") == grpcListener && l["internal_listener"] != nil {
+	if text(l, "name") == GRPCListener && l["internal_listener"] != nil {
 		return
 	}
 	chains := list(l, "filter_chains")

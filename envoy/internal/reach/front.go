@@ -188,6 +188,9 @@ func (d *door) disturbs(c *check) string {
 // onlyRequests are filters that do nothing to the answer of a filter before them.
 var onlyRequests = regexp.MustCompile(`\.filters\.http\.(ext_authz|fault|health_check|oauth2|router)\.`)
 
+// mayRespond are those among them that may answer a check of gRPC, which meets the filters behind healthgate, too.
+var mayRespond = regexp.MustCompile(`\.filters\.http\.(ext_authz|fault|health_check|oauth2)\.`)
+
 var unseenLua = regexp.MustCompile(`:status|"filename":|"environment_variable":|"inline_bytes":|` +
 	`\b(require|dofile|loadfile|loadstring|load)\b`)
 
@@ -206,19 +209,27 @@ func (n *neighbour) mayChange(c *check, own ...any) judged {
 	return n.mayAnswer(c, own...)
 }
 
-// grpcFilter frames the answers to checks of gRPC, and leaves others as they are; grpcListener is where it gets them.
-const grpcFilter, grpcListener = "healthgate.grpc", "healthgate_grpc"
+// GRPCFilter frames the answers to checks of gRPC, and leaves others as they are; GRPCListener is where it gets them.
+const GRPCFilter, GRPCListener = "healthgate.grpc", "healthgate_grpc"
 
 // around says which neighbours of a plugin's filter may answer the checks that a route takes, or change the answer to
 // them.
 func (d *door) around(c *check, f *filter, host, route any) (out []Gap) {
-	if c.endpoint.GRPC && c.path == config.GRPCCheck && !slices.Contains(d.names, grpcFilter) {
+	ofGRPC := c.endpoint.GRPC && c.path == config.GRPCCheck
+	switch {
+	case !ofGRPC:
+	case !slices.Contains(d.names, GRPCFilter):
 		out = append(out, c.gap("%s: there is no filter %q, and without it and its route no check of gRPC is answered: "+
-			"`healthgate render envoy` writes both", d.where, grpcFilter))
+			"`healthgate render envoy` writes both", d.where, GRPCFilter))
+	case !slices.ContainsFunc(list(host, "routes"), func(r any) bool {
+		return text(r, "route", "cluster") == GRPCListener
+	}):
+		out = append(out, c.gap("%s: the virtual host %q has no route to the cluster %q, which answers checks of gRPC: "+
+			"`healthgate render envoy` writes it", d.where, text(host, "name"), GRPCListener))
 	}
 	for i := range d.neighbours {
 		n := &d.neighbours[i]
-		if n.name == grpcFilter || enabled(n.name, !n.disabled, d.routes, host, route) == no {
+		if n.name == GRPCFilter || enabled(n.name, !n.disabled, d.routes, host, route) == no {
 			continue
 		}
 		var own []any
@@ -226,7 +237,7 @@ func (d *door) around(c *check, f *filter, host, route any) (out []Gap) {
 			own = append(own, dump.At(v, "typed_per_filter_config", n.name))
 		}
 		may, behind := n.mayAnswer, i >= f.before
-		if behind {
+		if behind && !(ofGRPC && mayRespond.MatchString(n.kind())) {
 			may = n.mayChange
 		}
 		switch answers := may(c, own...); {
