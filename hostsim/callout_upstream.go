@@ -41,6 +41,14 @@ func (r *UpstreamRequest) Method() string    { return r.Header.Get(":method") }
 func (r *UpstreamRequest) Path() string      { return r.Header.Get(":path") }
 func (r *UpstreamRequest) Authority() string { return r.Header.Get(":authority") }
 
+// String is the request as a test's message wants it: a line with method and path, the header and the body.
+func (r *UpstreamRequest) String() string {
+	var b strings.Builder
+	b.WriteString(r.Method() + " " + r.Path())
+	writeMessage(&b, r.Header, r.Body, r.Trailer)
+	return b.String()
+}
+
 // connectFailure is Envoy's answer when a connection is refused. Older Envoys say why.
 func (h *Host) connectFailure() *calloutResponse {
 	const reason = "delayed connect error: Connection refused"

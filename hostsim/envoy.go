@@ -20,16 +20,14 @@ import (
 // %RESPONSE_FLAGS% to the file "access" for each request. serve starts a server for a cluster, or for "application",
 // and returns its address.
 //
-// A connection may begin with the PROXY protocol. What an Envoy can't do is an error: injected faults, foreign
-// functions and HostFunctions. Options about time, chance and the log say nothing to Envoy.
+// A connection may begin with the PROXY protocol. What an Envoy can't do is an error: injected faults,
+// ForeignFunction and HostFunction. So are Listeners, of which it has one, and Workers, which are a flag of Envoy's:
+// --concurrency. Options about time, chance and the log say nothing to Envoy, nor do Address and a Profile.
 func Bootstrap(code []byte, dir, listener, admin string, serve func(name string, h http.Handler) string,
 	opts ...Option) ([]byte, error) {
 	c := newConfig(code, opts)
-	if len(c.faults)+len(c.foreign)+len(c.functions) > 0 {
-		return nil, errors.New("hostsim: a real Envoy has no injected faults, nor functions of the test")
-	}
-	if len(c.listeners) != 1 {
-		return nil, errors.New("hostsim: Bootstrap is the configuration of one listener")
+	if err := errors.Join(c.check(), c.checkReal()); err != nil {
+		return nil, err
 	}
 	clusters := []any{}
 	for _, up := range append([]*upstream{c.app}, c.upstreams...) {
@@ -91,6 +89,23 @@ func Bootstrap(code []byte, dir, listener, admin string, serve func(name string,
 			"filter_chains": []any{object{"filters": []any{object{"name": "http", "typed_config": manager}}}},
 		}}},
 	})
+}
+
+// checkReal names an option that no real Envoy can carry out, or not by its configuration.
+func (c *config) checkReal() error {
+	for _, o := range []struct {
+		given bool
+		name  string
+	}{
+		{len(c.faults) > 0, "TrapAt, FailAllocation, LoseCAS or Race"}, {len(c.foreign) > 0, "ForeignFunction"},
+		{len(c.functions) > 0, "HostFunction"}, {len(c.listeners) > 1, "Listeners of more than one"},
+		{c.workers > 1, "Workers of more than one"},
+	} {
+		if o.given {
+			return fmt.Errorf("hostsim: the option %s can't be carried to a real Envoy: leave it out there", o.name)
+		}
+	}
+	return nil
 }
 
 // envoy is the plugin's PluginConfig, for the module in a file.

@@ -24,7 +24,8 @@ const (
 	faultRace
 )
 
-// TrapAt lets the VM die in the n-th call (from 1) of an export such as proxy_on_tick, counted over all VMs.
+// TrapAt lets the VM die in the n-th call (from 1) of an export such as proxy_on_tick, counted over all VMs. The plugin
+// must have the export.
 func TrapAt(export string, n int) Fault { return Fault{kind: faultTrap, name: export, n: n} }
 
 // FailAllocation refuses the n-th allocation (from 1): malloc answers 0, and the host
@@ -35,7 +36,7 @@ func FailAllocation(n int) Fault { return Fault{kind: faultAlloc, n: n} }
 // it, so that a compare-and-swap fails. The rival writes the value that is there.
 func LoseCAS(key string, n int) Fault { return Fault{kind: faultCAS, name: key, n: n} }
 
-// On limits the fault to a thread: "canary", "main", "worker 0", …
+// On limits the fault to a thread: "base", "canary", "main", "worker 0", …
 func (f Fault) On(thread string) Fault {
 	f.thread = thread
 	return f
@@ -47,10 +48,14 @@ func Race(key string, n int) Fault { return Fault{kind: faultRace, name: key, n:
 
 func (f Fault) apply(c *config) { c.faults = append(c.faults, f) }
 
-// Inject adds faults, whose counts begin now.
+// Inject adds faults, whose counts begin now. It panics if one can never strike.
 func (h *Host) Inject(faults ...Fault) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.mustBeOpen("Inject")
+	if err := h.checkFaults(faults); err != nil {
+		panic(err.Error())
+	}
 	for _, f := range faults {
 		h.faults = append(h.faults, &f)
 	}
@@ -189,9 +194,5 @@ func (h *Host) FaultAllCallouts(upstream string, fault *CalloutFault) {
 }
 
 func (h *Host) calloutFaults(name string) *calloutFaults {
-	up := h.upstream(name)
-	if up == nil {
-		panic("hostsim: no upstream " + name)
-	}
-	return &up.faults
+	return &h.mustHaveUpstream(name).faults
 }

@@ -2,7 +2,6 @@ package hostsim
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -65,7 +64,7 @@ type Host struct {
 // LoadError is the error for a plugin that cannot be set up. Envoy would refuse the configuration for the same reason.
 type LoadError struct {
 	Message string     // as in Envoy's log
-	Logs    []LogEntry // until then
+	Logs    []LogEntry // of the attempt
 }
 
 // Error returns the message, followed by the log.
@@ -80,14 +79,11 @@ func (e *LoadError) Error() string {
 // New builds a host for the plugin in code, as Envoy does when it gets a configuration: it compiles the module (once
 // per process), initializes the base VM, tries the configuration on a canary VM, which is thrown away but whose traces
 // in shared data, queues and metrics stay, and starts a VM on the main thread and on each worker. The error is a
-// *LoadError if the plugin is to blame.
+// *LoadError if the plugin is to blame, and tells of an option that can't be, such as Workers(0).
 func New(code []byte, opts ...Option) (*Host, error) {
 	cfg := newConfig(code, opts)
-	if cfg.workers < 1 {
-		return nil, fmt.Errorf("hostsim: Workers(%d): an Envoy has at least one worker thread", cfg.workers)
-	}
-	if len(cfg.listeners) == 0 {
-		return nil, errors.New("hostsim: Listeners(): an Envoy without a listener gets no requests")
+	if err := cfg.check(); err != nil {
+		return nil, err
 	}
 	cfg.addListeners()
 	var seed [32]byte
@@ -109,11 +105,6 @@ func New(code []byte, opts ...Option) (*Host, error) {
 	if cfg.adminCluster != "" {
 		h.upstreams[cfg.adminCluster] = &upstream{name: cfg.adminCluster, handler: h.admin}
 	}
-	for _, r := range cfg.routes {
-		if r.Cluster != "" && h.upstream(r.Cluster) == nil {
-			return nil, fmt.Errorf("hostsim: the route %q leads to %q, which is no Upstream", r.Name, r.Cluster)
-		}
-	}
 	for _, f := range cfg.faults {
 		h.faults = append(h.faults, &f)
 	}
@@ -126,18 +117,22 @@ func New(code []byte, opts ...Option) (*Host, error) {
 	for _, p := range slices.Concat(cfg.services, cfg.plugins) {
 		if msg := h.startPlugin(p); msg != "" {
 			h.close()
-			return nil, h.refused(p, msg)
+			return nil, h.refused(p, msg, 0)
 		}
+	}
+	if err := h.checkFaults(cfg.faults); err != nil {
+		h.close()
+		return nil, err
 	}
 	return h, nil
 }
 
-// refused is the error for a plugin that cannot be set up.
-func (h *Host) refused(p *pluginConfig, msg string) error {
+// refused is the error for a plugin that cannot be set up, with the log from entry n on.
+func (h *Host) refused(p *pluginConfig, msg string, n int) error {
 	if h.several() {
 		msg = p.name + ": " + msg
 	}
-	return &LoadError{Message: msg, Logs: h.Logs()}
+	return &LoadError{Message: msg, Logs: h.LogsFrom(n)}
 }
 
 // several reports whether there is more than one plugin.
@@ -302,7 +297,7 @@ func (h *Host) Worker(i int) *Worker {
 // Workers is the number of workers.
 func (h *Host) Workers() int { return len(h.workers) }
 
-// Main returns the main thread. It runs a VM, with ticks, but no requests.
+// Main returns the main thread. It runs a VM, with ticks, but no requests: sending one there panics.
 func (h *Host) Main() *Worker { return &Worker{h.main} }
 
 // Metric returns the value of the counter or gauge that the plugin defined under name, and whether there is one.
@@ -321,10 +316,13 @@ type MetricKind uint32
 
 // The kinds of the ABI.
 const (
-	Counter   = MetricKind(metrics.Counter)
-	Gauge     = MetricKind(metrics.Gauge)
-	Histogram = MetricKind(metrics.Histogram)
+	Counter MetricKind = iota
+	Gauge
+	Histogram
 )
+
+// String is "counter", "gauge" or "histogram".
+func (k MetricKind) String() string { return [...]string{"counter", "gauge", "histogram"}[k] }
 
 // Metrics returns all metrics that the plugin has defined, sorted by name and kind.
 func (h *Host) Metrics() []Metric {
@@ -356,6 +354,7 @@ func (h *Host) SharedDataOf(vmID string) []SharedDatum {
 
 // SetSharedData writes to the shared data as another plugin of the first one's vm_id would.
 func (h *Host) SetSharedData(key, value string) {
+	h.mustBeOpen("SetSharedData")
 	_ = h.shared.Set(h.cfg.plugins[0].vmID, key, value, 0) // CAS 0 always succeeds
 }
 
@@ -364,6 +363,7 @@ func (h *Host) SetSharedData(key, value string) {
 func (h *Host) Enqueue(queue, value string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.mustBeOpen("Enqueue")
 	token, err := h.queues.Resolve(h.cfg.plugins[0].vmID, queue)
 	if err != nil {
 		return false
@@ -377,7 +377,7 @@ func (h *Host) Enqueue(queue, value string) bool {
 func (h *Host) Admin() *AdminEndpoint { return h.admin }
 
 // UpstreamRequests returns the requests that an upstream got, in order. The upstream behind the router is called
-// "application".
+// "application". It panics if there is no such upstream: else a test that expects no requests would be green.
 func (h *Host) UpstreamRequests(name string) []*UpstreamRequest {
 	return h.UpstreamRequestsFrom(name, 0)
 }
@@ -386,19 +386,15 @@ func (h *Host) UpstreamRequests(name string) []*UpstreamRequest {
 func (h *Host) UpstreamRequestsFrom(name string, n int) []*UpstreamRequest {
 	h.upstreamMu.Lock()
 	defer h.upstreamMu.Unlock()
-	if up := h.upstream(name); up != nil {
-		return slices.Clip(up.seen[n:])
-	}
-	return nil
+	return slices.Clip(from("UpstreamRequestsFrom", h.mustHaveUpstream(name).seen, n))
 }
 
-// SetLatency lets an upstream take d of virtual time for each answer.
+// SetLatency lets an upstream take d of virtual time for each answer. It panics if there is no such upstream.
 func (h *Host) SetLatency(upstream string, d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if up := h.upstream(upstream); up != nil {
-		up.latency = d
-	}
+	mustNotBeNegative("a latency", d)
+	h.mustHaveUpstream(upstream).latency = d
 }
 
 // upstream finds a cluster, or the application, by its name; nil if neither has it.

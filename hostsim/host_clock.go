@@ -17,6 +17,8 @@ func (h *Host) Elapsed() time.Duration { return h.time.Elapsed() }
 func (h *Host) Advance(d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.mustBeOpen("Advance")
+	mustNotBeNegative("Advance", d)
 	until := h.time.Elapsed() + d
 	h.run(until)
 	h.time.MoveTo(until)
@@ -31,6 +33,7 @@ func (h *Host) JumpRealtime(d time.Duration) { h.time.JumpRealtime(d) }
 func (h *Host) JumpMonotonic(d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.mustBeOpen("JumpMonotonic")
 	if d < 0 {
 		h.time.JumpMonotonic(d)
 		return

@@ -1,5 +1,7 @@
 package hostsim
 
+import "fmt"
+
 // Update is a live update of each listener: each plugin of the chain gets the next of configs, and those for which
 // there is none keep what they have. As in Envoy, a canary VM tries a new configuration, and each thread's VM gets
 // another root context for it, beside its existing ones. New requests go to the new root. The earlier ones keep
@@ -8,9 +10,14 @@ package hostsim
 func (h *Host) Update(configs ...string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.mustBeOpen("Update")
+	if len(configs) > h.cfg.chain {
+		panic(fmt.Sprintf("hostsim: Update with %d configurations for %d plugins", len(configs), h.cfg.chain))
+	}
 	if !h.runs() {
 		return nil
 	}
+	logged := len(h.Logs())
 	for at, p := range h.cfg.plugins {
 		if i := at % h.cfg.chain; i >= len(configs) {
 			for _, t := range h.threads() {
@@ -20,7 +27,7 @@ func (h *Host) Update(configs ...string) error {
 			for _, t := range h.threads() {
 				t.revert(at)
 			}
-			return h.refused(p, msg)
+			return h.refused(p, msg, logged)
 		}
 	}
 	h.updates++
@@ -32,6 +39,7 @@ func (h *Host) Update(configs ...string) error {
 func (h *Host) Drained() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.mustBeOpen("Drained")
 	for _, t := range h.threads() {
 		t.drain(t.chain, 1)
 	}

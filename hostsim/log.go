@@ -97,7 +97,7 @@ func (h *Host) Logs() []LogEntry { return h.LogsFrom(0) }
 func (h *Host) LogsFrom(n int) []LogEntry {
 	h.logMu.Lock()
 	defer h.logMu.Unlock()
-	return slices.Clip(h.logs[n:])
+	return slices.Clip(from("LogsFrom", h.logs, n))
 }
 
 // LogText returns the messages so far, one a line.

@@ -1,6 +1,7 @@
 package hostsim
 
 import (
+	"cmp"
 	"io"
 	"net/http"
 	"net/url"
@@ -90,7 +91,7 @@ type Node struct {
 
 func (n Node) apply(c *config) { c.node = n }
 
-// Upstream is a cluster that handler serves, in place of any network.
+// Upstream is a cluster that handler serves, in place of any network. With a nil handler it has no healthy endpoint.
 func Upstream(name string, handler http.Handler) Option {
 	return optionFunc(func(c *config) { c.upstreams = append(c.upstreams, &upstream{name: name, handler: handler}) })
 }
@@ -105,7 +106,9 @@ func UpstreamGRPC(name string, handler http.Handler) Option {
 // UpstreamURL is a cluster at a real address, such as http://127.0.0.1:8080. A call to it takes real time, not virtual
 // time.
 func UpstreamURL(name string, u *url.URL) Option {
-	return optionFunc(func(c *config) { c.upstreams = append(c.upstreams, &upstream{name: name, url: u}) })
+	return optionFunc(func(c *config) {
+		c.upstreams = append(c.upstreams, &upstream{name: name, url: cmp.Or(u, &url.URL{})})
+	})
 }
 
 // Application is the upstream behind the router. The default answers 200 and the text "application"; with a nil handler
@@ -116,7 +119,7 @@ func Application(handler http.Handler) Option {
 
 // ApplicationURL is Application at a real address.
 func ApplicationURL(u *url.URL) Option {
-	return optionFunc(func(c *config) { c.app = &upstream{name: "application", url: u} })
+	return optionFunc(func(c *config) { c.app = &upstream{name: "application", url: cmp.Or(u, &url.URL{})} })
 }
 
 // Admin makes Envoy's admin endpoint reachable as the cluster name: /runtime, /runtime_modify, /ready,
@@ -133,8 +136,8 @@ func Shuffled() Option { return optionFunc(func(c *config) { c.shuffled = true }
 // StartTime is the wall clock's time when the host is built, 2030-01-02 03:04:05 UTC by default.
 func StartTime(t time.Time) Option { return optionFunc(func(c *config) { c.start = t }) }
 
-// CacheDir keeps compiled plugins in a directory, so that the next process that tests the same plugin need not compile
-// it.
+// CacheDir keeps compiled plugins in a directory, which it makes, so that the next process that tests the same plugin
+// need not compile it. Nothing is removed there.
 func CacheDir(dir string) Option { return optionFunc(func(c *config) { c.cacheDir = dir }) }
 
 // CallDeadline limits the real time that one call into a VM may take, 10 s by default. The VM dies when the limit is
@@ -166,7 +169,7 @@ func XFFNumTrustedHops(n int) Option { return optionFunc(func(c *config) { c.xff
 func Address(ip string) Option { return optionFunc(func(c *config) { c.address = ip }) }
 
 // BufferLimit is per_connection_buffer_limit_bytes, 1 MiB by default. If a plugin holds back more of a request, the
-// client gets a 413; if it holds back more of a response, a 500.
+// client gets a 413; if it holds back more of a response, a 500. 0 means no limit.
 func BufferLimit(bytes int) Option { return optionFunc(func(c *config) { c.bufferLimit = bytes }) }
 
 // EnableTrailers is enable_trailers of the HTTP/1.1 codec, on both sides: without it, Envoy drops trailers.

@@ -3,6 +3,7 @@ package hostsim
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/healthgate/healthgate/hostsim/internal/wasm"
@@ -101,9 +102,10 @@ func RootID(id string) PluginOption { return pluginOption(func(p *pluginConfig) 
 // VMID is vm_config.vm_id.
 func VMID(id string) PluginOption { return pluginOption(func(p *pluginConfig) { p.vmID = id }) }
 
-// Env is an entry of vm_config.environment_variables.
+// Env is an entry of vm_config.environment_variables; of several with one key, the last counts.
 func Env(key, value string) PluginOption {
 	return pluginOption(func(p *pluginConfig) {
+		p.env = slices.DeleteFunc(p.env, func(e string) bool { return strings.HasPrefix(e, key+"=") })
 		p.env = append(p.env, key+"="+value)
 		slices.Sort(p.env)
 	})

@@ -46,10 +46,10 @@ type Request struct {
 	Authority string // the Host header; "localhost" if empty
 	Path      string // with the query; "/" if empty
 
-	// Header holds the other fields. Pseudo headers are made of the fields above.
+	// Header holds the other fields, whose names are made lower-case. Pseudo headers are made of the fields above.
 	Header Header
-	// Body is sent in one piece, or in pieces of ChunkSize bytes if that is set. Chunks are pieces of any size, in place
-	// of Body.
+	// Body is sent in one piece with a content-length, or with transfer-encoding: chunked in pieces of ChunkSize bytes if
+	// that is set. Chunks are pieces of any size, in place of Body.
 	Body      []byte
 	ChunkSize int
 	Chunks    [][]byte
@@ -61,10 +61,10 @@ type Request struct {
 	// UseRemoteAddress describes.
 	Peer string
 	// Before is the number of Host.Update calls since the request's connection was opened. The configuration of that time
-	// handles the request; if it is gone, the request bypasses the plugin.
+	// handles the request; if there is none, as after Drained, the request bypasses the plugin.
 	Before int
-	// Listener is which of Listeners it arrives at, counted from 0, and Local that one's address; "127.0.0.1:10000" if
-	// empty.
+	// Listener is which of Listeners it arrives at, counted from 0, and Local that one's address, in the forms of Peer;
+	// "127.0.0.1:10000" if empty.
 	Listener int
 	Local    string
 
@@ -96,9 +96,7 @@ func (r *Request) headerMap(h *Host, id string) (m *headers.Map, source string, 
 	m = headers.Of(":authority", cmp.Or(r.Authority, "localhost"), ":path", cmp.Or(r.Path, "/"),
 		":method", cmp.Or(r.Method, "GET"))
 	for _, f := range r.Header {
-		if !strings.HasPrefix(f[0], ":") {
-			m.Add(f[0], f[1])
-		}
+		m.Add(f[0], f[1])
 	}
 	n := len(r.body())
 	chunked := len(r.Trailer) > 0 || len(r.chunks()) > 1
@@ -188,8 +186,8 @@ func (r *Request) chunks() [][]byte {
 	return nil
 }
 
-// isPeer reports whether an address has one of the forms that Peer may have.
-func isPeer(addr string) bool {
+// isAddress reports whether an address has one of the forms that Peer may have.
+func isAddress(addr string) bool {
 	_, isIP := ipOf(addr)
 	return isIP || addr == "" || addr[0] == '@' || strings.Contains(addr, "/")
 }
@@ -287,15 +285,19 @@ func (r *Reply) String() string {
 	if len(r.Surplus) > 0 {
 		fmt.Fprintf(&b, ", %d bytes longer than its content-length", len(r.Surplus))
 	}
-	writeHeader(&b, r.Header)
-	if n := len(r.Body); n > 0 {
-		b.WriteString("\n\n" + string(r.Body[:min(n, maxBodyShown)]))
+	writeMessage(&b, r.Header, r.Body, r.Trailer)
+	return b.String()
+}
+
+func writeMessage(b *strings.Builder, header Header, body []byte, trailer Header) {
+	writeHeader(b, header)
+	if n := len(body); n > 0 {
+		b.WriteString("\n\n" + string(body[:min(n, maxBodyShown)]))
 		if n > maxBodyShown {
-			fmt.Fprintf(&b, "… (%d bytes)", n)
+			fmt.Fprintf(b, "… (%d bytes)", n)
 		}
 	}
-	writeHeader(&b, r.Trailer)
-	return b.String()
+	writeHeader(b, trailer)
 }
 
 func writeHeader(b *strings.Builder, h Header) {

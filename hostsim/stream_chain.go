@@ -189,7 +189,7 @@ func (d *direction) afterData(st dataStatus, data *[]byte) bool {
 // checkBuffer ends a stream if the plugin holds back too much of it. There is no limit after
 // StopAllIterationAndWatermark: then Envoy makes the sender wait.
 func (s *Stream) checkBuffer(d *direction) {
-	if d.limited && len(d.buffered) > s.host.cfg.bufferLimit {
+	if limit := s.host.cfg.bufferLimit; d.limited && limit > 0 && len(d.buffered) > limit {
 		s.sendLocalReply(d.tooLarge)
 	}
 }

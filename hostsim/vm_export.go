@@ -42,13 +42,15 @@ const (
 	exportCount
 )
 
-// exportTypes are the types that Envoy expects of a module's exports (include/proxy-wasm/wasm.h): all parameters and
-// the result are i32. Another type makes the module unloadable. The types of main are not checked.
-var exportTypes = [exportCount]struct {
+type exportType struct {
 	name   string
 	params int
 	result bool
-}{
+}
+
+// exportTypes are the types that Envoy expects of a module's exports (include/proxy-wasm/wasm.h): all parameters and
+// the result are i32. Another type makes the module unloadable. The types of main are not checked.
+var exportTypes = [exportCount]exportType{
 	expInitialize:                  {"_initialize", 0, false},
 	expStart:                       {"_start", 0, false},
 	expMain:                        {"main", -1, false},

@@ -2,7 +2,6 @@ package hostsim
 
 import (
 	"encoding/hex"
-	"fmt"
 	"slices"
 	"time"
 
@@ -210,7 +209,7 @@ func (w *Worker) Start(req *Request) *Stream {
 	h := w.t.host
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.mustBeOpen()
+	h.mustBeOpen("a request")
 	return h.start(w.t, req, nil)
 }
 
@@ -221,7 +220,7 @@ func (w *Worker) Do(req *Request) *Reply {
 	h := w.t.host
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.mustBeOpen()
+	h.mustBeOpen("a request")
 	s := h.start(w.t, req, nil)
 	for !s.done && h.runs() {
 		at, ok := h.time.Next()
@@ -243,7 +242,8 @@ func (w *Worker) StartIn(d time.Duration, req *Request, done func(*Reply)) *Stre
 	h := w.t.host
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.mustBeOpen()
+	h.mustBeOpen("a request")
+	mustNotBeNegative("StartIn", d)
 	var s *Stream
 	s = h.newStream(w.t, req, func() { done(&s.reply) })
 	s.started += d
@@ -251,13 +251,6 @@ func (w *Worker) StartIn(d time.Duration, req *Request, done func(*Reply)) *Stre
 		h.after(d, w.t, s.begin)
 	}
 	return s
-}
-
-// mustBeOpen ends a test that goes on with a closed host: no answer would be true.
-func (h *Host) mustBeOpen() {
-	if h.closed {
-		panic("hostsim: a request after Close")
-	}
 }
 
 func (h *Host) start(t *thread, req *Request, onDone func()) *Stream {
@@ -283,14 +276,10 @@ func (h *Host) newStream(t *thread, req *Request, onDone func()) *Stream {
 		s.done, s.reply.Reset = true, true
 		return s
 	}
-	if !isPeer(req.Peer) {
-		panic(fmt.Sprintf("hostsim: Request.Peer %q is no address: ip:port, [ipv6]:port, a path, @name or envoy://…",
-			req.Peer))
+	if t == h.main {
+		panic("hostsim: the main thread takes no requests: send them to a Worker")
 	}
-	if req.Listener < 0 || req.Listener >= len(h.cfg.listeners) {
-		panic(fmt.Sprintf("hostsim: Request.Listener %d of %d, which count from 0: see the option Listeners",
-			req.Listener, len(h.cfg.listeners)))
-	}
+	req.check(h)
 	s.id = h.requestID()
 	s.request.headers, s.source, s.refusal = req.headerMap(h, s.id)
 	s.closes = incoming.Closes(req.Method, req.Header.Get("connection"), s.refusal)
@@ -316,6 +305,8 @@ func (w *Worker) Stall(d time.Duration) {
 	h := w.t.host
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.mustBeOpen("Stall")
+	mustNotBeNegative("Stall", d)
 	w.t.stalledUntil = h.time.Elapsed() + d
 }
 
@@ -324,6 +315,7 @@ func (w *Worker) Crash() {
 	h := w.t.host
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.mustBeOpen("Crash")
 	for _, v := range w.t.vms {
 		if v != nil {
 			v.failed("crash", wasm.Trap("killed by the test"))

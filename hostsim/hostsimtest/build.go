@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,9 +18,10 @@ import (
 	"time"
 )
 
-// Build compiles the plugin in dir and returns the module: a Go program, or a Rust crate if there is a Cargo.toml. The
-// flags go to go build or cargo build. It builds once in a process; and if nothing has changed since the last go test,
-// the compilers have nothing to do.
+// Build compiles the plugin in dir, relative to the test's package, and returns the module: a Go program, or a Rust
+// crate if there is a Cargo.toml. The flags go to go build -buildmode=c-shared or cargo build --release. It builds once
+// in a process; and if nothing has changed since the last go test, the compilers have nothing to do. Failure ends the
+// test with what the compiler says.
 //
 // With the flag -cover, a plugin in Go counts what it executes; New writes that to the directory $GOCOVERDIR, for go
 // tool covdata.
@@ -92,7 +94,11 @@ func command(dir, name string, args []string, stdout *bytes.Buffer, env ...strin
 	if stdout != nil {
 		cmd.Stdout = stdout
 	}
-	if err := cmd.Run(); err != nil {
+	switch err := cmd.Run(); {
+	case errors.Is(err, exec.ErrNotFound):
+		return fmt.Errorf("%s is missing: put it on the PATH%s, or take a module that is built: os.ReadFile", name,
+			map[string]string{"tinygo": " or name it in $TINYGO"}[name])
+	case err != nil:
 		return fmt.Errorf("in %s, %s %s: %w\n%s", dir, name, strings.Join(args, " "), err, said.String())
 	}
 	return nil

@@ -29,8 +29,11 @@ import (
 //
 // do sends a request and returns the answer. From Envoy, its header is sorted by name, as that of Upstream is, and
 // Properties are not known. Peer and Local are addresses with ports there, which Envoy learns by the PROXY
-// protocol. What a client can't say about its request, such as RouteMetadata, ends the test on Envoy. Handlers of
+// protocol. What a client can't say about its request, such as RouteMetadata, ends the test on Envoy: the option Routes
+// gives names and metadata to routes on both. So do options that hostsim.Bootstrap can't write down. Handlers of
 // upstreams may be called at the same time there, and speak HTTP/1.1, but for those of UpstreamGRPC.
+//
+// hostsim is Envoy 1.40 unless the options have a Profile; $ENVOY should be of that release.
 func RunOnEnvoy(t *testing.T, code []byte, test func(t *testing.T, do func(*hostsim.Request) *hostsim.Reply),
 	opts ...hostsim.Option) {
 	t.Run("hostsim", func(t *testing.T) {
@@ -85,9 +88,9 @@ func startEnvoy(t testing.TB, binary string, code []byte, opts []hostsim.Option)
 		}
 	}
 	cmd := exec.Command(binary, "-c", config, "--concurrency", "1", "--disable-hot-restart", "--log-path", log,
-		"--file-flush-interval-msec", "50")
+		"--log-level", "warning", "--component-log-level", "wasm:info", "--file-flush-interval-msec", "50")
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		t.Fatalf("$ENVOY must name the binary of an Envoy: %v", err)
 	}
 	go func() {
 		_ = cmd.Wait() // what ended it is in its log
@@ -187,9 +190,18 @@ func (e *envoy) gone() []*hostsim.UpstreamRequest {
 // onTheWire is a request of HTTP/1.1, behind the PROXY protocol's line if it says where it comes from.
 func (e *envoy) onTheWire(req *hostsim.Request) (string, error) {
 	var b strings.Builder
-	if req.RouteName != "" || req.Before+req.Listener != 0 || len(req.FilterState)+len(req.RouteMetadata)+
-		len(req.Metadata)+len(req.Properties) > 0 {
-		return "", errors.New("no client of Envoy can send this request, see RunOnEnvoy")
+	for _, f := range []struct {
+		given        bool
+		name, remedy string
+	}{
+		{req.RouteName != "", "RouteName", ": the option Routes gives one"},
+		{len(req.RouteMetadata) > 0, "RouteMetadata", ": the option Routes gives it"},
+		{len(req.Metadata) > 0, "Metadata", ""}, {len(req.FilterState) > 0, "FilterState", ""},
+		{len(req.Properties) > 0, "Properties", ""}, {req.Before != 0, "Before", ""}, {req.Listener != 0, "Listener", ""},
+	} {
+		if f.given {
+			return "", fmt.Errorf("Request.%s can't be carried to a real Envoy%s", f.name, f.remedy)
+		}
 	}
 	if req.Peer != "" || req.Local != "" {
 		from, err := netip.ParseAddrPort(cmp.Or(req.Peer, "127.0.0.1:40000"))
@@ -199,7 +211,7 @@ func (e *envoy) onTheWire(req *hostsim.Request) (string, error) {
 		}
 		to, err2 := netip.ParseAddrPort(cmp.Or(req.Local, local))
 		if err := errors.Join(err, err2); err != nil {
-			return "", err
+			return "", fmt.Errorf("on a real Envoy, Request.Peer and Local are addresses with ports: %w", err)
 		}
 		fmt.Fprintf(&b, "PROXY %s %s %s %d %d\r\n", family, from.Addr(), to.Addr(), from.Port(), to.Port())
 	}
@@ -212,10 +224,14 @@ func (e *envoy) onTheWire(req *hostsim.Request) (string, error) {
 		b.WriteString("\r\n")
 	}
 	body := append(slices.Clone(req.Body), bytes.Join(req.Chunks, nil)...)
+	chunks := req.Chunks
+	if len(req.Body) > 0 {
+		chunks = slices.Collect(slices.Chunk(req.Body, cmp.Or(req.ChunkSize, len(req.Body))))
+	}
 	switch {
-	case len(req.Trailer) > 0 || len(req.Chunks) > 1:
+	case len(req.Trailer) > 0 || len(chunks) > 1:
 		fields(append(slices.Clone(req.Header), [2]string{"transfer-encoding", "chunked"}))
-		for _, chunk := range append(slices.Clone(req.Chunks), req.Body) {
+		for _, chunk := range chunks {
 			if len(chunk) > 0 {
 				fmt.Fprintf(&b, "%x\r\n%s\r\n", len(chunk), chunk)
 			}

@@ -37,7 +37,8 @@ func New(t testing.TB, code []byte, opts ...hostsim.Option) *hostsim.Host {
 		}
 		_ = host.Close() // its error is always nil
 		if t.Failed() {
-			t.Log("the log of hostsim:\n" + strings.TrimSpace(hostsim.LogDump(host.Logs())))
+			t.Log("the log of hostsim (the option hostsim.TraceTo(t.Output()) shows each call, and why one failed):\n" +
+				strings.TrimSpace(hostsim.LogDump(host.Logs())))
 			if why := host.Crashed(); why != "" {
 				t.Log("Envoy would have crashed: " + why)
 			}

@@ -19,9 +19,10 @@ type pretended struct {
 	printed string
 }
 
-func (p *pretended) Failed() bool     { return p.failed }
-func (p *pretended) Cleanup(f func()) { p.cleanup = append(p.cleanup, f) }
-func (p *pretended) Log(args ...any)  { p.printed += fmt.Sprintln(args...) }
+func (p *pretended) Failed() bool                      { return p.failed }
+func (p *pretended) Cleanup(f func())                  { p.cleanup = append(p.cleanup, f) }
+func (p *pretended) Log(args ...any)                   { p.printed += fmt.Sprintln(args...) }
+func (p *pretended) Fatalf(format string, args ...any) { p.Fatal(fmt.Sprintf(format, args...)) }
 func (p *pretended) Fatal(args ...any) {
 	p.Log(args...)
 	panic(p)
@@ -61,9 +62,16 @@ func TestNew(t *testing.T) {
 
 // TestCompilers looks at what the compilers of other languages are asked, with programs in their place.
 func TestCompilers(t *testing.T) {
-	bin, dir := t.TempDir(), t.TempDir()
-	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	bin, dir, path := t.TempDir(), t.TempDir(), os.Getenv("PATH")
+	t.Setenv("PATH", bin)
 	t.Setenv("TINYGO", "")
+	for name, remedy := range map[string]string{"tinygo": "$TINYGO", "cargo": "PATH"} {
+		if err := command(dir, name, nil, nil); err == nil || !strings.Contains(err.Error(), name+" is missing: put") ||
+			!strings.Contains(err.Error(), remedy) {
+			t.Error(err)
+		}
+	}
+	t.Setenv("PATH", bin+":"+path)
 	for name, script := range map[string]string{
 		"tinygo": `for last; do [ "$was" = -o ] && echo "tinygo $*" >"$last"; was=$last; done`,
 		"rustc":  `[ -z "$OLD" ] || [ "$2" != --target=wasm32-wasip1 ]`,
