@@ -311,9 +311,7 @@ func TestTwoCommands(t *testing.T) {
 	admins, file := newFleet(t, 4)
 	turned := filepath.Join(t.TempDir(), "turned.txt")
 	text := admins[3].URL + "\n" + admins[1].URL + "\n" + admins[2].URL + "\n" + admins[0].URL + "\n"
-	if err := os.WriteFile(turned, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Write(t, turned, text)
 	var drained atomic.Int32
 	var both, commands sync.WaitGroup
 	both.Add(2)
