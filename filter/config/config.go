@@ -138,23 +138,36 @@ type Degraded struct {
 	Reply  Reply // by default the healthy one
 }
 
-// Probe is one request that the leader sends again and again: HTTP, or a Check of the gRPC health checking protocol.
+// Probe is one request that the leader sends again and again: HTTP, a Check of the gRPC health checking protocol, or to
+// Envoy's admin endpoint for its own statistics.
 type Probe struct {
 	Name, Cluster, Path, Host, Method string
 	Interval, Timeout                 duration.Duration
 	UnhealthyThreshold                uint32
 	HealthyThreshold                  uint32
 	MinUnhealthy                      duration.Duration // how long it stays unhealthy at the least
-	ExpectedStatuses                  []StatusRange     // of HTTP
+	ExpectedStatuses                  []StatusRange     // of HTTP; of statistics, what is asked of them
 
 	GRPC    bool
 	Service string // whose health gRPC asks for; "" for the server's
+
+	Stats   []string // the gauges of Envoy that are read: a cluster's, or one by itself; none asks the application
+	Witness string   // of a cluster's: one that is there if those of clusters are
 }
+
+// OfEnvoy reports whether the probe reads Envoy's own statistics, through the cluster of admin.
+func (p *Probe) OfEnvoy() bool { return len(p.Stats) > 0 }
 
 // MaxAge is how old the probe's last result may be. While a leader lives, results are at most an interval and a timeout
 // apart; when one dies, what it had under way is lost, and the next one waits for its turn. Thresholds do not matter:
 // they count results, and do not make them rarer.
-func (p *Probe) MaxAge() duration.Duration { return max(minAge, 3*p.Interval+p.Timeout) }
+func (p *Probe) MaxAge() duration.Duration {
+	least := minAge
+	if p.OfEnvoy() {
+		least = DefaultMaxAge // admin does not answer while Envoy's main thread is busy
+	}
+	return max(least, 3*p.Interval+p.Timeout)
+}
 
 // minAge spares probes with a short interval a flap when an Envoy is busy for seconds.
 const minAge = 10 * duration.Second

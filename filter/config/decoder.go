@@ -167,11 +167,15 @@ func (o *object) has(name string) bool { return o.kind(name) != json.Absent }
 
 // need is take for a field that must be there.
 func (o *object) need(name string) json.Value {
-	v := o.take(name)
-	if v == "" {
+	o.needs(name)
+	return o.take(name)
+}
+
+// needs refuses an object without a field.
+func (o *object) needs(name string) {
+	if !o.has(name) {
 		o.fail(name, "is required")
 	}
-	return v
 }
 
 // sub reads a field that is an object; nil if it is not there.

@@ -287,9 +287,7 @@ func (r *endpointReader) policy(endpoint *object) (p Policy) {
 	p.Need = len(p.Names)
 	if o.kind("policy") == json.Object {
 		a := o.sub("policy")
-		if !a.has("at_least") {
-			a.fail("at_least", "is required")
-		}
+		a.needs("at_least")
 		before := len(r.errs)
 		p.Need = int(a.integer("at_least", 1, uint32(max(len(p.Names), 1)), 0))
 		if len(r.errs) > before { // how high it may be depends on the names

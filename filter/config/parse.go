@@ -90,15 +90,17 @@ func (d *decoder) probe(v json.Value, place string, c *Config) {
 	o := d.object(v, place)
 	p := Probe{
 		Name:               o.name(),
-		Cluster:            o.needStr("cluster"),
-		Host:               o.str("host", DefaultProbeHost),
-		Method:             o.str("method", DefaultProbeMethod),
+		Timeout:            DefaultProbeTimeout,
 		Interval:           o.duration("interval", MinInterval, MaxInterval, DefaultInterval),
-		Timeout:            o.duration("timeout", MinTimeout, MaxTimeout, DefaultProbeTimeout),
 		UnhealthyThreshold: o.integer("unhealthy_threshold", 1, MaxThreshold, DefaultThreshold),
 		HealthyThreshold:   o.integer("healthy_threshold", 1, MaxThreshold, DefaultThreshold),
 		MinUnhealthy:       o.duration("min_unhealthy", 0, MaxInterval, 0),
 	}
+	if d.stats(o, &p, c.Admin); !p.OfEnvoy() {
+		p.Cluster = o.needStr("cluster")
+	}
+	p.Timeout = o.duration("timeout", MinTimeout, MaxTimeout, p.Timeout)
+	p.Host, p.Method = o.str("host", DefaultProbeHost), o.str("method", DefaultProbeMethod)
 	if g := o.sub("grpc"); g != nil {
 		p.GRPC, p.Service = true, g.str("service", "")
 		if len(p.Service) > MaxService || !consistsOf(p.Service, "_-./:") {
@@ -107,7 +109,7 @@ func (d *decoder) probe(v json.Value, place string, c *Config) {
 		g.done()
 		p.Method, p.Path = "POST", GRPCCheck
 		o.refuse("path method expected_statuses", "is not for a gRPC probe")
-	} else {
+	} else if p.Path == "" {
 		p.Path = o.needStr("path")
 	}
 	for l := o.list("expected_statuses"); l.next(); {

@@ -28,7 +28,7 @@ type Callout struct {
 	maxAge   duration.Duration // for how long a finding counts
 	last     *snapshot.Finding // in the shared record
 	probe    int               // which of the configuration's probes
-	topic    string            // of a poll, in log lines
+	topic    string            // in log lines
 	costly   bool              // Envoy's main thread rests after it
 
 	// What to do with a result; failed says why there is no response.
@@ -87,11 +87,15 @@ func Names(c *config.Config) []string {
 func callouts(c *config.Config, record *snapshot.Record) (all []*Callout) {
 	for i := range c.Probes {
 		p := &c.Probes[i]
-		all = append(all, &Callout{
+		probe := &Callout{
 			Name: "probe_" + p.Name, Cluster: p.Cluster, Method: p.Method, Host: p.Host, Path: p.Path, Timeout: p.Timeout,
 			Message: message(p), interval: p.Interval, maxAge: p.MaxAge(), last: &record.Probes[i].Finding, probe: i,
-			answered: (*Monitor).probeAnswered, failed: (*Monitor).probeFailed,
-		})
+			topic: "probe " + strconv.Quote(p.Name), answered: (*Monitor).probeAnswered, failed: (*Monitor).probeFailed,
+		}
+		if p.OfEnvoy() {
+			probe.Cluster, probe.answered, probe.failed = c.Admin.Cluster, (*Monitor).statsAnswered, (*Monitor).statsUnread
+		}
+		all = append(all, probe)
 	}
 	if c.Admin != nil {
 		runtime := poll(c.Admin, "admin_runtime", "runtime", "/runtime?format=json", &record.Runtime,

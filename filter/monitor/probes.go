@@ -16,11 +16,11 @@ func (m *Monitor) probeAnswered(c *Callout, r Response) {
 	if c.Message != nil && r.Status == 200 {
 		r.Status, what = serving(r)
 	}
-	m.probed(c, snapshot.Answered, r.Status, what)
+	m.probed(c, snapshot.Answered, r.Status, what, m.config.Probes[c.probe].Expects(r.Status))
 }
 
 func (m *Monitor) probeFailed(c *Callout, outcome snapshot.Outcome, why string) {
-	m.probed(c, outcome, noResponse, why+", counts as "+strconv.Itoa(noResponse))
+	m.probed(c, outcome, noResponse, why+", counts as "+strconv.Itoa(noResponse), false)
 }
 
 // message is the request of a gRPC probe in its frame, a HealthCheckRequest; nil for an HTTP probe.
@@ -57,9 +57,8 @@ func serving(r Response) (status uint32, what string) {
 	return noResponse, "UNKNOWN"
 }
 
-func (m *Monitor) probed(callout *Callout, outcome snapshot.Outcome, status uint32, what string) {
+func (m *Monitor) probed(callout *Callout, outcome snapshot.Outcome, status uint32, what string, success bool) {
 	c, p := &m.config.Probes[callout.probe], &m.Record.Probes[callout.probe]
-	success := outcome == snapshot.Answered && c.Expects(status)
 	now := m.clock.Monotonic()
 	decides := !verdict.ProbeKnown(c, p, now)
 	callout.found(now, callout.elapsed(now))
@@ -68,13 +67,13 @@ func (m *Monitor) probed(callout *Callout, outcome snapshot.Outcome, status uint
 		snapshot.Thresholds{Unhealthy: c.UnhealthyThreshold, Healthy: c.HealthyThreshold, MinUnhealthy: c.MinUnhealthy})
 	change := decides || p.Healthy != before.Healthy
 	if (change || !success && !p.Healthy) && callout.tell(outcome, status, now, change) {
-		m.logProbe(c.Name, success, !change, what)
+		m.logProbe(callout.topic, success, !change, what)
 	}
 	m.changed = m.changed || change || *p != before
 }
 
-func (m *Monitor) logProbe(name string, healthy, still bool, what string) {
-	line := "probe " + strconv.Quote(name) + ": "
+func (m *Monitor) logProbe(topic string, healthy, still bool, what string) {
+	line := topic + ": "
 	if still {
 		line += "still "
 	}

@@ -114,13 +114,16 @@ func (l *linter) maintenance(i int) {
 func (l *linter) policy(i int) {
 	p := l.c.Endpoints[i].Probes
 	type target struct{ cluster, host, method, path string }
-	same := map[target][]int{}
+	same, possible := map[target][]int{}, 0
 	for _, n := range p.Names {
 		q := &l.c.Probes[n]
+		if q.OfEnvoy() {
+			possible++
+			continue
+		}
 		t := target{q.Cluster, q.Host, q.Method, q.Path}
 		same[t] = append(same[t], n)
 	}
-	possible := 0
 	for _, probes := range same {
 		most := 0
 		for status := uint32(200); status < 600; status++ { // a 1xx is not a final response
@@ -176,7 +179,7 @@ func (l *linter) probes() {
 	for i := range l.c.Probes {
 		p := &l.c.Probes[i]
 		at := fmt.Sprintf("probes[%d]", i)
-		if p.Interval < p.Timeout {
+		if p.Interval < p.Timeout && !p.OfEnvoy() {
 			l.warn(at+".interval", "%s is below the timeout, %s: a slow probe delays the next", p.Interval, p.Timeout)
 		}
 		if !used[i] {

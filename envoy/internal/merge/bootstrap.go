@@ -77,11 +77,12 @@ func (m *merger) shown(section *config.Admin) {
 	shows := func(asked string) bool {
 		return slices.ContainsFunc(there, func(p cursor) bool { return p.text("exact") == asked }) || passes(there, asked)
 	}
+	reads := slices.ContainsFunc(m.d.Config.Probes, func(p config.Probe) bool { return p.OfEnvoy() })
 	odd := slices.IndexFunc(there, func(p cursor) bool { return !p.get("exact").is() && !p.get("prefix").is() })
 	for _, need := range []struct {
 		path, how string
 		needed    bool
-	}{{"/runtime?", "prefix", true}, {"/ready", "exact", !section.IgnoreDraining}} {
+	}{{"/runtime?", "prefix", true}, {"/ready", "exact", !section.IgnoreDraining}, {"/stats?", "prefix", reads}} {
 		path := strings.TrimSuffix(need.path, "?")
 		switch {
 		case !need.needed || shows(need.path):
@@ -174,7 +175,7 @@ func (m *merger) probed() error {
 		place := fmt.Sprintf("probes[%d].cluster", i)
 		c := m.cluster(p.Cluster)
 		switch cds := m.root().get("dynamic_resources", "cds_config"); {
-		case given[p.Cluster] != nil:
+		case p.OfEnvoy(), given[p.Cluster] != nil:
 		case !c.is() && cds.is() && !m.resources["Cluster"]:
 			m.warn(cds, cds.n, "whether there is a cluster %q for probes is not known: clusters come by cds_config", p.Cluster)
 		case !c.is():

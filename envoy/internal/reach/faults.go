@@ -79,7 +79,7 @@ func (e *Envoy) Faults() []string {
 			out = append(out, why)
 		}
 		for i := range p.Config.Probes {
-			if probe := &p.Config.Probes[i]; !e.HasCluster(probe.Cluster) {
+			if probe := &p.Config.Probes[i]; !probe.OfEnvoy() && !e.HasCluster(probe.Cluster) {
 				out = append(out, fmt.Sprintf("probe %q: its cluster is %q, and Envoy has no such cluster: each probe fails",
 					probe.Name, probe.Cluster))
 			}

@@ -220,7 +220,7 @@ func (o *EnvoyOptions) clusters(d *document.Document, admin *yaml.Node) ([]clust
 	}
 	out[0].Comment = "The application."
 	for i, p := range d.Config.Probes {
-		if !known[p.Cluster] {
+		if !p.OfEnvoy() && !known[p.Cluster] {
 			return nil, d.Problem(fmt.Sprintf("probes[%d].cluster", i),
 				fmt.Sprintf("there is no address for %q: give --cluster %s", p.Cluster, shellQuote(p.Cluster+"=HOST:PORT")))
 		}

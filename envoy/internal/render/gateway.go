@@ -238,7 +238,7 @@ func (o *GatewayOptions) bootstrap(d *document.Document) (*yaml.Node, error) {
 		return nil, err
 	}
 	for i, p := range d.Config.Probes {
-		if !slices.Contains(known, p.Cluster) {
+		if !p.OfEnvoy() && !slices.Contains(known, p.Cluster) {
 			return nil, d.Problem(fmt.Sprintf("probes[%d].cluster", i),
 				fmt.Sprintf("there is no address for %q, and the clusters "+
 					"that Envoy Gateway makes of routes carry requests, whose limits would fail probes: give --cluster %s",

@@ -269,7 +269,7 @@ func (o *IstioOptions) clusterPatches(d *document.Document, busy []string, v val
 		return nil, err
 	}
 	for i, p := range d.Config.Probes {
-		if !known[p.Cluster] {
+		if !p.OfEnvoy() && !known[p.Cluster] {
 			return nil, d.Problem(fmt.Sprintf("probes[%d].cluster", i),
 				fmt.Sprintf("Istio has no cluster %q: give --cluster %s, for a sidecar 127.0.0.1 and the container's "+
 					"port, or name one that Istio has, as in `istioctl proxy-config clusters`",

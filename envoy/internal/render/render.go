@@ -250,7 +250,7 @@ func ownClusters(d *document.Document, carries func(cluster string) bool) (*docu
 	var busy []string
 	values := map[string]string{}
 	for i, p := range d.Config.Probes {
-		if !carries(p.Cluster) {
+		if p.OfEnvoy() || !carries(p.Cluster) {
 			continue
 		}
 		values[fmt.Sprintf("probes[%d].cluster", i)] = ownPrefix + p.Cluster

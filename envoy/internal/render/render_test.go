@@ -178,6 +178,8 @@ endpoints:
 probes:
 - {name: p, cluster: `+test.cluster+`, `+asks+`}  # why
 - {name: q, cluster: `+test.cluster+`, `+asks+`}
+- {name: r, gauge: {stat: server.live, above: 1}}  # through the cluster of admin
+admin: {cluster: adm}
 `))
 				if err != nil {
 					t.Fatal(err)

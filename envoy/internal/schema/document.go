@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/healthgate/healthgate/filter/config"
@@ -304,11 +305,24 @@ func timeout(usual duration.Duration, more string) field {
 }
 
 func probe() node {
+	rule := func(needed, refused string) node {
+		properties := node{}
+		for _, name := range strings.Fields(needed) {
+			properties[name] = node{"type": "string"}
+		}
+		for _, name := range strings.Fields(refused) {
+			properties[name] = node{"type": "null"}
+		}
+		return node{"properties": properties, "required": strings.Fields(needed)}
+	}
+	when := func(field string, then, otherwise node) node {
+		there := node{"properties": node{field: node{"type": "object"}}, "required": []string{field}}
+		return node{"if": there, "then": then, "else": otherwise}
+	}
+	const answer, request = "path method expected_statuses", "cluster host grpc "
 	out := object(probeFields()...)
-	none := node{"type": "null"}
-	out["if"] = node{"properties": node{"grpc": node{"type": "object"}}, "required": []string{"grpc"}}
-	out["then"] = node{"properties": node{"path": none, "method": none, "expected_statuses": none}}
-	out["else"] = node{"properties": node{"path": node{"type": "string"}}, "required": []string{"path"}}
+	maps.Copy(out, when("cluster_health", rule("", "gauge "+request+answer), when("gauge", rule("", request+answer),
+		when("grpc", rule("cluster", answer), rule("cluster path", "")))))
 	return out
 }
 
@@ -322,20 +336,37 @@ func probeFields() []field {
 		optional("start", otherwise(whole(low, high), low), "the first status of the range"),
 		optional("end", otherwise(whole(low+1, high+1), high+1), "the first status after the range"),
 	}
+	hosts := []field{
+		required("cluster", notEmpty, "the cluster whose hosts are counted, as Envoy names it (or its `alt_stat_name`)"),
+		required("min_healthy_percent", whole(0, 100),
+			"how many percent of all its hosts must be healthy; a cluster without hosts has 0"),
+		optional("degraded", otherwise(node{"type": "boolean"}, true), "degraded hosts count as healthy ones"),
+	}
+	load := []field{
+		required("stat", notEmpty, "the gauge's name, as `/stats?type=Gauges` of admin writes it"),
+		required("above", whole(0, config.MaxGauge), "the probe fails while the gauge is higher"),
+	}
 	return []field{
 		required("name", text(name), "unique; in metrics and log lines"),
-		required("cluster", notEmpty, "the Envoy cluster that the probe is sent to. It should be one of the probes' own: "+
+		optional("cluster", notEmpty, "the Envoy cluster that the probe is sent to. It should be one of the probes' own: "+
 			"[why](installation.md#a-cluster-for-the-probes). Where it has users' requests too, `healthgate render` "+
-			"makes a cluster `healthgate_NAME` with the same address, and the configuration that it writes names that one"),
-		optional("path", text(pathAndQuery), "with its query, if there is one; required but for `grpc`").shows(""),
+			"makes a cluster `healthgate_NAME` with the same address, and the configuration that it writes names that one. "+
+			"Not for `cluster_health` and `gauge`").shows("required"),
+		optional("path", text(pathAndQuery), "with its query, if there is one; only of a probe by HTTP").shows("required"),
 		optional("grpc", object(service), "asks the application's gRPC health service "+
 			"(`grpc.health.v1.Health/Check`) in the place of HTTP: SERVING is healthy. "+
 			"The cluster must speak HTTP/2; `path`, `method` and `expected_statuses` are "+
 			"not for it").shows("HTTP", service),
+		optional("cluster_health", object(hosts...), "how many hosts of a cluster Envoy's own health checks and outlier "+
+			"detection find healthy. Read of Envoy's statistics, so it needs `admin`, "+
+			"and `cluster`, `path`, `host`, `method`, `grpc` and `expected_statuses` are not for it").shows("", hosts...),
+		optional("gauge", object(load...), "one of Envoy's own statistics, "+
+			"read as for `cluster_health`").shows("", load...),
 		optional("host", otherwise(text(fieldValue), config.DefaultProbeHost), "the probe's `:authority`"),
 		optional("method", otherwise(text(token), config.DefaultProbeMethod), "the probe's method"),
 		interval(", from the start of one probe to the start of the next"),
-		timeout(config.DefaultProbeTimeout, ""),
+		timeout(config.DefaultProbeTimeout, ". Of what is read of Envoy's statistics, the default is "+
+			short(config.DefaultAdminTimeout)),
 		optional("unhealthy_threshold", threshold,
 			"how many failures in a row make a healthy probe unhealthy"+upTo+". The first result counts at once"),
 		optional("healthy_threshold", threshold, "how many successes in a row make an unhealthy probe healthy"+upTo),

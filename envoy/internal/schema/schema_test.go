@@ -132,7 +132,9 @@ const full = `{
     "unhealthy_threshold": 1, "healthy_threshold": 2, "min_unhealthy": "1m",
     "expected_statuses": [{"start": 200, "end": 201}, {"end": 300}]
   }, {"name": "q", "cluster": "app", "path": "/"},
-    {"name": "r", "cluster": "app", "grpc": {"service": "a.B"}}],
+    {"name": "r", "cluster": "app", "grpc": {"service": "a.B"}},
+    {"name": "s", "cluster_health": {"cluster": "app", "min_healthy_percent": 50, "degraded": false}},
+    {"name": "t", "gauge": {"stat": "server.concurrency", "above": 2}}],
   "admin": {"cluster": "adm", "interval": "1s", "timeout": "500ms", "max_age": "10s", "on_stale": "keep",
     "draining": "poll"}
 }`
