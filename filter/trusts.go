@@ -3,10 +3,9 @@
 package main
 
 import (
-	"strconv"
-
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/host"
+	"github.com/healthgate/healthgate/filter/lean/ascii"
 	"github.com/healthgate/healthgate/filter/trust"
 )
 
@@ -52,6 +51,6 @@ func (p *plugin) tellOrigin(endpoint int, origin trust.Origin) {
 	if origin == trust.Internal {
 		text = "an internal listener, where no peer has an address: give one by peer: {filter_state: KEY}"
 	}
-	warn("endpoint " + strconv.Quote(p.config.Endpoints[endpoint].Name) +
+	warn("endpoint " + ascii.Quote(p.config.Endpoints[endpoint].Name) +
 		": not trusted: the request came through " + text)
 }

@@ -52,7 +52,7 @@ func (d *decoder) failAs(kind Kind, place, what string) {
 // maxQuoted bounds what a message quotes of the configuration, in bytes.
 const maxQuoted = 100
 
-func quote(s string) string { return strconv.Quote(ascii.Shorten(s, maxQuoted)) }
+func quote(s string) string { return ascii.Quote(ascii.Shorten(s, maxQuoted)) }
 
 func index(place string, i int) string { return place + "[" + strconv.Itoa(i) + "]" }
 

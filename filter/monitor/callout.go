@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"math"
-	"strconv"
 
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/lean/ascii"
@@ -90,7 +89,7 @@ func callouts(c *config.Config, record *snapshot.Record) (all []*Callout) {
 		probe := &Callout{
 			Name: "probe_" + p.Name, Cluster: p.Cluster, Method: p.Method, Host: p.Host, Path: p.Path, Timeout: p.Timeout,
 			Message: message(p), interval: p.Interval, maxAge: p.MaxAge(), last: &record.Probes[i].Finding, probe: i,
-			topic: "probe " + strconv.Quote(p.Name), answered: (*Monitor).probeAnswered, failed: (*Monitor).probeFailed,
+			topic: "probe " + ascii.Quote(p.Name), answered: (*Monitor).probeAnswered, failed: (*Monitor).probeFailed,
 		}
 		if p.OfEnvoy() {
 			probe.Cluster, probe.answered, probe.failed = c.Admin.Cluster, (*Monitor).statsAnswered, (*Monitor).statsUnread
@@ -202,7 +201,7 @@ func (m *Monitor) Failed(c *Callout, number uint32, outcome snapshot.Outcome) {
 		snapshot.NoHost: "no healthy host, or an open circuit breaker, in cluster ",
 	}[outcome]
 	if outcome == snapshot.NoCluster || outcome == snapshot.NoHost {
-		why += strconv.Quote(c.Cluster)
+		why += ascii.Quote(c.Cluster)
 	}
 	m.fail(c, outcome, why)
 }

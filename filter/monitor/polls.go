@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/lean/ascii"
 	"github.com/healthgate/healthgate/filter/lean/duration"
 	"github.com/healthgate/healthgate/filter/maintenance"
 	"github.com/healthgate/healthgate/filter/snapshot"
@@ -44,7 +45,7 @@ func (m *Monitor) notRead(c *Callout, outcome snapshot.Outcome, status uint32, w
 	news := !c.last.Unread()
 	c.last.Outcome, c.last.Status = outcome, status
 	if c.tell(outcome, status, m.clock.Monotonic(), news) {
-		m.sink.Warn(c.topic + ": cannot be read through cluster " + strconv.Quote(c.Cluster) + ": " + why)
+		m.sink.Warn(c.topic + ": cannot be read through cluster " + ascii.Quote(c.Cluster) + ": " + why)
 	}
 	// Envoy's main thread may have been busy with something else: only while one poll after another is not answered, the
 	// rest becomes as long as if the polls were the cause.
@@ -89,7 +90,7 @@ func (m *Monitor) applyEntry(i int, key *snapshot.Key, e maintenance.Entry) {
 	s, known := maintenance.ParseSwitch(e.Value)
 	if !known && key.Value != e.Value {
 		m.sink.ValueUnrecognized()
-		m.sink.Warn("runtime: key " + strconv.Quote(m.config.Keys[i]) + " = " + strconv.Quote(e.Value) +
+		m.sink.Warn("runtime: key " + ascii.Quote(m.config.Keys[i]) + " = " + ascii.Quote(e.Value) +
 			" is neither a truth value, a number nor an RFC 3339 time; it counts as on")
 	}
 	key.Switch, key.Value, key.Reason = s, e.Value, e.Reason

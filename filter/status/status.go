@@ -186,7 +186,7 @@ func (d *describer) maintenance(e *config.Endpoint) (*Maintenance, string) {
 	}
 	k := &d.record.Keys[i]
 	m := &Maintenance{Key: d.config.Keys[i], Value: k.Value, Reason: k.Reason, Until: k.Switch.Until}
-	output := "under maintenance by key " + strconv.Quote(m.Key)
+	output := "under maintenance by key " + ascii.Quote(m.Key)
 	if m.Reason != "" {
 		output += ": " + m.Reason
 	}
@@ -290,7 +290,7 @@ func (d *describer) runtime() Check {
 // reading judges a reading of admin as verdict.Decide does, and returns it; nil if there is none.
 func (d *describer) reading(c *Check, of func(*snapshot.Record) *snapshot.Finding) *snapshot.Finding {
 	a := d.config.Admin
-	through := " through cluster " + strconv.Quote(a.Cluster)
+	through := " through cluster " + ascii.Quote(a.Cluster)
 	f := &snapshot.Finding{}
 	if d.record != nil {
 		f = of(d.record)

@@ -7,9 +7,9 @@ package voice
 
 import (
 	"encoding/binary"
-	"strconv"
 
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/lean/ascii"
 	"github.com/healthgate/healthgate/filter/snapshot"
 	"github.com/healthgate/healthgate/filter/verdict"
 )
@@ -106,7 +106,7 @@ func (v *Voice) Tell(sink Sink) {
 			continue
 		}
 		sink.Maintenance(i, now != off)
-		name := "maintenance: endpoint " + strconv.Quote(v.config.Endpoints[i].Name)
+		name := "maintenance: endpoint " + ascii.Quote(v.config.Endpoints[i].Name)
 		if now != off {
 			sink.Warn(name + ": on: " + v.line(i))
 		} else if before != untold {
@@ -122,9 +122,9 @@ func (v *Voice) line(endpoint int) string {
 		if hash(k, key.Value, key.Reason) != v.states[endpoint] {
 			continue
 		}
-		line := "key " + strconv.Quote(v.config.Keys[k]) + " = " + strconv.Quote(key.Value)
+		line := "key " + ascii.Quote(v.config.Keys[k]) + " = " + ascii.Quote(key.Value)
 		if key.Reason != "" {
-			line += ", reason " + strconv.Quote(key.Reason)
+			line += ", reason " + ascii.Quote(key.Reason)
 		}
 		return line
 	}
