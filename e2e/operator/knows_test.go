@@ -27,6 +27,21 @@ func gateRoute(l *envoytest.Listener) envoytest.Object {
 // last returns the route that takes what no other does.
 func last(l *envoytest.Listener) any { return l.Routes()[len(l.Routes())-1] }
 
+// lua returns an HTTP filter that runs code.
+func lua(code string) envoytest.Object {
+	return envoytest.Object{"name": "lua", "typed_config": envoytest.Any("envoy.extensions.filters.http.lua.v3.Lua",
+		envoytest.Object{"default_source_code": envoytest.Object{"inline_string": code}})}
+}
+
+// asTypedStruct writes a filter as a control plane does that has no code for its type.
+func asTypedStruct(filter envoytest.Object) {
+	fields := envoytest.At[envoytest.Object](filter, "typed_config")
+	kind := fields["@type"]
+	delete(fields, "@type")
+	filter["typed_config"] = envoytest.Any("xds.type.v3.TypedStruct",
+		envoytest.Object{"type_url": kind, "value": fields})
+}
+
 // TestMaintenanceKnowsWhatIsInTheWay: where checks get something else than the maintenance reply, or that can't be
 // known, the command says why and does not say that all is well. --verify has a check say it.
 func TestMaintenanceKnowsWhatIsInTheWay(t *testing.T) {
@@ -61,6 +76,35 @@ func TestMaintenanceKnowsWhatIsInTheWay(t *testing.T) {
 			second.HCM()["http_filters"] = second.Filters()[len(second.Filters())-1:]
 		}, on, `listener "second" has no healthgate: checks of ` + check +
 			` there get the answer of the cluster "app"`, "a", "second", 503},
+		{"a listener without the filter, as a TypedStruct", func(c *envoytest.Config, l *envoytest.Listener) {
+			second := c.AddListener("second")
+			second.SetRoutes([]any{last(second)})
+			second.HCM()["http_filters"] = second.Filters()[len(second.Filters())-1:]
+			for _, of := range []*envoytest.Listener{l, second} { // also where the filter is
+				asTypedStruct(envoytest.At[envoytest.Object](of.Object, "filter_chains", 0, "filters", 0))
+			}
+		}, on, `listener "second" has no healthgate: checks of ` + check +
+			` there get the answer of the cluster "app"`, "a", "second", 503},
+		{"a cluster that a filter state names", func(c *envoytest.Config, _ *envoytest.Listener) {
+			c.AddCluster("other", envoytest.ReservePort(t))
+			filter := func(kind string, fields string) any {
+				return envoytest.Object{"name": kind, "typed_config": envoytest.Any("envoy.extensions.filters.network."+kind,
+					envoytest.Parse(fields))}
+			}
+			envoytest.At[envoytest.Object](c.AddListener("second").Object, "filter_chains", 0)["filters"] = []any{
+				filter("set_filter_state.v3.Config", `{"on_new_connection": [{"object_key": "envoy.tcp_proxy.cluster",
+					"format_string": {"text_format_source": {"inline_string": "app"}}}]}`),
+				filter("tcp_proxy.v3.TcpProxy", `{"stat_prefix": "tcp", "cluster": "other"}`),
+			}
+		}, on, `not for sure: listener "second" has no healthgate, and its cluster is chosen for each connection`,
+			"a", "second", 503},
+		{"a filter that answers everything elsewhere", func(c *envoytest.Config, _ *envoytest.Listener) {
+			c.AddCluster("other", envoytest.ReservePort(t))
+			second := c.AddListener("second")
+			second.HCM()["http_filters"] = []any{lua("function envoy_on_request(h) h:respond({[':status'] = '200'}, '') end"),
+				second.Filters()[len(second.Filters())-1]}
+			second.SetRoutes([]any{envoytest.Parse(`{"match": {"prefix": "/"}, "route": {"cluster": "other"}}`)})
+		}, on, `not for sure: listener "second": whether the filter "lua" answers checks of ` + check, "a", "second", 503},
 		{"a misspelt key beside one that is on", func(c *envoytest.Config, _ *envoytest.Listener) {
 			envoytest.At[envoytest.Object](c.Bootstrap, "layered_runtime", "layers", 0,
 				"static_layer")[key+".zone.local-a"] = true
@@ -96,18 +140,14 @@ func TestMaintenanceKnowsWhatIsInTheWay(t *testing.T) {
 		}, on, `not for sure: listener "ingress": whether an earlier route takes checks of ` + check + ` is not known: ` +
 			`the header "user-agent"`, "a", "ingress", 0},
 		{"a Lua filter behind", func(_ *envoytest.Config, l *envoytest.Listener) {
-			lua := envoytest.Object{"name": "lua", "typed_config": envoytest.Any("envoy.extensions.filters.http.lua.v3.Lua",
-				envoytest.Parse(`{"default_source_code": {"inline_string":
-				"function envoy_on_response(h) h:headers():replace(':status', '200') end"}}`))}
-			l.HCM()["http_filters"] = append([]any{l.Filters()[0], lua}, l.Filters()[1:]...)
+			behind := lua("function envoy_on_response(h) h:headers():replace(':' .. 'status', '200') end")
+			l.HCM()["http_filters"] = append([]any{l.Filters()[0], behind}, l.Filters()[1:]...)
 		}, on,
 			`not for sure: listener "ingress": the filter "lua" stands behind healthgate, and whether it changes the answer`,
 			"", "", 0},
 		{"a Lua filter in front", func(_ *envoytest.Config, l *envoytest.Listener) {
-			lua := envoytest.Object{"name": "lua", "typed_config": envoytest.Any("envoy.extensions.filters.http.lua.v3.Lua",
-				envoytest.Parse(`{"default_source_code": {"inline_string":
-				"function envoy_on_request(h) h:respond({[':status'] = '200'}, 'lua') end"}}`))}
-			l.HCM()["http_filters"] = append([]any{lua}, l.Filters()...)
+			front := lua("function envoy_on_request(h) h:respond({[':status'] = '200'}, 'lua') end")
+			l.HCM()["http_filters"] = append([]any{front}, l.Filters()...)
 		}, on,
 			`not for sure: listener "ingress": the filter "lua" stands before healthgate, and whether it answers checks of ` +
 				check + ` is not known: its type is Lua`, "a", "ingress", 0},
@@ -218,6 +258,9 @@ func TestMaintenanceKnowsThatNothingIsInTheWay(t *testing.T) {
 		answer["match"] = envoytest.Object{"prefix": "/"}
 		l.SetRoutes([]any{answer})
 	}
+
+	ecds.HCM()["http_filters"] = append([]any{
+		lua("function envoy_on_request(h) h:headers():replace('x-a', h:headers():get(':path')) end")}, ecds.Filters()...)
 
 	envoy := envoytest.Start(t, c, 1)
 	var all []*instance

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -339,4 +340,23 @@ func (c *Client) Host() string {
 		return ""
 	}
 	return u.Hostname()
+}
+
+// Machine returns addresses of the machine that the admin is on, besides loopback: this machine's own where it is
+// reached by loopback or a Unix socket.
+func (c *Client) Machine() (out []netip.Addr) {
+	ip, err := netip.ParseAddr(c.Host())
+	if err == nil && !ip.IsLoopback() {
+		return []netip.Addr{ip.Unmap()}
+	}
+	if err != nil && c.Host() != "localhost" && !strings.HasPrefix(c.Name, "unix:") {
+		return nil
+	}
+	own, _ := net.InterfaceAddrs() // without them less is known
+	for _, address := range own {
+		if prefix, err := netip.ParsePrefix(address.String()); err == nil {
+			out = append(out, prefix.Addr().Unmap())
+		}
+	}
+	return out
 }

@@ -210,6 +210,7 @@ func ask(cmd *cobra.Command, client *admin.Client, to *url.URL) *balancer.Envoy 
 		return out
 	}
 	known := reach.Read(dump, server.Node, nil)
+	known.Own = append(known.Own, client.Machine()...)
 	if len(known.Plugins) == 0 {
 		out.Unknown = known.Absent()
 		return out

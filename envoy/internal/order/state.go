@@ -89,6 +89,7 @@ func (e *Envoy) configuration(ctx context.Context) (*reach.Envoy, error) {
 	}
 	e.looked = time.Now()
 	known := reach.Read(dump, e.server.Node, e.runtime)
+	known.Own = append(known.Own, e.client.Machine()...)
 	if len(known.Unreadable) > 0 {
 		return nil, errors.New(known.Unreadable[0])
 	}

@@ -97,6 +97,9 @@ func (e *Envoy) besides(o Order) (out []string) {
 	if o.On && e.known != nil {
 		out = append(out, e.known.Replaced(e.reads)...)
 	}
+	if why := report.StoppedUnseen(e.known); !o.On && why != "" {
+		out = append(out, why)
+	}
 	if !o.On && e.draining {
 		out = append(out, "Envoy is draining: its health checks get 503 all the same, until /healthcheck/ok")
 	}
@@ -355,6 +358,8 @@ func (e *Envoy) pluginLacks(o Order, verified map[string]int, arrived time.Durat
 			final: true}
 	case o.On && !o.Steps && len(readers) > 0 && e.drains != "":
 		return problem{what: set + e.drains + orVerify}
+	case o.On && !o.Steps && len(readers) > 0 && report.DrainsUnseen(e.known) != "":
+		return problem{what: set + report.DrainsUnseen(e.known) + orVerify, final: true}
 	case o.On:
 		if gaps := e.gaps(verified); len(gaps) > 0 {
 			return problem{what: some(gaps) + orVerify, final: true}

@@ -67,6 +67,8 @@ func TestLacks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const unwatched = `{"stats_config": {"stats_matcher": {"exclusion_list": {
+		"patterns": [{"prefix": "listener_manager."}]}}}, "layered_runtime"`
 	configurations := map[string]*reach.Envoy{
 		"known": read(t), "unknown": nil, "shut": read(t, "GATE", "true"), "stuck": read(t, "DEFAULT", "100"),
 		"no-cluster": read(t, `"cluster": "adm"}}}}`, `"cluster": "gone"}}}}`),
@@ -78,7 +80,10 @@ func TestLacks(t *testing.T) {
 		"replaced":   read(t, `"http_filters"`, `"local_reply_config": {"mappers": [{"status_code": 502}]}, "http_filters"`),
 		"none":       read(t, "filters.http.wasm", "filters.http.lua"),
 		"unreloaded": read(t, "FAIL_RELOAD", "FAIL_CLOSED"),
+		"unwatched":  read(t, `{"layered_runtime"`, unwatched),
+		"static":     read(t, `{"layered_runtime"`, unwatched),
 	}
+	configurations["unwatched"].Dynamic = true
 	kinds := map[string]reach.Kind{"": reach.Admin, "disk": reach.Disk, "rtds": reach.RTDS}
 	datadriven.RunTest(t, "testdata/lacks.txt", func(t *testing.T, d *datadriven.TestData) string {
 		arg := func(name string) (values []string) {

@@ -1,6 +1,8 @@
 package reach
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -24,8 +26,10 @@ type door struct {
 	socket     map[string]any // the listener
 	refused    string         // why each connection is refused; empty if none is
 	tls        bool
+	mutual     bool   // by TLS with a client's certificate
 	secret     string // of its TLS, which has not arrived
 	tcp        any    // as the action of a route; nil for HTTP
+	elsewhere  bool   // a filter may choose the cluster of its TCP proxy
 	manager    any    // the HTTP connection manager
 	protocols  []any  // the ALPN protocols that the filter chain is for
 	sources    []any  // the networks that the filter chain is for; none: all
@@ -34,6 +38,9 @@ type door struct {
 	names      []string    // of all HTTP filters
 	routes     any         // the route configuration; nil when it is not known
 }
+
+// tcpCluster is the filter state that comes before a TCP proxy's own cluster.
+const tcpCluster = "envoy.tcp_proxy.cluster"
 
 // listener adds the ways in through a listener. No balancer's check comes through a sidecar's outbound one, unless it
 // has a plugin.
@@ -47,20 +54,25 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 		chains = append(slices.Clone(chains), last)
 	}
 	for i, chain := range chains {
-		refused := misdirected(l, object(chain, "filter_chain_match"))
+		elsewhere, refused := false, misdirected(l, object(chain, "filter_chain_match"))
 		for _, f := range list(chain, "filters") {
 			manager := dump.At(f, "typed_config")
 			if is(manager, ".filters.network.rbac.v3.RBAC") && denies(object(manager, "rules")) {
 				refused = fmt.Sprintf("the filter %q refuses each connection", text(f, "name"))
 			}
+			if is(manager, ".network.set_filter_state.v3.Config") {
+				written, err := json.Marshal(manager)
+				elsewhere = err != nil || bytes.Contains(written, []byte(`"`+tcpCluster+`"`)) || elsewhere
+			}
 			if !is(manager, typeManager) && !is(manager, typeTCP) && !is(manager, typeDirect) {
 				continue
 			}
-			d := door{where: fmt.Sprintf("listener %q", text(l, "name")), listener: text(l, "name"), socket: l,
-				refused: refused, manager: manager,
-				tls: dump.At(chain, "transport_socket") != nil, protocols: list(chain, "filter_chain_match",
+			d := door{where: fmt.Sprintf("listener %q", nameOf(l)), listener: nameOf(l), socket: l,
+				refused: refused, elsewhere: elsewhere, manager: manager,
+				tls: encrypts(chain), protocols: list(chain, "filter_chain_match",
 					"application_protocols"), sources: list(chain, "filter_chain_match", "source_prefix_ranges")}
 			dump.Each(dump.At(chain, "transport_socket"), func(o map[string]any) bool {
+				d.mutual = d.mutual || o["require_client_certificate"] == true
 				if name := text(o, "name"); o["sds_config"] != nil && slices.Contains(r.secrets, name) {
 					d.secret = name
 				}
@@ -84,7 +96,7 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 			}
 			for _, entry := range list(manager, "http_filters") {
 				d.names = append(d.names, text(entry, "name"))
-				found := r.filters(entry, l)
+				found := r.filters(entry, l, chain)
 				for _, own := range found {
 					own.before = len(d.neighbours)
 					d.filters = append(d.filters, own)

@@ -116,19 +116,21 @@ func (e *Envoy) Silent() bool { return len(e.Plugins) == 0 || e.leftOut() }
 
 // leftOut reports whether the stats_matcher leaves out metrics of the plugin's.
 func (e *Envoy) leftOut() bool {
-	const metric = "wasmcustom.healthgate_maintenance.endpoint."
-	if dump.At(e.statsMatcher, "reject_all") == true {
-		return true
-	}
 	for _, p := range e.Plugins {
 		for i := range p.Config.Endpoints {
-			matches := func(pattern any) bool { return textFits(pattern, metric+p.Config.Endpoints[i].Name).fit == yes }
-			if slices.ContainsFunc(list(e.statsMatcher, "exclusion_list", "patterns"), matches) ||
-				object(e.statsMatcher, "inclusion_list") != nil &&
-					!slices.ContainsFunc(list(e.statsMatcher, "inclusion_list", "patterns"), matches) {
+			if e.Hides("wasmcustom.healthgate_maintenance.endpoint." + p.Config.Endpoints[i].Name) {
 				return true
 			}
 		}
 	}
-	return false
+	return dump.At(e.statsMatcher, "reject_all") == true
+}
+
+// Hides reports whether the stats_matcher leaves out a metric.
+func (e *Envoy) Hides(metric string) bool {
+	matches := func(pattern any) bool { return textFits(pattern, metric).fit == yes }
+	return dump.At(e.statsMatcher, "reject_all") == true ||
+		slices.ContainsFunc(list(e.statsMatcher, "exclusion_list", "patterns"), matches) ||
+		object(e.statsMatcher, "inclusion_list") != nil &&
+			!slices.ContainsFunc(list(e.statsMatcher, "inclusion_list", "patterns"), matches)
 }

@@ -1,6 +1,7 @@
 package reach
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -269,7 +270,7 @@ func (e *Envoy) routeFits(route any, c *check) judged {
 	for _, kind := range slices.Sorted(maps.Keys(match)) {
 		value := match[kind]
 		switch kind {
-		case "path", "prefix", "path_separated_prefix", "safe_regex":
+		case "path", "prefix", "path_separated_prefix", "safe_regex", "path_match_policy":
 			path = true
 			out = out.and(pathFits(match, kind, c.path))
 		case "case_sensitive":
@@ -290,7 +291,6 @@ func (e *Envoy) routeFits(route any, c *check) judged {
 		case "dynamic_metadata", "filter_state":
 			out = out.and(notKnown("%s, which other filters set", kind))
 		default:
-			path = path || kind == "path_match_policy"
 			out = out.and(notKnown("%s, which this command does not know", kind))
 		}
 	}
@@ -314,8 +314,43 @@ func pathFits(match map[string]any, kind, path string) judged {
 	case "path_separated_prefix":
 		return fitIf(same(path, s) || begins(s+"/"))
 	}
+	if kind == "path_match_policy" {
+		return templateFits(dump.At(match, kind, "typed_config"), path)
+	}
 	return regexFits(match[kind], path)
 }
+
+// variable is a part of a path's template: a name with or without a pattern of its own, one segment, or any number.
+var variable = regexp.MustCompile(`\{[^={}]+(=[^{}]*)?\}|\*\*|\*`)
+
+// templateFits says whether a template has a path. Of which letters a segment may be depends on Envoy's version: a path
+// with others than the usual ones is not known.
+func templateFits(config any, path string) judged {
+	template := text(config, "path_template")
+	if !is(config, ".UriTemplateMatchConfig") || template == "" {
+		return notKnown("path_match_policy, which this command does not know")
+	}
+	for {
+		inner := variable.ReplaceAllStringFunc(template, func(v string) string {
+			_, pattern, _ := strings.Cut(strings.Trim(v, "{}"), "=")
+			return cmp.Or(pattern, map[bool]string{true: "\x01", false: "\x00"}[v == "**"])
+		})
+		if inner == template {
+			break
+		}
+		template = inner
+	}
+	regex := strings.NewReplacer("\x00", "[^/]+", "\x01", ".*").Replace(regexp.QuoteMeta(template))
+	switch fits := regexFits(map[string]any{"regex": regex}, path); {
+	case fits.fit != yes:
+		return fits
+	case !usual.MatchString(path):
+		return notKnown("the template %q, and letters that it may not take", text(config, "path_template"))
+	}
+	return judged{fit: yes}
+}
+
+var usual = regexp.MustCompile(`^[a-zA-Z0-9/._~-]*$`)
 
 // lacking says how many checks, which have no query and no cookie, meet a condition on one.
 func lacking(condition any, kind string) judged {

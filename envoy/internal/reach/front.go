@@ -79,7 +79,7 @@ func (n *neighbour) mayAnswer(c *check, own ...any) judged {
 		return out
 	case strings.Contains(text, `"http_status"`):
 		return notKnown("its http_status, which may be a success")
-	case harmless.MatchString(name):
+	case harmless.MatchString(name), n.isLua() && onlyLooks(append(own, n.config), len(c.endpoint.Headers) > 0):
 		return judged{fit: no}
 	case some && !slices.ContainsFunc(append(own, n.config), func(v any) bool { return dump.At(v, field) != nil }):
 		return judged{fit: no}
@@ -120,8 +120,11 @@ func (e *Envoy) disturbed(d *door, p *Plugin, c *check) (out []Gap) {
 		}
 	}
 	if why := e.unproved(d, c); why != "" {
-		out = append(out, c.doubt("%s: endpoint %q has answered no check since Envoy began, and %s", d.where,
-			c.endpoint.Name, why))
+		no := "has answered no check since Envoy began"
+		if e.Answered[c.endpoint.Name] {
+			no = "has a namesake, and the checks that were answered may be of that one"
+		}
+		out = append(out, c.doubt("%s: endpoint %q %s, and %s", d.where, c.endpoint.Name, no, why))
 	}
 	return out
 }
@@ -132,9 +135,9 @@ func (e *Envoy) disturbed(d *door, p *Plugin, c *check) (out []Gap) {
 func (e *Envoy) unproved(d *door, c *check) string {
 	answered, came := e.Answered[c.endpoint.Name]
 	switch t := &c.endpoint.Trusted; {
-	case e.Answered == nil || answered || c.endpoint.Kind != config.KindHealthCheck:
+	case e.Answered == nil || e.answered(c.endpoint.Name) || c.endpoint.Kind != config.KindHealthCheck:
 		return ""
-	case came:
+	case came && !answered:
 		return "checks have come from addresses that it does not trust"
 	case t.Peer == config.PeerFilterState:
 		return fmt.Sprintf("whom checks come from is what a filter puts into the filter state %q", t.FilterState)
@@ -189,22 +192,12 @@ func (d *door) disturbs(c *check) string {
 var onlyRequests = regexp.MustCompile(`\.filters\.http\.(ext_authz|fault|health_check|oauth2|router)\.`)
 
 // mayRespond are those among them that may answer a check of gRPC, which meets the filters behind healthgate, too.
-var mayRespond = regexp.MustCompile(`\.filters\.http\.(ext_authz|fault|health_check|oauth2)\.`)
-
-var unseenLua = regexp.MustCompile(`:status|"filename":|"environment_variable":|"inline_bytes":|` +
-	`\b(require|dofile|loadfile|loadstring|load)\b`)
+var mayRespond = regexp.MustCompile(`\.filters\.http\.(ext_authz|fault|health_check|lua|oauth2)\.`)
 
 // mayChange says whether a neighbour may change what healthgate answers: a local reply goes through all filters.
 func (n *neighbour) mayChange(c *check, own ...any) judged {
-	if onlyRequests.MatchString(n.kind()) {
+	if onlyRequests.MatchString(n.kind()) || n.isLua() && leavesStatus(append(own, n.config)) {
 		return judged{fit: no}
-	}
-	if strings.HasSuffix(n.kind(), ".filters.http.lua.v3.Lua") {
-		// Code that never names the status leaves it as it is. Code in a file, or in a variable, is not seen here.
-		text, err := json.Marshal(append([]any{n.config}, own...))
-		if err == nil && !unseenLua.Match(text) {
-			return judged{fit: no}
-		}
 	}
 	return n.mayAnswer(c, own...)
 }

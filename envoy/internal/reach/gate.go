@@ -31,7 +31,7 @@ const (
 )
 
 // filters finds the plugins in one entry of http_filters.
-func (r *reader) filters(entry any, listener map[string]any) (out []filter) {
+func (r *reader) filters(entry any, listener map[string]any, chain any) (out []filter) {
 	config := r.settings(entry)
 	own := filter{name: text(entry, "name"), byRoute: dump.At(entry, "disabled") == true}
 	in := config
@@ -52,7 +52,7 @@ func (r *reader) filters(entry any, listener map[string]any) (out []filter) {
 			return true
 		}
 		if own.plugin = r.plugin(o); own.plugin != nil {
-			own.plugin.place(listener)
+			own.plugin.place(listener, chain)
 			own.wasm = o
 			out = append(out, own)
 		}

@@ -21,6 +21,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/netip"
 	"path"
 	"reflect"
 	"slices"
@@ -45,6 +46,10 @@ type Envoy struct {
 	Answered map[string]bool
 	// Begun is when it loaded its bootstrap, to the millisecond; empty when that is not known.
 	Begun string
+	// Own are addresses of its machine, besides loopback, as far as they are known.
+	Own []netip.Addr
+	// Dynamic is whether listeners come by LDS, and may be replaced while connections stay.
+	Dynamic bool
 	// Drain is how many earlier listeners, which drain, are read like others: those that have no plugin.
 	Drain int
 
@@ -53,6 +58,7 @@ type Envoy struct {
 	awaited      []string // filters whose configuration by ECDS has not arrived
 	doors        []door
 	clusters     map[string][]string // their hosts, as far as they are known, and the clusters in them
+	choosing     map[string]string   // clusters whose hosts are chosen for each request, and by what
 	statsMatcher any
 }
 
@@ -78,6 +84,24 @@ func (p *Plugin) Mixes(other *Plugin) bool {
 type Place struct {
 	Listener map[string]any // as JSON holds it
 	Address  string         // HOST:PORT; empty when it has none
+	Chains   []any          // its filter chains in which the plugin stands
+}
+
+// TLS reports whether each of the plugin's filter chains there takes connections by TLS alone.
+func (p *Place) TLS() bool {
+	return len(p.Chains) > 0 && !slices.ContainsFunc(p.Chains, func(chain any) bool { return !encrypts(chain) })
+}
+
+// ServerName is one that a client has to name, where each of the plugin's filter chains there is for some of them.
+func (p *Place) ServerName() (name string) {
+	for _, chain := range p.Chains {
+		names := list(chain, "filter_chain_match", "server_names")
+		if len(names) == 0 {
+			return ""
+		}
+		name = fmt.Sprint(names[0])
+	}
+	return name
 }
 
 // Kind is where a runtime layer's keys come from.
@@ -130,7 +154,8 @@ func (e *Envoy) Process(node config.Node) string {
 // Read reads the document of /config_dump. The node's values stand for the placeholders in keys; runtime is nil where
 // it is not known.
 func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
-	e := &Envoy{Runtime: runtime, clusters: map[string][]string{}}
+	untyped(envoy)
+	e := &Envoy{Runtime: runtime, clusters: map[string][]string{}, choosing: map[string]string{}}
 	r := reader{Envoy: e, node: node, discovered: map[string]any{}, routes: map[string]any{}, known: map[string]*Plugin{}}
 	var listeners []map[string]any
 	for _, part := range list(envoy, "configs") {
@@ -138,10 +163,14 @@ func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 		case is(part, typeBootstrap):
 			e.Layers, e.Begun = layers(dump.At(part, "bootstrap"), node), text(part, "last_updated")
 			e.statsMatcher = dump.At(part, "bootstrap", "stats_config", "stats_matcher")
+			e.owns(dump.At(part, "bootstrap", "admin"))
 		case is(part, typeClusters):
 			for _, c := range append(list(part, "static_clusters"), list(part, "dynamic_active_clusters")...) {
 				name := text(c, "cluster", "name")
 				e.clusters[name] = append(e.clusters[name], addresses(dump.At(c, "cluster", "load_assignment"))...)
+				if by := chooses(dump.At(c, "cluster")); by != "" {
+					e.choosing[name] = by
+				}
 				for _, of := range list(c, "cluster", "cluster_type", "typed_config", "clusters") { // an aggregate, or a composite
 					inner, is := of.(string)
 					if !is {
@@ -159,6 +188,7 @@ func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 			for _, l := range list(part, "static_listeners") {
 				listeners = append(listeners, object(l, "listener"))
 			}
+			e.Dynamic = len(list(part, "dynamic_listeners")) > 0
 			for _, l := range list(part, "dynamic_listeners") { // a warming one takes no connection
 				e.refuses("listener", text(l, "name"), l)
 				listeners = append(listeners, object(l, "active_state", "listener"))
@@ -200,6 +230,10 @@ func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 	sidecar := slices.ContainsFunc(listeners,
 		func(l map[string]any) bool { return text(l, "traffic_direction") == "INBOUND" })
 	for _, l := range listeners {
+		e.owns(l)
+		for _, more := range list(l, "additional_addresses") {
+			e.owns(more)
+		}
 		r.listener(l, sidecar && text(l, "traffic_direction") == "OUTBOUND")
 	}
 	return e
@@ -238,7 +272,7 @@ func layers(bootstrap any, node config.Node) (out []Layer) {
 // addresses returns the addresses of a cluster's hosts, in a ClusterLoadAssignment.
 func addresses(hosts any) (out []string) {
 	dump.Each(hosts, func(v map[string]any) bool {
-		if address := here(socketAddress(v)); address != "" {
+		if address := socketAddress(v); address != "" {
 			out = append(out, address)
 		} else if of := dump.At(v, "address"); dump.At(of, "pipe") != nil || dump.At(of, "envoy_internal_address") != nil {
 			out = append(out, fmt.Sprint(of)) // a Unix socket, or an internal listener
@@ -246,6 +280,43 @@ func addresses(hosts any) (out []string) {
 		return true
 	})
 	return out
+}
+
+// owns takes the address at which something of Envoy's listens for one of its machine.
+func (e *Envoy) owns(listens any) {
+	if ip, err := netip.ParseAddr(text(listens, "address", "socket_address", "address")); err == nil {
+		e.Own = append(e.Own, ip.Unmap())
+	}
+}
+
+// chooses says by what a cluster chooses the host of a request; "" where its hosts are in the configuration, or the
+// address that the client connected to.
+func chooses(cluster any) string {
+	switch by := object(cluster, "original_dst_lb_config"); {
+	case len(by) > 0:
+		return "its original_dst_lb_config"
+	case is(dump.At(cluster, "cluster_type", "typed_config"), ".dynamic_forward_proxy.v3.ClusterConfig"):
+		return hostRewrite
+	}
+	return ""
+}
+
+// hostRewrite begins the fields by which a route or a filter chooses the host of a dynamic forward proxy. Without them
+// it is the one that the client names.
+const hostRewrite = "host_rewrite"
+
+// choosesHost reports whether a route leads to a cluster that chooses its host for each request.
+func (e *Envoy) choosesHost(route any) bool {
+	return slices.ContainsFunc(targets(route), func(name string) bool {
+		return slices.ContainsFunc(e.members(name), func(of string) bool {
+			by, is := e.choosing[of]
+			if by == hostRewrite {
+				written, err := json.Marshal(route)
+				return err != nil || bytes.Contains(written, []byte(hostRewrite))
+			}
+			return is
+		})
+	})
 }
 
 // Of returns the layers of a kind.
@@ -291,11 +362,17 @@ func (r *reader) plugin(wasm map[string]any) *Plugin {
 	return p
 }
 
-func (p *Plugin) place(listener map[string]any) {
-	if !slices.ContainsFunc(p.Places, func(o Place) bool { return text(o.Listener, "name") == text(listener, "name") }) {
-		p.Places = append(p.Places, Place{listener, socketAddress(listener)})
+func (p *Plugin) place(listener map[string]any, chain any) {
+	i := slices.IndexFunc(p.Places, func(o Place) bool { return nameOf(o.Listener) == nameOf(listener) })
+	if i < 0 {
+		i = len(p.Places)
+		p.Places = append(p.Places, Place{Listener: listener, Address: socketAddress(listener)})
 	}
+	p.Places[i].Chains = append(p.Places[i].Chains, chain)
 }
+
+// nameOf names a listener, by its address where it has no name.
+func nameOf(listener any) string { return cmp.Or(text(listener, "name"), socketAddress(listener)) }
 
 // HealthCheck returns the configuration of a health check; nil when there is none of the name.
 func (p *Plugin) HealthCheck(name string) *config.Endpoint {
@@ -311,7 +388,7 @@ func (p *Plugin) HealthCheck(name string) *config.Endpoint {
 func (p *Plugin) Listeners() string {
 	var names []string
 	for _, place := range p.Places {
-		names = append(names, text(place.Listener, "name"))
+		names = append(names, nameOf(place.Listener))
 	}
 	return strings.Join(names, ", ")
 }
@@ -321,7 +398,7 @@ func (e *Envoy) members(cluster string) (out []string) {
 	out = []string{cluster}
 	for i := 0; i < len(out); i++ {
 		for _, of := range e.clusters[out[i]] {
-			if !slices.Contains(out, of) {
+			if of = e.here(of); !slices.Contains(out, of) {
 				out = append(out, of)
 			}
 		}

@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"maps"
+	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -60,6 +62,9 @@ rest: {match: {prefix: /}, route: {cluster: app}}`
 // A scene is written as a line for each part of Envoy's listeners:
 //
 //	listener NAME, chain, default-chain, tcp, direct   a listener, and its filter chains where it has more than one
+//	network {…}                                a network filter before the TCP proxy
+//	cluster {…}, own ADDRESS                   one more cluster; an address of the machine
+//	typed                                      each message in listeners as a TypedStruct with fields in camelCase
 //	filter gated|always, filter {…}            an HTTP filter; gated and always are healthgate's
 //	endpoint, another, settings                change its endpoint e, give it one more, or change what it has beside them
 //	refused NAME {…}                           the error_state of an update of a listener
@@ -85,7 +90,9 @@ type scene struct {
 	runtime                               *admin.Runtime
 	stats                                 map[string]any
 	answered                              map[string]bool
-	cluster                               string
+	cluster, own                          string
+	clusters                              []any
+	typed                                 bool
 }
 
 type obj = map[string]any
@@ -158,11 +165,22 @@ func (s *scene) line(line string) {
 		} else {
 			s.listener["default_filter_chain"] = s.chain
 		}
-	case "tcp":
-		more["@type"] = "x.tcp_proxy.v3.TcpProxy"
-		s.chain = obj{"filters": []any{obj{"typed_config": more}}}
-		add(s.listener, "filter_chains", s.chain)
-		s.chain = nil
+	case "tcp", "network":
+		if s.chain == nil || s.manager != nil {
+			s.chain, s.manager = obj{}, nil
+			add(s.listener, "filter_chains", s.chain)
+		}
+		add(s.chain, "filters", obj{"typed_config": more})
+		if word == "tcp" {
+			more["@type"] = "x.tcp_proxy.v3.TcpProxy"
+			s.chain = nil
+		}
+	case "cluster":
+		s.clusters = append(s.clusters, obj{"cluster": more})
+	case "own":
+		s.own = name
+	case "typed":
+		s.typed = true
 	case "direct":
 		add(s.listener, "filter_chains", obj{"filters": []any{obj{"typed_config": obj{
 			"@type": "x.filters.network.direct_response.v3.Config"}}}})
@@ -297,6 +315,7 @@ func (s *scene) read() *Envoy {
 	warming := s.parse(`{warming_state: {listener: {name: warming, filter_chains: []}}}`)
 	add(dump, "configs", obj{"@type": "x.ListenersConfigDump", "static_listeners": s.listeners,
 		"dynamic_listeners": append(s.draining, warming)})
+	add(dump, "configs", obj{"@type": "x.ClustersConfigDump", "static_clusters": s.clusters})
 	add(dump, "configs", obj{"@type": "x.RoutesConfigDump", "dynamic_route_configs": s.rds})
 	add(dump, "configs", obj{"@type": "x.EcdsConfigDump", "ecds_filters": s.ecds})
 	if s.stats != nil {
@@ -311,7 +330,47 @@ func (s *scene) read() *Envoy {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	if s.typed {
+		for _, part := range list(asJSON, "configs") {
+			for _, l := range list(part, "static_listeners") {
+				for _, chain := range list(l, "listener", "filter_chains") {
+					for _, f := range list(chain, "filters") {
+						object(f)["typed_config"] = wrap(object(f)["typed_config"])
+					}
+				}
+			}
+		}
+	}
 	e := Read(asJSON, config.Node{Zone: "b", Cluster: s.cluster}, s.runtime)
 	e.Answered = s.answered
+	if s.own != "" {
+		e.Own = append(e.Own, netip.MustParseAddr(s.own))
+	}
 	return e
 }
+
+// wrap makes a TypedStruct of each message.
+func wrap(v any) any {
+	switch v := v.(type) {
+	case []any:
+		for i := range v {
+			v[i] = wrap(v[i])
+		}
+	case obj:
+		fields := obj{}
+		for name, field := range v {
+			if name != "configuration" && name != "typed_per_filter_config" && name != "filter_metadata" {
+				field = wrap(field)
+			}
+			fields[underscore.ReplaceAllStringFunc(name, func(s string) string { return strings.ToUpper(s[1:]) })] = field
+		}
+		if kind := fields["@type"]; kind != nil {
+			delete(fields, "@type")
+			return obj{"@type": "type.googleapis.com/xds.type.v3.TypedStruct", "type_url": kind, "value": fields}
+		}
+		return fields
+	}
+	return v
+}
+
+var underscore = regexp.MustCompile("_[a-z]")

@@ -58,7 +58,7 @@ func apart(a, b []string) bool {
 // where names the listeners of a plugin.
 func (p *Plugin) where() (out string) {
 	for _, place := range p.Places {
-		out += fmt.Sprintf("listener %q, ", text(place.Listener, "name"))
+		out += fmt.Sprintf("listener %q, ", nameOf(place.Listener))
 	}
 	return out
 }

@@ -55,6 +55,29 @@ func Drains(stats map[string]uint64, known *reach.Envoy) string {
 		"and a plugin in it sets the same metrics"
 }
 
+// DrainsUnseen says that Drains does not know; "" when it does, or no listener can have been replaced.
+func DrainsUnseen(known *reach.Envoy) string {
+	if known == nil || !known.Dynamic {
+		return ""
+	}
+	for _, metric := range []string{drainingListeners, drainingChains} {
+		if known.Hides(metric) {
+			return "whether an earlier configuration of Envoy still answers checks is not known: " + leftOut(metric)
+		}
+	}
+	return ""
+}
+
+// StoppedUnseen says that Stopped does not know; "" when it does.
+func StoppedUnseen(known *reach.Envoy) string {
+	if known == nil || !known.Hides(stoppedListeners) {
+		return ""
+	}
+	return "whether Envoy takes connections is not known: " + leftOut(stoppedListeners)
+}
+
+func leftOut(metric string) string { return "its stats_matcher leaves out " + metric }
+
 // Parent says that an earlier process of Envoy, before a hot restart, still answers; "" when it does not, or that is
 // not known: Envoy learns it from that process, every stats_flush_interval (5s).
 func Parent(stats map[string]uint64) string {
@@ -154,7 +177,7 @@ func (s *seen) doubts(ctx context.Context, envoy *admin.Client, p *reach.Plugin,
 	if len(s.known.Unreadable) > 0 || slices.ContainsFunc(s.known.Plugins, p.Mixes) {
 		out = append(out, "several plugins set the same metrics, so what they say may be of another one")
 	}
-	if why := cmp.Or(Stopped(s.gauges), s.known.Limited()); why != "" {
+	if why := cmp.Or(Stopped(s.gauges), s.known.Limited(), StoppedUnseen(s.known)); why != "" {
 		out = append(out, why)
 	}
 	if state != "" && state != "LIVE" && state != "DRAINING" {

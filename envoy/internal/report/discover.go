@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
 
 	"github.com/healthgate/healthgate/envoy/internal/dump"
 	"github.com/healthgate/healthgate/envoy/internal/lint"
@@ -32,13 +31,15 @@ func base(place reach.Place, adminHost string) (url, why string) {
 	if how := lint.Proxied(place.Listener); how != nil && dump.At(how, "allow_requests_without_proxy_protocol") != true {
 		return "", "its listener wants the PROXY protocol, which this command does not speak"
 	}
+	if dump.At(place.Listener, "address", "socket_address", "protocol") == "UDP" {
+		return "", "its listener speaks QUIC, which this command does not"
+	}
+	if name := place.ServerName(); name != "" {
+		return "", fmt.Sprintf("its listener takes only clients that name a server, such as %s: give --status-url", name)
+	}
 	scheme := "http"
-	chains, _ := place.Listener["filter_chains"].([]any)
-	for _, chain := range chains {
-		if kind, _ := dump.At(chain, "transport_socket", "typed_config", "@type").(string); strings.HasSuffix(kind,
-			".DownstreamTlsContext") {
-			scheme = "https"
-		}
+	if place.TLS() {
+		scheme = "https"
 	}
 	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, port)), ""
 }

@@ -165,6 +165,7 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 		r.Node, r.Zone = s.node.ID, s.node.Zone
 		if s.dump, err = envoy.ConfigDump(ctx); err == nil {
 			s.known = reach.Read(s.dump, s.node, s.runtime)
+			s.known.Own = append(s.known.Own, envoy.Machine()...)
 			r.Process = s.known.Process(s.node)
 		}
 	}
@@ -219,7 +220,8 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 			doubts = append(doubts, s.doubts(ctx, envoy, p, r.State)...)
 			r.derive(listener, p, s)
 		}
-		for _, why := range []string{Drains(s.gauges, s.known), Overload(s.gauges), s.unnoticed(p, r.State)} {
+		for _, why := range []string{Drains(s.gauges, s.known), DrainsUnseen(s.known), Overload(s.gauges),
+			s.unnoticed(p, r.State)} {
 			if why != "" {
 				doubts = append(doubts, why)
 			}

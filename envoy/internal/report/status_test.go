@@ -60,6 +60,8 @@ func TestFromAdminAlone(t *testing.T) {
 			"transport_socket": {"certificates": [{"name": "cert", "sds_config": {}}]}, `, 1), `"configs": [`,
 			`"configs": [{"@type": "x.SecretsConfigDump", "dynamic_warming_secrets": [{"name": "cert"}]}, `, 1),
 		"refused": strings.Replace(configured, `"/a"`, `"bad"`, 1),
+		"unwatched": strings.Replace(configured, `{"layered_runtime"`, `{"stats_config": {"stats_matcher": {"exclusion_list":
+			{"patterns": [{"prefix": "listener_manager."}]}}}, "layered_runtime"`, 1),
 		"goes": strings.TrimSuffix(configured, "]}]}") + `],
 			"dynamic_listeners": [{"draining_state": {"listener": {"name": "other",
 			"filter_chains": []}}}]}]}`,
@@ -347,8 +349,10 @@ func TestUnanswered(t *testing.T) {
 func TestBase(t *testing.T) {
 	t.Parallel()
 	type object = map[string]any
-	secure := object{"filter_chains": []any{object{"transport_socket": object{
-		"typed_config": object{"@type": "x.DownstreamTlsContext"}}}}}
+	secure := object{"transport_socket": object{"typed_config": object{"@type": "x.DownstreamTlsContext"}}}
+	clear := object{"transport_socket": object{"typed_config": object{"@type": "x.raw_buffer.v3.RawBuffer"}}}
+	named := object{"filter_chain_match": object{"server_names": []any{"shop.example"}}}
+	quic := object{"address": object{"socket_address": object{"protocol": "UDP"}}}
 	proxied := func(others bool) object {
 		return object{"listener_filters": []any{object{"typed_config": object{
 			"@type": "x.proxy_protocol.v3.ProxyProtocol", "allow_requests_without_proxy_protocol": others}}}}
@@ -356,24 +360,29 @@ func TestBase(t *testing.T) {
 	for _, test := range []struct {
 		address, admin string
 		listener       map[string]any
+		chains         []any  // in which the plugin stands
 		want           string // a URL, or why there is none
 	}{
-		{"10.0.0.7:80", "10.0.0.7", nil, "http://10.0.0.7:80"},
-		{"10.0.0.7:80", "", nil, "http://10.0.0.7:80"},
-		{"0.0.0.0:80", "10.0.0.7", nil, "http://10.0.0.7:80"},
-		{"[::]:80", "fd00::7", nil, "http://[fd00::7]:80"},
-		{"0.0.0.0:443", "pod.shop", secure, "https://pod.shop:443"},
-		{"0.0.0.0:80", "", nil, "that of the admin does not tell which of them leads to it"},
-		{"[::]:80", "", nil, "that of the admin does not tell which of them leads to it"},
-		{"127.0.0.1:80", "10.0.0.7", nil, "on its own machine only"},
-		{"[::1]:80", "pod.shop", nil, "on its own machine only"},
-		{"127.0.0.1:80", "localhost", nil, "http://127.0.0.1:80"},
-		{"127.0.0.2:80", "", nil, "http://127.0.0.2:80"},
-		{"", "10.0.0.7", nil, "no TCP port of its listener"},
-		{"10.0.0.7:80", "10.0.0.7", proxied(false), "wants the PROXY protocol, which this command does not speak"},
-		{"10.0.0.7:80", "10.0.0.7", proxied(true), "http://10.0.0.7:80"},
+		{"10.0.0.7:80", "10.0.0.7", nil, nil, "http://10.0.0.7:80"},
+		{"10.0.0.7:80", "", nil, nil, "http://10.0.0.7:80"},
+		{"0.0.0.0:80", "10.0.0.7", nil, nil, "http://10.0.0.7:80"},
+		{"[::]:80", "fd00::7", nil, nil, "http://[fd00::7]:80"},
+		{"0.0.0.0:443", "pod.shop", nil, []any{secure}, "https://pod.shop:443"},
+		{"0.0.0.0:80", "", nil, nil, "that of the admin does not tell which of them leads to it"},
+		{"[::]:80", "", nil, nil, "that of the admin does not tell which of them leads to it"},
+		{"127.0.0.1:80", "10.0.0.7", nil, nil, "on its own machine only"},
+		{"[::1]:80", "pod.shop", nil, nil, "on its own machine only"},
+		{"127.0.0.1:80", "localhost", nil, nil, "http://127.0.0.1:80"},
+		{"127.0.0.2:80", "", nil, nil, "http://127.0.0.2:80"},
+		{"", "10.0.0.7", nil, nil, "no TCP port of its listener"},
+		{"10.0.0.7:80", "10.0.0.7", proxied(false), nil, "wants the PROXY protocol, which this command does not speak"},
+		{"10.0.0.7:80", "10.0.0.7", proxied(true), nil, "http://10.0.0.7:80"},
+		{"0.0.0.0:80", "10.0.0.7", nil, []any{secure, clear}, "http://10.0.0.7:80"},
+		{"0.0.0.0:443", "10.0.0.7", nil, []any{named}, "that name a server, such as shop.example"},
+		{"0.0.0.0:80", "10.0.0.7", nil, []any{named, clear}, "http://10.0.0.7:80"},
+		{"0.0.0.0:443", "10.0.0.7", quic, []any{secure}, "speaks QUIC, which this command does not"},
 	} {
-		url, why := base(reach.Place{Address: test.address, Listener: test.listener}, test.admin)
+		url, why := base(reach.Place{Address: test.address, Listener: test.listener, Chains: test.chains}, test.admin)
 		if got := url + why; !strings.HasSuffix(strings.TrimSuffix(got, ": give --status-url"), test.want) {
 			t.Errorf("%s by admin on %q: %s, want %s", test.address, test.admin, got, test.want)
 		}
