@@ -101,6 +101,8 @@ func (j *judge) happens(o op) {
 		j.goesBack = max(min(o.duration(0), now-j.backward), 0)
 		j.backward += j.goesBack
 		j.backAt = j.run.Now()
+	case "wall": // the log goes by the new one from now on
+		j.leader.Time, j.backAt = j.leader.Time.Add(o.duration(0)), j.backAt.Add(o.duration(0))
 	case "refuse":
 		j.refusing = true
 	}
