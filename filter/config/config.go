@@ -152,7 +152,8 @@ type Probe struct {
 	Service string // whose health gRPC asks for; "" for the server's
 
 	Stats   []string // the gauges of Envoy that are read: a cluster's, or one by itself; none asks the application
-	Witness string   // of a cluster's: one that is there if those of clusters are
+	Witness string   // one that is there unless a stats_matcher leaves out all of its kind; "" for one by itself
+	XDS     bool     // they say that what Envoy gets by xDS is complete, which is asked until it once is
 }
 
 // OfEnvoy reports whether the probe reads Envoy's own statistics, through the cluster of admin.

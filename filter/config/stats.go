@@ -4,9 +4,11 @@ import "strconv"
 
 // stats reads what a probe asks of Envoy's own statistics.
 func (d *decoder) stats(o *object, p *Probe, a *Admin) {
-	kind, good := "cluster_health", StatusRange{0, MaxGauge + 1}
-	if o.has("gauge") {
-		kind = "gauge"
+	kind, good := "xds", StatusRange{0, MaxGauge + 1}
+	for _, other := range [...]string{"gauge", "cluster_health"} {
+		if o.has(other) {
+			kind = other
+		}
 	}
 	s := o.sub(kind)
 	if s == nil {
@@ -16,11 +18,12 @@ func (d *decoder) stats(o *object, p *Probe, a *Admin) {
 		o.relates(kind, "needs the admin section, through which Envoy's statistics are read")
 		a = &Admin{}
 	}
-	if kind == "gauge" {
+	switch kind {
+	case "gauge":
 		p.Stats = []string{s.needStr("stat")}
 		s.needs("above")
 		good.End = s.integer("above", 0, MaxGauge, 0) + 1
-	} else {
+	case "cluster_health":
 		members := membership(s.needStr("cluster"))
 		p.Witness = membership(a.Cluster) + "total"
 		p.Stats = []string{members + "total", members + "healthy"}
@@ -29,10 +32,23 @@ func (d *decoder) stats(o *object, p *Probe, a *Admin) {
 		}
 		s.needs("min_healthy_percent")
 		good.Start = s.integer("min_healthy_percent", 0, 100, 0)
+	default:
+		p.XDS, p.Witness = true, "cluster_manager.warming_clusters"
+		if !s.has("clusters") || s.boolean("clusters") {
+			p.Stats = append(p.Stats, "cluster_manager.cds"+Updated, p.Witness)
+		}
+		if !s.has("listeners") || s.boolean("listeners") {
+			p.Stats = append(p.Stats, "listener_manager.lds"+Updated, "listener_manager.total_listeners_warming")
+		}
+		for _, name := range s.strings("secrets", noCheck) {
+			p.Stats = append(p.Stats, "sds."+statName(name)+Updated)
+		}
+		if p.Stats == nil {
+			o.relates(kind, "asks for nothing")
+		}
 	}
 	s.done()
-	o.refuse("cluster path host method expected_statuses grpc cluster_health",
-		"is not for a probe of Envoy's own statistics")
+	o.refuse("cluster path host method expected_statuses grpc gauge xds", "is not for a probe of Envoy's own statistics")
 	p.ExpectedStatuses = []StatusRange{good}
 	// To go over the gauges alone costs Envoy's main thread a third of what all statistics do: 10 ms with 107,000 of them.
 	p.Path, p.Timeout = "/stats?type=Gauges&filter=^("+quoted(p.Witness), DefaultAdminTimeout
@@ -42,21 +58,25 @@ func (d *decoder) stats(o *object, p *Probe, a *Admin) {
 	p.Path += ")$"
 }
 
-// membership begins the names of the gauges that count a cluster's hosts. What Envoy makes of the cluster's name is
-// Stats::Utility::sanitizeStatsName.
-func membership(cluster string) string {
-	name := "cluster."
-	for ; cluster != ""; cluster = cluster[1:] {
-		if cluster[0] != ':' {
-			name += cluster[:1]
+// Updated ends the names of gauges that are more than 0 once Envoy has got something by xDS.
+const Updated = ".update_time"
+
+// membership begins the names of the gauges that count a cluster's hosts.
+func membership(cluster string) string { return "cluster." + statName(cluster) + ".membership_" }
+
+// statName returns what Envoy makes of a name in those of statistics (Stats::Utility::sanitizeStatsName).
+func statName(s string) (name string) {
+	for ; s != ""; s = s[1:] {
+		if s[0] != ':' {
+			name += s[:1]
 			continue
 		}
 		name += "_"
-		for n := 0; n < 2 && len(cluster) > 1 && cluster[1] == '/'; n++ {
-			cluster = cluster[1:]
+		for n := 0; n < 2 && len(s) > 1 && s[1] == '/'; n++ {
+			s = s[1:]
 		}
 	}
-	return name + ".membership_"
+	return name
 }
 
 // quoted returns a text as a regular expression, in percent-encoding.

@@ -29,6 +29,7 @@ type Callout struct {
 	probe    int               // which of the configuration's probes
 	topic    string            // in log lines
 	costly   bool              // Envoy's main thread rests after it
+	once     bool              // of a probe: it asks until it is healthy
 
 	// What to do with a result; failed says why there is no response.
 	answered func(*Monitor, *Callout, Response)
@@ -36,6 +37,7 @@ type Callout struct {
 
 	schedule
 	logged snapshot.Finding // what the log has last
+	said   string           // what is missing of xDS
 }
 
 // schedule says when a callout is due, and which one is under way.
@@ -92,6 +94,7 @@ func callouts(c *config.Config, record *snapshot.Record) (all []*Callout) {
 			topic: "probe " + ascii.Quote(p.Name), answered: (*Monitor).probeAnswered, failed: (*Monitor).probeFailed,
 		}
 		if p.OfEnvoy() {
+			probe.once = p.XDS
 			probe.Cluster, probe.answered, probe.failed = c.Admin.Cluster, (*Monitor).statsAnswered, (*Monitor).statsUnread
 		}
 		all = append(all, probe)

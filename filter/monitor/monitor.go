@@ -83,6 +83,9 @@ func (m *Monitor) Due() []Start {
 	var out []Start
 	for i := range m.callouts {
 		c := m.callouts[i]
+		if c.once && m.Record.Probes[c.probe].Healthy {
+			continue
+		}
 		if c.underWay && now > c.began+int64(c.Timeout+grace) {
 			m.Failed(c, c.number, snapshot.Unanswered)
 		}

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/lean/ascii"
@@ -22,6 +23,9 @@ func (m *Monitor) statsAnswered(c *Callout, r Response) {
 		if c.last.Unread() {
 			m.sink.Info(c.topic + ": read again")
 			c.last.Outcome, c.last.Status = snapshot.Answered, noResponse
+		}
+		if p.XDS && what != c.said { // what is missing now is worth another line
+			c.said, c.logged.Status = what, 0
 		}
 		success := p.Expects(uint32(value))
 		status := uint32(noResponse)
@@ -46,17 +50,27 @@ func (m *Monitor) spare(c *Callout) {
 
 // measure returns what a probe asks of statistics: a gauge's value, or how many percent of a cluster's hosts are
 // healthy, as Envoy's filter health_check counts them (cluster_min_healthy_percentages); -1 where there is no such
-// cluster. ok is false if they do not say.
+// cluster, or what comes by xDS is not complete. ok is false if they do not say.
 func measure(p *config.Probe, stats string) (what string, value int64, ok bool) {
 	var n [3]int64 // of a cluster: all its hosts, the healthy ones, the degraded ones if they count
 	for i, name := range p.Stats {
-		if n[i] = gauge(stats, name); n[i] < 0 {
-			return "Envoy shows no gauge " + name, -1, i == 0 && p.Witness != "" && gauge(stats, p.Witness) >= 0
+		v := gauge(stats, name)
+		if v < 0 {
+			return "Envoy shows no gauge " + name, -1, (i == 0 || p.XDS) && p.Witness != "" && gauge(stats, p.Witness) >= 0
+		}
+		is := name + " is " + strconv.FormatInt(v, 10)
+		if !p.XDS {
+			n[i] = v
+		} else if strings.HasSuffix(name, config.Updated) != (v > 0) {
+			return is, -1, true
 		}
 		if i > 0 {
 			what += ", "
 		}
-		what += name + " is " + strconv.FormatInt(n[i], 10)
+		what += is
+	}
+	if p.XDS {
+		return "complete", 0, true
 	}
 	if value = n[0]; p.Witness != "" {
 		value = 100 * (n[1] + n[2]) / max(value, 1)

@@ -205,7 +205,12 @@ func DrainingKnown(a *config.Admin, record *snapshot.Record, now int64) bool {
 	return now <= drainingUntil(a, record)
 }
 
-func probeUntil(c *config.Probe, p *snapshot.Probe) int64 { return goodFor(&p.Finding, c.MaxAge()) }
+func probeUntil(c *config.Probe, p *snapshot.Probe) int64 {
+	if c.XDS && p.Healthy {
+		return always
+	}
+	return goodFor(&p.Finding, c.MaxAge())
+}
 
 func runtimeUntil(a *config.Admin, record *snapshot.Record) int64 {
 	return readingUntil(a, &record.Runtime, a.MaxAgeAfter(record.Runtime.Took()))

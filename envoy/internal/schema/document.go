@@ -319,10 +319,10 @@ func probe() node {
 		there := node{"properties": node{field: node{"type": "object"}}, "required": []string{field}}
 		return node{"if": there, "then": then, "else": otherwise}
 	}
-	const answer, request = "path method expected_statuses", "cluster host grpc "
+	const answer, request = "path method expected_statuses", "cluster host grpc path method expected_statuses"
 	out := object(probeFields()...)
-	maps.Copy(out, when("cluster_health", rule("", "gauge "+request+answer), when("gauge", rule("", request+answer),
-		when("grpc", rule("cluster", answer), rule("cluster path", "")))))
+	maps.Copy(out, when("cluster_health", rule("", "gauge xds "+request), when("gauge", rule("", "xds "+request),
+		when("xds", rule("", request), when("grpc", rule("cluster", answer), rule("cluster path", ""))))))
 	return out
 }
 
@@ -340,7 +340,12 @@ func probeFields() []field {
 		required("cluster", notEmpty, "the cluster whose hosts are counted, as Envoy names it (or its `alt_stat_name`)"),
 		required("min_healthy_percent", whole(0, 100),
 			"how many percent of all its hosts must be healthy; a cluster without hosts has 0"),
-		optional("degraded", otherwise(node{"type": "boolean"}, true), "degraded hosts count as healthy ones"),
+		optional("degraded", otherwise(boolean(), true), "degraded hosts count as healthy ones"),
+	}
+	arrived := []field{
+		optional("clusters", otherwise(boolean(), true), "CDS has come, and no cluster is warming"),
+		optional("listeners", otherwise(boolean(), true), "LDS has come, and no listener is warming"),
+		optional("secrets", set(notEmpty), "names of secrets that SDS has to bring").shows("none"),
 	}
 	load := []field{
 		required("stat", notEmpty, "the gauge's name, as `/stats?type=Gauges` of admin writes it"),
@@ -351,7 +356,7 @@ func probeFields() []field {
 		optional("cluster", notEmpty, "the Envoy cluster that the probe is sent to. It should be one of the probes' own: "+
 			"[why](installation.md#a-cluster-for-the-probes). Where it has users' requests too, `healthgate render` "+
 			"makes a cluster `healthgate_NAME` with the same address, and the configuration that it writes names that one. "+
-			"Not for `cluster_health` and `gauge`").shows("required"),
+			"Not for `cluster_health`, `gauge` and `xds`").shows("required"),
 		optional("path", text(pathAndQuery), "with its query, if there is one; only of a probe by HTTP").shows("required"),
 		optional("grpc", object(service), "asks the application's gRPC health service "+
 			"(`grpc.health.v1.Health/Check`) in the place of HTTP: SERVING is healthy. "+
@@ -362,6 +367,8 @@ func probeFields() []field {
 			"and `cluster`, `path`, `host`, `method`, `grpc` and `expected_statuses` are not for it").shows("", hosts...),
 		optional("gauge", object(load...), "one of Envoy's own statistics, "+
 			"read as for `cluster_health`").shows("", load...),
+		optional("xds", object(arrived...), "what Envoy gets of its control plane is there. Once it is, the probe stays "+
+			"healthy for as long as Envoy runs. Read as for `cluster_health`").shows("", arrived...),
 		optional("host", otherwise(text(fieldValue), config.DefaultProbeHost), "the probe's `:authority`"),
 		optional("method", otherwise(text(token), config.DefaultProbeMethod), "the probe's method"),
 		interval(", from the start of one probe to the start of the next"),

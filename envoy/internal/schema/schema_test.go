@@ -134,7 +134,8 @@ const full = `{
   }, {"name": "q", "cluster": "app", "path": "/"},
     {"name": "r", "cluster": "app", "grpc": {"service": "a.B"}},
     {"name": "s", "cluster_health": {"cluster": "app", "min_healthy_percent": 50, "degraded": false}},
-    {"name": "t", "gauge": {"stat": "server.concurrency", "above": 2}}],
+    {"name": "t", "gauge": {"stat": "server.concurrency", "above": 2}},
+    {"name": "u", "xds": {"clusters": false, "listeners": true, "secrets": ["s"]}}],
   "admin": {"cluster": "adm", "interval": "1s", "timeout": "500ms", "max_age": "10s", "on_stale": "keep",
     "draining": "poll"}
 }`
