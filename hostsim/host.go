@@ -245,10 +245,11 @@ func (h *Host) Close() error {
 	return nil
 }
 
-// Shutdown takes the plugins of the chain out of all threads, as a removed listener would: on_done and on_delete. A
-// plugin that answers false to on_done does not get on_delete: Envoy lets go of a VM with its last plugin, without
-// waiting for proxy_done, and with it of the callouts under way and the metrics. Shared data stays, and so do the host
-// and its services; requests get past the plugins.
+// Shutdown takes the plugins of the chain out of all threads, as a removed listener would once its drain time is over:
+// requests that still run are cut off, and then there are on_done and on_delete. A plugin that answers false to on_done
+// does not get on_delete: Envoy lets go of a VM with its last plugin, without waiting for proxy_done, and with it of
+// the callouts under way and the metrics. Shared data stays, and so do the host and its services; requests get past
+// the plugins.
 func (h *Host) Shutdown() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -256,6 +257,7 @@ func (h *Host) Shutdown() {
 		return
 	}
 	for _, t := range h.threads() {
+		t.cut(t.chain, 0, "purging_socket_that_have_not_progressed_to_connections")
 		t.drain(t.chain, 0)
 		t.drop()
 	}

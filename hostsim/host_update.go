@@ -35,12 +35,14 @@ func (h *Host) Update(configs ...string) error {
 	return nil
 }
 
-// Drained ends the drain time: all configurations but the last are removed.
+// Drained ends the drain time: all configurations but the last are removed, and the requests that they still have are
+// cut off, since Envoy closes their connections.
 func (h *Host) Drained() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.mustBeOpen("Drained")
 	for _, t := range h.threads() {
+		t.cut(t.chain, 1, "filter_chain_is_being_removed")
 		t.drain(t.chain, 1)
 	}
 	h.run(h.time.Elapsed())

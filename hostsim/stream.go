@@ -72,13 +72,17 @@ func (s *Stream) Reply() *Reply {
 func (s *Stream) Disconnect() {
 	s.host.mu.Lock()
 	defer s.host.mu.Unlock()
+	s.disconnect("downstream_remote_disconnect")
+	s.host.run(s.host.time.Elapsed())
+}
+
+func (s *Stream) disconnect(details string) {
 	if s.done || !s.host.runs() {
 		return
 	}
-	s.setDetails("downstream_remote_disconnect")
+	s.setDetails(details)
 	s.flags = flagDownstreamDisconnect
 	s.reset()
-	s.host.run(s.host.time.Elapsed())
 }
 
 // begin puts the request through the chain, piece by piece.

@@ -2,6 +2,7 @@ package hostsim
 
 import (
 	"encoding/hex"
+	"maps"
 	"slices"
 	"time"
 
@@ -151,6 +152,25 @@ func (t *thread) reload(p *plugin, ph *handle) {
 }
 
 func (h *Host) randomBelow(n uint64) uint64 { return h.random.Uint64() % n }
+
+// cut resets the streams of all but the newest kept configurations of plugins: Envoy closes their connections with the
+// filter chain or the listener, and says why.
+func (t *thread) cut(plugins []*plugin, kept int, why string) {
+	for _, p := range plugins {
+		n := max(len(p.handles)-kept, 0)
+		for _, h := range p.handles[:n] {
+			if h.root == nil || slices.Contains(p.handles[n:], h) {
+				continue
+			}
+			contexts := h.root.vm.contexts
+			for _, id := range slices.Sorted(maps.Keys(contexts)) {
+				if c := contexts[id]; c != nil && c.stream != nil && c.root == h.root {
+					c.stream.disconnect("downstream_local_disconnect(" + why + ")")
+				}
+			}
+		}
+	}
+}
 
 // drain ends all but the newest kept configurations of plugins (WasmBase::startShutdown).
 func (t *thread) drain(plugins []*plugin, kept int) {

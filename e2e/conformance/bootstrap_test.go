@@ -3,6 +3,8 @@ package conformance
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
@@ -26,17 +28,17 @@ func bootstrap(t testing.TB, runs []*run, wasm func(*Case) string) *envoytest.Co
 	clusters := []any{
 		cluster("envoy_admin", admin, false), cluster("refused", envoytest.ReservePort(t), false), cluster("empty", 0, false),
 	}
-	var listeners []any
+	listeners := &listeners{file: filepath.Join(t.TempDir(), "listeners.json")}
 	for _, r := range runs {
+		r.listeners, r.module = listeners, wasm(r.c)
 		slug := r.c.slug()
 		clusters = append(clusters, cluster("application-"+slug, r.app.port, false),
 			cluster(r.c.backend(), r.backend.port, r.c.Grpc))
 		for n := range r.ports {
-			listeners = append(listeners, listener(r, n, wasm(r.c)))
+			listeners.all = append(listeners.all, listener(r, n, 0))
 		}
 	}
-	file := filepath.Join(t.TempDir(), "listeners.json")
-	envoytest.Publish(t, file, object{"version_info": "1", "resources": listeners})
+	listeners.publish(t)
 	config := crashing(t)
 	config.AdminPort = admin
 	config.Bootstrap = object{
@@ -46,7 +48,7 @@ func bootstrap(t testing.TB, runs []*run, wasm func(*Case) string) *envoytest.Co
 			object{"name": "admin", "admin_layer": object{}},
 		}},
 		"dynamic_resources": object{"lds_config": object{
-			"path_config_source": object{"path": file}, "resource_api_version": "V3",
+			"path_config_source": object{"path": listeners.file}, "resource_api_version": "V3",
 		}},
 		"static_resources":     object{"clusters": clusters},
 		"bootstrap_extensions": services(runs, wasm),
@@ -54,12 +56,51 @@ func bootstrap(t testing.TB, runs []*run, wasm func(*Case) string) *envoytest.Co
 	return config
 }
 
-// removeListeners takes all listeners from a running Envoy, and with them the plugins.
-func removeListeners(t testing.TB, config *envoytest.Config) {
+// listeners are those of an Envoy, in a file that it watches.
+type listeners struct {
+	file string
+
+	mu      sync.Mutex
+	all     []object
+	version int
+}
+
+func (l *listeners) publish(t testing.TB) {
 	t.Helper()
-	lds := config.Bootstrap["dynamic_resources"].(object)["lds_config"].(object)
-	file := lds["path_config_source"].(object)["path"].(string)
-	envoytest.Publish(t, file, object{"version_info": "2", "resources": []any{}})
+	l.version++
+	envoytest.Publish(t, l.file, object{"version_info": fmt.Sprint(l.version), "resources": l.all})
+}
+
+// update publishes a case's listeners anew, with the plugin's next configuration, and waits until Envoy has taken or
+// refused it.
+func (l *listeners) update(t testing.TB, r *run) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for n := range r.ports {
+		next := listener(r, n, r.updates)
+		at := slices.IndexFunc(l.all, func(old object) bool { return old["name"] == next["name"] })
+		l.all[at] = next
+	}
+	read := func() uint64 {
+		stats, err := r.journal.envoy.Admin.Stats(t.Context(), `listener_manager\.lds\.update_(success|rejected)`)
+		if err != nil {
+			return 0
+		}
+		return stats["listener_manager.lds.update_success"] + stats["listener_manager.lds.update_rejected"]
+	}
+	before := read()
+	l.publish(t)
+	if !r.wait(envoytest.Limit, func() bool { return read() > before }) {
+		t.Errorf("%s: Envoy does not read its listeners anew", r.c.Name)
+	}
+}
+
+// remove takes all listeners from a running Envoy, and with them the plugins.
+func (l *listeners) remove(t testing.TB) {
+	t.Helper()
+	l.all = []object{}
+	l.publish(t)
 }
 
 // crashing is a configuration whose plugins may crash, as many cases make them.
@@ -96,8 +137,8 @@ func cluster(name string, port int, http2 bool) object {
 	}
 }
 
-// listener is the n-th of a case.
-func listener(r *run, n int, wasm string) object {
+// listener is the n-th of a case after a number of updates.
+func listener(r *run, n, updates int) object {
 	c, slug, about := r.c, r.c.slug(), r.c.listeners()[n]
 	hcm := envoytest.Any("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", object{
 		"stat_prefix":           slug,
@@ -112,7 +153,7 @@ func listener(r *run, n int, wasm string) object {
 		"route_config": object{"name": slug, "virtual_hosts": []any{object{
 			"name": "hostsim", "domains": []any{"*"}, "routes": routeConfig(c),
 		}}},
-		"http_filters": filters(c, wasm),
+		"http_filters": filters(c, updates, r.module),
 	})
 	l := envoytest.Any("envoy.config.listener.v3.Listener", object{
 		"name": fmt.Sprint(slug, separator, n), "address": address(r.ports[n]),

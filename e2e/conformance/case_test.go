@@ -17,6 +17,8 @@ type Case struct {
 	// which every case has. In it, {case} is the case's own name for clusters and metrics, which all cases of an Envoy
 	// share.
 	Config string
+	// Updates are what the first plugin's configuration becomes with each step Update.
+	Updates []string
 	// Further are the plugins behind the first.
 	Further []*further
 	// Filter takes healthgate's own filter in place of that guest.
@@ -81,6 +83,8 @@ type Step struct {
 	Async   bool     // begin the request, and do the next step at once
 	Await   string   // wait for a line of the plugin's log that contains this
 	Post    string   // an admin action, such as /healthcheck/fail; {in 5s} is that time, as in RFC 3339
+	Update  bool     // a live update to the next of Updates
+	Drained bool     // wait until what was before the update is gone
 	Turn    string   // what the upstreams answer with Status from now on: a path without its query
 	Until   *Request // send this again and again until the answer has Status; it is waited for, and not compared
 	Status  int
@@ -143,12 +147,13 @@ func (c *Case) slug() string {
 	return strings.Trim(b.String(), "_")
 }
 
-// config is the plugin's configuration.
-func (c *Case) config() string {
+// config is the plugin's configuration after a number of updates.
+func (c *Case) config(updates int) string {
+	text := append([]string{c.Config}, c.Updates...)[updates]
 	if c.Filter || c.Guest != "" {
-		return c.named(c.Config)
+		return c.named(text)
 	}
-	return c.named("trace\n" + c.Config)
+	return c.named("trace\n" + text)
 }
 
 // named puts the case's own name into a text.

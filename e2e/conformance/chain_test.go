@@ -20,11 +20,18 @@ type further struct {
 // separator is between the names of the case and of a further plugin, which no case has in its own.
 const separator = "__"
 
+var updateLine = regexp.MustCompile(`(?m)^update$\n?`)
+
 var furtherLine = regexp.MustCompile(`(?m)^(plugin|service|singleton) (\S+)(.*)\n?`)
 
-// split cuts the further plugins off the case's configuration. Each begins with a line such as
-// "plugin NAME vm-id=ID policy=open".
+// split cuts the updates and the further plugins off the case's configuration. They begin with the line "update" and
+// with one such as "plugin NAME vm-id=ID policy=open".
 func (c *Case) split() error {
+	versions := updateLine.Split(c.Config, -1)
+	c.Config = versions[0]
+	for _, text := range versions[1:] {
+		c.Updates = append(c.Updates, strings.TrimSpace(text))
+	}
 	heads := furtherLine.FindAllStringSubmatch(c.Config, -1)
 	configs := furtherLine.Split(c.Config, -1)
 	c.Config = strings.TrimSpace(configs[0])
@@ -94,11 +101,11 @@ func services(runs []*run, wasm func(*Case) string) []any {
 	return all
 }
 
-// filters are the case's plugins in the filter chain, and the router.
-func filters(c *Case, wasm string) []any {
+// filters are the case's plugins in the filter chain after a number of updates, and the router.
+func filters(c *Case, updates int, wasm string) []any {
 	slug := c.slug()
 	all := []any{filter(slug, "wasm.v3.Wasm", object{"config": pluginObject(slug, c.rootID(), c.vmID(), c.VMConfig,
-		c.config(), c.Policy, c.AllowStop, wasm)})}
+		c.config(updates), c.Policy, c.AllowStop, wasm)})}
 	for _, f := range c.Further {
 		if f.kind == "plugin" {
 			all = append(all, filter(f.name, "wasm.v3.Wasm", object{"config": f.object(c, wasm)}))

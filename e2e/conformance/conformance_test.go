@@ -103,8 +103,9 @@ func playAll(t *testing.T, runs []*run) {
 	}
 	playing.Wait()
 	if runs[0].c.Shutdown {
-		removeListeners(t, config)
+		runs[0].listeners.remove(t)
 		for _, r := range runs {
+			r.async.Wait()
 			r.wait(envoytest.Limit, r.asWanted)
 		}
 	}

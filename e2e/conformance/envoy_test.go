@@ -17,6 +17,10 @@ type run struct {
 	c            *Case
 	want, got    []string // what hostsim and Envoy showed
 	ports        []int    // of its listeners
+	listeners    *listeners
+	module       string         // the plugin's file
+	updates      int            // how many there were
+	async        sync.WaitGroup // the requests that are not waited for
 	app, backend *server
 	turns        *turns
 	journal      *journal
@@ -51,13 +55,12 @@ func (r *run) play(t testing.TB) {
 		time.Sleep(time.Until(r.journal.began.Add(backOff)))
 	}
 	if !r.result().refused {
-		var async sync.WaitGroup
 		for _, step := range r.c.Steps {
-			r.step(t, step, &async)
+			r.step(t, step)
 		}
-		async.Wait()
 	}
 	if !r.c.Shutdown { // that comes after the steps of all
+		r.async.Wait()
 		r.wait(envoytest.Limit, r.asWanted)
 	}
 }
@@ -91,7 +94,7 @@ func (r *run) wait(limit time.Duration, condition func() bool) bool {
 	return true
 }
 
-func (r *run) step(t testing.TB, step Step, async *sync.WaitGroup) {
+func (r *run) step(t testing.TB, step Step) {
 	slug := r.c.slug()
 	switch {
 	case step.Request != nil:
@@ -110,11 +113,7 @@ func (r *run) step(t testing.TB, step Step, async *sync.WaitGroup) {
 		}
 		before := r.journal.count(slug, "request_headers(")
 		limit := r.answerLimit(len(r.replies))
-		async.Add(1)
-		go func() {
-			defer async.Done()
-			r.exchange(t, step.Request, reply, limit)
-		}()
+		r.async.Go(func() { r.exchange(t, step.Request, reply, limit) })
 		r.wait(envoytest.Limit, func() bool { return r.journal.count(slug, "request_headers(") > before })
 	case step.Until != nil:
 		reply := &clientReply{}
@@ -130,6 +129,11 @@ func (r *run) step(t testing.TB, step Step, async *sync.WaitGroup) {
 		}
 	case step.Post != "":
 		r.journal.envoy.Post(r.c.action(&step, time.Now()))
+	case step.Update:
+		r.updates++
+		r.listeners.update(t, r)
+	case step.Drained:
+		r.wait(envoytest.Limit, func() bool { return r.journal.count(slug, "delete(1)") >= r.wanted("delete(1)") })
 	case step.Turn != "":
 		r.turns.set(step.Turn, step.Status)
 	}

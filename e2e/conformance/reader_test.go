@@ -271,6 +271,10 @@ func steps(line string) ([]Step, error) {
 		return []Step{{Await: rest}}, nil
 	case "post":
 		return []Step{{Post: rest}}, nil
+	case "update":
+		return []Step{{Update: true}}, nil
+	case "drained":
+		return []Step{{Drained: true}}, nil
 	case "upstream":
 		s := Step{}
 		_, err := fmt.Sscanf(rest, "%s status=%d", &s.Turn, &s.Status)

@@ -32,7 +32,7 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 	}
 	opts := []hostsim.Option{
 		profile, policies[c.Policy], hostsim.PluginName(slug), hostsim.VMID(c.vmID()), hostsim.VMConfig(c.VMConfig),
-		hostsim.PluginConfig(c.config()), hostsim.UseRemoteAddress(c.Remote), hostsim.XFFNumTrustedHops(c.Hops),
+		hostsim.PluginConfig(c.config(0)), hostsim.UseRemoteAddress(c.Remote), hostsim.XFFNumTrustedHops(c.Hops),
 		hostsim.AllowOnHeadersStopIteration(c.AllowStop), hostsim.Address(machineAddress(t)),
 		hostsim.RootID(c.rootID()), hostsim.Upstream(c.backend(), backend), hostsim.Application(turns),
 		hostsim.Upstream("refused", turns), hostsim.Upstream("empty", nil),
@@ -80,10 +80,11 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 	if c.Policy == "reload" {
 		host.Advance(backOff)
 	}
-	s := &simulation{t, c, host, turns, nil, nil, map[*hostsim.Stream]bool{}}
+	s := &simulation{t: t, c: c, host: host, turns: turns, left: map[*hostsim.Stream]bool{}}
 	for _, step := range c.Steps {
 		s.step(step)
 	}
+	r.refused = s.refused
 	for _, stream := range s.begun {
 		s.wait(stream)
 	}
@@ -141,6 +142,8 @@ type simulation struct {
 	streams []*hostsim.Stream
 	begun   []*hostsim.Stream        // those that are not waited for yet
 	left    map[*hostsim.Stream]bool // whose client left
+	updates int
+	refused bool // an update was
 }
 
 func (s *simulation) step(step Step) {
@@ -169,6 +172,11 @@ func (s *simulation) step(step Step) {
 		s.until(func() bool { return strings.Contains(s.host.LogText(), step.Await) })
 	case step.Post != "":
 		s.post(s.c.action(&step, s.host.Now()))
+	case step.Update:
+		s.updates++
+		s.refused = s.host.Update(s.c.config(s.updates)) != nil
+	case step.Drained:
+		s.host.Drained()
 	case step.Turn != "":
 		s.turns.set(step.Turn, step.Status)
 	}
