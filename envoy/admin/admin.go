@@ -29,7 +29,8 @@ type Client struct {
 	http   *http.Client
 	apart  bool        // the address does not lead to where Envoy listens
 	known  atomic.Bool // it has answered
-	end    func()      // ends what its connections need; nil if they need nothing
+	skew   atomic.Int64
+	end    func() // ends what its connections need; nil if they need nothing
 }
 
 // requestTimeout is how long one request may take.
@@ -139,10 +140,12 @@ func (c *Client) do(ctx context.Context, method, path string) (*http.Response, [
 	}
 	// Each request may be repeated when a kept connection turns out to be closed; the header itself is not sent.
 	request.Header["Idempotency-Key"] = nil
+	begin := time.Now()
 	response, err := c.http.Do(request)
 	if err != nil {
 		return nil, nil, c.explain(ctx, err)
 	}
+	c.compare(response, begin, time.Now())
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
 	if err != nil {
@@ -331,6 +334,39 @@ func (c *Client) ConfigDump(ctx context.Context) (any, error) {
 		return nil, errors.New("GET /config_dump did not return JSON")
 	}
 	return out, nil
+}
+
+// compare takes the time that Envoy puts into an answer, to the second. That of a proxy in front is not Envoy's.
+func (c *Client) compare(response *http.Response, begin, end time.Time) {
+	told, err := http.ParseTime(response.Header.Get("Date"))
+	if err != nil || response.Header.Get("Server") != "envoy" {
+		return
+	}
+	var skew time.Duration // at the least
+	if ahead, behind := told.Sub(end), begin.Sub(told.Add(time.Second)); ahead > 0 {
+		skew = ahead
+	} else if behind > 0 {
+		skew = -behind
+	}
+	if skew.Abs() < time.Second { // which is no news to anyone
+		skew = 0
+	}
+	c.skew.Store(int64(skew))
+}
+
+// Skew returns how far Envoy's clock is ahead of this machine's at the least, as its last answer said; 0 where that is
+// less than a second, or not known.
+func (c *Client) Skew() time.Duration { return time.Duration(c.skew.Load()) }
+
+// Clock says how Envoy's clock differs from this machine's; "" when it does not, or that is not known.
+func (c *Client) Clock() string {
+	switch skew := c.Skew().Round(time.Second); {
+	case skew > 0:
+		return fmt.Sprintf("Envoy's clock is %s ahead of this machine's", skew)
+	case skew < 0:
+		return fmt.Sprintf("Envoy's clock is %s behind this machine's", -skew)
+	}
+	return ""
 }
 
 // Host returns the host of the address, "" where it is not Envoy's own: with a Unix socket, or behind a prefix.

@@ -371,3 +371,37 @@ func TestStatsOfSomebodyElse(t *testing.T) {
 		}
 	}
 }
+
+// Envoy puts the time by its own clock into each answer, to the second; a proxy in front puts its own.
+func TestClock(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		server string
+		ahead  time.Duration
+		want   string
+	}{
+		{"envoy", 0, ""},
+		{"envoy", 2 * time.Hour, " ahead of this machine's"},
+		{"envoy", -2 * time.Hour, " behind this machine's"},
+		{"nginx", 2 * time.Hour, ""},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Server", test.server)
+			w.Header().Set("Date", time.Now().Add(test.ahead).UTC().Format(http.TimeFormat))
+			_, _ = io.WriteString(w, answer)
+		}))
+		t.Cleanup(server.Close)
+		client, err := New(server.URL, Access{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Runtime(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		got, skew := client.Clock(), client.Skew()
+		near := test.want == "" && skew == 0 || test.want != "" && (skew-test.ahead).Abs() < time.Minute
+		if !strings.HasSuffix(got, test.want) || (got == "") != (test.want == "") || !near {
+			t.Errorf("%s, %s ahead: %q, %s", test.server, test.ahead, got, skew)
+		}
+	}
+}

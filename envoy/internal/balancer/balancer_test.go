@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 	"github.com/healthgate/healthgate/envoy/internal/document"
 	"github.com/healthgate/healthgate/envoy/must"
+	"github.com/healthgate/healthgate/filter/verdict"
 )
 
 var update = flag.Bool("update", false, "write what is made from the table anew: make generate")
@@ -125,6 +126,20 @@ func explained(t *testing.T, d *datadriven.TestData, b *Balancer, arg map[string
 	for counted := range strings.SplitSeq(arg["counts"], ",") {
 		endpoint, outcome, _ := strings.Cut(counted, ".")
 		envoy.After[endpoint+".verdict."+outcome] = 1
+		for i := range c.Config.Endpoints {
+			for k := range verdict.Kind(verdict.Shown) {
+				reply := verdict.Reply(&c.Config.Endpoints[i], k)
+				if k.String() == outcome && (int(reply.Status) == sent.Status || reply.ProbeStatus) {
+					sent.Body = reply.Body
+				}
+			}
+		}
+	}
+	if body, is := arg["body"]; is {
+		sent.Body = body
+	}
+	if outcome := arg["meanwhile"]; outcome != "" {
+		envoy.Before = map[string]uint64{"a.verdict." + outcome: 1}
 	}
 	r := Judge(b, u.String(), sent, envoy)
 	out := fmt.Sprintf("by %q endpoint %q outcome %q\n", r.AnsweredBy, r.Endpoint, r.Outcome)

@@ -46,10 +46,11 @@ const (
 type Envoy struct {
 	Endpoints []config.Endpoint
 	// Before and After are what the plugin had counted, before the check and after it: "ENDPOINT.verdict.healthy": 3.
-	Before, After map[string]uint64
-	Counts        bool                // whether it shows what it counts
-	Gaps          map[string][]string // by endpoint, the ways past the plugin
-	Unknown       string              // why the configuration is not known
+	// Idle is what it was a moment before that, while no check was sent.
+	Idle, Before, After map[string]uint64
+	Counts              bool                // whether it shows what it counts
+	Gaps                map[string][]string // by endpoint, the ways past the plugin
+	Unknown             string              // why the configuration is not known
 }
 
 // Judge says all that is known of a check; envoy is nil where none was asked.
@@ -111,7 +112,7 @@ func (r *Result) explain(request Request, s Sent, envoy *Envoy, behind Party) {
 		counted = []verdict.Kind{verdict.Untrusted} // the others are those of other checks
 	}
 	switch {
-	case len(counted) > 1, len(counted) == 1 && (!fits || !untrusted && known && !trusts):
+	case len(counted) > 1, len(counted) == 1 && (!fits || envoy.busy(taker) || !untrusted && known && !trusts):
 		note := "the gate counted " + listed(counted) + " meanwhile; whether that was this check is not known: others may " +
 			"check, too"
 		if known && !trusts {
@@ -149,7 +150,7 @@ func (e *Envoy) counted(endpoint *config.Endpoint, s *Sent) (out []verdict.Kind,
 		name, reply := endpoint.Name+".verdict."+k.String(), verdict.Reply(endpoint, k)
 		switch {
 		case e.After[name] == e.Before[name], reply == nil, s.Upstream && !reply.Pass:
-		case reply.Pass, int(reply.Status) == s.Status, reply.ProbeStatus && s.Status >= http.StatusBadRequest:
+		case reply.Pass, gives(endpoint, reply, s):
 			out = append(out, k)
 		default:
 			unlike = append(unlike, k)
@@ -159,6 +160,23 @@ func (e *Envoy) counted(endpoint *config.Endpoint, s *Sent) (out []verdict.Kind,
 		return unlike, false
 	}
 	return out, true
+}
+
+// busy reports whether an endpoint's checks were counted while none was sent.
+func (e *Envoy) busy(endpoint *config.Endpoint) bool {
+	for k := range verdict.Kind(verdict.Kinds) {
+		if name := endpoint.Name + ".verdict." + k.String(); e.Idle[name] != e.Before[name] {
+			return true
+		}
+	}
+	return false
+}
+
+// gives reports whether an answer is an endpoint's reply. That to gRPC, and to HEAD, has no such body.
+func gives(endpoint *config.Endpoint, reply *config.Reply, s *Sent) bool {
+	status := int(reply.Status) == s.Status || reply.ProbeStatus && s.Status >= http.StatusBadRequest
+	bare := endpoint.GRPC || strings.HasPrefix(s.Wire, http.MethodHead+" ")
+	return status && (bare || s.Body == reply.Body[:min(len(reply.Body), read)])
 }
 
 func listed(kinds []verdict.Kind) string {

@@ -29,6 +29,7 @@ type Sent struct {
 	Wire string         // what was sent; empty where there was no connection
 	From netip.AddrPort // where it came from
 	Took time.Duration
+	Body string // of the answer, its first 10 kB; empty where it was redirected
 	// Upstream is whether the answer has a header that Envoy adds to what its upstream answered.
 	Upstream bool
 	Followed string // the URL of the last redirect that was followed
@@ -113,9 +114,11 @@ func (b *Balancer) send(r *http.Request, from netip.Addr, s *Sent) (*http.Respon
 	if err != nil {
 		return nil, err
 	}
-	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, read)); err != nil {
+	body, err := io.ReadAll(io.LimitReader(response.Body, read))
+	if err != nil {
 		return nil, err
 	}
+	s.Body = string(body)
 	response.Request, response.Body = r, http.NoBody // closing what was there would read on to its end
 	return response, nil
 }

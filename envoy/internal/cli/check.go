@@ -197,6 +197,9 @@ func counts(cmd *cobra.Command, client *admin.Client) (map[string]uint64, error)
 	return out, err
 }
 
+// moment is how long it is watched whether others check, too.
+const moment = 200 * time.Millisecond
+
 // ask asks an Envoy, before the check is sent, for what explains its answer.
 func ask(cmd *cobra.Command, client *admin.Client, to *url.URL) *balancer.Envoy {
 	out := &balancer.Envoy{}
@@ -222,7 +225,10 @@ func ask(cmd *cobra.Command, client *admin.Client, to *url.URL) *balancer.Envoy 
 	for _, gap := range known.Gaps() {
 		out.Gaps[gap.Endpoint] = append(out.Gaps[gap.Endpoint], gap.What)
 	}
-	out.Before, err = counts(cmd, client)
+	if out.Idle, err = counts(cmd, client); err == nil {
+		time.Sleep(moment)
+		out.Before, err = counts(cmd, client)
+	}
 	out.Counts = err == nil && len(out.Before) > 0
 	return out
 }

@@ -29,6 +29,9 @@ func (l *linter) requests(i int) {
 		if strings.Contains(m.Value, "*") {
 			l.warn(place, "%q has a '*', which stands for itself; use prefix, suffix or contains", m.Value)
 		}
+		if what := byEnvoy(m); what != "" {
+			l.warn(place, "%q %s", m.Name, what)
+		}
 		for k := range j {
 			if contradict(&e.Headers[k], m) {
 				l.warn(place,
@@ -37,6 +40,32 @@ func (l *linter) requests(i int) {
 			}
 		}
 	}
+}
+
+// internalOnly are headers that Envoy takes away from a request that it does not take for an internal one.
+var internalOnly = strings.Fields(`x-envoy-decorator-operation x-envoy-downstream-service-cluster
+	x-envoy-downstream-service-node x-envoy-expected-rq-timeout-ms x-envoy-force-trace x-envoy-hedge-on-per-try-timeout
+	x-envoy-internal x-envoy-ip-tags x-envoy-max-retries x-envoy-original-host x-envoy-original-path
+	x-envoy-original-url x-envoy-retriable-header-names x-envoy-retriable-status-codes x-envoy-retry-grpc-on
+	x-envoy-retry-on x-envoy-upstream-alt-stat-name x-envoy-upstream-rq-per-try-timeout-ms
+	x-envoy-upstream-rq-timeout-alt-response x-envoy-upstream-rq-timeout-ms x-envoy-upstream-stream-duration-ms`)
+
+// byEnvoy says what Envoy does to a header before a filter sees the request; "" for nothing.
+func byEnvoy(m *config.HeaderMatcher) string {
+	switch {
+	case slices.Contains([]string{"x-request-id", "x-forwarded-proto"}, m.Name):
+		if m.Kind == config.Absent || m.Kind == config.Present {
+			return "is in each request: Envoy puts it there"
+		}
+	case m.Kind == config.Absent:
+	case m.Name == "x-forwarded-client-cert":
+		return "is taken away by Envoy, unless the connection manager's forward_client_cert_details keeps it"
+	case m.Name == "expect":
+		return "is taken away by Envoy, which answers it itself"
+	case slices.Contains(internalOnly, m.Name):
+		return "is taken away by Envoy from a request that it does not take for an internal one, by its address"
+	}
+	return ""
 }
 
 func isDots(segment string) bool { return segment == "." || segment == ".." }

@@ -75,7 +75,7 @@ func (e *Envoy) StaysClosed(ctx context.Context, o Order, kind reach.Kind) error
 	defer cancel()
 	if o.Key != "" {
 		lack := e.askRuntime(ctx, o, kind)
-		e.State = e.state(time.Now())
+		e.State = e.state(e.now())
 		if lack.what != "" && !lack.lost {
 			return &OpenError{errors.New("no longer closed: " + lack.what)}
 		} else if lack.what != "" {
@@ -217,7 +217,7 @@ func (e *Envoy) WaitChecks(ctx context.Context, checks *lifecycle.Checks, byKey 
 	seen := checks.Seen()
 	for _, name := range names {
 		untrusted := report.Checks + name + ".verdict." + verdict.Untrusted.String()
-		if n := last[untrusted] - first[untrusted]; n > 0 {
+		if n := last[untrusted] - min(first[untrusted], last[untrusted]); n > 0 { // they may have been reset
 			seen += fmt.Sprintf("; %d of %s came from addresses that it does not trust", n, name)
 		}
 	}

@@ -77,7 +77,7 @@ func Ask(ctx context.Context, client *admin.Client, key string, route bool) *Env
 		e.known, e.unknown = e.configuration(ctx)
 	}
 	e.unseen = e.readGauges(ctx)
-	e.State = e.state(time.Now())
+	e.State = e.state(e.now())
 	return e
 }
 
@@ -218,6 +218,9 @@ func (e *Envoy) Process() string {
 
 // Known returns the Envoy's configuration; nil when it could not be read.
 func (e *Envoy) Known() *reach.Envoy { return e.known }
+
+// now is the time by Envoy's clock, which the plugin ends keys by.
+func (e *Envoy) now() time.Time { return time.Now().Add(e.client.Skew()) }
 
 // state says what runtime and the gauges, as they were read last, mean.
 func (e *Envoy) state(now time.Time) State {

@@ -86,7 +86,7 @@ type reading struct {
 // rise returns how many checks of these outcomes were counted until a later reading.
 func (r reading) rise(later reading, outcomes ...verdict.Kind) (n uint64) {
 	for _, k := range outcomes {
-		n += later.counts[k] - r.counts[k]
+		n += later.counts[k] - min(r.counts[k], later.counts[k]) // they may have been reset
 	}
 	return n
 }

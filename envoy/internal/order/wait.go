@@ -50,7 +50,7 @@ func (e *Envoy) Wait(ctx context.Context, o Order, kind reach.Kind, checks []str
 		begin := time.Now()
 		lack := e.ask(ctx, o, kind, checks, &arrived)
 		if ctx.Err() == nil || last.Error == "" { // what an ended context cut off says nothing
-			if last = e.state(time.Now()); lack.lost {
+			if last = e.state(e.now()); lack.lost {
 				last = State{Envoy: last.Envoy, Key: last.Key, Endpoints: []string{}}
 			}
 			last.Error = lack.what
@@ -96,6 +96,9 @@ func (e *Envoy) besides(o Order) (out []string) {
 	}
 	if o.On && e.known != nil {
 		out = append(out, e.known.Replaced(e.reads)...)
+	}
+	if clock := e.client.Clock(); o.On && clock != "" && o.Value != On && !o.Route {
+		out = append(out, clock+", and the key ends by it")
 	}
 	if why := report.StoppedUnseen(e.known); !o.On && why != "" {
 		out = append(out, why)
@@ -183,7 +186,7 @@ func (e *Envoy) askRuntime(ctx context.Context, o Order, kind reach.Kind) proble
 		e.known.Runtime = runtime
 	}
 	e.asked = time.Now()
-	lack := e.runtimeLacks(o, kind, e.asked)
+	lack := e.runtimeLacks(o, kind, e.now())
 	e.right = e.right || lack.what == ""
 	return lack
 }
@@ -214,7 +217,7 @@ func (e *Envoy) askPlugin(ctx context.Context, o Order, checks []string, arrived
 		return problem{what: "the key is set right, and what the plugin does is not known: " + err.Error() + orVerify},
 			verified
 	}
-	return e.pluginLacks(o, verified, arrived, time.Now()), verified
+	return e.pluginLacks(o, verified, arrived, e.now()), verified
 }
 
 // runtimeLacks says what runtime lacks of an order.
@@ -256,7 +259,11 @@ func (e *Envoy) runtimeLacks(o Order, kind reach.Kind, now time.Time) problem {
 	case s.On == nil:
 		return problem{what: e.strange() + ": take it back there, or say --override here", final: true}
 	case o.On && !o.Route && !s.on():
-		return problem{what: "the time of the key is over: it ended by itself at " + s.Value, final: true}
+		what := "the time of the key is over: it ended by itself at " + s.Value
+		if clock := e.client.Clock(); clock != "" {
+			what += "; " + clock
+		}
+		return problem{what: what, final: true}
 	case !o.On && s.on() && s.Layer == "":
 		return problem{what: "the key is off, and the maintenance route takes checks without it, by its default_value: " +
 			"say --override", final: true}

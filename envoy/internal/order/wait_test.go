@@ -21,6 +21,7 @@ import (
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/envoy/internal/report"
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/verdict"
 )
 
 // testdata/configuration.txt is what /config_dump has of an Envoy: an endpoint a with the keys k and z, a maintenance
@@ -422,6 +423,42 @@ func TestPostFails(t *testing.T) {
 		if sent || !strings.Contains(s.Error, want) || known != (status == 403) || s.Key != "k" || s.Endpoints == nil {
 			t.Errorf("answered %d: %+v", status, s)
 		}
+	}
+}
+
+// A key ends by Envoy's clock, which may be another one than the operator's.
+func TestClocksDiffer(t *testing.T) {
+	t.Parallel()
+	for ahead, want := range map[time.Duration]string{
+		time.Hour:  "the time of the key is over: it ended by itself at ",
+		-time.Hour: "behind this machine's, and the key ends by it",
+	} {
+		until := time.Now().Add(30 * time.Minute).UTC().Format(time.RFC3339)
+		client, _ := answers{
+			"/runtime": func(w http.ResponseWriter) {
+				w.Header().Set("Server", "envoy")
+				w.Header().Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat))
+				fmt.Fprint(w, strings.ReplaceAll(isOn, "true", until))
+			},
+			"/stats": says(gaugeOfA + "1\n"), "/config_dump": says(configuration(t)),
+		}.start(t)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		s := Ask(ctx, client, "k", false).Wait(ctx, Order{Key: "k", Value: until, On: true}, reach.Admin, nil)
+		cancel()
+		if said := s.Error + strings.Join(s.Notes, "; "); !strings.Contains(said, want) || s.on() != (ahead < 0) ||
+			(s.Error != "") != (ahead > 0) || !strings.Contains(said, "Envoy's clock is ") {
+			t.Errorf("%s ahead: %+v", ahead, s)
+		}
+	}
+}
+
+// Counters that an operator resets meanwhile count nothing.
+func TestResetCounters(t *testing.T) {
+	t.Parallel()
+	before, after := reading{}, reading{}
+	before.counts[verdict.Maintenance] = 7
+	if n := before.rise(after, verdict.Maintenance); n != 0 {
+		t.Errorf("%d checks", n)
 	}
 }
 

@@ -155,6 +155,10 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 		r.Error = err.Error()
 		return r
 	}
+	s.now = now.Add(envoy.Skew())
+	if clock := envoy.Clock(); clock != "" {
+		r.note(clock + ", and keys end by it")
+	}
 	// An admin may show only some paths: what it does not show is not known.
 	if r.State, err = envoy.Ready(ctx); err != nil {
 		r.note("its state is not known: " + err.Error())
