@@ -173,7 +173,7 @@ func (p *plugin) send(start monitor.Start) {
 	call, status := host.DispatchHTTPCall(c.Cluster, headers, c.Message, uint32(c.Timeout/duration.Millisecond))
 	switch status {
 	case host.StatusOK:
-		p.calls[call] = callout{m, start}
+		p.calls = append(p.calls, callout{call, m, start})
 	case host.StatusBadArgument: // of what Envoy takes for one, all but the cluster is right
 		m.Failed(c, start.Number, snapshot.NoCluster)
 	case host.StatusInternalFailure: // Envoy has answered the request itself, within the call
@@ -185,14 +185,21 @@ func (p *plugin) send(start monitor.Start) {
 
 // callout is a request under way, and the term of leadership that it belongs to.
 type callout struct {
+	call    uint32
 	monitor *monitor.Monitor
 	start   monitor.Start
 }
 
 // onHTTPCallResponse gets a callout's response; without headers, there was no response.
 func (p *plugin) onHTTPCallResponse(call uint32, numHeaders, bodySize, numTrailers int) {
-	c := p.calls[call]
-	delete(p.calls, call)
+	var c callout
+	for i := range p.calls {
+		if p.calls[i].call == call {
+			c = p.calls[i]
+			p.calls = append(p.calls[:i], p.calls[i+1:]...)
+			break
+		}
+	}
 	now := p.clock.Monotonic()
 	if p.monitor == nil || p.monitor != c.monitor || !lease.Lasts(p.renewed, now) {
 		return // no longer leading, or leading anew

@@ -51,7 +51,7 @@ type plugin struct {
 	voice    *voice.Voice
 	monitor  *monitor.Monitor // nil unless this VM leads
 	renewed  int64            // when its lease began or was renewed
-	calls    map[uint32]callout
+	calls    []callout        // under way
 
 	family       // what it has to do with other configurations of the VM
 	saidIntruded bool
@@ -77,7 +77,6 @@ func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
 	}
 	p.id = succession.Identity{Config: config.Hash(string(text)), Name: config.Hash(p.name), State: c.Fingerprint}
 	p.config, p.table = c, match.NewTable(c.Endpoints)
-	p.calls = map[uint32]callout{}
 	p.owner, p.leaseKey, p.renewed = host.Random(), recordKey(p.id.State, "lease"), lapsed
 	p.metrics = defineMetrics(c)
 	p.view = newView(c, p.id.State)

@@ -7,6 +7,7 @@ import (
 	"github.com/healthgate/healthgate/filter/lean/ascii"
 	"github.com/healthgate/healthgate/filter/lean/duration"
 	"github.com/healthgate/healthgate/filter/lean/json"
+	"github.com/healthgate/healthgate/filter/lean/texts"
 )
 
 // Error is a mistake in a configuration: its place in the JSON document, and what is wrong there.
@@ -337,13 +338,14 @@ func (l *list) str() string {
 // one.
 func (o *object) strings(name string, check func(s string) (wrong string)) []string {
 	var out []string
-	seen := map[string]bool{}
+	var seen texts.List
 	for l := o.list(name); l.next(); {
 		s, wrong := l.str(), ""
+		_, isNew := seen.Add(s)
 		switch {
 		case s == "":
 			wrong = "must not be empty"
-		case seen[s]:
+		case !isNew:
 			wrong = quote(s) + " stands here twice"
 		default:
 			wrong = check(s)
@@ -351,7 +353,6 @@ func (o *object) strings(name string, check func(s string) (wrong string)) []str
 		if wrong != "" {
 			o.d.fail(l.place(), wrong)
 		}
-		seen[s] = true
 		out = append(out, s)
 	}
 	return out

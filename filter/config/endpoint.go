@@ -6,6 +6,7 @@ import (
 
 	"github.com/healthgate/healthgate/filter/lean/ascii"
 	"github.com/healthgate/healthgate/filter/lean/json"
+	"github.com/healthgate/healthgate/filter/lean/texts"
 	"github.com/healthgate/healthgate/filter/trust"
 )
 
@@ -14,8 +15,8 @@ type endpointReader struct {
 	*decoder
 	config *Config
 	node   Node
-	keys   map[string]int // index of each expanded key in config.Keys
-	cidrs  int            // how many so far, over all endpoints
+	keys   texts.List // config.Keys
+	cidrs  int        // how many so far, over all endpoints
 }
 
 func (r *endpointReader) endpoint(v json.Value, place string) {
@@ -227,10 +228,8 @@ func (r *endpointReader) maintenance(endpoint *object, e *Endpoint) {
 			r.config.warn(place, text, " is ignored: this Envoy's node has no "+empty)
 			continue
 		}
-		i, known := r.keys[key]
-		if !known {
-			i = len(r.config.Keys)
-			r.keys[key] = i
+		i, isNew := r.keys.Add(key)
+		if isNew {
 			r.config.Keys = append(r.config.Keys, key)
 		}
 		m.Keys = append(m.Keys, i)

@@ -52,7 +52,7 @@ func (d *decoder) config(text []byte, node Node, c *Config) {
 	for l := o.list("probes"); l.next(); {
 		d.probe(l.value, l.place(), c)
 	}
-	r := &endpointReader{decoder: d, config: c, node: node, keys: map[string]int{}}
+	r := &endpointReader{decoder: d, config: c, node: node}
 	for l := o.list("endpoints"); l.next(); {
 		r.endpoint(l.value, l.place())
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/healthgate/healthgate/filter/lean/ascii"
 	"github.com/healthgate/healthgate/filter/lean/json"
+	"github.com/healthgate/healthgate/filter/lean/texts"
 )
 
 // Entry is one runtime key and its reason, as the operator set them.
@@ -23,17 +24,15 @@ var errShape = errors.New("not the JSON of /runtime?format=json")
 
 // Reader picks keys out of Envoy's runtime document.
 type Reader struct {
-	values map[string]int // index of the entry whose value this key is
-	reason map[string]int // index of the entry whose reason this key is
-	count  int
+	keys  texts.List
+	count int
 }
 
 // NewReader returns a Reader for these keys.
 func NewReader(keys []string) *Reader {
-	r := &Reader{values: map[string]int{}, reason: map[string]int{}, count: len(keys)}
-	for i, key := range keys {
-		r.values[key] = i
-		r.reason[key+".reason"] = i
+	r := &Reader{count: len(keys)}
+	for _, key := range keys {
+		r.keys.Add(key)
 	}
 	return r
 }
@@ -53,19 +52,21 @@ func (r *Reader) Read(document []byte) ([]Entry, error) {
 	out := make([]Entry, r.count)
 	for w := entries.Walk(); w.Next(); {
 		key, _ := w.Name.Text()
-		i, isValue := r.values[key]
-		j, isReason := r.reason[key]
-		if !isValue && !isReason {
+		i, j := r.keys.Find(key), -1
+		if of, is := strings.CutSuffix(key, ".reason"); is {
+			j = r.keys.Find(of)
+		}
+		if i < 0 && j < 0 {
 			continue
 		}
 		value := w.Value.Member("final_value")
 		if value == "" {
 			return nil, errShape // Envoy never writes it, and what it would mean is not known
 		}
-		if isValue {
+		if i >= 0 {
 			out[i].Set, out[i].Value = true, text(value)
 		}
-		if isReason {
+		if j >= 0 {
 			out[j].Reason = text(value)
 		}
 	}
