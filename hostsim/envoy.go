@@ -16,9 +16,9 @@ import (
 
 // Bootstrap is the configuration of a real Envoy with the plugin of New(code, opts...), and with the other plugins,
 // clusters and the connection manager that opts describe. It listens on listener, and its admin endpoint on admin. The
-// modules are written to the directory dir; there, Envoy appends a line with %RESPONSE_CODE_DETAILS% and
-// %RESPONSE_FLAGS% to the file "access" for each request. serve starts a server for a cluster, or for "application",
-// and returns its address.
+// modules are written to the directory dir; there, Envoy appends a line with %RESPONSE_CODE_DETAILS%, %RESPONSE_FLAGS%
+// and %UPSTREAM_CLUSTER% to the file "access" for each request. serve starts a server for a cluster, or for
+// "application", and returns its address.
 //
 // A connection may begin with the PROXY protocol. What an Envoy can't do is an error: injected faults,
 // ForeignFunction and HostFunction. So are Listeners, of which it has one, and Workers, which are a flag of Envoy's:
@@ -69,7 +69,7 @@ func Bootstrap(code []byte, dir, listener, admin string, serve func(name string,
 		"http_protocol_options": object{"enable_trailers": c.trailers},
 		"access_log": []any{object{"name": "file", "typed_config": envoyAny(
 			"envoy.extensions.access_loggers.file.v3.FileAccessLog", object{"path": access, "log_format": object{
-				"text_format_source": object{"inline_string": "%RESPONSE_CODE_DETAILS% %RESPONSE_FLAGS%\n"}}})}},
+				"text_format_source": object{"inline_string": "%RESPONSE_CODE_DETAILS% %RESPONSE_FLAGS% %UPSTREAM_CLUSTER%\n"}}})}},
 		"route_config": object{"virtual_hosts": []any{object{
 			"name": "all", "domains": []any{"*"}, "routes": c.envoyRoutes()}}},
 		"http_filters": chain,

@@ -252,8 +252,8 @@ type Reply struct {
 	// Flags are the response flags as %RESPONSE_FLAGS% logs them, "-" if nothing went wrong. It is set once the stream is
 	// over.
 	Flags string
-	// Forwarded reports whether the request went on to the application. Upstream is the request that the application got;
-	// nil if it got none, for instance because the stream ended before the request was complete.
+	// Forwarded reports whether the request went on to the application, or to the cluster of its route. Upstream is the
+	// request that it got; nil if it got none, for instance because the stream ended before the request was complete.
 	Forwarded bool
 	Upstream  *UpstreamRequest
 	// Properties holds the values that the plugin stored: with set_property by path, whose parts are separated by NUL, and

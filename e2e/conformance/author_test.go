@@ -37,10 +37,20 @@ func TestRunOnEnvoy(t *testing.T) {
 			if string(r.Body) != "one two" || r.Header.Get("x-from") != "192.0.2.7" || r.Trailer.Get("x-end") != "here" {
 				t.Error(r)
 			}
+			r = do(&hostsim.Request{Method: "POST", Body: []byte("pieces"), ChunkSize: 4})
+			if string(r.Body) != "pieces" || r.Upstream == nil || r.Upstream.Header.Has("content-length") {
+				t.Error(r, r.Upstream)
+			}
+			if r = do(&hostsim.Request{Path: "/backend"}); r.Status != 404 || r.Upstream == nil ||
+				r.Upstream.Path() != "/backend" || r.Details != "via_upstream" {
+				t.Error(r)
+			}
 			if r = do(&hostsim.Request{Path: "/#part", Peer: "[2001:db8::7]:4711"}); r.Status != 400 {
 				t.Error(r)
 			}
 		},
+		hostsim.Routes(hostsim.Route{Name: "b", Prefix: "/backend", Cluster: "backend",
+			Metadata: map[string]map[string]any{"ns": {"k": "v"}}}, hostsim.Route{}),
 		hostsim.PluginConfig("response_headers add_header_map_value 2 \"x-added\" \"yes\"\n"+
 			"request_headers once\nrequest_headers grpc_call \"rpc\" \"Service\" \"echo\" \"\" \"hello\" 5000\n"+
 			"request_headers return 1\ngrpc_receive set_effective_context $stream\n"+

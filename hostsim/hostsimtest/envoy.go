@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -56,19 +57,18 @@ type envoy struct {
 	ended     chan struct{}
 
 	mu        sync.Mutex
-	forwarded []*hostsim.UpstreamRequest
+	forwarded map[string][]*hostsim.UpstreamRequest // by cluster
 }
 
 func startEnvoy(t testing.TB, binary string, code []byte, opts []hostsim.Option) *envoy {
 	dir := t.TempDir()
 	config, log := filepath.Join(dir, "envoy.json"), filepath.Join(dir, "log")
-	e := &envoy{t: t, address: freeAddress(t), accessLog: filepath.Join(dir, "access"), ended: make(chan struct{})}
+	e := &envoy{t: t, address: freeAddress(t), accessLog: filepath.Join(dir, "access"), ended: make(chan struct{}),
+		forwarded: make(map[string][]*hostsim.UpstreamRequest)}
 	admin := freeAddress(t)
 	serve := func(name string, h http.Handler) string {
 		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if name == "application" {
-				e.forward(r)
-			}
+			e.forward(name, r)
 			h.ServeHTTP(w, r)
 		}))
 		s.Config.Protocols = new(http.Protocols)
@@ -151,7 +151,7 @@ func (e *envoy) do(req *hostsim.Request) *hostsim.Reply {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	before := len(e.gone())
+	before := e.gone()
 	reply := &hostsim.Reply{}
 	_, _ = io.WriteString(conn, text) // Envoy may answer, and close, before it has read all
 	if r, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: cmp.Or(req.Method, "GET")}); err != nil {
@@ -162,29 +162,30 @@ func (e *envoy) do(req *hostsim.Request) *hostsim.Reply {
 		reply.Reset = err != nil
 		reply.Header, reply.Trailer = header(r.Header), header(r.Trailer)
 	}
-	if gone := e.gone(); len(gone) > before {
+	var cluster string
+	reply.Details, reply.Flags, cluster = e.logged()
+	if gone := e.gone()[cluster]; len(gone) > len(before[cluster]) {
 		reply.Forwarded, reply.Upstream = true, gone[len(gone)-1]
 	}
-	reply.Details, reply.Flags = e.logged()
 	return reply
 }
 
-// forward keeps a request that the application gets.
-func (e *envoy) forward(r *http.Request) {
+// forward keeps a request that the upstream of a cluster gets.
+func (e *envoy) forward(cluster string, r *http.Request) {
 	body, _ := io.ReadAll(r.Body) // what came of it until the connection broke
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	u := &hostsim.UpstreamRequest{Time: time.Now(), Body: body, Trailer: header(r.Trailer), Header: append(hostsim.Header{
 		{":authority", r.Host}, {":path", r.RequestURI}, {":method", r.Method}, {":scheme", "http"}}, header(r.Header)...)}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.forwarded = append(e.forwarded, u)
+	e.forwarded[cluster] = append(e.forwarded[cluster], u)
 }
 
-// gone are the requests that the application got.
-func (e *envoy) gone() []*hostsim.UpstreamRequest {
+// gone are the requests that the upstreams got, by cluster.
+func (e *envoy) gone() map[string][]*hostsim.UpstreamRequest {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.forwarded
+	return maps.Clone(e.forwarded)
 }
 
 // onTheWire is a request of HTTP/1.1, behind the PROXY protocol's line if it says where it comes from.
@@ -249,16 +250,17 @@ func (e *envoy) onTheWire(req *hostsim.Request) (string, error) {
 }
 
 // logged waits for the access log's next line.
-func (e *envoy) logged() (details, flags string) {
+func (e *envoy) logged() (details, flags, cluster string) {
 	var lines []string
 	e.wait("the access log", func() bool {
 		text, err := os.ReadFile(e.accessLog)
 		lines = strings.Split(string(text), "\n")
 		return err == nil && len(lines) > e.requests+1
 	})
-	details, flags, _ = strings.Cut(lines[e.requests], " ")
+	details, rest, _ := strings.Cut(lines[e.requests], " ")
+	flags, cluster, _ = strings.Cut(rest, " ")
 	e.requests++
-	return details, flags
+	return details, flags, cluster
 }
 
 func header(h http.Header) hostsim.Header {
