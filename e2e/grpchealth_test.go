@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 	"github.com/healthgate/healthgate/envoy/must"
+	"github.com/healthgate/healthgate/filter/config"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -187,6 +190,60 @@ func testUntrustedGRPC(t *testing.T, b *grpcBench) {
 	}
 }
 
+// TestOddChecksOfGRPC: what breaks the protocol of gRPC, or asks Envoy for retries and timeouts, never makes an
+// instance in maintenance look healthy.
+func TestOddChecksOfGRPC(t *testing.T) {
+	t.Parallel()
+	b := startGRPC(t, grpcHealth)
+	b.SetRuntime("healthgate.maintenance", "true")
+	b.becomes(t, "NOT_SERVING")
+	const empty, out = "\x00\x00\x00\x00\x00", "\x00\x00\x00\x00\x02\b\x02"
+	for _, test := range []struct {
+		name, path, contentType, body string
+		headers                       http.Header
+		want                          string // HTTP status, grpc-status and body
+	}{
+		{name: "a query", path: "?a", body: empty, want: "200 0 " + out},
+		{name: "JSON", contentType: "+json", body: empty, want: "200 0 " + out},
+		{name: "two messages", body: empty + empty, want: "200 0 " + out},
+		{name: "a megabyte", body: "\x00\x00\x10\x00\x00" + strings.Repeat("x", 1<<20), want: "200 0 " + out},
+		{name: "compressed", body: "\x01\x00\x00\x00\x01x", headers: http.Header{"Grpc-Encoding": {"gzip"}},
+			want: "200 0 " + out},
+		{name: "much metadata", body: empty, headers: http.Header{"X-Much": {strings.Repeat("y", 40_000)}},
+			want: "200 0 " + out},
+		{name: "retries and timeouts", body: empty, headers: http.Header{
+			"X-Envoy-Retry-On": {"retriable-status-codes,5xx"}, "X-Envoy-Retriable-Status-Codes": {"200"},
+			"X-Envoy-Retry-Grpc-On": {"unavailable"}, "X-Envoy-Max-Retries": {"3"}, "X-Envoy-Upstream-Rq-Timeout-Ms": {"1000"},
+			"X-Envoy-Upstream-Alt-Stat-Name": {"other"}, "X-Envoy-Original-Path": {"/"}}, want: "200 0 " + out},
+		{name: "no message", want: "200 12 "},
+		{name: "grpc-web", contentType: "-web+proto", body: empty, want: "404  "},
+		{name: "grpc-web as text", contentType: "-web-text", body: "AAAAAAA=", want: "404  "},
+		{name: "no kind of gRPC", contentType: "x", body: empty, want: "404  "},
+	} {
+		request := must.Get(http.NewRequestWithContext(t.Context(), "POST",
+			"http://"+b.address+config.GRPCCheck+test.path, strings.NewReader(test.body)))(t)
+		maps.Copy(request.Header, test.headers)
+		request.Header.Set("Content-Type", "application/grpc"+test.contentType)
+		answer, err := http2Client().Do(request)
+		if err != nil {
+			t.Errorf("%s: %v", test.name, err)
+			continue
+		}
+		body := must.Get(io.ReadAll(answer.Body))(t)
+		status := answer.Header.Get("Grpc-Status") + answer.Trailer.Get("Grpc-Status")
+		if got := fmt.Sprint(answer.StatusCode, " ", status, " ", string(body)); got != test.want {
+			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+// http2Client returns a client that speaks HTTP/2 without TLS.
+func http2Client() *http.Client {
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Client{Transport: &http.Transport{Protocols: &protocols, DisableKeepAlives: true}}
+}
+
 // TestEnvoyChecksByGRPC: an Envoy whose health checks are of gRPC takes the instance out, and back.
 func TestEnvoyChecksByGRPC(t *testing.T) {
 	t.Parallel()
@@ -255,9 +312,7 @@ func TestStatusOfGRPCAlone(t *testing.T) {
 		t.Fatal("docs/configuration.md has no such block")
 	}
 	b := startGRPC(t, "endpoints:\n- name: alb-grpc\n"+strings.Replace(block, "10.0.0.0/8", "127.0.0.1", 1))
-	var protocols http.Protocols
-	protocols.SetUnencryptedHTTP2(true)
-	client := http.Client{Transport: &http.Transport{Protocols: &protocols}}
+	client := http2Client()
 	for _, step := range []struct{ maintenance, want string }{{"", "0"}, {"true", "14"}, {"", "0"}} {
 		b.SetRuntime("healthgate.maintenance", step.maintenance)
 		envoytest.Eventually(t, envoytest.Limit, "grpc-status "+step.want, func() error {
