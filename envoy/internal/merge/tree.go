@@ -84,7 +84,7 @@ var hump = regexp.MustCompile(`[A-Z]`)
 
 // snakeCase returns a field's name as proto files spell it.
 func snakeCase(name string) string {
-	if !spelled.MatchString(name) {
+	if strings.ToLower(name) == name || !spelled.MatchString(name) {
 		return name
 	}
 	// A digit behind an underscore leaves no hump: acceptHttp10.
