@@ -232,7 +232,10 @@ func (d *Document) load(text []byte) error {
 			What: fmt.Sprintf("is larger than %d MiB, comments and all, and the plugin takes %d MiB",
 				maxText>>20, config.MaxBytes>>20)}
 	}
-	reader := yaml.NewDecoder(bytes.NewReader(text))
+	if p := StrangeBreak(d.File, text); p != nil {
+		return p
+	}
+	reader := Decoder(text)
 	var document, second yaml.Node
 	if err := reader.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
 		return d.notYAML(text, err)

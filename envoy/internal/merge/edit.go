@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/healthgate/healthgate/envoy/internal/document"
 	"github.com/healthgate/healthgate/envoy/internal/render"
 	"go.yaml.in/yaml/v3"
 )
@@ -179,32 +180,75 @@ func (s *source) writeList(list *yaml.Node, c *listChange) {
 
 // writeFlow changes a list in brackets.
 func (s *source) writeFlow(list *yaml.Node, c *listChange) {
-	end := s.close(list) - 1
+	var last []string
 	for i := range len(list.Content) + 1 {
-		for k, n := range c.added[i] {
-			switch {
-			case len(list.Content) == 0:
-				s.edit(end, end, strings.Repeat(", ", min(k, 1))+s.flow(n))
-			case i < len(list.Content):
-				at := s.at(list.Content[i])
-				s.edit(at, at, s.flowAt(n, at)+s.comma(list, at))
-			default:
-				at := s.trimmed(end)
-				s.edit(at, at, s.comma(list, s.at(list.Content[0]))+s.flowAt(n, s.at(list.Content[0])))
+		for _, n := range c.added[i] {
+			if i == len(list.Content) {
+				last = append(last, s.flowIn(list, n))
+				continue
 			}
+			at := s.at(list.Content[i])
+			s.edit(at, at, s.flowAt(n, at)+s.comma(list, at))
 		}
 		if i < len(list.Content) && c.removed[i] {
-			next := end
+			next := s.close(list) - 1
 			if i+1 < len(list.Content) {
 				next = s.at(list.Content[i+1])
 			}
 			s.edit(s.at(list.Content[i]), next, "")
 		}
 	}
+	s.appendFlow(list, last)
 }
 
-// trimmed returns the place behind the last character before a bracket.
-func (s *source) trimmed(at int) int { return len(strings.TrimRight(s.Text[:at], " \t\r\n,")) }
+// flowIn returns a node as JSON for the end of what is in brackets or braces.
+func (s *source) flowIn(n, added *yaml.Node) string {
+	if len(n.Content) == 0 {
+		return s.flow(added)
+	}
+	return s.flowAt(added, s.at(n.Content[0]))
+}
+
+// appendFlow adds texts at the end of what is in brackets or braces; a comment there stays beside what it is about.
+func (s *source) appendFlow(n *yaml.Node, texts []string) {
+	end := s.close(n) - 1
+	if len(texts) == 0 {
+		return
+	}
+	if len(n.Content) == 0 {
+		s.edit(end, end, strings.Join(texts, ", "))
+		return
+	}
+	at := s.behind(n.Content[len(n.Content)-1], end)
+	comma := s.comma(n, s.at(n.Content[0]))
+	line, _, _ := strings.Cut(s.Text[at:], "\n")
+	line = strings.TrimRight(line, "\r")
+	between, _, commented := strings.Cut(line, "#")
+	if !commented || strings.Trim(between, " \t,") != "" {
+		s.edit(at, at, comma+strings.Join(texts, comma))
+		return
+	}
+	if !strings.Contains(between, ",") {
+		s.edit(at, at, ",")
+	}
+	if comma == ", " { // the comment ends the line, so the first one added begins another
+		before := s.lineText(s.line(at))
+		comma = ",\n" + before[:len(before)-len(strings.TrimLeft(before, " "))] + "    "
+	}
+	s.edit(at+len(line), at+len(line), strings.TrimPrefix(comma, ",")+strings.Join(texts, comma))
+}
+
+// behind returns the place behind an element or value in brackets or braces, which end there.
+func (s *source) behind(n *yaml.Node, end int) int {
+	at := end
+	s.scan(s.at(n), func(i int, quoted bool) bool {
+		if i < end && (quoted || s.Text[i] != ',') {
+			at = i + 1
+		}
+		return i < end
+	})
+	return at
+}
 
 // comma returns what stands between two elements or fields: each on a line, as the first is, or all on one.
 func (s *source) comma(n *yaml.Node, at int) string {
@@ -249,9 +293,9 @@ func (s *source) inlineEnd(list *yaml.Node, i int) int {
 		return s.close(n)
 	}
 	if i+1 < len(list.Content) {
-		return s.trimmed(s.at(list.Content[i+1]))
+		return s.behind(n, s.at(list.Content[i+1]))
 	}
-	return s.trimmed(s.close(list) - 1)
+	return s.behind(n, s.close(list)-1)
 }
 
 // writeFields adds fields to an object.
@@ -261,25 +305,15 @@ func (s *source) writeFields(object *yaml.Node, fields []*yaml.Node) {
 		s.addLines(at, block(&yaml.Node{Kind: yaml.MappingNode, Content: fields}), object.Content[0].Column-1)
 		return
 	}
-	end := s.close(object) - 1
+	var texts []string
 	for i := 0; i < len(fields); i += 2 {
-		first := end
-		if len(object.Content) > 0 {
-			first = s.at(object.Content[0])
-		}
 		name := s.flow(fields[i])
-		if !s.json {
+		if !s.json && plainKey(fields[i].Value) {
 			name = fields[i].Value
-			if !plainKey(name) {
-				name = s.flow(fields[i])
-			}
 		}
-		at, before := end, ""
-		if len(object.Content) > 0 || i > 0 {
-			at, before = s.trimmed(end), s.comma(object, first)
-		}
-		s.edit(at, at, before+name+": "+s.flowAt(fields[i+1], first))
+		texts = append(texts, name+": "+s.flowIn(object, fields[i+1]))
 	}
+	s.appendFlow(object, texts)
 }
 
 func plainKey(name string) bool {
@@ -372,10 +406,11 @@ func scalar(n *yaml.Node) string {
 	return quoted(n.Value)
 }
 
+// quoted returns a text as JSON, which is YAML, too.
 func quoted(text string) string {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(text) // a string can always be written
-	return strings.TrimSuffix(out.String(), "\n")
+	return strings.TrimSuffix(string(document.EscapeJSON(out.Bytes())), "\n")
 }

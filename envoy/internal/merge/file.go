@@ -53,7 +53,10 @@ func parse(f File) (*source, error) {
 			s.lines = append(s.lines, i+1)
 		}
 	}
-	reader := yaml.NewDecoder(strings.NewReader(f.Text))
+	if p := document.StrangeBreak(f.Name, []byte(f.Text)); p != nil {
+		return nil, p
+	}
+	reader := document.Decoder([]byte(f.Text))
 	var d, second yaml.Node
 	if err := reader.Decode(&d); errors.Is(err, io.EOF) {
 		return nil, s.problem(nil, "is empty")
@@ -276,40 +279,56 @@ func (s *source) open(n *yaml.Node) int {
 
 // close returns the place behind a node in brackets or braces.
 func (s *source) close(n *yaml.Node) int {
-	depth, fresh := 0, true // fresh: a quote would begin a text here
-	for i := s.open(n); i < len(s.Text); i++ {
-		switch c := s.Text[i]; {
-		case c == '[' || c == '{':
+	depth, end := 0, len(s.Text)
+	s.scan(s.open(n), func(i int, quoted bool) bool {
+		if c := s.Text[i]; !quoted && (c == '[' || c == '{') {
 			depth++
+		} else if !quoted && (c == ']' || c == '}') {
+			depth--
+		}
+		if depth == 0 {
+			end = i + 1
+		}
+		return depth > 0
+	})
+	return end
+}
+
+// scan visits what stands in brackets or braces, until it is told to stop: each character that is no blank and in no
+// comment; of a text in quotes the last one.
+func (s *source) scan(from int, visit func(i int, quoted bool) (more bool)) {
+	fresh := true // a quote would begin a text here
+	for i := from; i < len(s.Text); i++ {
+		quoted := false
+		switch c := s.Text[i]; {
+		case c == '#' && i > 0 && strings.ContainsRune(" \t\n", rune(s.Text[i-1])):
+			i += max(strings.IndexByte(s.Text[i:], '\n'), 0)
+			continue
+		case c == ' ':
+			continue
+		case c == '\n' || c == '\t' || c == '\r':
 			fresh = true
-		case c == ']' || c == '}':
-			if depth--; depth == 0 {
-				return i + 1
-			}
-			fresh = false
+			continue
 		case fresh && c == '"':
 			for i++; i < len(s.Text) && s.Text[i] != '"'; i++ {
 				if s.Text[i] == '\\' {
 					i++
 				}
 			}
-			fresh = false
+			quoted = true
 		case fresh && c == '\'':
 			for i++; i < len(s.Text) && (s.Text[i] != '\'' || strings.HasPrefix(s.Text[i+1:], "'")); i++ {
 				if s.Text[i] == '\'' { // two stand for one
 					i++
 				}
 			}
-			fresh = false
-		case c == '#' && (s.Text[i-1] == ' ' || s.Text[i-1] == '\n'):
-			i += max(strings.IndexByte(s.Text[i:], '\n'), 0)
-		case c == ',' || c == ':' || c == ' ' || c == '\n' || c == '\t' || c == '\r':
-			fresh = fresh || c != ' '
-		default:
-			fresh = false
+			quoted = true
 		}
+		if i >= len(s.Text) || !visit(i, quoted) {
+			return
+		}
+		fresh = !quoted && strings.IndexByte("[{,:", s.Text[i]) >= 0
 	}
-	return len(s.Text)
 }
 
 // IsDocument reports whether a file is a healthgate.yaml.

@@ -41,7 +41,7 @@ func Lint(files []File, d *document.Document) (*Findings, error) {
 	if d == nil {
 		return nil, e.bootstrap.problem(nil, "has no healthgate; give healthgate.yaml, too, to see what is missing")
 	}
-	merged, err := Merge(d, files, o)
+	merged, err := merge(d, files, o)
 	if err != nil {
 		return nil, err
 	}

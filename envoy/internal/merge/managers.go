@@ -92,19 +92,19 @@ func read(files []File) (*envoy, error) {
 }
 
 // isBootstrap refuses a file that is something else, to which Envoy's fields would be added in vain.
-func (root cursor) isBootstrap() error {
+func (c cursor) isBootstrap() error {
 	for _, field := range []string{"static_resources", "dynamic_resources", "admin", "layered_runtime", "node"} {
-		if root.get(field).n != nil {
+		if c.get(field).n != nil {
 			return nil
 		}
 	}
-	switch kind := root.text("kind"); {
-	case root.get("configs").is():
-		return root.problem(nil, "is what Envoy's /config_dump says; give the files with which Envoy starts")
+	switch kind := c.text("kind"); {
+	case c.get("configs").is():
+		return c.problem(nil, "is what Envoy's /config_dump says; give the files with which Envoy starts")
 	case kind != "":
-		return root.problem(nil, "is an object of Kubernetes, a %s; give the file of Envoy's that is in it, alone", kind)
+		return c.problem(nil, "is an object of Kubernetes, a %s; give the file of Envoy's that is in it, alone", kind)
 	}
-	return root.problem(nil, "is neither a bootstrap of Envoy (it has no static_resources, dynamic_resources or admin) "+
+	return c.problem(nil, "is neither a bootstrap of Envoy (it has no static_resources, dynamic_resources or admin) "+
 		"nor a file of resources that Envoy reads (resources)")
 }
 

@@ -73,8 +73,23 @@ func (m *merger) note(c cursor, n *yaml.Node, format string, args ...any) {
 	m.notes = append(m.notes, c.problem(n, format, args...))
 }
 
-// Merge merges a document into the files of an Envoy, of which one is its bootstrap.
+// Merge merges a document into the files of an Envoy, of which one is its bootstrap. What it made it merges again, to
+// see that all of it is there: then nothing changes.
 func Merge(d *document.Document, files []File, o Options) (*Result, error) {
+	out, err := merge(d, files, o)
+	if err != nil {
+		return nil, err
+	}
+	if again, err := merge(d, out.Files, o); err != nil {
+		return nil, fmt.Errorf("what was merged can't be merged again, which is a mistake of this command: %w", err)
+	} else if i := slices.IndexFunc(out.Files, func(f File) bool { return !slices.Contains(again.Files, f) }); i >= 0 {
+		return nil, fmt.Errorf("%s: what was merged is not all there, which is a mistake of this command: "+
+			"write lists without brackets, and comments on lines of their own", out.Files[i].Name)
+	}
+	return out, nil
+}
+
+func merge(d *document.Document, files []File, o Options) (*Result, error) {
 	for {
 		m := &merger{Options: o, d: d, done: map[*yaml.Node]bool{}}
 		var err error

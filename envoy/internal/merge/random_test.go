@@ -105,7 +105,10 @@ func (w *scribe) value(n *yaml.Node, column, deeper int) {
 // flow writes a node in brackets, on several lines now and then.
 func (w *scribe) flow(n *yaml.Node, column int) {
 	space := func() {
-		if w.chance(10) {
+		if w.chance(25) {
+			if w.chance(50) {
+				w.out.WriteString(" # it's {[, \"b")
+			}
 			w.out.WriteString("\n" + strings.Repeat(" ", column+2))
 		} else if w.chance(50) {
 			w.out.WriteString(" ")

@@ -1,0 +1,56 @@
+package document
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"unicode"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// breaks are the characters that end a line in YAML 1.1, as the library reads it, and not in YAML 1.2, in JSON and for
+// Envoy.
+const breaks = "\u0085\u2028\u2029"
+
+// StrangeBreak returns a remark on the first line break that not every reader takes for one; nil if there is none.
+func StrangeBreak(file string, text []byte) *Problem {
+	at := bytes.IndexAny(text, breaks)
+	if at < 0 {
+		return nil
+	}
+	r, _ := utf8.DecodeRune(text[at:])
+	before := text[:at]
+	line := before[bytes.LastIndexByte(before, '\n')+1:]
+	return &Problem{File: file, Line: 1 + bytes.Count(before, []byte("\n")), Column: 1 + utf8.RuneCount(line),
+		What: fmt.Sprintf("the character %U ends a line for some readers of YAML, and for others does not; take it out, "+
+			`or write it as "\u%04x" in double quotes`, r, r)}
+}
+
+// Decoder returns a decoder of the YAML library for a text that may say that it is YAML 1.2: the library reads it, but
+// refuses the name.
+func Decoder(text []byte) *yaml.Decoder {
+	if version := itsVersion.FindSubmatchIndex(text); version != nil {
+		text = bytes.Clone(text)
+		text[version[2]] = '1'
+	}
+	return yaml.NewDecoder(bytes.NewReader(text))
+}
+
+// itsVersion matches the directive, behind comments and blank lines alone, with the digit of YAML 1.2.
+var itsVersion = regexp.MustCompile(`\A(?:\x{feff})?(?:[ \t]*(?:#.*)?\r?\n)*%YAML[ \t]+1\.(2)\s`)
+
+// EscapeJSON returns JSON in which what does not print is escaped: readers of YAML refuse some of it, or take it for a
+// line break.
+func EscapeJSON(text []byte) []byte {
+	var out []byte
+	for _, r := range string(text) {
+		if r < 0x10000 && !unicode.IsPrint(r) && r != '\n' {
+			out = fmt.Appendf(out, `\u%04x`, r)
+		} else {
+			out = utf8.AppendRune(out, r)
+		}
+	}
+	return out
+}
