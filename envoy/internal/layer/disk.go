@@ -118,7 +118,7 @@ func (d DiskLayer) Apply(ctx context.Context, change Change) error {
 		_ = os.Remove(link)
 		return notWritten(d.Root, link, err)
 	}
-	if err := syncFolder(parent); err != nil {
+	if err := keep(d.Root, parent); err != nil {
 		return err
 	}
 	if slices.Contains(folders[:], filepath.Base(old)) && filepath.Dir(old) == parent && filepath.Clean(direct) == old {
@@ -191,27 +191,6 @@ func (d DiskLayer) write(next, old string, change Change) error {
 		return err
 	}
 	return syncFolder(next)
-}
-
-// readable refuses a folder of keys with a file that has Envoy drop all of them.
-func readable(keys string) error {
-	return filepath.WalkDir(keys, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrPermission) { // Envoy may be another user
-			return nil
-		}
-		lines := slices.DeleteFunc(strings.Split(string(text), "\n"),
-			func(l string) bool { return strings.HasPrefix(l, "#") })
-		if wrong := CheckValue(strings.Join(lines, "\n")); wrong != nil && err == nil {
-			name, _ := filepath.Rel(keys, path)
-			err = fmt.Errorf("the file %s in the layer is not YAML, and Envoy drops the whole layer for it: mend it first; %w",
-				name, wrong)
-		}
-		return err
-	})
 }
 
 // keyFolder returns the folder below layer that holds the keys.
@@ -332,21 +311,29 @@ func copyTree(to, from string, c copied) error {
 	return made.Chmod(info.Mode() & (fs.ModePerm | fs.ModeSetgid | fs.ModeSetuid | fs.ModeSticky))
 }
 
-// copyLink copies a link that leads to the same place, or to the same place in the copy if it leads into the layer.
+// copyLink copies a link that leads to the same place, or to the same place in the copy if it leads into the layer, by
+// whatever name.
 func copyLink(to, from string, c copied) error {
 	target, err := os.Readlink(from)
 	if err != nil {
 		return err
 	}
+	folder := filepath.Dir(from)
 	absolute := target
 	if !filepath.IsAbs(target) {
-		absolute = filepath.Join(filepath.Dir(from), target)
+		absolute = filepath.Join(folder, target)
 	}
-	below, err := filepath.Rel(c.layer, absolute)
+	real := absolute // by no other links, which may end with the old layer
+	if parent, err := filepath.EvalSymlinks(filepath.Dir(absolute)); err == nil {
+		real = filepath.Join(parent, filepath.Base(absolute))
+	}
+	below, err := filepath.Rel(c.layer, real)
 	inside := err == nil && filepath.IsLocal(below)
+	here, err := filepath.Rel(c.layer, folder)
+	stays := err == nil && !filepath.IsAbs(target) && filepath.IsLocal(filepath.Join(here, target))
 	switch {
-	case inside && filepath.IsAbs(target):
-		if target, err = filepath.Rel(filepath.Dir(from), absolute); err != nil {
+	case inside && !stays:
+		if target, err = filepath.Rel(folder, real); err != nil {
 			return err
 		}
 	case !inside && c.moved:

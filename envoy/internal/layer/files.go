@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// lockPatience is how long another change may hold the lock. One takes milliseconds.
-const lockPatience = 5 * time.Second
+// lockPatience is how long other changes may hold the lock. One takes milliseconds, on a slow disk a second.
+const lockPatience = 30 * time.Second
 
 // lock waits until no other process changes a layer in this folder. The kernel frees the lock of a process that ends,
 // however it ends; nothing is left in the folder.
@@ -111,7 +111,9 @@ func own(f *os.File, like fs.FileInfo) error {
 		return nil
 	}
 	if os.Geteuid() != 0 { // an owner may give a file to each group that he is in
-		if f.Chown(-1, int(owner.Gid)) != nil {
+		mode := like.Mode()
+		matters := mode>>3&7 != mode&7 || mode&fs.ModeSetgid != 0 // the group may what others may not
+		if f.Chown(-1, int(owner.Gid)) != nil && matters {
 			return fmt.Errorf("%s is of the group %d, which this user is not in, so its like can't be made: do this as root "+
 				"or as its owner",
 				like.Name(), owner.Gid)
@@ -143,7 +145,7 @@ func replace(file, end string, write func(next string) error) error {
 		_ = os.Remove(next)
 		return notWritten(file, next, err)
 	}
-	return syncFolder(filepath.Dir(file))
+	return keep(file, filepath.Dir(file))
 }
 
 // notWritten says of a path that it can't be written, and what to do, if err is of one of the files that are made on
@@ -176,6 +178,14 @@ func notWritten(path, made string, err error) error {
 		remedy = "; do it as a user who may write in " + folder
 	}
 	return fmt.Errorf("%s can't be written: %w%s", path, err, remedy)
+}
+
+// keep makes what was written to a path last through a power failure.
+func keep(path, folder string) error {
+	if err := syncFolder(folder); err != nil {
+		return fmt.Errorf("%s is written and in its place, but a power failure may lose it: %w", path, err)
+	}
+	return nil
 }
 
 // syncFolder makes a folder's names last through a power failure.

@@ -224,17 +224,36 @@ func TestCleaningUpFails(t *testing.T) {
 	}
 }
 
-// Who can't keep the group by which Envoy reads is told so, and nothing is changed.
+// Who can't keep the group by which Envoy reads is told so, and nothing is changed. A group that may no more than
+// everybody need not be kept.
 func TestAsStranger(t *testing.T) {
 	if os.Getuid() != 0 {
 		return // only root can play him
 	}
 	eachKindIn(t, sharedFolder, func(t *testing.T, path string) {
 		must(t, os.Chmod(filepath.Dir(path), 0o777))
-		cmd := command(t, "once", path, "new")
-		as(t, cmd, 65534, 65534)
-		out, err := cmd.CombinedOutput()
-		if err == nil || !strings.Contains(string(out), "is of the group 0, which this user is not in") {
+		readers := path
+		if filepath.Ext(path) != ".yaml" {
+			must(t, os.Remove(filepath.Join(path, "secret")))
+			readers = filepath.Join(path, "other")
+		}
+		once := func(mode fs.FileMode) (string, error) {
+			must(t, os.Chmod(readers, mode))
+			cmd := command(t, "once", path, "new")
+			as(t, cmd, 65534, 65534)
+			out, err := cmd.CombinedOutput()
+			return string(out), err
+		}
+		before := content(t, path)
+		out, err := once(0o664)
+		if err == nil || !strings.Contains(out, "is of the group 0, which this user is not in") {
+			t.Errorf("%v %s", err, out)
+		}
+		must(t, os.Chmod(readers, 0o644))
+		if after := content(t, path); after != before {
+			t.Errorf("there is %s, was %s", after, before)
+		}
+		if out, err := once(0o644); err != nil || !strings.Contains(content(t, path), "new=") {
 			t.Errorf("%v %s", err, out)
 		}
 	})

@@ -6,12 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // Layer is a runtime layer that can be changed.
@@ -50,19 +47,6 @@ func CheckRemoval(path string, c Change) error {
 		return nil
 	}
 	return fmt.Errorf("%s does not exist, so no key can be taken out of it; is it the path that Envoy's layer has?", path)
-}
-
-// CheckValue refuses a text that is not YAML. Envoy reads the values of files and of its admin as such, and drops the
-// whole of a disk layer, without a word, for a single file that it can't read.
-func CheckValue(text string) error {
-	for d := yaml.NewDecoder(strings.NewReader(text)); ; {
-		switch err := d.Decode(new(yaml.Node)); {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return err
-		}
-	}
 }
 
 // maxKey leaves room for ".reason" in a file's name, which has at most 255 bytes.

@@ -10,9 +10,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/healthgate/healthgate/envoy/internal/document"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -131,25 +133,28 @@ func changed(file string, change Change) ([]byte, error) {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 	}
-	var document, second yaml.Node
-	reader := yaml.NewDecoder(bytes.NewReader(text))
-	if err := reader.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
+	if p := document.StrangeBreak(file, text); p != nil {
+		return nil, p
+	}
+	var root, second yaml.Node
+	reader := document.Decoder(text)
+	if err := reader.Decode(&root); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: is not a DiscoveryResponse with a resource of type %s: %w", file, runtimeType, err)
 	}
-	if len(document.Content) != 1 {
+	if len(root.Content) != 1 {
 		return nil, fmt.Errorf("%s: is not a DiscoveryResponse with a resource of type %s", file, runtimeType)
 	}
 	if err := reader.Decode(&second); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: has a second document, which Envoy does not read; remove it", file)
 	}
-	if alias := findAlias(&document); alias != nil {
+	if alias := findAlias(&root); alias != nil {
 		return nil, fmt.Errorf("%s: line %d has an alias, *%s, which a change could break; write it out", file,
 			alias.Line, alias.Value)
 	}
-	if line := findTwice(&document); line != 0 {
+	if line := findTwice(&root); line != 0 {
 		return nil, fmt.Errorf("%s: line %d has a field for the second time; remove one of them", file, line)
 	}
-	layer, err := findLayer(document.Content[0])
+	layer, err := findLayer(root.Content[0])
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
@@ -158,20 +163,48 @@ func changed(file string, change Change) ([]byte, error) {
 	}
 	if extension == ".json" {
 		var v any
-		if err := document.Decode(&v); err != nil {
+		if err := root.Decode(&v); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		out, err := json.MarshalIndent(v, "", "  ")
 		return append(out, '\n'), err
 	}
+	settle(&root)
 	var out bytes.Buffer
 	encoder := yaml.NewEncoder(&out)
 	encoder.SetIndent(2)
 	encoder.CompactSeqIndent()
-	if err := encoder.Encode(&document); err != nil {
+	if err := errors.Join(encoder.Encode(&root), encoder.Close()); err != nil {
 		return nil, err
 	}
-	return out.Bytes(), encoder.Close()
+	var written yaml.Node
+	if err := yaml.Unmarshal(out.Bytes(), &written); err != nil || !alike(&written, &root) {
+		return nil, fmt.Errorf("%s: a change would break it, for the comments in it: write these on lines of their own", file)
+	}
+	return out.Bytes(), nil
+}
+
+// settle moves comments that the library misplaces: behind the name of a collection that has an anchor or a tag, or
+// that is written in brackets.
+func settle(n *yaml.Node) {
+	for i, child := range n.Content {
+		settle(child)
+		if n.Kind != yaml.MappingNode || i%2 == 0 || child.Kind == yaml.ScalarNode {
+			continue
+		}
+		name := n.Content[i-1]
+		if name.LineComment != "" && (len(child.Content) == 0 || child.Anchor != "" ||
+			child.Style&(yaml.FlowStyle|yaml.TaggedStyle) != 0) {
+			name.HeadComment = strings.TrimPrefix(name.HeadComment+"\n"+name.LineComment, "\n")
+			name.LineComment = ""
+		}
+	}
+}
+
+// alike reports whether two nodes are the same but for comments and style.
+func alike(a, b *yaml.Node) bool {
+	return a.Kind == b.Kind && a.ShortTag() == b.ShortTag() && a.Value == b.Value && a.Anchor == b.Anchor &&
+		slices.EqualFunc(a.Content, b.Content, alike)
 }
 
 // plainJSON returns JSON that YAML reads alike: there, a character in two escapes, as in "\ud83d\ude00", is none.
@@ -189,7 +222,7 @@ func plainJSON(text []byte) ([]byte, error) {
 	if bytes.ContainsRune(plain, '\uFFFD') && !bytes.ContainsRune(text, '\uFFFD') {
 		return nil, errors.New("has half of a character, an escape such as \\ud83d alone, which a change would lose")
 	}
-	return plain, err
+	return document.EscapeJSON(plain), err
 }
 
 // findLayer returns the mapping of keys: the resource's named RTDSName, or the only one there is.
