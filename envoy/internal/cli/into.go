@@ -59,7 +59,7 @@ func (i *intoOptions) merge(cmd *cobra.Command, file, output string, o *render.E
 	said := lint.Configuration(result.Document, merge.Plain(result.Files))
 	tell(cmd, yellow, "warning:", append(result.Warnings, said...))
 	tell(cmd, "", "note:", result.Notes)
-	return writeFiles(cmd, output, result)
+	return writeFiles(cmd, file, output, result)
 }
 
 // tell prints remarks, each with its kind.
@@ -100,7 +100,7 @@ func first(places []string) string {
 }
 
 // writeFiles writes files: the bootstrap to the output, the others beside it.
-func writeFiles(cmd *cobra.Command, output string, r *merge.Result) error {
+func writeFiles(cmd *cobra.Command, file, output string, r *merge.Result) error {
 	files := r.Files
 	if output == "" || output == "-" {
 		if len(files) > 1 {
@@ -126,6 +126,9 @@ func writeFiles(cmd *cobra.Command, output string, r *merge.Result) error {
 		if other := written[to]; other != "" {
 			return &render.OptionError{Flag: "output", What: fmt.Sprintf("%s and %s would both be written to %s; put them "+
 				"into folders below the bootstrap's", other, f.Name, to)}
+		}
+		if err := spare(to, "FILE", file); err != nil {
+			return err
 		}
 		written[to] = f.Name
 	}

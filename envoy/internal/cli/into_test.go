@@ -43,6 +43,13 @@ func TestInto(t *testing.T) {
 		}
 	}
 	is(2, "--output: is needed: there are 2 files", "render", "envoy", file, "--into", main)
+	is(2, "--output: "+file+" is FILE itself, which would be lost", "render", "envoy", file, "--into", main, "-o", file)
+	beside := filepath.Join(other, "web.yaml")
+	must.Write(t, beside, minimal)
+	is(2, "--output: "+beside+" is FILE itself, which would be lost", "render", "envoy", beside, "--into", main,
+		"-o", filepath.Join(other, "envoy.yaml"))
+	odd := write(t, strings.Replace(minimal, "{route_metadata: true}", `{keys: ["k l"]}`, 1))
+	is(2, `"k l" has characters other than`, "render", "envoy", odd, "--into", main)
 	is(2, "--zone: does not go with --into", "render", "envoy", file, "--into", main, "--zone", "a")
 	is(2, "has no healthgate; give healthgate.yaml", "lint", main)
 	is(1, `web.yaml:9:23: listener "web": the filter is missing`, "lint", main, file)

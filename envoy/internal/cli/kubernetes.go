@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -88,6 +89,12 @@ func renderKubernetes(cmd *cobra.Command, file, folder string, o *render.Kuberne
 	files, err := render.Kubernetes(d, *o)
 	if err != nil {
 		return err
+	}
+	for _, f := range files {
+		to := filepath.Join(folder, filepath.FromSlash(f.Path))
+		if err := cmp.Or(spare(to, "FILE", file), spare(to, "--into", o.File)); err != nil {
+			return err
+		}
 	}
 	tell(cmd, yellow, "warning:", o.Unreached(d))
 	for _, f := range files {

@@ -55,3 +55,27 @@ func TestKubernetes(t *testing.T) {
 		return stderr
 	})
 }
+
+// What is read is not replaced, and where it would be nothing is written.
+func TestKubernetesIntoItself(t *testing.T) {
+	examples := must.Get(filepath.Abs(filepath.Join("..", "..", "examples", "kubernetes")))(t)
+	t.Chdir(t.TempDir())
+	must.Do(t, os.MkdirAll("out/base", 0o755))
+	for _, names := range [][2]string{
+		{"out/base/envoy.yaml", "shop.yaml"},
+		{"healthgate.yaml", "out/base/workload.yaml"},
+	} {
+		document := must.Read(t, filepath.Join(examples, "healthgate.yaml"))
+		manifests := must.Read(t, filepath.Join(examples, "shop.yaml"))
+		must.Write(t, names[0], document)
+		must.Write(t, names[1], manifests)
+		_, stderr, code := call(t, "render", "kubernetes", names[0], "--into", names[1], "--readiness", "kubelet",
+			"--image", "registry.example/healthgate:v1.2.3", "--cluster", "shop=127.0.0.1:7070", "-o", "out")
+		left := must.Get(os.ReadDir("out/base"))(t)
+		if code != 2 || !strings.Contains(stderr, "itself, which would be lost; write to another") || len(left) != 1 ||
+			must.Read(t, names[0]) != document || must.Read(t, names[1]) != manifests {
+			t.Errorf("%v: exit code %d, %s%v", names, code, stderr, left)
+		}
+		must.Do(t, os.Remove(filepath.Join("out/base", left[0].Name())))
+	}
+}

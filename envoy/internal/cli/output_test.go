@@ -208,3 +208,46 @@ func TestUntilInItsZone(t *testing.T) {
 		}
 	}
 }
+
+// A healthgate.yaml that is read from standard input is not replaced either.
+func TestOutputIsNotStandardInput(t *testing.T) {
+	t.Parallel()
+	file := write(t, minimal)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestEndsAtInterrupt$")
+	cmd.Env = append(os.Environ(), "HEALTHGATE_TEST_COMMAND=healthgate render envoy - -o "+file)
+	stdin := must.Get(os.Open(file))(t)
+	defer stdin.Close()
+	cmd.Stdin = stdin
+	out, err := cmd.CombinedOutput()
+	if text := must.Read(t, file); text != minimal || !strings.Contains(string(out), "is FILE itself") {
+		t.Errorf("%v, %s%s", err, out, text)
+	}
+}
+
+// The command in the head of a file, typed into a shell, writes the same file.
+func TestHeadIsTheCommand(t *testing.T) {
+	t.Parallel()
+	file := write(t, strings.Replace(minimal, "{route_metadata: true}", "{keys: [k]}", 1))
+	for _, args := range [][]string{
+		{"envoy", "--wasm", "/it's/a b$(c).wasm", "--node-id", "a\nb", "--cluster", "app=127.0.0.1:1", "--cluster", "b=b:2"},
+		{"istio-envoyfilter", "--selector", "app=shop,tier=web", "--selector", "a=b", "--port", "80", "--cluster",
+			"app=127.0.0.1:80"},
+		{"istio-wasmplugin", "--selector", "app=shop,tier=web", "--port", "80", "--cluster", "app=127.0.0.1:80", "--wasm",
+			"oci://a/b:1"},
+		{"envoy-gateway", "--gateway", "g", "--backend", "b", "--listener", "http,https", "--hostname", "a.example,b.example",
+			"--wasm", "oci://a/b:1", "--cluster", "app=127.0.0.1:80"},
+	} {
+		want, stderr, code := call(t, append([]string{"render", args[0], file}, args[1:]...)...)
+		_, head, found := strings.Cut(want, "\n#   healthgate ")
+		if code != 0 || !found {
+			t.Errorf("%q: exit code %d, %s", args, code, stderr)
+			continue
+		}
+		head, _, _ = strings.Cut(head, "\n")
+		words := must.Get(exec.CommandContext(t.Context(), "bash", "-c", `printf '%s\0' `+head).Output())(t)
+		again, stderr, code := call(t, strings.Split(strings.TrimSuffix(string(words), "\x00"), "\x00")...)
+		if code != 0 || again != want {
+			t.Errorf("healthgate %s: exit code %d, %s\nwrites\n%s\nand not\n%s", head, code, stderr, again, want)
+		}
+	}
+}

@@ -215,10 +215,8 @@ func commonFlags(f *pflag.FlagSet, o *render.Common, output *string, wasm, runti
 
 func renderTo(cmd *cobra.Command, file, output string, o *render.Common,
 	write func(*document.Document) (string, error)) error {
-	if from, err := os.Stat(file); err == nil && from.Mode().IsRegular() {
-		if to, err := os.Stat(output); err == nil && os.SameFile(from, to) {
-			return &render.OptionError{Flag: "output", What: output + " is FILE itself, which would be lost; write to another"}
-		}
+	if err := spare(output, "FILE", file); err != nil {
+		return err
 	}
 	d, err := document.Read(file)
 	if err != nil {
@@ -245,6 +243,20 @@ func renderTo(cmd *cobra.Command, file, output string, o *render.Common,
 	}
 	if err != nil {
 		return failure{err}
+	}
+	return nil
+}
+
+// spare refuses an output that is one of the files that are read: it would be lost.
+func spare(output, which, input string) error {
+	from, notFrom := os.Stdin.Stat()
+	if input != "-" {
+		from, notFrom = os.Stat(input)
+	}
+	to, notTo := os.Stat(output)
+	if notFrom == nil && notTo == nil && from.Mode().IsRegular() && os.SameFile(from, to) {
+		return &render.OptionError{Flag: "output", What: fmt.Sprintf("%s is %s itself, which would be lost; write to another",
+			output, which)}
 	}
 	return nil
 }

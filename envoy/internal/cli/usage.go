@@ -103,7 +103,10 @@ func (o *single) Set(value string) error {
 }
 
 // lines is a list with commas, of which pflag would drop all lines but the first.
-type lines struct{ pflag.Value }
+type lines struct {
+	pflag.Value
+	pflag.SliceValue
+}
 
 func (l lines) Set(value string) error {
 	if strings.ContainsAny(value, "\r\n") {
@@ -116,7 +119,7 @@ func (l lines) Set(value string) error {
 func eachOnce(cmd *cobra.Command) {
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if f.Value.Type() == "stringSlice" {
-			f.Value = lines{f.Value}
+			f.Value = lines{f.Value, f.Value.(pflag.SliceValue)}
 			f.DefValue = strings.TrimSuffix(f.DefValue, "[]")
 		} else if _, list := f.Value.(pflag.SliceValue); !list && f.Value.Type() != "bool" {
 			f.Value = &single{Value: f.Value}

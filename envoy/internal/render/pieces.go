@@ -40,6 +40,9 @@ func NewPieces(d *document.Document, o Common, gate string) (*Pieces, error) {
 	if err := checkFile("wasm", o.Wasm); err != nil {
 		return nil, err
 	}
+	if err := checkKeys(d, Node{}); err != nil {
+		return nil, err
+	}
 	code := part("code", values{"file": o.Wasm})
 	element := func(n *yaml.Node) *yaml.Node {
 		return values{"n": n}.elements(&yaml.Node{Kind: yaml.ScalarNode, Value: "$n"})[0]
