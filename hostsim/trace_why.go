@@ -25,6 +25,8 @@ func (v *vm) why(call string, a []uint64, result status) string {
 		return "without effect: a root context has no stream, proxy_set_effective_context chooses one"
 	case result == statusOK && c.goneOn(call, a):
 		return "too late: these headers have gone on"
+	case call == "proxy_done":
+		return "proxy_on_done has not put the end off by returning 0"
 	case result == statusOK, result == statusEmpty, len(a) == 0:
 		return ""
 	}
@@ -41,6 +43,12 @@ func (v *vm) why(call string, a []uint64, result status) string {
 			return "the service is read as a protobuf, since it looks like one, and names no cluster"
 		}
 		return v.whyNoCluster(text(0))
+	case "proxy_grpc_send", "proxy_grpc_close", "proxy_grpc_cancel":
+		return fmt.Sprintf("the root has no gRPC stream %d", id)
+	case "proxy_call_foreign_function":
+		if result == statusNotFound {
+			return fmt.Sprintf("Envoy has no foreign function %q: see the option ForeignFunction", text(0))
+		}
 	case "proxy_set_effective_context":
 		if at, known := v.deleted[id]; known {
 			return fmt.Sprintf("context %d was deleted at %v", id, at)
@@ -86,7 +94,11 @@ func (c *pluginContext) goneOn(call string, a []uint64) bool {
 	if c.stream == nil || !strings.Contains(call, "_header_map_") || strings.HasPrefix(call, "proxy_get_") {
 		return false
 	}
-	t := mapType(a[0])
+	return c.passed(mapType(a[0]))
+}
+
+// passed reports whether the headers of a map have left the plugin.
+func (c *pluginContext) passed(t mapType) bool {
 	return t == mapRequestHeaders && c.request.passed || t == mapResponseHeaders && c.response.passed
 }
 
@@ -144,6 +156,8 @@ func (c *pluginContext) whyNoMap(t mapType, result status) string {
 	switch m := c.readMap(t); {
 	case m == nil && c.stream == nil && t <= mapResponseTrailers:
 		return "a root context has no stream"
+	case m == nil && c.passed(t):
+		return "too late: the " + mapNames[t] + " have gone on, pause in their callback"
 	case m == nil:
 		return "this callback has no " + mapNames[t]
 	case result == statusBadArgument && (t > mapResponseTrailers || c.views.accessLog):

@@ -97,8 +97,13 @@ func startEnvoy(t testing.TB, binary string, code []byte, opts []hostsim.Option)
 		close(e.ended)
 	}()
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it may have ended
-		<-e.ended
+		select {
+		case <-e.ended:
+			t.Error("Envoy has ended")
+		default:
+			_ = cmd.Process.Kill() // it may end meanwhile
+			<-e.ended
+		}
 		if said, err := os.ReadFile(log); t.Failed() && err == nil {
 			t.Logf("the end of Envoy's log:\n%s", said[max(0, len(said)-8<<10):])
 		}

@@ -20,7 +20,9 @@ import (
 )
 
 // New builds a host, which is closed at the end of the test. If the test has failed by then, its log is printed. A
-// plugin that cannot be set up ends the test. The compiled plugin is kept for the next go test, see hostsim.CacheDir.
+// plugin that cannot be set up ends the test, and one that would have ended Envoy's process fails it, see
+// hostsim.Host.Crashed: a test that expects the latter uses hostsim.New. The compiled plugin is kept for the next go
+// test, see hostsim.CacheDir.
 func New(t testing.TB, code []byte, opts ...hostsim.Option) *hostsim.Host {
 	t.Helper()
 	dir, err := cacheDir()
@@ -36,12 +38,12 @@ func New(t testing.TB, code []byte, opts ...hostsim.Option) *hostsim.Host {
 			t.Error(err)
 		}
 		_ = host.Close() // its error is always nil
+		if why := host.Crashed(); why != "" {
+			t.Error("Envoy would have crashed: " + why)
+		}
 		if t.Failed() {
 			t.Log("the log of hostsim (the option hostsim.TraceTo(t.Output()) shows each call, and why one failed):\n" +
 				strings.TrimSpace(hostsim.LogDump(host.Logs())))
-			if why := host.Crashed(); why != "" {
-				t.Log("Envoy would have crashed: " + why)
-			}
 		}
 	})
 	return host

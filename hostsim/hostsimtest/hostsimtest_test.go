@@ -19,9 +19,13 @@ type pretended struct {
 	printed string
 }
 
-func (p *pretended) Failed() bool                      { return p.failed }
-func (p *pretended) Cleanup(f func())                  { p.cleanup = append(p.cleanup, f) }
-func (p *pretended) Log(args ...any)                   { p.printed += fmt.Sprintln(args...) }
+func (p *pretended) Failed() bool     { return p.failed }
+func (p *pretended) Cleanup(f func()) { p.cleanup = append(p.cleanup, f) }
+func (p *pretended) Log(args ...any)  { p.printed += fmt.Sprintln(args...) }
+func (p *pretended) Error(args ...any) {
+	p.Log(args...)
+	p.failed = true
+}
 func (p *pretended) Fatalf(format string, args ...any) { p.Fatal(fmt.Sprintf(format, args...)) }
 func (p *pretended) Fatal(args ...any) {
 	p.Log(args...)
@@ -57,6 +61,20 @@ func TestNew(t *testing.T) {
 			}()
 			host.Worker(0).Get("/")
 		}()
+	}
+}
+
+// TestCrash: the client has its answer when Envoy dies of what the plugin does then, so the test has to be told.
+func TestCrash(t *testing.T) {
+	t.Parallel()
+	p := &pretended{TB: t}
+	host := New(p, Build(t, plugin), hostsim.PluginConfig(`log send_local_response 403 "late" "no" "" -1`))
+	if reply := host.Worker(0).Get("/"); reply.Status != 200 {
+		t.Error(reply)
+	}
+	printed := p.end()
+	if !p.failed || !strings.Contains(printed, "Envoy would have crashed: ") || !strings.Contains(printed, "the log of") {
+		t.Errorf("failed: %t, %s", p.failed, printed)
 	}
 }
 
