@@ -2,7 +2,6 @@ package document
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
+	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/healthgate/healthgate/filter/config"
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/proto"
@@ -92,9 +92,7 @@ func bomb() string {
 func TestRead(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "healthgate.yaml")
-	if err := os.WriteFile(file, []byte(good), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must.Write(t, file, good)
 	d, err := Read(file)
 	if err != nil || len(d.Config.Endpoints) != 1 || d.File != file {
 		t.Fatalf("%+v, %v", d, err)
@@ -114,11 +112,8 @@ func TestRead(t *testing.T) {
 
 func TestPlaceholdersStay(t *testing.T) {
 	t.Parallel()
-	d, err := Parse("f.yaml",
-		[]byte(good+"  maintenance: {keys: ['a.{zone}.{region}.{cluster}.{node_id}']}\nadmin: {cluster: c}\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := must.Get(Parse("f.yaml",
+		[]byte(good+"  maintenance: {keys: ['a.{zone}.{region}.{cluster}.{node_id}']}\nadmin: {cluster: c}\n")))(t)
 	if want := []string{"a.{zone}.{region}.{cluster}.{node_id}"}; !reflect.DeepEqual(d.Config.Keys, want) ||
 		len(d.Config.Warnings) > 0 {
 		t.Errorf("%q, %q", d.Config.Keys, d.Config.Warnings)
@@ -133,10 +128,7 @@ func TestYAMLForEveryReader(t *testing.T) {
 	text := &strings.Builder{}
 	text.WriteString("probes:\n- &p {name: p, cluster: c, path: /, healthy_threshold: 31.0}\nendpoints:\n")
 	for i, body := range bodies {
-		quoted, err := json.Marshal(body)
-		if err != nil {
-			t.Fatal(err)
-		}
+		quoted := must.Get(json.Marshal(body))(t)
 		value := string(quoted)
 		if i < 9 {
 			value = body // plain: in YAML 1.2 it is a string as it stands
@@ -144,10 +136,7 @@ func TestYAMLForEveryReader(t *testing.T) {
 		text.WriteString("- name: e" + string(rune('a'+i)) + " # comment " + string(rune('a'+i)) + "\n" +
 			"  paths: [/" + string(rune('a'+i)) + "]\n  trusted: {cidrs: [10.0.0.0/8]}\n  healthy: {body: " + value + "}\n")
 	}
-	d, err := Parse("f.yaml", []byte(text.String()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := must.Get(Parse("f.yaml", []byte(text.String())))(t)
 	for i, body := range bodies {
 		if got := d.Config.Endpoints[i].Healthy.Body; got != body {
 			t.Errorf("body %q was read as %q", body, got)
@@ -155,9 +144,7 @@ func TestYAMLForEveryReader(t *testing.T) {
 	}
 	text.Reset()
 	encoder := yaml.NewEncoder(text)
-	if err := encoder.Encode(d.Node()); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, encoder.Encode(d.Node()))
 	out := text.String()
 	for _, want := range []string{`body: "yes"`, `body: "No"`, `body: "on"`, `body: "12:30:45"`, `body: "2026-12-01"`,
 		"healthy_threshold: 31", "# comment a"} {
@@ -181,11 +168,7 @@ func TestSizeIsThatOfTheStruct(t *testing.T) {
 	// handed returns the size of what Envoy hands to the plugin.
 	handed := func(cidrs, body int) int {
 		value := func(v any) *structpb.Value {
-			out, err := structpb.NewValue(v)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return out
+			return must.Get(structpb.NewValue(v))(t)
 		}
 		return proto.Size(value(map[string]any{"endpoints": []any{map[string]any{
 			"name": "a", "paths": []any{"/a"}, "healthy": map[string]any{"body": strings.Repeat("x", body)},
@@ -209,10 +192,7 @@ func TestSizeIsThatOfTheStruct(t *testing.T) {
 
 func TestAccess(t *testing.T) {
 	t.Parallel()
-	d, err := Parse("f.yaml", []byte(good+"  methods: null\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := must.Get(Parse("f.yaml", []byte(good+"  methods: null\n")))(t)
 	if got := d.Strings("endpoints[0].trusted.cidrs"); !reflect.DeepEqual(got, []string{"10.0.0.0/8"}) {
 		t.Errorf("%q", got)
 	}
@@ -237,10 +217,8 @@ func FuzzText(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		s = strings.ToValidUTF8(s, "?")
 		for _, style := range []yaml.Style{0, yaml.FlowStyle} {
-			text, err := yaml.Marshal(&yaml.Node{Kind: yaml.MappingNode, Style: style, Content: []*yaml.Node{Text(s), Text(s)}})
-			if err != nil {
-				t.Fatal(err)
-			}
+			text := must.Get(yaml.Marshal(&yaml.Node{Kind: yaml.MappingNode, Style: style,
+				Content: []*yaml.Node{Text(s), Text(s)}}))(t)
 			var got map[string]any
 			if err := yaml.Unmarshal(text, &got); err != nil || len(got) != 1 || got[s] != s {
 				t.Errorf("%q: %s is read as %v, %v", s, text, got, err)

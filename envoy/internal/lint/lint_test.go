@@ -2,12 +2,12 @@ package lint
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
 	"github.com/healthgate/healthgate/envoy/internal/document"
+	"github.com/healthgate/healthgate/envoy/must"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -98,10 +98,8 @@ func TestListener(t *testing.T) {
 // A listener without a plugin is none of its business.
 func TestListenersOfOthers(t *testing.T) {
 	t.Parallel()
-	d, err := document.Parse("f.yaml", []byte("endpoints: [{name: a, paths: [/a], trusted: {cidrs: [10.0.0.0/8]}}]"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := must.Get(document.Parse("f.yaml",
+		[]byte("endpoints: [{name: a, paths: [/a], trusted: {cidrs: [10.0.0.0/8]}}]")))(t)
 	for filter, warnings := range map[string]int{"{typed_config: {config: {vm_config: {vm_id: healthgate}}}}": 1,
 		"{config_discovery: {}}": 1, "{name: router}": 0} {
 		text := "listeners: [{address: {pipe: {path: /a}}, filter_chains: [{filters: [" + filter + "]}]}]"
@@ -116,23 +114,14 @@ func TestShipped(t *testing.T) {
 	t.Parallel()
 	for _, file := range []string{"../../healthgate.yaml", "../../examples/istio-sidecar/healthgate.yaml",
 		"../../examples/istio-gateway/healthgate.yaml"} {
-		d, err := document.Read(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		d := must.Get(document.Read(file))(t)
 		if found := Check(d); len(found) > 0 {
 			t.Error(found)
 		}
 	}
-	text, err := os.ReadFile("../../healthgate.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := document.Parse("f.yaml", []byte(strings.NewReplacer("127.0.0.1/32", "0.0.0.0/0", "interval: 1s",
-		"interval: 100ms").Replace(string(text))))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must.Read(t, "../../healthgate.yaml")
+	d := must.Get(document.Parse("f.yaml", []byte(strings.NewReplacer("127.0.0.1/32", "0.0.0.0/0", "interval: 1s",
+		"interval: 100ms").Replace(text))))(t)
 	line, found := 0, Check(d)
 	for _, p := range found {
 		if p.Line < line {

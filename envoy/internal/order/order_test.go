@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 func TestTimes(t *testing.T) {
@@ -20,16 +22,10 @@ func TestTimes(t *testing.T) {
 		}
 	}
 	until := func(s string) func() (string, error) { return untilAt(s, now) }
-	berlin, err := time.LoadLocation("Europe/Berlin")
-	if err != nil {
-		t.Fatal(err)
-	}
+	berlin := must.Get(time.LoadLocation("Europe/Berlin"))(t)
 	// The clocks of Berlin go back from 03:00 to 02:00 on 2026-10-25, and forward from 02:00 to 03:00 on 2027-03-28.
 	inBerlin := func(s, utc string) func() (string, error) {
-		at, err := time.Parse(time.RFC3339, utc)
-		if err != nil {
-			t.Fatal(err)
-		}
+		at := must.Get(time.Parse(time.RFC3339, utc))(t)
 		return untilAt(s, at.In(berlin))
 	}
 	const twice = " 2026-10-25 02:50 comes twice, as the clocks go back: taken is 2026-10-25T02:50:00+"

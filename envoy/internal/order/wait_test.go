@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -20,6 +19,7 @@ import (
 	"github.com/healthgate/healthgate/envoy/internal/admintest"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/envoy/internal/report"
+	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/verdict"
 )
@@ -29,19 +29,14 @@ import (
 // VM of its own.
 func configuration(t *testing.T, edits ...string) string {
 	t.Helper()
-	text, err := os.ReadFile("testdata/configuration.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.NewReplacer(append(edits, "GATE", "false", "DEFAULT", "0", "TWIN", "")...).Replace(string(text))
+	text := must.Read(t, "testdata/configuration.txt")
+	return strings.NewReplacer(append(edits, "GATE", "false", "DEFAULT", "0", "TWIN", "")...).Replace(text)
 }
 
 func read(t *testing.T, edits ...string) *reach.Envoy {
 	t.Helper()
 	var dump any
-	if err := json.Unmarshal([]byte(configuration(t, edits...)), &dump); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, json.Unmarshal([]byte(configuration(t, edits...)), &dump))
 	return reach.Read(dump, config.Node{}, nil)
 }
 
@@ -64,10 +59,7 @@ func TestLacks(t *testing.T) {
 		"off":      {Key: "k"}, "override": {Key: "k", Value: Off},
 		"route-on": {Key: "r", Value: RouteOn, On: true, Route: true}, "route-off": {Key: "r", Route: true},
 	}
-	twin, err := os.ReadFile("testdata/twin.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
+	twin := must.Read(t, "testdata/twin.txt")
 	const unwatched = `{"stats_config": {"stats_matcher": {"exclusion_list": {
 		"patterns": [{"prefix": "listener_manager."}]}}}, "layered_runtime"`
 	configurations := map[string]*reach.Envoy{
@@ -75,7 +67,7 @@ func TestLacks(t *testing.T) {
 		"no-cluster": read(t, `"cluster": "adm"}}}}`, `"cluster": "gone"}}}}`),
 		"no-metrics": read(t, `{"layered_runtime"`,
 			`{"stats_config": {"stats_matcher": {"reject_all": true}}, "layered_runtime"`),
-		"twins": read(t, "TWIN", string(twin)),
+		"twins": read(t, "TWIN", twin),
 		"restricted": read(t, `"config": {"failure_policy"`,
 			`"config": {"capability_restriction_config": {"allowed_capabilities": {"proxy_log": {}}}, "failure_policy"`),
 		"replaced":   read(t, `"http_filters"`, `"local_reply_config": {"mappers": [{"status_code": 502}]}, "http_filters"`),
@@ -94,10 +86,7 @@ func TestLacks(t *testing.T) {
 			return values
 		}
 		word := func(name string) string { return strings.Join(arg(name), "") }
-		client, err := admin.New("a:1", admin.Access{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		client := must.Get(admin.New("a:1", admin.Access{}))(t)
 		order, known := orders[d.Cmd], configurations[cmp.Or(word("config"), "known")]
 		wasOn := d.HasArg("was-on")
 		e := &Envoy{
@@ -132,10 +121,7 @@ func TestLacks(t *testing.T) {
 		if d.Input != "" {
 			e.runtime.Entries["r"] = entry([]string{"-", d.Input + "\n", "-"})
 		}
-		arrived, err := time.ParseDuration(cmp.Or(word("after"), "1m"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		arrived := must.Get(time.ParseDuration(cmp.Or(word("after"), "1m")))(t)
 		e.State.Value, e.State.Layer = e.runtime.Entries[order.Key].Value, e.runtime.Layer(order.Key)
 		lack := e.runtimeLacks(order, kinds[word("layer")], time.Now())
 		if lack.what == "" {
@@ -232,10 +218,7 @@ func (a answers) start(t *testing.T) (*admin.Client, *atomic.Int32) {
 	}
 	server.Start()
 	t.Cleanup(server.Close)
-	client, err := admin.New(server.URL, admin.Access{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := must.Get(admin.New(server.URL, admin.Access{}))(t)
 	return client, &connections
 }
 
@@ -466,16 +449,11 @@ func TestResetCounters(t *testing.T) {
 func TestLimited(t *testing.T) {
 	t.Parallel()
 	a := admintest.Start(t)
-	client, err := admin.New(a.URL, admin.Access{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := must.Get(admin.New(a.URL, admin.Access{}))(t)
 	const limit = "envoy.resource_limits.listener.l.connection_limit"
 	for value, want := range map[string]string{"0": "the runtime key " + limit +
 		" is 0: it closes each connection", "9": ""} {
-		if err := client.ModifyRuntime(t.Context(), limit, value); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, client.ModifyRuntime(t.Context(), limit, value))
 		e := Ask(t.Context(), client, admintest.Key, false)
 		if got := e.Wait(t.Context(), Order{Key: admintest.Key}, reach.Admin, nil).Error; !strings.HasSuffix(got, want) ||
 			got != "" && want == "" {
@@ -494,10 +472,7 @@ func TestPartsPosts(t *testing.T) {
 		}
 		return r.Method == http.MethodPost
 	}
-	client, err := admin.New(a.URL, admin.Access{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := must.Get(admin.New(a.URL, admin.Access{}))(t)
 	e, o := Ask(t.Context(), client, admintest.Key, false), Order{Key: admintest.Key, Value: On, On: true}
 	if _, sent := e.Post(t.Context(), o); !sent {
 		t.Fatal("it was not posted")

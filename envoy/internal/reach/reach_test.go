@@ -2,7 +2,6 @@ package reach
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // TestScenes plays testdata/*.txt. Each block is an Envoy, written as scene says, and what this package says of it.
@@ -121,11 +121,8 @@ func TestNeeded(t *testing.T) {
 			t.Fatalf("%s: %d files, %v", pattern, len(files), err)
 		}
 		for _, file := range files {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, m := range directive.FindAllStringSubmatch(string(text), -1) {
+			text := must.Read(t, file)
+			for _, m := range directive.FindAllStringSubmatch(text, -1) {
 				if !slices.Contains(unneeded, m[1]) {
 					named = append(named, m[1])
 				}

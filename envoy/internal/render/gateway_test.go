@@ -2,11 +2,11 @@ package render
 
 import (
 	"fmt"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
 
+	"github.com/healthgate/healthgate/envoy/must"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -28,15 +28,10 @@ admin: {cluster: adm}
 `)
 	o := gatewayOptions
 	o.Clusters, o.Hostnames = []string{"stats=127.0.0.1:7"}, []string{"*.shop.example"}
-	out, err := EnvoyGateway(d, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := must.Get(EnvoyGateway(d, o))(t)
 	documents := decode(t, out)
 	var configuration any
-	if err := d.Node().Decode(&configuration); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, d.Node().Decode(&configuration))
 	if got := collect(documents, "config"); !reflect.DeepEqual(got, []any{numbers(configuration)}) {
 		t.Errorf("the filter is told %v", got)
 	}
@@ -71,9 +66,7 @@ admin: {cluster: adm}
 
 	var bootstrap map[string]any
 	text := collect(collect(documents, "bootstrap"), "value")[0].(string)
-	if err := yaml.Unmarshal([]byte(text), &bootstrap); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, yaml.Unmarshal([]byte(text), &bootstrap))
 	if got := fmt.Sprint(collect(bootstrap, "layers")); got != "[[map[disk_layer:map[symlink_root:/run/x/..data] "+
 		"name:healthgate] map[admin_layer:map[] name:healthgate_admin]]]" {
 		t.Errorf("layers %s", got)
@@ -82,11 +75,8 @@ admin: {cluster: adm}
 		collect(bootstrap, "port_value")); got != "[stats adm] [7 19000]" {
 		t.Errorf("clusters and their ports: %s", got)
 	}
-	shipped, err := os.ReadFile("../../bootstrap.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := collect(decode(t, string(shipped)), "stats_tags")[0]
+	shipped := must.Read(t, "../../bootstrap.yaml")
+	want := collect(decode(t, shipped), "stats_tags")[0]
 	if got := collect(bootstrap, "stats_tags")[0]; !reflect.DeepEqual(got, want) {
 		t.Errorf("stats tags %v, want %v", got, want)
 	}
@@ -97,10 +87,7 @@ func TestTheLeastOfEnvoyGateway(t *testing.T) {
 	t.Parallel()
 	o := gatewayOptions
 	o.Wasm, o.WasmSHA256, o.Backend = "oci://r/x:1", "", "app"
-	out, err := EnvoyGateway(parse(t, "endpoints: [{name: a, paths: [/], trusted: {cidrs: ['::1']}}]"), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := must.Get(EnvoyGateway(parse(t, "endpoints: [{name: a, paths: [/], trusted: {cidrs: ['::1']}}]"), o))(t)
 	for _, absent := range []string{"hostnames", "kind: Service", "sha256", "ConfigMap", "provider",
 		"disk_layer", "clusters",
 		"set_filter_state"} {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/healthgate/healthgate/envoy/internal/document"
 	"github.com/healthgate/healthgate/envoy/internal/layer"
+	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/healthgate/healthgate/envoy/rendertest"
 	"go.yaml.in/yaml/v3"
 )
@@ -136,9 +137,7 @@ func says(t *testing.T, d *document.Document, common Common) {
 			field = "pluginConfig"
 		}
 		var want map[string]any
-		if err := json.Unmarshal(d.JSON(), &want); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, json.Unmarshal(d.JSON(), &want))
 		replaceClusters(want, func(name string) bool {
 			return len(made.kinds) == 1 && name == "app" || len(made.kinds) > 1 && strings.HasPrefix(name, "outbound|")
 		})
@@ -245,9 +244,7 @@ func FuzzDocuments(f *testing.F) {
 			t.Skip(err)
 		}
 		var want map[string]any
-		if err := json.Unmarshal(d.JSON(), &want); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, json.Unmarshal(d.JSON(), &want))
 		if got := collect(want, "keys"); !reflect.DeepEqual(got, []any{[]any{held}}) ||
 			!reflect.DeepEqual(collect(want, "body"), []any{body}) {
 			t.Fatalf("read as %v", want)

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/healthgate/healthgate/envoy/internal/document"
+	"github.com/healthgate/healthgate/envoy/must"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -43,11 +43,7 @@ admin: {cluster: 'prometheus_stats', max_age: 20s}
 
 func parse(t testing.TB, text string) *document.Document {
 	t.Helper()
-	d, err := document.Parse("f.yaml", []byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
+	return must.Get(document.Parse("f.yaml", []byte(text)))(t)
 }
 
 // decode reads the documents of a YAML stream, in the types of JSON.
@@ -115,10 +111,7 @@ func TestShippedFilesInEveryForm(t *testing.T) {
 	}
 	for _, file := range []string{"healthgate.yaml", "examples/istio-sidecar/healthgate.yaml",
 		"examples/istio-gateway/healthgate.yaml"} {
-		d, err := document.Read("../../" + file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		d := must.Get(document.Read("../../" + file))(t)
 		says(t, d, istioOptions.Common)
 	}
 }
@@ -198,10 +191,7 @@ admin: {cluster: adm}
 				made := slices.DeleteFunc(append(collect(documents, "clusters"), collect(documents, "value")...), func(v any) bool {
 					return !slices.Contains(collect(v, "name"), any(test.asked))
 				})
-				text, err := json.Marshal(made)
-				if err != nil {
-					t.Fatal(err)
-				}
+				text := must.Get(json.Marshal(made))(t)
 				if len(made) != 1 || !strings.Contains(string(text), test.target) || strings.Contains(string(text), "outlier") {
 					t.Errorf("the cluster %s, to %s: %s", test.asked, test.target, text)
 				}
@@ -326,10 +316,7 @@ func TestTheLeast(t *testing.T) {
 	d := parse(t, "endpoints: [{name: a, paths: [/a], trusted: {cidrs: ['::1']}}]")
 	o := envoyOptions
 	o.RuntimeDir, o.Clusters = "", []string{"app=127.0.0.1:1"}
-	out, err := Envoy(d, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := must.Get(Envoy(d, o))(t)
 	for _, absent := range []string{"disk_layer", "static_layer", "rtds_layer", "runtime_fraction",
 		"set_filter_state", "envoy_admin"} {
 		if strings.Contains(out, absent) {
@@ -338,7 +325,7 @@ func TestTheLeast(t *testing.T) {
 	}
 	i := istioOptions
 	i.Port, i.Wasm = 0, "oci://r/x:1"
-	if out, err = IstioWasmPlugin(d, i); err != nil || strings.Contains(out, "kind: EnvoyFilter") ||
+	if out, err := IstioWasmPlugin(d, i); err != nil || strings.Contains(out, "kind: EnvoyFilter") ||
 		strings.Contains(out, "ports:") {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -347,10 +334,8 @@ func TestTheLeast(t *testing.T) {
 // TestFormsWithoutGRPC: what cannot bring all that an endpoint of gRPC needs refuses it.
 func TestFormsWithoutGRPC(t *testing.T) {
 	t.Parallel()
-	d, err := document.Parse("healthgate.yaml", []byte("endpoints: [{name: a, grpc: true, trusted: {cidrs: [\"::1\"]}}]"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := must.Get(document.Parse("healthgate.yaml",
+		[]byte("endpoints: [{name: a, grpc: true, trusted: {cidrs: [\"::1\"]}}]")))(t)
 	for _, form := range everyForm(d, Common{Wasm: "hg.wasm", RouteKey: "k"}) {
 		if refused := form.err != nil && strings.Contains(form.err.Error(), ": endpoints[0].grpc: "); refused !=
 			(form.name != "route") {
@@ -434,14 +419,8 @@ admin: {cluster: prometheus_stats}
 			i.Command = nil
 		}
 		d := parse(t, strings.Replace(text, "KEY", test.key, 1))
-		first, err := Envoy(d, e)
-		if err != nil {
-			t.Fatal(err)
-		}
-		second, err := IstioWasmPlugin(d, i)
-		if err != nil {
-			t.Fatal(err)
-		}
+		first := must.Get(Envoy(d, e))(t)
+		second := must.Get(IstioWasmPlugin(d, i))(t)
 		for _, want := range test.want {
 			if !strings.Contains(first+second, want) {
 				t.Errorf("there is no %s in\n%s\n%s", want, first, second)
@@ -454,20 +433,12 @@ admin: {cluster: prometheus_stats}
 // bootstrap.
 func TestIstioBootstrap(t *testing.T) {
 	t.Parallel()
-	out, err := IstioEnvoyFilter(parse(t, nasty), istioOptions)
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := must.Get(IstioEnvoyFilter(parse(t, nasty), istioOptions))(t)
 	text, _ := collect(decode(t, out), "custom_bootstrap.json")[0].(string)
 	var bootstrap map[string]any
-	if err := json.NewDecoder(bytes.NewReader([]byte(text))).Decode(&bootstrap); err != nil {
-		t.Fatal(err)
-	}
-	shipped, err := os.ReadFile("../../bootstrap.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := collect(decode(t, string(shipped)), "stats_tags")[0]
+	must.Do(t, json.NewDecoder(bytes.NewReader([]byte(text))).Decode(&bootstrap))
+	shipped := must.Read(t, "../../bootstrap.yaml")
+	want := collect(decode(t, shipped), "stats_tags")[0]
 	if got := collect(bootstrap, "stats_tags")[0]; !reflect.DeepEqual(got, want) {
 		t.Errorf("stats tags %v, want %v", got, want)
 	}

@@ -2,21 +2,19 @@ package render
 
 import (
 	"maps"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // The tags make Prometheus's name and labels of Envoy's name, as Envoy does: each looks at the whole name, its first
 // group is cut out, and the second is the label's value.
 func TestTags(t *testing.T) {
 	t.Parallel()
-	bootstrap, err := os.ReadFile("../../bootstrap.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tags, _ := collect(decode(t, string(bootstrap)), "stats_tags")[0].([]any)
+	bootstrap := must.Read(t, "../../bootstrap.yaml")
+	tags, _ := collect(decode(t, bootstrap), "stats_tags")[0].([]any)
 	type labels map[string]string
 	for name, want := range map[string]struct {
 		name   string

@@ -20,6 +20,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 	"github.com/healthgate/healthgate/envoy/admin"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
+	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/trust"
 )
@@ -122,10 +123,7 @@ func TestFromAdminAlone(t *testing.T) {
 			}
 		}))
 		defer server.Close()
-		client, err := admin.New(server.URL, admin.Access{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		client := must.Get(admin.New(server.URL, admin.Access{}))(t)
 		r := FromAdmin(t.Context(), client, time.Now())
 		var out strings.Builder
 		for _, e := range r.Endpoints {
@@ -231,10 +229,7 @@ func TestStatusDocument(t *testing.T) {
 			}))
 			defer server.Close()
 			port = server.URL[strings.LastIndex(server.URL, ":")+1:]
-			client, err := admin.New(server.URL, admin.Access{})
-			if err != nil {
-				t.Fatal(err)
-			}
+			client := must.Get(admin.New(server.URL, admin.Access{}))(t)
 			r := FromAdmin(t.Context(), client, time.Now())
 			if counts := len(r.StatusURLs) > 0; counts != (test.why == "") ||
 				!strings.Contains(strings.Join(r.Notes, "\n"), test.why) {
@@ -309,10 +304,7 @@ func TestForeign(t *testing.T) {
 func TestUnanswered(t *testing.T) {
 	t.Parallel()
 	raw := func(answer string) string {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
+		listener := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)
 		t.Cleanup(func() { _ = listener.Close() })
 		go func() {
 			for c, err := listener.Accept(); err == nil; c, err = listener.Accept() {
