@@ -54,6 +54,9 @@ func (c *Checks) Take(now time.Time, counts map[string]Count) string {
 		case s.n >= c.Need || now.Sub(s.at) >= c.Quiet:
 		case s.any && s.n == 0:
 			lacks = append(lacks, name+" answers checks with success still")
+		case !s.any:
+			lacks = append(lacks, fmt.Sprintf("%s has answered no check (after %s without one it counts as seen: --quiet)", name,
+				c.Quiet))
 		default:
 			lacks = append(lacks, fmt.Sprintf("%s has answered %d of %d checks", name, s.n, c.Need))
 		}
