@@ -66,6 +66,7 @@ func read(files []File) (*envoy, error) {
 			e.clusters = append(e.clusters, root.list("static_resources", "clusters")...)
 			continue
 		}
+		routes := 0
 		for _, r := range root.list("resources") {
 			if r.isType(".service.discovery.v3.Resource") {
 				r = r.get("resource")
@@ -80,6 +81,11 @@ func read(files []File) (*envoy, error) {
 			case r.isType(typeScope):
 				e.scopes = append(e.scopes, r)
 			case r.isType(typeRoutes):
+				if routes > 0 {
+					return nil, r.problem(r.n, "a second route configuration, and Envoy reads none of a file by RDS that has "+
+						"several; give each a file of its own")
+				}
+				routes++
 				e.routes[r.text("name")] = r
 			}
 		}
