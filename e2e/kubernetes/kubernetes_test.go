@@ -277,6 +277,37 @@ func TestChanges(t *testing.T) {
 	}
 }
 
+// An overlay of the operator's may rename all of it: the pods keep their ConfigMaps, and the policy its pods.
+func TestOverlay(t *testing.T) {
+	t.Parallel()
+	dir := render(t, read(t, examples+"healthgate.yaml"), read(t, examples+"shop.yaml"), "--zone", "eu-1a")
+	write(t, filepath.Join(dir, "kustomization.yaml"), `resources: [base]
+namespace: production
+namePrefix: eu-
+nameSuffix: -b
+labels: [{pairs: {tier: web}, includeSelectors: true}]
+images: [{name: registry.example/healthgate, newTag: v2.0.0}]
+replicas: [{name: shop, count: 5}]
+`)
+	b := mustBuild(t, dir)
+	if !maps.Equal(b.policy.Spec.PodSelector.MatchLabels, map[string]string{"app": "shop", "tier": "web"}) ||
+		b.pod.Labels["tier"] != "web" || b.policy.Namespace != "production" {
+		t.Errorf("the policy is for %v in %s, and the pods have %v", b.policy.Spec.PodSelector.MatchLabels,
+			b.policy.Namespace, b.pod.Labels)
+	}
+	for _, volume := range []string{"healthgate-envoy", "healthgate-runtime"} {
+		mounted, _ := b.volume(volume)
+		if b.maps[mounted[0]] == nil {
+			t.Errorf("the pods mount %q, and there are %v", mounted, slices.Collect(maps.Keys(b.maps)))
+		}
+	}
+	for _, v := range b.pod.Spec.Volumes {
+		if v.Image != nil && v.Image.Reference != "registry.example/healthgate:v2.0.0" {
+			t.Errorf("the image of the volume is %s", v.Image.Reference)
+		}
+	}
+}
+
 // What is committed for operators to copy.
 func TestExamples(t *testing.T) {
 	t.Parallel()

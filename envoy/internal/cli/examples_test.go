@@ -64,6 +64,10 @@ func TestExamples(t *testing.T) {
 		"base/networkpolicy.yaml", "base/sidecar.yaml",
 		"base/workload.yaml", "zones/eu-1a.yaml"} {
 		got, err := os.ReadFile(filepath.Join(to, file))
+		if strings.Contains(string(got), "#   healthgate render") &&
+			!strings.Contains(string(got), "#   healthgate "+strings.TrimSuffix(kubernetes, " -o ")+"\n") {
+			t.Errorf("%s does not say the command that wrote it", file)
+		}
 		want, notThere := os.ReadFile(filepath.Join("envoy/examples/kubernetes", file))
 		if err != nil || notThere != nil || !bytes.Equal(got, want) {
 			t.Errorf("envoy/examples/kubernetes/%s is not what is written (%v, %v): make generate", file, err, notThere)
@@ -78,6 +82,9 @@ func TestExamples(t *testing.T) {
 		if *update {
 			must.Write(t, file, got)
 			continue
+		}
+		if !strings.Contains(got, "#   healthgate "+command+"\n") {
+			t.Errorf("%s does not say the command that wrote it", file)
 		}
 		if want, err := os.ReadFile(file); err != nil || got != string(want) {
 			t.Errorf("%s is not what `healthgate %s` writes (%v). Change the healthgate.yaml or the templates of "+
