@@ -130,7 +130,7 @@ endef
 
 test-unit: filter filter-faults check-race ## all tests that need no Envoy, with the race detector
 	$(TEST) $(RACE) $$($(GO) list ./... | grep -v /e2e)
-	$(TEST) ./envoy/internal/render
+	$(TEST) -run 'Random|Fuzz' ./envoy/internal/render
 	$(TEST) -run 'Alloc|Memory' ./filter/simtest -checks 1000000
 
 test-e2e: filter filter-faults check-race ## the tests on a real Envoy (the newest, or HEALTHGATE_ENVOY_VERSION)
