@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -59,7 +58,7 @@ func (i *intoOptions) merge(cmd *cobra.Command, file, output string, o *render.E
 	said := lint.Configuration(result.Document, merge.Plain(result.Files))
 	tell(cmd, yellow, "warning:", append(result.Warnings, said...))
 	tell(cmd, "", "note:", result.Notes)
-	return writeFiles(cmd, file, output, result)
+	return writeMerged(cmd, file, output, result)
 }
 
 // tell prints remarks, each with its kind.
@@ -99,8 +98,8 @@ func first(places []string) string {
 	return ""
 }
 
-// writeFiles writes files: the bootstrap to the output, the others beside it.
-func writeFiles(cmd *cobra.Command, file, output string, r *merge.Result) error {
+// writeMerged writes files: the bootstrap to the output, and the others beside it.
+func writeMerged(cmd *cobra.Command, file, output string, r *merge.Result) error {
 	files := r.Files
 	if output == "" || output == "-" {
 		if len(files) > 1 {
@@ -114,6 +113,7 @@ func writeFiles(cmd *cobra.Command, file, output string, r *merge.Result) error 
 		return nil
 	}
 	written := map[string]string{}
+	var made []fileToWrite
 	for _, f := range files {
 		to := output
 		if f.Name != r.Bootstrap {
@@ -131,12 +131,14 @@ func writeFiles(cmd *cobra.Command, file, output string, r *merge.Result) error 
 			return err
 		}
 		written[to] = f.Name
-	}
-	for to, name := range written {
-		i := slices.IndexFunc(files, func(f merge.File) bool { return f.Name == name })
-		if err := errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), writeFile(to, files[i].Text)); err != nil {
-			return failure{err}
+		at := len(made)
+		if f.Name == r.Bootstrap { // which Envoy reads when it starts alone, so it changes nothing yet
+			at = 0
 		}
+		made = slices.Insert(made, at, fileToWrite{to, f.Text})
+	}
+	if err := writeTree(made); err != nil {
+		return failure{err}
 	}
 	return nil
 }

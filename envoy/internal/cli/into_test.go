@@ -50,6 +50,12 @@ func TestInto(t *testing.T) {
 		"-o", filepath.Join(other, "envoy.yaml"))
 	odd := write(t, strings.Replace(minimal, "{route_metadata: true}", `{keys: ["k l"]}`, 1))
 	is(2, `"k l" has characters other than`, "render", "envoy", odd, "--into", main)
+	taken := t.TempDir()
+	must.Do(t, os.Mkdir(filepath.Join(taken, "web.yaml"), 0o755))
+	is(1, "web.yaml is a folder", "render", "envoy", file, "--into", main, "-o", filepath.Join(taken, "envoy.yaml"))
+	if left := must.Get(os.ReadDir(taken))(t); len(left) != 1 {
+		t.Errorf("one of two files could not be written, and there are %v", left)
+	}
 	is(2, "--zone: does not go with --into", "render", "envoy", file, "--into", main, "--zone", "a")
 	is(2, "has no healthgate; give healthgate.yaml", "lint", main)
 	is(1, `web.yaml:9:23: listener "web": the filter is missing`, "lint", main, file)

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -90,8 +89,10 @@ func renderKubernetes(cmd *cobra.Command, file, folder string, o *render.Kuberne
 	if err != nil {
 		return err
 	}
+	var made []fileToWrite
 	for _, f := range files {
 		to := filepath.Join(folder, filepath.FromSlash(f.Path))
+		made = append(made, fileToWrite{to, f.Text})
 		if err := cmp.Or(spare(to, "FILE", file), spare(to, "--into", o.File)); err != nil {
 			return err
 		}
@@ -106,11 +107,8 @@ func renderKubernetes(cmd *cobra.Command, file, folder string, o *render.Kuberne
 			tell(cmd, yellow, "warning:", warnings)
 		}
 	}
-	for _, f := range files {
-		to := filepath.Join(folder, filepath.FromSlash(f.Path))
-		if err := errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), writeFile(to, f.Text)); err != nil {
-			return failure{err}
-		}
+	if err := writeTree(made); err != nil {
+		return failure{err}
 	}
 	return nil
 }

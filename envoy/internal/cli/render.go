@@ -1,15 +1,12 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/healthgate/healthgate/envoy/internal/document"
-	"github.com/healthgate/healthgate/envoy/internal/layer"
 	"github.com/healthgate/healthgate/envoy/internal/lint"
 	"github.com/healthgate/healthgate/envoy/internal/render"
 	"github.com/spf13/cobra"
@@ -239,7 +236,7 @@ func renderTo(cmd *cobra.Command, file, output string, o *render.Common,
 	if output == "" || output == "-" {
 		_, err = fmt.Fprint(cmd.OutOrStdout(), text)
 	} else {
-		err = writeFile(output, text)
+		err = writeFiles(fileToWrite{output, text})
 	}
 	if err != nil {
 		return failure{err}
@@ -280,30 +277,4 @@ func commandLine(cmd *cobra.Command, file string) ([]string, error) {
 		}
 	})
 	return words, wrong
-}
-
-// writeFile replaces a file as a whole. A link stays; the file that it leads to is replaced. What is no file, such as a
-// pipe, gets the text.
-func writeFile(path, text string) error {
-	info, err := os.Stat(path)
-	switch {
-	case err == nil && info.IsDir():
-		return fmt.Errorf("%s is a folder; give a file in it", path)
-	case err == nil && info.Mode().IsRegular():
-		if path, err = filepath.EvalSymlinks(path); err != nil {
-			return err
-		}
-	case err == nil:
-		f, err := os.OpenFile(path, os.O_WRONLY, 0)
-		if err != nil {
-			return err
-		}
-		_, err = f.WriteString(text)
-		return errors.Join(err, f.Close())
-	default:
-		if _, notThere := os.Lstat(path); notThere == nil {
-			return err // a link to nothing
-		}
-	}
-	return layer.ReplaceFile(path, text, info)
 }

@@ -123,29 +123,48 @@ func own(f *os.File, like fs.FileInfo) error {
 	return f.Chown(int(owner.Uid), int(owner.Gid))
 }
 
-// ReplaceFile writes a file anew as a whole, so that no reader and no interruption sees half of it. Mode and owner are
-// those of like, if it is there.
-func ReplaceFile(file, text string, like fs.FileInfo) error {
-	return replace(file, strconv.Itoa(os.Getpid()), func(next string) error {
+// Replacement is a file that was made beside another, to be moved into its place. No reader and no interruption sees
+// half of it.
+type Replacement struct{ file, next string }
+
+// Replace makes a replacement with a text. Mode and owner are those of like, if it is there.
+func Replace(file, text string, like fs.FileInfo) (Replacement, error) {
+	return prepare(file, strconv.Itoa(os.Getpid()), func(next string) error {
 		return create(next, strings.NewReader(text), like)
 	})
 }
 
+// Move puts the replacement into its place.
+func (r Replacement) Move() error {
+	if err := os.Rename(r.next, r.file); err != nil {
+		r.Drop()
+		return notWritten(r.file, r.next, err)
+	}
+	return keep(r.file, filepath.Dir(r.file))
+}
+
+// Drop removes the replacement.
+func (r Replacement) Drop() { _ = os.Remove(r.next) }
+
 // replace makes a file beside another, with a name that ends so, and moves it there.
 func replace(file, end string, write func(next string) error) error {
-	next := filepath.Join(filepath.Dir(file), "."+filepath.Base(file)+"."+end)
-	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) { // left by a run that was killed
-		return notWritten(file, next, err)
-	}
-	err := write(next)
-	if err == nil {
-		err = os.Rename(next, file)
-	}
+	r, err := prepare(file, end, write)
 	if err != nil {
-		_ = os.Remove(next)
-		return notWritten(file, next, err)
+		return err
 	}
-	return keep(file, filepath.Dir(file))
+	return r.Move()
+}
+
+func prepare(file, end string, write func(next string) error) (Replacement, error) {
+	r := Replacement{file, filepath.Join(filepath.Dir(file), "."+filepath.Base(file)+"."+end)}
+	if err := os.Remove(r.next); err != nil && !errors.Is(err, fs.ErrNotExist) { // left by a run that was killed
+		return r, notWritten(file, r.next, err)
+	}
+	if err := write(r.next); err != nil {
+		r.Drop()
+		return r, notWritten(file, r.next, err)
+	}
+	return r, nil
 }
 
 // notWritten says of a path that it can't be written, and what to do, if err is of one of the files that are made on

@@ -229,7 +229,11 @@ func plainJSON(text []byte) ([]byte, error) {
 func findLayer(root *yaml.Node) (*yaml.Node, error) {
 	var found, named []*yaml.Node
 	if resources := field(root, "resources"); resources != nil {
-		for _, r := range resources.Content {
+		list := resources.Content
+		if resources.Kind == yaml.MappingNode { // Envoy takes one element without a list for a list of it
+			list = []*yaml.Node{resources}
+		}
+		for _, r := range list {
 			if kind := field(r, "@type"); kind == nil || kind.Value != runtimeType {
 				continue
 			}

@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/healthgate/healthgate/envoy/internal/layer"
+)
+
+// fileToWrite is a file with its text to come.
+type fileToWrite struct{ path, text string }
+
+// writeTree is writeFiles that makes the folders, too.
+func writeTree(files []fileToWrite) error {
+	for _, f := range files {
+		if err := os.MkdirAll(filepath.Dir(f.path), 0o755); err != nil {
+			return err
+		}
+	}
+	return writeFiles(files...)
+}
+
+// writeFiles makes or replaces files, each as a whole, and none where one of them can't be made.
+func writeFiles(files ...fileToWrite) error {
+	var ready []prepared
+	for _, f := range files {
+		p, err := f.prepare()
+		if err != nil {
+			for _, p := range ready {
+				p.drop()
+			}
+			return err
+		}
+		ready = append(ready, p)
+	}
+	for i, p := range ready {
+		if err := p.write(); err != nil {
+			for _, p := range ready[i+1:] {
+				p.drop()
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+type prepared struct {
+	write func() error
+	drop  func()
+}
+
+// prepare does what can fail. A link stays; the file that it leads to is replaced. What is no file, such as a pipe,
+// gets the text.
+func (f fileToWrite) prepare() (prepared, error) {
+	path := f.path
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return prepared{}, fmt.Errorf("%s is a folder; give a file in it", path)
+	case err == nil && info.Mode().IsRegular():
+		if path, err = filepath.EvalSymlinks(path); err != nil {
+			return prepared{}, err
+		}
+	case err == nil:
+		return prepared{func() error {
+			to, err := os.OpenFile(path, os.O_WRONLY, 0)
+			if err != nil {
+				return err
+			}
+			_, err = to.WriteString(f.text)
+			return errors.Join(err, to.Close())
+		}, func() {}}, nil
+	default:
+		if _, notThere := os.Lstat(path); notThere == nil {
+			return prepared{}, err // a link to nothing
+		}
+	}
+	r, err := layer.Replace(path, f.text, info)
+	return prepared{r.Move, r.Drop}, err
+}
