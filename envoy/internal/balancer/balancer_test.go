@@ -127,7 +127,7 @@ func explained(t *testing.T, d *datadriven.TestData, b *Balancer, arg map[string
 		endpoint, outcome, _ := strings.Cut(counted, ".")
 		envoy.After[endpoint+".verdict."+outcome] = 1
 		for i := range c.Config.Endpoints {
-			for k := range verdict.Kind(verdict.Shown) {
+			for k := range verdict.Shown {
 				reply := verdict.Reply(&c.Config.Endpoints[i], k)
 				if k.String() == outcome && (int(reply.Status) == sent.Status || reply.ProbeStatus) {
 					sent.Body = reply.Body

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/internal/dump"
+	"github.com/healthgate/healthgate/filter/config"
 )
 
 // HasCluster reports whether Envoy has a cluster of this name.
@@ -103,12 +104,19 @@ func (e *Envoy) NoMetrics() string {
 	switch {
 	case len(e.Plugins) == 0:
 		return e.Absent()
-	case e.leftOut():
+	case e.leftOut(), slices.ContainsFunc(e.Plugins, func(p *Plugin) bool {
+		return slices.ContainsFunc(p.Config.Endpoints, func(o config.Endpoint) bool { return e.hidesChecks(o.Name) })
+	}):
 		return "its stats_matcher leaves out the plugin's metrics: let those that start with wasmcustom.healthgate_ pass"
 	case e.Restricted() != "":
 		return "no metric of the plugin is there: " + e.Restricted()
 	}
 	return "its configuration has healthgate, and no metric of the plugin is there: did it start? See Envoy's log"
+}
+
+// hidesChecks reports whether the stats_matcher leaves out what the plugin counts of an endpoint's checks.
+func (e *Envoy) hidesChecks(endpoint string) bool {
+	return e.Hides("wasmcustom.healthgate_checks_total.endpoint." + endpoint + ".verdict.healthy")
 }
 
 // Silent reports whether waiting brings no metric of the plugin.

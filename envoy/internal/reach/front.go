@@ -121,7 +121,10 @@ func (e *Envoy) disturbed(d *door, p *Plugin, c *check) (out []Gap) {
 	}
 	if why := e.unproved(d, c); why != "" {
 		no := "has answered no check since Envoy began"
-		if e.Answered[c.endpoint.Name] {
+		switch {
+		case e.hidesChecks(c.endpoint.Name):
+			no = "does not show whether it has answered a check, for its stats_matcher leaves that out"
+		case e.Answered[c.endpoint.Name]:
 			no = "has a namesake, and the checks that were answered may be of that one"
 		}
 		out = append(out, c.doubt("%s: endpoint %q %s, and %s", d.where, c.endpoint.Name, no, why))
