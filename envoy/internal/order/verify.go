@@ -107,6 +107,9 @@ func (e *Envoy) check(ctx context.Context, endpoint *config.Endpoint, want verdi
 		return problem{what: what + " gets " + response.Status + ", as from a worker whose plugin has crashed: " +
 			e.unreloaded(nil), final: true}
 	}
+	if wrong != "" && endpoint.GRPC {
+		return problem{what: what + " gets " + reach.Answer(response, body) + wrong}
+	}
 	if wrong != "" {
 		return problem{what: what + " gets " + strings.TrimSpace(response.Status+" "+firstLine(body)) + wrong}
 	}
@@ -158,6 +161,11 @@ func (e *Envoy) wrong(endpoint *config.Endpoint, outcome verdict.Kind, response 
 			return ", not a success"
 		}
 		return ""
+	case endpoint.GRPC:
+		if reach.Answer(response, body) == reply.Body {
+			return ""
+		}
+		return fmt.Sprintf(", and %s it is %s%s", when(outcome), reply.Body, trusts)
 	case response.StatusCode != int(reply.Status), response.Request.Method != http.MethodHead &&
 		string(body) != reply.Body:
 		for _, kind := range []verdict.Kind{verdict.Draining, verdict.Unknown, verdict.Unhealthy} {
@@ -166,9 +174,7 @@ func (e *Envoy) wrong(endpoint *config.Endpoint, outcome verdict.Kind, response 
 				return ": the plugin's reply where the state is " + kind.String()
 			}
 		}
-		return fmt.Sprintf(", and %s it is %d %s",
-			map[bool]string{true: "in maintenance", false: "when all is well"}[outcome == verdict.Maintenance],
-			reply.Status, firstLine([]byte(reply.Body))) + trusts
+		return fmt.Sprintf(", and %s it is %d %s%s", when(outcome), reply.Status, firstLine([]byte(reply.Body)), trusts)
 	}
 	for _, h := range reply.Headers {
 		if name := h[0]; name != "server" && name != "date" && !slices.Contains(response.Header.Values(name), h[1]) {
@@ -176,6 +182,13 @@ func (e *Envoy) wrong(endpoint *config.Endpoint, outcome verdict.Kind, response 
 		}
 	}
 	return ""
+}
+
+func when(outcome verdict.Kind) string {
+	if outcome == verdict.Maintenance {
+		return "in maintenance"
+	}
+	return "when all is well"
 }
 
 // misfit says why a check would tell nothing of the key; "" when it does, or that is not known.

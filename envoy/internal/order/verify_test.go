@@ -2,6 +2,7 @@ package order
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -79,5 +80,46 @@ func TestVerify(t *testing.T) {
 				t.Errorf("%q: %s", name, lack.what)
 			}
 		})
+	}
+}
+
+// A check of gRPC is one, and its answer is a message, or an error.
+func TestVerifyGRPC(t *testing.T) {
+	t.Parallel()
+	const frame = "\x00\x00\x00\x00"
+	for _, test := range []struct {
+		on           bool
+		body, status string
+		want         string
+	}{
+		{true, frame + "\x02\x08\x02", "", ""},
+		{false, frame + "\x02\x08\x01", "", ""},
+		{true, frame + "\x02\x08\x01", "", "gets SERVING, and in maintenance it is NOT_SERVING: is this machine's address"},
+		{false, frame + "\x02\x08\x02", "", "gets NOT_SERVING, and when all is well it is SERVING"},
+		{false, "", "12", "gets grpc-status 12, and when all is well it is SERVING"},
+	} {
+		var checks atomic.Int32
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			checks.Add(1)
+			if body, err := io.ReadAll(r.Body); err != nil || r.Method != http.MethodPost || string(body) != frame+"\x00" ||
+				r.Header.Get("Content-Type") != "application/grpc" {
+				t.Errorf("%s %q %v", r.Method, body, r.Header)
+			}
+			w.Header().Set("Content-Type", "application/grpc")
+			w.Header().Set("Grpc-Status", test.status)
+			_, _ = io.WriteString(w, test.body)
+		}))
+		t.Cleanup(server.Close)
+		client, _ := answers{"/stats": func(w http.ResponseWriter) {
+			for _, outcome := range []string{"maintenance", "healthy"} {
+				fmt.Fprintf(w, "wasmcustom.healthgate_checks_total.endpoint.b.verdict.%s: %d\n", outcome, checks.Load())
+			}
+		}}.start(t)
+		e := &Envoy{client: client, key: "k", known: read(t, `"name": "b", "paths": ["/b"],`,
+			`"name": "b", "grpc": true, "maintenance": {"keys": ["k"]},`)}
+		_, lack := e.verify(t.Context(), Order{Key: "k", On: test.on}, server.URL+"/grpc.health.v1.Health/Check")
+		if !strings.Contains(lack.what, test.want) || (lack.what == "") != (test.want == "") {
+			t.Errorf("%q: %s", test.want, lack.what)
+		}
 	}
 }
