@@ -31,6 +31,7 @@ type (
 		unhealthy, healthy int // thresholds
 		minUnhealthy       time.Duration
 		grpc               bool
+		gauge              bool // it reads a gauge of Envoy's
 	}
 	admin struct {
 		interval, timeout, maxAge time.Duration
@@ -45,6 +46,7 @@ const (
 	probeForm    = "probe %s interval=%s timeout=%s unhealthy=%d healthy=%d"
 	heldForm     = " min_unhealthy=" // behind it, if there is one
 	grpcForm     = " grpc"           // likewise
+	gaugeForm    = " gauge"          // likewise
 	adminForm    = "admin interval=%s timeout=%s max_age=%s on_stale=%s draining=%s"
 )
 
@@ -68,6 +70,9 @@ func (s *settings) String() string {
 		}
 		if p.grpc {
 			b.WriteString(grpcForm)
+		}
+		if p.gauge {
+			b.WriteString(gaugeForm)
 		}
 		b.WriteString("\n")
 	}
@@ -98,6 +103,7 @@ func (s *settings) read(line string) (err error) {
 		s.endpoints = append(s.endpoints, e)
 	case strings.HasPrefix(line, "probe "):
 		p := probe{}
+		line, p.gauge = strings.CutSuffix(line, gaugeForm)
 		line, p.grpc = strings.CutSuffix(line, grpcForm)
 		line, held, _ := strings.Cut(line, heldForm)
 		texts[2] = cmp.Or(held, "0s")
@@ -151,17 +157,20 @@ func (s *settings) json() string {
 		endpoints = append(endpoints, o)
 	}
 	for _, p := range s.probes {
-		o := object{"name": p.name, "cluster": "app",
+		o := object{"name": p.name,
 			"interval": p.interval.String(), "timeout": p.timeout.String(), "unhealthy_threshold": p.unhealthy,
 			"healthy_threshold": p.healthy}
 		// Fields that a plan does not need are left out: the plugin of an old plan would refuse what it does not know.
 		if p.minUnhealthy > 0 {
 			o["min_unhealthy"] = p.minUnhealthy.String()
 		}
-		if p.grpc {
-			o["grpc"] = object{"service": p.name}
-		} else {
-			o["path"] = "/" + p.name
+		switch {
+		case p.gauge:
+			o["gauge"] = object{"stat": p.name, "above": 0}
+		case p.grpc:
+			o["cluster"], o["grpc"] = "app", object{"service": p.name}
+		default:
+			o["cluster"], o["path"] = "app", "/"+p.name
 		}
 		probes = append(probes, o)
 	}

@@ -21,6 +21,7 @@ func generate(seed uint64) *plan {
 	g.plan.workers = pick(g, 1, 2, 2, 3, 4)
 	a := g.settings()
 	a.degrade(rand.New(rand.NewPCG(seed, 2)))
+	a.readGauges(rand.New(rand.NewPCG(seed, 3)))
 	g.plan.configs["A"] = a
 	calm := g.between(6*time.Second, 22*time.Second)
 	updates := g.IntN(2) == 0
@@ -61,7 +62,7 @@ func (g *generator) settings() *settings {
 	for i := range 1 + g.IntN(3) {
 		s.probes = append(s.probes, probe{"p" + strconv.Itoa(i), pick(g, 250*ms, 500*ms, 1000*ms, 2000*ms),
 			pick(g, 100*ms, 300*ms, 500*ms), pick(g, 1, 1, 2, 3), pick(g, 1, 1, 2), pick(g, 0, 0, 0, 3000*ms),
-			g.IntN(4) == 0})
+			g.IntN(4) == 0, false})
 		names = append(names, s.probes[i].name)
 	}
 	if g.IntN(10) > 0 {
@@ -82,6 +83,15 @@ func (s *settings) degrade(r *rand.Rand) {
 	for i := range s.endpoints {
 		if e := &s.endpoints[i]; e.policy != "status" && e.healthy == "reply" && r.IntN(3) == 0 {
 			e.degraded = s.probes[r.IntN(len(s.probes))].name
+		}
+	}
+}
+
+// readGauges has probes read a gauge of Envoy's, likewise.
+func (s *settings) readGauges(r *rand.Rand) {
+	for i := range s.probes {
+		if p := &s.probes[i]; s.admin != nil && r.IntN(4) == 0 {
+			p.grpc, p.gauge = false, true
 		}
 	}
 }
@@ -117,7 +127,7 @@ func (g *generator) changed(a *settings) *settings {
 			b.endpoints = slices.CompactFunc(b.endpoints, func(x, y endpoint) bool { return x.name == y.name })
 		case 4:
 			if b.probe("new") == nil {
-				b.probes = append(b.probes, probe{"new", 500 * ms, 300 * ms, 1, 1, 0, false})
+				b.probes = append(b.probes, probe{"new", 500 * ms, 300 * ms, 1, 1, 0, false, false})
 				b.endpoints[0].probes = append(slices.Clone(b.endpoints[0].probes), "new")
 				if b.endpoints[0].policy == "status" {
 					b.endpoints[0].probes = nil

@@ -330,7 +330,11 @@ func (j *judge) old(now time.Duration, o *op, l *live, e *endpoint, passed bool)
 // lately reports whether a probe succeeded so lately that it may count as healthy.
 func (j *judge) lately(l *live, name string) bool {
 	p := l.probe(name)
-	within := time.Duration(p.unhealthy)*(max(10*time.Second, 3*p.interval+p.timeout)+p.timeout+slack) + j.backward
+	counts := 10 * time.Second
+	if p.gauge {
+		counts = 15 * time.Second
+	}
+	within := time.Duration(p.unhealthy)*(max(counts, 3*p.interval+p.timeout)+p.timeout+slack) + j.backward
 	at, ever := j.success[name]
 	return ever && now(j)-at <= within
 }
@@ -387,7 +391,11 @@ func recovery(p *plan) time.Duration {
 
 // bound is how long a change of the application may stay unseen while all is well.
 func (p *probe) bound() time.Duration {
-	return time.Duration(max(p.healthy, p.unhealthy)+1)*p.interval*5/4 + 250*time.Millisecond + p.minUnhealthy
+	rest := time.Duration(0) // of Envoy's main thread, after a reading that was slow
+	if p.gauge {
+		rest = 3 * time.Second
+	}
+	return rest + time.Duration(max(p.healthy, p.unhealthy)+1)*p.interval*5/4 + 250*time.Millisecond + p.minUnhealthy
 }
 
 func (a *admin) bound() time.Duration { return a.interval*5/4*2 + 250*time.Millisecond }
@@ -476,7 +484,7 @@ func (j *judge) expected(l *live, e *endpoint) (details string, status int) {
 		if status := j.statusOf(name); status == 200 {
 			good++
 		} else if first == 0 {
-			if first = status; l.probe(name).grpc {
+			if first = status; l.probe(name).grpc || l.probe(name).gauge {
 				first = 503
 			}
 		}

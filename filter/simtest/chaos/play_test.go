@@ -154,6 +154,14 @@ func (r *run) serveAdmin(w http.ResponseWriter, q *http.Request) {
 		_, _ = io.WriteString(w, a.body)
 		return
 	}
+	if q.URL.Path == "/stats" {
+		name := strings.NewReplacer("^(|", "", ")$", "").Replace(q.FormValue("filter"))
+		status := r.statusOf(name)
+		r.note("%v probe %s: %d", r.Elapsed(), name, status)
+		r.probed(name, status == http.StatusOK)
+		_, _ = fmt.Fprintf(w, "%s: %d\n", name, status-http.StatusOK) // which is too high, or 0
+		return
+	}
 	r.polled(q.URL.Path)
 	r.Admin().ServeHTTP(w, q)
 }
