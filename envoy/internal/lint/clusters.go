@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -157,13 +158,26 @@ func (c *cluster) faults() []string {
 		say("has %d hosts: %s", c.hosts, flips)
 	case c.hosts == 0 && kind == "EDS":
 		say("has the hosts of a service: if they are several %s", flips)
-	case kind == "STRICT_DNS" || kind == "LOGICAL_DNS":
+	case (kind == "STRICT_DNS" || kind == "LOGICAL_DNS") && c.named():
 		say("has the hosts that a name stands for: if they are several %s", flips)
 	}
 	return out
 }
 
 // panicThreshold returns a percentage. A dump leaves a 0 out of its message.
+// named reports whether its host is given by a name: an address stands for one host, also where Envoy resolves it.
+func (c *cluster) named() bool {
+	named := true
+	dump.Each(c.settings["load_assignment"], func(o map[string]any) bool {
+		if address, is := dump.At(o, "socket_address", "address").(string); is {
+			_, err := netip.ParseAddr(address)
+			named = err != nil
+		}
+		return true
+	})
+	return named
+}
+
 func (c *cluster) panicThreshold() float64 {
 	threshold := dump.At(c.settings, "common_lb_config", "healthy_panic_threshold")
 	if threshold == nil {
