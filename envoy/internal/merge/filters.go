@@ -173,6 +173,11 @@ func (m *merger) wrapAll() bool {
 	if slices.ContainsFunc(m.d.Config.Endpoints, func(e config.Endpoint) bool { return e.GRPC }) {
 		lists = append(lists, root.get("bootstrap_extensions"))
 	}
+	return wrap(lists...)
+}
+
+// wrap makes lists of what stands without one, and reports whether anything does.
+func wrap(lists ...cursor) bool {
 	some := false
 	done := map[*yaml.Node]bool{}
 	for _, l := range lists {

@@ -127,6 +127,9 @@ func (m *merger) pass() (again bool, err error) {
 		if err := m.free("listen", m.Listen); err != nil {
 			return false, err
 		}
+		if wrap(m.root().get("static_resources", "listeners")) {
+			return true, nil
+		}
 		m.addTo("static_resources", addition{"listeners", []*yaml.Node{m.bootstrap.spelt(render.Listener(address))}})
 		return true, nil
 	}
