@@ -30,6 +30,7 @@ type door struct {
 	secret     string // of its TLS, which has not arrived
 	tcp        any    // as the action of a route; nil for HTTP
 	elsewhere  bool   // a filter may choose the cluster of its TCP proxy
+	unseen     bool   // there may be more ways in through its listener, by FCDS
 	manager    any    // the HTTP connection manager
 	protocols  []any  // the ALPN protocols that the filter chain is for
 	sources    []any  // the networks that the filter chain is for; none: all
@@ -53,10 +54,15 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 	if last := dump.At(l, "default_filter_chain"); last != nil {
 		chains = append(slices.Clone(chains), last)
 	}
+	if l["fcds_config"] != nil && !outbound {
+		where := fmt.Sprintf("listener %q", nameOf(l))
+		r.undiscovered = append(r.undiscovered, where)
+		r.doors = append(r.doors, door{where: where, listener: nameOf(l), socket: l, unseen: true})
+	}
 	for i, chain := range chains {
 		elsewhere, refused := false, misdirected(l, object(chain, "filter_chain_match"))
 		for _, f := range list(chain, "filters") {
-			manager := dump.At(f, "typed_config")
+			manager := r.found(f)
 			if is(manager, ".filters.network.rbac.v3.RBAC") && denies(object(manager, "rules")) {
 				refused = fmt.Sprintf("the filter %q refuses each connection", text(f, "name"))
 			}

@@ -92,7 +92,11 @@ func (e *Envoy) Faults() []string {
 // Absent says that there is no plugin.
 func (e *Envoy) Absent() string {
 	const absent = "its configuration has no healthgate"
-	if len(e.awaited) == 0 {
+	switch {
+	case len(e.undiscovered) > 0:
+		return fmt.Sprintf("%s that is seen: the filter chains of %s come by FCDS, which this command does not know", absent,
+			strings.Join(e.undiscovered, ", "))
+	case len(e.awaited) == 0:
 		return absent
 	}
 	return fmt.Sprintf("%s; the configuration of the filter %s, by ECDS, has not arrived: requests get 500 until then",

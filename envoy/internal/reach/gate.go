@@ -63,17 +63,23 @@ func (r *reader) filters(entry any, listener map[string]any, chain any) (out []f
 
 // settings returns the configuration of an entry of http_filters, which may come by ECDS.
 func (r *reader) settings(entry any) any {
+	found := r.found(entry)
+	name, awaited := text(entry, "name"), found == nil && dump.At(entry, "config_discovery") != nil
+	if awaited && !slices.Contains(r.awaited, name) {
+		r.awaited = append(r.awaited, name)
+	}
+	return found
+}
+
+// found returns the configuration of a filter, as far as it has come.
+func (r *reader) found(entry any) any {
 	if dump.At(entry, "config_discovery") == nil {
 		return dump.At(entry, "typed_config")
 	}
 	if found := r.discovered[text(entry, "name")]; found != nil {
 		return found
 	}
-	found := dump.At(entry, "config_discovery", "default_config")
-	if name := text(entry, "name"); found == nil && !slices.Contains(r.awaited, name) {
-		r.awaited = append(r.awaited, name)
-	}
-	return found
+	return dump.At(entry, "config_discovery", "default_config")
 }
 
 // admits says how many checks the gate by matcher lets in; all of them without such a gate.

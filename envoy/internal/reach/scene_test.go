@@ -63,6 +63,7 @@ rest: {match: {prefix: /}, route: {cluster: app}}`
 //
 //	listener NAME, chain, default-chain, tcp, direct   a listener, and its filter chains where it has more than one
 //	network {…}                                a network filter before the TCP proxy
+//	network-ecds NAME                          the network filter before comes by ECDS
 //	cluster {…}, own ADDRESS                   one more cluster; an address of the machine
 //	typed                                      each message in listeners as a TypedStruct with fields in camelCase
 //	filter gated|always, filter {…}            an HTTP filter; gated and always are healthgate's
@@ -175,6 +176,12 @@ func (s *scene) line(line string) {
 			more["@type"] = "x.tcp_proxy.v3.TcpProxy"
 			s.chain = nil
 		}
+	case "network-ecds":
+		chains := s.listener["filter_chains"].([]any)
+		filters := chains[len(chains)-1].(obj)["filters"].([]any)
+		last := filters[len(filters)-1].(obj)
+		s.ecds = append(s.ecds, obj{"ecds_filter": obj{"name": name, "typed_config": last["typed_config"]}})
+		filters[len(filters)-1] = obj{"name": name, "config_discovery": obj{}}
 	case "cluster":
 		s.clusters = append(s.clusters, obj{"cluster": more})
 	case "own":

@@ -56,6 +56,11 @@ func (e *Envoy) unguarded(p *Plugin, c *check) (out []Gap) {
 		if d.filter(p) != nil || slices.ContainsFunc(d.filters, func(f filter) bool { return e.takes(f.plugin, c) }) {
 			continue
 		}
+		if d.unseen {
+			out = append(out, c.doubt("%s has filter chains by FCDS, which this command does not know: where they "+
+				"lead checks of %s is not known", d.where, c.path))
+			continue
+		}
 		if d.tcp != nil {
 			out = append(out, e.byTCP(d, c, g)...)
 			continue
