@@ -103,7 +103,7 @@ func documents(t testing.TB) []string {
 // elsewhere is how commands begin that a document may have in a console block, beside make: they need a cluster, a
 // cloud, a registry, another toolchain, or a machine for themselves.
 var elsewhere = []string{"kubectl ", "istioctl ", "docker ", "skopeo ", "setsid ",
-	"go install github.com/", "tinygo ", "aws "}
+	"go install github.com/", "tinygo ", "aws ", "npm install ", "node_modules/"}
 
 // TestAllIsRead: each block of shell is run by a test of this package, or says that it can't be.
 func TestAllIsRead(t *testing.T) {
