@@ -136,10 +136,12 @@ test-unit: filter filter-faults check-race ## all tests that need no Envoy, with
 test-e2e: filter filter-faults check-race ## the tests on a real Envoy (the newest, or HEALTHGATE_ENVOY_VERSION)
 	$(TEST) $(RACE) -count=1 -timeout 30m -v $$($(GO) list ./e2e/... | grep -vE '$(OWN_TARGET)')
 
+# What the documents of the other tests in e2e/docs tell a reader to type builds Go's plugin, whatever the variables say.
 test-tinygo: need-haproxy filter-tinygo build/healthgate-tinygo_faults.wasm ## the tests that load a .wasm, on the small build
 	HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm \
 	HEALTHGATE_FAULTY_WASM=$(CURDIR)/build/healthgate-tinygo_faults.wasm \
-		$(TEST) -count=1 -timeout 30m ./filter/simtest $$($(GO) list ./e2e/... | grep -vE '$(OWN_TARGET)')
+		$(TEST) -count=1 -timeout 30m ./filter/simtest $$($(GO) list ./e2e/... | grep -vE '$(OWN_TARGET)|/e2e/docs$$')
+	HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm $(TEST) -count=1 -run 'TestOperating|TestYAML' ./e2e/docs
 	HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm \
 		$(TEST) -count=1 -timeout 10m -v -run TestConformance ./e2e/conformance -cases '^filter '
 	$(MAKE) test-lb RACE= HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm
