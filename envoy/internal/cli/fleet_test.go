@@ -305,6 +305,28 @@ func TestMaxUnavailableOfTwo(t *testing.T) {
 	}
 }
 
+// One that hangs since then is asked for longer than the command has, and counts as out all the same.
+func TestMaxUnavailableHangs(t *testing.T) {
+	t.Parallel()
+	admins, file := newFleet(t, 3)
+	var gone atomic.Bool
+	admins[0].Before = func(_ http.ResponseWriter, r *http.Request) bool {
+		gone.Store(gone.Load() || r.Method == http.MethodPost)
+		return false
+	}
+	admins[2].Before = func(_ http.ResponseWriter, r *http.Request) bool {
+		if gone.Load() {
+			<-r.Context().Done()
+		}
+		return gone.Load()
+	}
+	says(t, 1, "maintenance on --for 15s --wait 2s --max-unavailable 1 --admins-file "+file,
+		"and 2 are, ", "it was taken back\n")
+	if admins[0].Out() {
+		t.Error("it is out")
+	}
+}
+
 // Two commands, each of which has an Envoy out at the same moment: no more than one may drain.
 func TestTwoCommands(t *testing.T) {
 	t.Parallel()

@@ -145,7 +145,7 @@ func (c *carrying) within(ctx context.Context, i int, back func(ctx context.Cont
 			out = append(out, c.clients[k].Name)
 		}
 	}
-	if len(out) <= most || ctx.Err() != nil {
+	if len(out) <= most || errors.Is(ctx.Err(), context.Canceled) { // what was cut off says nothing
 		return true
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.wait)
