@@ -33,8 +33,10 @@ func (s *source) insert(list *yaml.Node, i int, elements ...*yaml.Node) {
 		list.Content = slices.Insert(list.Content, i, elements...)
 		return
 	}
-	c := s.change(list)
-	c.added[i] = append(c.added[i], elements...)
+	if s.fits(list, yaml.SequenceNode, "a list is") {
+		c := s.change(list)
+		c.added[i] = append(c.added[i], elements...)
+	}
 }
 
 // remove takes an element out of a list.
@@ -47,7 +49,17 @@ func (s *source) set(object *yaml.Node, name string, value *yaml.Node) {
 		object.Content = append(object.Content, pair...)
 		return
 	}
-	s.objects[object] = append(s.objects[object], pair...)
+	if s.fits(object, yaml.MappingNode, "fields are") {
+		s.objects[object] = append(s.objects[object], pair...)
+	}
+}
+
+// fits reports whether something can be added to a node, and keeps the problem where it can't.
+func (s *source) fits(n *yaml.Node, kind yaml.Kind, expected string) bool {
+	if n.Kind != kind && s.unfit == nil {
+		s.unfit = s.problem(n, "%s expected here", expected)
+	}
+	return n.Kind == kind
 }
 
 // replace puts a node into the place of an alias, of nothing, or of what is in brackets or braces.

@@ -33,6 +33,7 @@ type source struct {
 	lists   map[*yaml.Node]*listChange
 	objects map[*yaml.Node][]*yaml.Node // the fields to add: names and values
 	edits   []edit
+	unfit   *document.Problem // what cannot be added to
 }
 
 // edit is text in the place of other text. Of lines at the same place those further right come first: they belong to

@@ -168,7 +168,8 @@ func (m *merger) dump() any {
 }
 
 // repeated are the fields in which one element may stand without a list.
-var repeated = []string{"resources", "listeners", "clusters", "layers", "stats_tags", "patterns",
+var repeated = []string{"bootstrap_extensions", "resources", "listeners", "clusters", "layers", "stats_tags",
+	"patterns",
 	"filter_chains", "filters",
 	"http_filters", "virtual_hosts", "domains", "routes"}
 

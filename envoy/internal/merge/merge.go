@@ -103,6 +103,9 @@ func merge(d *document.Document, files []File, o Options) (*Result, error) {
 		out := &Result{Bootstrap: m.bootstrap.Name, Document: m.d, Warnings: sorted(m.warnings), Notes: sorted(m.notes),
 			Changes: sorted(m.changes)}
 		for _, s := range m.files {
+			if s.unfit != nil {
+				return nil, s.unfit
+			}
 			f := File{s.Name, s.write()}
 			if _, err := parse(f); err != nil {
 				return nil, fmt.Errorf("what was merged is not readable, which is a mistake of this command: %w", err)

@@ -66,7 +66,7 @@ var seeds = flag.Int("seeds", 8, "how many times TestStyles scribbles each case"
 // there.
 func TestStyles(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"files", "routes"} {
+	for _, name := range []string{"files", "grpc", "routes"} {
 		text, err := os.ReadFile("testdata/merge/" + name)
 		if err != nil {
 			t.Fatal(err)
@@ -134,7 +134,8 @@ func strip(v any) any {
 				continue
 			}
 			if strings.HasPrefix(name, "healthgate") || strings.HasPrefix(name, "maintenance-") || name == "envoy_admin" ||
-				name == "admin" || name == "disk" || strings.HasPrefix(regex, "^wasm") || strings.HasPrefix(prefix, "wasm") {
+				name == "admin" || name == "disk" || name == "envoy.bootstrap.internal_listener" ||
+				strings.HasPrefix(regex, "^wasm") || strings.HasPrefix(prefix, "wasm") {
 				continue
 			}
 			out = append(out, strip(child))
