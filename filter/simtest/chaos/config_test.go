@@ -24,6 +24,7 @@ type (
 		healthy   string   // reply or pass
 		untrusted string   // pass or reply
 		degraded  string   // a probe; "" for none
+		grpc      bool     // checks are of gRPC
 	}
 	probe struct {
 		name               string
@@ -61,6 +62,9 @@ func (s *settings) String() string {
 		if e.degraded != "" {
 			b.WriteString(degradedForm + e.degraded)
 		}
+		if e.grpc {
+			b.WriteString(grpcForm)
+		}
 		b.WriteString("\n")
 	}
 	for _, p := range s.probes {
@@ -95,6 +99,7 @@ func (s *settings) read(line string) (err error) {
 	switch {
 	case strings.HasPrefix(line, "endpoint "):
 		e := endpoint{}
+		line, e.grpc = strings.CutSuffix(line, grpcForm)
 		line, e.degraded, _ = strings.Cut(line, degradedForm)
 		_, err = fmt.Sscanf(line, endpointForm, &e.name, &e.policy, &texts[0], &e.key, &e.healthy, &e.untrusted)
 		if texts[0] != "-" {
@@ -130,6 +135,10 @@ func (s *settings) json() string {
 	var endpoints, probes []object
 	for _, e := range s.endpoints {
 		o := object{"name": e.name, "paths": []string{"/" + e.name}, "trusted": object{"cidrs": []string{"10.0.0.0/8"}}}
+		if e.grpc {
+			delete(o, "paths")
+			o["grpc"] = true
+		}
 		if e.untrusted == "reply" {
 			o["untrusted"] = object{"action": "reply"}
 		}
@@ -184,6 +193,16 @@ func (s *settings) json() string {
 	}
 	text, _ := json.Marshal(c) // strings and numbers alone
 	return string(text)
+}
+
+// ofGRPC reports whether a plan's checks of an endpoint are of gRPC.
+func (p *plan) ofGRPC(endpoint string) bool {
+	for _, s := range p.configs {
+		if e := s.endpoint(endpoint); e != nil && e.grpc {
+			return true
+		}
+	}
+	return false
 }
 
 // need is how many of the endpoint's probes must be healthy.

@@ -73,18 +73,21 @@ func (g *generator) settings() *settings {
 		s.endpoints = append(s.endpoints, g.endpoint("e"+strconv.Itoa(i), names, s.admin != nil))
 	}
 	if g.IntN(3) == 0 {
-		s.endpoints = append(s.endpoints, endpoint{"state", "status", nil, "-", "reply", pick(g, "pass", "reply"), ""})
+		s.endpoints = append(s.endpoints, endpoint{"state", "status", nil, "-", "reply", pick(g, "pass", "reply"), "", false})
 	}
 	return s
 }
 
-// degrade lets probes degrade endpoints, by numbers of its own: all else of a seed's plan is as without it.
+// degrade lets probes degrade endpoints, or one's checks be of gRPC, by numbers of its own: all else of a seed's plan
+// is as without it.
 func (s *settings) degrade(r *rand.Rand) {
 	for i := range s.endpoints {
 		if e := &s.endpoints[i]; e.policy != "status" && e.healthy == "reply" && r.IntN(3) == 0 {
 			e.degraded = s.probes[r.IntN(len(s.probes))].name
 		}
 	}
+	e := &s.endpoints[r.IntN(len(s.endpoints))]
+	e.grpc = r.IntN(3) == 0 && e.policy != "status" && e.healthy == "reply" && e.degraded == ""
 }
 
 // readGauges has probes read a gauge of Envoy's, likewise.
@@ -97,7 +100,7 @@ func (s *settings) readGauges(r *rand.Rand) {
 }
 
 func (g *generator) endpoint(name string, probes []string, admin bool) endpoint {
-	e := endpoint{name, "all", nil, "-", pick(g, "reply", "reply", "reply", "pass"), pick(g, "pass", "reply"), ""}
+	e := endpoint{name, "all", nil, "-", pick(g, "reply", "reply", "reply", "pass"), pick(g, "pass", "reply"), "", false}
 	g.Shuffle(len(probes), func(i, k int) { probes[i], probes[k] = probes[k], probes[i] })
 	e.probes = slices.Sorted(slices.Values(probes[:g.IntN(len(probes)+1)]))
 	if len(e.probes) > 0 {

@@ -107,7 +107,8 @@ func (j *judge) marksOfAnswer(o *op, before int, at time.Duration, r *hostsim.Re
 func wanted() []string {
 	all := []string{
 		"answered healthy", "answered unhealthy", "answered unknown", "answered draining", "answered maintenance",
-		"answered untrusted", "answered shown", "answered via_upstream", "answered wasm_fail_stream", takeover,
+		"answered untrusted", "answered shown", "answered not_serving", "answered via_upstream", "answered wasm_fail_stream",
+		takeover,
 		"maintenance while admin is unreadable", "a check waited", "a check through an old connection", "judged strictly",
 		"a stranger passed", "200 right after a pause",
 	}

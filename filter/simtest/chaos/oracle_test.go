@@ -234,11 +234,12 @@ func (j *judge) answered(o *op, before int, r *hostsim.Reply) {
 		j.violate(rule, "%v got %d %s", o, r.Status, r.Details)
 	default:
 		if r.Status == 200 {
-			j.old(now, o, l, e, r.Forwarded)
+			passed := r.Forwarded || e.grpc // to the application, or to the route that answers checks of gRPC
+			j.old(now, o, l, e, passed)
 			if r.Details == "healthgate_healthy" && e.degraded != "" && !j.lately(l, e.degraded) {
 				j.violate("old answer", "%v is not degraded, and %s did not succeed lately", o, e.degraded)
 			}
-			if !r.Forwarded { // what passes was decided before
+			if !passed { // what passes was decided before
 				j.held(now, o, l, e)
 			}
 		} else {
@@ -426,6 +427,9 @@ func (j *judge) exact(now time.Duration, o *op, l *live, e *endpoint, r *hostsim
 		return
 	}
 	want, status := j.expected(l, e)
+	if e.grpc && want != "healthgate_healthy" {
+		want, status = notServing, 503
+	}
 	passed := want == "healthgate_healthy" && e.healthy == "pass" && r.Forwarded
 	if passed || want == r.Details && status == r.Status {
 		return

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/hostsim"
 )
 
@@ -103,15 +104,35 @@ func (r *run) schedule(o *op) {
 	if o.arg(2) == "stranger" {
 		req.Peer = stranger
 	}
+	if r.plan.ofGRPC(o.arg(1)) {
+		req.Method, req.Path, req.Header = "POST", config.GRPCCheck, hostsim.Header{{"content-type", "application/grpc"}}
+	}
 	if o.arg(3) != "" {
 		req.Before = o.number(3)
 	}
 	r.Worker(o.number(0)).StartIn(o.at, req, func(reply *hostsim.Reply) {
 		r.checks++
+		reply = told(reply)
 		r.note("%v %v: %d %s %v", r.Elapsed(), o, reply.Status, reply.Details, reply.Forwarded)
 		r.answered(o, req.Before, reply)
 	})
 }
+
+// told is a reply as one of HTTP: to a check of gRPC the plugin says it in a header, by which Envoy's routes give it.
+func told(r *hostsim.Reply) *hostsim.Reply {
+	if r.Upstream == nil || !r.Upstream.Header.Has(config.GRPCAnswer) {
+		return r
+	}
+	out := *r
+	out.Forwarded, out.Status, out.Details = false, http.StatusOK, "healthgate_healthy"
+	if r.Upstream.Header.Get(config.GRPCAnswer) != config.Serving {
+		out.Status, out.Details = http.StatusServiceUnavailable, notServing
+	}
+	return &out
+}
+
+// notServing is how an answer of gRPC is told that is no SERVING, whatever the reason.
+const notServing = "healthgate_not_serving"
 
 // serveApp answers a probe with the status of the application.
 func (r *run) serveApp(w http.ResponseWriter, q *http.Request) {
