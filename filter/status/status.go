@@ -246,10 +246,20 @@ func (d *describer) probeKnown(i int) bool {
 
 func (d *describer) probe(i int) Check {
 	c := Check{Component: d.config.Probes[i].Name, Measurement: "responseTime", Level: Warn, Output: "no result yet"}
-	if d.record == nil || d.record.Probes[i].At == 0 {
+	if d.record == nil {
 		return c
 	}
 	p := &d.record.Probes[i]
+	why := ""
+	if d.config.Probes[i].OfEnvoy() && p.Unread() {
+		if why = ": " + found(&p.Finding, "status "); p.Status == 200 {
+			why = ": Envoy shows no such gauge"
+		}
+	}
+	if p.At == 0 {
+		c.Output += why
+		return c
+	}
 	c.Value, c.Unit = strconv.Itoa(int(p.TookMs)), "ms"
 	c.Time, c.Since, c.Outcome = d.toWall(p.At), d.toWall(p.ChangedAt), word(p.Outcome)
 	if p.Outcome == snapshot.Answered {
@@ -257,7 +267,7 @@ func (d *describer) probe(i int) Check {
 	}
 	switch {
 	case !d.probeKnown(i):
-		c.Output = "unknown: the last result is " + age(d.now-p.At) + " old"
+		c.Output = "unknown: the last result is " + age(d.now-p.At) + " old" + why
 	case p.Healthy:
 		c.Level, c.Output = Pass, ""
 	default:
