@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // DiskLayer is a disk layer of Envoy's runtime (envoy.config.bootstrap.v3.RuntimeLayer.DiskLayer).
@@ -255,13 +256,16 @@ func mkdir(path string) error {
 }
 
 // removeAll is os.RemoveAll that also removes what lies in folders without write permission, as copies of such are.
+// Root needs none, and a folder's owner could put a link in its place before its mode is changed.
 func removeAll(path string) error {
-	_ = filepath.WalkDir(path, func(p string, e fs.DirEntry, _ error) error {
-		if e != nil && e.IsDir() {
-			_ = os.Chmod(p, 0o700) // is called before the folder is read
-		}
-		return nil
-	})
+	if os.Geteuid() != 0 {
+		_ = filepath.WalkDir(path, func(p string, e fs.DirEntry, _ error) error {
+			if e != nil && e.IsDir() {
+				_ = os.Chmod(p, 0o700) // is called before the folder is read
+			}
+			return nil
+		})
+	}
 	return os.RemoveAll(path)
 }
 
@@ -272,15 +276,35 @@ type copied struct {
 }
 
 // copyTree copies a folder with its modes and, as far as we may, its owners. Symbolic links are copied as links.
+// Nothing outside the layer is read, also where an owner puts a link in the place of a folder meanwhile.
 func copyTree(to, from string, c copied) error {
-	info, err := os.Stat(from)
+	within, err := os.OpenRoot(c.layer)
 	if err != nil {
 		return err
 	}
-	entries, err := os.ReadDir(from)
+	defer within.Close()
+	below, err := filepath.Rel(c.layer, from)
 	if err != nil {
 		return err
 	}
+	return copyFolder(to, below, within, c)
+}
+
+func copyFolder(to, below string, within *os.Root, c copied) error {
+	folder, err := within.Open(below)
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	info, err := folder.Stat()
+	if err != nil {
+		return err
+	}
+	entries, err := folder.ReadDir(-1)
+	if err != nil {
+		return err
+	}
+	from := filepath.Join(c.layer, below)
 	if err := os.Mkdir(to, 0o700); err != nil {
 		return err
 	}
@@ -288,11 +312,11 @@ func copyTree(to, from string, c copied) error {
 		source, target := filepath.Join(from, e.Name()), filepath.Join(to, e.Name())
 		switch {
 		case e.IsDir():
-			err = copyTree(target, source, c)
+			err = copyFolder(target, filepath.Join(below, e.Name()), within, c)
 		case e.Type()&fs.ModeSymlink != 0:
 			err = copyLink(target, source, c)
 		case e.Type().IsRegular():
-			err = copyFile(target, source)
+			err = copyFile(target, filepath.Join(below, e.Name()), within)
 		default:
 			err = fmt.Errorf("%s is neither a file, a folder nor a symbolic link", source)
 		}
@@ -342,13 +366,16 @@ func copyLink(to, from string, c copied) error {
 	return os.Symlink(target, to)
 }
 
-func copyFile(to, from string) error {
-	in, err := openFile(from)
+func copyFile(to, below string, within *os.Root) error {
+	in, err := within.OpenFile(below, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would wait for ever
 	if err != nil {
 		return err
 	}
 	defer in.Close()
 	info, err := in.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no file any more", in.Name())
+	}
 	if err != nil {
 		return err
 	}

@@ -92,11 +92,6 @@ func notOfAnother(folder string) error {
 	return err
 }
 
-// openFile opens a file, and refuses a symbolic link in its place.
-func openFile(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
-}
-
 // own gives a file the owner that like has, if root changes what belongs to somebody else.
 func own(f *os.File, like fs.FileInfo) error {
 	if like == nil {

@@ -410,6 +410,40 @@ func sharedFolder(t *testing.T) string {
 	return folder
 }
 
+// Whoever owns a layer's folder may put anything in the place of what was a folder or a file when it was listed: it is
+// neither read nor changed.
+func TestSwappedMeanwhile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	tree(t, dir, map[string]string{"layer/sub": "-> ../secret", "layer/file": "-> ../secret/key", "secret/key": "1"})
+	must(t, syscall.Mkfifo(filepath.Join(dir, "layer/pipe"), 0o600))
+	within, err := os.OpenRoot(filepath.Join(dir, "layer"))
+	must(t, err)
+	defer within.Close()
+	to := filepath.Join(dir, "copy")
+	if err := copyFolder(to, "sub", within, copied{}); err == nil {
+		t.Error("a link was followed as a folder")
+	}
+	for _, name := range []string{"file", "pipe"} {
+		if err := copyFile(to, name, within); err == nil {
+			t.Errorf("the %s was read", name)
+		}
+	}
+	if os.Getuid() != 0 {
+		return
+	}
+	kept := filepath.Join(dir, "kept")
+	must(t, os.Mkdir(kept, 0o755))
+	folder, err := os.Open(kept)
+	must(t, err)
+	defer folder.Close()
+	must(t, folder.Chmod(0o555))
+	must(t, removeAll(kept))
+	if info, err := folder.Stat(); err != nil || info.Mode().Perm() != 0o555 {
+		t.Errorf("root has changed the mode of what it removes: %v, %v", info.Mode(), err)
+	}
+}
+
 func TestRTDSFileIsNoPipe(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "rtds.yaml")
