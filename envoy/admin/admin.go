@@ -336,6 +336,9 @@ func (c *Client) ConfigDump(ctx context.Context) (any, error) {
 	return out, nil
 }
 
+// ofNote is a difference of clocks that is told.
+const ofNote = 10 * time.Second
+
 // compare takes the time that Envoy puts into an answer, to the second. That of a proxy in front is not Envoy's.
 func (c *Client) compare(response *http.Response, begin, end time.Time) {
 	told, err := http.ParseTime(response.Header.Get("Date"))
@@ -348,14 +351,14 @@ func (c *Client) compare(response *http.Response, begin, end time.Time) {
 	} else if behind > 0 {
 		skew = -behind
 	}
-	if skew.Abs() < time.Second { // which is no news to anyone
+	if skew.Abs() < ofNote { // Envoy looks at its clock now and then, and later when it has much to do
 		skew = 0
 	}
 	c.skew.Store(int64(skew))
 }
 
 // Skew returns how far Envoy's clock is ahead of this machine's at the least, as its last answer said; 0 where that is
-// less than a second, or not known.
+// less than ten seconds, or not known.
 func (c *Client) Skew() time.Duration { return time.Duration(c.skew.Load()) }
 
 // Clock says how Envoy's clock differs from this machine's; "" when it does not, or that is not known.

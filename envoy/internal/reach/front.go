@@ -195,11 +195,13 @@ func (d *door) disturbs(c *check) string {
 var onlyRequests = regexp.MustCompile(`\.filters\.http\.(ext_authz|fault|health_check|oauth2|router)\.`)
 
 // mayRespond are those among them that may answer a check of gRPC, which meets the filters behind healthgate, too.
-var mayRespond = regexp.MustCompile(`\.filters\.http\.(ext_authz|fault|health_check|lua|oauth2)\.`)
+var mayRespond = regexp.MustCompile(`\.filters\.http\.(ext_authz|fault|health_check|oauth2)\.`)
 
 // mayChange says whether a neighbour may change what healthgate answers: a local reply goes through all filters.
 func (n *neighbour) mayChange(c *check, own ...any) judged {
-	if onlyRequests.MatchString(n.kind()) || n.isLua() && leavesStatus(append(own, n.config)) {
+	switch configs := append(own, n.config); {
+	case onlyRequests.MatchString(n.kind()),
+		n.isLua() && leavesStatus(configs) && (!c.endpoint.GRPC || onlyLooks(configs, false)): // gRPC meets all of it
 		return judged{fit: no}
 	}
 	return n.mayAnswer(c, own...)

@@ -15,7 +15,7 @@ var (
 	luaAnswers   = regexp.MustCompile(`\b(respond|clearRouteCache)\b`)
 	luaChange    = regexp.MustCompile(`\b(add|remove|replace)\b`)
 	luaName      = regexp.MustCompile(`[.:](add|remove|replace)\(\s*("[^":\\]+"|'[^':\\]+')\s*[,)]`)
-	luaDecides   = regexp.MustCompile(`(?i)["'](host|grpc-status)["']`)
+	luaDecides   = regexp.MustCompile(`(?i)["'](host|grpc-status|x-healthgate-grpc)["']`)
 )
 
 // onlyLooks reports whether Lua's code answers no request, makes no other one of it, and does not have it routed anew;
