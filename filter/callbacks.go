@@ -25,6 +25,8 @@ var (
 	// current is the plugin of the stream whose context was created last. A host creates it right before the stream's
 	// first callback, on the same thread (Envoy's Wasm Context::decodeHeaders), so nothing else need be kept of a stream.
 	current *plugin
+	// stream is its context.
+	stream uint32
 )
 
 // rootOf returns the plugin of a root context; nil if there is no such root any more. It searches a slice because
@@ -50,7 +52,7 @@ func onContextCreate(id, parent uint32) {
 		forget(id) // one that could not start, and is started again
 		roots = append(roots, root{id, &plugin{}})
 	} else {
-		current = rootOf(parent)
+		current, stream = rootOf(parent), id
 	}
 }
 
@@ -73,6 +75,9 @@ func onHTTPCallResponse(id, call, numHeaders, bodySize, numTrailers uint32) {
 	}
 }
 
+//go:wasmexport proxy_on_queue_ready
+func onQueueReady(id, _ uint32) { onTick(id) }
+
 //go:wasmexport proxy_on_request_headers
 func onRequestHeaders(_, numHeaders uint32, endOfStream bool) types.Action {
 	return current.checks.OnHttpRequestHeaders(int(numHeaders), endOfStream)
@@ -83,7 +88,7 @@ func onResponseHeaders(_, numHeaders uint32, endOfStream bool) types.Action {
 	return current.checks.OnHttpResponseHeaders(int(numHeaders), endOfStream)
 }
 
-// onDone is told of the end of streams, which the plugin need not know, and of root contexts. A plugin is always
+// onDone is told of the end of streams, which may be waiting, and of root contexts. A plugin is always
 // done, so its root goes here and not in proxy_on_delete, which each stream would have to pay for.
 //
 //go:wasmexport proxy_on_done
@@ -91,6 +96,12 @@ func onDone(id uint32) bool {
 	if p := rootOf(id); p != nil {
 		forget(id)
 		p.OnPluginDone()
+	}
+	for i := range waiting {
+		if waiting[i].stream == id {
+			waited(i)
+			break
+		}
 	}
 	return true
 }

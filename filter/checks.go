@@ -22,6 +22,8 @@ type checks struct {
 	peers   []string                      // by endpoint: the property that holds the peer's address
 	headers [][verdict.Kinds]host.Headers // by endpoint: the reply's headers, encoded once
 	last    []decision                    // by endpoint
+	other   verdict.Answer                // the last one that is none of those
+	late    bool                          // the check has waited
 	grpc    bool                          // some endpoint is of gRPC
 	// routeMetadata says that a route had metadata since the last tick: most have none, which costs Envoy less to say
 	// than that there is no such value in it.
@@ -130,7 +132,7 @@ func (c *checks) answer(allHeaders bool) bool {
 	}
 	p := c.plugin
 	i := p.table.Find(path, &c.request)
-	var a verdict.Answer
+	var a *verdict.Answer
 	if c.matched = i >= 0; c.matched {
 		a = c.decide(i)
 	}
@@ -142,6 +144,9 @@ func (c *checks) answer(allHeaders bool) bool {
 	if !c.matched {
 		return c.pass()
 	}
+	if p.demanded != nil && !c.late && a.Kind > verdict.Maintenance && p.wait(i) {
+		return true
+	}
 	host.Increment(p.metrics.checks[i][a.Kind])
 	if a.Kind == verdict.Shown {
 		p.showStatus()
@@ -151,7 +156,7 @@ func (c *checks) answer(allHeaders bool) bool {
 		return c.pass()
 	}
 	if p.config.Endpoints[i].GRPC && a.Kind != verdict.Untrusted {
-		return c.serve(path, &a)
+		return c.serve(path, a)
 	}
 	if a.Reply.Body == "" || a.Reply.ContentType() == "" {
 		c.altered = a.Reply
@@ -189,7 +194,6 @@ func (c *checks) OnHttpResponseHeaders(_ int, endOfStream bool) types.Action {
 			restore(c.altered, host.ResponseHeaders(), endOfStream)
 		}
 		host.CloseScratch()
-		c.altered = nil
 	}
 	return types.ActionContinue
 }
@@ -225,7 +229,7 @@ func setResponseHeader(name, value string) {
 	_ = host.ReplaceResponseHeader(name, value) // the reply stands without it
 }
 
-func (c *checks) decide(endpoint int) verdict.Answer {
+func (c *checks) decide(endpoint int) *verdict.Answer {
 	p := c.plugin
 	e := &p.config.Endpoints[endpoint]
 	trusted := c.trusts(endpoint)
@@ -234,22 +238,31 @@ func (c *checks) decide(endpoint int) verdict.Answer {
 		trusted = !forged
 	}
 	if !trusted {
-		return verdict.Refuse(e)
+		c.other = verdict.Refuse(e)
+		return &c.other
 	}
 	p.notes()
 	p.view.catchUp(p.metrics.snapshotWrites)
 	if e.Kind == config.KindStatus {
-		return verdict.Answer{Kind: verdict.Shown}
+		c.other.Kind = verdict.Shown
+		return &c.other
 	}
 	if e.Maintenance.RouteMetadata && c.routeInMaintenance() {
-		return verdict.Decide(p.config, e, p.view.record, true, p.clock)
+		c.other = verdict.Decide(p.config, e, p.view.record, true, p.clock)
+		return &c.other
 	}
+	return c.known(endpoint)
+}
+
+// known is what holds for an endpoint's checks by the record. It is made anew only if it may be another one by now.
+func (c *checks) known(endpoint int) *verdict.Answer {
+	p := c.plugin
 	last := &c.last[endpoint]
 	if last.version != p.view.version || p.view.timed || !last.answer.Holds(p.clock) {
-		last.answer = verdict.Decide(p.config, e, p.view.record, false, p.clock)
+		last.answer = verdict.Decide(p.config, &p.config.Endpoints[endpoint], p.view.record, false, p.clock)
 		last.version = p.view.version
 	}
-	return last.answer
+	return &last.answer
 }
 
 // routeInMaintenance reads the metadata of the route that Envoy chose for the request.

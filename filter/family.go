@@ -105,12 +105,13 @@ func (p *plugin) leave() {
 	}
 }
 
-// bequeath leaves the lease, if this VM has it, to another configuration with the same state.
+// bequeath leaves the lease, if this VM has it, to another configuration with the same state. The tick stays as it is:
+// the current root context is the other one's.
 func (p *plugin) bequeath(to *plugin) {
 	if p.monitor != nil {
 		to.owner, to.renewed = p.owner, p.renewed
 		p.owner = host.Random()
-		p.follow()
+		p.monitor, p.renewed = nil, lapsed
 	}
 }
 

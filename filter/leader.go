@@ -29,6 +29,7 @@ func (p *plugin) OnTick() {
 		p.elect()
 	}
 	if p.monitor != nil {
+		p.hear()
 		p.adopt(now)
 		for _, start := range p.monitor.Due() {
 			p.send(start)
@@ -37,6 +38,9 @@ func (p *plugin) OnTick() {
 	}
 	if p.replaced {
 		p.vacate()
+		if p.waits > 0 {
+			p.look()
+		}
 		return
 	}
 	now = p.look()
@@ -57,6 +61,10 @@ func (p *plugin) look() (now int64) {
 	}
 	if !p.replaced && p.voice.Look(p.view.record, p.clock) {
 		p.tell(now)
+	}
+	if p.demanded != nil {
+		p.attend(now)
+		p.tickEvery(p.calm)
 	}
 	host.CloseScratch()
 	return now

@@ -85,8 +85,12 @@ func (p *plugin) live(now int64) {
 func (p *plugin) publish(record *snapshot.Record, now int64) {
 	for i, gauge := range p.metrics.probeUp {
 		if p.owns(p.probeName(i), true) {
-			probe := &record.Probes[i]
-			host.Set(gauge, number(probe.Healthy && verdict.ProbeKnown(&p.config.Probes[i], probe, now)))
+			c, probe := &p.config.Probes[i], &record.Probes[i]
+			up := probe.Healthy && verdict.ProbeKnown(c, probe, now)
+			if c.OnDemand > 0 { // nothing is wrong with one that nobody wants
+				up = probe.Healthy || probe.At == 0
+			}
+			host.Set(gauge, number(up))
 		}
 	}
 	if p.tells() {

@@ -45,6 +45,7 @@ type plugin struct {
 	toldOrigin bool // that requests come from where no peer has an address
 
 	period   duration.Duration // of the tick
+	calm     duration.Duration // what it is while no check waits
 	owner    uint64            // this VM in the election
 	leaseKey string
 	voiceKey string
@@ -53,7 +54,9 @@ type plugin struct {
 	renewed  int64            // when its lease began or was renewed
 	calls    []callout        // under way
 
-	family       // what it has to do with other configurations of the VM
+	demanded     []int64 // by probe: when this VM last had the leader ask on demand; nil if no probe is for that
+	waits        int     // how many checks wait
+	family               // what it has to do with other configurations of the VM
 	saidIntruded bool
 }
 
@@ -82,6 +85,9 @@ func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
 	p.view = newView(c, p.id.State)
 	p.voice, p.voiceKey = voice.New(c), recordKey(p.id.State, "voice/")+strconv.FormatUint(c.EndpointsFingerprint, 16)
 	p.checks = newChecks(p)
+	if c.OnDemand {
+		p.demanded = make([]int64, len(c.Probes))
+	}
 	// The timer comes last: a host goes on calling a root context that could not start.
 	if host.MetricsRefused() || host.Starved() || (len(c.Probes) > 0 || c.Admin != nil) && !p.tickEvery(firstPeriod) {
 		host.LogCritical(prefix + "the host has no timers, no metrics, or no memory")
@@ -125,6 +131,10 @@ const (
 // tickEvery sets the tick's period, and reports whether the host has timers. The host starts a period anew each time
 // it is set, so it is set only to change it.
 func (p *plugin) tickEvery(period duration.Duration) bool {
+	p.calm = period
+	if p.waits > 0 {
+		period = waitPeriod
+	}
 	if period == p.period {
 		return true
 	}

@@ -13,6 +13,7 @@ import (
 type Config struct {
 	Endpoints []Endpoint
 	Probes    []Probe
+	OnDemand  bool     // some probe is
 	Admin     *Admin   // nil when the configuration has no admin section
 	Keys      []string // every runtime key that an endpoint names, placeholders expanded, each once
 	// Warnings are mistakes that do not stop the plugin.
@@ -146,6 +147,7 @@ type Probe struct {
 	UnhealthyThreshold                uint32
 	HealthyThreshold                  uint32
 	MinUnhealthy                      duration.Duration // how long it stays unhealthy at the least
+	OnDemand                          duration.Duration // sent when a check finds its result older; 0: every Interval
 	ExpectedStatuses                  []StatusRange     // of HTTP; of statistics, what is asked of them
 
 	GRPC    bool
@@ -163,6 +165,9 @@ func (p *Probe) OfEnvoy() bool { return len(p.Stats) > 0 }
 // apart; when one dies, what it had under way is lost, and the next one waits for its turn. Thresholds do not matter:
 // they count results, and do not make them rarer.
 func (p *Probe) MaxAge() duration.Duration {
+	if p.OnDemand > 0 {
+		return p.OnDemand
+	}
 	least := minAge
 	if p.OfEnvoy() {
 		least = DefaultMaxAge // admin does not answer while Envoy's main thread is busy

@@ -20,6 +20,9 @@ func fingerprint(c *Config) uint64 {
 		h.number(p.UnhealthyThreshold)
 		h.number(p.HealthyThreshold)
 		h.duration(p.MinUnhealthy)
+		if p.OnDemand > 0 {
+			h.duration(p.OnDemand)
+		}
 	}
 	if a := c.Admin; a != nil {
 		h.text("admin")

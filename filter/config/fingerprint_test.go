@@ -52,6 +52,8 @@ func TestFingerprint(t *testing.T) {
 			`"endpoints":[{"name":"b","paths":["/b"],"trusted":{"cidrs":["::1"]}},`, true},
 		{"a key that is ignored here", `["k",`, `["k","{region}",`, true},
 
+		{"a probe on demand", `"path":"/q"`, `"path":"/q","on_demand":{}`, false},
+		{"its max_age", `"path":"/q"`, `"path":"/q","on_demand":{"max_age":"2s"}`, false},
 		{"a probe's name", `"name":"q","cluster"`, `"name":"r","cluster"`, false},
 		{"a probe's cluster", `"c","path":"/p"`, `"d","path":"/p"`, false},
 		{"a probe's path", `"/p"`, `"/pp"`, false},

@@ -88,18 +88,22 @@ func (d *decoder) probe(v json.Value, place string, c *Config) {
 		return
 	}
 	o := d.object(v, place)
-	p := Probe{
-		Name:               o.name(),
-		Timeout:            DefaultProbeTimeout,
-		Interval:           o.duration("interval", MinInterval, MaxInterval, DefaultInterval),
-		UnhealthyThreshold: o.integer("unhealthy_threshold", 1, MaxThreshold, DefaultThreshold),
-		HealthyThreshold:   o.integer("healthy_threshold", 1, MaxThreshold, DefaultThreshold),
-		MinUnhealthy:       o.duration("min_unhealthy", 0, MaxInterval, 0),
-	}
+	p := Probe{Name: o.name(), Timeout: DefaultProbeTimeout}
 	if d.stats(o, &p, c.Admin); !p.OfEnvoy() {
 		p.Cluster = o.needStr("cluster")
 	}
+	usual := DefaultInterval
+	if g := o.sub("on_demand"); g != nil {
+		p.OnDemand = g.duration("max_age", MinInterval, MaxInterval, DefaultInterval)
+		g.done()
+		o.refuse("interval unhealthy_threshold healthy_threshold min_unhealthy", "is not for a probe on demand")
+		usual, c.OnDemand = MaxInterval, true // whoever asks the same at intervals comes first
+	}
+	p.Interval = o.duration("interval", MinInterval, MaxInterval, usual)
 	p.Timeout = o.duration("timeout", MinTimeout, MaxTimeout, p.Timeout)
+	p.UnhealthyThreshold = o.integer("unhealthy_threshold", 1, MaxThreshold, DefaultThreshold)
+	p.HealthyThreshold = o.integer("healthy_threshold", 1, MaxThreshold, DefaultThreshold)
+	p.MinUnhealthy = o.duration("min_unhealthy", 0, MaxInterval, 0)
 	p.Host, p.Method = o.str("host", DefaultProbeHost), o.str("method", DefaultProbeMethod)
 	if g := o.sub("grpc"); g != nil {
 		p.GRPC, p.Service = true, g.str("service", "")

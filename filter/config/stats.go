@@ -48,7 +48,8 @@ func (d *decoder) stats(o *object, p *Probe, a *Admin) {
 		}
 	}
 	s.done()
-	o.refuse("cluster path host method expected_statuses grpc gauge xds", "is not for a probe of Envoy's own statistics")
+	o.refuse("cluster path host method expected_statuses grpc gauge xds on_demand",
+		"is not for a probe of Envoy's own statistics")
 	p.ExpectedStatuses = []StatusRange{good}
 	// To go over the gauges alone costs Envoy's main thread a third of what all statistics do: 10 ms with 107,000 of them.
 	p.Path, p.Timeout = "/stats?type=Gauges&filter=^("+quoted(p.Witness), DefaultAdminTimeout

@@ -51,6 +51,25 @@ func proxyGetSharedData(key unsafe.Pointer, keySize uint32, value, size, cas uns
 //go:wasmimport env proxy_set_shared_data
 func proxySetSharedData(key unsafe.Pointer, keySize uint32, value unsafe.Pointer, size, cas uint32) uint32
 
+//go:wasmimport env proxy_register_shared_queue
+func proxyRegisterSharedQueue(name unsafe.Pointer, nameSize uint32, id unsafe.Pointer) uint32
+
+//go:wasmimport env proxy_resolve_shared_queue
+func proxyResolveSharedQueue(vm unsafe.Pointer, vmSize uint32, name unsafe.Pointer, nameSize uint32,
+	id unsafe.Pointer) uint32
+
+//go:wasmimport env proxy_enqueue_shared_queue
+func proxyEnqueueSharedQueue(id uint32, value unsafe.Pointer, size uint32) uint32
+
+//go:wasmimport env proxy_dequeue_shared_queue
+func proxyDequeueSharedQueue(id uint32, value, size unsafe.Pointer) uint32
+
+//go:wasmimport env proxy_set_effective_context
+func proxySetEffectiveContext(id uint32) uint32
+
+//go:wasmimport env proxy_continue_stream
+func proxyContinueStream(stream uint32) uint32
+
 //go:wasmimport env proxy_define_metric
 func proxyDefineMetric(kind uint32, name unsafe.Pointer, nameSize uint32, id unsafe.Pointer) uint32
 
@@ -92,6 +111,8 @@ const (
 	metricCounter = 0
 	metricGauge   = 1
 
+	streamRequest = 0
+
 	clockRealtime  = 0
 	clockMonotonic = 1
 )
@@ -125,6 +146,7 @@ var result struct {
 	size   uint32
 	id     uint32 // or the CAS number
 	number uint64
+	byte   byte
 }
 
 var resultValue, resultSize = unsafe.Pointer(&result.value), unsafe.Pointer(&result.size)

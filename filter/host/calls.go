@@ -141,6 +141,34 @@ func SetSharedData(key string, value []byte, cas uint32) error {
 		uint32(len(value)), cas))
 }
 
+// RegisterQueue makes the root context the one that is told of what comes into a queue, and returns the queue.
+func RegisterQueue(name string) (queue uint32) {
+	proxyRegisterSharedQueue(pointer(name), length(name), unsafe.Pointer(&result.id))
+	return result.id
+}
+
+// Enqueue puts a byte into a queue, if there is one of that name.
+func Enqueue(name string, value byte) {
+	result.byte = value
+	if proxyResolveSharedQueue(nil, 0, pointer(name), length(name), unsafe.Pointer(&result.id)) == StatusOK {
+		proxyEnqueueSharedQueue(result.id, unsafe.Pointer(&result.byte), 1)
+	}
+}
+
+// Dequeue takes the byte that has been in a queue for longest; false if nothing is there.
+func Dequeue(queue uint32) (value byte, ok bool) {
+	if proxyDequeueSharedQueue(queue, resultValue, resultSize) != StatusOK || result.size == 0 {
+		return 0, false
+	}
+	return *(*byte)(result.value), true
+}
+
+// SetStream has the host calls that follow in this callback be for a stream that is paused.
+func SetStream(id uint32) { proxySetEffectiveContext(id) }
+
+// ContinueRequest lets the request of a stream go on that is paused.
+func ContinueRequest() { proxyContinueStream(streamRequest) }
+
 // Metric is a counter or gauge of Envoy, which all VMs of the process share.
 type Metric uint32
 

@@ -28,6 +28,7 @@ type Callout struct {
 	last     *snapshot.Finding // in the shared record
 	probe    int               // which of the configuration's probes
 	topic    string            // in log lines
+	onDemand bool              // asked when it is wanted
 	costly   bool              // Envoy's main thread rests after it
 	once     bool              // of a probe: it asks until it is healthy
 
@@ -45,6 +46,7 @@ type schedule struct {
 	due, began int64
 	number     uint32 // counts the callouts, so that a late answer is not taken for the current one's
 	underWay   bool
+	wanted     bool              // some check waits for a result
 	missing    int64             // since when no poll could be read; 0 if the last one could be
 	took       duration.Duration // by the last poll that could be
 }
@@ -57,7 +59,7 @@ func (s *schedule) complete(number uint32) bool {
 	if !s.underWay || s.number != number {
 		return false
 	}
-	s.underWay = false
+	s.underWay, s.wanted = false, false
 	return true
 }
 
@@ -91,7 +93,8 @@ func callouts(c *config.Config, record *snapshot.Record) (all []*Callout) {
 		probe := &Callout{
 			Name: "probe_" + p.Name, Cluster: p.Cluster, Method: p.Method, Host: p.Host, Path: p.Path, Timeout: p.Timeout,
 			Message: message(p), interval: p.Interval, maxAge: p.MaxAge(), last: &record.Probes[i].Finding, probe: i,
-			topic: "probe " + ascii.Quote(p.Name), answered: (*Monitor).probeAnswered, failed: (*Monitor).probeFailed,
+			onDemand: p.OnDemand > 0,
+			topic:    "probe " + ascii.Quote(p.Name), answered: (*Monitor).probeAnswered, failed: (*Monitor).probeFailed,
 		}
 		if p.OfEnvoy() {
 			probe.once = p.XDS
@@ -125,13 +128,16 @@ func poll(a *config.Admin, name, topic, path string, last *snapshot.Finding,
 // takeOver keeps the rhythm of the last leader: no callout comes early because the leader changed. But what is not
 // known is asked at once.
 func (c *Callout) takeOver(now int64) {
-	if c.last.At != 0 && now-c.last.At <= int64(c.maxAge) {
+	if c.known(now) {
 		c.due = c.last.StartedAt + int64(c.interval)
 	}
 	c.restAfter()
 	c.took = c.last.Took()
 	c.began, c.logged = c.last.StartedAt, *c.last
 }
+
+// known reports whether the last result still counts.
+func (c *Callout) known(now int64) bool { return c.last.At != 0 && now-c.last.At <= int64(c.maxAge) }
 
 // restAfter puts the next callout off after the last one that another leader had an answer to.
 func (c *Callout) restAfter() {

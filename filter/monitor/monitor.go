@@ -71,6 +71,13 @@ func TickPeriod(c *config.Config) duration.Duration {
 // Callouts returns what is asked, by index.
 func (m *Monitor) Callouts() []*Callout { return m.callouts }
 
+// Want has the next Due send a probe on demand, unless its last result still counts.
+func (m *Monitor) Want(probe int) {
+	if probe < len(m.callouts) {
+		m.callouts[probe].wanted = true
+	}
+}
+
 // Start is a callout to send now.
 type Start struct {
 	*Callout
@@ -98,7 +105,10 @@ func (m *Monitor) Due() []Start {
 		if c.Yields {
 			due = max(due, c.last.StartedAt+int64(c.interval+grace))
 		}
-		if c.underWay || now < due {
+		if c.onDemand {
+			c.wanted = c.wanted && !c.known(now)
+		}
+		if c.underWay || c.onDemand && !c.wanted || !c.onDemand && now < due {
 			continue
 		}
 		// The grid of due times is kept, so that the rate is right although ticks come late; after a long gap it

@@ -60,7 +60,7 @@ func serving(r Response) (status uint32, what string) {
 func (m *Monitor) probed(callout *Callout, outcome snapshot.Outcome, status uint32, what string, success bool) {
 	c, p := &m.config.Probes[callout.probe], &m.Record.Probes[callout.probe]
 	now := m.clock.Monotonic()
-	decides := !verdict.ProbeKnown(c, p, now)
+	decides := p.At == 0 || !callout.onDemand && !verdict.ProbeKnown(c, p, now)
 	callout.found(now, callout.elapsed(now))
 	before := *p
 	p.Add(snapshot.Result{Outcome: outcome, Status: status}, success, decides,
@@ -69,7 +69,7 @@ func (m *Monitor) probed(callout *Callout, outcome snapshot.Outcome, status uint
 	if (change || !success && !p.Healthy) && callout.tell(outcome, status, now, change) {
 		m.logProbe(callout.topic, success, !change, what)
 	}
-	m.changed = m.changed || change || *p != before
+	m.changed = m.changed || change || *p != before || callout.onDemand
 }
 
 func (m *Monitor) logProbe(topic string, healthy, still bool, what string) {

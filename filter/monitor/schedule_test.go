@@ -368,3 +368,59 @@ func TestGap(t *testing.T) {
 		t.Error("the next ones are not due")
 	}
 }
+
+// A probe on demand is sent when it is wanted, unless there is a result that still counts. Each result is written, as
+// checks wait for it, and only those are told that are another than before.
+func TestOnDemand(t *testing.T) {
+	t.Parallel()
+	c := probes()
+	c.Probes[0].OnDemand, c.Probes[0].Interval = duration.Second, duration.Hour
+	c.Probes[0].UnhealthyThreshold, c.Probes[0].HealthyThreshold = 1, 1
+	r := newRig(c, nil)
+	sent := func(when string, want bool) {
+		t.Helper()
+		if got := len(r.due()) > 0; got != want {
+			t.Errorf("%s: sent %v, want %v", when, got, want)
+		}
+	}
+	result := func(status uint32) {
+		t.Helper()
+		r.Written()
+		r.Answered(0, r.flying[0], upstream(status, ""))
+		if !r.WriteDue() {
+			t.Error("a result is not written")
+		}
+	}
+	want := func() { r.Want(0); r.Want(7) } // another one does not exist
+	sent("nobody wants it", false)
+	want()
+	sent("never asked", true)
+	want()
+	sent("under way", false)
+	result(200)
+	r.said(t, "the first result", `probe "p": healthy: status 200`)
+	sent("wanted before the result", false)
+	want()
+	sent("a result that counts", false)
+	r.now += int64(duration.Second) + 1
+	sent("wanted while it counted", false)
+	want()
+	sent("too old", true)
+	result(200)
+	r.said(t, "the same result")
+	r.now += 10 * int64(duration.Second)
+	want()
+	sent("much too old", true)
+	result(500)
+	r.said(t, "a failure", `probe "p": unhealthy: status 500`)
+	r.now += int64(duration.Second) + 1
+	want()
+	sent("too old again", true)
+	r.now += int64(duration.Minute)
+	want()
+	sent("the last one was never answered", false)
+	r.said(t, "no answer", `probe "p": still unhealthy: was never answered, counts as 503`)
+	r.now += int64(duration.Second) + 1
+	want()
+	sent("after that", true)
+}

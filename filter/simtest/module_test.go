@@ -36,11 +36,12 @@ func TestModule(t *testing.T) {
 	}
 	slices.Sort(calls)
 	// An undefined symbol of C becomes an import of env, without a word from TinyGo.
-	if want := []string{"proxy_define_metric", "proxy_get_buffer_bytes", "proxy_get_header_map_pairs",
+	if want := []string{"proxy_continue_stream", "proxy_define_metric", "proxy_dequeue_shared_queue",
+		"proxy_enqueue_shared_queue", "proxy_get_buffer_bytes", "proxy_get_header_map_pairs",
 		"proxy_get_header_map_value", "proxy_get_metric", "proxy_get_property", "proxy_get_shared_data", "proxy_http_call",
-		"proxy_increment_metric", "proxy_log", "proxy_record_metric", "proxy_remove_header_map_value",
-		"proxy_replace_header_map_value",
-		"proxy_send_local_response", "proxy_set_shared_data",
+		"proxy_increment_metric", "proxy_log", "proxy_record_metric", "proxy_register_shared_queue",
+		"proxy_remove_header_map_value", "proxy_replace_header_map_value", "proxy_resolve_shared_queue",
+		"proxy_send_local_response", "proxy_set_effective_context", "proxy_set_shared_data",
 		"proxy_set_tick_period_milliseconds"}; !slices.Equal(calls, want) {
 		t.Errorf("host calls:\n%q, want\n%q", calls, want)
 	}
@@ -52,7 +53,8 @@ func TestModule(t *testing.T) {
 	}
 	slices.Sort(exports)
 	if want := []string{"_initialize", "proxy_abi_version_0_2_0", "proxy_on_configure", "proxy_on_context_create",
-		"proxy_on_done", "proxy_on_http_call_response", "proxy_on_memory_allocate", "proxy_on_request_headers",
+		"proxy_on_done", "proxy_on_http_call_response", "proxy_on_memory_allocate", "proxy_on_queue_ready",
+		"proxy_on_request_headers",
 		"proxy_on_response_headers", "proxy_on_tick", "proxy_on_vm_start"}; !slices.Equal(exports, want) {
 		t.Errorf("exports:\n%q, want\n%q", exports, want)
 	}

@@ -182,7 +182,9 @@ func (l *linter) probes() {
 		if p.Interval < p.Timeout && !p.OfEnvoy() {
 			l.warn(at+".interval", "%s is below the timeout, %s: a slow probe delays the next", p.Interval, p.Timeout)
 		}
-		if !used[i] {
+		if !used[i] && p.OnDemand > 0 {
+			l.warn(at, "no endpoint names %q: no check has it sent", p.Name)
+		} else if !used[i] {
 			l.warn(at, "no endpoint names %q: it is asked, and decides nothing", p.Name)
 		}
 	}

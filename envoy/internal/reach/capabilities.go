@@ -17,11 +17,19 @@ var needed = strings.Fields(`clock_time_get proxy_define_metric proxy_get_buffer
 	proxy_remove_header_map_value proxy_replace_header_map_value proxy_send_local_response proxy_set_shared_data
 	proxy_set_tick_period_milliseconds`)
 
+// onDemand are those without which it does not answer checks that need a probe on demand.
+var onDemand = strings.Fields(`proxy_continue_stream proxy_dequeue_shared_queue proxy_enqueue_shared_queue
+	proxy_on_queue_ready proxy_register_shared_queue proxy_resolve_shared_queue proxy_set_effective_context`)
+
 // restricted says which capabilities the filter's configuration takes from the plugin; "" for none that it needs. An
 // empty list restricts nothing.
 func (f *filter) restricted() string {
 	allowed := object(f.wasm, "config", "capability_restriction_config", "allowed_capabilities")
-	missing := slices.DeleteFunc(slices.Clone(needed), func(name string) bool { return dump.At(allowed, name) != nil })
+	names := slices.Clone(needed)
+	if f.plugin.Config.OnDemand {
+		names = append(names, onDemand...)
+	}
+	missing := slices.DeleteFunc(names, func(name string) bool { return dump.At(allowed, name) != nil })
 	if len(allowed) == 0 || len(missing) == 0 {
 		return ""
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 	"github.com/healthgate/healthgate/envoy/must"
+	"github.com/healthgate/healthgate/filter/config"
 )
 
 // TestScenes plays testdata/*.txt. Each block is an Envoy, written as scene says, and what this package says of it.
@@ -130,8 +131,21 @@ func TestNeeded(t *testing.T) {
 		}
 	}
 	slices.Sort(named)
-	if want := slices.Compact(append([]string{"clock_time_get"}, named...)); !slices.Equal(needed, want) {
-		t.Errorf("%v, want %v", needed, want)
+	got := slices.Sorted(slices.Values(slices.Concat(needed, onDemand)))
+	if want := slices.Compact(append([]string{"clock_time_get"}, named...)); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	allowed := map[string]any{}
+	for _, name := range append(slices.Clone(needed), onDemand[1:]...) {
+		allowed[name] = map[string]any{}
+	}
+	f := &filter{plugin: &Plugin{Config: &config.Config{}}, wasm: map[string]any{"config": map[string]any{
+		"capability_restriction_config": map[string]any{"allowed_capabilities": allowed}}}}
+	for demand, want := range map[bool]string{false: "", true: "its capability_restriction_config leaves out " +
+		onDemand[0] + ", which the plugin needs"} {
+		if f.plugin.Config.OnDemand = demand; f.restricted() != want {
+			t.Errorf("on demand %v: %q, want %q", demand, f.restricted(), want)
+		}
 	}
 }
 

@@ -319,10 +319,16 @@ func probe() node {
 		there := node{"properties": node{field: node{"type": "object"}}, "required": []string{field}}
 		return node{"if": there, "then": then, "else": otherwise}
 	}
-	const answer, request = "path method expected_statuses", "cluster host grpc path method expected_statuses"
+	const answer, request = "path method expected_statuses", "cluster host grpc on_demand path method expected_statuses"
 	out := object(probeFields()...)
 	maps.Copy(out, when("cluster_health", rule("", "gauge xds "+request), when("gauge", rule("", "xds "+request),
 		when("xds", rule("", request), when("grpc", rule("cluster", answer), rule("cluster path", ""))))))
+	none := node{"type": "null"}
+	out["allOf"] = []node{{
+		"if": node{"properties": node{"on_demand": node{"type": "object"}}, "required": []string{"on_demand"}},
+		"then": node{"properties": node{"interval": none, "unhealthy_threshold": none, "healthy_threshold": none,
+			"min_unhealthy": none}},
+	}}
 	return out
 }
 
@@ -332,6 +338,8 @@ func probeFields() []field {
 	low, high := config.MinProbeStatus, config.MaxProbeStatus
 	service := optional("service", otherwise(text(fmt.Sprintf(`^[A-Za-z0-9_./:-]{0,%d}$`, config.MaxService)), ""),
 		"whose health; without it, the server's").shows("the server")
+	maxAge := optional("max_age", otherwise(text(span), short(config.DefaultInterval)),
+		between(config.MinInterval, config.MaxInterval)+": a check takes a result that is no older")
 	statuses := []field{
 		optional("start", otherwise(whole(low, high), low), "the first status of the range"),
 		optional("end", otherwise(whole(low+1, high+1), high+1), "the first status after the range"),
@@ -374,6 +382,8 @@ func probeFields() []field {
 		interval(", from the start of one probe to the start of the next"),
 		timeout(config.DefaultProbeTimeout, ". Of what is read of Envoy's statistics, the default is "+
 			short(config.DefaultAdminTimeout)),
+		optional("on_demand", object(maxAge), "sends the probe [when a check needs it](#probes-on-demand), and not at "+
+			"intervals; `interval`, thresholds and `min_unhealthy` are not for it").shows("at intervals", maxAge),
 		optional("unhealthy_threshold", threshold,
 			"how many failures in a row make a healthy probe unhealthy"+upTo+". The first result counts at once"),
 		optional("healthy_threshold", threshold, "how many successes in a row make an unhealthy probe healthy"+upTo),

@@ -135,7 +135,8 @@ const full = `{
     {"name": "r", "cluster": "app", "grpc": {"service": "a.B"}},
     {"name": "s", "cluster_health": {"cluster": "app", "min_healthy_percent": 50, "degraded": false}},
     {"name": "t", "gauge": {"stat": "server.concurrency", "above": 2}},
-    {"name": "u", "xds": {"clusters": false, "listeners": true, "secrets": ["s"]}}],
+    {"name": "u", "xds": {"clusters": false, "listeners": true, "secrets": ["s"]}},
+    {"name": "v", "cluster": "app", "path": "/", "interval": null, "on_demand": {"max_age": "2s"}}],
   "admin": {"cluster": "adm", "interval": "1s", "timeout": "500ms", "max_age": "10s", "on_stale": "keep",
     "draining": "poll"}
 }`

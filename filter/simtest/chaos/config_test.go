@@ -32,7 +32,8 @@ type (
 		unhealthy, healthy int // thresholds
 		minUnhealthy       time.Duration
 		grpc               bool
-		gauge              bool // it reads a gauge of Envoy's
+		gauge              bool          // it reads a gauge of Envoy's
+		onDemand           time.Duration // max_age; 0 for a probe at intervals
 	}
 	admin struct {
 		interval, timeout, maxAge time.Duration
@@ -46,6 +47,7 @@ const (
 	degradedForm = " degraded=" // behind it, if there is one
 	probeForm    = "probe %s interval=%s timeout=%s unhealthy=%d healthy=%d"
 	heldForm     = " min_unhealthy=" // behind it, if there is one
+	demandForm   = " on_demand="     // likewise
 	grpcForm     = " grpc"           // likewise
 	gaugeForm    = " gauge"          // likewise
 	adminForm    = "admin interval=%s timeout=%s max_age=%s on_stale=%s draining=%s"
@@ -72,6 +74,9 @@ func (s *settings) String() string {
 		if p.minUnhealthy > 0 {
 			fmt.Fprintf(&b, heldForm+"%s", p.minUnhealthy)
 		}
+		if p.onDemand > 0 {
+			fmt.Fprintf(&b, demandForm+"%s", p.onDemand)
+		}
 		if p.grpc {
 			b.WriteString(grpcForm)
 		}
@@ -88,7 +93,7 @@ func (s *settings) String() string {
 
 // read takes one line of the text form.
 func (s *settings) read(line string) (err error) {
-	texts := [3]string{}
+	texts := [4]string{}
 	duration := func(i int) time.Duration {
 		d, bad := time.ParseDuration(texts[i])
 		if bad != nil {
@@ -110,10 +115,11 @@ func (s *settings) read(line string) (err error) {
 		p := probe{}
 		line, p.gauge = strings.CutSuffix(line, gaugeForm)
 		line, p.grpc = strings.CutSuffix(line, grpcForm)
+		line, demand, _ := strings.Cut(line, demandForm)
 		line, held, _ := strings.Cut(line, heldForm)
-		texts[2] = cmp.Or(held, "0s")
+		texts[2], texts[3] = cmp.Or(held, "0s"), cmp.Or(demand, "0s")
 		if _, err = fmt.Sscanf(line, probeForm, &p.name, &texts[0], &texts[1], &p.unhealthy, &p.healthy); err == nil {
-			p.interval, p.timeout, p.minUnhealthy = duration(0), duration(1), duration(2)
+			p.interval, p.timeout, p.minUnhealthy, p.onDemand = duration(0), duration(1), duration(2), duration(3)
 		}
 		s.probes = append(s.probes, p)
 	case strings.HasPrefix(line, "admin "):
@@ -166,9 +172,12 @@ func (s *settings) json() string {
 		endpoints = append(endpoints, o)
 	}
 	for _, p := range s.probes {
-		o := object{"name": p.name,
-			"interval": p.interval.String(), "timeout": p.timeout.String(), "unhealthy_threshold": p.unhealthy,
-			"healthy_threshold": p.healthy}
+		o := object{"name": p.name, "timeout": p.timeout.String()}
+		if p.onDemand > 0 {
+			o["on_demand"] = object{"max_age": p.onDemand.String()}
+		} else {
+			o["interval"], o["unhealthy_threshold"], o["healthy_threshold"] = p.interval.String(), p.unhealthy, p.healthy
+		}
 		// Fields that a plan does not need are left out: the plugin of an old plan would refuse what it does not know.
 		if p.minUnhealthy > 0 {
 			o["min_unhealthy"] = p.minUnhealthy.String()

@@ -22,12 +22,15 @@ func generate(seed uint64) *plan {
 	a := g.settings()
 	a.degrade(rand.New(rand.NewPCG(seed, 2)))
 	a.readGauges(rand.New(rand.NewPCG(seed, 3)))
+	demands := rand.New(rand.NewPCG(seed, 4))
 	g.plan.configs["A"] = a
 	calm := g.between(6*time.Second, 22*time.Second)
 	updates := g.IntN(2) == 0
 	if updates {
 		g.plan.configs["B"] = g.changed(a)
+		g.plan.configs["B"].demand(demands)
 	}
+	a.demand(demands)
 	g.change(settle, calm, 2+g.IntN(7))
 	end := g.faults(calm, updates)
 	calm = max(calm, end)
@@ -62,7 +65,7 @@ func (g *generator) settings() *settings {
 	for i := range 1 + g.IntN(3) {
 		s.probes = append(s.probes, probe{"p" + strconv.Itoa(i), pick(g, 250*ms, 500*ms, 1000*ms, 2000*ms),
 			pick(g, 100*ms, 300*ms, 500*ms), pick(g, 1, 1, 2, 3), pick(g, 1, 1, 2), pick(g, 0, 0, 0, 3000*ms),
-			g.IntN(4) == 0, false})
+			g.IntN(4) == 0, false, 0})
 		names = append(names, s.probes[i].name)
 	}
 	if g.IntN(10) > 0 {
@@ -99,6 +102,16 @@ func (s *settings) readGauges(r *rand.Rand) {
 	}
 }
 
+// demand has probes be asked on demand, by numbers of its own, too.
+func (s *settings) demand(r *rand.Rand) {
+	for i := range s.probes {
+		if p := &s.probes[i]; !p.gauge && r.IntN(4) == 0 {
+			p.onDemand = []time.Duration{200 * ms, 500 * ms, 1000 * ms, 3000 * ms}[r.IntN(4)]
+			p.unhealthy, p.healthy, p.minUnhealthy = 1, 1, 0
+		}
+	}
+}
+
 func (g *generator) endpoint(name string, probes []string, admin bool) endpoint {
 	e := endpoint{name, "all", nil, "-", pick(g, "reply", "reply", "reply", "pass"), pick(g, "pass", "reply"), "", false}
 	g.Shuffle(len(probes), func(i, k int) { probes[i], probes[k] = probes[k], probes[i] })
@@ -130,7 +143,7 @@ func (g *generator) changed(a *settings) *settings {
 			b.endpoints = slices.CompactFunc(b.endpoints, func(x, y endpoint) bool { return x.name == y.name })
 		case 4:
 			if b.probe("new") == nil {
-				b.probes = append(b.probes, probe{"new", 500 * ms, 300 * ms, 1, 1, 0, false, false})
+				b.probes = append(b.probes, probe{"new", 500 * ms, 300 * ms, 1, 1, 0, false, false, 0})
 				b.endpoints[0].probes = append(slices.Clone(b.endpoints[0].probes), "new")
 				if b.endpoints[0].policy == "status" {
 					b.endpoints[0].probes = nil

@@ -92,6 +92,7 @@ func (j *judge) marksOfAnswer(o *op, before int, at time.Duration, r *hostsim.Re
 	j.run.mark("answered " + cmp.Or(strings.TrimPrefix(r.Details, "healthgate_"), "nothing"))
 	for what, now := range map[string]bool{
 		"a check waited":                    at > o.at,
+		"a check waited for a probe":        at > o.at && j.patience() > 0 && j.paused < o.at,
 		"a check through an old connection": before > 0 && len(j.live) > 1,
 		"judged strictly":                   j.strict(at),
 		"a stranger passed":                 o.arg(2) == "stranger" && r.Forwarded,
@@ -109,8 +110,8 @@ func wanted() []string {
 		"answered healthy", "answered unhealthy", "answered unknown", "answered draining", "answered maintenance",
 		"answered untrusted", "answered shown", "answered not_serving", "answered via_upstream", "answered wasm_fail_stream",
 		takeover,
-		"maintenance while admin is unreadable", "a check waited", "a check through an old connection", "judged strictly",
-		"a stranger passed", "200 right after a pause",
+		"maintenance while admin is unreadable", "a check waited", "a check waited for a probe",
+		"a check through an old connection", "judged strictly", "a stranger passed", "200 right after a pause",
 	}
 	which := map[string]string{
 		"draining": "on off", "trap": "proxy_on_tick proxy_on_request_headers proxy_on_http_call_response",

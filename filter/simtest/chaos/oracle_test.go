@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,6 +46,8 @@ type judge struct {
 	updated, drainedAt, deposedAt time.Duration
 	currentAt                     time.Duration // the newest configuration's first check; 0 before it
 	gone                          []*live       // until drainedAt
+	waiting                       map[*op]bool  // the checks that are not answered yet
+	crashed                       map[string]time.Duration
 }
 
 // live is a configuration, and what its answers have shown that it knows.
@@ -59,7 +62,8 @@ type live struct {
 
 func newJudge(r *run) judge {
 	return judge{run: r, truth: newTruth(), served: map[string][]time.Duration{}, success: map[string]time.Duration{},
-		reads: map[string]time.Duration{}, seen: map[int]time.Duration{}, passedOver: map[string]int{}, paused: -time.Hour}
+		reads: map[string]time.Duration{}, seen: map[int]time.Duration{}, passedOver: map[string]int{}, paused: -time.Hour,
+		waiting: map[*op]bool{}, crashed: map[string]time.Duration{}}
 }
 
 func (j *judge) violate(rule, format string, args ...any) {
@@ -147,9 +151,11 @@ func (j *judge) heard(l hostsim.LogEntry) {
 		j.elected(l)
 		j.faults = append(j.faults, j.run.Elapsed())
 	case !strings.HasPrefix(l.Message, "Function: "): // said by the plugin, not of it
+		return
 	case !strings.Contains(l.Message, "injected trap") && !strings.Contains(l.Message, "killed by the test"):
 		j.violate("trap", "%v", l)
 	}
+	j.crashed[l.Thread] = j.run.Elapsed()
 }
 
 // elected is that a lease that was just taken is nobody else's. Each configuration has a lease of its own.
@@ -168,16 +174,19 @@ func (j *judge) rate(name string) {
 	interval := time.Hour
 	for _, l := range j.live {
 		if p := l.probe(name); p != nil {
-			interval = min(interval, p.interval)
+			interval = min(interval, p.every())
 		}
 	}
 	at, now := j.served[name], j.run.Elapsed()
 	for _, l := range j.gone {
 		if p := l.probe(name); p != nil && now < j.drainedAt+3*interval {
-			interval = min(interval, p.interval)
+			interval = min(interval, p.every())
 		}
 	}
 	steps := 5
+	if len(j.live)+len(j.gone) > 1 { // the checks of each configuration have it sent on demand
+		steps += 5
+	}
 	for i := len(j.faults) - 1; i >= 0 && j.faults[i] > now-3*interval-3*time.Second; i-- {
 		steps++
 	}
@@ -197,9 +206,16 @@ func (j *judge) rate(name string) {
 func (j *judge) answered(o *op, before int, r *hostsim.Reply) {
 	now := j.run.Elapsed()
 	j.marksOfAnswer(o, before, now, r)
+	j.waited(now, o)
+	if len(j.live) > 1 && strings.HasPrefix(r.Details, "downstream_local_disconnect") {
+		return // it waited when the drain time of its connection was over
+	}
 	worker := o.number(0)
 	at := len(j.live) - 1 - before
-	if at < 0 {
+	for i := len(j.live) - 1; i > 0 && j.live[i].since > o.at; i-- {
+		at-- // what came before an update waited through it
+	}
+	if at < 0 || o.at < j.updated && j.paused >= o.at { // or it came to a process that stood still
 		return
 	}
 	if _, seen := j.seen[worker]; !seen && j.calmAt > 0 && now >= j.calmAt+reload {
@@ -331,13 +347,55 @@ func (j *judge) old(now time.Duration, o *op, l *live, e *endpoint, passed bool)
 // lately reports whether a probe succeeded so lately that it may count as healthy.
 func (j *judge) lately(l *live, name string) bool {
 	p := l.probe(name)
+	at, ever := j.success[name]
+	if p.onDemand > 0 { // an answer may have come late to a leader that was busy, until its lease was over
+		return ever && now(j)-at <= p.onDemand+p.timeout+lease+j.backward
+	}
 	counts := 10 * time.Second
 	if p.gauge {
 		counts = 15 * time.Second
 	}
 	within := time.Duration(p.unhealthy)*(max(counts, 3*p.interval+p.timeout)+p.timeout+slack) + j.backward
-	at, ever := j.success[name]
 	return ever && now(j)-at <= within
+}
+
+// lease is how long a leader may be silent.
+const lease = 1500 * ms
+
+// every is how much time lies between two probes at the least.
+func (p *probe) every() time.Duration { return cmp.Or(p.onDemand, p.interval) }
+
+// patience is how long a check may wait for probes.
+func (j *judge) patience() (longest time.Duration) {
+	for _, l := range append(slices.Clone(j.live), j.gone...) {
+		for _, p := range l.probes {
+			if p.onDemand > 0 {
+				longest = max(longest, p.timeout+100*ms)
+			}
+		}
+	}
+	return longest
+}
+
+// waited is that a check is answered once, and in time, unless its thread was busy or its VM died.
+func (j *judge) waited(now time.Duration, o *op) {
+	if !j.waiting[o] {
+		j.violate("answered twice", "%v", o)
+	}
+	delete(j.waiting, o)
+	j.patient(now, o)
+}
+
+func (j *judge) patient(now time.Duration, o *op) {
+	longest := 50 * ms
+	if o.arg(2) != "stranger" {
+		longest += j.patience()
+	}
+	at, ever := j.crashed["worker "+o.arg(0)]
+	disturbed := ever && o.at <= at || o.at <= j.paused || j.backward > 0 || j.refusing
+	if now-o.at > longest && !disturbed {
+		j.violate("a check waits", "%v has waited for %v", o, now-o.at)
+	}
 }
 
 // held is that a probe that turned unhealthy stays so for min_unhealthy: all of the endpoint's were healthy when it was
@@ -392,6 +450,9 @@ func recovery(p *plan) time.Duration {
 
 // bound is how long a change of the application may stay unseen while all is well.
 func (p *probe) bound() time.Duration {
+	if p.onDemand > 0 {
+		return p.onDemand + 250*ms
+	}
 	rest := time.Duration(0) // of Envoy's main thread, after a reading that was slow
 	if p.gauge {
 		rest = 3 * time.Second
@@ -406,6 +467,10 @@ func (j *judge) exact(now time.Duration, o *op, l *live, e *endpoint, r *hostsim
 	steady, extra := true, time.Duration(0)
 	if j.deposedAt > 0 && now < j.deposedAt+20*time.Second {
 		extra = 2500 * ms
+	}
+	demanded := func(name string) bool { return l.probe(name).onDemand > 0 }
+	if extra > 0 && now < j.deposedAt+extra+j.patience() && slices.ContainsFunc(e.rests(), demanded) {
+		return // nobody asks before another one leads
 	}
 	known := j.known(l, e)
 	settled := func(since, bound time.Duration) {
@@ -453,7 +518,7 @@ func (j *judge) known(l *live, e *endpoint) bool {
 	before := j.live[at-1].settings
 	known := func(f *fact, bound time.Duration) bool { return now(j)-f.since >= bound }
 	for _, name := range e.rests() {
-		if p := before.probe(name); p == nil || !known(j.app(name), p.bound()) {
+		if p := before.probe(name); p == nil || p.onDemand > 0 || !known(j.app(name), p.bound()) {
 			return false
 		}
 	}
@@ -532,7 +597,14 @@ func (j *judge) end() {
 			j.violate(rule, "%s = %d, want %v", name, got, want)
 		}
 	}
+	for o := range j.waiting {
+		j.patient(at, o)
+	}
 	for _, p := range l.probes {
+		sent, lately := j.served[p.name], max(j.app(p.name).since, j.calmAt)
+		if p.onDemand > 0 && (len(sent) == 0 || sent[len(sent)-1] <= lately) {
+			continue
+		}
 		gauge("healthgate_probe_up.probe."+p.name, j.app(p.name).since, p.bound(), j.statusOf(p.name) == 200)
 	}
 	for _, e := range l.endpoints {

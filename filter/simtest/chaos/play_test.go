@@ -110,6 +110,7 @@ func (r *run) schedule(o *op) {
 	if o.arg(3) != "" {
 		req.Before = o.number(3)
 	}
+	r.waiting[o] = true
 	r.Worker(o.number(0)).StartIn(o.at, req, func(reply *hostsim.Reply) {
 		r.checks++
 		reply = told(reply)
