@@ -59,7 +59,7 @@ func TestFleet(t *testing.T) {
 			most, looks = max(most, out), looks+1
 		}
 	})
-	run(t, "maintenance", "on", "--for", "4s", "--admins-file", file, "--max-unavailable", "25%", "--wait", "1m").
+	run(t, "maintenance", "on", "--for", "6s", "--admins-file", file, "--max-unavailable", "25%", "--wait", "1m").
 		is(t, 0, "\n8 back\n", fleet[7].admin+": back: ")
 	run(t, "shutdown", "--quit", "--quiet", "1s", "--admin", fleet[0].admin, "--admin", fleet[1].admin,
 		"--max-unavailable", "1", "--timeout", "2m").is(t, 0, fleet[1].admin+": gone: ", "\n2 back\n")

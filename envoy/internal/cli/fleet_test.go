@@ -219,7 +219,7 @@ func TestMaxUnavailable(t *testing.T) {
 		"7 left as they were: of 7 Envoys no more than 3 may be out of rotation, 1 is already ("+name(1)+
 			"), and 6 more would go; with --for it goes on when they are back\n")
 	// Those out already are left out of it, and each other goes once, and comes back.
-	says(t, 1, "maintenance on --for 1s"+command+"45%",
+	says(t, 1, "maintenance on --for 3s"+command+"45%",
 		"\n6 back, 1 left as they were: out of rotation already, or could not be asked\n")
 	for i, a := range admins {
 		if posts := a.Posts(); (posts == 1) != (i != 1) || a.Out() != (i == 1) {
@@ -236,7 +236,7 @@ func TestMaxUnavailable(t *testing.T) {
 		}
 		return before(w, r)
 	}
-	says(t, 1, "maintenance on --for 1s --wait 4s"+command+"2", "error: "+name(3)+
+	says(t, 1, "maintenance on --for 3s --wait 6s"+command+"2", "error: "+name(3)+
 		": not back in the time that was given: its health checks are failing; it is out of rotation",
 		"\n3 back, 1 failed: "+name(3)+", 3 left as they were: "+name(3)+" failed\n")
 }
