@@ -87,6 +87,8 @@ func playAll(t *testing.T, runs []*run) {
 		return
 	}
 	config := bootstrap(t, runs, func(c *Case) string { return module(t, c) })
+	// A busy machine may take a second between two updates that follow each other.
+	config.Args = append(config.Args, "--drain-time-s", "4")
 	j := &journal{envoy: envoytest.Launch(t, config, runs[0].c.workers())}
 	j.ready(t)
 	slots := make(chan struct{}, atOnce)
