@@ -12,12 +12,13 @@ import (
 
 // The module's exports: what a host calls (Proxy-Wasm ABI 0.2.0; host.onMemoryAllocate is the remaining one). A host
 // skips callbacks that are not exported, so what the plugin does not need costs a request nothing: proxy_on_log,
-// proxy_on_delete and the callbacks of bodies and trailers.
+// proxy_on_delete and the callbacks of responses' bodies and trailers.
 
 // root is a root context: one configuration in this VM.
 type root struct {
 	id     uint32
 	plugin *plugin
+	stream bool // that of a stream, whose answer waits for its body
 }
 
 var (
@@ -50,7 +51,7 @@ func onVMStart(uint32, uint32) types.OnVMStartStatus { return types.OnVMStartSta
 func onContextCreate(id, parent uint32) {
 	if parent == 0 {
 		forget(id) // one that could not start, and is started again
-		roots = append(roots, root{id, &plugin{}})
+		roots = append(roots, root{id, &plugin{}, false})
 	} else {
 		current, stream = rootOf(parent), id
 	}
@@ -79,9 +80,37 @@ func onHTTPCallResponse(id, call, numHeaders, bodySize, numTrailers uint32) {
 func onQueueReady(id, _ uint32) { onTick(id) }
 
 //go:wasmexport proxy_on_request_headers
-func onRequestHeaders(_, numHeaders uint32, endOfStream bool) types.Action {
-	return current.checks.OnHttpRequestHeaders(int(numHeaders), endOfStream)
+func onRequestHeaders(id, numHeaders uint32, endOfStream bool) types.Action {
+	return awaits(id, current.checks.OnHttpRequestHeaders(int(numHeaders), endOfStream))
 }
+
+//go:wasmexport proxy_on_request_body
+func onRequestBody(id, size uint32, endOfStream bool) types.Action {
+	for i := range waiting {
+		if waiting[i].stream == id { // by continuing with the body, its headers would go on, too
+			return types.ActionPause
+		}
+	}
+	p := rootOf(id)
+	if p == nil {
+		return types.ActionContinue
+	}
+	forget(id)
+	current, stream = p, id
+	return awaits(id, p.checks.OnHttpRequestBody(int(size), endOfStream))
+}
+
+// awaits remembers a stream that is to be asked again when its body has come.
+func awaits(id uint32, action types.Action) types.Action {
+	if action == waits {
+		roots = append(roots, root{id, current, true})
+		action = types.ActionPause
+	}
+	return action
+}
+
+//go:wasmexport proxy_on_request_trailers
+func onRequestTrailers(id, _ uint32) types.Action { return onRequestBody(id, 0, true) }
 
 //go:wasmexport proxy_on_response_headers
 func onResponseHeaders(_, numHeaders uint32, endOfStream bool) types.Action {
@@ -93,9 +122,14 @@ func onResponseHeaders(_, numHeaders uint32, endOfStream bool) types.Action {
 //
 //go:wasmexport proxy_on_done
 func onDone(id uint32) bool {
-	if p := rootOf(id); p != nil {
-		forget(id)
-		p.OnPluginDone()
+	for _, r := range roots {
+		if r.id == id {
+			forget(id)
+			if !r.stream {
+				r.plugin.OnPluginDone()
+			}
+			break
+		}
 	}
 	for i := range waiting {
 		if waiting[i].stream == id {

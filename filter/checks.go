@@ -12,7 +12,8 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 )
 
-// checks is the hot path: it sees each request once, when its headers have come.
+// checks is the hot path: it sees each request once, when its headers have come. One that may name a service comes by
+// again with its body.
 type checks struct {
 	types.DefaultHttpContext
 
@@ -25,6 +26,8 @@ type checks struct {
 	other   verdict.Answer                // the last one that is none of those
 	late    bool                          // the check has waited
 	grpc    bool                          // some endpoint is of gRPC
+	body    []byte                        // of a request that waited for it
+	more    bool                          // the body is to come
 	// routeMetadata says that a route had metadata since the last tick: most have none, which costs Envoy less to say
 	// than that there is no such value in it.
 	routeMetadata bool
@@ -108,20 +111,34 @@ func (r *request) Header(name string) (string, bool) {
 // is likely to be for no endpoint needs its path alone.
 const fewHeaders = 12
 
+// waits is a pause until the body is there.
+const waits = types.ActionPause + 1
+
 // OnHttpRequestHeaders answers a health check, and lets everything else pass.
-func (c *checks) OnHttpRequestHeaders(numHeaders int, _ bool) types.Action {
+func (c *checks) OnHttpRequestHeaders(numHeaders int, endOfStream bool) types.Action {
 	injectRequestFault()
 	host.OpenScratch()
-	answered := c.answer(c.matched && numHeaders <= fewHeaders)
+	c.body, c.more = nil, !endOfStream
+	action := c.answer(c.matched && numHeaders <= fewHeaders)
 	host.CloseScratch()
-	if answered {
-		return types.ActionPause
-	}
-	return types.ActionContinue
+	return action
 }
 
-// answer sends the local reply, and reports false if the request passes. allHeaders says to read all headers at once.
-func (c *checks) answer(allHeaders bool) bool {
+// OnHttpRequestBody answers a request that waited for its body. What holds may have changed since the headers came.
+func (c *checks) OnHttpRequestBody(size int, endOfStream bool) types.Action {
+	if !endOfStream && size < verdict.MaxBody {
+		return waits
+	}
+	host.OpenScratch()
+	c.body, c.more = host.RequestBody(verdict.MaxBody), false
+	action := c.answer(true)
+	host.CloseScratch()
+	return action
+}
+
+// answer sends the local reply, lets the request pass, or has it wait for its body or a probe. allHeaders says to read
+// all headers at once.
+func (c *checks) answer(allHeaders bool) types.Action {
 	var path string // empty for CONNECT
 	if allHeaders {
 		c.request.all = host.RequestHeaders()
@@ -139,49 +156,59 @@ func (c *checks) answer(allHeaders bool) bool {
 	c.altered = nil
 	if host.Starved() { // who knows what it is, from whom, and what holds: the application must not answer it
 		host.SendLocalResponse(503, "healthgate_starved", "", nil)
-		return true
+		return types.ActionPause
 	}
 	if !c.matched {
 		return c.pass()
 	}
-	if p.demanded != nil && !c.late && a.Kind > verdict.Maintenance && p.wait(i) {
-		return true
+	e := &p.config.Endpoints[i]
+	served, status := e.GRPC && a.Kind != verdict.Untrusted, int32(verdict.Named)
+	if served && strings.HasPrefix(path, config.GRPCWatch) {
+		status = verdict.Unimplemented
+	} else if served && len(e.Services) > 0 && !c.late { // what waited for a probe had its body read before
+		if c.more {
+			return waits
+		}
+		status = verdict.Service(e, c.body)
+	}
+	if status == verdict.Named && p.demanded != nil && !c.late && a.Kind > verdict.Maintenance && p.wait(i) {
+		return types.ActionPause
 	}
 	host.Increment(p.metrics.checks[i][a.Kind])
 	if a.Kind == verdict.Shown {
 		p.showStatus()
-		return true
+		return types.ActionPause
 	}
 	if a.Reply.Pass {
 		return c.pass()
 	}
-	if p.config.Endpoints[i].GRPC && a.Kind != verdict.Untrusted {
-		return c.serve(path, a)
+	if served {
+		return c.serve(a, status)
 	}
 	if a.Reply.Body == "" || a.Reply.ContentType() == "" {
 		c.altered = a.Reply
 	}
 	host.SendLocalResponse(a.Status, details[a.Kind], a.Reply.Body, c.headers[i][a.Kind])
-	return true
+	return types.ActionPause
 }
 
-// serve has the routes of Envoy answer a check of gRPC: what a filter replies to it by itself has no message. So Watch
-// gets 404, which is UNIMPLEMENTED in gRPC.
-func (c *checks) serve(path string, a *verdict.Answer) bool {
-	if strings.HasPrefix(path, config.GRPCWatch) {
-		host.SendLocalResponse(404, details[a.Kind], "", nil)
-		return true
+// serve has the routes of Envoy answer a check of gRPC: what a filter replies to it by itself has no message, but may
+// have another status.
+func (c *checks) serve(a *verdict.Answer, status int32) types.Action {
+	if status != verdict.Named {
+		host.SendGRPCStatus(details[a.Kind], status)
+		return types.ActionPause
 	}
 	host.ReplaceRequestHeader(config.GRPCAnswer, a.Reply.Body)
-	return false
+	return types.ActionContinue
 }
 
 // pass lets the request go on, without a header that only serve may set.
-func (c *checks) pass() bool {
+func (c *checks) pass() types.Action {
 	if c.grpc {
 		host.RemoveRequestHeader(config.GRPCAnswer)
 	}
-	return false
+	return types.ActionContinue
 }
 
 // OnHttpResponseHeaders undoes what Envoy does to a local reply's headers (Http::Utility::prepareLocalReply). The reply

@@ -66,7 +66,7 @@ func (p *plugin) join() {
 	}
 	for i := len(roots) - 1; i >= 0 && len(p.same) < mostSame; i-- {
 		other := roots[i].plugin
-		if other != p && other.joins != 0 && other.id.Name == p.id.Name && other.id.State == p.id.State {
+		if !roots[i].stream && other != p && other.joins != 0 && other.id.Name == p.id.Name && other.id.State == p.id.State {
 			p.same = append(p.same, other)
 			other.same = append(other.same, p)
 			other.bequeath(p)

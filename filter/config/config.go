@@ -25,15 +25,27 @@ type Config struct {
 	EndpointsFingerprint uint64
 }
 
+// NamesServices reports whether an endpoint of gRPC names its services, so that the plugin reads bodies of checks.
+func (c *Config) NamesServices() bool {
+	for i := range c.Endpoints {
+		if len(c.Endpoints[i].Services) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Endpoint is one set of URLs and what it answers.
 type Endpoint struct {
-	Name    string
-	Kind    EndpointKind
-	GRPC    bool     // the health service of gRPC: paths, methods and replies are its own
-	Paths   []string // exact, compared byte for byte with the request's path without its query
-	Methods []string // empty: any
-	Hosts   []string // lower case; empty: any
-	Headers []HeaderMatcher
+	Name string
+	Kind EndpointKind
+	GRPC bool // the health service of gRPC: paths, methods and replies are its own
+	// Services of gRPC that may be asked for, besides the server; none means that any may be.
+	Services []string
+	Paths    []string // exact, compared byte for byte with the request's path without its query
+	Methods  []string // empty: any
+	Hosts    []string // lower case; empty: any
+	Headers  []HeaderMatcher
 
 	Trusted   Trusted
 	Untrusted Reply

@@ -40,7 +40,17 @@ func (r *endpointReader) endpoint(v json.Value, place string) {
 		o.refuse("grpc healthy unhealthy draining unknown maintenance probes degraded",
 			`is not for an endpoint of kind "status"`)
 	} else {
-		if e.GRPC = o.boolean("grpc"); e.GRPC {
+		if o.kind("grpc") == json.Object {
+			g := o.sub("grpc")
+			if e.Services = g.strings("services", checkService); len(e.Services) == 0 {
+				g.fail("services", "is required, with at least one service")
+			}
+			g.done()
+			e.GRPC = true
+		} else {
+			e.GRPC = o.boolean("grpc")
+		}
+		if e.GRPC {
 			o.refuse("paths methods healthy unhealthy draining unknown degraded", notGRPC)
 			e.Paths, e.Methods = []string{GRPCCheck, GRPCWatch}, []string{"POST"}
 			e.Headers = []HeaderMatcher{{Name: "content-type", Kind: Prefix, Value: "application/grpc"}}

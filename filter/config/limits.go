@@ -13,7 +13,7 @@ const (
 	// MaxExpandedBytes bounds one key with the node's values in the places of its placeholders.
 	MaxExpandedBytes = 1024
 	MaxName          = 64  // characters of an endpoint's or a probe's name
-	MaxService       = 127 // characters of the service that a gRPC probe asks for
+	MaxService       = 127 // characters of the name of a gRPC service
 	MaxFields        = 64  // of an object; only a reply's headers may be that many
 
 	MinStatus, MaxStatus           = 200, 599 // of a reply

@@ -107,9 +107,7 @@ func (d *decoder) probe(v json.Value, place string, c *Config) {
 	p.Host, p.Method = o.str("host", DefaultProbeHost), o.str("method", DefaultProbeMethod)
 	if g := o.sub("grpc"); g != nil {
 		p.GRPC, p.Service = true, g.str("service", "")
-		if len(p.Service) > MaxService || !consistsOf(p.Service, "_-./:") {
-			g.fail("service", quote(p.Service)+" is not the name of a gRPC service")
-		}
+		g.fail("service", checkService(p.Service))
 		g.done()
 		p.Method, p.Path = "POST", GRPCCheck
 		o.refuse("path method expected_statuses", "is not for a gRPC probe")
@@ -175,6 +173,14 @@ func checkTarget(s string, query bool) (wrong string) {
 }
 
 func checkPath(s string) (wrong string) { return checkTarget(s, false) }
+
+// checkService checks the name of a service of gRPC.
+func checkService(s string) (wrong string) {
+	if len(s) > MaxService || !consistsOf(s, "_-./:") {
+		return quote(s) + " is not the name of a gRPC service"
+	}
+	return ""
+}
 
 // checkToken checks an HTTP method or header name (RFC 9110, section 5.6.2).
 func checkToken(s string) (wrong string) {

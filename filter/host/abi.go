@@ -99,6 +99,7 @@ const (
 	levelWarn     = 3
 	levelCritical = 5
 
+	bufferRequestBody         = 0
 	bufferHTTPCallResponse    = 4
 	bufferPluginConfiguration = 7
 

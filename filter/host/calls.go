@@ -14,11 +14,15 @@ func LogWarn(message string) { proxyLog(levelWarn, pointer(message), length(mess
 func LogCritical(message string) { proxyLog(levelCritical, pointer(message), length(message)) }
 
 // Configuration returns the plugin's configuration; nil if there is none. It can be read while the plugin starts.
-func Configuration() []byte { return buffer(bufferPluginConfiguration) }
+func Configuration() []byte { return buffer(bufferPluginConfiguration, all) }
 
-func buffer(kind uint32) []byte {
-	const all = 1<<31 - 1
-	if proxyGetBufferBytes(kind, 0, all, resultValue, resultSize) != StatusOK {
+// RequestBody returns what is there of a request's body, up to so many bytes.
+func RequestBody(most uint32) []byte { return buffer(bufferRequestBody, most) }
+
+const all = 1<<31 - 1
+
+func buffer(kind, most uint32) []byte {
+	if proxyGetBufferBytes(kind, 0, most, resultValue, resultSize) != StatusOK {
 		return nil
 	}
 	return resultBytes()
@@ -73,7 +77,7 @@ func HTTPCallResponseHeaders() Headers { return headerMap(mapHTTPCallResponseHea
 func HTTPCallResponseTrailers() Headers { return headerMap(mapHTTPCallResponseTrailers) }
 
 // HTTPCallResponseBody returns the body of the callout's response, in its callback; nil if it cannot be read.
-func HTTPCallResponseBody() []byte { return buffer(bufferHTTPCallResponse) }
+func HTTPCallResponseBody() []byte { return buffer(bufferHTTPCallResponse, all) }
 
 func headerMap(kind uint32) Headers {
 	if !gave(proxyGetHeaderMapPairs(kind, resultValue, resultSize)) {
@@ -111,6 +115,11 @@ func SendLocalResponse(status uint32, details, body string, headers Headers) {
 	const noGRPCStatus = -1
 	proxySendLocalResponse(status, pointer(details), length(details), pointer(body), length(body),
 		unsafe.Pointer(unsafe.SliceData(headers)), uint32(len(headers)), noGRPCStatus)
+}
+
+// SendGRPCStatus replies to the current stream with a status of gRPC. What Envoy does not take for gRPC gets 404.
+func SendGRPCStatus(details string, status int32) {
+	proxySendLocalResponse(404, pointer(details), length(details), nil, 0, nil, 0, status)
 }
 
 var noTrailers = EncodeHeaders(nil)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +19,11 @@ func (p *player) checks(b *block) func() []string {
 	request := hostsim.Request{
 		Path: b.wordOr(check), Method: b.get("method", ""), Authority: b.get("host", ""),
 		Local: b.get("local", ""), Before: b.number("before", 0),
+	}
+	for _, piece := range b.list("body") {
+		text, err := strconv.Unquote(`"` + piece + `"`)
+		b.must(err)
+		request.Chunks = append(request.Chunks, []byte(text))
 	}
 	if state := b.get("filter-state", ""); state != "" {
 		key, value, _ := strings.Cut(state, ":")

@@ -136,6 +136,7 @@ func (p *player) new(b *block) []string {
 	opts := []hostsim.Option{
 		hostsim.Workers(b.number("workers", 1)), hostsim.XFFNumTrustedHops(b.number("xff-num-trusted-hops", 0)),
 		hostsim.UseRemoteAddress(oneOf(b, b.get("use-remote-address", "off"), switches)),
+		hostsim.AllowOnHeadersStopIteration(oneOf(b, b.get("bodies", "off"), switches)),
 	}
 	if id := b.get("node", ""); id != "" {
 		opts = append(opts, hostsim.Node{ID: id})

@@ -80,13 +80,13 @@ func (m *merger) alike(a, b *yaml.Node) bool {
 	return kind(a) == kind(b) && reflect.DeepEqual(configuration(plain(a)), configuration(plain(b)))
 }
 
-// configuration returns the plugin's configuration in what JSON holds of a filter.
-func configuration(v any) (out any) {
+// configuration returns the plugin's configuration in what JSON holds of a filter, and whether it gets bodies.
+func configuration(v any) (out [2]any) {
 	dump.Each(v, func(o map[string]any) bool {
 		if value := dump.At(o, "configuration", "value"); value != nil {
-			out = value
+			out = [2]any{value, o["allow_on_headers_stop_iteration"] == true}
 		}
-		return out == nil
+		return out[0] == nil
 	})
 	return out
 }
@@ -104,11 +104,11 @@ func isPlugin(f cursor) bool {
 			var looks struct {
 				Endpoints []struct {
 					Paths []string
-					GRPC  bool
+					GRPC  any
 				}
 			}
 			found = found || err == nil && json.Unmarshal(text, &looks) == nil && len(looks.Endpoints) > 0 &&
-				(len(looks.Endpoints[0].Paths) > 0 || looks.Endpoints[0].GRPC)
+				(len(looks.Endpoints[0].Paths) > 0 || looks.Endpoints[0].GRPC != nil)
 		}
 		return nil
 	})

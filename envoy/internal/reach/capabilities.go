@@ -21,6 +21,9 @@ var needed = strings.Fields(`clock_time_get proxy_define_metric proxy_get_buffer
 var onDemand = strings.Fields(`proxy_continue_stream proxy_dequeue_shared_queue proxy_enqueue_shared_queue
 	proxy_on_queue_ready proxy_register_shared_queue proxy_resolve_shared_queue proxy_set_effective_context`)
 
+// ofBodies are those without which it does not answer checks whose body names a service of gRPC.
+var ofBodies = []string{"proxy_on_request_body", "proxy_on_request_trailers"}
+
 // restricted says which capabilities the filter's configuration takes from the plugin; "" for none that it needs. An
 // empty list restricts nothing.
 func (f *filter) restricted() string {
@@ -28,6 +31,9 @@ func (f *filter) restricted() string {
 	names := slices.Clone(needed)
 	if f.plugin.Config.OnDemand {
 		names = append(names, onDemand...)
+	}
+	if f.plugin.Config.NamesServices() {
+		names = append(names, ofBodies...)
 	}
 	missing := slices.DeleteFunc(names, func(name string) bool { return dump.At(allowed, name) != nil })
 	if len(allowed) == 0 || len(missing) == 0 {

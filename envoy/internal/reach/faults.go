@@ -63,6 +63,22 @@ func (e *Envoy) Unreloaded(p *Plugin) string {
 	return ""
 }
 
+// bodiless returns where a plugin waits for bodies of requests that Envoy keeps from it.
+func (e *Envoy) bodiless(p *Plugin) (out []string) {
+	if !p.Config.NamesServices() {
+		return nil
+	}
+	for i := range e.doors {
+		for _, f := range e.doors[i].filters {
+			if f.plugin == p && dump.At(f.wasm, "config", "allow_on_headers_stop_iteration") != true {
+				out = append(out, e.doors[i].where+": its allow_on_headers_stop_iteration is not true: checks of an endpoint "+
+					"with grpc.services get no answer; `healthgate render envoy` writes it")
+			}
+		}
+	}
+	return out
+}
+
 // refuses notes that the last update of a listener or a filter was refused.
 func (e *Envoy) refuses(kind, name string, update any) {
 	if why := text(update, "error_state", "details"); why != "" {
@@ -79,6 +95,7 @@ func (e *Envoy) Faults() []string {
 		if why := e.Unreloaded(p); why != "" {
 			out = append(out, why)
 		}
+		out = append(out, e.bodiless(p)...)
 		for i := range p.Config.Probes {
 			if probe := &p.Config.Probes[i]; !probe.OfEnvoy() && !e.HasCluster(probe.Cluster) {
 				out = append(out, fmt.Sprintf("probe %q: its cluster is %q, and Envoy has no such cluster: each probe fails",

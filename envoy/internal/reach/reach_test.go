@@ -131,7 +131,7 @@ func TestNeeded(t *testing.T) {
 		}
 	}
 	slices.Sort(named)
-	got := slices.Sorted(slices.Values(slices.Concat(needed, onDemand)))
+	got := slices.Sorted(slices.Values(slices.Concat(needed, onDemand, ofBodies)))
 	if want := slices.Compact(append([]string{"clock_time_get"}, named...)); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
@@ -146,6 +146,11 @@ func TestNeeded(t *testing.T) {
 		if f.plugin.Config.OnDemand = demand; f.restricted() != want {
 			t.Errorf("on demand %v: %q, want %q", demand, f.restricted(), want)
 		}
+	}
+	f.plugin.Config = &config.Config{Endpoints: []config.Endpoint{{Services: []string{"shop.v1.Shop"}}}}
+	if got, want := f.restricted(), "its capability_restriction_config leaves out proxy_on_request_body, "+
+		"proxy_on_request_trailers, which the plugin needs"; got != want {
+		t.Errorf("named services: %q, want %q", got, want)
 	}
 }
 

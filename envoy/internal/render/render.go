@@ -43,7 +43,7 @@ func paths(c *config.Config) []string {
 
 // wasm returns the typed_config of the Wasm filter.
 func wasm(d *document.Document, code *yaml.Node) *yaml.Node {
-	return part("wasm", values{"code": code, "configuration": d.Node()})
+	return part("wasm", values{"code": code, "configuration": d.Node(), "services": d.Config.NamesServices()})
 }
 
 // matcher returns the filter behind a gate of its own.

@@ -3,6 +3,7 @@ package schema
 import (
 	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 
 	"github.com/healthgate/healthgate/filter/config"
@@ -20,6 +21,7 @@ const (
 	host         = `^[^*/ \x00-\x08\x0a-\x1f\x7f]+$` //
 	key          = `^([^{}]|\{(node_id|cluster|region|zone)\})+$`
 	span         = `^[-+]?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$`
+	service      = "^[A-Za-z0-9_./:-]" // and how many characters follow
 	cidr         = `^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$`
 )
 
@@ -56,9 +58,10 @@ func endpoint() node {
 	is := func(field string, value any) node {
 		return node{"properties": node{field: node{"const": value}}, "required": []string{field}}
 	}
+	named := node{"properties": node{"grpc": node{"type": "object"}}, "required": []string{"grpc"}}
 	out["allOf"] = []node{
 		{"if": is("kind", "status"), "then": node{"properties": ofStatus}},
-		{"if": is("grpc", true), "then": node{"properties": ofGRPC},
+		{"if": node{"anyOf": []node{is("grpc", true), named}}, "then": node{"properties": ofGRPC},
 			"else": node{"properties": node{"paths": node{"type": "array"}}, "required": []string{"paths"}}},
 	}
 	return out
@@ -67,14 +70,17 @@ func endpoint() node {
 func endpointFields() []field {
 	marking := required("probes", atLeastOne(set(notEmpty)), "names of [probes](#probes) that do not fail the endpoint: "+
 		"while one of them is unhealthy or not known, it gets this reply")
+	services := required("services", atLeastOne(set(text(service+"{1,"+strconv.Itoa(config.MaxService)+"}$"))),
+		"in the place of `true`: the services that a check may name, besides none; another gets `NOT_FOUND`")
 	return []field{
 		required("name", text(name), "unique; in metrics, log lines and the status document"),
 		optional("kind", otherwise(oneOf("health_check", "status"), "health_check"),
 			"`health_check`: answers a load balancer. "+
 				"`status`: shows operators what each check gets and why, see [the status endpoint](status.md); it has no replies, "+
 				"maintenance or probes of its own"),
-		optional("grpc", otherwise(boolean(), false), "`true`: the health service of gRPC, `grpc.health.v1.Health/Check`; "+
-			"[what it answers](#checks-of-grpc). It has no `paths`, `methods` and replies of its own"),
+		optional("grpc", node{"anyOf": []node{boolean(), object(services)}, "default": false},
+			"`true`: the health service of gRPC, `grpc.health.v1.Health/Check`; [what it answers](#checks-of-grpc). "+
+				"It has no `paths`, `methods` and replies of its own").shows("`false`", services),
 		optional("paths", atLeastOne(set(text(path))), "required but with `grpc`; compared byte for byte with the request's "+
 			"path without its query; nothing is decoded, `/hc/` is not `/hc`").shows(""),
 		optional("methods", otherwise(set(text(token)), config.DefaultMethods),
@@ -336,7 +342,7 @@ func probeFields() []field {
 	threshold := otherwise(whole(1, config.MaxThreshold), config.DefaultThreshold)
 	upTo := fmt.Sprintf(", up to %d", config.MaxThreshold)
 	low, high := config.MinProbeStatus, config.MaxProbeStatus
-	service := optional("service", otherwise(text(fmt.Sprintf(`^[A-Za-z0-9_./:-]{0,%d}$`, config.MaxService)), ""),
+	asked := optional("service", otherwise(text(service+"{0,"+strconv.Itoa(config.MaxService)+"}$"), ""),
 		"whose health; without it, the server's").shows("the server")
 	maxAge := optional("max_age", otherwise(text(span), short(config.DefaultInterval)),
 		between(config.MinInterval, config.MaxInterval)+": a check takes a result that is no older")
@@ -366,10 +372,10 @@ func probeFields() []field {
 			"makes a cluster `healthgate_NAME` with the same address, and the configuration that it writes names that one. "+
 			"Not for `cluster_health`, `gauge` and `xds`").shows("required"),
 		optional("path", text(pathAndQuery), "with its query, if there is one; only of a probe by HTTP").shows("required"),
-		optional("grpc", object(service), "asks the application's gRPC health service "+
+		optional("grpc", object(asked), "asks the application's gRPC health service "+
 			"(`grpc.health.v1.Health/Check`) in the place of HTTP: SERVING is healthy. "+
 			"The cluster must speak HTTP/2; `path`, `method` and `expected_statuses` are "+
-			"not for it").shows("HTTP", service),
+			"not for it").shows("HTTP", asked),
 		optional("cluster_health", object(hosts...), "how many hosts of a cluster Envoy's own health checks and outlier "+
 			"detection find healthy. Read of Envoy's statistics, so it needs `admin`, "+
 			"and `cluster`, `path`, `host`, `method`, `grpc` and `expected_statuses` are not for it").shows("", hosts...),

@@ -125,6 +125,8 @@ const full = `{
   }, {
     "name": "d", "grpc": true, "trusted": {"cidrs": ["::1"]}, "healthy": null,
     "maintenance": {"route_metadata": true}
+  }, {
+    "name": "e", "grpc": {"services": ["a.B", "c"]}, "trusted": {"cidrs": ["::1"]}
   }],
   "probes": [{
 "name": "p", "cluster": "app", "path": "/alive?x=1", "host": "localhost", "method": "GET", "interval": "1s",
