@@ -24,8 +24,8 @@ func (d *decoder) stats(o *object, p *Probe, a *Admin) {
 		s.needs("above")
 		good.End = s.integer("above", 0, MaxGauge, 0) + 1
 	case "cluster_health":
-		members := membership(s.needStr("cluster"))
-		p.Witness = membership(a.Cluster) + "total"
+		members := Membership(s.needStr("cluster"))
+		p.Witness = Membership(a.Cluster) + "total"
 		p.Stats = []string{members + "total", members + "healthy"}
 		if !s.has("degraded") || s.boolean("degraded") {
 			p.Stats = append(p.Stats, members+"degraded")
@@ -62,8 +62,8 @@ func (d *decoder) stats(o *object, p *Probe, a *Admin) {
 // Updated ends the names of gauges that are more than 0 once Envoy has got something by xDS.
 const Updated = ".update_time"
 
-// membership begins the names of the gauges that count a cluster's hosts.
-func membership(cluster string) string { return "cluster." + statName(cluster) + ".membership_" }
+// Membership begins the names of the gauges that count a cluster's hosts.
+func Membership(cluster string) string { return "cluster." + statName(cluster) + ".membership_" }
 
 // statName returns what Envoy makes of a name in those of statistics (Stats::Utility::sanitizeStatsName).
 func statName(s string) (name string) {

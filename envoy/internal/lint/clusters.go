@@ -11,6 +11,7 @@ import (
 
 	"github.com/healthgate/healthgate/envoy/internal/document"
 	"github.com/healthgate/healthgate/envoy/internal/dump"
+	"github.com/healthgate/healthgate/filter/config"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -74,7 +75,34 @@ func Configuration(d *document.Document, rendered []any) []*document.Problem {
 	for _, w := range Clusters(probed(rendered), rendered) {
 		out = append(out, d.Problem(fmt.Sprintf("probes[%d].cluster", w.Probe), w.What))
 	}
+	if !whole(rendered) {
+		return out
+	}
+	counted := map[string]bool{}
+	for name, c := range survey(rendered) {
+		if other, is := c.settings["alt_stat_name"].(string); is && other != "" {
+			name = other
+		}
+		counted[config.Membership(name)+"total"] = true
+	}
+	for i := range d.Config.Probes {
+		if p := &d.Config.Probes[i]; p.Witness != "" && !p.XDS && !counted[p.Stats[0]] {
+			out = append(out, d.Problem(fmt.Sprintf("probes[%d].cluster_health.cluster", i),
+				"this Envoy has no such cluster, so the probe fails: add the cluster, or name one that is there"))
+		}
+	}
 	return out
+}
+
+// whole reports whether all clusters of an Envoy are in what YAML or JSON holds.
+func whole(rendered []any) (all bool) {
+	for _, v := range rendered {
+		if dump.At(v, "dynamic_resources", "cds_config") != nil {
+			return false
+		}
+		all = all || dump.At(v, "static_resources", "listeners") != nil
+	}
+	return all
 }
 
 // runs reports whether a plugin may stand in a listener: one for Prometheus has none.

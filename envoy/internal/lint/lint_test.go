@@ -109,6 +109,39 @@ func TestListenersOfOthers(t *testing.T) {
 	}
 }
 
+// TestCounted: a probe of the health of a cluster that this Envoy cannot have.
+func TestCounted(t *testing.T) {
+	t.Parallel()
+	d := must.Get(document.Parse("f.yaml", []byte(`endpoints:
+- {name: a, paths: [/hc], trusted: {cidrs: ["::1"]}, probes: {names: [p]}}
+probes:
+- {name: p, cluster_health: {cluster: "a:b", min_healthy_percent: 50}}
+- {name: q, xds: {}}
+admin: {cluster: envoy_admin}
+`)))(t)
+	const listeners = "listeners: [{name: web}]"
+	for text, want := range map[string]string{
+		"static_resources: {" + listeners + "}": "f.yaml:4:30: probes[0].cluster_health.cluster: this Envoy has no such " +
+			"cluster, so the probe fails: add the cluster, or name one that is there",
+		"static_resources: {" + listeners + ", clusters: [{name: 'a:b', connect_timeout: 1s}]}":                   "",
+		"static_resources: {" + listeners + ", clusters: [{name: c, alt_stat_name: 'a:b', connect_timeout: 1s}]}": "",
+		"static_resources: {" + listeners + "}\ndynamic_resources: {cds_config: {ads: {}}}":                       "",
+		"static_resources: {clusters: [{name: c, connect_timeout: 1s}]}":                                          "",
+	} {
+		found, err := Rendered(d, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, f := range found {
+			got += f.Error()
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}
+
 // What the repository ships has nothing to warn of, and warnings come in the order of the file.
 func TestShipped(t *testing.T) {
 	t.Parallel()

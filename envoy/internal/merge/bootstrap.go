@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/envoy/internal/render"
 	"github.com/healthgate/healthgate/filter/config"
 	"go.yaml.in/yaml/v3"
@@ -301,6 +302,18 @@ func (m *merger) tags() {
 	}
 	m.addTo("stats_config", addition{"stats_tags", missing})
 	matcher := m.root().get("stats_config", "stats_matcher")
+	var unread []string // by probes
+	for _, p := range m.d.Config.Probes {
+		for _, name := range slices.Concat(p.Stats, []string{p.Witness}) {
+			if matcher.is() && name != "" && !slices.Contains(unread, name) && reach.Hides(asLists(plain(matcher.n)), name) {
+				unread = append(unread, name)
+			}
+		}
+	}
+	if len(unread) > 0 && !matcher.get("inclusion_list").is() && !m.judging { // else it is a fault
+		m.warn(matcher, matcher.n, "stats_matcher leaves out what probes read, so they have no result: let %s pass",
+			strings.Join(unread, " and "))
+	}
 	switch {
 	case matcher.text("reject_all") == "true":
 		m.warn(matcher, matcher.n, "stats_matcher rejects all: the plugin has no metrics")
@@ -317,6 +330,14 @@ func (m *merger) tags() {
 		}
 		if len(patterns) > 0 {
 			m.changed(list, list.n, "stats_matcher leaves out the plugin's metrics")
+		}
+		if len(unread) > 0 {
+			m.changed(list, list.n, "stats_matcher leaves out what probes read: %s", strings.Join(unread, " and "))
+		}
+		for _, name := range unread {
+			patterns = append(patterns, mapping("exact", text(name)))
+		}
+		if len(patterns) > 0 {
 			list.add("patterns", patterns...)
 		}
 	}

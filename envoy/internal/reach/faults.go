@@ -97,9 +97,15 @@ func (e *Envoy) Faults() []string {
 		}
 		out = append(out, e.bodiless(p)...)
 		for i := range p.Config.Probes {
-			if probe := &p.Config.Probes[i]; !probe.OfEnvoy() && !e.HasCluster(probe.Cluster) {
+			probe := &p.Config.Probes[i]
+			if !probe.OfEnvoy() && !e.HasCluster(probe.Cluster) {
 				out = append(out, fmt.Sprintf("probe %q: its cluster is %q, and Envoy has no such cluster: each probe fails",
 					probe.Name, probe.Cluster))
+			}
+			hidden := slices.DeleteFunc(slices.Clone(probe.Stats), func(name string) bool { return !e.Hides(name) })
+			if len(hidden) > 0 {
+				out = append(out, fmt.Sprintf("probe %q: the stats_matcher leaves out what it reads, so it has no result: "+
+					"let %s pass", probe.Name, strings.Join(hidden, " and ")))
 			}
 		}
 	}
@@ -156,10 +162,13 @@ func (e *Envoy) leftOut() bool {
 }
 
 // Hides reports whether the stats_matcher leaves out a metric.
-func (e *Envoy) Hides(metric string) bool {
+func (e *Envoy) Hides(metric string) bool { return Hides(e.statsMatcher, metric) }
+
+// Hides reports whether a StatsMatcher leaves out a metric.
+func Hides(matcher any, metric string) bool {
 	matches := func(pattern any) bool { return textFits(pattern, metric).fit == yes }
-	return dump.At(e.statsMatcher, "reject_all") == true ||
-		slices.ContainsFunc(list(e.statsMatcher, "exclusion_list", "patterns"), matches) ||
-		object(e.statsMatcher, "inclusion_list") != nil &&
-			!slices.ContainsFunc(list(e.statsMatcher, "inclusion_list", "patterns"), matches)
+	return dump.At(matcher, "reject_all") == true ||
+		slices.ContainsFunc(list(matcher, "exclusion_list", "patterns"), matches) ||
+		object(matcher, "inclusion_list") != nil &&
+			!slices.ContainsFunc(list(matcher, "inclusion_list", "patterns"), matches)
 }
