@@ -7,12 +7,15 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
 
 // watcher asks a path again and again and counts the different answers.
 type watcher struct {
 	stop    func()
-	answers map[string]int // not before stop has returned
+	mu      sync.Mutex
+	answers map[string]int
 }
 
 // watch starts a watcher. It ends with the test at the latest.
@@ -24,12 +27,15 @@ func watch(t testing.TB, c *client, path string) *watcher {
 		pace := time.NewTicker(5 * time.Millisecond)
 		defer pace.Stop()
 		for ctx.Err() == nil {
-			a, err := c.send("GET", path)
-			if err != nil {
-				w.answers[err.Error()]++
+			text := ""
+			if a, err := c.send("GET", path); err != nil {
+				text = err.Error()
 			} else {
-				w.answers[fmt.Sprintf("%d %s", a.status, a.body)]++
+				text = fmt.Sprintf("%d %s", a.status, a.body)
 			}
+			w.mu.Lock()
+			w.answers[text]++
+			w.mu.Unlock()
 			<-pace.C
 		}
 	})
@@ -41,16 +47,21 @@ func watch(t testing.TB, c *client, path string) *watcher {
 	return w
 }
 
-// saw ends the watcher and fails the test unless each of those answers came, and no other.
+// saw waits until each of those answers came, ends the watcher, and fails the test if another one came.
 func (w *watcher) saw(t testing.TB, answers ...string) {
 	t.Helper()
+	for _, text := range answers {
+		envoytest.Eventually(t, envoytest.Limit, "a check is answered", func() error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if w.answers[text] == 0 {
+				return fmt.Errorf("none was answered %q, but %v", text, w.answers)
+			}
+			return nil
+		})
+	}
 	w.stop()
 	t.Logf("meanwhile checks were answered %v", w.answers)
-	for _, text := range answers {
-		if w.answers[text] == 0 {
-			t.Errorf("meanwhile no check was answered %q", text)
-		}
-	}
 	for text, n := range w.answers {
 		if !slices.Contains(answers, text) {
 			t.Errorf("meanwhile %d checks were answered %q, want only %q", n, text, answers)
