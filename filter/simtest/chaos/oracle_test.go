@@ -171,21 +171,19 @@ func (j *judge) elected(l hostsim.LogEntry) {
 // rate is that a probe is sent once in an interval: in five steps at least three intervals pass, or in some steps
 // more if something happened that may bring one forward.
 func (j *judge) rate(name string) {
-	interval := time.Hour
-	for _, l := range j.live {
-		if p := l.probe(name); p != nil {
-			interval = min(interval, p.every())
-		}
-	}
 	at, now := j.served[name], j.run.Elapsed()
-	for _, l := range j.gone {
-		if p := l.probe(name); p != nil && now < j.drainedAt+3*interval {
+	interval, steps := time.Hour, 5
+	for i, l := range append(slices.Clone(j.live), j.gone...) {
+		p := l.probe(name)
+		if p == nil {
+			continue
+		}
+		if i < len(j.live) || now < j.drainedAt+3*interval {
 			interval = min(interval, p.every())
 		}
-	}
-	steps := 5
-	if len(j.live)+len(j.gone) > 1 { // the checks of each configuration have it sent on demand
-		steps += 5
+		if p.onDemand > 0 && len(j.live)+len(j.gone) > 1 { // the checks of each configuration have it sent
+			steps = 10
+		}
 	}
 	for i := len(j.faults) - 1; i >= 0 && j.faults[i] > now-3*interval-3*time.Second; i-- {
 		steps++
