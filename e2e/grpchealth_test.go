@@ -224,17 +224,22 @@ func TestOddChecksOfGRPC(t *testing.T) {
 			"http://"+b.address+config.GRPCCheck+test.path, strings.NewReader(test.body)))(t)
 		maps.Copy(request.Header, test.headers)
 		request.Header.Set("Content-Type", "application/grpc"+test.contentType)
-		answer, err := http2Client().Do(request)
-		if err != nil {
-			t.Errorf("%s: %v", test.name, err)
-			continue
-		}
-		body := must.Get(io.ReadAll(answer.Body))(t)
-		status := answer.Header.Get("Grpc-Status") + answer.Trailer.Get("Grpc-Status")
-		if got := fmt.Sprint(answer.StatusCode, " ", status, " ", string(body)); got != test.want {
+		if got := answered(t, request); got != test.want {
 			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
 		}
 	}
+}
+
+// answered sends a request by HTTP/2, and returns the answer's HTTP status, grpc-status and body, or why there is none.
+func answered(t *testing.T, request *http.Request) string {
+	t.Helper()
+	answer, err := http2Client().Do(request)
+	if err != nil {
+		return err.Error()
+	}
+	body := must.Get(io.ReadAll(answer.Body))(t)
+	status := answer.Header.Get("Grpc-Status") + answer.Trailer.Get("Grpc-Status")
+	return fmt.Sprint(answer.StatusCode, " ", status, " ", string(body))
 }
 
 // http2Client returns a client that speaks HTTP/2 without TLS.

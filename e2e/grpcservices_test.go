@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -117,14 +116,7 @@ func TestBodiesOfGRPCServices(t *testing.T) {
 			if test.path != "/hc" {
 				request.Header.Set("Content-Type", "application/grpc")
 			}
-			answer, err := http2Client().Do(request)
-			if err != nil {
-				t.Errorf("%s: %v", test.name, err)
-				continue
-			}
-			body := must.Get(io.ReadAll(answer.Body))(t)
-			status := answer.Header.Get("Grpc-Status") + answer.Trailer.Get("Grpc-Status")
-			if got := fmt.Sprint(answer.StatusCode, " ", status, " ", string(body)); got != test.want {
+			if got := answered(t, request); got != test.want {
 				t.Errorf("%s: got %q, want %q", test.name, got, test.want)
 			}
 		}

@@ -31,7 +31,8 @@ type checks struct {
 	// routeMetadata says that a route had metadata since the last tick: most have none, which costs Envoy less to say
 	// than that there is no such value in it.
 	routeMetadata bool
-	// altered is the reply just sent, if Envoy alters its headers: one without a body, or without a content-type.
+	// altered is the reply just sent, if Envoy alters its headers: one without a body, or without a content-type. It stays
+	// until the next request: the checks that a tick answers have the same reply, and their responses may all follow it.
 	altered *config.Reply
 }
 

@@ -74,3 +74,15 @@ func (e *Envoy) Stat(name string, want int) error {
 	}
 	return nil
 }
+
+// Grows waits until a counter has grown by so many.
+func (e *Envoy) Grows(name string, by int) {
+	e.t.Helper()
+	before := e.Stats(name)[name]
+	Eventually(e.t, Limit, name+" grows", func() error {
+		if n := e.Stats(name)[name]; n < before+by {
+			return fmt.Errorf("it grew by %d, not by %d", n-before, by)
+		}
+		return nil
+	})
+}
