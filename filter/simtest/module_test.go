@@ -2,6 +2,8 @@ package simtest
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -60,5 +62,10 @@ func TestModule(t *testing.T) {
 	}
 	if len(wasm) > most {
 		t.Errorf("the module has %d bytes, more than %d", len(wasm), most)
+	}
+	readme, err := os.ReadFile("../../README.md")
+	size := fmt.Sprintf("| %.2g MB |", float64(len(wasm))/1e6)
+	if err != nil || !strings.Contains(string(readme), size) {
+		t.Errorf("README does not say %q of it: %v", size, err)
 	}
 }
