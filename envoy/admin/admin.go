@@ -138,6 +138,7 @@ func (c *Client) do(ctx context.Context, method, path string) (*http.Response, [
 	if c.access.authorization != "" {
 		request.Header.Set("Authorization", c.access.authorization)
 	}
+	request.Header.Set("Cache-Control", "no-cache")
 	// Each request may be repeated when a kept connection turns out to be closed; the header itself is not sent.
 	request.Header["Idempotency-Key"] = nil
 	begin := time.Now()
@@ -145,8 +146,13 @@ func (c *Client) do(ctx context.Context, method, path string) (*http.Response, [
 	if err != nil {
 		return nil, nil, c.explain(ctx, err)
 	}
-	c.compare(response, begin, time.Now())
 	defer response.Body.Close()
+	if age := response.Header.Get("Age"); age != "" { // RFC 9111, section 5.1
+		path, _, _ = strings.Cut(path, "?")
+		return nil, nil, fmt.Errorf("%s %s was answered by a cache, as it was %s s ago: "+
+			"give the address of Envoy itself, or have the proxy before it keep nothing", method, path, age)
+	}
+	c.compare(response, begin, time.Now())
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
 	if err != nil {
 		return nil, nil, c.explain(ctx, err)

@@ -405,3 +405,31 @@ func TestClock(t *testing.T) {
 		}
 	}
 }
+
+// What a cache tells is of an earlier time; its clock is nobody's.
+func TestCache(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Cache-Control") != "no-cache" {
+			t.Errorf("%v", r.Header)
+		}
+		w.Header().Set("Age", "40")
+		w.Header().Set("Server", "envoy")
+		w.Header().Set("Date", time.Now().Add(-40*time.Second).UTC().Format(http.TimeFormat))
+		_, _ = io.WriteString(w, map[string]string{"/ready": "LIVE", "/runtime": answer}[r.URL.Path])
+	}))
+	t.Cleanup(server.Close)
+	client := must.Get(New(server.URL, Access{}))(t)
+	_, runtime := client.Runtime(t.Context())
+	_, ready := client.Ready(t.Context())
+	_, stats := client.Stats(t.Context(), "a")
+	for what, err := range map[string]error{"GET /runtime": runtime, "GET /ready": ready, "GET /stats": stats,
+		"POST /runtime_modify": client.ModifyRuntime(t.Context(), "k", "v")} {
+		if got := fmt.Sprint(err); !strings.HasPrefix(got, what+" was answered by a cache, as it was 40 s ago") {
+			t.Errorf("%s: %s", what, got)
+		}
+	}
+	if clock := client.Clock(); clock != "" {
+		t.Error(clock)
+	}
+}

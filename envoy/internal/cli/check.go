@@ -236,11 +236,8 @@ func ask(cmd *cobra.Command, client *admin.Client, to *url.URL) *balancer.Envoy 
 // at returns the plugins of the listener at the port of a URL; all, where there is none: a port may be translated.
 func at(plugins []*reach.Plugin, to *url.URL) (out []*reach.Plugin) {
 	for _, p := range plugins {
-		for _, place := range p.Places {
-			if strings.HasSuffix(place.Address, ":"+to.Port()) {
-				out = append(out, p)
-				break
-			}
+		if p.At(to) {
+			out = append(out, p)
 		}
 	}
 	if len(out) == 0 {

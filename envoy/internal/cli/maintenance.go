@@ -241,8 +241,7 @@ func newOn() *cobra.Command {
 // lostZone refuses a local time in a time zone that could not be loaded, which is UTC for Go.
 func lostZone(until string) error {
 	zone := strings.TrimPrefix(os.Getenv("TZ"), ":")
-	_, err := time.Parse(time.RFC3339, until)
-	if err == nil || zone == "" || zone == "UTC" || time.Local.String() != "UTC" {
+	if _, is := order.Exact(until); is || zone == "" || zone == "UTC" || time.Local.String() != "UTC" {
 		return nil
 	}
 	return fmt.Errorf("TZ is %q, a time zone that cannot be loaded here: "+

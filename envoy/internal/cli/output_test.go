@@ -186,6 +186,7 @@ func TestUntilInItsZone(t *testing.T) {
 	t.Parallel()
 	tomorrow := time.Now().AddDate(0, 0, 1).UTC()
 	for _, test := range []struct{ zone, until, want string }{
+		{"CET-1CEST", "2099-12-01t06:00:00z", ", until 2099-12-01T06:00:00Z (in "},
 		{"CET-1CEST", "23:00", `--until: TZ is "CET-1CEST", a time zone that cannot be loaded here`},
 		{":Nowhere/Bad", tomorrow.Format("2006-01-02 15:04"), `TZ is "Nowhere/Bad"`},
 		{"/nonexistent", "23:00", `TZ is "/nonexistent"`},

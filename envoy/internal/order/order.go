@@ -4,6 +4,7 @@ package order
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -62,29 +63,41 @@ func For(text string, now time.Time) (string, error) {
 	case d < time.Second:
 		return "", fmt.Errorf("%s is less than a second", d)
 	}
-	end := now.Add(d)
-	if whole := end.Truncate(time.Second); whole.Before(end) {
-		end = whole.Add(time.Second)
-	}
-	return end.UTC().Format(time.RFC3339), nil
+	return whole(now.Add(d)).Format(time.RFC3339), nil
+}
+
+// whole returns a time in whole seconds, rounded up, in UTC.
+func whole(t time.Time) time.Time {
+	return t.Add(time.Second - 1).UTC().Truncate(time.Second)
 }
 
 // Until returns the value that ends by itself at a time: RFC 3339, or a local date and time, or the next such time of
 // day. The note says which one was taken of a local time that comes twice.
 func Until(text string, now time.Time) (value, note string, err error) {
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
+	t, is := Exact(text)
+	if !is {
 		t, note, err = local(text, now)
 	}
-	switch {
+	switch end := whole(t); {
 	case err != nil:
 		return "", "", err
 	case !t.After(now):
 		return "", "", fmt.Errorf("%s has passed", t.Format(time.RFC3339))
-	case t.UTC().Year() > 9999:
-		return "", "", fmt.Errorf("%s is in the year %d in UTC, and RFC 3339 ends with 9999", text, t.UTC().Year())
+	case end.Year() > 9999:
+		return "", "", fmt.Errorf("%s is in the year %d in UTC, and RFC 3339 ends with 9999", text, end.Year())
+	default:
+		return end.Format(time.RFC3339), note, nil
 	}
-	return t.UTC().Format(time.RFC3339), note, nil
+}
+
+// exact is RFC 3339's form of a time. time.Parse takes others for it, too.
+var exact = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+
+// Exact reads a time of RFC 3339, which has an offset.
+func Exact(text string) (t time.Time, is bool) {
+	text = strings.ToUpper(text) // it may have small letters, says its section 5.6
+	t, err := time.Parse(time.RFC3339, text)
+	return t, err == nil && exact.MatchString(text)
 }
 
 // local reads a date and time, or a time of day, on the clock of now's location.

@@ -277,7 +277,7 @@ func (e *Envoy) byRoute(key string) *bool {
 }
 
 // gaps returns what keeps the key from switching every check, but for those of verified endpoints.
-func (e *Envoy) gaps(verified map[string]int) (out []string) {
+func (e *Envoy) gaps(verified map[string]bool) (out []string) {
 	if e.known == nil {
 		return []string{"its configuration can't be read, so whether all checks come to the plugin is not known: " +
 			e.unknown.Error()}

@@ -28,15 +28,20 @@ const (
 )
 
 // verify sends checks, and says what their answers lack of an order: for on they are the endpoint's maintenance
-// reply, for off its healthy one, each time given by this Envoy's plugin. The name of the endpoint is empty where it
-// is not known.
-func (e *Envoy) verify(ctx context.Context, o Order, to string) (name string, lack problem) {
-	endpoint, want := e.checked(to), []verdict.Kind{verdict.Healthy, verdict.Degraded, verdict.Passed}
+// reply, for off its healthy one, each time given by this Envoy's plugin. It returns what was met; that is empty where
+// the configuration is not known.
+func (e *Envoy) verify(ctx context.Context, o Order, to string) (met string, lack problem) {
+	endpoint, want := &config.Endpoint{}, []verdict.Kind{verdict.Healthy, verdict.Degraded, verdict.Passed}
 	if o.On {
 		want = []verdict.Kind{verdict.Maintenance}
 	}
-	if endpoint == nil {
-		endpoint = &config.Endpoint{}
+	if all := e.checked(to); len(all) > 0 {
+		endpoint, met = all[0].plugin.HealthCheck(all[0].name), e.met(all[0].plugin, all[0].name)
+		if len(all) > 1 && all[1].name == all[0].name {
+			return "", problem{what: fmt.Sprintf("the check %s may meet the endpoint %q in several listeners (%s; %s): "+
+				"give a URL with the port of one", to, all[0].name, all[0].plugin.Listeners(), all[1].plugin.Listeners()),
+				final: true}
+		}
 	}
 	if lack := e.check(ctx, endpoint, want[0], to); lack.what != "" {
 		return "", lack
@@ -68,7 +73,7 @@ func (e *Envoy) verify(ctx context.Context, o Order, to string) (name string, la
 	case unseen != nil:
 		return "", problem{what: what + ": whether this Envoy's plugin answers it is not known: " + unseen.Error()}
 	case rose >= n && float64(rose)-others >= float64(n)/2:
-		return endpoint.Name, problem{}
+		return met, problem{}
 	case before.rise(after, verdict.Untrusted) >= n:
 		return "", problem{what: what + ": its endpoint does not trust the address of this machine"}
 	default:
@@ -193,35 +198,39 @@ func when(outcome verdict.Kind) string {
 
 // misfit says why a check would tell nothing of the key; "" when it does, or that is not known.
 func (e *Envoy) misfit(to string) string {
-	endpoint := e.checked(to)
+	all := e.checked(to)
 	switch {
 	case e.known == nil:
-	case endpoint == nil:
+	case len(all) == 0:
 		return fmt.Sprintf("--verify: no health check has the path of %s", to)
-	case !e.reads(endpoint.Name):
+	case !e.reads(all[0].name):
 		return fmt.Sprintf("--verify: the endpoint %q has the path of %s, and %s does not switch it",
-			endpoint.Name, to, e.key)
+			all[0].name, to, e.key)
 	}
 	return ""
 }
 
-// checked returns the health check that a URL is for; nil when there is none, or that is not known. Of several that
-// have its path, it is the one that has its host, or else one that the key switches.
-func (e *Envoy) checked(to string) (out *config.Endpoint) {
+// checked returns the health checks that a URL may be for: those with its path, and of several those that stand at its
+// port, have its host, or are switched by the key, where there are such. None is known without a configuration.
+func (e *Envoy) checked(to string) (out []reader) {
 	u, err := url.Parse(to)
-	if err != nil || e.known == nil {
+	if err != nil {
 		return nil
 	}
-	for _, p := range e.known.Plugins {
-		for i := range p.Config.Endpoints {
-			endpoint := &p.Config.Endpoints[i]
-			switch {
-			case endpoint.Kind != config.KindHealthCheck || !slices.Contains(endpoint.Paths, u.EscapedPath()):
-			case slices.Contains(endpoint.Hosts, strings.ToLower(u.Hostname())):
-				return endpoint
-			case out == nil || !e.reads(out.Name) && e.reads(endpoint.Name):
-				out = endpoint
-			}
+	e.each(func(p *reach.Plugin, endpoint *config.Endpoint) {
+		if slices.Contains(endpoint.Paths, u.EscapedPath()) {
+			out = append(out, reader{p, endpoint.Name})
+		}
+	})
+	for _, is := range []func(reader) bool{
+		func(r reader) bool { return r.plugin.At(u) },
+		func(r reader) bool {
+			return slices.Contains(r.plugin.HealthCheck(r.name).Hosts, strings.ToLower(u.Hostname()))
+		},
+		func(r reader) bool { return e.reads(r.name) },
+	} {
+		if slices.ContainsFunc(out, is) {
+			out = slices.DeleteFunc(out, func(r reader) bool { return !is(r) })
 		}
 	}
 	return out

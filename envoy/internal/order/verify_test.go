@@ -1,13 +1,17 @@
 package order
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // A check is sent as the endpoint wants it, and what it gets is held against the endpoint's own reply. It counts only
@@ -121,5 +125,61 @@ func TestVerifyGRPC(t *testing.T) {
 		if !strings.Contains(lack.what, test.want) || (lack.what == "") != (test.want == "") {
 			t.Errorf("%q: %s", test.want, lack.what)
 		}
+	}
+}
+
+// Two plugins have an endpoint of one name at one path. Each spelling of a URL is a check of the plugin at its port,
+// and two of them are none of the other plugin.
+func TestVerifySeveral(t *testing.T) {
+	t.Parallel()
+	const other = "192.0.2.1:7"
+	twin := strings.ReplaceAll(must.Read(t, "testdata/twin.txt"), `"/m"`, `"/a"`)
+	place := func(address string) string {
+		host, port, _ := net.SplitHostPort(address)
+		return fmt.Sprintf(`"address": {"socket_address": {"address": %q, "port_value": %s}}, `, host, port)
+	}
+	for _, test := range []struct {
+		name, l, m string // addresses of the listeners; empty is the server's own
+		want       string // which are met
+	}{
+		{"another spelling", "", other, "a (l)"},
+		{"the other one", other, "", "a (m)"},
+		{"two addresses of one port", "", "", "may meet the endpoint"},
+		{"a port that is translated", other, other, "may meet the endpoint"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var checks atomic.Int32
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				checks.Add(1)
+				w.Header().Set("Content-Type", "text/plain")
+				w.WriteHeader(http.StatusServiceUnavailable)
+				_, _ = io.WriteString(w, "Under maintenance. Remove maintenance file when complete")
+			}))
+			defer server.Close()
+			client, _ := answers{"/stats": func(w http.ResponseWriter) {
+				fmt.Fprintf(w, "wasmcustom.healthgate_checks_total.endpoint.a.verdict.maintenance: %d\n", checks.Load())
+			}}.start(t)
+			own := server.Listener.Addr().String()
+			e := &Envoy{client: client, key: "k", known: read(t,
+				`{"name": "l", `, `{"name": "l", `+place(cmp.Or(test.l, own)), "TWIN",
+				strings.Replace(twin, `{"name": "m", `, `{"name": "m", `+place(cmp.Or(test.m, own)), 1))}
+			verified := map[string]bool{}
+			for _, host := range []string{"127.0.0.1", "LOCALHOST", "[::ffff:127.0.0.1]"} {
+				_, port, _ := net.SplitHostPort(own)
+				met, lack := e.verify(t.Context(), Order{Key: "k", On: true}, "http://"+host+":"+port+"/a")
+				if !strings.Contains(met+lack.what, test.want) || (met == "") == (lack.what == "") {
+					t.Errorf("%s: %q: %s", host, met, lack.what)
+				}
+				verified[met] = met != ""
+			}
+			if e.settled(verified, "a") {
+				t.Errorf("settled by %v", verified)
+			}
+			verified = map[string]bool{"a (l)": true, "a (m)": true}
+			if !e.settled(verified, "a") {
+				t.Error("not settled by both")
+			}
+		})
 	}
 }

@@ -150,7 +150,7 @@ func (e *Envoy) ask(ctx context.Context, o Order, kind reach.Kind, checks []stri
 }
 
 // changed reads the configuration again, and says what it lacks of an order that it did not lack before.
-func (e *Envoy) changed(ctx context.Context, o Order, verified map[string]int) problem {
+func (e *Envoy) changed(ctx context.Context, o Order, verified map[string]bool) problem {
 	before := e.barrier(o, verified)
 	if err := e.lookAgain(ctx); errors.As(err, new(*OpenError)) {
 		return problem{what: err.Error(), final: true, lost: true}
@@ -164,7 +164,7 @@ func (e *Envoy) changed(ctx context.Context, o Order, verified map[string]int) p
 }
 
 // barrier says what of the configuration is in the way of an order; "" for nothing, or where it is not known.
-func (e *Envoy) barrier(o Order, verified map[string]int) string {
+func (e *Envoy) barrier(o Order, verified map[string]bool) string {
 	switch {
 	case e.known == nil:
 		return ""
@@ -193,21 +193,18 @@ func (e *Envoy) askRuntime(ctx context.Context, o Order, kind reach.Kind) proble
 
 // askPlugin says what the plugin, or what checks get, lacks of an order that runtime has had for some time.
 func (e *Envoy) askPlugin(ctx context.Context, o Order, checks []string, arrived time.Duration) (problem,
-	map[string]int) {
-	verified := map[string]int{}
+	map[string]bool) {
+	verified := map[string]bool{}
 	err := e.readGauges(ctx)
 	if errors.As(err, new(*admin.GoneError)) {
 		return problem{what: "the key had arrived, and nobody answers since: " + err.Error(), lost: true}, verified
 	}
-	for i, url := range checks {
-		if slices.Contains(checks[:i], url) {
-			continue
-		}
-		endpoint, lack := e.verify(ctx, o, url)
+	for _, url := range checks {
+		met, lack := e.verify(ctx, o, url)
 		if lack.what != "" {
 			return lack, verified
 		}
-		verified[endpoint]++
+		verified[met] = true
 	}
 	switch {
 	case len(checks) > 0 && e.known == nil:
@@ -287,8 +284,15 @@ func (e *Envoy) written(kind reach.Kind, key string) (layer reach.Layer, value s
 	return layer, value, i >= 0
 }
 
-// Has reports whether the layer of a kind has for sure what an order writes there.
+// Has reports whether the layer of a kind has for sure what an order writes there, and the plugin agrees: a cache
+// before admin may show runtime as it was.
 func (e *Envoy) Has(o Order, kind reach.Kind) bool {
+	if !o.Route && (e.unseen != nil || slices.ContainsFunc(e.readers(), func(r reader) bool {
+		in, unknown := e.in(r)
+		return in != o.On || unknown != ""
+	})) {
+		return false
+	}
 	for _, pair := range o.Change() {
 		if _, value, found := e.written(kind, pair.Key); !found || value != pair.Value {
 			return false
@@ -298,14 +302,25 @@ func (e *Envoy) Has(o Order, kind reach.Kind) bool {
 }
 
 // settled reports whether checks said what a health check gets, in each plugin that has one of its name.
-func (e *Envoy) settled(verified map[string]int, name string) bool {
-	n := verified[name]
-	return n > 0 && (e.known == nil || n >= len(e.known.Namesakes(name)))
+func (e *Envoy) settled(verified map[string]bool, name string) bool {
+	if e.known == nil {
+		return verified[name]
+	}
+	all := e.known.Namesakes(name)
+	return len(all) > 0 && !slices.ContainsFunc(all, func(p *reach.Plugin) bool { return !verified[e.met(p, name)] })
+}
+
+// met names a health check of a plugin, among verified ones.
+func (e *Envoy) met(p *reach.Plugin, name string) string {
+	if len(e.known.Namesakes(name)) < 2 {
+		return name
+	}
+	return report.Named(name, p.Listeners())
 }
 
 // pluginLacks says what the plugin lacks of an order that runtime has had for some time. Health checks that were
 // verified lack nothing.
-func (e *Envoy) pluginLacks(o Order, verified map[string]int, arrived time.Duration, now time.Time) problem {
+func (e *Envoy) pluginLacks(o Order, verified map[string]bool, arrived time.Duration, now time.Time) problem {
 	const set, off = "the key is set, and ", "the key is off, and still in maintenance: "
 	if !o.On && e.known != nil {
 		if in, by := e.others(verified, now); len(by) > 0 {
@@ -382,7 +397,7 @@ func (e *Envoy) pluginLacks(o Order, verified map[string]int, arrived time.Durat
 
 // unreloaded says that a plugin of the key's endpoints, but for verified ones, may have crashed for good; "" when Envoy
 // loads it again.
-func (e *Envoy) unreloaded(verified map[string]int) string {
+func (e *Envoy) unreloaded(verified map[string]bool) string {
 	for _, r := range e.readers() {
 		if r.plugin == nil || e.settled(verified, r.name) {
 			continue
@@ -428,7 +443,7 @@ func (e *Envoy) deaf() string {
 
 // others returns those of the key's endpoints, but for verified ones, that other keys have in maintenance, and these
 // keys.
-func (e *Envoy) others(verified map[string]int, now time.Time) (in, by []string) {
+func (e *Envoy) others(verified map[string]bool, now time.Time) (in, by []string) {
 	readers := e.readers()
 	add := func(key string, endpoints []string) {
 		for _, endpoint := range endpoints {

@@ -125,7 +125,7 @@ func TestLacks(t *testing.T) {
 		e.State.Value, e.State.Layer = e.runtime.Entries[order.Key].Value, e.runtime.Layer(order.Key)
 		lack := e.runtimeLacks(order, kinds[word("layer")], time.Now())
 		if lack.what == "" {
-			lack = e.pluginLacks(order, map[string]int{word("verified"): 1}, arrived, time.Now())
+			lack = e.pluginLacks(order, map[string]bool{word("verified"): true}, arrived, time.Now())
 		}
 		out := cmp.Or(lack.what, "nothing") + "\n"
 		if lack.what == "" {
@@ -481,5 +481,27 @@ func TestPartsPosts(t *testing.T) {
 	defer cancel()
 	if got := e.Wait(ctx, o, reach.Admin, nil).Error; !strings.Contains(got, "lead a POST to another Envoy than a GET?") {
 		t.Errorf("%q", got)
+	}
+}
+
+// A cache before admin that shows runtime as it was keeps no order from being written.
+func TestCachedRuntime(t *testing.T) {
+	t.Parallel()
+	a := admintest.Start(t)
+	client := must.Get(admin.New(a.URL, admin.Access{}))(t)
+	must.Do(t, client.ModifyRuntime(t.Context(), admintest.Key, On))
+	a.Before = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/runtime" {
+			fmt.Fprint(w, `{"layers": ["admin"], "entries": {}}`)
+		}
+		return r.URL.Path == "/runtime"
+	}
+	e, o := Ask(t.Context(), client, admintest.Key, false), Order{Key: admintest.Key}
+	if e.Has(o, reach.Admin) {
+		t.Error("it is said to be off already")
+	}
+	delete(e.gauges, "shop")
+	if e.Has(o, reach.Admin) {
+		t.Error("it is said to be off already, where no gauge says so")
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"net/url"
 	"path"
 	"reflect"
 	"slices"
@@ -103,6 +104,12 @@ func (p *Place) ServerName() (name string) {
 		name = fmt.Sprint(names[0])
 	}
 	return name
+}
+
+// At reports whether one of the plugin's listeners has the port of a URL.
+func (p *Plugin) At(u *url.URL) bool {
+	port := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	return slices.ContainsFunc(p.Places, func(place Place) bool { return strings.HasSuffix(place.Address, ":"+port) })
 }
 
 // Kind is where a runtime layer's keys come from.
