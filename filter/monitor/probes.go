@@ -4,23 +4,21 @@ import (
 	"strconv"
 
 	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/lean/ascii"
 	"github.com/healthgate/healthgate/filter/snapshot"
 	"github.com/healthgate/healthgate/filter/verdict"
 )
 
-// noResponse is the status of a probe without a response: what a load balancer would have been told by Envoy.
-const noResponse = 503
-
 func (m *Monitor) probeAnswered(c *Callout, r Response) {
-	what := "status " + strconv.Itoa(int(r.Status))
+	outcome, what := snapshot.Answered, "status "+strconv.Itoa(int(r.Status))
 	if c.Message != nil && r.Status == 200 {
-		r.Status, what = serving(r)
+		outcome, r.Status, what = serving(r)
 	}
-	m.probed(c, snapshot.Answered, r.Status, what, m.config.Probes[c.probe].Expects(r.Status))
+	m.probed(c, outcome, r.Status, what, outcome == snapshot.Answered && m.config.Probes[c.probe].Expects(r.Status))
 }
 
 func (m *Monitor) probeFailed(c *Callout, outcome snapshot.Outcome, why string) {
-	m.probed(c, outcome, noResponse, why+", counts as "+strconv.Itoa(noResponse), false)
+	m.probed(c, outcome, 0, why+", counts as 503", false) // what a load balancer would have been told by Envoy
 }
 
 // message is the request of a gRPC probe in its frame, a HealthCheckRequest; nil for an HTTP probe.
@@ -39,10 +37,12 @@ func message(p *config.Probe) []byte {
 // "Length-Prefixed-Message").
 const grpcFrame = 5
 
-// serving reads a HealthCheckResponse (grpc.health.v1), and returns it as a status of HTTP.
-func serving(r Response) (status uint32, what string) {
-	if r.GRPC != "0" {
-		return noResponse, "grpc-status " + r.GRPC
+// serving reads a HealthCheckResponse (grpc.health.v1).
+func serving(r Response) (outcome snapshot.Outcome, status uint32, what string) {
+	if status, is := ascii.Number(r.GRPC); !is {
+		return snapshot.NoState, 0, "no grpc-status"
+	} else if status > 0 {
+		return snapshot.GRPCError, status, "grpc-status " + r.GRPC
 	}
 	state := byte(0)
 	if b := r.Body(); len(b) == grpcFrame+2 && b[grpcFrame] == 1<<3 {
@@ -50,11 +50,11 @@ func serving(r Response) (status uint32, what string) {
 	}
 	switch state {
 	case 1:
-		return 200, "SERVING"
+		return snapshot.Answered, 200, "SERVING"
 	case 2:
-		return noResponse, "NOT_SERVING"
+		return snapshot.NotServing, 0, "NOT_SERVING"
 	}
-	return noResponse, "UNKNOWN"
+	return snapshot.NoState, 0, "UNKNOWN"
 }
 
 func (m *Monitor) probed(callout *Callout, outcome snapshot.Outcome, status uint32, what string, success bool) {

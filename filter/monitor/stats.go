@@ -22,17 +22,12 @@ func (m *Monitor) statsAnswered(c *Callout, r Response) {
 	} else {
 		if c.last.Unread() {
 			m.sink.Info(c.topic + ": read again")
-			c.last.Outcome, c.last.Status = snapshot.Answered, noResponse
+			c.last.Outcome, c.last.Status = snapshot.Answered, 0
 		}
 		if p.XDS && what != c.said { // what is missing now is worth another line
-			c.said, c.logged.Status = what, 0
+			c.said, c.logged.Outcome = what, snapshot.NoOutcome
 		}
-		success := p.Expects(uint32(value))
-		status := uint32(noResponse)
-		if success {
-			status = 200
-		}
-		m.probed(c, snapshot.Answered, status, what, success)
+		m.probed(c, snapshot.Answered, 0, what, p.Expects(uint32(value)))
 	}
 	m.spare(c)
 }
@@ -54,11 +49,12 @@ func (m *Monitor) spare(c *Callout) {
 func measure(p *config.Probe, stats string) (what string, value int64, ok bool) {
 	var n [3]int64 // of a cluster: all its hosts, the healthy ones, the degraded ones if they count
 	for i, name := range p.Stats {
-		v := gauge(stats, name)
+		v, text := gauge(stats, name)
 		if v < 0 {
-			return "Envoy shows no gauge " + name, -1, (i == 0 || p.XDS) && p.Witness != "" && gauge(stats, p.Witness) >= 0
+			witness, _ := gauge(stats, p.Witness)
+			return "Envoy shows no gauge " + name, -1, (i == 0 || p.XDS) && p.Witness != "" && witness >= 0
 		}
-		is := name + " is " + strconv.FormatInt(v, 10)
+		is := name + " is " + text
 		if !p.XDS {
 			n[i] = v
 		} else if strings.HasSuffix(name, config.Updated) != (v > 0) {
@@ -79,12 +75,13 @@ func measure(p *config.Probe, stats string) (what string, value int64, ok bool) 
 }
 
 // gauge finds a gauge in the text of Envoy's statistics, which has a line "NAME: VALUE" for each; -1 if there is none.
-func gauge(stats, name string) int64 {
-	_, value, ok := ascii.Cut("\n"+stats, "\n"+name+": ")
-	value, _, _ = ascii.Cut(value, "\n")
-	n, isNumber := ascii.Number(value)
+// One above 32 bits counts as the most that they hold.
+func gauge(stats, name string) (n int64, text string) {
+	_, text, ok := ascii.Cut("\n"+stats, "\n"+name+": ")
+	text, _, _ = ascii.Cut(text, "\n")
+	value, isNumber := ascii.Number(text)
 	if !ok || !isNumber {
-		return -1
+		return -1, ""
 	}
-	return int64(n)
+	return int64(value), text
 }

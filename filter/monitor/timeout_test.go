@@ -19,21 +19,21 @@ func TestTimedOut(t *testing.T) {
 		status  uint32
 		line    string
 	}{
-		{500 * duration.Millisecond, local(504, timeout), snapshot.TimedOut, 503, "timed out after 500ms, counts as 503"},
-		{490 * duration.Millisecond, local(504, timeout), snapshot.TimedOut, 503, "timed out after 500ms, counts as 503"},
-		{700 * duration.Millisecond, local(504, ""), snapshot.TimedOut, 503, "timed out after 500ms, counts as 503"},
+		{500 * duration.Millisecond, local(504, timeout), snapshot.TimedOut, 0, "timed out after 500ms, counts as 503"},
+		{490 * duration.Millisecond, local(504, timeout), snapshot.TimedOut, 0, "timed out after 500ms, counts as 503"},
+		{700 * duration.Millisecond, local(504, ""), snapshot.TimedOut, 0, "timed out after 500ms, counts as 503"},
 		{20 * duration.Millisecond, upstream(504, timeout), snapshot.Answered, 504, "status 504"},
 		{499 * duration.Millisecond, upstream(504, timeout), snapshot.Answered, 504, "status 504"},
 		{500 * duration.Millisecond, upstream(504, "gone fishing"), snapshot.Answered, 504, "status 504"},
 		{500 * duration.Millisecond, upstream(500, ""), snapshot.Answered, 500, "status 500"},
 		{duration.Millisecond, upstream(503, connect), snapshot.Answered, 503, "status 503"},
-		{duration.Millisecond, local(503, connect), snapshot.NoConnection, 503,
+		{duration.Millisecond, local(503, connect), snapshot.NoConnection, 0,
 			"no response: remote connection failure, counts as 503"},
-		{duration.Millisecond, local(503, "reset reason: connection timeout"), snapshot.NoConnection, 503,
+		{duration.Millisecond, local(503, "reset reason: connection timeout"), snapshot.NoConnection, 0,
 			"no response: connection timeout, counts as 503"},
-		{duration.Millisecond, local(503, "reset reason: connection termination"), snapshot.CutOff, 503,
+		{duration.Millisecond, local(503, "reset reason: connection termination"), snapshot.CutOff, 0,
 			"no response: connection termination, counts as 503"},
-		{duration.Millisecond, local(503, "no healthy upstream"), snapshot.Unreachable, 503, "no response, counts as 503"},
+		{duration.Millisecond, local(503, "no healthy upstream"), snapshot.Unreachable, 0, "no response, counts as 503"},
 	} {
 		t.Run(test.line, func(t *testing.T) {
 			r := newRig(probes(), nil)

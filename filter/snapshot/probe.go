@@ -11,7 +11,7 @@ type Probe struct {
 	ChangedAt int64  // when Healthy last changed
 }
 
-// Result is how a request ended, and its status: 503 for one without a response.
+// Result is how a request ended, and its status as in a Finding.
 type Result struct {
 	Outcome Outcome
 	Status  uint32

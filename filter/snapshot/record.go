@@ -43,12 +43,15 @@ const (
 	Unanswered                  // Envoy never said anything
 	NoConnection                // none could be made
 	Unreadable                  // a response to a poll, with Status, that is not what Envoy's admin writes
+	NotServing                  // gRPC's NOT_SERVING
+	NoState                     // of gRPC: neither SERVING nor NOT_SERVING
+	GRPCError                   // another grpc-status than 0, which is Status
 )
 
 // Finding is what one kind of request last found. Only another result makes it younger.
 type Finding struct {
 	Outcome   Outcome // of a probe: of the last result that agrees with its state
-	Status    uint32  // of the same; 503 for one without a response
+	Status    uint32  // of the same; 0 if there is none, as in statistics
 	StartedAt int64   // when the last request began
 	At        int64   // when the last result came: any of a probe's, a poll's only if it could be read
 	TookMs    uint32  // how long that one took

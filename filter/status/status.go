@@ -75,7 +75,8 @@ const noteOnRoutes = "maintenance by route is decided for each check, and not kn
 // describer has what a document is made from.
 type describer struct {
 	config    *config.Config
-	record    *snapshot.Record // nil while there is none
+	record    *snapshot.Record
+	none      bool // there is no record yet, so this one is empty
 	clock     verdict.Clock
 	now, wall int64 // the monotonic and the wall clock
 }
@@ -84,10 +85,13 @@ type describer struct {
 // fails if one of the endpoints' health checks does, and passes if everything does.
 func Describe(c *config.Config, node config.Node, record *snapshot.Record, clock verdict.Clock) *Document {
 	d := describer{config: c, record: record, clock: clock, now: clock.Monotonic(), wall: clock.Wall()}
+	if record == nil {
+		d.record, d.none = snapshot.New(len(c.Keys), len(c.Probes)), true
+	}
 	doc := &Document{Node: node.ID, Time: d.wall}
 	for i := range c.Endpoints {
 		if e := &c.Endpoints[i]; e.Kind == config.KindHealthCheck {
-			doc.Endpoints = append(doc.Endpoints, d.endpoint(e))
+			doc.Endpoints = append(doc.Endpoints, d.endpoint(e, record))
 			if e.Maintenance.RouteMetadata {
 				doc.Note = noteOnRoutes
 			}
@@ -139,19 +143,10 @@ func (d *describer) toWall(t int64) int64 {
 	return d.wall - (d.now - t)
 }
 
-func (d *describer) stale() bool { return d.record == nil || d.record.Stale(d.now) }
-
-func (d *describer) recordTime() int64 {
-	if d.record == nil {
-		return 0
-	}
-	return d.toWall(d.record.WrittenAt)
-}
-
-func (d *describer) endpoint(e *config.Endpoint) Check {
-	a := verdict.Decide(d.config, e, d.record, false, d.clock)
+func (d *describer) endpoint(e *config.Endpoint, record *snapshot.Record) Check {
+	a := verdict.Decide(d.config, e, record, false, d.clock)
 	c := Check{
-		Component: e.Name, Measurement: "verdict", Value: `"` + a.Kind.String() + `"`, Time: d.recordTime(),
+		Component: e.Name, Measurement: "verdict", Value: `"` + a.Kind.String() + `"`, Time: d.toWall(d.record.WrittenAt),
 		HTTPStatus: a.Status, Paths: e.Paths,
 	}
 	c.Level = Planned
@@ -194,10 +189,10 @@ func (d *describer) maintenance(e *config.Endpoint) (*Maintenance, string) {
 }
 
 func (d *describer) unknown(e *config.Endpoint) string {
-	if d.record == nil {
+	if d.none {
 		return "there is no shared record yet"
 	}
-	if d.stale() {
+	if d.record.Stale(d.now) {
 		return "the shared record is " + age(d.now-d.record.WrittenAt) + " old"
 	}
 	if d.now < d.record.WrittenAt {
@@ -227,17 +222,25 @@ func (d *describer) unhealthy(e *config.Endpoint) string {
 // failing names those of some probes that are not known to be healthy.
 func (d *describer) failing(probes []int) (names []string) {
 	for _, i := range probes {
-		f := &snapshot.Finding{}
-		if d.record != nil {
-			p := &d.record.Probes[i]
-			if p.Healthy && d.probeKnown(i) {
+		why := "no recent result"
+		if d.probeKnown(i) {
+			if d.record.Probes[i].Healthy {
 				continue
 			}
-			f = &p.Finding
+			why = d.found(i, "")
 		}
-		names = append(names, d.config.Probes[i].Name+" ("+found(f, "")+")")
+		names = append(names, d.config.Probes[i].Name+" ("+why+")")
 	}
 	return names
+}
+
+// found is what the state of a probe rests on. One of Envoy's statistics has no answer of its own: what its finding has
+// is how the last reading went.
+func (d *describer) found(i int, prefix string) string {
+	if d.config.Probes[i].OfEnvoy() {
+		return "statistics"
+	}
+	return found(&d.record.Probes[i].Finding, prefix)
 }
 
 func (d *describer) probeKnown(i int) bool {
@@ -246,9 +249,6 @@ func (d *describer) probeKnown(i int) bool {
 
 func (d *describer) probe(i int) Check {
 	c := Check{Component: d.config.Probes[i].Name, Measurement: "responseTime", Level: Warn, Output: "no result yet"}
-	if d.record == nil {
-		return c
-	}
 	p := &d.record.Probes[i]
 	why := ""
 	if d.config.Probes[i].OfEnvoy() && p.Unread() {
@@ -261,9 +261,9 @@ func (d *describer) probe(i int) Check {
 		return c
 	}
 	c.Value, c.Unit = strconv.Itoa(int(p.TookMs)), "ms"
-	c.Time, c.Since, c.Outcome = d.toWall(p.At), d.toWall(p.ChangedAt), word(p.Outcome)
-	if p.Outcome == snapshot.Answered {
-		c.HTTPStatus = p.Status
+	c.Time, c.Since, c.Outcome = d.toWall(p.At), d.toWall(p.ChangedAt), d.found(i, "")
+	if p.Outcome == snapshot.Answered && !d.config.Probes[i].OfEnvoy() {
+		c.HTTPStatus, c.Outcome = p.Status, "response"
 	}
 	switch {
 	case !d.probeKnown(i):
@@ -271,19 +271,19 @@ func (d *describer) probe(i int) Check {
 	case p.Healthy:
 		c.Level, c.Output = Pass, ""
 	default:
-		c.Level, c.Output = Fail, found(&p.Finding, "status ")
+		c.Level, c.Output = Fail, d.found(i, "status ")
 	}
 	return c
 }
 
 func (d *describer) draining() Check {
 	c := Check{Component: "envoy", Measurement: "draining"}
-	if d.record != nil && d.record.Draining {
+	if d.record.Draining {
 		c.Level, c.Value, c.Output = Planned, "true", "Envoy is draining"
 		c.Time = d.toWall(d.record.Ready.At)
 		return c
 	}
-	if f := d.reading(&c, func(r *snapshot.Record) *snapshot.Finding { return &r.Ready }); f != nil {
+	if f := &d.record.Ready; d.reading(&c, f) {
 		c.Value, c.Time = "false", d.toWall(f.At)
 	}
 	return c
@@ -291,26 +291,22 @@ func (d *describer) draining() Check {
 
 func (d *describer) runtime() Check {
 	c := Check{Component: "runtime", Measurement: "age"}
-	if f := d.reading(&c, func(r *snapshot.Record) *snapshot.Finding { return &r.Runtime }); f != nil {
+	if f := &d.record.Runtime; d.reading(&c, f) {
 		c.read(d, f.At)
 	}
 	return c
 }
 
-// reading judges a reading of admin as verdict.Decide does, and returns it; nil if there is none.
-func (d *describer) reading(c *Check, of func(*snapshot.Record) *snapshot.Finding) *snapshot.Finding {
+// reading judges a reading of admin as verdict.Decide does; false if there is none.
+func (d *describer) reading(c *Check, f *snapshot.Finding) bool {
 	a := d.config.Admin
 	through := " through cluster " + ascii.Quote(a.Cluster)
-	f := &snapshot.Finding{}
-	if d.record != nil {
-		f = of(d.record)
-	}
 	if f.Unread() { // a request came to this since it could be read
 		through += ": " + found(f, "status ")
 	}
 	if f.At == 0 {
 		c.Level, c.Output = Warn, "not read yet"+through
-		return nil
+		return false
 	}
 	if old := d.now - f.At; old > int64(a.MaxAgeAfter(f.Took())) {
 		c.Level, c.Output = Warn, "last read "+age(old)+" ago"+through
@@ -320,17 +316,17 @@ func (d *describer) reading(c *Check, of func(*snapshot.Record) *snapshot.Findin
 			c.Output += "; the last values are kept"
 		}
 	}
-	return f
+	return true
 }
 
 func (d *describer) snapshot() Check {
 	c := Check{Component: "snapshot", Measurement: "age"}
-	if d.record == nil {
+	if d.none {
 		c.Level, c.Output = Warn, "there is no shared record yet"
 		return c
 	}
 	c.read(d, d.record.WrittenAt)
-	if d.stale() {
+	if d.record.Stale(d.now) {
 		c.Level, c.Output = Fail, "not written for "+age(d.now-d.record.WrittenAt)+": no VM leads"
 	}
 	return c

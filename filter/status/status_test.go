@@ -71,8 +71,10 @@ func probe(status, took uint32, age, since time.Duration) snapshot.Probe {
 
 // silent is the state of a probe that nothing answered.
 func silent(outcome snapshot.Outcome) snapshot.Probe {
-	p := probe(503, 500, 0, 0)
-	p.Outcome = outcome
+	p := probe(0, 500, 0, 0)
+	if p.Outcome = outcome; outcome == snapshot.GRPCError {
+		p.Status = 12
+	}
 	return p
 }
 
@@ -259,6 +261,7 @@ func TestOutcomes(t *testing.T) {
 		snapshot.TimedOut: "timeout", snapshot.Unreachable: "no response", snapshot.CutOff: "reset",
 		snapshot.NoCluster: "no cluster", snapshot.NoHost: "no host", snapshot.Refused: "refused",
 		snapshot.Unanswered: "unanswered", snapshot.NoConnection: "no connection",
+		snapshot.NotServing: "NOT_SERVING", snapshot.NoState: "no gRPC state", snapshot.GRPCError: "grpc-status 12",
 		200: "no response", // of another plugin
 	} {
 		w := newWorld(t, settings)

@@ -29,24 +29,23 @@ func age(ns int64) string {
 // timestamp writes Unix nanoseconds as an RFC 3339 time in UTC.
 func timestamp(ns int64) string { return rfc3339.Format(ns / int64(duration.Second)) }
 
-// word is an outcome in the words of docs/status.md.
-func word(o snapshot.Outcome) string {
-	if int(o) >= len(words) {
-		o = snapshot.Unreachable // another plugin wrote it
-	}
-	return words[o]
-}
-
-var words = [...]string{"none", "response", "timeout", "no response", "reset", "no cluster", "no host", "refused",
-	"unanswered", "no connection", "response"}
-
-// found is what a request found: the status behind a prefix if something answered, else the outcome.
+// found is what a request found: the status behind a prefix if something answered, else the outcome in the words of
+// docs/status.md.
 func found(f *snapshot.Finding, prefix string) string {
-	if f.Outcome == snapshot.Answered || f.Outcome == snapshot.Unreadable {
-		return prefix + strconv.Itoa(int(f.Status))
+	switch o := f.Outcome; {
+	case o == snapshot.GRPCError:
+		prefix = "grpc-status "
+	case o != snapshot.Answered && o != snapshot.Unreadable:
+		if int(o) >= len(words) {
+			o = snapshot.Unreachable // another plugin wrote it
+		}
+		return words[o]
 	}
-	return word(f.Outcome)
+	return prefix + strconv.Itoa(int(f.Status))
 }
+
+var words = [...]string{"none", "", "timeout", "no response", "reset", "no cluster", "no host", "refused", "unanswered",
+	"no connection", "", "NOT_SERVING", "no gRPC state"}
 
 // appendEscaped appends s with some characters replaced: those that replace knows, and by U+FFFD what is not UTF-8. The
 // texts of runtime keys are cut at a number of bytes, so they may end within a character.

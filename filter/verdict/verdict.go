@@ -109,7 +109,7 @@ func Decide(c *config.Config, e *config.Endpoint, record *snapshot.Record, maint
 	a := healthy(e)
 	if failing := failingProbe(e, record); failing != nil {
 		a = answer(e, Unhealthy)
-		if e.Unhealthy.ProbeStatus && failing.Status >= 400 && failing.Status <= 599 {
+		if f := failing; e.Unhealthy.ProbeStatus && f.Outcome == snapshot.Answered && f.Status >= 400 && f.Status <= 599 {
 			// A status below 400 would look like success to some load balancers, and HTTP has no status above 599 (RFC 9110,
 			// section 15): the configured default stands.
 			a.Status = failing.Status

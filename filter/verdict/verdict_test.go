@@ -45,7 +45,8 @@ func newWorld() *world {
 
 // probe is the state of a probe that was seen just now.
 func probe(healthy bool, status int) snapshot.Probe {
-	return snapshot.Probe{Finding: snapshot.Finding{Status: uint32(status), At: now}, Healthy: healthy}
+	return snapshot.Probe{Finding: snapshot.Finding{Outcome: snapshot.Answered, Status: uint32(status), At: now},
+		Healthy: healthy}
 }
 
 // degrades has the second probe degrade the endpoint, and no longer fail it.
@@ -141,6 +142,9 @@ func TestDecide(t *testing.T) {
 		{"probe status 599", func(w *world) { w.sick(599) }, Unhealthy, 599},
 		{"a status that HTTP does not have", func(w *world) { w.sick(600) }, Unhealthy, 503},
 		{"the largest of three digits", func(w *world) { w.sick(999) }, Unhealthy, 503},
+		{"a status of gRPC", func(w *world) { w.sick(500); w.r.Probes[1].Outcome = snapshot.GRPCError }, Unhealthy, 503},
+		{"the status of a reading of statistics",
+			func(w *world) { w.sick(403); w.r.Probes[1].Outcome = snapshot.Unreadable }, Unhealthy, 503},
 		{"a probe that degrades is sick", func(w *world) { w.degrades(); w.sick(500) }, Degraded, 200},
 		{"it is not sick", func(w *world) { w.degrades() }, Healthy, 200},
 		{"it was not seen", func(w *world) { w.degrades(); w.r.Probes[1].At = 0 }, Degraded, 200},

@@ -144,7 +144,7 @@ func probeRows(r *report.Report, now time.Time) [][]cell {
 	if len(r.Probes) == 0 {
 		return nil
 	}
-	rows := [][]cell{plain("PROBE", "STATE", "SINCE", "LAST STATUS", "LATENCY", "LAST ASKED")}
+	rows := [][]cell{plain("PROBE", "STATE", "SINCE", "ANSWER", "LATENCY", "LAST ASKED")}
 	for _, p := range r.Probes {
 		state, latency := cell{text: p.State()}, "-"
 		if p.Healthy != nil {

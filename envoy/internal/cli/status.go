@@ -29,10 +29,10 @@ func newStatus() *cobra.Command {
 		Use:   "status",
 		Short: "Show what each Envoy answers to health checks, and why",
 		Long: `Shows for each Envoy what health checks get, maintenance with its key, reason and end, whether it drains,
-every probe with its state, since when, last status and latency, and the age of the plugin's shared record.
+every probe with its state, since when, answer and latency, and the age of the plugin's shared record.
 
 Each --admin address is asked for Envoy's configuration, runtime and gauges. Each endpoint of kind status in that
-configuration is asked, too: only the plugin knows since when, the last status and the latency. What another Envoy
+configuration is asked, too: only the plugin knows since when, the answer and the latency. What another Envoy
 answered in its place does not count. Without an answer the verdicts are derived from configuration, runtime and
 gauges. --status-url asks such an endpoint alone, where admin can't be reached.
 
