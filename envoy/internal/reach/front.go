@@ -26,15 +26,12 @@ func (r *reader) neighbour(entry any) neighbour {
 	return neighbour{text(entry, "name"), dump.At(entry, "disabled") == true, r.settings(entry)}
 }
 
-// harmless are Envoy's filters that never answer a check with a success, and leave what makes it a check: those that
-// only look, those that change the body or other headers, and those that refuse what they do not let pass. Istio's
-// are among them.
-var harmless = regexp.MustCompile(`\.filters\.http\.(` +
-	`adaptive_concurrency|admission_control|api_key_auth|aws_request_signing|bandwidth_limit|basic_auth|buffer|` +
-	`compressor|connect_grpc_bridge|cors|credential_injector|csrf|decompressor|dynamic_forward_proxy|` +
-	`file_system_buffer|gcp_authn|grpc_http1_bridge|grpc_stats|grpc_web|header_to_metadata|ip_tagging|` +
-	`json_to_metadata|jwt_authn|kill_request|local_ratelimit|on_demand|original_src|peer_metadata|rate_limit_quota|` +
-	`ratelimit|rbac|set_filter_state|set_metadata|stateful_session|tap|upstream_codec)\.|` +
+// transparent are filters that let each check pass, and leave what makes it a check: those that only look, and those
+// that change the body or other headers. Istio's are among them. What is neither here nor in refusing may do anything.
+var transparent = regexp.MustCompile(`\.filters\.http\.(` +
+	`aws_request_signing|bandwidth_limit|buffer|compressor|connect_grpc_bridge|cors|decompressor|file_system_buffer|` +
+	`gcp_authn|grpc_http1_bridge|grpc_stats|grpc_web|header_to_metadata|ip_tagging|json_to_metadata|kill_request|` +
+	`original_src|peer_metadata|set_filter_state|set_metadata|stateful_session|tap|upstream_codec)\.|` +
 	`io\.istio\.http\.peer_metadata\.|stats\.PluginConfig$|istio\.envoy\.config\.filter\.http\.`)
 
 // answering are filters that give answers of their own only where their configuration has a certain field.
@@ -79,7 +76,8 @@ func (n *neighbour) mayAnswer(c *check, own ...any) judged {
 		return out
 	case strings.Contains(text, `"http_status"`):
 		return notKnown("its http_status, which may be a success")
-	case harmless.MatchString(name), n.isLua() && onlyLooks(append(own, n.config), len(c.endpoint.Headers) > 0):
+	case transparent.MatchString(name), n.refusing(),
+		n.isLua() && onlyLooks(append(own, n.config), len(c.endpoint.Headers) > 0):
 		return judged{fit: no}
 	case some && !slices.ContainsFunc(append(own, n.config), func(v any) bool { return dump.At(v, field) != nil }):
 		return judged{fit: no}
@@ -119,7 +117,7 @@ func (e *Envoy) disturbed(d *door, p *Plugin, c *check) (out []Gap) {
 			out = append(out, c.gap("%s: endpoint %q: %s", d.where, c.endpoint.Name, w.What))
 		}
 	}
-	if why := e.unproved(d, c); why != "" {
+	if why := e.unasked(d, c); why != "" {
 		no := "has answered no check since Envoy began"
 		switch {
 		case e.hidesChecks(c.endpoint.Name):
@@ -132,10 +130,25 @@ func (e *Envoy) disturbed(d *door, p *Plugin, c *check) (out []Gap) {
 	return out
 }
 
-// unproved says why only a check that was answered proves that the plugin takes those of a load balancer for what they
+// unproved says that no check is known to have come to a plugin by a way in; "" where one was answered that came by no
+// other: the plugin stands nowhere else, and the endpoint has one path.
+func (e *Envoy) unproved(d *door, p *Plugin, c *check) string {
+	elsewhere := slices.ContainsFunc(e.doors, func(o door) bool { return o.has(p) && o.where != d.where })
+	switch {
+	case e.Answered == nil:
+		return ", as far as the configuration tells"
+	case !e.answered(c.endpoint.Name):
+		return fmt.Sprintf(", and endpoint %q has answered no check since Envoy began", c.endpoint.Name)
+	case elsewhere || len(c.endpoint.Paths) > 1 || len(hosts(d.routes, c.endpoint.Hosts)) > 1:
+		return fmt.Sprintf(", and which checks endpoint %q has answered is not known", c.endpoint.Name)
+	}
+	return ""
+}
+
+// unasked says why only a check that was answered proves that the plugin takes those of a load balancer for what they
 // are; "" where one was, or where nothing but the connection's address is asked for. Each filter and setting that takes
 // away, changes or has to put what an endpoint asks for can't be known.
-func (e *Envoy) unproved(d *door, c *check) string {
+func (e *Envoy) unasked(d *door, c *check) string {
 	answered, came := e.Answered[c.endpoint.Name]
 	switch t := &c.endpoint.Trusted; {
 	case e.Answered == nil || e.answered(c.endpoint.Name) || c.endpoint.Kind != config.KindHealthCheck:
@@ -212,7 +225,7 @@ const GRPCFilter, GRPCListener = "healthgate.grpc", "healthgate_grpc"
 
 // around says which neighbours of a plugin's filter may answer the checks that a route takes, or change the answer to
 // them.
-func (d *door) around(c *check, f *filter, host, route any) (out []Gap) {
+func (e *Envoy) around(d *door, c *check, f *filter, host, route any) (out []Gap) {
 	ofGRPC := c.endpoint.GRPC && c.path == config.GRPCCheck
 	switch {
 	case !ofGRPC:
@@ -225,6 +238,15 @@ func (d *door) around(c *check, f *filter, host, route any) (out []Gap) {
 		out = append(out, c.gap("%s: the virtual host %q has no route to the cluster %q, which answers checks of gRPC: "+
 			"`healthgate render envoy` writes it", d.where, text(host, "name"), GRPCListener))
 	}
+	for i := range d.filters {
+		first := &d.filters[i]
+		if first == f {
+			break
+		}
+		if first.plugin != f.plugin && first.enabled(d.routes, host, route) != no {
+			out = append(out, first.plugin.hidden(c)...)
+		}
+	}
 	for i := range d.neighbours {
 		n := &d.neighbours[i]
 		if n.name == GRPCFilter || enabled(n.name, !n.disabled, d.routes, host, route) == no {
@@ -232,7 +254,11 @@ func (d *door) around(c *check, f *filter, host, route any) (out []Gap) {
 		}
 		var own []any
 		for _, v := range append(list(route, "route", "weighted_clusters", "clusters"), route, host, d.routes) {
-			own = append(own, dump.At(v, "typed_per_filter_config", n.name))
+			of := dump.At(v, "typed_per_filter_config", n.name)
+			if is(of, ".FilterConfig") {
+				of = dump.At(of, "config")
+			}
+			own = append(own, of)
 		}
 		may, behind := n.mayAnswer, i >= f.before
 		if behind && !(ofGRPC && mayRespond.MatchString(n.kind())) {
@@ -242,6 +268,14 @@ func (d *door) around(c *check, f *filter, host, route any) (out []Gap) {
 		case !behind && n.refuses(own...):
 			out = append(out, c.gap("%s: the filter %q refuses checks of %s before healthgate", d.where, n.name, c.path))
 		case answers.fit == no:
+			why := e.unproved(d, f.plugin, c)
+			if n.rations() {
+				why = ", where there are many of them"
+			}
+			if !behind && why != "" && n.mayRefuse(e, c, host, route, own...) {
+				out = append(out, c.refusal("%s: the filter %q may refuse checks of %s before healthgate answers%s", d.where,
+					n.name, c.path, why))
+			}
 		case behind:
 			out = append(out,
 				c.doubt("%s: the filter %q stands behind healthgate, and whether it changes the answer is not known: %s",
@@ -272,7 +306,7 @@ func (e *Envoy) Replaced(of func(endpoint string) bool) (out []string) {
 		}
 		for i := range e.doors {
 			d := &e.doors[i]
-			if d.filter(p) == nil {
+			if !d.has(p) {
 				continue
 			}
 			for _, mapper := range list(d.manager, "local_reply_config", "mappers") {

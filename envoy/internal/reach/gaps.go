@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/healthgate/healthgate/envoy/internal/dump"
+	"github.com/healthgate/healthgate/filter/config"
 )
 
 // Gap is a way for an endpoint's checks past the plugin.
@@ -15,14 +16,37 @@ type Gap struct {
 	Endpoint string
 	What     string
 	Doubt    bool // it may be one: this command does not know
+	// Refusal is a doubt whether checks are refused before they come to the plugin. In maintenance they fail all the same.
+	Refusal bool
 }
 
 func (c *check) gap(format string, args ...any) Gap {
-	return Gap{c.endpoint.Name, fmt.Sprintf(format, args...), false}
+	return Gap{Endpoint: c.endpoint.Name, What: fmt.Sprintf(format, args...)}
 }
 
 func (c *check) doubt(format string, args ...any) Gap {
-	return Gap{c.endpoint.Name, "not for sure: " + fmt.Sprintf(format, args...), true}
+	return Gap{Endpoint: c.endpoint.Name, What: "not for sure: " + fmt.Sprintf(format, args...), Doubt: true}
+}
+
+func (c *check) refusal(format string, args ...any) Gap {
+	out := c.doubt(format, args...)
+	out.Refusal = true
+	return out
+}
+
+// Refusals says what may refuse checks of some endpoints before they come to the plugin.
+func (e *Envoy) Refusals(of func(endpoint string) bool) (out []string) {
+	for _, gap := range e.Gaps() {
+		if gap.Refusal && of(gap.Endpoint) && !slices.Contains(out, gap.What) {
+			out = append(out, gap.What)
+		}
+	}
+	return out
+}
+
+// unrefused leaves out what is no harm in maintenance.
+func unrefused(gaps []Gap) []Gap {
+	return slices.DeleteFunc(gaps, func(g Gap) bool { return g.Refusal })
 }
 
 // Gaps returns the ways past the plugins, and those that may be some. A listener or filter chain without a plugin is
@@ -35,8 +59,8 @@ func (e *Envoy) Gaps() (out []Gap) {
 	return out
 }
 
-// hidden returns the endpoints of a plugin that take checks of a later one: the first that has path, method, host and
-// headers answers.
+// hidden returns the endpoints of a plugin that take checks of a later one, of the same plugin or of one behind: the
+// first that has path, method, host and headers answers.
 func (p *Plugin) hidden(c *check) (out []Gap) {
 	for i := range p.Config.Endpoints {
 		first := &p.Config.Endpoints[i]
@@ -74,12 +98,18 @@ func (e *Envoy) shut(p *Plugin, c *check) (out []Gap) {
 	var missing []Gap // nobody answers there
 	for i := range e.doors {
 		d := &e.doors[i]
-		f := d.filter(p)
+		f := d.instances(p, c)
 		if f == nil {
 			continue
 		}
 		out = append(out, e.disturbed(d, p, c)...)
-		if d.routes == nil {
+		switch name := text(d.manager, "rds", "route_config_name"); {
+		case d.routes != nil, name != "" && e.Begun != "" && !f.byRoute():
+		case name != "" && e.Begun != "":
+			out = append(out, c.gap("%s: its routes %q have not come by RDS, or were refused, as http.….rds.….update_rejected "+
+				"counts: checks of %s get 404", d.where, name, c.path))
+			continue
+		default:
 			out = append(out,
 				c.doubt("%s: its routes are not in the configuration, so whether one enables the filter for %s is not known",
 					d.where, c.path))
@@ -113,13 +143,13 @@ func (e *Envoy) shut(p *Plugin, c *check) (out []Gap) {
 				out = append(out, c.doubt("%s: %s", d.in(host), ruling.doubt))
 			}
 			switch ruled := f.enabled(d.routes, host, ruling.route); {
-			case ruling.route == nil && f.byRoute:
+			case ruling.route == nil && f.byRoute():
 				missing = append(missing, c.gap("%s: no route takes %s: its checks get 404", d.in(host), c.path))
 			case ruled == no, ruled == some:
 				out = append(out, c.gap("%s: %s", d.in(host), d.shuts(f, host, ruling.route, c.path)))
 			default:
 				enabled = true
-				front = append(front, d.around(c, f, host, ruling.route)...)
+				front = append(front, e.around(d, c, f.at(d.routes, host, ruling.route), host, ruling.route)...)
 			}
 		}
 		out = append(out, front...)
@@ -131,12 +161,13 @@ func (e *Envoy) shut(p *Plugin, c *check) (out []Gap) {
 	return slices.CompactFunc(out, func(a, b Gap) bool { return a == b })
 }
 
-func (d *door) filter(p *Plugin) *filter {
-	i := slices.IndexFunc(d.filters, func(f filter) bool { return f.plugin == p })
-	if i < 0 {
-		return nil
-	}
-	return &d.filters[i]
+// has reports whether a plugin stands in a way in.
+func (d *door) has(p *Plugin) bool {
+	return slices.ContainsFunc(d.filters, func(f filter) bool { return f.plugin == p })
+}
+
+func (p *Plugin) takesPath(path string) bool {
+	return slices.ContainsFunc(p.Config.Endpoints, func(o config.Endpoint) bool { return slices.Contains(o.Paths, path) })
 }
 
 // in says where a virtual host is.
@@ -151,9 +182,9 @@ func (d *door) in(host any) string {
 }
 
 // redirects reports whether a virtual host sends a check elsewhere before a route enables the filter.
-func (d *door) redirects(f *filter, host any) bool {
+func (d *door) redirects(f instances, host any) bool {
 	tls := text(host, "require_tls")
-	return f.byRoute && !d.tls && tls != "" && tls != "NONE"
+	return f.byRoute() && !d.tls && tls != "" && tls != "NONE"
 }
 
 // unreadable says what the routes of a virtual host are, where this command can't tell which one takes a check.
@@ -201,15 +232,20 @@ func enabled(name string, otherwise bool, routes, host, route any) fit {
 }
 
 // shuts says that nothing enables a filter for a path, and which name may stand in the place of the filter's.
-func (d *door) shuts(f *filter, host, route any, path string) string {
+func (d *door) shuts(f instances, host, route any, path string) string {
 	what := fmt.Sprintf("no route enables the filter for %s: its checks reach the application", path)
-	if route != nil && len(targets(route)) == 0 {
+	switch {
+	case slices.ContainsFunc(d.filters, func(o filter) bool {
+		return o.plugin != f[0].plugin && o.enabled(d.routes, host, route) != no && o.plugin.takesPath(path)
+	}):
+		what = fmt.Sprintf("no route enables the filter for %s: another healthgate takes its checks", path)
+	case route != nil && len(targets(route)) == 0:
 		what = fmt.Sprintf("no route enables the filter for %s: another route answers its checks", path)
 	}
 	for _, v := range []any{route, host, d.routes} {
 		for name := range object(v, "typed_per_filter_config") {
 			if !slices.Contains(d.names, name) {
-				return what + fmt.Sprintf("; the filter's name is %q, and typed_per_filter_config has %q", f.name, name)
+				return what + fmt.Sprintf("; the filter's name is %q, and typed_per_filter_config has %q", f[0].name, name)
 			}
 		}
 	}

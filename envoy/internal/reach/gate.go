@@ -61,6 +61,54 @@ func (r *reader) filters(entry any, listener map[string]any, chain any) (out []f
 	return out
 }
 
+// instances are the filters of one plugin in a chain of HTTP filters: the first that is made for a check answers it.
+type instances []*filter
+
+// instances returns the filters of a plugin to which checks may come, or all of them where every gate by matcher keeps
+// checks out; nil where the plugin does not stand.
+func (d *door) instances(p *Plugin, c *check) (out instances) {
+	var all instances
+	for i := range d.filters {
+		if f := &d.filters[i]; f.plugin == p {
+			if all = append(all, f); f.admits(c).fit != no {
+				out = append(out, f)
+			}
+		}
+	}
+	if out == nil {
+		return all
+	}
+	return out
+}
+
+// admits says how many checks the gates by matcher let in.
+func (in instances) admits(c *check) judged {
+	out := judged{fit: yes}
+	for _, f := range in {
+		out = out.and(f.admits(c))
+	}
+	return out
+}
+
+// enabled says for how many of the requests that a route takes one of the filters is made.
+func (in instances) enabled(routes, host, route any) (out fit) {
+	for _, f := range in {
+		out = max(out, f.enabled(routes, host, route))
+	}
+	return out
+}
+
+// at returns the filter that answers what a route takes.
+func (in instances) at(routes, host, route any) *filter {
+	i := slices.IndexFunc(in, func(f *filter) bool { return f.enabled(routes, host, route) != no })
+	return in[max(i, 0)]
+}
+
+// byRoute reports whether no filter is made unless a route enables it.
+func (in instances) byRoute() bool {
+	return !slices.ContainsFunc(in, func(f *filter) bool { return !f.byRoute })
+}
+
 // settings returns the configuration of an entry of http_filters, which may come by ECDS.
 func (r *reader) settings(entry any) any {
 	found := r.found(entry)

@@ -218,6 +218,7 @@ func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 			discovered := map[string]any{}
 			for _, c := range list(part, "dynamic_route_configs") {
 				name, own := text(c, "route_config", "name"), dump.At(c, "route_config")
+				e.refuses("route configuration", name, c)
 				if other := discovered[name]; other != nil && !reflect.DeepEqual(other, own) {
 					own = map[string]any{twice: true}
 				}

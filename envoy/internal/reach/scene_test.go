@@ -35,7 +35,7 @@ rest: {match: {prefix: /}, route: {cluster: app}}`
       [{endpoint: {address: {socket_address: {address: 10.0.0.8, port_value: 80}}}}]}]}`
 	socket = `{endpoints: [{lb_endpoints: [{endpoint: {address: {pipe: {path: /app.sock}}}}]}]}`
 	around = `configs:
-- {"@type": x.BootstrapConfigDump, bootstrap: {node: {cluster: shop},
+- {"@type": x.BootstrapConfigDump, last_updated: "2026-11-29T00:00:00Z", bootstrap: {node: {cluster: shop},
     static_resources: {listeners: [{name: twice, filter_chains: [{}]}]}, layered_runtime: {layers: [
       {name: base, static_layer: {}},
       {name: disk, disk_layer: {symlink_root: /r, append_service_cluster: true, subdirectory: s}},
@@ -195,6 +195,7 @@ func (s *scene) line(line string) {
 		s.http()
 		if s.filter = more; name != "" {
 			s.filter = s.piece(name)
+			maps.Copy(s.filter, more)
 			s.settings = s.piece("settings")
 			s.filter["typed_config"] = s.wasm()
 		}

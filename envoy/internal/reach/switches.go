@@ -47,7 +47,7 @@ func (e *Envoy) KeyGaps(key string) (out []Gap) {
 			out = append(out, c.gap("%sendpoint %q has %s, and not the key %s", p.where(), c.endpoint.Name, c.path, key))
 		}
 	})
-	return out
+	return unrefused(out)
 }
 
 // apart reports whether nothing is in both of two lists, of which an empty one means anything.
@@ -183,7 +183,7 @@ func (e *Envoy) RouteGaps(key, value string) (out []Gap) {
 			out = append(out, e.unguarded(p, c)...)
 		}
 	})
-	return out
+	return unrefused(out)
 }
 
 // meant reports whether a maintenance route of the key that is on is there for a check, wherever it stands.
@@ -210,7 +210,7 @@ func (e *Envoy) switched(key string, visit func(p *Plugin, c *check, route *Rout
 		var found []Gap
 		for i := range e.doors {
 			d := &e.doors[i]
-			f := d.filter(p)
+			f := d.instances(p, c)
 			if f == nil {
 				continue
 			}
@@ -240,7 +240,7 @@ func (e *Envoy) switched(key string, visit func(p *Plugin, c *check, route *Rout
 				switch r, _ := switchOf(ruling.route); {
 				case on(ruling.route) != no:
 					visit(p, c, &r, d.in(host))
-					found = append(found, d.around(c, f, host, ruling.route)...)
+					found = append(found, e.around(d, c, f.at(d.routes, host, ruling.route), host, ruling.route)...)
 				case ruling.route != nil || f.enabled(d.routes, nil, nil) != no: // else it gets 404
 					visit(p, c, nil, d.in(host))
 				}

@@ -23,7 +23,7 @@ func (e *Envoy) guarded(p *Plugin, c *check) guarded {
 	g := guarded{map[string]bool{}, map[string]bool{}, map[string]bool{}, false}
 	for i := range e.doors {
 		d := &e.doors[i]
-		f := d.filter(p)
+		f := d.instances(p, c)
 		if f == nil {
 			continue
 		}
@@ -53,7 +53,7 @@ func (e *Envoy) unguarded(p *Plugin, c *check) (out []Gap) {
 	g := e.guarded(p, c)
 	for i := range e.doors {
 		d := &e.doors[i]
-		if d.filter(p) != nil || slices.ContainsFunc(d.filters, func(f filter) bool { return e.takes(f.plugin, c) }) {
+		if d.has(p) || slices.ContainsFunc(d.filters, func(f filter) bool { return e.takes(f.plugin, c) }) {
 			continue
 		}
 		if d.unseen {
