@@ -248,11 +248,7 @@ func (c *carrying) apply(ctx context.Context) error {
 // place finds where in the Envoys' layers the key belongs, and refuses a path that is not one of their layers.
 func (s *switching) place(envoys []*order.Envoy) error {
 	path := s.path()
-	absolute, err := filepath.Abs(path)
-	if err != nil {
-		return err
-	}
-	absolute = canonical(absolute)
+	absolute := canonical(path)
 	var layers, same []reach.Layer
 	for _, e := range envoys {
 		if known := e.Known(); known != nil {
@@ -261,8 +257,8 @@ func (s *switching) place(envoys []*order.Envoy) error {
 	}
 	for _, l := range layers {
 		// A relative one is relative to Envoy's working directory.
-		if root := canonical(filepath.Clean(l.SymlinkRoot + l.File)); root == absolute || !filepath.IsAbs(root) &&
-			strings.HasSuffix(absolute, "/"+root) {
+		if root := l.SymlinkRoot + l.File; filepath.IsAbs(root) && canonical(root) == absolute ||
+			!filepath.IsAbs(root) && strings.HasSuffix(absolute, "/"+filepath.Clean(root)) {
 			same = append(same, l)
 		}
 	}
@@ -290,12 +286,16 @@ func (s *switching) place(envoys []*order.Envoy) error {
 	return nil
 }
 
-// canonical returns a path whose folder is reached by no link, if it is there.
+// canonical returns an absolute path, whose folder is reached by no link if it is there.
 func canonical(path string) string {
-	if folder, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil && filepath.IsAbs(path) {
-		return filepath.Join(folder, filepath.Base(path))
+	if here, err := os.Getwd(); err == nil && !filepath.IsAbs(path) {
+		path = here + "/" + path
 	}
-	return path
+	around, name := filepath.Split(strings.TrimRight(path, "/"))
+	if folder, err := filepath.EvalSymlinks(around); err == nil {
+		return filepath.Join(folder, name)
+	}
+	return filepath.Clean(path)
 }
 
 // plan says what order would do.

@@ -77,6 +77,6 @@ func (f fileToWrite) prepare() (prepared, error) {
 			return prepared{}, err // a link to nothing
 		}
 	}
-	r, err := layer.Replace(path, f.text, info)
+	r, err := layer.Replace(path, f.text)
 	return prepared{r.Move, r.Drop}, err
 }

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // DiskLayer is a disk layer of Envoy's runtime (envoy.config.bootstrap.v3.RuntimeLayer.DiskLayer).
@@ -24,21 +24,22 @@ type DiskLayer struct {
 
 // Check reports an error if Root cannot be a symlink_root whose link this package replaces.
 func (d DiskLayer) Check() error {
-	root := filepath.Clean(d.Root)
-	if filepath.Base(root) == "..data" {
+	around, name := split(d.Root)
+	root := around + name
+	if name == "..data" {
 		return fmt.Errorf("%s is a mounted ConfigMap, which the kubelet replaces; change it with kubectl patch configmap",
-			root)
+			d.Root)
 	}
 	if d.Subdirectory != nil && *d.Subdirectory != "" && !filepath.IsLocal(*d.Subdirectory) {
-		return fmt.Errorf("the subdirectory %q is no folder below %s", *d.Subdirectory, root)
+		return fmt.Errorf("the subdirectory %q is no folder below %s", *d.Subdirectory, d.Root)
 	}
 	info, err := os.Lstat(root)
 	if errors.Is(err, fs.ErrNotExist) {
-		_, err = os.Stat(filepath.Dir(root))
+		_, err = os.Stat(around)
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("there is no folder %s; is this the symlink_root of Envoy's disk_layer? If so, make the "+
 				"folder first",
-				filepath.Dir(root))
+				filepath.Clean(around))
 		}
 		return err
 	}
@@ -47,19 +48,22 @@ func (d DiskLayer) Check() error {
 	}
 	if info.Mode()&fs.ModeSymlink == 0 {
 		return fmt.Errorf("%s is not a symbolic link; give the symlink_root of Envoy's disk_layer, a link that this "+
-			"command makes and replaces", root)
+			"command makes and replaces", d.Root)
 	}
 	target, _ := os.Readlink(root)
 	if info, err := os.Stat(root); err != nil || !info.IsDir() {
 		return fmt.Errorf("%s is a link to %s, where no folder is: is something not mounted? To begin with an empty "+
-			"layer, remove the link", root, target)
+			"layer, remove the link", d.Root, target)
 	}
 	return nil
 }
 
 // Holds reports whether the key lies in the layer, or where that is not known.
 func (d DiskLayer) Holds(key string) bool {
-	folder := d.Root
+	folder, err := filepath.EvalSymlinks(d.Root)
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
 	if d.Subdirectory != nil {
 		folder = filepath.Join(folder, *d.Subdirectory)
 	}
@@ -67,11 +71,10 @@ func (d DiskLayer) Holds(key string) bool {
 	return err != nil || len(found) > 0
 }
 
-// beside returns the folders that take turns behind Root, and the link before it is moved onto Root. They bear Root's
+// beside returns the folders that take turns behind a link, and the link before it is moved onto that. They bear its
 // name, since several layers may have their links in one folder.
-func beside(root string) (folders [2]string, nextLink string) {
-	base := filepath.Base(root)
-	return [2]string{base + ".a", base + ".b"}, "." + base + ".link"
+func beside(link string) (folders []string, next string) {
+	return []string{link + ".a", link + ".b"}, "." + link + ".link"
 }
 
 // Apply changes the layer, and makes it when there is none. Envoy reads a layer again only when another link is moved
@@ -82,48 +85,51 @@ func (d DiskLayer) Apply(ctx context.Context, change Change) error {
 	if err := d.Check(); err != nil {
 		return err
 	}
-	root, err := filepath.Abs(d.Root) // links into the layer may be absolute
+	around, name := split(d.Root)
+	place, err := enter(around)
 	if err != nil {
 		return err
 	}
-	unlock, err := lock(ctx, filepath.Dir(root))
+	defer place.Close()
+	unlock, err := lock(ctx, place)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	old, next, err := places(root)
+	old, next, err := d.open(place)
 	if err != nil {
 		return err
 	}
-	folders, nextLink := beside(root)
-	parent, name := filepath.Split(next)
-	parent = filepath.Clean(parent)
-	link := filepath.Join(parent, nextLink)
-	direct, _ := os.Readlink(root)
-	if direct != "" && !filepath.IsAbs(direct) {
-		direct = filepath.Join(parent, direct)
+	defer old.Close()
+	folders, link := beside(name)
+	direct, _ := place.Readlink(name)
+	if filepath.IsAbs(direct) {
+		direct, _ = filepath.Rel(place.path, direct)
 	}
 	for _, left := range []string{next, link} { // by a run that was killed
-		if err := removeAll(left); err != nil {
-			return fmt.Errorf("what an earlier run left at %s is in the way: remove it, %w", left, err)
+		if err := place.removeLeft(left); err != nil {
+			return fmt.Errorf("what an earlier run left at %s is in the way: remove it, %w",
+				filepath.Join(place.path, left), err)
 		}
 	}
-	if err := d.write(next, old, change); err != nil {
-		_ = removeAll(next)
-		return notWritten(d.Root, next, err)
+	err = d.write(place, next, old, change)
+	if err == nil {
+		err = place.Symlink(next, link)
 	}
-	if err := os.Symlink(name, link); err != nil {
-		return notWritten(d.Root, link, err)
+	if err == nil {
+		err = place.Rename(link, name)
 	}
-	if err := os.Rename(link, root); err != nil {
-		_ = os.Remove(link)
-		return notWritten(d.Root, link, err)
+	if err != nil {
+		_ = place.Remove(link)
+		_ = place.removeAll(next)
+		return notWritten(d.Root, err)
 	}
-	if err := keep(d.Root, parent); err != nil {
+	if err := keep(d.Root, place); err != nil {
 		return err
 	}
-	if slices.Contains(folders[:], filepath.Base(old)) && filepath.Dir(old) == parent && filepath.Clean(direct) == old {
-		_ = removeAll(old)
+	if slices.Contains(folders, filepath.Clean(direct)) && old.path == filepath.Join(place.path, direct) {
+		_ = old.empty() // which was copied, whatever bears its name by now
+		_ = place.Remove(direct)
 	}
 	return nil
 }
@@ -133,89 +139,115 @@ func (d DiskLayer) Try(change Change) error {
 	if err := d.Check(); err != nil {
 		return err
 	}
-	root, err := filepath.Abs(d.Root)
+	around, _ := split(d.Root)
+	place, err := enter(around)
 	if err != nil {
 		return err
 	}
-	old, next, err := places(root)
+	defer place.Close()
+	old, next, err := d.open(place)
 	if err != nil {
 		return err
 	}
+	defer old.Close()
+	trial := os.TempDir() + "/, where it is tried,"
 	temporary, err := os.MkdirTemp("", "healthgate-")
 	if err != nil {
-		return notWritten(os.TempDir()+"/, where it is tried,", os.TempDir(), err)
+		return notWritten(trial, err)
 	}
-	defer func() { _ = removeAll(temporary) }()
-	err = d.write(filepath.Join(temporary, filepath.Base(next)), old, change)
-	return notWritten(os.TempDir()+"/, where it is tried,", temporary, err)
+	defer os.Remove(temporary)
+	made, err := openFolder(temporary)
+	if err != nil {
+		return notWritten(trial, err)
+	}
+	defer made.Close()
+	defer func() { _ = made.removeAll(next) }()
+	return notWritten(trial, d.write(made, next, old, change))
 }
 
-// places returns the folder behind root, empty if root is missing, and the folder in which the next layer is made.
-func places(root string) (old, next string, err error) {
-	parent, err := filepath.EvalSymlinks(filepath.Dir(root))
-	if err != nil {
-		return "", "", err
+// open opens the folder behind Root, which is none if Root is missing, and returns the name of the next.
+func (d DiskLayer) open(place folder) (old folder, next string, err error) {
+	_, name := split(d.Root)
+	folders, _ := beside(name)
+	next = folders[0]
+	path, err := filepath.EvalSymlinks(filepath.Join(place.path, name))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return old, "", err
 	}
-	if old, err = filepath.EvalSymlinks(root); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", "", err
+	if below, outside := filepath.Rel(place.path, path); err == nil && outside == nil && filepath.IsLocal(below) {
+		if first, _, _ := strings.Cut(below, "/"); first == next {
+			next = folders[1] // the old layer is that folder, or lies in it
+		}
+		old, err = place.below(below)
+	} else if err == nil {
+		if err := notOfAnother(place.path); err != nil {
+			return old, "", fmt.Errorf("%s leads elsewhere, to %s: %w", d.Root, path, err)
+		}
+		old, err = openFolder(path)
 	}
-	folders, _ := beside(root)
-	next = filepath.Join(parent, folders[0])
-	if inside, err := filepath.Rel(next, old); old != "" && err == nil && filepath.IsLocal(inside) {
-		next = filepath.Join(parent, folders[1]) // the old layer is that folder, or lies in it
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return old, "", err
 	}
-	if info, err := os.Lstat(next); err == nil && !info.IsDir() {
-		return "", "", fmt.Errorf("%s is in the way: the next layer is made there; move it away", next)
+	if info, err := place.Lstat(next); err == nil && !info.IsDir() {
+		old.Close()
+		return old, "", fmt.Errorf("%s is in the way: the next layer is made there; move it away",
+			filepath.Join(place.path, next))
 	}
-	return old, next, writable(parent)
+	return old, next, nil
 }
 
 // write makes the folder next: old's content with the change.
-func (d DiskLayer) write(next, old string, change Change) error {
-	if old == "" {
-		if err := mkdir(next); err != nil {
-			return err
-		}
-	} else if err := copyTree(next, old, copied{old, filepath.Dir(old) != filepath.Dir(next)}); err != nil {
+func (d DiskLayer) write(place folder, next string, old folder, change Change) error {
+	made, err := place.mkdir(next)
+	if err != nil {
 		return err
 	}
-	keys, err := d.keyFolder(next, change)
+	defer made.Close()
+	if old.Root == nil {
+		err = made.readableByAll(".")
+	} else {
+		err = copyFolder(made, old, ".", filepath.Dir(old.path) != filepath.Dir(made.path))
+	}
+	if err != nil {
+		return err
+	}
+	keys, err := d.keyFolder(made, change)
 	if err != nil {
 		return err
 	}
 	for _, p := range change {
-		if err := writeKey(keys, p); err != nil {
+		if err := writeKey(made, keys, p); err != nil {
 			return err
 		}
 	}
-	if err := readable(keys); err != nil {
+	if err := readable(filepath.Join(made.path, keys)); err != nil {
 		return err
 	}
-	return syncFolder(next)
+	return made.sync()
 }
 
-// keyFolder returns the folder below layer that holds the keys.
-func (d DiskLayer) keyFolder(layer string, change Change) (string, error) {
+// keyFolder returns the folder in the layer that holds the keys.
+func (d DiskLayer) keyFolder(layer folder, change Change) (string, error) {
 	if d.Subdirectory != nil {
-		folder := filepath.Join(layer, *d.Subdirectory)
-		for f := folder; f != layer; f = filepath.Dir(f) {
-			if info, err := os.Lstat(f); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		keys := filepath.Clean(*d.Subdirectory)
+		for f := keys; f != "."; f = filepath.Dir(f) {
+			if info, err := layer.Lstat(f); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 				return "", fmt.Errorf("%s leads elsewhere by a symbolic link, where nothing is changed", *d.Subdirectory)
 			}
 		}
-		return folder, mkdirAll(folder)
+		return keys, mkdirAll(layer, keys)
 	}
-	entries, err := os.ReadDir(layer)
+	entries, err := os.ReadDir(layer.path)
 	if err != nil {
 		return "", err
 	}
 	for _, e := range entries {
-		if info, err := os.Stat(filepath.Join(layer, e.Name())); err == nil && info.IsDir() &&
-			!partOfKey(layer, e.Name(), change) {
+		if info, err := os.Stat(filepath.Join(layer.path, e.Name())); err == nil && info.IsDir() &&
+			!partOfKey(layer.path, e.Name(), change) {
 			return "", &AmbiguousError{Root: d.Root, Folder: e.Name()}
 		}
 	}
-	return layer, nil
+	return ".", nil
 }
 
 // partOfKey reports whether the folder is known to be the first part of a key's name, because the rest lies in it.
@@ -238,154 +270,111 @@ func (e *AmbiguousError) Error() string {
 }
 
 // mkdirAll is os.MkdirAll for folders that an Envoy of another user reads, whatever the umask.
-func mkdirAll(path string) error {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
+func mkdirAll(layer folder, path string) error {
+	if info, err := layer.Stat(path); err == nil && info.IsDir() {
 		return nil
 	}
-	if err := mkdirAll(filepath.Dir(path)); err != nil {
+	if err := mkdirAll(layer, filepath.Dir(path)); err != nil {
 		return err
 	}
-	return mkdir(path)
+	return errors.Join(layer.Mkdir(path, 0o700), layer.readableByAll(path))
 }
 
-func mkdir(path string) error {
-	if err := os.Mkdir(path, 0o700); err != nil {
-		return err
-	}
-	return os.Chmod(path, 0o755)
-}
-
-// removeAll is os.RemoveAll that also removes what lies in folders without write permission, as copies of such are.
-// Root needs none, and a folder's owner could put a link in its place before its mode is changed.
-func removeAll(path string) error {
-	if os.Geteuid() != 0 {
-		_ = filepath.WalkDir(path, func(p string, e fs.DirEntry, _ error) error {
-			if e != nil && e.IsDir() {
-				_ = os.Chmod(p, 0o700) // is called before the folder is read
-			}
-			return nil
-		})
-	}
-	return os.RemoveAll(path)
-}
-
-// copied is the layer that a copy is made of, and whether the copy lies in another folder than the layer.
-type copied struct {
-	layer string
-	moved bool
-}
-
-// copyTree copies a folder with its modes and, as far as we may, its owners. Symbolic links are copied as links.
-// Nothing outside the layer is read, also where an owner puts a link in the place of a folder meanwhile.
-func copyTree(to, from string, c copied) error {
-	within, err := os.OpenRoot(c.layer)
+// copyFolder copies a folder with its modes and, as far as we may, its owners. Symbolic links are copied as links.
+// Nothing outside of the layer is read, also where an owner puts a link in the place of a folder meanwhile.
+func copyFolder(to, from folder, name string, moved bool) error {
+	like, err := from.Open(name)
 	if err != nil {
-		return err
+		return unread(from, err)
 	}
-	defer within.Close()
-	below, err := filepath.Rel(c.layer, from)
+	defer like.Close()
+	entries, err := like.ReadDir(-1)
 	if err != nil {
-		return err
-	}
-	return copyFolder(to, below, within, c)
-}
-
-func copyFolder(to, below string, within *os.Root, c copied) error {
-	folder, err := within.Open(below)
-	if err != nil {
-		return err
-	}
-	defer folder.Close()
-	info, err := folder.Stat()
-	if err != nil {
-		return err
-	}
-	entries, err := folder.ReadDir(-1)
-	if err != nil {
-		return err
-	}
-	from := filepath.Join(c.layer, below)
-	if err := os.Mkdir(to, 0o700); err != nil {
-		return err
+		return unread(from, err)
 	}
 	for _, e := range entries {
-		source, target := filepath.Join(from, e.Name()), filepath.Join(to, e.Name())
+		name := filepath.Join(name, e.Name())
 		switch {
 		case e.IsDir():
-			err = copyFolder(target, filepath.Join(below, e.Name()), within, c)
+			if err = to.Mkdir(name, 0o700); err == nil {
+				err = copyFolder(to, from, name, moved)
+			}
 		case e.Type()&fs.ModeSymlink != 0:
-			err = copyLink(target, source, c)
+			err = copyLink(to, from, name, moved)
 		case e.Type().IsRegular():
-			err = copyFile(target, filepath.Join(below, e.Name()), within)
+			err = copyFile(to, from, name)
 		default:
-			err = fmt.Errorf("%s is neither a file, a folder nor a symbolic link", source)
+			err = fmt.Errorf("%s is neither a file, a folder nor a symbolic link", filepath.Join(from.path, name))
 		}
 		if err != nil {
 			return err
 		}
 	}
-	made, err := os.Open(to)
+	made, err := to.Open(name)
 	if err != nil {
 		return err
 	}
-	defer made.Close()
-	if err := own(made, info); err != nil {
-		return err
+	return errors.Join(resemble(made, like), made.Close())
+}
+
+// unread says that something in the old layer can't be read, which nobody asked to be written.
+func unread(from folder, err error) error {
+	if file := (*fs.PathError)(nil); errors.As(err, &file) {
+		return fmt.Errorf("%s can't be read: %w", filepath.Join(from.path, file.Path), file.Err)
 	}
-	return made.Chmod(info.Mode() & (fs.ModePerm | fs.ModeSetgid | fs.ModeSetuid | fs.ModeSticky))
+	return err
 }
 
 // copyLink copies a link that leads to the same place, or to the same place in the copy if it leads into the layer, by
 // whatever name.
-func copyLink(to, from string, c copied) error {
-	target, err := os.Readlink(from)
+func copyLink(to, from folder, name string, moved bool) error {
+	target, err := from.Readlink(name)
 	if err != nil {
-		return err
+		return unread(from, err)
 	}
-	folder := filepath.Dir(from)
+	around := filepath.Dir(filepath.Join(from.path, name))
 	absolute := target
 	if !filepath.IsAbs(target) {
-		absolute = filepath.Join(folder, target)
+		absolute = filepath.Join(around, target)
 	}
 	real := absolute // by no other links, which may end with the old layer
 	if parent, err := filepath.EvalSymlinks(filepath.Dir(absolute)); err == nil {
 		real = filepath.Join(parent, filepath.Base(absolute))
 	}
-	below, err := filepath.Rel(c.layer, real)
+	below, err := filepath.Rel(from.path, real)
 	inside := err == nil && filepath.IsLocal(below)
-	here, err := filepath.Rel(c.layer, folder)
-	stays := err == nil && !filepath.IsAbs(target) && filepath.IsLocal(filepath.Join(here, target))
+	stays := !filepath.IsAbs(target) && filepath.IsLocal(filepath.Join(filepath.Dir(name), target))
 	switch {
 	case inside && !stays:
-		if target, err = filepath.Rel(folder, real); err != nil {
+		if target, err = filepath.Rel(around, real); err != nil {
 			return err
 		}
-	case !inside && c.moved:
+	case !inside && moved:
 		target = absolute
 	}
-	return os.Symlink(target, to)
+	return to.Symlink(target, name)
 }
 
-func copyFile(to, below string, within *os.Root) error {
-	in, err := within.OpenFile(below, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would wait for ever
+func copyFile(to, from folder, name string) error {
+	in, err := from.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would wait for ever
 	if err != nil {
-		return err
+		return unread(from, err)
 	}
 	defer in.Close()
 	info, err := in.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no file any more", in.Name())
+		err = fmt.Errorf("%s is no file any more", filepath.Join(from.path, name))
 	}
 	if err != nil {
 		return err
 	}
-	return create(to, in, info)
+	return errors.Join(to.create(name, in, in), to.Chtimes(name, time.Time{}, info.ModTime()))
 }
 
 // writeKey sets or takes out one key. Envoy joins the names of folders and file with dots, so a key can lie as a.b, or
 // as the file b in the folder a: it is changed where it lies.
-func writeKey(folder string, p Pair) error {
-	found, err := find(folder, p.Key)
+func writeKey(layer folder, keys string, p Pair) error {
+	found, err := find(filepath.Join(layer.path, keys), p.Key)
 	if err != nil {
 		return err
 	}
@@ -393,27 +382,31 @@ func writeKey(folder string, p Pair) error {
 		return fmt.Errorf("the key %s lies in the layer twice, as %s: Envoy takes either; remove one", p.Key,
 			strings.Join(found, " and "))
 	}
-	file := filepath.Join(folder, p.Key)
-	var before fs.FileInfo
+	file := filepath.Join(keys, p.Key)
+	var before *os.File
 	if len(found) == 1 {
-		file = filepath.Join(folder, found[0])
-		if before, err = os.Lstat(file); err != nil {
+		file = filepath.Join(keys, found[0])
+		info, err := layer.Lstat(file)
+		if err != nil {
 			return err
 		}
-		if before.Mode()&fs.ModeSymlink != 0 {
-			before = nil // the link gives way to a file; its target stays as it is
+		if info.Mode().IsRegular() { // a link gives way to a file; its target stays as it is
+			if before, err = layer.Open(file); err != nil {
+				return err
+			}
+			defer before.Close()
 		}
-		if err := os.Remove(file); err != nil {
+		if err := layer.Remove(file); err != nil {
 			return err
 		}
 	}
 	if p.Value == "" {
 		return nil
 	}
-	if info, err := os.Lstat(file); err == nil && info.IsDir() {
+	if info, err := layer.Lstat(file); err == nil && info.IsDir() {
 		return fmt.Errorf("the key %s can't be a file: the layer holds a folder of that name", p.Key)
 	}
-	return create(file, strings.NewReader(p.Value+"\n"), before)
+	return layer.create(file, strings.NewReader(p.Value+"\n"), before)
 }
 
 // find returns where a key lies below folder: the paths that are its name once their slashes are dots.
@@ -443,19 +436,4 @@ func find(folder, key string) ([]string, error) {
 		}
 	}
 	return found, nil
-}
-
-// create writes a new file with the mode and owner of an earlier one; without one, everybody may read it.
-func create(file string, content io.Reader, like fs.FileInfo) error {
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	mode := fs.FileMode(0o644)
-	if like != nil {
-		mode = like.Mode().Perm()
-	}
-	_, err = io.Copy(f, content)
-	// It is synchronized to be there after a power failure.
-	return errors.Join(err, own(f, like), f.Chmod(mode), f.Sync(), f.Close())
 }

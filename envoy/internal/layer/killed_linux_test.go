@@ -1,7 +1,9 @@
 package layer
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -15,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // The tests of this file run this program again, as processes that change a layer and are killed, limited or many.
@@ -204,7 +208,7 @@ func TestCleaningUpFails(t *testing.T) {
 		if err := os.Chmod(held, 0o555); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = removeAll(dir) })
+		t.Cleanup(func() { removeAll(t, dir) })
 	} else {
 		t.Cleanup(func() { _ = syscall.Unmount(held, 0) })
 	}
@@ -290,6 +294,90 @@ func TestAsRoot(t *testing.T) {
 			if err != nil {
 				whole(t, path)
 			}
+		}
+	})
+}
+
+// Where others may write, as in a volume that containers share, root changes the layer, stays in that folder, and
+// removes nothing there that it may not have made.
+func TestAsRootAmongOthers(t *testing.T) {
+	if os.Getuid() != 0 {
+		return // only root can play it
+	}
+	eachKindIn(t, sharedFolder, func(t *testing.T, path string) {
+		around := filepath.Dir(path)
+		once := func(want string) {
+			t.Helper()
+			out, err := command(t, "once", path, "new").CombinedOutput()
+			if (err == nil) != (want == "") || !strings.Contains(string(out), want) {
+				t.Errorf("%v %s, want %q", err, out, want)
+			}
+		}
+		for _, of := range []struct {
+			uid, gid int
+			mode     fs.FileMode
+		}{{0, 0, 0o777}, {0, 65534, 0o775 | fs.ModeSetgid}, {65534, 65534, 0o755}} {
+			must(t, os.Chown(around, of.uid, of.gid))
+			must(t, os.Chmod(around, of.mode))
+			once("")
+			if !strings.Contains(content(t, path), "new=1") {
+				t.Errorf("%v: %s", of, content(t, path))
+			}
+		}
+		elsewhere := sharedFolder(t)
+		tree(t, elsewhere, map[string]string{"layer/private": "1", "rtds.yaml": emptyRTDS})
+		before := listing(t, elsewhere)
+		if filepath.Ext(path) != ".yaml" {
+			target, err := filepath.EvalSymlinks(path)
+			must(t, err)
+			for _, next := range []string{"current.a", "current.b"} {
+				if next := filepath.Join(around, next); next != target {
+					must(t, os.Mkdir(next, 0o755))
+				}
+			}
+			once("is in the way: remove it, " + around + " belongs to the user 65534")
+			must(t, os.Remove(path))
+			must(t, os.Symlink(filepath.Join(elsewhere, "layer"), path))
+		} else {
+			must(t, os.Remove(path))
+			must(t, os.Symlink(filepath.Join(elsewhere, "rtds.yaml"), path))
+		}
+		once("leads elsewhere, to " + elsewhere)
+		if after := listing(t, elsewhere); after != before {
+			t.Errorf("elsewhere is %s, was %s", after, before)
+		}
+	})
+}
+
+// What lets Envoy read a file stays, also where its mode does not say it, and so does the time of what is not changed.
+func TestAttributesStay(t *testing.T) {
+	eachKind(t, func(t *testing.T, path string) {
+		file := path
+		if filepath.Ext(path) != ".yaml" {
+			file = filepath.Join(path, "secret")
+		}
+		// u::rw-,u:65534:r--,g::---,m::r--,o::---
+		list := []byte{2: 0, 0: 2, 4: 1, 6: 6, 8: 255, 9: 255, 10: 255, 11: 255, 12: 2, 14: 4, 16: 254, 17: 255,
+			20: 4, 24: 255, 25: 255, 26: 255, 27: 255, 28: 16, 30: 4, 32: 255, 33: 255, 34: 255, 35: 255,
+			36: 32, 40: 255, 41: 255, 42: 255, 43: 255}
+		if err := unix.Setxattr(file, "system.posix_acl_access", list, 0); errors.Is(err, unix.ENOTSUP) {
+			return // the file system has none
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		then := time.Unix(1e9, 0)
+		must(t, os.Chtimes(file, then, then))
+		if out, err := command(t, "once", path, "new").CombinedOutput(); err != nil {
+			t.Fatalf("%v %s", err, out)
+		}
+		got := make([]byte, 100)
+		n, err := unix.Getxattr(file, "system.posix_acl_access", got)
+		if err != nil || !bytes.Equal(got[:n], list) {
+			t.Errorf("%v, %v, want %v", got[:n], err, list)
+		}
+		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o640 ||
+			file != path && !info.ModTime().Equal(then) {
+			t.Errorf("%v, %v, %v", info.Mode(), info.ModTime(), err)
 		}
 	})
 }
@@ -405,9 +493,17 @@ func sharedFolder(t *testing.T) string {
 	t.Helper()
 	folder, err := os.MkdirTemp("/tmp", "healthgate-layer-")
 	must(t, err)
-	t.Cleanup(func() { must(t, removeAll(folder)) })
+	t.Cleanup(func() { removeAll(t, folder) })
 	must(t, os.Chmod(folder, 0o755))
 	return folder
+}
+
+// removeAll also removes what lies in folders without write permission.
+func removeAll(t *testing.T, path string) {
+	around, err := openFolder(filepath.Dir(path))
+	must(t, err)
+	defer around.Close()
+	must(t, around.removeAll(filepath.Base(path)))
 }
 
 // Whoever owns a layer's folder may put anything in the place of what was a folder or a file when it was listed: it is
@@ -415,32 +511,45 @@ func sharedFolder(t *testing.T) string {
 func TestSwappedMeanwhile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	tree(t, dir, map[string]string{"layer/sub": "-> ../secret", "layer/file": "-> ../secret/key", "secret/key": "1"})
+	tree(t, dir, map[string]string{"layer/sub": "-> ../secret", "layer/file": "-> ../secret/key", "secret/key": "1",
+		"copy/a": "1"})
 	must(t, syscall.Mkfifo(filepath.Join(dir, "layer/pipe"), 0o600))
-	within, err := os.OpenRoot(filepath.Join(dir, "layer"))
+	from, err := openFolder(filepath.Join(dir, "layer"))
 	must(t, err)
-	defer within.Close()
-	to := filepath.Join(dir, "copy")
-	if err := copyFolder(to, "sub", within, copied{}); err == nil {
+	defer from.Close()
+	to, err := openFolder(filepath.Join(dir, "copy"))
+	must(t, err)
+	defer to.Close()
+	if err := copyFolder(to, from, "sub", false); err == nil {
 		t.Error("a link was followed as a folder")
 	}
 	for _, name := range []string{"file", "pipe"} {
-		if err := copyFile(to, name, within); err == nil {
+		if err := copyFile(to, from, name); err == nil {
 			t.Errorf("the %s was read", name)
 		}
 	}
-	if os.Getuid() != 0 {
-		return
+	must(t, os.Rename(to.path, filepath.Join(dir, "moved")))
+	tree(t, dir, map[string]string{"copy": "-> secret"})
+	if err := to.still(); err == nil {
+		t.Error("a link in a folder's place was not noticed")
 	}
-	kept := filepath.Join(dir, "kept")
-	must(t, os.Mkdir(kept, 0o755))
-	folder, err := os.Open(kept)
-	must(t, err)
-	defer folder.Close()
-	must(t, folder.Chmod(0o555))
-	must(t, removeAll(kept))
-	if info, err := folder.Stat(); err != nil || info.Mode().Perm() != 0o555 {
-		t.Errorf("root has changed the mode of what it removes: %v, %v", info.Mode(), err)
+	must(t, to.empty())
+	if got := listing(t, filepath.Join(dir, "secret")); got != "key=1" {
+		t.Errorf("what another folder holds is now %q", got)
+	}
+}
+
+// Behind a link, .. is the folder above the one that the link leads to, as it is for Envoy.
+func TestAboveALink(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	tree(t, dir, map[string]string{"link": "-> there/far", "there/far/x": "", "there/current": "-> current.a",
+		"there/current.a/a": "1", "there/rtds.yaml": emptyRTDS})
+	for path, want := range map[string]string{"current": "a=1; k=1", "rtds.yaml": "k=1"} {
+		must(t, layerAt(dir+"/link/../"+path).Apply(t.Context(), Change{{"k", "1"}}))
+		if got := content(t, filepath.Join(dir, "there", path)); got != want {
+			t.Errorf("%s holds %q, want %q", path, got, want)
+		}
 	}
 }
 

@@ -70,7 +70,10 @@ func TestDiskRefuses(t *testing.T) {
 	if err := os.Mkdir(locked, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	unlock, err := lock(t.Context(), locked)
+	around, err := openFolder(locked)
+	must(t, err)
+	defer around.Close()
+	unlock, err := lock(t.Context(), around)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,10 +123,11 @@ func TestNotWritten(t *testing.T) {
 				"it again"},
 		{&os.LinkError{Op: "rename", Old: "/d/x.a.link", New: "/d/x", Err: syscall.EROFS},
 			"/d/x can't be written: read-only file system"},
-		{&os.PathError{Op: "open", Path: "/d/x.b/key", Err: os.ErrPermission}, "open /d/x.b/key: permission denied"},
+		{unread(folder{path: "/d/x.b"}, &os.PathError{Op: "openat", Path: "key", Err: os.ErrPermission}),
+			"/d/x.b/key can't be read: permission denied"},
 	} {
 		t.Run(test.want, func(t *testing.T) {
-			if got := fmt.Sprint(notWritten("/d/x", "/d/x.a", test.err)); got != test.want {
+			if got := fmt.Sprint(notWritten("/d/x", test.err)); got != test.want {
 				t.Errorf("%v: %s\nwant %s", test.err, got, test.want)
 			}
 		})

@@ -30,69 +30,89 @@ type RTDSFile string
 
 // Check reports an error if the file can't be changed.
 func (f RTDSFile) Check() error {
-	_, err := changed(string(f), nil)
+	_, err := f.changed(nil)
 	return err
 }
 
 // Holds reports whether the key is in the file, or the file can't be read.
 func (f RTDSFile) Holds(key string) bool {
-	before, err := changed(string(f), nil)
-	after, _ := changed(string(f), Change{{Key: key}})
+	before, err := f.changed(nil)
+	after, _ := f.changed(Change{{Key: key}})
 	return err != nil || !bytes.Equal(before, after)
 }
 
 // Try reports an error if Apply can't make a change.
 func (f RTDSFile) Try(change Change) error {
-	_, err := f.target()
-	if err == nil {
-		_, err = changed(string(f), change)
+	own, target, _, err := f.enter()
+	if err != nil {
+		return err
 	}
+	own.Close()
+	target.Close()
+	_, err = f.changed(change)
 	return err
 }
 
-// target is the file behind the link, if f is one, in a folder where files can be made.
-func (f RTDSFile) target() (string, error) {
-	target, err := filepath.EvalSymlinks(string(f))
+// enter opens the folder of the file, and that of the file behind it, if it is a link, and returns the latter's name.
+func (f RTDSFile) enter() (own, target folder, name string, err error) {
+	around, name := split(string(f))
+	if own, err = enter(around); err != nil {
+		return own, target, name, err
+	}
+	defer func() {
+		if err != nil {
+			own.Close()
+		}
+	}()
+	path, err := filepath.EvalSymlinks(filepath.Join(own.path, name))
 	if errors.Is(err, fs.ErrNotExist) {
-		target, err = string(f), nil
+		path, err = filepath.Join(own.path, name), nil
 	}
-	if err != nil {
-		return "", err
+	if err == nil && filepath.Dir(path) != own.path {
+		if err = notOfAnother(own.path); err != nil {
+			err = fmt.Errorf("%s leads elsewhere, to %s: %w", f, path, err)
+		}
 	}
-	if err := writable(filepath.Dir(target)); err != nil {
-		return "", err
+	if err == nil {
+		target, err = enter(filepath.Dir(path))
 	}
-	return target, writable(filepath.Dir(string(f)))
+	return own, target, filepath.Base(path), err
 }
 
 // Apply changes the runtime keys in the file, and makes it when there is none. The file is replaced by a move, which is
 // what Envoy watches for; its mode and owner stay. If it is a symbolic link, its target is replaced, and then the
 // link by its like, so that Envoy notices.
 func (f RTDSFile) Apply(ctx context.Context, change Change) error {
-	file := string(f)
-	target, err := f.target()
+	own, target, name, err := f.enter()
 	if err != nil {
 		return err
 	}
-	unlock, err := lock(ctx, filepath.Dir(target))
+	defer own.Close()
+	defer target.Close()
+	unlock, err := lock(ctx, target)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	text, err := changed(file, change)
+	text, err := f.changed(change)
 	if err != nil {
 		return err
 	}
-	info, err := os.Stat(target)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	like, err := target.Open(name)
+	if err == nil {
+		defer like.Close()
+	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	err = replace(target, "next", func(next string) error { return create(next, bytes.NewReader(text), info) })
+	err = replace(string(f), target, name, func(next string) error {
+		return target.create(next, bytes.NewReader(text), like)
+	})
 	if err != nil {
 		return err
 	}
-	if link, err := os.Readlink(file); err == nil {
-		return replace(file, "next", func(next string) error { return os.Symlink(link, next) })
+	_, link := split(string(f))
+	if to, err := own.Readlink(link); err == nil {
+		return replace(string(f), own, link, func(next string) error { return own.Symlink(to, next) })
 	}
 	return nil
 }
@@ -104,13 +124,15 @@ const emptyRTDS = `resources:
 `
 
 // changed returns the file's content with the change. Comments in YAML stay.
-func changed(file string, change Change) ([]byte, error) {
+func (f RTDSFile) changed(change Change) ([]byte, error) {
+	file := string(f)
 	extension := filepath.Ext(file)
 	if extension != ".yaml" && extension != ".yml" && extension != ".json" {
 		return nil, fmt.Errorf("%s: Envoy tells the format by the name, so it must end in .yaml, .yml or .json", file)
 	}
-	if folder := filepath.Dir(file); !isFolder(folder) {
-		return nil, fmt.Errorf("there is no folder %s; is this the path of Envoy's rtds_layer?", folder)
+	if folder, _ := split(file); !isFolder(folder) {
+		return nil, fmt.Errorf("there is no folder %s; is this the path of Envoy's rtds_layer?",
+			filepath.Clean(folder))
 	}
 	// Reading a pipe would wait for ever; a link without a target may lead to where nothing is mounted yet.
 	info, err := os.Stat(file)

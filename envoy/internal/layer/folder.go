@@ -1,0 +1,272 @@
+//go:build unix
+
+package layer
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// folder is an open folder. What is made or removed in it stays in it, whatever others move or link meanwhile.
+type folder struct {
+	*os.Root        // nil for a folder that is not there
+	path     string // by which no link leads there
+}
+
+func openFolder(path string) (folder, error) {
+	root, err := os.OpenRoot(path)
+	return folder{root, path}, err
+}
+
+// enter opens a folder in which this process may make files.
+func enter(path string) (folder, error) {
+	if !filepath.IsAbs(path) {
+		here, err := os.Getwd()
+		if err != nil {
+			return folder{}, err
+		}
+		path = here + "/" + path
+	}
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return folder{}, err
+	}
+	if err := syscall.Access(path, 2); err != nil { // W_OK
+		return folder{}, fmt.Errorf("no file can be made in %s: %w", path, err)
+	}
+	if err := notOfAnother(filepath.Dir(path)); err != nil {
+		return folder{}, err
+	}
+	f, err := openFolder(path)
+	return f, errors.Join(err, f.still())
+}
+
+// split returns the folder of a path, with a slash behind it, and its last name. For filepath.Dir, .. behind a link is
+// the folder that the link lies in.
+func split(path string) (around, name string) {
+	for path != "/" && (strings.HasSuffix(path, "/") || strings.HasSuffix(path, "/.")) {
+		path = path[:len(path)-1]
+	}
+	around, name = filepath.Split(path)
+	return cmp.Or(around, "./"), name
+}
+
+func (f folder) Close() {
+	if f.Root != nil {
+		f.Root.Close()
+	}
+}
+
+func (f folder) below(name string) (folder, error) {
+	root, err := f.OpenRoot(name)
+	return folder{root, filepath.Join(f.path, name)}, err
+}
+
+// still reports an error unless the folder was opened by its name, and not by a link in its place.
+func (f folder) still() error {
+	if f.Root == nil {
+		return nil
+	}
+	opened, err := f.Stat(".")
+	named, lstat := os.Lstat(f.path)
+	if err = errors.Join(err, lstat); err == nil && !os.SameFile(opened, named) {
+		err = fmt.Errorf("something else was put in the place of %s meanwhile; do it again", f.path)
+	}
+	return err
+}
+
+// mkdir makes a folder that only this user may enter.
+func (f folder) mkdir(name string) (folder, error) {
+	if err := f.Mkdir(name, 0o700); err != nil {
+		return folder{}, err
+	}
+	made, err := f.below(name)
+	if err != nil {
+		return made, err
+	}
+	if names, _ := made.names(); len(names) > 0 {
+		err = fmt.Errorf("something else was put in the place of %s meanwhile; do it again", made.path)
+	}
+	return made, errors.Join(err, made.still())
+}
+
+// readableByAll gives a new folder its mode, whatever the umask.
+func (f folder) readableByAll(name string) error {
+	made, err := f.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(made.Chmod(0o755), made.Close())
+}
+
+func (f folder) names() ([]string, error) {
+	all, err := f.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer all.Close()
+	return all.Readdirnames(-1)
+}
+
+// removeLeft removes what a run that was killed may have left. Where others may write, root does not know whose it is.
+func (f folder) removeLeft(name string) error {
+	info, err := f.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err == nil && info.IsDir():
+		if err := notOfAnother(f.path); err != nil {
+			return err
+		}
+		return f.removeAll(name)
+	}
+	return errors.Join(err, f.Remove(name))
+}
+
+// removeAll removes a folder in this one.
+func (f folder) removeAll(name string) error {
+	left, err := f.below(name)
+	if err != nil {
+		return err
+	}
+	defer left.Close()
+	return errors.Join(left.empty(), f.Remove(name))
+}
+
+// empty removes all that is in the folder, also what lies in folders without write permission, as copies of such are.
+func (f folder) empty() error {
+	if os.Geteuid() != 0 { // who needs no permission
+		_ = fs.WalkDir(f.FS(), ".", func(name string, e fs.DirEntry, _ error) error {
+			if e != nil && e.IsDir() {
+				_ = f.Chmod(name, 0o700) // is called before the folder is read
+			}
+			return nil
+		})
+	}
+	names, err := f.names()
+	for _, name := range names {
+		err = errors.Join(err, f.RemoveAll(name))
+	}
+	return err
+}
+
+// sync makes a folder's names last through a power failure.
+func (f folder) sync() error {
+	opened, err := f.Open(".")
+	if err != nil {
+		return err
+	}
+	return errors.Join(opened.Sync(), opened.Close())
+}
+
+// create writes a new file with the mode, the owner and the attributes of an earlier one; without one, everybody may
+// read it.
+func (f folder) create(name string, content io.Reader, like *os.File) error {
+	made, err := f.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(made, content)
+	if like != nil {
+		err = errors.Join(err, resemble(made, like))
+	} else {
+		err = errors.Join(err, made.Chmod(0o644))
+	}
+	return errors.Join(err, made.Sync(), made.Close()) // to be there after a power failure
+}
+
+// resemble gives a new file or folder what another has: its mode, its owner, if root changes what belongs to somebody
+// else, and its access control list.
+func resemble(made, like *os.File) error {
+	info, err := like.Stat()
+	if err != nil {
+		return err
+	}
+	mode := info.Mode().Perm()
+	if info.IsDir() {
+		mode |= info.Mode() & (fs.ModeSetgid | fs.ModeSetuid | fs.ModeSticky)
+	}
+	return errors.Join(own(made, info), made.Chmod(mode), copyAttributes(made, like))
+}
+
+// own gives a file the owner that like has.
+func own(f *os.File, like fs.FileInfo) error {
+	owner, is := like.Sys().(*syscall.Stat_t)
+	info, err := f.Stat()
+	if !is || err != nil {
+		return err
+	}
+	if now, is := info.Sys().(*syscall.Stat_t); is && now.Uid == owner.Uid && now.Gid == owner.Gid {
+		return nil
+	}
+	if os.Geteuid() != 0 { // an owner may give a file to each group that he is in
+		mode := like.Mode()
+		matters := mode>>3&7 != mode&7 || mode&fs.ModeSetgid != 0 // the group may what others may not
+		if f.Chown(-1, int(owner.Gid)) != nil && matters {
+			return fmt.Errorf("%s is of the group %d, which this user is not in, so its like can't be made: do this as root "+
+				"or as its owner",
+				like.Name(), owner.Gid)
+		}
+		return nil
+	}
+	return f.Chown(int(owner.Uid), int(owner.Gid))
+}
+
+// copyAttributes copies extended attributes. An access control list must be copied, since it may be what lets Envoy
+// read the file, and the mode tells no more than its mask.
+func copyAttributes(to, from *os.File) error {
+	names, value := make([]byte, 64<<10), make([]byte, 64<<10) // Linux's limits
+	n, err := unix.Flistxattr(int(from.Fd()), names)
+	if err != nil { // there are none on this file system
+		return nil
+	}
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(names[:n]), "\x00"), "\x00") {
+		n, err := unix.Fgetxattr(int(from.Fd()), name, value)
+		if err == nil {
+			err = unix.Fsetxattr(int(to.Fd()), name, value[:n], 0)
+		}
+		if err != nil && strings.HasPrefix(name, "system.posix_acl") {
+			return fmt.Errorf("the access control list of %s can't be copied: %w", from.Name(), err)
+		}
+	}
+	return nil
+}
+
+// notOfAnother keeps root out of a folder that another user owns or may write to, or that lies in such a one: he could
+// put a link to any other folder in the place of what is made there.
+func notOfAnother(folder string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	path, err := filepath.Abs(folder)
+	for above := ""; err == nil && above != path; path = filepath.Dir(path) {
+		var info fs.FileInfo
+		if info, err = os.Stat(path); err != nil {
+			break
+		}
+		owner, is := info.Sys().(*syscall.Stat_t)
+		if is && owner.Uid != 0 {
+			return fmt.Errorf("%s belongs to the user %d, who could lead root elsewhere meanwhile: do this as that user, as by "+
+				"sudo -u '#%d'", path, owner.Uid, owner.Uid)
+		}
+		others := fs.FileMode(0o022)
+		if is && owner.Gid == 0 {
+			others = 0o002
+		}
+		if mode := info.Mode(); mode&others != 0 && mode&fs.ModeSticky == 0 { // which lets none move what is root's
+			return fmt.Errorf("users other than root may write to %s, and could lead root elsewhere meanwhile: "+
+				"do this as one of them, or chmod go-w it", path)
+		}
+		above = path
+	}
+	return err
+}
