@@ -65,6 +65,11 @@ func (s *source) fits(n *yaml.Node, kind yaml.Kind, expected string) bool {
 // replace puts a node into the place of an alias, of nothing, or of what is in brackets or braces.
 func (s *source) replace(old, n *yaml.Node) {
 	at := s.at(old)
+	if old.Kind == yaml.ScalarNode && s.bare(old) != at {
+		s.unfit = s.problem(old, "an anchor or a tag without a value, where one is to be put; take it out")
+		return
+	}
+	s.replaced[old] = n
 	end := at + len(old.Value)
 	switch {
 	case old.Kind == yaml.AliasNode:
@@ -99,6 +104,7 @@ func (s *source) replace(old, n *yaml.Node) {
 
 // wrap makes a list of the one element that stands without one.
 func (s *source) wrap(n *yaml.Node) {
+	s.wrapped[n] = true
 	if n.Kind == yaml.AliasNode || n.Style&yaml.FlowStyle != 0 {
 		end := s.at(n) + len(n.Value) + 1
 		if n.Kind != yaml.AliasNode {
@@ -108,8 +114,13 @@ func (s *source) wrap(n *yaml.Node) {
 		s.edit(end, end, "]")
 		return
 	}
-	first := s.at(n.Content[0])
-	s.edit(first, first, "- ")
+	first, bare := s.at(n.Content[0]), s.bare(n)
+	dash := "- "
+	if at := s.at(n); bare > at { // the anchor is the element's, as it was
+		dash += strings.TrimSpace(s.Text[at:bare]) + "\n" + strings.Repeat(" ", n.Content[0].Column+1)
+		s.edit(at, bare, "")
+	}
+	s.edit(first, first, dash)
 	for line := s.line(first) + 1; line < len(s.lines) && s.lines[line] < s.end(n); line++ {
 		if strings.TrimSpace(s.lineText(line)) != "" {
 			s.edit(s.lines[line], s.lines[line], "  ")

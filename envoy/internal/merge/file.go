@@ -32,8 +32,11 @@ type source struct {
 	parents map[*yaml.Node]*yaml.Node
 	lists   map[*yaml.Node]*listChange
 	objects map[*yaml.Node][]*yaml.Node // the fields to add: names and values
-	edits   []edit
-	unfit   *document.Problem // what cannot be added to
+
+	replaced map[*yaml.Node]*yaml.Node
+	wrapped  map[*yaml.Node]bool // elements without a list, which get one
+	edits    []edit
+	unfit    *document.Problem // what cannot be added to
 }
 
 // edit is text in the place of other text. Of lines at the same place those further right come first: they belong to
@@ -47,7 +50,8 @@ type edit struct {
 // parse reads a file, and refuses what Envoy would silently lose.
 func parse(f File) (*source, error) {
 	s := &source{File: f, json: strings.EqualFold(filepath.Ext(f.Name), ".json"),
-		parents: map[*yaml.Node]*yaml.Node{}, lists: map[*yaml.Node]*listChange{}, objects: map[*yaml.Node][]*yaml.Node{}}
+		parents: map[*yaml.Node]*yaml.Node{}, lists: map[*yaml.Node]*listChange{}, objects: map[*yaml.Node][]*yaml.Node{},
+		replaced: map[*yaml.Node]*yaml.Node{}, wrapped: map[*yaml.Node]bool{}}
 	s.lines = append(s.lines, len(f.Text)-len(strings.TrimPrefix(f.Text, "\ufeff"))) // a byte order mark takes no column
 	for i := range f.Text {
 		if f.Text[i] == '\n' {
@@ -273,9 +277,20 @@ func (s *source) above(line int) int {
 }
 
 // open returns where a node's bracket or brace is, behind its anchor and tag.
-func (s *source) open(n *yaml.Node) int {
+func (s *source) open(n *yaml.Node) (at int) {
+	s.scan(s.at(n), func(i int, _ bool) bool {
+		at = i
+		return s.Text[i] != '[' && s.Text[i] != '{'
+	})
+	return at
+}
+
+var anchorsAndTags = regexp.MustCompile(`^([&!]\S*[ \t]*)*`)
+
+// bare returns the place behind a node's anchor and tag.
+func (s *source) bare(n *yaml.Node) int {
 	at := s.at(n)
-	return at + strings.IndexAny(s.Text[at:], "[{")
+	return at + len(anchorsAndTags.FindString(s.Text[at:]))
 }
 
 // close returns the place behind a node in brackets or braces.

@@ -157,7 +157,7 @@ func (m *merger) parts(h *manager) []cursor {
 	return slices.DeleteFunc(out, func(c cursor) bool { return !c.is() })
 }
 
-// wrapAll makes lists of what stands without one where something is to be added. It reports whether there was any.
+// wrapAll makes a list of the first that stands without one where something is to be added. It reports whether any does.
 func (m *merger) wrapAll() bool {
 	var lists []cursor
 	for _, h := range m.all {
@@ -176,15 +176,13 @@ func (m *merger) wrapAll() bool {
 	return wrap(lists...)
 }
 
-// wrap makes lists of what stands without one, and reports whether anything does.
+// wrap makes a list of the first that stands without one, and reports whether any does.
 func wrap(lists ...cursor) bool {
-	some := false
-	done := map[*yaml.Node]bool{}
 	for _, l := range lists {
-		if l.is() && l.n.Kind == yaml.MappingNode && !done[l.n] {
-			done[l.n], some = true, true
+		if l.is() && l.n.Kind == yaml.MappingNode {
 			l.wrap(l.written())
+			return true
 		}
 	}
-	return some
+	return false
 }

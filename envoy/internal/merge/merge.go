@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -107,8 +108,9 @@ func merge(d *document.Document, files []File, o Options) (*Result, error) {
 				return nil, s.unfit
 			}
 			f := File{s.Name, s.write()}
-			if _, err := parse(f); err != nil {
-				return nil, fmt.Errorf("what was merged is not readable, which is a mistake of this command: %w", err)
+			if read, err := parse(f); err != nil || !reflect.DeepEqual(plain(read.root), s.meant(s.root)) {
+				return nil, fmt.Errorf("%s: the text that was merged says something else than was meant, which is a mistake of "+
+					"this command, so nothing is written: write lists without brackets, and comments on lines of their own", s.Name)
 			}
 			out.Files = append(out.Files, f)
 		}

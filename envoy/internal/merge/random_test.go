@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strings"
 
@@ -11,14 +12,21 @@ import (
 // and empty lines anywhere, names in quotes, dashes on lines of their own.
 type scribe struct {
 	*rand.Rand
-	out strings.Builder
+	out     strings.Builder
+	anchors map[string]string // by what they stand for, as JSON
+	name    string            // of the field whose value is next
 }
+
+// lonely are lists of objects, of which one may stand without a list.
+var lonely = map[string]bool{"listeners": true, "clusters": true, "filter_chains": true, "filters": true,
+	"http_filters": true, "virtual_hosts": true, "routes": true, "layers": true, "stats_tags": true, "patterns": true,
+	"resources": true, "bootstrap_extensions": true, "allow_paths": true}
 
 func (w *scribe) chance(percent int) bool { return w.IntN(100) < percent }
 
 // scribble returns the text of a node without aliases.
 func scribble(n *yaml.Node, seed uint64) string {
-	w := &scribe{Rand: rand.New(rand.NewPCG(seed, 2))}
+	w := &scribe{Rand: rand.New(rand.NewPCG(seed, 2)), anchors: map[string]string{}}
 	if w.chance(30) {
 		w.out.WriteString("---\n")
 	}
@@ -61,6 +69,7 @@ func (w *scribe) block(n *yaml.Node, column int, first string) {
 		for i, child := range n.Content {
 			begin(i)
 			w.out.WriteString("-")
+			w.name = ""
 			w.value(child, column, 2)
 		}
 		return
@@ -69,6 +78,7 @@ func (w *scribe) block(n *yaml.Node, column int, first string) {
 		begin(i)
 		w.scalar(n.Content[i])
 		w.out.WriteString(":")
+		w.name = snakeCase(n.Content[i].Value)
 		deeper := 1 + w.IntN(4)
 		if n.Content[i+1].Kind == yaml.SequenceNode {
 			deeper = w.IntN(3)
@@ -80,9 +90,25 @@ func (w *scribe) block(n *yaml.Node, column int, first string) {
 // value writes what stands behind a dash or a name in this column.
 func (w *scribe) value(n *yaml.Node, column, deeper int) {
 	dash := strings.HasSuffix(w.out.String(), "-")
-	if w.chance(5) {
-		w.out.WriteString(" &a" + string(rune('a'+w.IntN(26))))
-		dash = false // its first line may not follow
+	says := new(source).flow(n)
+	if anchor := w.anchors[says]; anchor != "" && w.chance(50) {
+		w.out.WriteString(" *" + anchor)
+		w.after()
+		return
+	}
+	if lonely[w.name] && n.Kind == yaml.SequenceNode && len(n.Content) == 1 && n.Content[0].Kind == yaml.MappingNode &&
+		w.chance(20) {
+		n = n.Content[0]
+		says = new(source).flow(n)
+	}
+	// A route with an anchor is left as it is, and copied.
+	isRoute := w.name == "typed_per_filter_config" || n.Kind == yaml.MappingNode && find(n, "match") != nil
+	if len(n.Content) > 0 && !isRoute && w.anchors[says] == "" && w.chance(20) {
+		w.anchors[says] = fmt.Sprint("a", len(w.anchors))
+		defer func(name string) { w.anchors[says] = name }(w.anchors[says])
+		w.out.WriteString(" &" + w.anchors[says])
+		w.anchors[says] = "" // not inside of itself
+		dash = false         // its first line may not follow
 	}
 	switch {
 	case n.Kind == yaml.ScalarNode || len(n.Content) == 0 || w.chance(15):

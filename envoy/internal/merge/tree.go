@@ -3,6 +3,7 @@ package merge
 import (
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/internal/document"
@@ -171,22 +172,46 @@ func unfolded(n *yaml.Node) *yaml.Node {
 }
 
 // plain returns what JSON holds for a node, fields in snake case.
-func plain(n *yaml.Node) any {
+func plain(n *yaml.Node) any { return new(source).meant(n) }
+
+// meant is plain with the changes to come.
+func (s *source) meant(n *yaml.Node) any {
+	if s.wrapped[n] {
+		return []any{s.changed(n)}
+	}
+	return s.changed(n)
+}
+
+// changed is meant for what stands without a list of its own where aliases name it.
+func (s *source) changed(n *yaml.Node) any {
+	if by := s.replaced[n]; by != nil {
+		return s.meant(by)
+	}
 	switch n.Kind {
 	case yaml.AliasNode:
-		return plain(n.Alias)
+		return s.changed(n.Alias)
 	case yaml.MappingNode:
 		out := map[string]any{}
-		for i := 0; i < len(n.Content); i += 2 {
-			if name := n.Content[i]; name.Tag != "!ignore" {
-				out[snakeCase(name.Value)] = plain(n.Content[i+1])
+		fields := slices.Concat(n.Content, s.objects[n])
+		for i := 0; i < len(fields); i += 2 {
+			if name := fields[i]; name.Tag != "!ignore" {
+				out[snakeCase(name.Value)] = s.meant(fields[i+1])
 			}
 		}
 		return out
 	case yaml.SequenceNode:
+		c := s.lists[n]
+		if c == nil {
+			c = new(listChange)
+		}
 		out := []any{}
-		for _, child := range n.Content {
-			out = append(out, plain(child))
+		for i := range len(n.Content) + 1 {
+			for _, added := range c.added[i] {
+				out = append(out, s.meant(added))
+			}
+			if i < len(n.Content) && !c.removed[i] {
+				out = append(out, s.meant(n.Content[i]))
+			}
 		}
 		return out
 	}
