@@ -56,6 +56,12 @@ func TestInto(t *testing.T) {
 	if left := must.Get(os.ReadDir(taken))(t); len(left) != 1 {
 		t.Errorf("one of two files could not be written, and there are %v", left)
 	}
+	is(0, "--wasm: there is no build/healthgate.wasm here", "render", "envoy", file)
+	is(0, "--runtime-dir: there is no build/runtime here", "render", "envoy", file, "--wasm", "/hg.wasm")
+	_, said, _ := call(t, "render", "envoy", file, "--wasm", "/hg.wasm", "--runtime-dir", "")
+	if strings.Contains(said, "--") {
+		t.Errorf("all paths are given, and it says %s", said)
+	}
 	is(2, "--zone: does not go with --into", "render", "envoy", file, "--into", main, "--zone", "a")
 	is(2, "has no healthgate; give healthgate.yaml", "lint", main)
 	is(1, `web.yaml:9:23: listener "web": the filter is missing`, "lint", main, file)

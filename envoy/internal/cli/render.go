@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"unicode/utf8"
 
@@ -49,15 +50,24 @@ listener for checks alone, on which each check comes on a new connection.`,
 			if info, err := os.Stat(o.Wasm); err == nil && info.IsDir() {
 				return &render.OptionError{Flag: "wasm", What: o.Wasm + " is a folder; give the plugin's file in it"}
 			}
+			var err error
 			if len(into.files) > 0 {
-				return into.merge(cmd, args[0], output, &o)
+				err = into.merge(cmd, args[0], output, &o)
+			} else {
+				err = renderTo(cmd, args[0], output, &o.Common, func(d *document.Document) (string, error) {
+					if into.parts {
+						return render.Parts(d, o)
+					}
+					return render.Envoy(d, o)
+				})
 			}
-			return renderTo(cmd, args[0], output, &o.Common, func(d *document.Document) (string, error) {
-				if into.parts {
-					return render.Parts(d, o)
-				}
-				return render.Envoy(d, o)
-			})
+			if err == nil {
+				warnAbsent(cmd, "wasm", o.Wasm)
+			}
+			if err == nil && len(into.files) == 0 {
+				warnAbsent(cmd, "runtime-dir", filepath.Dir(o.RuntimeDir))
+			}
+			return err
 		},
 	}
 	f := cmd.Flags()
@@ -195,6 +205,14 @@ input.`,
 	commonFlags(f, &o.Common, &output, "", "/etc/healthgate/runtime", "the plugin's `URL`: oci://… or http(s)://…",
 		"where the ConfigMap of runtime keys is mounted, a `PATH`; empty for none")
 	return cmd
+}
+
+// warnAbsent warns of an option's default that leads to nothing, so that no Envoy starts here with what is written.
+func warnAbsent(cmd *cobra.Command, flag, path string) {
+	if _, err := os.Stat(path); err != nil && !cmd.Flags().Changed(flag) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s --%s: there is no %s here; give the path that it has where Envoy runs\n",
+			paint(cmd.ErrOrStderr(), yellow, "warning:"), flag, path)
+	}
 }
 
 // yamlFiles completes the name of a healthgate.yaml.

@@ -2,8 +2,10 @@ package document
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 
@@ -31,12 +33,30 @@ func StrangeBreak(file string, text []byte) *Problem {
 // Decoder returns a decoder of the YAML library for a text that may say that it is YAML 1.2: the library reads it, but
 // refuses the name.
 func Decoder(text []byte) *yaml.Decoder {
+	text = Unescape(text)
 	if version := itsVersion.FindSubmatchIndex(text); version != nil {
 		text = bytes.Clone(text)
 		text[version[2]] = '1'
 	}
 	return yaml.NewDecoder(bytes.NewReader(text))
 }
+
+// Unescape returns JSON without the escapes that the YAML library refuses: a slash in one, a character in two, as in
+// "\ud83d\ude00". Other text stays as it is.
+func Unescape(text []byte) []byte {
+	if !json.Valid(bytes.TrimPrefix(text, []byte("\ufeff"))) {
+		return text
+	}
+	return escapes.ReplaceAllFunc(text, func(e []byte) []byte {
+		var character string
+		if json.Unmarshal(slices.Concat([]byte{'"'}, e, []byte{'"'}), &character) == nil && (len(e) == 12 || e[1] == '/') {
+			return []byte(character)
+		}
+		return e
+	})
+}
+
+var escapes = regexp.MustCompile(`\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\.`)
 
 // itsVersion matches the directive, behind comments and blank lines alone, with the digit of YAML 1.2.
 var itsVersion = regexp.MustCompile(`\A(?:\x{feff})?(?:[ \t]*(?:#.*)?\r?\n)*%YAML[ \t]+1\.(2)\s`)

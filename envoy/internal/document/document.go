@@ -167,10 +167,10 @@ var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 var fromZero = regexp.MustCompile(`did not find expected (<document start>|node content|key|'-' indicator|',' or ` +
 	`'[]}]')$`)
 
-// notYAML says where the YAML parser gave up, and why.
-func (d *Document) notYAML(text []byte, err error) *Problem {
+// NotYAML says where the YAML parser gave up, and why.
+func NotYAML(file string, text []byte, err error) *Problem {
 	said := yamlLine.ReplaceAllString(err.Error(), "")
-	p := &Problem{File: d.File}
+	p := &Problem{File: file}
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil && m[1] != "" {
 		p.Line, _ = strconv.Atoi(m[1])
 		p.Column = 1
@@ -200,6 +200,9 @@ func (d *Document) notYAML(text []byte, err error) *Problem {
 	}
 	if said == "mapping values are not allowed in this context" {
 		said += "; check the indentation, and write a value that has a colon before a blank in quotes"
+	}
+	if said == "found unknown escape character" {
+		said += "; between double quotes write a backslash as \\\\, and a slash as itself"
 	}
 	if said == "found invalid Unicode character escape code" {
 		said += "; write a character that takes two, such as \\ud83d\\ude00, as itself or as one, \\U0001f600"
@@ -238,13 +241,13 @@ func (d *Document) load(text []byte) error {
 	reader := Decoder(text)
 	var document, second yaml.Node
 	if err := reader.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
-		return d.notYAML(text, err)
+		return NotYAML(d.File, text, err)
 	}
 	if err := reader.Decode(&second); err == nil {
 		return &Problem{File: d.File, Line: second.Line, Column: 1,
 			What: "a second document begins here; a configuration is one document, so remove one of them"}
 	} else if !errors.Is(err, io.EOF) {
-		return d.notYAML(text, err)
+		return NotYAML(d.File, text, err)
 	}
 	if document.Kind != yaml.DocumentNode || document.Content[0].Tag == "!!null" {
 		return &Problem{File: d.File, What: "is empty; envoy/healthgate.yaml is an example, and the smallest is " +
@@ -292,6 +295,26 @@ func (d *Document) resolve(n *yaml.Node, depth int) (*yaml.Node, error) {
 func (d *Document) Has(place string) bool {
 	_, value := d.find(place)
 	return value != nil && value.Tag != "!!null"
+}
+
+// Nulls returns the places of the fields that have no value.
+func (d *Document) Nulls() []string { return nulls(d.root, "") }
+
+func nulls(n *yaml.Node, place string) (out []string) {
+	for i, child := range n.Content {
+		at := fmt.Sprintf("%s[%d]", place, i)
+		if n.Kind == yaml.MappingNode {
+			if i%2 == 0 {
+				continue
+			}
+			at = join(place, n.Content[i-1].Value)
+		}
+		if child.ShortTag() == "!!null" {
+			out = append(out, at)
+		}
+		out = append(out, nulls(child, at)...)
+	}
+	return out
 }
 
 // Strings returns the elements of a list of strings; nothing if there is no such list.

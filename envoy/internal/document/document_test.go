@@ -110,6 +110,19 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// JSON is read with all escapes that it has.
+func TestJSON(t *testing.T) {
+	t.Parallel()
+	const text = "\ufeff" + `{"endpoints": [{"name": "a", "paths": ["\/hc"], "trusted": {"cidrs": ["10.0.0.0\/8"]},
+		"healthy": {"body": "\ud83d\ude00 \\ud83d\\ude00 \\\ud83d\uDE00 \\/ \\\/ \" \u0085 \u00e9 \b"}}]}`
+	var want, got any
+	must.Do(t, json.Unmarshal([]byte(strings.TrimPrefix(text, "\ufeff")), &want))
+	must.Do(t, json.Unmarshal(must.Get(Parse("f.json", []byte(text)))(t).JSON(), &got))
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestPlaceholdersStay(t *testing.T) {
 	t.Parallel()
 	d := must.Get(Parse("f.yaml",

@@ -21,6 +21,9 @@ func Check(d *document.Document) []*document.Problem {
 	for _, w := range l.c.Warnings { // the plugin's own, which it logs
 		l.warn(w.Place, "%s", w.What)
 	}
+	for _, place := range d.Nulls() {
+		l.warn(place, "has no value, and counts as not there: leave it out, or give it one, {} where all in it has a default")
+	}
 	for i := range l.c.Endpoints {
 		l.requests(i)
 		l.trusted(i)

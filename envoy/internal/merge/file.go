@@ -49,6 +49,7 @@ type edit struct {
 
 // parse reads a file, and refuses what Envoy would silently lose.
 func parse(f File) (*source, error) {
+	f.Text = string(document.Unescape([]byte(f.Text)))
 	s := &source{File: f, json: strings.EqualFold(filepath.Ext(f.Name), ".json"),
 		parents: map[*yaml.Node]*yaml.Node{}, lists: map[*yaml.Node]*listChange{}, objects: map[*yaml.Node][]*yaml.Node{},
 		replaced: map[*yaml.Node]*yaml.Node{}, wrapped: map[*yaml.Node]bool{}}
@@ -66,7 +67,7 @@ func parse(f File) (*source, error) {
 	if err := reader.Decode(&d); errors.Is(err, io.EOF) {
 		return nil, s.problem(nil, "is empty")
 	} else if err != nil {
-		return nil, s.problem(nil, "is not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+		return nil, document.NotYAML(f.Name, []byte(f.Text), err)
 	}
 	if err := reader.Decode(&second); err == nil {
 		return nil, s.problem(&second, "a second document begins here, and Envoy reads the first alone; make them one")

@@ -157,7 +157,7 @@ func (m *merger) parts(h *manager) []cursor {
 	return slices.DeleteFunc(out, func(c cursor) bool { return !c.is() })
 }
 
-// wrapAll makes a list of the first that stands without one where something is to be added. It reports whether any does.
+// wrapAll is wrap for all that something may be added to.
 func (m *merger) wrapAll() bool {
 	var lists []cursor
 	for _, h := range m.all {

@@ -1,7 +1,10 @@
 package merge
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -192,6 +195,27 @@ func lines(kind string, all []*document.Problem) string {
 		fmt.Fprintf(&out, "%s: %s\n", kind, p)
 	}
 	return out.String()
+}
+
+// JSON is merged into with all escapes that it has.
+func TestEscapes(t *testing.T) {
+	t.Parallel()
+	asked, err := document.Parse("f", []byte("endpoints: [{name: a, paths: [/hc], trusted: {cidrs: ['::1']}}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := short.Replace(`{"static_resources": {"listeners": [{"name": "\ud83d\ude00\/", "filter_chains": [{"filters": [
+		{"typed_config": {"@type": "type.googleapis.com\/envoy.extensions` + typeManagerV3 + `", "route_config": {},
+		"http_filters": [{"name": "\\/\ud83d\ude00"}]}}]}]}]}}`)
+	r, err := Merge(asked, []File{{"envoy.json", text}}, Options{Common: render.Common{Wasm: "hg.wasm"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, got any
+	err = errors.Join(json.Unmarshal([]byte(text), &want), json.Unmarshal([]byte(r.Files[0].Text), &got))
+	if got, want := strip(got), strip(want); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v: without healthgate there is %q, and there was %q", err, got, want)
+	}
 }
 
 // What Envoy reads in another way, and no scenario can hold.
