@@ -22,6 +22,7 @@ import (
 func Main(version, commit string) int {
 	root, out := newRoot(thisBuild(version, commit)), &output{File: os.Stdout}
 	root.SetOut(out)
+	root.SetErr(told{os.Stderr})
 	code := exitCode(root, execute(context.Background(), root, os.Args[1:]))
 	switch {
 	case out.failed == nil:
@@ -36,6 +37,7 @@ func Main(version, commit string) int {
 func execute(ctx context.Context, root *cobra.Command, args []string) error {
 	root.SetArgs(args)
 	root.InitDefaultCompletionCmd(args...)
+	builtIn(root)
 	found, rest, _ := root.Find(args)
 	words := slices.DeleteFunc(slices.Clone(rest), func(arg string) bool { return strings.HasPrefix(arg, "-") })
 	if found.HasSubCommands() && len(words) > 0 && !strings.HasPrefix(words[0], cobra.ShellCompRequestCmd) {
@@ -106,7 +108,6 @@ arrive); 2, wrong input, and nothing was changed.`,
 	}, newValidate(), newRender(), newLint(), newSchema(), newCheck(), newMaintenance(), interruptible(newShutdown()),
 		interruptible(newRelease()), interruptible(newStatus()), interruptible(newServe()), interruptible(newAgent()))
 	root.SetFlagErrorFunc(flagError)
-	help(root)
 	eachOnce(root)
 	return root
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -39,6 +40,11 @@ func (i *intoOptions) merge(cmd *cobra.Command, file, output string, o *render.E
 	if err != nil {
 		return err
 	}
+	for _, f := range files {
+		if merge.IsDocument(f) {
+			return &render.OptionError{Flag: "into", What: f.Name + " is a healthgate.yaml; give the configuration of Envoy"}
+		}
+	}
 	given := func(name, value string) string {
 		if cmd.Flags().Changed(name) {
 			return value
@@ -71,9 +77,12 @@ func tell(cmd *cobra.Command, colour, kind string, all []*document.Problem) {
 // envoyFiles reads the files of an Envoy, and those beside its bootstrap that it reads.
 func envoyFiles(names []string) (out []merge.File, err error) {
 	for i := 0; i < len(names); i++ {
+		if names[i] == "-" {
+			return nil, errors.New("-: the configuration of Envoy is read of files alone; give their names")
+		}
 		text, err := os.ReadFile(names[i])
 		if err != nil {
-			return nil, err
+			return nil, document.Unread(names[i], "the configuration of Envoy", err)
 		}
 		f := merge.File{Name: names[i], Text: string(text)}
 		out = append(out, f)

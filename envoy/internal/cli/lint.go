@@ -23,7 +23,7 @@ FILE, the last, is the healthgate.yaml; without it the configuration in the filt
 something is wrong.`,
 		Example: `  healthgate lint /etc/envoy/envoy.yaml
   healthgate lint /etc/envoy/envoy.yaml healthgate.yaml`,
-		Args: someFile("look at"), ValidArgsFunction: yamlFiles,
+		Args: someOf("ENVOY_FILE to look at, such as /etc/envoy/envoy.yaml"), ValidArgsFunction: yamlFiles,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			files, err := envoyFiles(names)
 			if err != nil {

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +60,26 @@ func TestColours(t *testing.T) {
 		r := &report.Report{Endpoints: []report.Endpoint{{Verdict: verdict}}}
 		if got := summary(r); len(got) != 1 || got[0] != want || endpointRows(r, time.Time{})[1][1].colour != want.colour {
 			t.Errorf("%q: %q, want %q", verdict, got, want)
+		}
+	}
+}
+
+// What a text on standard error holds steers no terminal and forges no line, but for the colours of the command.
+func TestTold(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "told")
+	for text, want := range map[string]string{
+		"error: a\tb é\n":                         "error: a\tb é\n",
+		"\x1b[31merror:\x1b[0m a\x1b[2J\x07\n":    "\x1b[31merror:\x1b[0m a\\x1b[2J\\a\n",
+		"a\x1b[31mred\n":                          "a\\x1b[31mred\n",
+		"a\rb\u009b1m\u202e\xff":                  `a\rb\u009b1m\u202e` + "\ufffd",
+		"\x1b[31mb\rad\x1b[0m \x1b[1mgo\x1b[0mod": `\x1b[31mb\rad\x1b[0m ` + "\x1b[1mgo\x1b[0mod",
+	} {
+		to := must.Get(os.Create(file))(t)
+		n, err := told{to}.Write([]byte(text))
+		must.Do(t, errors.Join(err, to.Close()))
+		if got := string(must.Get(os.ReadFile(file))(t)); got != want || n != len(text) {
+			t.Errorf("%q is written as %q, want %q", text, got, want)
 		}
 	}
 }

@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"io"
 	"os"
+	"regexp"
+	"strings"
 
+	"github.com/healthgate/healthgate/envoy/internal/document"
 	"golang.org/x/term"
 )
 
@@ -32,6 +35,24 @@ func (o *output) WriteString(s string) (int, error) { return o.Write([]byte(s)) 
 
 // ReadFrom copies by Write.
 func (o *output) ReadFrom(r io.Reader) (int64, error) { return io.Copy(struct{ io.Writer }{o}, r) }
+
+// told is standard error. Whatever an Envoy, a file or an argument puts into a text, nothing but what paint writes
+// steers the terminal: all else that does not print is shown.
+type told struct{ *os.File }
+
+var steering = regexp.MustCompile(`\n|\x1b\[[0-9]+m[^\x00-\x1f\x7f-\x{9f}]*\x1b\[0m`)
+
+func (t told) Write(b []byte) (int, error) {
+	var out strings.Builder
+	at := 0
+	for _, is := range append(steering.FindAllIndex(b, -1), []int{len(b), len(b)}) {
+		out.WriteString(document.Printable(string(b[at:is[0]])))
+		out.Write(b[is[0]:is[1]])
+		at = is[1]
+	}
+	_, err := t.WriteString(out.String())
+	return len(b), err
+}
 
 // elsewhere writes to the second what the first does not take.
 type elsewhere struct{ first, second io.Writer }

@@ -14,36 +14,45 @@ import (
 
 // group makes a command of its subcommands alone: without one it shows its help, with an unknown one it fails.
 func group(cmd *cobra.Command, subcommands ...*cobra.Command) *cobra.Command {
-	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return nil
-		}
-		like := args[0]
-		var names []string
-		for _, child := range cmd.Commands() {
-			names = append(names, child.Name())
-			if slices.Contains(child.SuggestFor, like) {
-				like = child.Name()
-			}
-		}
-		return fmt.Errorf("unknown command %q for %q%s see: %s --help", args[0], cmd.CommandPath(),
-			meant(like, names, ""), cmd.CommandPath())
-	}
+	cmd.Args = known
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	cmd.AddCommand(subcommands...)
 	return cmd
 }
 
-// help refuses names of commands that do not exist.
-func help(root *cobra.Command) {
+// known refuses what is none of a command's subcommands.
+func known(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	like := args[0]
+	var names []string
+	for _, child := range cmd.Commands() {
+		names = append(names, child.Name())
+		if slices.Contains(child.SuggestFor, like) {
+			like = child.Name()
+		}
+	}
+	return fmt.Errorf("unknown command %q for %q%s see: %s --help", args[0], cmd.CommandPath(),
+		meant(like, names, ""), cmd.CommandPath())
+}
+
+// builtIn has the commands that cobra brings refuse names that do not exist as the others do.
+func builtIn(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	for _, cmd := range root.Commands() {
-		if cmd.Name() == "help" {
+		switch cmd.Name() {
+		case "help":
 			cmd.Args = func(_ *cobra.Command, args []string) error {
 				if found, rest, _ := root.Find(args); found.HasSubCommands() {
 					return found.Args(found, rest)
 				}
 				return nil
+			}
+		case "completion":
+			cmd.Args = known
+			for _, shell := range cmd.Commands() {
+				shell.Args = takes("")
 			}
 		}
 	}
@@ -78,7 +87,9 @@ func takes(one string) cobra.PositionalArgs {
 // command would write or ask elsewhere. Where there is a default, empty means none.
 func refuseEmpty(cmd *cobra.Command) (err error) {
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if f.Value.Type() == "string" && f.Value.String() == "" && f.DefValue == "" && f.Name != "reason" {
+		list, _ := f.Value.(pflag.SliceValue)
+		if f.Value.Type() == "string" && f.Value.String() == "" && f.DefValue == "" && f.Name != "reason" ||
+			f.Value.Type() == "stringArray" && slices.Contains(list.GetSlice(), "") {
 			what, _ := pflag.UnquoteUsage(f)
 			err = &render.OptionError{Flag: f.Name, What: "is empty; give " + what + ", or leave it out"}
 		}
@@ -155,6 +166,7 @@ func flagError(cmd *cobra.Command, err error) error {
 		must := map[string]string{
 			"duration": "is not a time such as 500ms, 10s or 1m30s",
 			"int":      "is not a whole number",
+			"uint16":   "is not a whole number from 0 to 65535",
 			"uint64":   "is not a whole number from 0 on",
 			"bool":     "is neither true nor false",
 

@@ -14,9 +14,13 @@ import (
 
 // someFile refuses a command line without a FILE, and says what to do.
 func someFile(verb string) cobra.PositionalArgs {
+	return someOf("FILE to " + verb + ", such as healthgate.yaml, or - for standard input")
+}
+
+func someOf(what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, files []string) error {
 		if len(files) == 0 {
-			return fmt.Errorf("say which FILE to %s, such as healthgate.yaml, or - for standard input", verb)
+			return errors.New("say which " + what)
 		}
 		return nil
 	}

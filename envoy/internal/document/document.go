@@ -53,7 +53,7 @@ func (p *Problem) Error() string {
 		out.WriteString(p.Place + ": ")
 	}
 	out.WriteString(p.What)
-	return out.String()
+	return Printable(out.String()) // names of fields may hold anything
 }
 
 // standIns keep the placeholders of keys as they are.
@@ -61,23 +61,32 @@ var standIns = config.Node{ID: "{node_id}", Cluster: "{cluster}", Region: "{regi
 
 // Read reads a file, or standard input when its name is "-". A refused document's error is a *Problem, or Problems.
 func Read(file string) (*Document, error) {
-	name := "standard input"
-	if file != "-" {
-		name = Printable(file)
-	}
 	text, err := read(file)
+	if err != nil {
+		return nil, Unread(file, "the healthgate.yaml", err)
+	}
+	return Parse(shown(file), text)
+}
+
+func shown(file string) string {
+	if file == "-" {
+		return "standard input"
+	}
+	return Printable(file)
+}
+
+// Unread says why a file can't be read that should be something.
+func Unread(file, what string, err error) error {
 	var why *fs.PathError
 	switch {
 	case file == "":
-		return nil, errors.New("the name of FILE is empty")
+		return errors.New("the name of FILE is empty")
 	case errors.Is(err, syscall.EISDIR):
-		return nil, &Problem{File: name, What: "is a folder; give the healthgate.yaml in it"}
+		return &Problem{File: shown(file), What: "is a folder; give " + what + " in it"}
 	case errors.As(err, &why):
-		return nil, &Problem{File: name, What: "can't be read: " + why.Err.Error()}
-	case err != nil:
-		return nil, err
+		return &Problem{File: shown(file), What: "can't be read: " + why.Err.Error()}
 	}
-	return Parse(name, text)
+	return err
 }
 
 func read(file string) ([]byte, error) {

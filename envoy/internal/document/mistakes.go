@@ -50,6 +50,10 @@ func (d *Document) mistakes() Problems {
 			}
 		}
 	}
+	if foreign := corrected.foreign(found); foreign != "" {
+		return Problems{{File: d.File, What: "is no healthgate.yaml: it has " + foreign + ", and neither endpoints nor " +
+			"probes; envoy/healthgate.yaml is an example"}}
+	}
 	for n, what := range corrected.odd {
 		out = append(out, d.at(n, what))
 	}
@@ -73,6 +77,21 @@ func (d *Document) mistakes() Problems {
 		})
 	}
 	return out
+}
+
+// foreign returns the fields of another kind of file, such as a bootstrap of Envoy's or a manifest; "" for a
+// healthgate.yaml with mistakes.
+func (d *Document) foreign(found []config.Error) string {
+	var fields []string
+	for _, e := range found {
+		if e.What == unknown && !strings.ContainsAny(e.Place, ".[") && !slices.Contains(fields, e.Place) {
+			fields = append(fields, e.Place)
+		}
+	}
+	if d.Has("endpoints") || d.Has("probes") {
+		return ""
+	}
+	return strings.Join(fields, ", ")
 }
 
 // meant returns the field that was probably meant by an unknown one: of those that are not there, one of a like name.

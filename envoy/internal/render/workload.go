@@ -62,7 +62,8 @@ type servicePort struct {
 // workload returns the workload of the manifests.
 func (o *KubernetesOptions) workload() (*workload, error) {
 	refuse := func(format string, args ...any) error {
-		return &document.Problem{File: o.File, What: fmt.Sprintf(format, args...)}
+		said := strings.NewReplacer("yaml: unmarshal errors:\n  ", "", "\n  ", "; ") // by the library, in several lines
+		return &document.Problem{File: o.File, What: said.Replace(fmt.Sprintf(format, args...))}
 	}
 	var found, services []workload
 	var all []string
