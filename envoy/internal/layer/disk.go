@@ -317,14 +317,6 @@ func copyFolder(to, from folder, name string, moved bool) error {
 	return errors.Join(resemble(made, like), made.Close())
 }
 
-// unread says that something in the old layer can't be read, which nobody asked to be written.
-func unread(from folder, err error) error {
-	if file := (*fs.PathError)(nil); errors.As(err, &file) {
-		return fmt.Errorf("%s can't be read: %w", filepath.Join(from.path, file.Path), file.Err)
-	}
-	return err
-}
-
 // copyLink copies a link that leads to the same place, or to the same place in the copy if it leads into the layer, by
 // whatever name.
 func copyLink(to, from folder, name string, moved bool) error {

@@ -174,6 +174,43 @@ func TestRTDSScenarios(t *testing.T) {
 	})
 }
 
+// off leaves the bytes that were there before on.
+func TestRTDSOffUndoesOn(t *testing.T) {
+	t.Parallel()
+	const head = "# ours\n\nresources:\n    -   '@type': \"" + runtimeType + "\" # it\n\n        name: healthgate\n"
+	const inJSON = `{"version_info": "1", "resources": [{"@type": "` + runtimeType + `",` + "\n\t" +
+		`"name": "a\/\ud83d\ude00", "layer": {`
+	for name, text := range map[string]string{
+		"block.yaml": head + "        layer:   # why\n\n            # a comment\n            b:     0x10   # x\n\n" +
+			"            text: >-\n                folded\n                text\n            c: {numerator: 1,   d: 2}",
+		"crlf.yaml":    strings.ReplaceAll(head+"        layer:\n            b: 'é'\n", "\n", "\r\n"),
+		"empty.yaml":   head + "        layer: {  } # none\n",
+		"flow.yaml":    head + "        layer: {b: 1,\n          c: \"'\" }\n\n\n",
+		"bom.yaml":     "\ufeff" + head + "        layer:\n         b: 1\n",
+		"first.yaml":   head + "        layer: {\n          b: 1}\n",
+		"compact.json": inJSON + `"b":1e3,"c":{}}}]}`,
+		"tabs.json":    inJSON + "\n\t\t\"b\": \"{\\\"\\u007d\"\n\t}\n}]}\n",
+		"empty.json":   inJSON + "}}]}\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			tree(t, dir, map[string]string{name: text})
+			file := filepath.Join(dir, name)
+			for _, on := range []Change{{{"k", "true"}, {"k.reason", `disk "swap" & ü`}}, {{"k", "1"}, {"k.reason", ""}}} {
+				must(t, apply(t, RTDSFile(file), dir, on))
+				if !RTDSFile(file).Holds("k") {
+					t.Error("the key is not in it")
+				}
+			}
+			must(t, apply(t, RTDSFile(file), dir, Change{{"k", ""}, {"k.reason", ""}}))
+			if got, err := os.ReadFile(file); err != nil || string(got) != text {
+				t.Errorf("%v, it is\n%q, was\n%q", err, got, text)
+			}
+		})
+	}
+}
+
 // The path may be relative to the working folder, which the whole process shares.
 func TestRelativeRoot(t *testing.T) {
 	dir := t.TempDir()

@@ -22,7 +22,7 @@ const lockPatience = 30 * time.Second
 func lock(ctx context.Context, in folder) (unlock func(), err error) {
 	f, err := in.Open(".")
 	if err != nil {
-		return nil, err
+		return nil, unread(in, err)
 	}
 	patience, cancel := context.WithTimeout(ctx, lockPatience)
 	defer cancel()
@@ -141,9 +141,17 @@ func notWritten(path string, err error) error {
 	return fmt.Errorf("%s can't be written: %w%s", path, err, remedy)
 }
 
+// unread says of a file in a folder that it can't be read, which nobody asked to be written.
+func unread(from folder, err error) error {
+	if file := (*fs.PathError)(nil); errors.As(err, &file) {
+		return fmt.Errorf("%s can't be read: %w", filepath.Join(from.path, file.Path), file.Err)
+	}
+	return err
+}
+
 // keep makes what was written to a path in a folder last through a power failure.
 func keep(path string, in folder) error {
-	if err := in.sync(); err != nil {
+	if err := unread(in, in.sync()); err != nil {
 		return fmt.Errorf("%s is written and in its place, but a power failure may lose it: %w", path, err)
 	}
 	return nil

@@ -81,7 +81,7 @@ func (f folder) still() error {
 	if err = errors.Join(err, lstat); err == nil && !os.SameFile(opened, named) {
 		err = fmt.Errorf("something else was put in the place of %s meanwhile; do it again", f.path)
 	}
-	return err
+	return unread(f, err)
 }
 
 // mkdir makes a folder that only this user may enter.
@@ -129,7 +129,10 @@ func (f folder) removeLeft(name string) error {
 		}
 		return f.removeAll(name)
 	}
-	return errors.Join(err, f.Remove(name))
+	if err != nil {
+		return err
+	}
+	return f.Remove(name)
 }
 
 // removeAll removes a folder in this one.
@@ -226,7 +229,7 @@ func own(f *os.File, like fs.FileInfo) error {
 func copyAttributes(to, from *os.File) error {
 	names, value := make([]byte, 64<<10), make([]byte, 64<<10) // Linux's limits
 	n, err := unix.Flistxattr(int(from.Fd()), names)
-	if err != nil { // there are none on this file system
+	if err != nil || n == 0 { // the file system may have none at all
 		return nil
 	}
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(names[:n]), "\x00"), "\x00") {

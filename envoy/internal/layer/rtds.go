@@ -102,7 +102,7 @@ func (f RTDSFile) Apply(ctx context.Context, change Change) error {
 	if err == nil {
 		defer like.Close()
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return unread(target, err)
 	}
 	err = replace(string(f), target, name, func(next string) error {
 		return target.create(next, bytes.NewReader(text), like)
@@ -121,6 +121,9 @@ const emptyRTDS = `resources:
 - "@type": ` + runtimeType + `
   name: ` + RTDSName + `
   layer: {}
+`
+
+const emptyJSON = `{"resources": [{"@type": "` + runtimeType + `", "name": "` + RTDSName + `", "layer": {}}]}
 `
 
 // changed returns the file's content with the change. Comments in YAML stay.
@@ -146,11 +149,55 @@ func (f RTDSFile) changed(change Change) ([]byte, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		text = []byte(emptyRTDS)
+		if extension == ".json" {
+			text = []byte(emptyJSON)
+		}
 	case err != nil:
 		return nil, err
 	case len(bytes.TrimSpace(text)) == 0:
 		return nil, fmt.Errorf("%s: is empty; remove it, and it is made anew", file)
-	case extension == ".json":
+	}
+	root, err := parse(file, text)
+	if err != nil {
+		return nil, err
+	}
+	_, layer, err := findLayer(root)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	for _, p := range slices.Backward(change) {
+		set(layer, p)
+	}
+	edited := []byte(edit(string(text), change, extension == ".json"))
+	if now, err := parse(file, edited); err == nil && alike(now, root) {
+		return edited, nil
+	}
+	// The key lies in an unusual way, or there is no layer yet: all is written anew.
+	if extension == ".json" {
+		var v any
+		if err := root.Decode(&v); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		out, err := json.MarshalIndent(v, "", "  ")
+		return append(out, '\n'), err
+	}
+	var out bytes.Buffer
+	encoder := yaml.NewEncoder(&out)
+	encoder.SetIndent(2)
+	encoder.CompactSeqIndent()
+	if err := errors.Join(encoder.Encode(root), encoder.Close()); err != nil {
+		return nil, err
+	}
+	if now, err := parse(file, out.Bytes()); err != nil || !alike(now, root) {
+		return nil, fmt.Errorf("%s: a change would break it, for the comments in it: write these on lines of their own", file)
+	}
+	return out.Bytes(), nil
+}
+
+// parse reads an RTDS file.
+func parse(file string, text []byte) (*yaml.Node, error) {
+	if filepath.Ext(file) == ".json" {
+		var err error
 		if text, err = plainJSON(text); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
@@ -176,57 +223,24 @@ func (f RTDSFile) changed(change Change) ([]byte, error) {
 	if line := findTwice(&root); line != 0 {
 		return nil, fmt.Errorf("%s: line %d has a field for the second time; remove one of them", file, line)
 	}
-	layer, err := findLayer(root.Content[0])
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	for _, p := range change {
-		set(layer, p)
-	}
-	if extension == ".json" {
-		var v any
-		if err := root.Decode(&v); err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
-		}
-		out, err := json.MarshalIndent(v, "", "  ")
-		return append(out, '\n'), err
-	}
-	settle(&root)
-	var out bytes.Buffer
-	encoder := yaml.NewEncoder(&out)
-	encoder.SetIndent(2)
-	encoder.CompactSeqIndent()
-	if err := errors.Join(encoder.Encode(&root), encoder.Close()); err != nil {
-		return nil, err
-	}
-	var written yaml.Node
-	if err := yaml.Unmarshal(out.Bytes(), &written); err != nil || !alike(&written, &root) {
-		return nil, fmt.Errorf("%s: a change would break it, for the comments in it: write these on lines of their own", file)
-	}
-	return out.Bytes(), nil
+	return root.Content[0], nil
 }
 
-// settle moves comments that the library misplaces: behind the name of a collection that has an anchor or a tag, or
-// that is written in brackets.
-func settle(n *yaml.Node) {
-	for i, child := range n.Content {
-		settle(child)
-		if n.Kind != yaml.MappingNode || i%2 == 0 || child.Kind == yaml.ScalarNode {
-			continue
-		}
-		name := n.Content[i-1]
-		if name.LineComment != "" && (len(child.Content) == 0 || child.Anchor != "" ||
-			child.Style&(yaml.FlowStyle|yaml.TaggedStyle) != 0) {
-			name.HeadComment = strings.TrimPrefix(name.HeadComment+"\n"+name.LineComment, "\n")
-			name.LineComment = ""
-		}
-	}
-}
-
-// alike reports whether two nodes are the same but for comments and style.
+// alike reports whether two nodes are the same but for comments, style and the order of fields.
 func alike(a, b *yaml.Node) bool {
+	if a.Kind == yaml.MappingNode {
+		a, b = sorted(a), sorted(b)
+	}
 	return a.Kind == b.Kind && a.ShortTag() == b.ShortTag() && a.Value == b.Value && a.Anchor == b.Anchor &&
 		slices.EqualFunc(a.Content, b.Content, alike)
+}
+
+func sorted(n *yaml.Node) *yaml.Node {
+	fields := slices.Collect(slices.Chunk(n.Content, 2))
+	slices.SortStableFunc(fields, func(a, b []*yaml.Node) int { return strings.Compare(a[0].Value, b[0].Value) })
+	out := *n
+	out.Content = slices.Concat(fields...)
+	return &out
 }
 
 // plainJSON returns JSON that YAML reads alike: there, a character in two escapes, as in "\ud83d\ude00", is none.
@@ -247,8 +261,8 @@ func plainJSON(text []byte) ([]byte, error) {
 	return document.EscapeJSON(plain), err
 }
 
-// findLayer returns the mapping of keys: the resource's named RTDSName, or the only one there is.
-func findLayer(root *yaml.Node) (*yaml.Node, error) {
+// findLayer returns the resource named RTDSName, or the only one there is, and its mapping of keys.
+func findLayer(root *yaml.Node) (resource, layer *yaml.Node, err error) {
 	var found, named []*yaml.Node
 	if resources := field(root, "resources"); resources != nil {
 		list := resources.Content
@@ -270,12 +284,12 @@ func findLayer(root *yaml.Node) (*yaml.Node, error) {
 	}
 	switch len(found) {
 	case 0:
-		return nil, fmt.Errorf("has no resource of type %s", runtimeType)
+		return nil, nil, fmt.Errorf("has no resource of type %s", runtimeType)
 	case 1:
 	default:
-		return nil, fmt.Errorf("has %d runtime layers; name the one to change %q, and no other", len(found), RTDSName)
+		return nil, nil, fmt.Errorf("has %d runtime layers; name the one to change %q, and no other", len(found), RTDSName)
 	}
-	layer := field(found[0], "layer")
+	layer = field(found[0], "layer")
 	switch {
 	case layer == nil:
 		layer = &yaml.Node{Kind: yaml.MappingNode}
@@ -283,9 +297,9 @@ func findLayer(root *yaml.Node) (*yaml.Node, error) {
 	case layer.ShortTag() == "!!null":
 		*layer = yaml.Node{Kind: yaml.MappingNode}
 	case layer.Kind != yaml.MappingNode:
-		return nil, fmt.Errorf("the layer in line %d is not an object", layer.Line)
+		return nil, nil, fmt.Errorf("the layer in line %d is not an object", layer.Line)
 	}
-	return layer, nil
+	return found[0], layer, nil
 }
 
 func field(n *yaml.Node, name string) *yaml.Node {
@@ -341,9 +355,9 @@ func set(layer *yaml.Node, p Pair) {
 	if replaceKey(layer, p.Key, p.Value) || p.Value == "" {
 		return
 	}
-	layer.Style &^= yaml.FlowStyle
 	// The tag makes it a text, in quotes if need be: 123 and true can be keys.
-	layer.Content = append(layer.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: p.Key}, scalar(p.Value))
+	name := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: p.Key}
+	layer.Content = slices.Insert(layer.Content, 0, name, scalar(p.Value))
 }
 
 // replaceKey sets a key where it lies, as a.b or as b in an object a, which is the same for Envoy, and reports

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -71,9 +72,10 @@ func readableBelow(keys, folder string, depth int) error {
 		switch {
 		case errors.Is(err, fs.ErrPermission): // Envoy may be another user
 			err = nil
-		case err != nil:
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENOTDIR):
 			err = fmt.Errorf("the link %s in the layer leads nowhere, and Envoy drops the whole layer for it: remove it first",
 				name)
+		case err != nil:
 		case info.IsDir():
 			err = readableBelow(keys, name, depth+1)
 		case info.Mode().IsRegular():
