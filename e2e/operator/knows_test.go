@@ -98,6 +98,18 @@ func TestMaintenanceKnowsWhatIsInTheWay(t *testing.T) {
 			}
 		}, on, `not for sure: listener "second" has no healthgate, and its cluster is chosen for each connection`,
 			"a", "second", 503},
+		{"a filter chain for the load balancer's addresses", func(c *envoytest.Config, l *envoytest.Listener) {
+			c.AddCluster("other", app.Start(t).Port)
+			chains := envoytest.At[[]any](l.Object, "filter_chains")
+			l.Object["filter_chains"] = append(chains, envoytest.Object{
+				"filter_chain_match": envoytest.Parse(
+					`{"source_prefix_ranges": [{"address_prefix": "127.0.0.0", "prefix_len": 8}]}`),
+				"filters": []any{envoytest.Object{"name": "tcp", "typed_config": envoytest.Any(
+					"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+					envoytest.Parse(`{"stat_prefix": "tcp", "cluster": "other"}`))}}})
+		}, on, `not for sure: listener "ingress", filter chain 1: whether a check of ` + check + ` comes there, or to ` +
+			`listener "ingress", filter chain 2, is not known: that filter chain is for some connections, by source_prefix`,
+			"a", "ingress", 0},
 		{"a filter that answers everything elsewhere", func(c *envoytest.Config, _ *envoytest.Listener) {
 			c.AddCluster("other", envoytest.ReservePort(t))
 			second := c.AddListener("second")

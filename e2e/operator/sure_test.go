@@ -30,6 +30,24 @@ func TestNotForSure(t *testing.T) {
 			run(t, "release", "--admin", admin).is(t, 1, closed)
 			run(t, "maintenance", "on", "--admin", admin).is(t, 0, "note: "+admin+": "+closed)
 		}},
+		{"a login in front", func(c *envoytest.Config) {
+			l := c.Listener("ingress")
+			l.HCM()["http_filters"] = append([]any{envoytest.Object{"name": "login", "disabled": true,
+				"typed_config": envoytest.Any("envoy.extensions.filters.http.basic_auth.v3.BasicAuth", envoytest.Parse(
+					`{"users": {"inline_string": "ops:{SHA}tESsBmE/yNY3lb6a0L6vVQEZNqw="}}`))}}, l.Filters()...)
+			envoytest.At[envoytest.Object](gateRoute(l), "typed_per_filter_config")["login"] = envoytest.Any(
+				"envoy.config.route.v3.FilterConfig", envoytest.Object{"config": envoytest.Object{}})
+		}, func(t *testing.T, _ *envoytest.Envoy, admin, ingress string) {
+			t.Helper()
+			const may = `the filter "login" may refuse checks of ` + check + ` before healthgate answers, and endpoint ` +
+				`"my-service" has answered no check since Envoy began`
+			if status, _ := get(t, "http://"+ingress+check, "a"); status != 401 {
+				t.Errorf("a check gets %d", status)
+			}
+			run(t, "status", "--admin", admin, "--expect", "my-service=healthy").is(t, 1, "200 healthy, not for sure", may)
+			run(t, "maintenance", "on", "--admin", admin).is(t, 0, "note: "+admin+": not for sure: ", may)
+			run(t, "maintenance", "off", "--admin", admin).is(t, 0)
+		}},
 		{"an Envoy that is overloaded", func(c *envoytest.Config) {
 			c.Bootstrap["overload_manager"] = envoytest.Object{
 				"resource_monitors": []any{envoytest.Object{"name": "envoy.resource_monitors.fixed_heap",

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/healthgate/healthgate/envoy/internal/dump"
 	"github.com/healthgate/healthgate/filter/config"
@@ -30,14 +31,15 @@ type door struct {
 	secret     string // of its TLS, which has not arrived
 	tcp        any    // as the action of a route; nil for HTTP
 	elsewhere  bool   // a filter may choose the cluster of its TCP proxy
-	unseen     bool   // there may be more ways in through its listener, by FCDS
+	unseen     string // why there may be ways in through its listener that are not known; empty otherwise
 	manager    any    // the HTTP connection manager
-	protocols  []any  // the ALPN protocols that the filter chain is for
-	sources    []any  // the networks that the filter chain is for; none: all
+	chain      any    // its filter chain
+	before     []any  // the network filters before the connection manager
 	filters    []filter
 	neighbours []neighbour // the other HTTP filters
 	names      []string    // of all HTTP filters
 	routes     any         // the route configuration; nil when it is not known
+	set        string      // see sets
 }
 
 // tcpCluster is the filter state that comes before a TCP proxy's own cluster.
@@ -57,10 +59,11 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 	if l["fcds_config"] != nil && !outbound {
 		where := fmt.Sprintf("listener %q", nameOf(l))
 		r.undiscovered = append(r.undiscovered, where)
-		r.doors = append(r.doors, door{where: where, listener: nameOf(l), socket: l, unseen: true})
+		r.doors = append(r.doors, door{where: where, listener: nameOf(l), socket: l, unseen: "filter chains by FCDS"})
 	}
 	for i, chain := range chains {
-		elsewhere, refused := false, misdirected(l, object(chain, "filter_chain_match"))
+		begin, elsewhere, refused := len(r.doors), false, misdirected(l, object(chain, "filter_chain_match"))
+		var before []any
 		for _, f := range list(chain, "filters") {
 			manager := r.found(f)
 			if is(manager, ".filters.network.rbac.v3.RBAC") && denies(object(manager, "rules")) {
@@ -71,12 +74,11 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 				elsewhere = err != nil || bytes.Contains(written, []byte(`"`+tcpCluster+`"`)) || elsewhere
 			}
 			if !is(manager, typeManager) && !is(manager, typeTCP) && !is(manager, typeDirect) {
+				before = append(before, map[string]any{"name": text(f, "name"), "typed_config": manager})
 				continue
 			}
 			d := door{where: fmt.Sprintf("listener %q", nameOf(l)), listener: nameOf(l), socket: l,
-				refused: refused, elsewhere: elsewhere, manager: manager,
-				tls: encrypts(chain), protocols: list(chain, "filter_chain_match",
-					"application_protocols"), sources: list(chain, "filter_chain_match", "source_prefix_ranges")}
+				refused: refused, elsewhere: elsewhere, manager: manager, tls: encrypts(chain), chain: chain, before: before}
 			dump.Each(dump.At(chain, "transport_socket"), func(o map[string]any) bool {
 				d.mutual = d.mutual || o["require_client_certificate"] == true
 				if name := text(o, "name"); o["sds_config"] != nil && slices.Contains(r.secrets, name) {
@@ -117,9 +119,35 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 			if d.routes = dump.At(manager, "route_config"); d.routes == nil {
 				d.routes = r.routes[text(manager, "rds", "route_config_name")]
 			}
+			d.set = d.sets()
 			r.doors = append(r.doors, d)
 		}
+		gated := slices.ContainsFunc(r.doors[begin:], func(d door) bool { return len(d.filters) > 0 })
+		for _, f := range before {
+			if kind := typeOf(f); !outbound && !gated && !passing.MatchString(kind) && !closing.MatchString(kind) &&
+				!noHTTP.MatchString(kind) {
+				r.doors = append(r.doors, door{where: fmt.Sprintf("listener %q", nameOf(l)), listener: nameOf(l), socket: l,
+					chain: chain, unseen: fmt.Sprintf("the filter %q, %s", text(f, "name"), typeName(dump.At(f, "typed_config")))})
+			}
+		}
 	}
+}
+
+// sees returns checks as they are for the routes of a way in.
+func (d *door) sees(c *check) *check {
+	out := *c
+	out.set = d.set
+	return &out
+}
+
+// sets returns the texts of what may set headers before a route is chosen.
+func (d *door) sets() string {
+	all := []any{list(d.manager, "early_header_mutation_extensions")}
+	for i := range d.neighbours {
+		all = append(all, d.neighbours[i].config)
+	}
+	written, _ := json.Marshal(all) // of JSON
+	return strings.ReplaceAll(strings.ToLower(string(written)), `\\"`, `"`)
 }
 
 // misdirected says that connections to a listener never match a filter chain's destination port; "" where they may.

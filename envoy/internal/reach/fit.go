@@ -90,6 +90,7 @@ type check struct {
 	path     string
 	on       string // the key of the maintenance routes that take requests; "" for none
 	whole    bool   // checks bring no port that the endpoint's hosts do not have
+	set      string // what filters and extensions say, which may set headers and have requests routed anew
 }
 
 // byThemselves are headers that requests bring without being asked, or Envoy gives them.
@@ -108,6 +109,9 @@ func (c *check) header(name string) (values []string, known bool) {
 	case ":authority", "host":
 		return c.endpoint.Hosts, len(c.endpoint.Hosts) > 0
 	}
+	if strings.Contains(c.set, `"`+name+`"`) || strings.Contains(c.set, `'`+name+`'`) {
+		return nil, false
+	}
 	for _, h := range c.endpoint.Headers {
 		if h.Name == name {
 			return []string{h.Value}, h.Kind == config.Exact && !h.IgnoreCase
@@ -125,6 +129,43 @@ var conditions = map[string][]string{
 		"exact_match", "prefix_match", "suffix_match", "contains_match", "safe_regex_match"},
 	"QueryParameterMatcher": {"name", "string_match", "present_match"},
 	"CookieMatcher":         {"name", "string_match", "invert_match"},
+	"Route": strings.Fields(`@type name match route redirect direct_response filter_action non_forwarding_action metadata
+		decorator typed_per_filter_config request_headers_to_add request_headers_to_remove response_headers_to_add
+		response_headers_to_remove tracing per_request_buffer_limit_bytes stat_prefix request_body_buffer_limit`),
+	"VirtualHost": strings.Fields(`name domains routes require_tls virtual_clusters rate_limits request_headers_to_add
+		request_headers_to_remove response_headers_to_add response_headers_to_remove cors typed_per_filter_config
+		include_request_attempt_count include_attempt_count_in_response retry_policy retry_policy_typed_config hedge_policy
+		include_is_timeout_retry_header per_request_buffer_limit_bytes request_body_buffer_limit request_mirror_policies
+		metadata`),
+	"RouteConfiguration": strings.Fields(`@type name virtual_hosts internal_only_headers response_headers_to_add
+		response_headers_to_remove request_headers_to_add request_headers_to_remove most_specific_header_mutations_wins
+		validate_clusters max_direct_response_body_size_bytes cluster_specifier_plugins request_mirror_policies
+		ignore_port_in_host_matching ignore_path_parameters_in_path_matching typed_per_filter_config metadata`),
+	"Listener": strings.Fields(`@type name address additional_addresses stat_prefix filter_chains fcds_config
+		filter_chain_matcher use_original_dst default_filter_chain per_connection_buffer_limit_bytes metadata deprecated_v1
+		drain_type listener_filters listener_filters_timeout continue_on_listener_filters_timeout transparent freebind
+		socket_options tcp_fast_open_queue_length traffic_direction udp_listener_config api_listener
+		connection_balance_config reuse_port enable_reuse_port access_log tcp_backlog_size
+		max_connections_to_accept_per_socket_event bind_to_port internal_listener enable_mptcp ignore_global_conn_limit
+		bypass_overload_manager per_connection_buffer_high_watermark_timeout stats_matcher tcp_keepalive`),
+	"FilterChain": strings.Fields(`filter_chain_match filters metadata transport_socket transport_socket_connect_timeout
+		name`),
+	"HttpConnectionManager": strings.Fields(`@type codec_type stat_prefix rds route_config scoped_routes http_filters
+		add_user_agent tracing common_http_protocol_options http1_safe_max_connection_duration http_protocol_options
+		http2_protocol_options http3_protocol_options server_name server_header_transformation scheme_header_transformation
+		max_request_headers_kb stream_idle_timeout stream_flush_timeout request_timeout request_headers_timeout drain_timeout
+		drain_timeout_jitter delayed_close_timeout access_log access_log_flush_interval flush_access_log_on_new_request
+		access_log_options use_remote_address xff_num_trusted_hops original_ip_detection_extensions
+		early_header_mutation_extensions internal_address_config skip_xff_append via generate_request_id
+		preserve_external_request_id always_set_request_id_in_response forward_client_cert_details
+		set_current_client_cert_details forward_client_cert_matcher proxy_100_continue
+		represent_ipv4_remote_address_as_ipv4_mapped_ipv6 upgrade_configs normalize_path merge_slashes
+		path_with_escaped_slashes_action request_id_extension local_reply_config strip_matching_host_port
+		strip_any_host_port stream_error_on_invalid_http_message path_normalization_options strip_trailing_host_dot
+		proxy_status_config append_x_forwarded_port append_local_overload add_proxy_protocol_connection_state
+		record_route_resolution_stats`),
+	"common_http_protocol_options": strings.Fields(`idle_timeout max_connection_duration max_connection_duration_jitter
+		max_requests_per_connection max_stream_duration max_response_headers_kb headers_with_underscores_action`),
 }
 
 // foreign returns a field of a condition that this command does not know; "" when it knows all.
@@ -293,6 +334,9 @@ func (e *Envoy) routeFits(route any, c *check) judged {
 		default:
 			out = out.and(notKnown("%s, which this command does not know", kind))
 		}
+	}
+	if name := foreign(route, "Route"); name != "" {
+		out = out.and(notKnown("%s, which this command does not know", name))
 	}
 	if !path {
 		out = out.and(notKnown("a match without a path"))

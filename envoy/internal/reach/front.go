@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -107,8 +108,7 @@ func (e *Envoy) disturbed(d *door, p *Plugin, c *check) (out []Gap) {
 	if d.refused != "" {
 		out = append(out, c.gap("%s: %s", d.where, d.refused))
 	}
-	if t := &c.endpoint.Trusted; t.Peer == config.PeerConnection && t.Set != nil && len(d.sources) > 0 &&
-		!slices.ContainsFunc(d.sources, func(s any) bool { return overlaps(t.Set, s) }) {
+	if d.excludes(c) {
 		out = append(out, c.gap("%s: no address from which its filter chain takes connections is one that %q trusts: "+
 			"nobody is trusted", d.where, c.endpoint.Name))
 	}
@@ -130,16 +130,19 @@ func (e *Envoy) disturbed(d *door, p *Plugin, c *check) (out []Gap) {
 	return out
 }
 
-// unproved says that no check is known to have come to a plugin by a way in; "" where one was answered that came by no
-// other: the plugin stands nowhere else, and the endpoint has one path.
-func (e *Envoy) unproved(d *door, p *Plugin, c *check) string {
-	elsewhere := slices.ContainsFunc(e.doors, func(o door) bool { return o.has(p) && o.where != d.where })
+// unproved says that no check is known to have come to a plugin by a way in; "" where one was answered, and the plugin
+// stands in no other way in but those that are alike.
+func (e *Envoy) unproved(d *door, p *Plugin, c *check, alike func(o *door) bool) string {
+	elsewhere := false
+	for i := range e.doors {
+		elsewhere = elsewhere || e.doors[i].has(p) && !alike(&e.doors[i])
+	}
 	switch {
 	case e.Answered == nil:
 		return ", as far as the configuration tells"
 	case !e.answered(c.endpoint.Name):
 		return fmt.Sprintf(", and endpoint %q has answered no check since Envoy began", c.endpoint.Name)
-	case elsewhere || len(c.endpoint.Paths) > 1 || len(hosts(d.routes, c.endpoint.Hosts)) > 1:
+	case elsewhere:
 		return fmt.Sprintf(", and which checks endpoint %q has answered is not known", c.endpoint.Name)
 	}
 	return ""
@@ -268,9 +271,12 @@ func (e *Envoy) around(d *door, c *check, f *filter, host, route any) (out []Gap
 		case !behind && n.refuses(own...):
 			out = append(out, c.gap("%s: the filter %q refuses checks of %s before healthgate", d.where, n.name, c.path))
 		case answers.fit == no:
-			why := e.unproved(d, f.plugin, c)
+			one := len(c.endpoint.Paths) == 1 && len(hosts(d.routes, c.endpoint.Hosts)) == 1
+			why := e.unproved(d, f.plugin, c, func(o *door) bool {
+				return one && reflect.DeepEqual(o.routes, d.routes) && reflect.DeepEqual(o.neighbours, d.neighbours)
+			})
 			if n.rations() {
-				why = ", where there are many of them"
+				why = often
 			}
 			if !behind && why != "" && n.mayRefuse(e, c, host, route, own...) {
 				out = append(out, c.refusal("%s: the filter %q may refuse checks of %s before healthgate answers%s", d.where,

@@ -98,16 +98,17 @@ func (e *Envoy) shut(p *Plugin, c *check) (out []Gap) {
 	var missing []Gap // nobody answers there
 	for i := range e.doors {
 		d := &e.doors[i]
+		c := d.sees(c)
 		f := d.instances(p, c)
 		if f == nil {
 			continue
 		}
-		out = append(out, e.disturbed(d, p, c)...)
+		out = append(append(out, e.disturbed(d, p, c)...), e.kept(d, p, c)...)
 		switch name := text(d.manager, "rds", "route_config_name"); {
 		case d.routes != nil, name != "" && e.Begun != "" && !f.byRoute():
 		case name != "" && e.Begun != "":
-			out = append(out, c.gap("%s: its routes %q have not come by RDS, or were refused, as http.….rds.….update_rejected "+
-				"counts: checks of %s get 404", d.where, name, c.path))
+			out = append(out, c.gap("%s: its routes %q have not come by RDS, or were refused, as "+
+				"http.….rds.….update_rejected counts: checks of %s get 404", d.where, name, c.path))
 			continue
 		default:
 			out = append(out,
@@ -198,6 +199,10 @@ func (d *door) unreadable(host any) string {
 		return "chosen by a header of their own (vhost_header)"
 	case object(d.routes, "vhds") != nil:
 		return "discovered when they are needed (vhds)"
+	case d.routes != nil && foreign(d.routes, "RouteConfiguration") != "":
+		return "chosen by their " + foreign(d.routes, "RouteConfiguration")
+	case host != nil && foreign(host, "VirtualHost") != "":
+		return "chosen by their " + foreign(host, "VirtualHost")
 	}
 	return ""
 }

@@ -27,6 +27,9 @@ func (n *neighbour) refusing() bool {
 	return is && n.short() != "fault"
 }
 
+// often is why a check that passed is no proof.
+const often = ", for it refuses what comes too often"
+
 // rations reports whether a neighbour refuses what comes too often, so that a check that passed proves nothing.
 func (n *neighbour) rations() bool {
 	return slices.Contains([]string{"adaptive_concurrency", "admission_control", "local_ratelimit", "rate_limit_quota",
@@ -56,7 +59,7 @@ func (n *neighbour) mayRefuse(e *Envoy, c *check, host, route any, own ...any) b
 		})
 	case "jwt_authn":
 		for _, rule := range list(n.config, "rules") {
-			switch fits := e.routeFits(rule, c).fit; {
+			switch fits := e.routeFits(map[string]any{"match": dump.At(rule, "match")}, c).fit; {
 			case has("requirement_name"), has("filter_state_rules"):
 				return true
 			case fits == no:

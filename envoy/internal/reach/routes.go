@@ -20,7 +20,7 @@ func (e *Envoy) takers(host any, c *check) (out []taker) {
 	if domains := exact(host); len(c.endpoint.Hosts) == 0 && len(domains) > 0 {
 		within := *c.endpoint
 		within.Hosts = domains
-		c = &check{&within, c.path, c.on, true}
+		c = &check{&within, c.path, c.on, true, c.set}
 	}
 	for _, route := range list(host, "routes") {
 		switch fits := e.routeFits(route, c); fits.fit {
@@ -200,7 +200,9 @@ func targets(route any) (out []string) {
 		out = append(out, name)
 	}
 	for _, c := range list(route, "route", "weighted_clusters", "clusters") {
-		out = append(out, text(c, "name"))
+		if name := text(c, "name"); name != "" { // or it is in a header
+			out = append(out, name)
+		}
 	}
 	return out
 }

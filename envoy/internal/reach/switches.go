@@ -210,11 +210,12 @@ func (e *Envoy) switched(key string, visit func(p *Plugin, c *check, route *Rout
 		var found []Gap
 		for i := range e.doors {
 			d := &e.doors[i]
+			c := d.sees(c)
 			f := d.instances(p, c)
 			if f == nil {
 				continue
 			}
-			found = append(found, e.disturbed(d, p, c)...)
+			found = append(append(found, e.disturbed(d, p, c)...), e.kept(d, p, c)...)
 			admits := f.admits(c)
 			if admits.fit == unknown {
 				found = append(found, d.mayShut(c, admits))

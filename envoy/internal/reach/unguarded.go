@@ -23,11 +23,12 @@ func (e *Envoy) guarded(p *Plugin, c *check) guarded {
 	g := guarded{map[string]bool{}, map[string]bool{}, map[string]bool{}, false}
 	for i := range e.doors {
 		d := &e.doors[i]
+		c := d.sees(c)
 		f := d.instances(p, c)
 		if f == nil {
 			continue
 		}
-		g.sniffed[d.listener] = g.sniffed[d.listener] || !d.tls && slices.Contains(d.protocols, any("http/1.1"))
+		g.sniffed[d.listener] = g.sniffed[d.listener] || !d.tls && slices.Contains(d.protocols(), any("http/1.1"))
 		g.addresses[e.here(socketAddress(d.socket))] = true
 		for _, host := range hosts(d.routes, c.endpoint.Hosts) {
 			behind := []any{e.rule(host, c, func(route any) fit { return f.enabled(d.routes, host, route) }).route}
@@ -53,12 +54,13 @@ func (e *Envoy) unguarded(p *Plugin, c *check) (out []Gap) {
 	g := e.guarded(p, c)
 	for i := range e.doors {
 		d := &e.doors[i]
-		if d.has(p) || slices.ContainsFunc(d.filters, func(f filter) bool { return e.takes(f.plugin, c) }) {
+		c := d.sees(c)
+		if d.has(p) || e.takenAt(d, c) {
 			continue
 		}
-		if d.unseen {
-			out = append(out, c.doubt("%s has filter chains by FCDS, which this command does not know: where they "+
-				"lead checks of %s is not known", d.where, c.path))
+		if d.unseen != "" {
+			out = append(out, c.doubt("%s has %s, which this command does not know: where checks of %s are led there is not "+
+				"known", d.where, d.unseen, c.path))
 			continue
 		}
 		if d.tcp != nil {
@@ -71,12 +73,15 @@ func (e *Envoy) unguarded(p *Plugin, c *check) (out []Gap) {
 	return out
 }
 
+// protocols returns the ALPN protocols that the filter chain is for.
+func (d *door) protocols() []any { return list(d.chain, "filter_chain_match", "application_protocols") }
+
 // byTCP returns whether a TCP proxy leads checks past the plugin. Where a listener tells HTTP from all else, its TCP
 // proxies get no check, but for one by TLS that names no protocol, as few load balancers do. A mesh's certificate no
 // load balancer has.
 func (e *Envoy) byTCP(d *door, c *check, g guarded) []Gap {
 	switch {
-	case len(d.protocols) > 0 || g.sniffed[d.listener] && (!d.tls || d.mutual):
+	case len(d.protocols()) > 0 || g.sniffed[d.listener] && (!d.tls || d.mutual):
 		return nil
 	case d.elsewhere:
 		return []Gap{c.doubt("%s has no healthgate, and its cluster is chosen for each connection, by the filter state %s: "+
@@ -131,6 +136,9 @@ func (e *Envoy) leads(d *door, c *check, g guarded, where string, route any, dou
 			which = "whose host is chosen for each request and may be the application's"
 		}
 		return []Gap{c.doubt(without+", "+which, where, c.path, fmt.Sprintf("the cluster %q", named[0]))}
+	case to == "" && dump.At(route, "route", "internal_redirect_policy") != nil:
+		return []Gap{c.doubt(without+", unless it redirects them, which internal_redirect_policy follows", where, c.path,
+			fmt.Sprintf("the cluster %q", named[0]))}
 	case to == "":
 		return nil
 	case doubt != "" || len(d.filters) > 0:
@@ -204,6 +212,11 @@ func isFor(route any, of string) bool {
 		}
 	}
 	return false
+}
+
+// takenAt reports whether a plugin takes all checks at a way in.
+func (e *Envoy) takenAt(d *door, c *check) bool {
+	return slices.ContainsFunc(d.filters, func(f filter) bool { return e.takes(f.plugin, c) })
 }
 
 // takes reports whether an endpoint of a plugin takes all checks: it asks for nothing more than theirs does, or it has

@@ -56,7 +56,7 @@ func TestFromAdminAlone(t *testing.T) {
 			strings.NewReplacer(`"name": "a"`, `"name": "c"`, `"name": "b"`, `"name": "d"`).Replace(
 				listener(`"name": "m"`, "")) + "}]}]}",
 		"proxied": strings.Replace(configured, `"name": "l"`, `"name": "l", "listener_filters": [{"typed_config":
-			{"@type": "x.proxy_protocol.v3.ProxyProtocol"}}]`, 1),
+			{"@type": "x.filters.listener.proxy_protocol.v3.ProxyProtocol"}}]`, 1),
 		"secretless": strings.Replace(strings.Replace(configured, `"filter_chains": [{`, `"filter_chains": [{
 			"transport_socket": {"certificates": [{"name": "cert", "sds_config": {}}]}, `, 1), `"configs": [`,
 			`"configs": [{"@type": "x.SecretsConfigDump", "dynamic_warming_secrets": [{"name": "cert"}]}, `, 1),
@@ -347,7 +347,7 @@ func TestBase(t *testing.T) {
 	quic := object{"address": object{"socket_address": object{"protocol": "UDP"}}}
 	proxied := func(others bool) object {
 		return object{"listener_filters": []any{object{"typed_config": object{
-			"@type": "x.proxy_protocol.v3.ProxyProtocol", "allow_requests_without_proxy_protocol": others}}}}
+			"@type": "x.filters.listener.proxy_protocol.v3.ProxyProtocol", "allow_requests_without_proxy_protocol": others}}}}
 	}
 	for _, test := range []struct {
 		address, admin string

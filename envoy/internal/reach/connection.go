@@ -1,0 +1,177 @@
+package reach
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/healthgate/healthgate/envoy/internal/dump"
+	"github.com/healthgate/healthgate/filter/config"
+)
+
+// Of what stands between a connection and the HTTP filters, these let each check pass.
+var (
+	passing = regexp.MustCompile(`\.filters\.listener\.(tls_inspector|http_inspector|original_dst|original_src|` +
+		`proxy_protocol|set_filter_state)\.|\.filters\.network\.(set_filter_state|geoip|sni_cluster)\.|` +
+		`\.original_ip_detection\.xff\.|\.transport_sockets\.(tls|raw_buffer|quic|tap|tcp_stats)\.|` +
+		`\.metadataexchange\.config\.MetadataExchange$|\.network_filters\.peer_metadata\.|stats\.PluginConfig$`)
+	inspects  = regexp.MustCompile(`\.filters\.listener\.(tls|http)_inspector\.`)
+	redirects = regexp.MustCompile(`\.filters\.listener\.original_dst\.`)
+	// These may close a connection; the others may do anything.
+	closing = regexp.MustCompile(`\.filters\.(listener|network)\.(rbac|ext_authz|connection_limit|(local_)?ratelimit)\.|` +
+		`\.original_ip_detection\.|\.transport_sockets\.`)
+	// These speak no HTTP.
+	noHTTP = regexp.MustCompile(`\.filters\.network\.(echo|((dubbo|mongo|redis|thrift|zookeeper|mysql|postgres)_proxy)|` +
+		`kafka_\w+)\.`)
+)
+
+// bar is something on the way of a connection to the HTTP filters that a check may not get past.
+type bar struct {
+	what    string
+	refuses bool // and does nothing else
+	rations bool // what comes too often, so that a check that passed proves nothing
+}
+
+// bars returns what may keep checks from the HTTP filters of a way in, or do something else to them.
+func (e *Envoy) bars(d *door, c *check) (out []bar) {
+	may := func(refuses bool, format string, args ...any) {
+		out = append(out, bar{what: fmt.Sprintf(format, args...), refuses: refuses})
+	}
+	for _, f := range slices.Concat(list(d.socket, "listener_filters"), d.before) {
+		kind, name := typeOf(f), text(f, "name")
+		if passing.MatchString(kind) {
+			continue
+		}
+		of := cmp.Or(typeName(dump.At(f, "typed_config")), "unknown")
+		may(closing.MatchString(kind), "the filter %q (%s) may close its connection", name, of)
+		out[len(out)-1].rations = strings.Contains(kind, "ratelimit.")
+	}
+	for _, f := range append(list(d.manager, "original_ip_detection_extensions"), dump.At(d.chain, "transport_socket")) {
+		if kind := typeOf(f); kind != "" && !passing.MatchString(kind) {
+			may(closing.MatchString(kind), "%q (%s) may refuse it", text(f, "name"), kind[strings.LastIndexByte(kind, '.')+1:])
+		}
+	}
+	for kind, message := range map[string]any{"Listener": d.socket, "FilterChain": d.chain,
+		"HttpConnectionManager":        d.manager,
+		"common_http_protocol_options": object(d.manager, "common_http_protocol_options")} {
+		if name := foreign(message, kind); name != "" {
+			may(false, "what its %s does to it is not known", name)
+		}
+	}
+	if codec := text(d.manager, "codec_type"); codec != "" && codec != "AUTO" && codec != "HTTP1" && !c.endpoint.GRPC {
+		may(true, "its codec_type is %s", codec)
+	}
+	unbound := dump.At(d.socket, "bind_to_port") == false || dump.At(d.socket, "deprecated_v1", "bind_to_port") == false
+	if unbound && !slices.ContainsFunc(e.doors, func(o door) bool { return handsOver(o.socket) }) {
+		may(true, "its listener has no port of its own, for bind_to_port is false")
+	}
+	if what := d.asks(c); what != "" {
+		may(true, "its filter chain is not for each connection, by %s", what)
+	}
+	slices.SortFunc(out, func(a, b bar) int { return strings.Compare(a.what, b.what) })
+	return out
+}
+
+// typeOf returns the type of an extension's configuration.
+func typeOf(extension any) string { return text(extension, "typed_config", "@type") }
+
+// handsOver reports whether a listener leaves connections to the listener, or the filter chain, of the address that
+// they were meant for.
+func handsOver(listener any) bool {
+	return dump.At(listener, "use_original_dst") == true || slices.ContainsFunc(list(listener, "listener_filters"),
+		func(f any) bool { return redirects.MatchString(typeOf(f)) })
+}
+
+// asks returns a condition of the filter chain that not each check's connection meets; "" for none.
+func (d *door) asks(c *check) string {
+	if d.socket["filter_chain_matcher"] != nil {
+		return "the listener's filter_chain_matcher"
+	}
+	match := object(d.chain, "filter_chain_match")
+	for _, name := range slices.Sorted(maps.Keys(match)) {
+		met := false
+		switch name {
+		case "destination_port": // see misdirected
+			met = true
+		case "server_names", "application_protocols", "transport_protocol":
+			met = match[name] == "raw_buffer" || d.socket["udp_listener_config"] != nil ||
+				slices.ContainsFunc(list(d.socket, "listener_filters"), func(f any) bool { return inspects.MatchString(typeOf(f)) })
+		case "prefix_ranges":
+			met = handsOver(d.socket) || slices.ContainsFunc(list(match, name), everywhere)
+		case "source_prefix_ranges", "direct_source_prefix_ranges":
+			met = slices.ContainsFunc(list(match, name), everywhere)
+		}
+		if !met {
+			return name
+		}
+	}
+	return ""
+}
+
+// everywhere reports whether a CidrRange has each address.
+func everywhere(network any) bool {
+	bits, _ := dump.At(network, "prefix_len").(float64)
+	return bits == 0
+}
+
+// excludes reports whether a filter chain takes no connection from whom an endpoint trusts.
+func (d *door) excludes(c *check) bool {
+	t := &c.endpoint.Trusted
+	if t.Peer != config.PeerConnection || t.Set == nil {
+		return false
+	}
+	sources := list(d.chain, "filter_chain_match", "source_prefix_ranges")
+	return len(sources) > 0 && !slices.ContainsFunc(sources, func(s any) bool { return overlaps(t.Set, s) })
+}
+
+// kept says what may keep an endpoint's checks from a plugin's HTTP filters, or have another answer them, until one was
+// answered.
+func (e *Envoy) kept(d *door, p *Plugin, c *check) (out []Gap) {
+	for _, b := range e.bars(d, c) {
+		why := e.unproved(d, p, c, func(o *door) bool { return o == d || slices.Contains(e.bars(o, c), b) })
+		if b.rations {
+			why = often
+		}
+		if why == "" {
+			continue
+		}
+		gap := c.doubt("%s: whether a check of %s comes to healthgate is not known: %s%s", d.where, c.path, b.what, why)
+		gap.Refusal = b.refuses
+		out = append(out, gap)
+	}
+	why := e.unproved(d, p, c, func(o *door) bool { return o == d })
+	for i := range e.doors {
+		o := &e.doors[i]
+		if why == "" || o.has(p) || o.excludes(c) || e.takenAt(o, c) {
+			continue
+		}
+		by := ""
+		switch asks, others := d.asks(c), o.asks(c); {
+		case o.listener != d.listener && within(o.socket, d.socket):
+			by = "its address is a part of this one's"
+		case o.listener != d.listener:
+		case asks != "":
+			by = "this filter chain is not for each connection, by " + asks
+		case others != "":
+			by = "that filter chain is for some connections, by " + others
+		}
+		if by != "" {
+			out = append(out, c.doubt("%s: whether a check of %s comes there, or to %s, is not known: %s%s", d.where, c.path,
+				o.where, by, why))
+		}
+	}
+	return out
+}
+
+// within reports whether connections to a part of the addresses of a listener come to another one.
+func within(part, all any) bool {
+	host, port, err := net.SplitHostPort(socketAddress(part))
+	anyHost, samePort, _ := net.SplitHostPort(socketAddress(all))
+	unspecified := func(host string) bool { ip := net.ParseIP(host); return ip != nil && ip.IsUnspecified() }
+	return err == nil && port == samePort && unspecified(anyHost) && !unspecified(host) && !reflect.DeepEqual(part, all)
+}
