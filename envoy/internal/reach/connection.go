@@ -70,7 +70,7 @@ func (e *Envoy) bars(d *door, c *check) (out []bar) {
 	if unbound && !slices.ContainsFunc(e.doors, func(o door) bool { return handsOver(o.socket) }) {
 		may(true, "its listener has no port of its own, for bind_to_port is false")
 	}
-	if what := d.asks(c); what != "" {
+	if what := d.asks(); what != "" {
 		may(true, "its filter chain is not for each connection, by %s", what)
 	}
 	slices.SortFunc(out, func(a, b bar) int { return strings.Compare(a.what, b.what) })
@@ -88,7 +88,7 @@ func handsOver(listener any) bool {
 }
 
 // asks returns a condition of the filter chain that not each check's connection meets; "" for none.
-func (d *door) asks(c *check) string {
+func (d *door) asks() string {
 	if d.socket["filter_chain_matcher"] != nil {
 		return "the listener's filter_chain_matcher"
 	}
@@ -133,7 +133,7 @@ func (d *door) excludes(c *check) bool {
 // answered.
 func (e *Envoy) kept(d *door, p *Plugin, c *check) (out []Gap) {
 	for _, b := range e.bars(d, c) {
-		why := e.unproved(d, p, c, func(o *door) bool { return o == d || slices.Contains(e.bars(o, c), b) })
+		why := e.unproved(p, c, func(o *door) bool { return o == d || slices.Contains(e.bars(o, c), b) })
 		if b.rations {
 			why = often
 		}
@@ -144,14 +144,14 @@ func (e *Envoy) kept(d *door, p *Plugin, c *check) (out []Gap) {
 		gap.Refusal = b.refuses
 		out = append(out, gap)
 	}
-	why := e.unproved(d, p, c, func(o *door) bool { return o == d })
+	why := e.unproved(p, c, func(o *door) bool { return o == d })
 	for i := range e.doors {
 		o := &e.doors[i]
 		if why == "" || o.has(p) || o.excludes(c) || e.takenAt(o, c) {
 			continue
 		}
 		by := ""
-		switch asks, others := d.asks(c), o.asks(c); {
+		switch asks, others := d.asks(), o.asks(); {
 		case o.listener != d.listener && within(o.socket, d.socket):
 			by = "its address is a part of this one's"
 		case o.listener != d.listener:

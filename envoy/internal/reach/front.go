@@ -132,7 +132,7 @@ func (e *Envoy) disturbed(d *door, p *Plugin, c *check) (out []Gap) {
 
 // unproved says that no check is known to have come to a plugin by a way in; "" where one was answered, and the plugin
 // stands in no other way in but those that are alike.
-func (e *Envoy) unproved(d *door, p *Plugin, c *check, alike func(o *door) bool) string {
+func (e *Envoy) unproved(p *Plugin, c *check, alike func(o *door) bool) string {
 	elsewhere := false
 	for i := range e.doors {
 		elsewhere = elsewhere || e.doors[i].has(p) && !alike(&e.doors[i])
@@ -272,7 +272,7 @@ func (e *Envoy) around(d *door, c *check, f *filter, host, route any) (out []Gap
 			out = append(out, c.gap("%s: the filter %q refuses checks of %s before healthgate", d.where, n.name, c.path))
 		case answers.fit == no:
 			one := len(c.endpoint.Paths) == 1 && len(hosts(d.routes, c.endpoint.Hosts)) == 1
-			why := e.unproved(d, f.plugin, c, func(o *door) bool {
+			why := e.unproved(f.plugin, c, func(o *door) bool {
 				return one && reflect.DeepEqual(o.routes, d.routes) && reflect.DeepEqual(o.neighbours, d.neighbours)
 			})
 			if n.rations() {
