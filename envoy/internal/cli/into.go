@@ -64,7 +64,7 @@ func (i *intoOptions) merge(cmd *cobra.Command, file, output string, o *render.E
 	said := lint.Configuration(result.Document, merge.Plain(result.Files))
 	tell(cmd, yellow, "warning:", append(result.Warnings, said...))
 	tell(cmd, "", "note:", result.Notes)
-	return writeMerged(cmd, file, output, result)
+	return writeMerged(cmd, file, output, files, result)
 }
 
 // tell prints remarks, each with its kind.
@@ -107,8 +107,9 @@ func first(places []string) string {
 	return ""
 }
 
-// writeMerged writes files: the bootstrap to the output, and the others beside it.
-func writeMerged(cmd *cobra.Command, file, output string, r *merge.Result) error {
+// writeMerged writes files: the bootstrap to the output, and the others beside it. All that were given are replaced, or
+// none.
+func writeMerged(cmd *cobra.Command, file, output string, given []merge.File, r *merge.Result) error {
 	files := r.Files
 	if output == "" || output == "-" {
 		if len(files) > 1 {
@@ -138,6 +139,12 @@ func writeMerged(cmd *cobra.Command, file, output string, r *merge.Result) error
 		}
 		if err := spare(to, "FILE", file); err != nil {
 			return err
+		}
+		for _, other := range given {
+			if sameFile(to, other.Name) && !sameFile(output, r.Bootstrap) && other.Text != f.Text {
+				return &render.OptionError{Flag: "output", What: fmt.Sprintf("%s is one of the files that are merged, "+
+					"and would be lost; write to another folder, or to %s, to replace all", to, r.Bootstrap)}
+			}
 		}
 		written[to] = f.Name
 		at := len(made)

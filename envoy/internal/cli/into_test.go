@@ -62,6 +62,11 @@ func TestInto(t *testing.T) {
 	if strings.Contains(said, "--") {
 		t.Errorf("all paths are given, and it says %s", said)
 	}
+	is(2, "--output: "+more+" is one of the files that are merged, and would be lost", "render", "envoy", file,
+		"--into", main, "-o", filepath.Join(folder, "merged.yaml"))
+	must.Do(t, os.Symlink(more, filepath.Join(folder, "linked.yaml")))
+	is(2, "linked.yaml is one of the files that are merged", "render", "envoy", file, "--into", main,
+		"-o", filepath.Join(folder, "linked.yaml"))
 	is(2, "--zone: does not go with --into", "render", "envoy", file, "--into", main, "--zone", "a")
 	is(2, "has no healthgate; give healthgate.yaml", "lint", main)
 	is(1, `web.yaml:9:23: listener "web": the filter is missing`, "lint", main, file)

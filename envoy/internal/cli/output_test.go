@@ -100,7 +100,7 @@ func TestOutputKeepsWhatIsNoFile(t *testing.T) {
 			return os.Symlink(path+".target", path)
 		}, fs.ModeSymlink, ""},
 		{"a link to nothing", func(path string) error { return os.Symlink(path+".target", path) }, fs.ModeSymlink,
-			"no such file or directory"},
+			".target: no such file or directory; mend it first"},
 		{"a link in a circle", func(path string) error { return os.Symlink(path, path) }, fs.ModeSymlink,
 			"too many levels of symbolic links"},
 		{"a folder", func(path string) error { return os.Mkdir(path, 0o700) }, fs.ModeDir, "is a folder; give a file in it"},

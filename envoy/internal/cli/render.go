@@ -262,14 +262,19 @@ func renderTo(cmd *cobra.Command, file, output string, o *render.Common,
 	return nil
 }
 
-// spare refuses an output that is one of the files that are read: it would be lost.
-func spare(output, which, input string) error {
+// sameFile reports whether an output is a regular file that is read, by whatever name; "-" is standard input.
+func sameFile(output, input string) bool {
 	from, notFrom := os.Stdin.Stat()
 	if input != "-" {
 		from, notFrom = os.Stat(input)
 	}
 	to, notTo := os.Stat(output)
-	if notFrom == nil && notTo == nil && from.Mode().IsRegular() && os.SameFile(from, to) {
+	return notFrom == nil && notTo == nil && from.Mode().IsRegular() && os.SameFile(from, to)
+}
+
+// spare refuses an output that is one of the files that are read: it would be lost.
+func spare(output, which, input string) error {
+	if sameFile(output, input) {
 		return &render.OptionError{Flag: "output", What: fmt.Sprintf("%s is %s itself, which would be lost; write to another",
 			output, which)}
 	}

@@ -73,8 +73,8 @@ func (f fileToWrite) prepare() (prepared, error) {
 			return errors.Join(err, to.Close())
 		}, func() {}}, nil
 	default:
-		if _, notThere := os.Lstat(path); notThere == nil {
-			return prepared{}, err // a link to nothing
+		if to, notLink := os.Readlink(path); notLink == nil {
+			return prepared{}, fmt.Errorf("%s is a link to %s: %w; mend it first", path, to, errors.Unwrap(err))
 		}
 	}
 	r, err := layer.Replace(path, f.text)

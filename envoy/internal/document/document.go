@@ -176,8 +176,19 @@ var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 var fromZero = regexp.MustCompile(`did not find expected (<document start>|node content|key|'-' indicator|',' or ` +
 	`'[]}]')$`)
 
-// NotYAML says where the YAML parser gave up, and why.
+// otherKind matches what the library says of a value that does not fit.
+var otherKind = regexp.MustCompile("^line (\\d+): cannot unmarshal \\S+( `.*`)? into ")
+
+// NotYAML says where the YAML library gave up, and why.
 func NotYAML(file string, text []byte, err error) *Problem {
+	var typed *yaml.TypeError
+	if errors.As(err, &typed) {
+		if m := otherKind.FindStringSubmatch(typed.Errors[0]); m != nil {
+			line, _ := strconv.Atoi(m[1])
+			return &Problem{File: file, Line: line, Column: 1,
+				What: "a value of another kind is expected here" + strings.Replace(m[2], " ", " than ", 1)}
+		}
+	}
 	said := yamlLine.ReplaceAllString(err.Error(), "")
 	p := &Problem{File: file}
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil && m[1] != "" {

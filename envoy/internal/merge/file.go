@@ -89,6 +89,9 @@ func parse(f File) (*source, error) {
 		seen := map[string]*yaml.Node{}
 		for i := 0; i < len(n.Content); i += 2 {
 			name := n.Content[i]
+			if name.Kind != yaml.ScalarNode {
+				return s.problem(name, "the name of a field must be text; of a template, give what becomes of it")
+			}
 			if first := seen[name.Value]; first != nil {
 				return s.problem(name, "%q stands in line %d already, and Envoy silently takes the last one; make them one",
 					name.Value, first.Line)

@@ -73,7 +73,7 @@ func (o *KubernetesOptions) workload() (*workload, error) {
 		if err := reader.Decode(&n); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
-			return nil, refuse("%v", err)
+			return nil, document.NotYAML(o.File, o.Manifests, err)
 		}
 		objects = append(objects, &n)
 	}
@@ -84,7 +84,7 @@ func (o *KubernetesOptions) workload() (*workload, error) {
 			Items []yaml.Node
 		}
 		if err := n.Decode(&head); err != nil {
-			return nil, refuse("%v", err)
+			return nil, document.NotYAML(o.File, o.Manifests, err)
 		}
 		w := workload{file: o.File}
 		switch {
@@ -97,7 +97,7 @@ func (o *KubernetesOptions) workload() (*workload, error) {
 			continue
 		}
 		if err := n.Decode(&w); err != nil {
-			return nil, refuse("%s: %v", head.Kind, err)
+			return nil, document.NotYAML(o.File, o.Manifests, err)
 		}
 		if w.Kind == "Service" {
 			services = append(services, w)
