@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 
@@ -95,7 +96,7 @@ func (e *Envoy) past(p *Plugin, c *check) []Gap { return append(e.shut(p, c), e.
 // shut returns where a plugin stands and its gate keeps an endpoint's checks out.
 func (e *Envoy) shut(p *Plugin, c *check) (out []Gap) {
 	enabled := false
-	var missing []Gap // nobody answers there
+	var missing, perhaps []Gap // nobody answers there
 	for i := range e.doors {
 		d := &e.doors[i]
 		c := d.sees(c)
@@ -145,7 +146,12 @@ func (e *Envoy) shut(p *Plugin, c *check) (out []Gap) {
 			}
 			switch ruled := f.enabled(d.routes, host, ruling.route); {
 			case ruling.route == nil && f.byRoute():
-				missing = append(missing, c.gap("%s: no route takes %s: its checks get 404", d.in(host), c.path))
+				gap := c.gap("%s: no route takes %s: its checks get 404", d.in(host), c.path)
+				missing = append(missing, gap)
+				why := e.unproved(p, c, func(o *door) bool { return reflect.DeepEqual(o.routes, d.routes) })
+				if why != "" {
+					perhaps = append(perhaps, c.refusal("%s%s", gap.What, why))
+				}
 			case ruled == no, ruled == some:
 				out = append(out, c.gap("%s: %s", d.in(host), d.shuts(f, host, ruling.route, c.path)))
 			default:
@@ -157,8 +163,9 @@ func (e *Envoy) shut(p *Plugin, c *check) (out []Gap) {
 		out = append(out, e.ported(d, c, func(host, route any) fit { return f.enabled(d.routes, host, route) })...)
 	}
 	if !enabled {
-		out = append(out, missing...)
+		return append(out, missing...)
 	}
+	out = append(out, perhaps...)
 	return slices.CompactFunc(out, func(a, b Gap) bool { return a == b })
 }
 
