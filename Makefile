@@ -8,6 +8,8 @@
 MAKEFLAGS += --no-print-directory
 
 GO ?= go
+# Go's cache then holds for each folder that the repository is copied to, as the tests of the documents do.
+export GOFLAGS := $(filter-out -trimpath,$(shell $(GO) env GOFLAGS 2>/dev/null)) -trimpath
 # The race detector leaves out two modules of others, wazero, which compiles plugins, and the reader of YAML: it makes
 # them ten times as slow.
 RACE ?= -race $(foreach package,github.com/tetratelabs/wazero/... go.yaml.in/yaml/v3,-gcflags=$(package)=-race=false)
@@ -25,6 +27,10 @@ LINTERS := .tools/linters
 
 # Packages under e2e/ that have a target of their own: they need more than Go and an Envoy, or longer.
 OWN_TARGET := /e2e/(conformance|lb|watch|soak|istio|gateway|chaos)(/|$$)
+
+# Packages that start goroutines or share memory between them. In the others the race detector has nothing to find.
+CONCURRENT := $(addprefix ./,$(sort $(dir $(shell grep -rlE --include='*.go' --exclude='*_test.go' \
+	'^\s+go \w|\<(sync|atomic|errgroup)\.' envoy filter hostsim))))
 
 # Everything that can change the plugin; its tests can't.
 FILTER_SOURCES := $(shell find filter -type f ! -name '*_test.go') go.mod go.sum
@@ -128,13 +134,13 @@ $(1) $(GO) vet $(2)
 	$(1) $(LINTERS)/revive -config scripts/lint/revive.toml -set_exit_status $(2)
 endef
 
-test-unit: filter filter-faults check-race ## all tests that need no Envoy, with the race detector
-	$(TEST) $(RACE) $$($(GO) list ./... | grep -v /e2e)
-	$(TEST) -run 'Random|Fuzz' ./envoy/internal/render
-	$(TEST) -run 'Alloc|Memory' ./filter/simtest -checks 1000000
+test-unit: filter filter-faults check-race ## all tests that need no Envoy, with the race detector where there are goroutines
+	$(TEST) $(RACE) -parallel 8 $(CONCURRENT)
+	$(TEST) $$($(GO) list ./... | grep -vxE ".*/e2e(/.*)?|$$($(GO) list $(CONCURRENT) ./filter/simtest | paste -sd'|')")
+	$(TEST) ./filter/simtest -checks 1000000
 
-test-e2e: filter filter-faults check-race ## the tests on a real Envoy (the newest, or HEALTHGATE_ENVOY_VERSION)
-	$(TEST) $(RACE) -count=1 -timeout 30m -v $$($(GO) list ./e2e/... | grep -vE '$(OWN_TARGET)')
+test-e2e: filter filter-faults ## the tests on a real Envoy (the newest, or HEALTHGATE_ENVOY_VERSION)
+	$(TEST) -count=1 -timeout 30m -v $$($(GO) list ./e2e/... | grep -vE '$(OWN_TARGET)')
 
 # What the documents of the other tests in e2e/docs tell a reader to type builds Go's plugin, whatever the variables say.
 test-tinygo: need-haproxy filter-tinygo build/healthgate-tinygo_faults.wasm ## the tests that load a .wasm, on the small build
@@ -144,19 +150,19 @@ test-tinygo: need-haproxy filter-tinygo build/healthgate-tinygo_faults.wasm ## t
 	HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm $(TEST) -count=1 -run 'TestOperating|TestYAML' ./e2e/docs
 	HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm \
 		$(TEST) -count=1 -timeout 10m -v -run TestConformance ./e2e/conformance -cases '^filter '
-	$(MAKE) test-lb RACE= HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm
+	$(MAKE) test-lb HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm
 
 .PHONY: test-watch
-test-watch: need-prometheus need-promtool need-chromium filter filter-faults check-race ## a real Prometheus, its alerts, the dashboard and the status page (Debian: apt-get install prometheus chromium)
-	$(TEST) $(RACE) -count=1 -timeout 10m -v ./e2e/watch
+test-watch: need-prometheus need-promtool need-chromium filter filter-faults ## a real Prometheus, its alerts, the dashboard and the status page (Debian: apt-get install prometheus chromium)
+	$(TEST) -count=1 -timeout 10m -v ./e2e/watch
 
 # make test-lb HEALTHGATE_WASM=$PWD/build/healthgate-tinygo.wasm tests that build, as the other suites do.
-test-lb: need-haproxy filter check-race ## two Envoys behind a real HAProxy, under load (Debian: apt-get install haproxy)
-	$(TEST) $(RACE) -count=1 -timeout 10m -v ./e2e/lb
+test-lb: need-haproxy filter ## two Envoys behind a real HAProxy, under load (Debian: apt-get install haproxy)
+	$(TEST) -count=1 -timeout 10m -v ./e2e/lb
 
 .PHONY: test-istio
-test-istio: istio filter check-race ## the rendered manifests through a control plane of Istio (needs Go 1.26; builds it once, minutes)
-	$(TEST) $(RACE) -count=1 -timeout 20m -v ./e2e/istio
+test-istio: istio filter ## the rendered manifests through a control plane of Istio (needs Go 1.26; builds it once, minutes)
+	$(TEST) -count=1 -timeout 20m -v ./e2e/istio
 
 .PHONY: test-kubernetes
 test-kubernetes: check-go ## the rendered base by kustomize and the code of kube-apiserver (needs Go 1.26; compiles it once, minutes)
@@ -167,9 +173,9 @@ istio:
 	@scripts/get-istio >/dev/null
 
 .PHONY: test-gateway
-test-gateway: envoy-gateway filter-faults check-race ## what is rendered for Envoy Gateway, through a real one without a cluster (needs Go 1.26.7; builds it once, minutes)
+test-gateway: envoy-gateway filter-faults ## what is rendered for Envoy Gateway, through a real one without a cluster (needs Go 1.26.7; builds it once, minutes)
 	@scripts/get-envoy $(HEALTHGATE_ENVOY_VERSION) >/dev/null
-	$(TEST) $(RACE) -count=1 -timeout 10m -v ./e2e/gateway
+	$(TEST) -count=1 -timeout 10m -v ./e2e/gateway
 
 .PHONY: envoy-gateway
 envoy-gateway:
@@ -181,7 +187,7 @@ test-matrix: filter filter-faults filter-tinygo build/healthgate-tinygo_faults.w
 	@for version in $(filter-out $(NEWEST),$(ENVOYS)); do \
 		build=healthgate-tinygo; [ $$version != $(firstword $(ENVOYS)) ] || build=healthgate; \
 		echo "== Envoy $$version, $$build"; \
-		$(MAKE) test-e2e RACE= HEALTHGATE_ENVOY_VERSION=$$version HEALTHGATE_WASM=$(CURDIR)/build/$$build.wasm \
+		$(MAKE) test-e2e HEALTHGATE_ENVOY_VERSION=$$version HEALTHGATE_WASM=$(CURDIR)/build/$$build.wasm \
 			HEALTHGATE_FAULTY_WASM=$(CURDIR)/build/$${build}_faults.wasm || exit 1; \
 	done
 

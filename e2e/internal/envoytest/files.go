@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"testing"
 
@@ -14,10 +13,16 @@ import (
 	"github.com/healthgate/healthgate/envoy/run"
 )
 
-// Root is the repository's folder.
+// Root is the repository's folder. A test runs in its package's, below it.
 var Root = func() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "..", "..", "..")
+	folder, err := filepath.Abs(".")
+	for err == nil && folder != filepath.Dir(folder) {
+		if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil {
+			return folder
+		}
+		folder = filepath.Dir(folder)
+	}
+	panic("no go.mod above the working directory")
 }()
 
 // binary asks scripts/get-envoy for an Envoy, as `make run` does.
