@@ -108,20 +108,22 @@ func (d DiskLayer) Apply(ctx context.Context, change Change) error {
 	}
 	for _, left := range []string{next, link} { // by a run that was killed
 		if err := place.removeLeft(left); err != nil {
-			return fmt.Errorf("what an earlier run left at %s is in the way: remove it, %w",
-				filepath.Join(place.path, left), err)
+			return notWritten(d.Root, err)
 		}
 	}
-	err = d.write(place, next, old, change)
-	if err == nil {
+	made, err := place.mkdir(next)
+	if err != nil {
+		return notWritten(d.Root, err)
+	}
+	defer made.Close()
+	if err = d.write(made, old, change); err == nil {
 		err = place.Symlink(next, link)
 	}
 	if err == nil {
 		err = place.Rename(link, name)
 	}
 	if err != nil {
-		_ = place.Remove(link)
-		_ = place.removeAll(next)
+		_, _, _ = place.Remove(link), made.empty(), place.Remove(next)
 		return notWritten(d.Root, err)
 	}
 	if err := keep(d.Root, place); err != nil {
@@ -145,7 +147,7 @@ func (d DiskLayer) Try(change Change) error {
 		return err
 	}
 	defer place.Close()
-	old, next, err := d.open(place)
+	old, _, err := d.open(place)
 	if err != nil {
 		return err
 	}
@@ -161,8 +163,8 @@ func (d DiskLayer) Try(change Change) error {
 		return notWritten(trial, err)
 	}
 	defer made.Close()
-	defer func() { _ = made.removeAll(next) }()
-	return notWritten(trial, d.write(made, next, old, change))
+	defer func() { _ = made.empty() }()
+	return notWritten(trial, d.write(made, old, change))
 }
 
 // open opens the folder behind Root, which is none if Root is missing, and returns the name of the next.
@@ -173,6 +175,9 @@ func (d DiskLayer) open(place folder) (old folder, next string, err error) {
 	path, err := filepath.EvalSymlinks(filepath.Join(place.path, name))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return old, "", err
+	}
+	if around, outside := filepath.Rel(path, place.path); err == nil && outside == nil && filepath.IsLocal(around) {
+		return old, "", fmt.Errorf("%s is a link to a folder that the link lies in, so it can't be copied there", d.Root)
 	}
 	if below, outside := filepath.Rel(place.path, path); err == nil && outside == nil && filepath.IsLocal(below) {
 		if first, _, _ := strings.Cut(below, "/"); first == next {
@@ -196,13 +201,9 @@ func (d DiskLayer) open(place folder) (old folder, next string, err error) {
 	return old, next, nil
 }
 
-// write makes the folder next: old's content with the change.
-func (d DiskLayer) write(place folder, next string, old folder, change Change) error {
-	made, err := place.mkdir(next)
-	if err != nil {
-		return err
-	}
-	defer made.Close()
+// write fills a new folder: old's content with the change.
+func (d DiskLayer) write(made, old folder, change Change) error {
+	var err error
 	if old.Root == nil {
 		err = made.readableByAll(".")
 	} else {
@@ -231,8 +232,12 @@ func (d DiskLayer) keyFolder(layer folder, change Change) (string, error) {
 	if d.Subdirectory != nil {
 		keys := filepath.Clean(*d.Subdirectory)
 		for f := keys; f != "."; f = filepath.Dir(f) {
-			if info, err := layer.Lstat(f); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			info, err := layer.Lstat(f)
+			switch {
+			case err == nil && info.Mode()&fs.ModeSymlink != 0:
 				return "", fmt.Errorf("%s leads elsewhere by a symbolic link, where nothing is changed", *d.Subdirectory)
+			case err == nil && !info.IsDir():
+				return "", fmt.Errorf("%s in %s is no folder, so it is no subdirectory of Envoy's disk_layer", f, d.Root)
 			}
 		}
 		return keys, mkdirAll(layer, keys)

@@ -133,6 +133,8 @@ func notWritten(path string, err error) error {
 	case absErr != nil:
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		remedy = "; nothing was changed: free some space or inodes in " + folder + ", and do it again"
+	case errors.Is(err, syscall.EBUSY):
+		remedy = "; nothing was changed: no other file can take the place of one that is mounted, so mount its folder"
 	case errors.Is(err, syscall.EFBIG):
 		remedy = "; nothing was changed: raise the limit of this shell, ulimit -f, and do it again"
 	case errors.Is(err, fs.ErrPermission):

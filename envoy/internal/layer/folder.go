@@ -123,16 +123,20 @@ func (f folder) removeLeft(name string) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
-	case err == nil && info.IsDir():
-		if err := notOfAnother(f.path); err != nil {
-			return err
+	case err != nil:
+		return err
+	case !info.IsDir():
+		err = f.Remove(name)
+	default:
+		if err = notOfAnother(f.path); err == nil {
+			err = f.removeAll(name)
 		}
-		return f.removeAll(name)
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("what an earlier run left at %s is in the way: remove it, %s", filepath.Join(f.path, name),
+			err.Error()) // which is no error of what is written
 	}
-	return f.Remove(name)
+	return nil
 }
 
 // removeAll removes a folder in this one.

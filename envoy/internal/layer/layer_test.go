@@ -123,6 +123,8 @@ func TestNotWritten(t *testing.T) {
 				"it again"},
 		{&os.LinkError{Op: "rename", Old: "/d/x.a.link", New: "/d/x", Err: syscall.EROFS},
 			"/d/x can't be written: read-only file system"},
+		{&os.LinkError{Op: "renameat", Old: ".x.next", New: "x", Err: syscall.EBUSY}, "/d/x can't be written: device or " +
+			"resource busy; nothing was changed: no other file can take the place of one that is mounted, so mount its folder"},
 		{unread(folder{path: "/d/x.b"}, &os.PathError{Op: "openat", Path: "key", Err: os.ErrPermission}),
 			"/d/x.b/key can't be read: permission denied"},
 	} {
