@@ -26,7 +26,8 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 LINTERS := .tools/linters
 
 # Packages under e2e/ that have a target of their own: they need more than Go and an Envoy, or longer.
-OWN_TARGET := /e2e/(conformance|lb|watch|soak|istio|gateway|chaos)(/|$$)
+OWN_TARGET := /e2e/(operator|conformance|lb|watch|soak|istio|gateway|chaos)(/|$$)
+E2E ?= $$($(GO) list ./e2e/... | grep -vE '$(OWN_TARGET)')
 
 # Packages that start goroutines or share memory between them. In the others the race detector has nothing to find.
 CONCURRENT := $(addprefix ./,$(sort $(dir $(shell grep -rlE --include='*.go' --exclude='*_test.go' \
@@ -140,14 +141,17 @@ test-unit: filter filter-faults check-race ## all tests that need no Envoy, with
 	$(TEST) ./filter/simtest -checks 1000000
 
 test-e2e: filter filter-faults ## the tests on a real Envoy (the newest, or HEALTHGATE_ENVOY_VERSION)
-	$(TEST) -count=1 -timeout 30m -v $$($(GO) list ./e2e/... | grep -vE '$(OWN_TARGET)')
+	$(TEST) -count=1 -timeout 30m -v $(E2E)
 
-# What the documents of the other tests in e2e/docs tell a reader to type builds Go's plugin, whatever the variables say.
+.PHONY: test-operator
+test-operator: filter filter-faults ## the command on a hundred Envoys: status, maintenance, shutdown, what it renders and merges
+	$(MAKE) test-e2e E2E=./e2e/operator
+
+# RATIONALE.md says what is played on which build and which Envoy.
 test-tinygo: need-haproxy filter-tinygo build/healthgate-tinygo_faults.wasm ## the tests that load a .wasm, on the small build
 	HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm \
 	HEALTHGATE_FAULTY_WASM=$(CURDIR)/build/healthgate-tinygo_faults.wasm \
-		$(TEST) -count=1 -timeout 30m ./filter/simtest $$($(GO) list ./e2e/... | grep -vE '$(OWN_TARGET)|/e2e/docs$$')
-	HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm $(TEST) -count=1 -run 'TestOperating|TestYAML' ./e2e/docs
+		$(TEST) -count=1 -timeout 30m ./filter/simtest ./e2e ./e2e/operator ./e2e/layers ./e2e/fleet
 	HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm \
 		$(TEST) -count=1 -timeout 10m -v -run TestConformance ./e2e/conformance -cases '^filter '
 	$(MAKE) test-lb HEALTHGATE_WASM=$(CURDIR)/build/healthgate-tinygo.wasm
@@ -181,13 +185,12 @@ test-gateway: envoy-gateway filter-faults ## what is rendered for Envoy Gateway,
 envoy-gateway:
 	@scripts/get-envoy-gateway >/dev/null
 
-# What differs here is the host. Envoy compiles the build of Go for 4 s of CPU time at each start, and TinyGo's for 0.4 s,
-# so the oldest Envoy gets the former and those between it and the newest get the latter.
 test-matrix: filter filter-faults filter-tinygo build/healthgate-tinygo_faults.wasm ## the tests on a real Envoy, for each older version
 	@for version in $(filter-out $(NEWEST),$(ENVOYS)); do \
-		build=healthgate-tinygo; [ $$version != $(firstword $(ENVOYS)) ] || build=healthgate; \
+		build=healthgate-tinygo; more=; \
+		[ $$version != $(firstword $(ENVOYS)) ] || { build=healthgate; more='./e2e/docs ./e2e/layers ./e2e/fleet'; }; \
 		echo "== Envoy $$version, $$build"; \
-		$(MAKE) test-e2e HEALTHGATE_ENVOY_VERSION=$$version HEALTHGATE_WASM=$(CURDIR)/build/$$build.wasm \
+		$(MAKE) test-e2e E2E="./e2e ./e2e/operator $$more" HEALTHGATE_ENVOY_VERSION=$$version HEALTHGATE_WASM=$(CURDIR)/build/$$build.wasm \
 			HEALTHGATE_FAULTY_WASM=$(CURDIR)/build/$${build}_faults.wasm || exit 1; \
 	done
 
