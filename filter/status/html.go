@@ -222,8 +222,7 @@ func (h *htmlWriter) time(t int64, text string) {
 	h.raw(stamp + `" title="` + stamp + `">` + text + `</time>`)
 }
 
-// htmlEscape makes a character harmless in HTML's text and quoted attributes. Control characters, and those that turn
-// the direction of the text around them, would let a reason disturb the page.
+// htmlEscape makes a character harmless in HTML's text and quoted attributes.
 func htmlEscape(c rune) string {
 	switch {
 	case c == '&':
@@ -236,8 +235,7 @@ func htmlEscape(c rune) string {
 		return "&#34;"
 	case c == '\'':
 		return "&#39;"
-	case c < ' ' && c != '\n' && c != '\t' || 0x7f <= c && c < 0xa0,
-		0x202a <= c && c <= 0x202e, 0x2066 <= c && c <= 0x2069:
+	case c != '\n' && c != '\t' && steers(c):
 		return "\uFFFD"
 	}
 	return ""

@@ -126,7 +126,7 @@ func (b *jsonWriter) optionalTime(name string, ns int64) {
 	}
 }
 
-// jsonEscape also escapes what would matter if the document stood in HTML.
+// jsonEscape also escapes what would matter if the document stood in HTML, or on a terminal.
 func jsonEscape(c rune) string {
 	const hex = "0123456789abcdef"
 	switch {
@@ -134,8 +134,8 @@ func jsonEscape(c rune) string {
 		return `\"`
 	case c == '\\':
 		return `\\`
-	case c < ' ' || c == '<' || c == '>' || c == '&' || c == 0x7f:
-		return `\u00` + string([]byte{hex[c>>4], hex[c&15]})
+	case c == '<' || c == '>' || c == '&' || steers(c):
+		return `\u` + string([]byte{hex[c>>12], hex[c>>8&15], hex[c>>4&15], hex[c&15]})
 	}
 	return ""
 }

@@ -47,6 +47,12 @@ func found(f *snapshot.Finding, prefix string) string {
 var words = [...]string{"none", "", "timeout", "no response", "reset", "no cluster", "no host", "refused", "unanswered",
 	"no connection", "", "NOT_SERVING", "no gRPC state"}
 
+// steers reports whether a character is a control, or turns the direction of the text around it: it would let a reason
+// disturb the page or a terminal.
+func steers(c rune) bool {
+	return c < ' ' || 0x7f <= c && c < 0xa0 || 0x202a <= c && c <= 0x202e || 0x2066 <= c && c <= 0x2069
+}
+
 // appendEscaped appends s with some characters replaced: those that replace knows, and by U+FFFD what is not UTF-8. The
 // texts of runtime keys are cut at a number of bytes, so they may end within a character.
 func appendEscaped(b []byte, s string, replace func(c rune) string) []byte {

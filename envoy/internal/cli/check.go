@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -96,9 +95,7 @@ The exit code is 0 when the load balancer takes the instance for healthy, and 1 
 			}
 			result := balancer.Judge(&b, to.String(), sent, envoy)
 			if output == "json" {
-				encoder := json.NewEncoder(cmd.OutOrStdout())
-				encoder.SetIndent("", "  ")
-				err = encoder.Encode(result)
+				err = writeJSON(cmd.OutOrStdout(), result, "  ")
 			} else {
 				err = writeCheck(cmd.OutOrStdout(), &b, result)
 			}

@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -334,9 +333,7 @@ func (s *switching) releasing(do func(i int)) func(i int) {
 // report shows how it went, also after Ctrl-C.
 func (s *switching) report(cmd *cobra.Command, key string, states []order.State) error {
 	if s.output == "json" {
-		encoder := json.NewEncoder(cmd.OutOrStdout())
-		encoder.SetIndent("", "  ")
-		if err := encoder.Encode(states); err != nil {
+		if err := writeJSON(cmd.OutOrStdout(), states, "  "); err != nil {
 			return failure{err}
 		}
 	} else if err := s.table(cmd, key, states); err != nil {

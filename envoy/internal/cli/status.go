@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -166,9 +165,7 @@ func once(cmd *cobra.Command, names []string, envoys *asking, output string, exp
 	}
 	out := cmd.OutOrStdout()
 	if output == "json" {
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		if err := encoder.Encode(reports); err != nil {
+		if err := writeJSON(out, reports, "  "); err != nil {
 			return failure{err}
 		}
 	} else {
@@ -228,7 +225,7 @@ func watch(cmd *cobra.Command, envoys *asking, output string, interval time.Dura
 		var err error
 		screen.Lock()
 		if output == "json" {
-			err = json.NewEncoder(out).Encode(reports)
+			err = writeJSON(out, reports, "")
 		} else {
 			err = watchReports(out, reports, interval, time.Now())
 		}

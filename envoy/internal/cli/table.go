@@ -1,9 +1,13 @@
 package cli
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -48,6 +52,28 @@ func writeTable(w io.Writer, margin string, rows [][]cell) error {
 		out.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+// writeJSON writes a value as JSON, each level indented. What does not print is escaped there.
+func writeJSON(w io.Writer, value any, indent string) error {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetIndent("", indent)
+	err := encoder.Encode(value)
+	var out []byte
+	for _, c := range text.String() {
+		if c == '\n' || unicode.IsPrint(c) {
+			out = utf8.AppendRune(out, c)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{c}) {
+			out = fmt.Appendf(out, "\\u%04x", unit)
+		}
+	}
+	if err == nil {
+		_, err = w.Write(out)
+	}
 	return err
 }
 

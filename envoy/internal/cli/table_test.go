@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,6 +63,20 @@ func TestColours(t *testing.T) {
 		if got := summary(r); len(got) != 1 || got[0] != want || endpointRows(r, time.Time{})[1][1].colour != want.colour {
 			t.Errorf("%q: %q, want %q", verdict, got, want)
 		}
+	}
+}
+
+// JSON says the same, without a character that steers a terminal.
+func TestWriteJSON(t *testing.T) {
+	t.Parallel()
+	said := map[string]string{"a é": "\x1b[2J\x7f\u009b1m\u202e\u2028\U000e0001 日本 <b>\n"}
+	var out strings.Builder
+	must.Do(t, writeJSON(&out, said, " "))
+	const want = "{\n \"a é\": \"" + `\u001b[2J\u007f\u009b1m\u202e\u2028\udb40\udc01 日本 \u003cb\u003e\n` + "\"\n}\n"
+	var back map[string]string
+	must.Do(t, json.Unmarshal([]byte(out.String()), &back))
+	if out.String() != want || !maps.Equal(said, back) {
+		t.Errorf("%s, want %s", out.String(), want)
 	}
 }
 
