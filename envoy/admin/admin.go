@@ -3,6 +3,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -131,6 +132,10 @@ func New(address string, access Access) (*Client, error) {
 }
 
 func (c *Client) do(ctx context.Context, method, path string) (*http.Response, []byte, error) {
+	return c.send(ctx, c.http, method, path)
+}
+
+func (c *Client) send(ctx context.Context, by *http.Client, method, path string) (*http.Response, []byte, error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+path, nil)
 	if err != nil {
 		return nil, nil, err
@@ -142,7 +147,7 @@ func (c *Client) do(ctx context.Context, method, path string) (*http.Response, [
 	// Each request may be repeated when a kept connection turns out to be closed; the header itself is not sent.
 	request.Header["Idempotency-Key"] = nil
 	begin := time.Now()
-	response, err := c.http.Do(request)
+	response, err := by.Do(request)
 	if err != nil {
 		return nil, nil, c.explain(ctx, err)
 	}
@@ -153,9 +158,12 @@ func (c *Client) do(ctx context.Context, method, path string) (*http.Response, [
 			"give the address of Envoy itself, or have the proxy before it keep nothing", method, path, age)
 	}
 	c.compare(response, begin, time.Now())
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
 	if err != nil {
 		return nil, nil, c.explain(ctx, err)
+	}
+	if len(body) > maxBody {
+		return nil, nil, fmt.Errorf("the answer to %s is longer than %d MB: %s", path, maxBody>>20, isAdmin)
 	}
 	c.known.Store(true)
 	return response, body, nil
@@ -239,16 +247,16 @@ func (c *Client) ModifyRuntime(ctx context.Context, pairs ...string) error {
 	return c.posted(path, response, body)
 }
 
-// posted says what an answer to a POST means that is not Envoy's success. A proxy in front may say that it failed when
-// Envoy has it already.
+// posted says what an answer to a POST means that is not Envoy's success, a 200 OK whose text is OK, too. What a proxy
+// in front says may be carried out all the same, unless it refuses.
 func (c *Client) posted(path string, response *http.Response, body []byte) error {
 	switch err := c.answered(http.MethodPost, path, response, body); {
-	case response.StatusCode == http.StatusOK:
+	case response.StatusCode == http.StatusOK && strings.TrimSpace(string(body)) == "OK":
 		return nil
-	case response.StatusCode >= http.StatusInternalServerError:
-		return &UnansweredError{err}
-	default:
+	case response.StatusCode >= 300 && response.StatusCode < http.StatusInternalServerError:
 		return err
+	default:
+		return &UnansweredError{err}
 	}
 }
 
@@ -285,11 +293,12 @@ func (c *Client) Stats(ctx context.Context, filter string) (map[string]uint64, e
 	}
 	out := map[string]uint64{}
 	for line := range strings.Lines(string(body)) {
-		name, value, ok := strings.Cut(strings.TrimSpace(line), ": ")
-		if !ok && strings.HasPrefix(name, "<") { // the page of a login, say
+		name, value, ok := strings.Cut(line, ": ")
+		value, whole := strings.CutSuffix(value, "\n")
+		if !ok || !whole || strings.HasPrefix(name, "{") { // the page of a login, an error, or a part
 			return nil, errors.New("GET /stats did not return metrics: " + isAdmin)
 		}
-		if n, err := strconv.ParseUint(value, 10, 64); ok && err == nil { // histograms are no numbers
+		if n, err := strconv.ParseUint(value, 10, 64); err == nil { // histograms are no numbers
 			out[name] = n
 		}
 	}
@@ -309,7 +318,8 @@ func (c *Client) Server(ctx context.Context) (Server, error) {
 		return Server{}, err
 	}
 	var out struct {
-		Node struct {
+		Version string `json:"version"`
+		Node    struct {
 			ID       string `json:"id"`
 			Cluster  string `json:"cluster"`
 			Locality struct {
@@ -321,8 +331,8 @@ func (c *Client) Server(ctx context.Context) (Server, error) {
 			Concurrency uint64 `json:"concurrency"`
 		} `json:"command_line_options"`
 	}
-	if err := json.Unmarshal(body, &out); err != nil {
-		return Server{}, errors.New("GET /server_info did not return JSON: " + isAdmin)
+	if err := json.Unmarshal(body, &out); err != nil || out.Version == "" {
+		return Server{}, errors.New("GET /server_info did not return what Envoy says of itself: " + isAdmin)
 	}
 	n := out.Node
 	return Server{config.Node{ID: n.ID, Cluster: n.Cluster, Region: n.Locality.Region, Zone: n.Locality.Zone},
@@ -336,10 +346,35 @@ func (c *Client) ConfigDump(ctx context.Context) (any, error) {
 		return nil, err
 	}
 	var out any
-	if err := json.Unmarshal(body, &out); err != nil {
-		return nil, errors.New("GET /config_dump did not return JSON")
+	if err := json.Unmarshal(body, &out); err != nil || !bytes.Contains(body, []byte(".ListenersConfigDump\"")) {
+		return nil, errors.New("GET /config_dump did not return Envoy's configuration: " + isAdmin)
 	}
 	return out, nil
+}
+
+// ErrAnother is of answers that are not of one process.
+var ErrAnother = errors.New("another Envoy answers here than at the begin: it was restarted, or the address leads to " +
+	"several; do it again, with an address for each")
+
+// Stays asks on new connections, which a load balancer may lead to others, whether the Envoy answers that loaded its
+// bootstrap at a time, as its configuration says: ErrAnother, unless it does, or that is not known.
+func (c *Client) Stays(ctx context.Context, begun string) error {
+	transport, _ := c.http.Transport.(*http.Transport)
+	fresh := *c.http
+	transport = transport.Clone()
+	fresh.Transport, transport.DisableKeepAlives = transport, true
+	for n := 0; n < 2 && begun != ""; n++ { // one would be the same again where two take turns
+		var out struct {
+			Configs []struct {
+				Begun string `json:"last_updated"`
+			} `json:"configs"`
+		}
+		_, body, err := c.send(ctx, &fresh, http.MethodGet, "/config_dump?mask=last_updated") // of the bootstrap alone
+		if err == nil && json.Unmarshal(body, &out) == nil && len(out.Configs) > 0 && out.Configs[0].Begun != begun {
+			return ErrAnother
+		}
+	}
+	return nil
 }
 
 // ofNote is a difference of clocks that is told.

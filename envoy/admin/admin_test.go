@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -221,7 +222,9 @@ func TestRedirects(t *testing.T) {
 func TestConnectionIsKept(t *testing.T) {
 	t.Parallel()
 	var connections atomic.Int32
-	server := httptest.NewUnstartedServer(says(answer))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, map[string]string{http.MethodGet: answer, http.MethodPost: "OK\n"}[r.Method])
+	}))
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
 			connections.Add(1)
@@ -355,10 +358,11 @@ func TestReady(t *testing.T) {
 // What a proxy shows in the place of metrics is none of Envoy's.
 func TestStatsOfSomebodyElse(t *testing.T) {
 	t.Parallel()
+	const bad = "did not return metrics"
 	for body, want := range map[string]string{
 		"": "", "a: 1\nb: P0(nan,1) P25(nan,2)\n": "",
-		"<!doctype html>\n<title>Log in: here</title>": "did not return metrics",
-		"<html><body>\nLog in\n":                       "did not return metrics",
+		"<!doctype html>\n<title>Log in: here</title>": bad, "<html><body>\nLog in\n": bad,
+		"{}": bad, "{\"error\": \"forbidden\"}\n": bad, "a: 1\nb: 1": bad, "a: 1\nb": bad,
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, body)
@@ -431,5 +435,27 @@ func TestCache(t *testing.T) {
 	}
 	if clock := client.Clock(); clock != "" {
 		t.Error(clock)
+	}
+}
+
+// What is not Envoy's says nothing of an Envoy.
+func TestSomebodyElse(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{"{}", "[]", "null", `{"configs": []}`, "<html>", `"OK"`, "OK", ""} {
+		server := httptest.NewServer(says(body))
+		client := must.Get(New(server.URL, Access{}))(t)
+		_, dump := client.ConfigDump(t.Context())
+		_, info := client.Server(t.Context())
+		for what, err := range map[string]error{"configuration": dump, "what Envoy says of itself": info} {
+			if got := fmt.Sprint(err); !strings.HasSuffix(got, "did not return "+what+": "+isAdmin) &&
+				!strings.HasSuffix(got, "did not return Envoy's "+what+": "+isAdmin) {
+				t.Errorf("%s: %s", body, got)
+			}
+		}
+		err := client.Post(t.Context(), "/drain_listeners")
+		if (err == nil) != (body == "OK") || err != nil && !errors.As(err, new(*UnansweredError)) {
+			t.Errorf("%s: %v", body, err)
+		}
+		server.Close()
 	}
 }

@@ -112,16 +112,18 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				delete(a.runtime, key)
 			}
 		}
+		fmt.Fprint(w, "OK\n")
 	case "/stats":
 		a.stats(w, regexp.MustCompile(r.URL.Query().Get("filter")))
 	case "/healthcheck/fail", "/healthcheck/ok":
 		a.drains = r.URL.Path == "/healthcheck/fail"
+		fmt.Fprint(w, "OK\n")
 	case "/ready":
 		fmt.Fprint(w, map[bool]string{true: "DRAINING", false: "LIVE"}[a.drains])
 	case "/config_dump":
 		fmt.Fprint(w, strings.Replace(dump, "BEGUN", a.URL, 1)) // which tells one from another, too
 	case "/server_info":
-		fmt.Fprint(w, `{"node": {"id": "n"}}`)
+		fmt.Fprint(w, `{"version": "x", "node": {"id": "n"}}`)
 	default:
 		w.WriteHeader(http.StatusNotFound)
 	}

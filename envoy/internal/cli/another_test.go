@@ -49,6 +49,7 @@ func TestOpenedMeanwhile(t *testing.T) {
 			switch is := failed.Load(); {
 			case r.URL.Path == "/healthcheck/fail":
 				failed.Store(true)
+				fmt.Fprint(w, "OK\n")
 			case r.URL.Path == "/ready" && is:
 				fmt.Fprint(w, "DRAINING")
 			case r.URL.Path == "/stats" && is:

@@ -76,6 +76,13 @@ func Ask(ctx context.Context, client *admin.Client, key string, route bool) *Env
 	if e.server, e.unknown = client.Server(ctx); e.unknown == nil {
 		e.known, e.unknown = e.configuration(ctx)
 	}
+	if e.known != nil {
+		err = client.Stays(ctx, e.known.Begun)
+	}
+	if err != nil {
+		e.State.Error = err.Error()
+		return e
+	}
 	e.unseen = e.readGauges(ctx)
 	e.State = e.state(e.now())
 	return e
@@ -105,9 +112,8 @@ func (e *Envoy) lookAgain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if known.Begun != e.known.Begun {
-		return &OpenError{errors.New("another Envoy answers here than at the begin: it was restarted, or the address " +
-			"leads to several; do it again, with an address for each")}
+	if known.Begun != e.known.Begun || e.client.Stays(ctx, known.Begun) != nil {
+		return &OpenError{admin.ErrAnother}
 	}
 	known.Answered = e.known.Answered
 	e.known = known

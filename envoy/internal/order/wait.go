@@ -238,7 +238,8 @@ func (e *Envoy) runtimeLacks(o Order, kind reach.Kind, now time.Time) problem {
 		if found {
 			where = fmt.Sprintf(" in its layer %q%s", layer.Name, where)
 			if kind == reach.Admin && !e.right {
-				where += ": does a proxy before admin lead a POST to another Envoy than a GET?"
+				where += ": has somebody taken it out since, " +
+					"or does a proxy before admin lead a POST to another Envoy than a GET?"
 			}
 		}
 		return problem{what: missing + where}

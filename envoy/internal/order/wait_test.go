@@ -192,7 +192,7 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
-// answers are those of an admin by path; a path that is not among them gets {}.
+// answers are those of an admin by path; a path that is not among them gets what /server_info tells at the least.
 type answers map[string]func(w http.ResponseWriter)
 
 // says is an answer that is always the same.
@@ -208,7 +208,7 @@ func (a answers) start(t *testing.T) (*admin.Client, *atomic.Int32) {
 			answer(w)
 			return
 		}
-		fmt.Fprint(w, "{}")
+		fmt.Fprint(w, `{"version": "x"}`)
 	}))
 	var connections atomic.Int32
 	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
@@ -391,14 +391,15 @@ func TestShortWait(t *testing.T) {
 func TestPostFails(t *testing.T) {
 	t.Parallel()
 	const unknown = "whether the key was written is not known"
-	for status, want := range map[int]string{0: unknown, 502: unknown, 403: "answered 403"} {
+	for status, want := range map[int]string{0: unknown, 200: unknown, 202: unknown, 502: unknown, 403: "answered 403"} {
 		client, _ := answers{
 			"/runtime": says(strings.ReplaceAll(isOn, "true", "false")),
 			"/runtime_modify": func(w http.ResponseWriter) {
 				if status == 0 {
 					panic(http.ErrAbortHandler)
 				}
-				w.WriteHeader(status) // 502 is of a proxy
+				w.WriteHeader(status) // 202 and 502 are of a proxy
+				fmt.Fprint(w, "<html>")
 			},
 		}.start(t)
 		s, sent := Ask(t.Context(), client, "k", false).Post(t.Context(), Order{Key: "k", Value: On, On: true})
@@ -503,5 +504,35 @@ func TestCachedRuntime(t *testing.T) {
 	delete(e.gauges, "shop")
 	if e.Has(o, reach.Admin) {
 		t.Error("it is said to be off already, where no gauge says so")
+	}
+}
+
+// An address that leads to several Envoys, by connection or by request, is refused before anything is written.
+func TestSeveralEnvoys(t *testing.T) {
+	t.Parallel()
+	for _, turn := range []func(r *http.Request, asked int) any{
+		func(_ *http.Request, asked int) any { return asked % 2 },
+		func(r *http.Request, _ int) any { return r.RemoteAddr },
+	} {
+		a, b := admintest.Start(t), admintest.Start(t)
+		var first any
+		asked := 0
+		a.Before = func(w http.ResponseWriter, r *http.Request) bool {
+			asked++
+			if first == nil {
+				first = turn(r, asked)
+			}
+			other := turn(r, asked) != first
+			if other {
+				b.ServeHTTP(w, r)
+			}
+			return other
+		}
+		client := must.Get(admin.New(a.URL, admin.Access{}))(t)
+		what := Ask(t.Context(), client, admintest.Key, false).Refuses(Order{Key: admintest.Key, Value: On, On: true},
+			reach.Admin, nil)
+		if what != admin.ErrAnother.Error() {
+			t.Errorf("%q", what)
+		}
 	}
 }

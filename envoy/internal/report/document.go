@@ -171,6 +171,7 @@ func (s *seen) ask(ctx context.Context, envoy *admin.Client, to string, c *confi
 		switch what := s.contradicts(d, c); {
 		case d.ServiceID != s.node.ID:
 			return nil, fmt.Errorf("the node %q answered, which is another Envoy", d.ServiceID)
+		case counts && s.gauges[shown] < before && attempt < 3: // it was reset
 		case counts && s.gauges[shown] <= before:
 			return nil, fmt.Errorf("another Envoy with the same id answered, %q: this one was not asked", d.ServiceID)
 		case !counts && (d.ServiceID == "" || d.ServiceID == render.DefaultNodeID):

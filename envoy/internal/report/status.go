@@ -205,6 +205,13 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 	default:
 		r.fromPlugins(ctx, envoy, &s)
 	}
+	if s.known != nil {
+		err = envoy.Stays(ctx, s.known.Begun)
+	}
+	if errors.Is(err, admin.ErrAnother) {
+		r = newReport(envoy.Name)
+		r.Error = err.Error()
+	}
 	return r
 }
 

@@ -46,7 +46,7 @@ var configured = `{"configs": [
 func TestFromAdminAlone(t *testing.T) {
 	t.Parallel()
 	configurations := map[string]string{
-		"": configured, "none": `{"configs": []}`,
+		"": configured, "none": `{"configs": [{"@type": "x.ListenersConfigDump"}]}`,
 		"no-cluster": strings.Replace(configured, `"admin": {"cluster": "adm"`, `"admin": {"cluster": "gone"`, 1),
 		"quiet": strings.NewReplacer(`"keys": ["k"], `, "", `, "probes": {"names": ["p"]}`, "", // nothing is asked
 			`"probes": [{"name": "p", "cluster": "app", "path": "/p"}], "admin": {"cluster": "adm"}`, `"probes": []`,
@@ -117,7 +117,7 @@ func TestFromAdminAlone(t *testing.T) {
 			case "/config_dump":
 				fmt.Fprint(w, dump)
 			case "/server_info":
-				fmt.Fprint(w, `{"node": {"id": "n"}}`)
+				fmt.Fprint(w, `{"version": "x", "node": {"id": "n"}}`)
 			default:
 				fmt.Fprint(w, state)
 			}
@@ -173,6 +173,9 @@ func TestStatusDocument(t *testing.T) {
 		{"its own", "n", all, counted, ""},
 		{"another id", "m", all, counted, `the node "m" answered, which is another Envoy`},
 		{"the same id", "n", all, func(int) string { return counted(7) }, "another Envoy with the same id answered"},
+		{"a count that was reset", "n", all, func(i int) string { return counted(map[int]int{0: 9}[i] + i) }, ""},
+		{"a count that is reset again and again", "n", all, func(i int) string { return counted(9 - i) },
+			"another Envoy with the same id answered"},
 		{"a gauge of maintenance", "n", all, func(i int) string { return strings.Replace(counted(i), "a: 0", "a: 1", 1) },
 			"contradicts its metric wasmcustom.healthgate_maintenance.endpoint.a"},
 		{"a gauge of a probe", "n", all, func(i int) string { return strings.Replace(counted(i), "p: 1", "p: 0", 1) },
@@ -222,7 +225,7 @@ func TestStatusDocument(t *testing.T) {
 						`"healthy": {"action": "pass"}}`, `"healthy": {"action": "pass"}},
 							{"name": "s", "kind": "status", "paths": ["/s"], "trusted": {"cidrs": ["10.0.0.0/8"]}}`).Replace(configured))
 				case "/server_info":
-					fmt.Fprintf(w, `{"node": {"id": %q}}`, own)
+					fmt.Fprintf(w, `{"version": "x", "node": {"id": %q}}`, own)
 				default:
 					fmt.Fprint(w, state.Load())
 				}
@@ -378,5 +381,28 @@ func TestBase(t *testing.T) {
 		if got := url + why; !strings.HasSuffix(strings.TrimSuffix(got, ": give --status-url"), test.want) {
 			t.Errorf("%s by admin on %q: %s, want %s", test.address, test.admin, got, test.want)
 		}
+	}
+}
+
+// An address that leads to several Envoys by turns tells of none.
+func TestSeveralEnvoys(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch n := asked.Add(1); r.URL.Path {
+		case "/runtime":
+			fmt.Fprint(w, `{"layers": [], "entries": {}}`)
+		case "/config_dump":
+			fmt.Fprint(w, strings.Replace(configured, `"bootstrap"`, fmt.Sprintf(`"last_updated": "%d", "bootstrap"`, n%2), 1))
+		case "/server_info":
+			fmt.Fprint(w, `{"version": "x"}`)
+		case "/ready":
+			fmt.Fprint(w, "LIVE")
+		}
+	}))
+	defer server.Close()
+	r := FromAdmin(t.Context(), must.Get(admin.New(server.URL, admin.Access{}))(t), time.Now())
+	if r.Error != admin.ErrAnother.Error() || len(r.Endpoints) > 0 {
+		t.Errorf("%+v", r)
 	}
 }
