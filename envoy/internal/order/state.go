@@ -83,7 +83,10 @@ func Ask(ctx context.Context, client *admin.Client, key string, route bool) *Env
 		e.State.Error = err.Error()
 		return e
 	}
-	e.unseen = e.readGauges(ctx)
+	if e.unseen = e.readGauges(ctx); ctx.Err() != nil {
+		e.State.Error = "it was not asked to the end in time: give it more"
+		return e
+	}
 	e.State = e.state(e.now())
 	return e
 }
@@ -344,6 +347,9 @@ func (e *Envoy) Report() State {
 	}
 	if s.On == nil {
 		s.Notes = append(s.Notes, e.strange())
+	}
+	if clock := e.client.Clock(); clock != "" && s.Until != nil {
+		s.Notes = append(s.Notes, clock+", and the key ends by it")
 	}
 	for _, r := range e.readers() {
 		if _, unknown := e.in(r); !e.route && e.shared(r.name) != "" && unknown != "" {

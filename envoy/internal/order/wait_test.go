@@ -427,7 +427,11 @@ func TestClocksDiffer(t *testing.T) {
 			"/stats": says(gaugeOfA + "1\n"), "/config_dump": says(configuration(t)),
 		}.start(t)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		s := Ask(ctx, client, "k", false).Wait(ctx, Order{Key: "k", Value: until, On: true}, reach.Admin, nil)
+		e := Ask(ctx, client, "k", false)
+		if note := strings.Join(e.Report().Notes, "; "); !strings.Contains(note, ", and the key ends by it") {
+			t.Errorf("%s ahead: notes %q", ahead, note)
+		}
+		s := e.Wait(ctx, Order{Key: "k", Value: until, On: true}, reach.Admin, nil)
 		cancel()
 		if said := s.Error + strings.Join(s.Notes, "; "); !strings.Contains(said, want) || s.on() != (ahead < 0) ||
 			(s.Error != "") != (ahead > 0) || !strings.Contains(said, "Envoy's clock is ") {
@@ -533,6 +537,26 @@ func TestSeveralEnvoys(t *testing.T) {
 			reach.Admin, nil)
 		if what != admin.ErrAnother.Error() {
 			t.Errorf("%q", what)
+		}
+	}
+}
+
+// Nothing is written to an Envoy that was not asked to the end, whatever was asked when the time was over.
+func TestAskIsCutOff(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/runtime", "/server_info", "/config_dump", "/stats"} {
+		a := admintest.Start(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		a.Before = func(_ http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path == path {
+				cancel()
+			}
+			return false
+		}
+		client := must.Get(admin.New(a.URL, admin.Access{}))(t)
+		if Ask(ctx, client, admintest.Key, false).Refuses(Order{Key: admintest.Key, Value: On, On: true}, reach.Admin,
+			nil) == "" {
+			t.Errorf("it would be written, though %s was not answered", path)
 		}
 	}
 }

@@ -139,6 +139,9 @@ func fetch(ctx context.Context, client *http.Client, to string, q question) (*do
 	if err != nil {
 		return nil, err
 	}
+	if age := response.Header.Get("Age"); age != "" {
+		return nil, fmt.Errorf("a cache answered, with what was so %s s ago", age)
+	}
 	var d document
 	if !strings.HasPrefix(response.Header.Get("Content-Type"), "application/health+json") ||
 		json.Unmarshal(body, &d) != nil ||

@@ -406,3 +406,17 @@ func TestSeveralEnvoys(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// A status document that a cache kept tells nothing of now.
+func TestCachedDocument(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Age", "7")
+		w.Header().Set("Content-Type", "application/health+json")
+		fmt.Fprint(w, `{"description": "health checks answered by healthgate", "checks": {}}`)
+	}))
+	defer server.Close()
+	if got := FromURL(t.Context(), server.URL+"/s", nil).Error; got != "a cache answered, with what was so 7 s ago" {
+		t.Errorf("%q", got)
+	}
+}
