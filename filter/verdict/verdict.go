@@ -200,11 +200,6 @@ func RuntimeKnown(a *config.Admin, record *snapshot.Record, now int64) bool {
 	return now <= runtimeUntil(a, record)
 }
 
-// DrainingKnown is RuntimeKnown for the last reading of draining.
-func DrainingKnown(a *config.Admin, record *snapshot.Record, now int64) bool {
-	return now <= drainingUntil(a, record)
-}
-
 func probeUntil(c *config.Probe, p *snapshot.Probe) int64 {
 	if c.XDS && p.Healthy {
 		return always
