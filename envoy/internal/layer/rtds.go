@@ -162,6 +162,9 @@ func (f RTDSFile) changed(change Change) ([]byte, error) {
 		return nil, err
 	}
 	_, layer, err := findLayer(root)
+	if err == nil {
+		err = refused(root, false)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
@@ -261,45 +264,58 @@ func plainJSON(text []byte) ([]byte, error) {
 	return document.EscapeJSON(plain), err
 }
 
-// findLayer returns the resource named RTDSName, or the only one there is, and its mapping of keys.
+// findLayer returns the one resource that there may be, and its mapping of keys.
 func findLayer(root *yaml.Node) (resource, layer *yaml.Node, err error) {
-	var found, named []*yaml.Node
-	if resources := field(root, "resources"); resources != nil {
-		list := resources.Content
-		if resources.Kind == yaml.MappingNode { // Envoy takes one element without a list for a list of it
-			list = []*yaml.Node{resources}
-		}
-		for _, r := range list {
-			if kind := field(r, "@type"); kind == nil || kind.Value != runtimeType {
-				continue
-			}
-			if name := field(r, "name"); name != nil && name.Value == RTDSName {
-				named = append(named, r)
-			}
-			found = append(found, r)
+	resource = field(root, "resources")
+	if resource != nil && resource.Kind == yaml.SequenceNode && len(resource.Content) > 1 {
+		return nil, nil, fmt.Errorf("has %d resources, and Envoy reads a file with one alone", len(resource.Content))
+	}
+	if resource != nil && resource.Kind == yaml.SequenceNode && len(resource.Content) == 1 {
+		resource = resource.Content[0] // Envoy takes one element without a list for a list of it
+	}
+	if resource != nil {
+		if kind := field(resource, "@type"); kind == nil || kind.Value != runtimeType {
+			resource = nil
 		}
 	}
-	if len(named) > 0 {
-		found = named
-	}
-	switch len(found) {
-	case 0:
+	if resource == nil {
 		return nil, nil, fmt.Errorf("has no resource of type %s", runtimeType)
-	case 1:
-	default:
-		return nil, nil, fmt.Errorf("has %d runtime layers; name the one to change %q, and no other", len(found), RTDSName)
 	}
-	layer = field(found[0], "layer")
+	layer = field(resource, "layer")
 	switch {
 	case layer == nil:
 		layer = &yaml.Node{Kind: yaml.MappingNode}
-		found[0].Content = append(found[0].Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "layer"}, layer)
+		resource.Content = append(resource.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "layer"}, layer)
 	case layer.ShortTag() == "!!null":
 		*layer = yaml.Node{Kind: yaml.MappingNode}
 	case layer.Kind != yaml.MappingNode:
 		return nil, nil, fmt.Errorf("the layer in line %d is not an object", layer.Line)
 	}
-	return found[0], layer, nil
+	return resource, layer, nil
+}
+
+// refused says why Envoy refuses the whole of a file: for a number in the place of a text, or for a value in the layer
+// that is null or a list.
+func refused(n *yaml.Node, inLayer bool) error {
+	if n.Kind == yaml.SequenceNode && len(n.Content) == 1 {
+		return refused(n.Content[0], inLayer)
+	}
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		name, v := n.Content[i].Value, n.Content[i+1]
+		tag := v.ShortTag()
+		switch {
+		case inLayer && (name == "numerator" || name == "denominator"): // the object is a fraction, whatever it holds
+			return nil
+		case inLayer && (tag == "!!null" || tag == "!!seq"):
+			return fmt.Errorf("the key %s has a value that Envoy refuses, and the whole file with it: take it out", name)
+		case !inLayer && (tag == "!!int" || tag == "!!float"):
+			return fmt.Errorf("%s is a number, and Envoy refuses the whole file for it: write it in quotes", name)
+		}
+		if err := refused(v, inLayer || name == "layer"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func field(n *yaml.Node, name string) *yaml.Node {
