@@ -29,7 +29,7 @@ type admins struct {
 	parallel  int
 	files     admin.Files
 	secrets   *admin.Access // of the files
-	elsewhere bool          // certificates are of use without an admin, too
+	urls      []string      // of status endpoints, for which certificates are, too
 }
 
 func (a *admins) flags(f *pflag.FlagSet) {
@@ -46,10 +46,14 @@ func (a *admins) flags(f *pflag.FlagSet) {
 	a.access(f)
 }
 
-// access are the flags that say how.
+// access are the flags that say how an admin is reached.
 func (a *admins) access(f *pflag.FlagSet) {
 	f.StringVar(&a.files.Login, "admin-auth-file", "",
 		"`FILE` with the login of the admins, USER:PASSWORD or a bearer token (default: what "+admin.LoginVariable+" holds)")
+	a.certificates(f)
+}
+
+func (a *admins) certificates(f *pflag.FlagSet) {
 	f.StringVar(&a.files.CA, "admin-ca-file", "",
 		"PEM `FILE` of the authorities of https:// admins (default: the system's)")
 	f.StringVar(&a.files.Cert, "admin-cert-file", "", "PEM `FILE` with the client's certificate for https:// admins")
@@ -94,9 +98,14 @@ func (a *admins) list(ctx context.Context, stdin io.Reader) ([]*admin.Client, er
 		lines = append(lines, a.lines...)
 	}
 	if len(lines) == 0 && a.selector == "" {
-		if a.files.Login != "" || !a.elsewhere && a.files != (admin.Files{}) {
+		isHTTPS := func(url string) bool { return strings.HasPrefix(url, "https:") }
+		switch {
+		case a.files.Login != "" || len(a.urls) == 0 && a.files != (admin.Files{}):
 			return nil, errors.New("--admin-auth-file, --admin-ca-file, --admin-cert-file, --admin-key-file: " +
 				"are for --admin, and none is given")
+		case a.files != (admin.Files{}) && !slices.ContainsFunc(a.urls, isHTTPS):
+			return nil, errors.New("--admin-ca-file, --admin-cert-file, --admin-key-file: are for an https:// --status-url, " +
+				"and none is given")
 		}
 		return nil, nil
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/internal/agent"
@@ -67,7 +66,7 @@ can't be served.`,
 			if maxAge <= interval {
 				return &render.OptionError{Flag: "max-age", What: maxAge.String() + " is not more than the --interval"}
 			}
-			envoys.elsewhere = strings.HasPrefix(url, "https:")
+			envoys.urls = []string{url}
 			if _, err := envoys.clients(cmd); err != nil {
 				return err
 			}
@@ -92,7 +91,7 @@ can't be served.`,
 		":PORT is on loopback")
 	f.DurationVar(&interval, "interval", time.Second, "how often the status endpoint is asked")
 	f.DurationVar(&maxAge, "max-age", 3*time.Second, "how long an answer holds when no other follows")
-	envoys.access(f)
+	envoys.certificates(f)
 	return cmd
 }
 

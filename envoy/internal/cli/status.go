@@ -70,7 +70,7 @@ unless every health check of every Envoy is so, for sure; --expect ENDPOINT=VERD
 				expected = append(expected, x)
 			}
 			var names []string
-			envoys.elsewhere = slices.ContainsFunc(urls, func(url string) bool { return strings.HasPrefix(url, "https:") })
+			envoys.urls = urls
 			clients, err := envoys.clients(cmd)
 			if err != nil {
 				return err
