@@ -20,7 +20,6 @@ var (
 		`proxy_protocol|set_filter_state)\.|\.filters\.network\.(set_filter_state|geoip|sni_cluster)\.|` +
 		`\.original_ip_detection\.xff\.|\.transport_sockets\.(tls|raw_buffer|quic|tap|tcp_stats)\.|` +
 		`\.metadataexchange\.config\.MetadataExchange$|\.network_filters\.peer_metadata\.|stats\.PluginConfig$`)
-	inspects  = regexp.MustCompile(`\.filters\.listener\.(tls|http)_inspector\.`)
 	redirects = regexp.MustCompile(`\.filters\.listener\.original_dst\.`)
 	// These may close a connection; the others may do anything.
 	closing = regexp.MustCompile(`\.filters\.(listener|network)\.(rbac|ext_authz|connection_limit|(local_)?ratelimit)\.|` +
@@ -70,7 +69,7 @@ func (e *Envoy) bars(d *door, c *check) (out []bar) {
 	if unbound && !slices.ContainsFunc(e.doors, func(o door) bool { return handsOver(o.socket) }) {
 		may(true, "its listener has no port of its own, for bind_to_port is false")
 	}
-	if what := d.asks(); what != "" {
+	if what := d.narrow(); what != "" {
 		may(true, "its filter chain is not for each connection, by %s", what)
 	}
 	slices.SortFunc(out, func(a, b bar) int { return strings.Compare(a.what, b.what) })
@@ -87,7 +86,15 @@ func handsOver(listener any) bool {
 		func(f any) bool { return redirects.MatchString(typeOf(f)) })
 }
 
-// asks returns a condition of the filter chain that not each check's connection meets; "" for none.
+// narrow returns a condition of the filter chain that a check's connection may not meet; "" for none.
+func (d *door) narrow() string {
+	if what := d.asks(); what != "" || d.ordinary() {
+		return what
+	}
+	return "what its first bytes are"
+}
+
+// asks returns a condition on addresses, or the like, that not each check's connection meets; "" for none.
 func (d *door) asks() string {
 	if d.socket["filter_chain_matcher"] != nil {
 		return "the listener's filter_chain_matcher"
@@ -98,9 +105,8 @@ func (d *door) asks() string {
 		switch name {
 		case "destination_port": // see misdirected
 			met = true
-		case "server_names", "application_protocols", "transport_protocol":
-			met = match[name] == "raw_buffer" || d.socket["udp_listener_config"] != nil ||
-				slices.ContainsFunc(list(d.socket, "listener_filters"), func(f any) bool { return inspects.MatchString(typeOf(f)) })
+		case "server_names", "application_protocols", "transport_protocol": // see ordinary
+			met = true
 		case "prefix_ranges":
 			met = handsOver(d.socket) || slices.ContainsFunc(list(match, name), everywhere)
 		case "source_prefix_ranges", "direct_source_prefix_ranges":
@@ -111,6 +117,36 @@ func (d *door) asks() string {
 		}
 	}
 	return ""
+}
+
+// ordinary reports whether connections of load balancers meet what a filter chain asks of their first bytes: those of
+// TLS, or of HTTP/1.1 without. Who would know them has to be there.
+func (d *door) ordinary() bool {
+	inspected := func(by string) bool {
+		return slices.ContainsFunc(list(d.socket, "listener_filters"), func(f any) bool {
+			return strings.Contains(typeOf(f), ".filters.listener."+by+".") && dump.At(f, "filter_disabled", "any_match") != true
+		})
+	}
+	match, protocols := object(d.chain, "filter_chain_match"), d.protocols()
+	if d.socket["udp_listener_config"] != nil {
+		return true
+	}
+	switch match["transport_protocol"] {
+	case nil:
+	case "raw_buffer":
+		if d.tls {
+			return false
+		}
+	default:
+		if !d.tls || !inspected("tls_inspector") {
+			return false
+		}
+	}
+	if d.tls {
+		return inspected("tls_inspector")
+	}
+	return match["server_names"] == nil && (len(protocols) == 0 ||
+		inspected("http_inspector") && slices.Contains(protocols, any("http/1.1")))
 }
 
 // everywhere reports whether a CidrRange has each address.
@@ -151,12 +187,14 @@ func (e *Envoy) kept(d *door, p *Plugin, c *check) (out []Gap) {
 			continue
 		}
 		by := ""
-		switch asks, others := d.asks(), o.asks(); {
+		switch narrow, others := d.narrow(), o.asks(); {
 		case o.listener != d.listener && within(o.socket, d.socket):
 			by = "its address is a part of this one's"
 		case o.listener != d.listener:
-		case asks != "":
-			by = "this filter chain is not for each connection, by " + asks
+		case narrow != "":
+			by = "this filter chain is not for each connection, by " + narrow
+		case d.tls && o.tls && !o.mutual && len(d.protocols()) > 0 && len(o.protocols()) == 0:
+			by = "this filter chain is for TLS that names a protocol"
 		case others != "":
 			by = "that filter chain is for some connections, by " + others
 		}

@@ -35,12 +35,6 @@ var transparent = regexp.MustCompile(`\.filters\.http\.(` +
 	`original_src|peer_metadata|set_filter_state|set_metadata|stateful_session|tap|upstream_codec)\.|` +
 	`io\.istio\.http\.peer_metadata\.|stats\.PluginConfig$|istio\.envoy\.config\.filter\.http\.`)
 
-// answering are filters that give answers of their own only where their configuration has a certain field.
-var answering = map[string]string{".filters.http.fault.v3.HTTPFault": "abort"}
-
-// ownLogin are filters that take the header authorization away, or put another in its place.
-var ownLogin = regexp.MustCompile(`\.filters\.http\.(credential_injector|jwt_authn)\.`)
-
 // rewrites is what a header mutation has that makes another request of a check.
 var rewrites = regexp.MustCompile(`(?i)"key":":|"remove":"(:|host")`)
 
@@ -55,18 +49,18 @@ func (n *neighbour) kind() string {
 // mayAnswer says how many checks a neighbour may answer before healthgate does, or make other requests of. own are its
 // configurations of the route, of the virtual host and the like.
 func (n *neighbour) mayAnswer(c *check, own ...any) judged {
-	name := n.kind()
+	name, short := n.kind(), n.short()
 	all, err := json.Marshal(append([]any{n.config}, own...))
 	text := strings.ToLower(string(all))
 	for _, h := range c.endpoint.Headers {
 		// That of a login is taken away, or replaced, without being named.
-		if strings.Contains(text, `"`+h.Name+`"`) || h.Name == "authorization" && ownLogin.MatchString(name) {
+		login := h.Name == "authorization" && (short == "credential_injector" || short == "jwt_authn")
+		if strings.Contains(text, `"`+h.Name+`"`) || login {
 			return notKnown("it may take away or change the header %q, which the endpoint asks for", h.Name)
 		}
 	}
-	field, some := answering[name[max(strings.Index(name, ".filters.http."), 0):]]
 	switch {
-	case strings.HasSuffix(name, typeHealthCheck):
+	case short == "health_check":
 		if dump.At(n.config, "pass_through_mode") == true && dump.At(n.config, "cache_time") == nil {
 			return judged{fit: no}
 		}
@@ -75,14 +69,16 @@ func (n *neighbour) mayAnswer(c *check, own ...any) judged {
 			out = out.and(c.headerFits(condition))
 		}
 		return out
+	case strings.Contains(text, `"header":":`) && strings.Contains(text, `"remove":true`):
+		return notKnown("it may take away what makes a check")
 	case strings.Contains(text, `"http_status"`):
 		return notKnown("its http_status, which may be a success")
 	case transparent.MatchString(name), n.refusing(),
 		n.isLua() && onlyLooks(append(own, n.config), len(c.endpoint.Headers) > 0):
 		return judged{fit: no}
-	case some && !slices.ContainsFunc(append(own, n.config), func(v any) bool { return dump.At(v, field) != nil }):
+	case short == "fault" && !strings.Contains(text, `"abort":`):
 		return judged{fit: no}
-	case strings.HasSuffix(name, ".filters.http.header_mutation.v3.HeaderMutation"):
+	case short == "header_mutation":
 		anyHeader := len(c.endpoint.Headers) > 0 && strings.Contains(text, `"remove_on_match"`)
 		if err == nil && !rewrites.Match(all) && !anyHeader {
 			return judged{fit: no}
@@ -207,16 +203,18 @@ func (d *door) disturbs(c *check) string {
 	return ""
 }
 
-// onlyRequests are filters that do nothing to the answer of a filter before them.
-var onlyRequests = regexp.MustCompile(`\.filters\.http\.(ext_authz|fault|health_check|oauth2|router)\.`)
+// mayRespond are filters that do nothing to the answer of a filter before them, as the router does not, but may answer a
+// check of gRPC, which meets the filters behind healthgate, too.
+var mayRespond = []string{"ext_authz", "fault", "health_check", "oauth2"}
 
-// mayRespond are those among them that may answer a check of gRPC, which meets the filters behind healthgate, too.
-var mayRespond = regexp.MustCompile(`\.filters\.http\.(ext_authz|fault|health_check|oauth2)\.`)
+func (n *neighbour) onlyRequests() bool {
+	return n.short() == "router" || slices.Contains(mayRespond, n.short())
+}
 
 // mayChange says whether a neighbour may change what healthgate answers: a local reply goes through all filters.
 func (n *neighbour) mayChange(c *check, own ...any) judged {
 	switch configs := append(own, n.config); {
-	case onlyRequests.MatchString(n.kind()),
+	case n.onlyRequests(),
 		n.isLua() && leavesStatus(configs) && (!c.endpoint.GRPC || onlyLooks(configs, false)): // gRPC meets all of it
 		return judged{fit: no}
 	}
@@ -264,7 +262,7 @@ func (e *Envoy) around(d *door, c *check, f *filter, host, route any) (out []Gap
 			own = append(own, of)
 		}
 		may, behind := n.mayAnswer, i >= f.before
-		if behind && !(ofGRPC && mayRespond.MatchString(n.kind())) {
+		if behind && !(ofGRPC && slices.Contains(mayRespond, n.short())) {
 			may = n.mayChange
 		}
 		switch answers := may(c, own...); {

@@ -8,7 +8,7 @@ import (
 	"github.com/healthgate/healthgate/envoy/internal/dump"
 )
 
-func (n *neighbour) isLua() bool { return strings.HasSuffix(n.kind(), ".filters.http.lua.v3.Lua") }
+func (n *neighbour) isLua() bool { return n.short() == "lua" }
 
 var (
 	luaElsewhere = regexp.MustCompile(`\b(require|dofile|loadfile|loadstring|load)\b`)

@@ -136,18 +136,17 @@ type Layer struct {
 const twice = "twice"
 
 const (
-	typeListeners   = ".ListenersConfigDump"
-	typeClusters    = ".ClustersConfigDump"
-	typeHosts       = ".EndpointsConfigDump"
-	typeRoutes      = ".RoutesConfigDump"
-	typeSecrets     = ".SecretsConfigDump"
-	typeECDS        = ".EcdsConfigDump"
-	typeBootstrap   = ".BootstrapConfigDump"
-	typeWasm        = ".filters.http.wasm.v3.Wasm"
-	typeTCP         = ".tcp_proxy.v3.TcpProxy"
-	typeDirect      = ".filters.network.direct_response.v3.Config"
-	typeHealthCheck = ".health_check.v3.HealthCheck"
-	typeManager     = ".http_connection_manager.v3.HttpConnectionManager"
+	typeListeners = ".ListenersConfigDump"
+	typeClusters  = ".ClustersConfigDump"
+	typeHosts     = ".EndpointsConfigDump"
+	typeRoutes    = ".RoutesConfigDump"
+	typeSecrets   = ".SecretsConfigDump"
+	typeECDS      = ".EcdsConfigDump"
+	typeBootstrap = ".BootstrapConfigDump"
+	typeWasm      = ".filters.http.wasm.v3.Wasm"
+	typeTCP       = ".tcp_proxy.v3.TcpProxy"
+	typeDirect    = ".filters.network.direct_response.v3.Config"
+	typeManager   = ".http_connection_manager.v3.HttpConnectionManager"
 )
 
 // Process tells one Envoy from another, whatever address it was asked at: its node and when it began; empty when that

@@ -163,7 +163,7 @@ func (e *Envoy) inPlace(d *door, c *check, told bool) (out []Gap) {
 		case answers.fit != unknown:
 			out = append(out, c.gap("%s: the filter %q answers checks of %s, and not healthgate", d.where, n.name, c.path))
 		case told: // of the routes behind it
-		case !onlyRequests.MatchString(n.kind()) || strings.HasSuffix(n.kind(), typeHealthCheck):
+		case !n.onlyRequests() || n.short() == "health_check":
 			out = append(out, c.doubt("%s: whether the filter %q answers checks of %s, and not healthgate, is not known: %s",
 				d.where, n.name, c.path, answers.why))
 		}
