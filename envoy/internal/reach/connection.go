@@ -128,25 +128,15 @@ func (d *door) ordinary() bool {
 		})
 	}
 	match, protocols := object(d.chain, "filter_chain_match"), d.protocols()
-	if d.socket["udp_listener_config"] != nil {
+	transport, named := match["transport_protocol"], match["server_names"] != nil
+	switch {
+	case d.socket["udp_listener_config"] != nil, transport == nil && !named && len(protocols) == 0:
 		return true
+	case d.tls:
+		return transport != "raw_buffer" && inspected("tls_inspector")
 	}
-	switch match["transport_protocol"] {
-	case nil:
-	case "raw_buffer":
-		if d.tls {
-			return false
-		}
-	default:
-		if !d.tls || !inspected("tls_inspector") {
-			return false
-		}
-	}
-	if d.tls {
-		return inspected("tls_inspector")
-	}
-	return match["server_names"] == nil && (len(protocols) == 0 ||
-		inspected("http_inspector") && slices.Contains(protocols, any("http/1.1")))
+	return !named && (transport == nil || transport == "raw_buffer") &&
+		(len(protocols) == 0 || inspected("http_inspector") && slices.Contains(protocols, any("http/1.1")))
 }
 
 // everywhere reports whether a CidrRange has each address.

@@ -203,8 +203,8 @@ func (d *door) disturbs(c *check) string {
 	return ""
 }
 
-// mayRespond are filters that do nothing to the answer of a filter before them, as the router does not, but may answer a
-// check of gRPC, which meets the filters behind healthgate, too.
+// mayRespond are filters that do nothing to the answer of a filter before them, as the router does not, but may answer
+// a check of gRPC, which meets the filters behind healthgate, too.
 var mayRespond = []string{"ext_authz", "fault", "health_check", "oauth2"}
 
 func (n *neighbour) onlyRequests() bool {
