@@ -105,7 +105,18 @@ func (f folder) readableByAll(name string) error {
 	if err != nil {
 		return err
 	}
+	f.inherit(made, name)
 	return errors.Join(made.Chmod(0o755), made.Close())
+}
+
+// inherit gives what root makes to the owner of the folder that it is in, who could not change or remove it otherwise.
+func (f folder) inherit(made *os.File, name string) {
+	if os.Geteuid() != 0 {
+		return
+	}
+	if info, err := os.Stat(filepath.Dir(filepath.Join(f.path, name))); err == nil {
+		_ = own(made, info) // in a container, root need not be allowed to
+	}
 }
 
 func (f folder) names() ([]string, error) {
@@ -186,6 +197,7 @@ func (f folder) create(name string, content io.Reader, like *os.File) error {
 	if like != nil {
 		err = errors.Join(err, resemble(made, like))
 	} else {
+		f.inherit(made, name)
 		err = errors.Join(err, made.Chmod(0o644))
 	}
 	return errors.Join(err, made.Sync(), made.Close()) // to be there after a power failure
