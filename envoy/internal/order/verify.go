@@ -179,7 +179,8 @@ func (e *Envoy) wrong(endpoint *config.Endpoint, outcome verdict.Kind, response 
 				return ": the plugin's reply where the state is " + kind.String()
 			}
 		}
-		return fmt.Sprintf(", and %s it is %d %s%s", when(outcome), reply.Status, firstLine([]byte(reply.Body)), trusts)
+		return ", and " + when(outcome) + " it is " +
+			strings.TrimSpace(fmt.Sprintf("%d %s", reply.Status, firstLine([]byte(reply.Body)))) + trusts
 	}
 	for _, h := range reply.Headers {
 		if name := h[0]; name != "server" && name != "date" && !slices.Contains(response.Header.Values(name), h[1]) {

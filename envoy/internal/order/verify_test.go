@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/envoy/must"
 )
 
@@ -181,5 +182,29 @@ func TestVerifySeveral(t *testing.T) {
 				t.Error("not settled by both")
 			}
 		})
+	}
+}
+
+// What is told is of the end of the checks, which may take long, and not of their begin.
+func TestVerifyTellsOfItsEnd(t *testing.T) {
+	t.Parallel()
+	var checks atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		checks.Add(1)
+		w.Header().Set("Content-Type", "text/plain")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer server.Close()
+	client, _ := answers{
+		"/runtime": says(isOn), "/config_dump": says(configuration(t)),
+		"/stats": func(w http.ResponseWriter) {
+			fmt.Fprintf(w, "wasmcustom.healthgate_checks_total.endpoint.a.verdict.maintenance: %d\n", checks.Load())
+			fmt.Fprintf(w, "wasmcustom.healthgate_maintenance.endpoint.a: %d\n", min(checks.Load(), 1))
+		},
+	}.start(t)
+	s := Ask(t.Context(), client, "k", false).Wait(t.Context(), Order{Key: "k", Value: On, On: true}, reach.Admin,
+		[]string{server.URL + "/a"})
+	if s.Error != "" || len(s.Endpoints) != 1 {
+		t.Errorf("%+v", s)
 	}
 }

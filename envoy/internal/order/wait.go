@@ -206,6 +206,9 @@ func (e *Envoy) askPlugin(ctx context.Context, o Order, checks []string, arrived
 		}
 		verified[met] = true
 	}
+	if len(checks) > 0 { // which took their time
+		err = e.readGauges(ctx)
+	}
 	switch {
 	case len(checks) > 0 && e.known == nil:
 		return problem{}, verified

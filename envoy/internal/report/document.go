@@ -135,6 +135,7 @@ func fetch(ctx context.Context, client *http.Client, to string, q question) (*do
 			}
 		}}))
 	request.Header.Set("Accept", "application/health+json")
+	request.Header.Set("Cache-Control", "no-cache")
 	response, body, err := Send(client, request)
 	if err != nil {
 		return nil, err
