@@ -126,7 +126,7 @@ func (e *Envoy) ask(ctx context.Context, o Order, kind reach.Kind, checks []stri
 	if arrived.IsZero() || now.Sub(e.asked) > time.Second {
 		if lack := e.askRuntime(ctx, o, kind); lack.what != "" {
 			*arrived = time.Time{}
-			if e.right && !lack.lost {
+			if (e.right || time.Since(e.looked) > lookInterval) && !lack.lost {
 				if changed := e.changed(ctx, o, nil); changed.lost {
 					return changed
 				}

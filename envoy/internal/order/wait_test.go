@@ -560,3 +560,20 @@ func TestAskIsCutOff(t *testing.T) {
 		}
 	}
 }
+
+// An Envoy that is restarted before the key was seen there has lost it.
+func TestRestartsAtOnce(t *testing.T) {
+	t.Parallel()
+	a, b := admintest.Start(t), admintest.Start(t)
+	client := must.Get(admin.New(a.URL, admin.Access{}))(t)
+	e, o := Ask(t.Context(), client, admintest.Key, false), Order{Key: admintest.Key, Value: On, On: true}
+	a.Before = func(w http.ResponseWriter, r *http.Request) bool {
+		b.ServeHTTP(w, r)
+		return true
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if got := e.Wait(ctx, o, reach.Admin, nil).Error; got != admin.ErrAnother.Error() {
+		t.Errorf("%q", got)
+	}
+}
