@@ -208,7 +208,11 @@ func NotYAML(file string, text []byte, err error) *Problem {
 			p.Line, p.Column = i+1, bytes.Index(lines[i], alias)+1
 		}
 	}
-	for n := max(p.Line, 1); n <= min(p.Line+1, len(lines)); n++ { // what it says of a tab may be of the line before
+	last := min(p.Line+1, len(lines)) // what it says of a tab may be of the line before
+	if bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
+		last = 0 // between braces tabs are blanks
+	}
+	for n := max(p.Line, 1); n <= last; n++ {
 		blanks := lines[n-1][:len(lines[n-1])-len(bytes.TrimLeft(lines[n-1], " \t"))]
 		if tab := bytes.IndexByte(blanks, '\t'); tab >= 0 && (n == p.Line || strings.Contains(said, "tab")) {
 			said, p.Line, p.Column = "a tab indents this line; write spaces instead", n, tab+1
