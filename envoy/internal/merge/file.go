@@ -136,6 +136,10 @@ func (s *source) strange() error {
 		if n.Tag == "!!int" && strings.Contains(n.Value, "_") {
 			return s.problem(n, "%s is no number for Envoy; write it without _", n.Value)
 		}
+		at := s.at(n)
+		if before := strings.TrimRight(s.Text[s.lines[s.line(at)]:at], " "); strings.HasSuffix(before, "?") {
+			return s.problem(n, "a name behind a question mark is not merged into; write it without")
+		}
 		return nil
 	})
 }
