@@ -105,6 +105,8 @@ func (c cursor) isBootstrap() error {
 		}
 	}
 	switch kind := c.text("kind"); {
+	case c.get("endpoints").is():
+		return c.problem(nil, "is a healthgate.yaml, which is given already; give the files of Envoy")
 	case c.get("configs").is():
 		return c.problem(nil, "is what Envoy's /config_dump says; give the files with which Envoy starts")
 	case kind != "":

@@ -156,8 +156,10 @@ func (m *merger) isOurs(r cursor) bool {
 	if r.text("metadata", "filter_metadata", "healthgate", "maintenance") == "true" {
 		return true
 	}
-	return strings.HasPrefix(r.text("name"), "healthgate-") && r.get("typed_per_filter_config", filterName).is()
+	return namedOurs(r) && r.get("typed_per_filter_config", filterName).is()
 }
+
+func namedOurs(r cursor) bool { return strings.HasPrefix(r.text("name"), "healthgate-") }
 
 // conditions are the parts of a match that a request for the path may fail.
 var conditions = []string{"headers", "query_parameters", "cookies", "grpc", "tls_context",
@@ -220,7 +222,8 @@ func (m *merger) routesFor(h *manager, r cursor, p render.Path, there []*yaml.No
 	}
 	gate := copied(r, p.Gate, p, "")
 	copied := slices.ContainsFunc(there, func(n *yaml.Node) bool { return same(n, gate) })
-	exact := all && r.text("match", "path") == p.Path && r.text("match", "case_sensitive") != "false" && !p.GRPC
+	exact := all && r.text("match", "path") == p.Path && r.text("match", "case_sensitive") != "false" && !p.GRPC &&
+		!namedOurs(r) // which it would be, once it enables the filter
 	if copied || !exact || !enables(r) && (r.alias != nil || r.n.Anchor != "" || !m.enable(r, p)) {
 		out = append(out, gate)
 	}
@@ -327,6 +330,9 @@ func (s *source) combine(made, value *yaml.Node, names ...string) {
 	old := find(made, names[0])
 	if old == nil {
 		made.Content = append(made.Content, text(s.spell(names[0])), value)
+		return
+	}
+	if value.Kind != yaml.MappingNode { // for Envoy no configuration
 		return
 	}
 	old.Style &= value.Style // braces where both have them

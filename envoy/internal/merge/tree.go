@@ -47,7 +47,7 @@ func (c cursor) get(names ...string) cursor {
 
 // own returns the value of a field as it is written, which may be an alias.
 func (c cursor) own(name string) *yaml.Node {
-	if c.n == nil || c.n.Kind != yaml.MappingNode {
+	if c.n == nil {
 		return nil
 	}
 	return find(c.n, name)
@@ -124,7 +124,7 @@ func (s *source) spelt(n *yaml.Node) *yaml.Node {
 			value, name := n.Content[i+1], *child
 			switch {
 			case free[snakeCase(name.Value)]:
-			case byName[snakeCase(name.Value)]:
+			case byName[snakeCase(name.Value)] && value.Kind == yaml.MappingNode:
 				filters := *value
 				filters.Content = nil
 				for j := 0; j < len(value.Content); j += 2 {
@@ -224,7 +224,7 @@ func (s *source) changed(n *yaml.Node) any {
 
 // find returns the value of a field in either spelling; nil if there is none.
 func find(object *yaml.Node, name string) *yaml.Node {
-	for i := 0; i < len(object.Content); i += 2 {
+	for i := 0; object.Kind == yaml.MappingNode && i < len(object.Content); i += 2 {
 		if snakeCase(object.Content[i].Value) == name {
 			return object.Content[i+1]
 		}
