@@ -70,6 +70,7 @@ func TestAgent(t *testing.T) {
 			return err.Error()
 		}
 		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(time.Second)) // another process may have got the port
 		text, _ := io.ReadAll(conn)
 		return string(text)
 	}

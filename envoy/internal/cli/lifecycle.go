@@ -38,6 +38,8 @@ func (l *leaving) check(cmd *cobra.Command, wait time.Duration) error {
 	switch {
 	case l.quiet <= 0:
 		return &render.OptionError{Flag: "quiet", What: l.quiet.String() + " is not a time to wait"}
+	case cmd.Flags().Changed("quiet") && l.checks == 0 && !cmd.Flags().Changed("wait-checks"):
+		return &render.OptionError{Flag: "quiet", What: "is for --wait-checks"}
 	case cmd.Flags().Changed("quiet") && l.checks > 0 && l.quiet > wait:
 		return &render.OptionError{Flag: "quiet", What: fmt.Sprintf("%s is more than the %s that all may take: "+
 			"an endpoint that nobody asks would never count as seen", l.quiet, wait)}

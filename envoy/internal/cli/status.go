@@ -49,6 +49,9 @@ unless every health check of every Envoy is so, for sure; --expect ENDPOINT=VERD
 			if interval <= 0 {
 				return &render.OptionError{Flag: "interval", What: interval.String() + " is not a time to wait"}
 			}
+			if cmd.Flags().Changed("interval") && !watching {
+				return &render.OptionError{Flag: "interval", What: "is for --watch"}
+			}
 			if asJSON {
 				if cmd.Flags().Changed("output") && output != "json" {
 					return errors.New("--json, --output: each says what is written; give one of them")
