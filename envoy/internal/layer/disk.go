@@ -1,6 +1,7 @@
 package layer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,10 +72,36 @@ func (d DiskLayer) Holds(key string) bool {
 	return err != nil || len(found) > 0
 }
 
-// beside returns the folders that take turns behind a link, and the link before it is moved onto that. They bear its
-// name, since several layers may have their links in one folder.
+// beside returns the folders that take turns behind a link, .a and .b unless something can't be removed there, and the
+// link before it is moved onto that. They bear its name, since several layers may have their links in one folder.
 func beside(link string) (folders []string, next string) {
-	return []string{link + ".a", link + ".b"}, "." + link + ".link"
+	for c := 'a'; c <= 'z'; c++ {
+		folders = append(folders, link+"."+string(c))
+	}
+	return folders, "." + link + ".link"
+}
+
+// free returns the first of the folders that is not in use, and not there any more.
+func free(place folder, folders []string, used string) (string, error) {
+	var err error
+	for i, next := range folders {
+		info, there := place.Lstat(next)
+		switch {
+		case next == used:
+			continue
+		case i < 2 && (there != nil || info.IsDir()):
+			err = place.removeLeft(next)
+		case there == nil:
+			err = cmp.Or(err, fmt.Errorf("%s is in the way: move it away", filepath.Join(place.path, next)))
+			continue
+		default:
+			err = nil
+		}
+		if err == nil {
+			return next, nil
+		}
+	}
+	return "", err
 }
 
 // Apply changes the layer, and makes it when there is none. Envoy reads a layer again only when another link is moved
@@ -96,20 +123,24 @@ func (d DiskLayer) Apply(ctx context.Context, change Change) error {
 		return err
 	}
 	defer unlock()
-	old, next, err := d.open(place)
+	old, err := d.open(place)
 	if err != nil {
 		return err
 	}
 	defer old.Close()
 	folders, link := beside(name)
+	below, _ := filepath.Rel(place.path, old.path)
+	used, _, _ := strings.Cut(below, "/") // the old layer is that folder, or lies in it
+	next, err := free(place, folders, used)
+	if err == nil {
+		err = place.removeLeft(link)
+	}
+	if err != nil {
+		return notWritten(d.Root, err)
+	}
 	direct, _ := place.Readlink(name)
 	if filepath.IsAbs(direct) {
 		direct, _ = filepath.Rel(place.path, direct)
-	}
-	for _, left := range []string{next, link} { // by a run that was killed
-		if err := place.removeLeft(left); err != nil {
-			return notWritten(d.Root, err)
-		}
 	}
 	made, err := place.mkdir(next)
 	if err != nil {
@@ -147,7 +178,7 @@ func (d DiskLayer) Try(change Change) error {
 		return err
 	}
 	defer place.Close()
-	old, _, err := d.open(place)
+	old, err := d.open(place)
 	if err != nil {
 		return err
 	}
@@ -167,38 +198,26 @@ func (d DiskLayer) Try(change Change) error {
 	return notWritten(trial, d.write(made, old, change))
 }
 
-// open opens the folder behind Root, which is none if Root is missing, and returns the name of the next.
-func (d DiskLayer) open(place folder) (old folder, next string, err error) {
+// open opens the folder behind Root, which is none if Root is missing.
+func (d DiskLayer) open(place folder) (folder, error) {
 	_, name := split(d.Root)
-	folders, _ := beside(name)
-	next = folders[0]
 	path, err := filepath.EvalSymlinks(filepath.Join(place.path, name))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return old, "", err
+	if errors.Is(err, fs.ErrNotExist) {
+		return folder{}, nil
 	}
-	if around, outside := filepath.Rel(path, place.path); err == nil && outside == nil && filepath.IsLocal(around) {
-		return old, "", fmt.Errorf("%s is a link to a folder that the link lies in, so it can't be copied there", d.Root)
+	if err != nil {
+		return folder{}, err
 	}
-	if below, outside := filepath.Rel(place.path, path); err == nil && outside == nil && filepath.IsLocal(below) {
-		if first, _, _ := strings.Cut(below, "/"); first == next {
-			next = folders[1] // the old layer is that folder, or lies in it
-		}
-		old, err = place.below(below)
-	} else if err == nil {
-		if err := notOfAnother(place.path); err != nil {
-			return old, "", fmt.Errorf("%s leads elsewhere, to %s: %w", d.Root, path, err)
-		}
-		old, err = openFolder(path)
+	if around, err := filepath.Rel(path, place.path); err == nil && filepath.IsLocal(around) {
+		return folder{}, fmt.Errorf("%s is a link to a folder that the link lies in, so it can't be copied there", d.Root)
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return old, "", err
+	if below, err := filepath.Rel(place.path, path); err == nil && filepath.IsLocal(below) {
+		return place.below(below)
 	}
-	if info, err := place.Lstat(next); err == nil && !info.IsDir() {
-		old.Close()
-		return old, "", fmt.Errorf("%s is in the way: the next layer is made there; move it away",
-			filepath.Join(place.path, next))
+	if err := notOfAnother(place.path); err != nil {
+		return folder{}, fmt.Errorf("%s leads elsewhere, to %s: %w", d.Root, path, err)
 	}
-	return old, next, nil
+	return openFolder(path)
 }
 
 // write fills a new folder: old's content with the change.
