@@ -69,6 +69,10 @@ func (e *Envoy) bars(d *door, c *check) (out []bar) {
 	if unbound && !slices.ContainsFunc(e.doors, func(o door) bool { return handsOver(o.socket) }) {
 		may(true, "its listener has no port of its own, for bind_to_port is false")
 	}
+	open := func(o door) bool { return o.listener == d.listener && len(o.filters) > 0 && !o.mutual }
+	if !slices.ContainsFunc(e.doors, open) {
+		may(true, "its TLS asks for a client's certificate")
+	}
 	if what := d.narrow(); what != "" {
 		may(true, "its filter chain is not for each connection, by %s", what)
 	}

@@ -112,11 +112,14 @@ func (e *Envoy) Faults() []string {
 	return out
 }
 
+// Undiscovered reports whether a plugin may be in filter chains that are not seen.
+func (e *Envoy) Undiscovered() bool { return len(e.undiscovered) > 0 }
+
 // Absent says that there is no plugin.
 func (e *Envoy) Absent() string {
 	const absent = "its configuration has no healthgate"
 	switch {
-	case len(e.undiscovered) > 0:
+	case e.Undiscovered():
 		return fmt.Sprintf("%s that is seen: the filter chains of %s come by FCDS, which this command does not know", absent,
 			strings.Join(e.undiscovered, ", "))
 	case len(e.awaited) == 0:

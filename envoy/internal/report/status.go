@@ -198,7 +198,7 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 			r.note(why)
 		}
 		r.unreadable = s.known.Unreadable
-	case len(s.known.Plugins) == 0 && !s.any():
+	case len(s.known.Plugins) == 0 && (!s.any() || s.known.Undiscovered()):
 		r.note(s.known.Absent())
 	case len(s.known.Plugins) == 0:
 		r.note("its configuration has no healthgate; the metrics that it has are of an earlier one")

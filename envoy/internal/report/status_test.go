@@ -47,6 +47,8 @@ func TestFromAdminAlone(t *testing.T) {
 	t.Parallel()
 	configurations := map[string]string{
 		"": configured, "none": `{"configs": [{"@type": "x.ListenersConfigDump"}]}`,
+		"undiscovered": `{"configs": [{"@type": "x.ListenersConfigDump", "static_listeners": [{"listener":
+			{"name": "l", "fcds_config": {"name": "c"}}}]}]}`,
 		"no-cluster": strings.Replace(configured, `"admin": {"cluster": "adm"`, `"admin": {"cluster": "gone"`, 1),
 		"quiet": strings.NewReplacer(`"keys": ["k"], `, "", `, "probes": {"names": ["p"]}`, "", // nothing is asked
 			`"probes": [{"name": "p", "cluster": "app", "path": "/p"}], "admin": {"cluster": "adm"}`, `"probes": []`,
