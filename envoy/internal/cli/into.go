@@ -88,7 +88,7 @@ func envoyFiles(names []string) (out []merge.File, err error) {
 		out = append(out, f)
 		for _, places := range merge.Sources(f) {
 			if more := first(places); more != "" && !slices.ContainsFunc(names, func(name string) bool {
-				return filepath.Clean(name) == filepath.Clean(more)
+				return sameFile(name, more)
 			}) {
 				names = append(names, more)
 			}

@@ -72,6 +72,10 @@ func TestInto(t *testing.T) {
 	is(1, `web.yaml:9:23: listener "web": the filter is missing`, "lint", main, file)
 	is(2, "give the one that Envoy starts with", "lint", more, file)
 	is(0, "note:", "render", "envoy", file, "--into", more, "--into", main, "-o", filepath.Join(other, "envoy.yaml"))
+	again := filepath.Join(t.TempDir(), "again") // the same file by another path
+	must.Do(t, os.Symlink(folder, again))
+	is(0, "note:", "render", "envoy", file, "--into", main, "--into", filepath.Join(again, "web.yaml"),
+		"-o", filepath.Join(t.TempDir(), "envoy.yaml"))
 	is(0, "", "lint", filepath.Join(other, "envoy.yaml"), file)
 	is(0, "", "lint", filepath.Join(other, "envoy.yaml"))
 	for range 2 { // in place, and again
