@@ -152,7 +152,7 @@ func (c *Client) send(ctx context.Context, by *http.Client, method, path string)
 		return nil, nil, c.explain(ctx, err)
 	}
 	defer response.Body.Close()
-	if age := response.Header.Get("Age"); age != "" { // RFC 9111, section 5.1
+	if age := Aged(response); age != "" {
 		path, _, _ = strings.Cut(path, "?")
 		return nil, nil, fmt.Errorf("%s %s was answered by a cache, as it was %s s ago: "+
 			"give the address of Envoy itself, or have the proxy before it keep nothing", method, path, age)
@@ -168,6 +168,9 @@ func (c *Client) send(ctx context.Context, by *http.Client, method, path string)
 	c.known.Store(true)
 	return response, body, nil
 }
+
+// Aged returns how many seconds ago an answer was so that a cache had (RFC 9111, section 5.1); "" for one of now.
+func Aged(response *http.Response) string { return strings.TrimPrefix(response.Header.Get("Age"), "0") }
 
 func (c *Client) get(ctx context.Context, path string) ([]byte, error) {
 	response, body, err := c.do(ctx, http.MethodGet, path)

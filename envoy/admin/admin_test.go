@@ -423,6 +423,14 @@ func TestCache(t *testing.T) {
 		_, _ = io.WriteString(w, map[string]string{"/ready": "LIVE", "/runtime": answer}[r.URL.Path])
 	}))
 	t.Cleanup(server.Close)
+	none := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Age", "0") // as some proxies say of each answer
+		_, _ = io.WriteString(w, answer)
+	}))
+	t.Cleanup(none.Close)
+	if got := runtime(t, none.URL, Files{}); got != "" {
+		t.Error(got)
+	}
 	client := must.Get(New(server.URL, Access{}))(t)
 	_, runtime := client.Runtime(t.Context())
 	_, ready := client.Ready(t.Context())

@@ -140,7 +140,7 @@ func fetch(ctx context.Context, client *http.Client, to string, q question) (*do
 	if err != nil {
 		return nil, err
 	}
-	if age := response.Header.Get("Age"); age != "" {
+	if age := admin.Aged(response); age != "" {
 		return nil, fmt.Errorf("a cache answered, with what was so %s s ago", age)
 	}
 	var d document
