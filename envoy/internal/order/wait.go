@@ -50,7 +50,11 @@ func (e *Envoy) Wait(ctx context.Context, o Order, kind reach.Kind, checks []str
 		begin := time.Now()
 		lack := e.ask(ctx, o, kind, checks, &arrived)
 		if ctx.Err() == nil || last.Error == "" { // what an ended context cut off says nothing
-			if last = e.state(e.now()); lack.lost {
+			now := e.now()
+			if lack.what == "" { // the key may have ended meanwhile
+				lack = e.runtimeLacks(o, kind, now)
+			}
+			if last = e.state(now); lack.lost {
 				last = State{Envoy: last.Envoy, Key: last.Key, Endpoints: []string{}}
 			}
 			last.Error = lack.what

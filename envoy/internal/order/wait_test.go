@@ -577,3 +577,24 @@ func TestRestartsAtOnce(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// A key that ends while its Envoy is asked is on no longer when that is told.
+func TestEndsMeanwhile(t *testing.T) {
+	t.Parallel()
+	end := time.Now().Add(2 * time.Second).Truncate(time.Second)
+	until := end.UTC().Format(time.RFC3339)
+	var dumps atomic.Int32
+	client, _ := answers{
+		"/runtime": says(strings.ReplaceAll(isOn, "true", until)), "/stats": says(gaugeOfA + "1\n"),
+		"/config_dump": func(w http.ResponseWriter) {
+			if dumps.Add(1) > 1 {
+				<-time.After(time.Until(end))
+			}
+			fmt.Fprint(w, configuration(t))
+		},
+	}.start(t)
+	s := Ask(t.Context(), client, "k", false).Wait(t.Context(), Order{Key: "k", Value: until, On: true}, reach.Admin, nil)
+	if s.on() || !strings.HasPrefix(s.Error, "the time of the key is over") {
+		t.Errorf("%+v", s)
+	}
+}
