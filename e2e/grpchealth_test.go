@@ -51,7 +51,7 @@ type grpcBench struct {
 func startGRPC(t *testing.T, document string) *grpcBench {
 	t.Helper()
 	listener := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)
-	b := &grpcBench{own: health.NewServer(), address: envoytest.Loopback(envoytest.ReservePort(t))}
+	b := &grpcBench{own: health.NewServer(), address: envoytest.Loopback(must.Port(t))}
 	b.set = func(s grpc_health_v1.HealthCheckResponse_ServingStatus) { b.own.SetServingStatus("own", s) }
 	b.set(serving)
 	server := grpc.NewServer()
@@ -60,7 +60,7 @@ func startGRPC(t *testing.T, document string) *grpcBench {
 	t.Cleanup(server.Stop)
 	file := filepath.Join(t.TempDir(), "healthgate.yaml")
 	must.Write(t, file, document)
-	admin := envoytest.ReservePort(t)
+	admin := must.Port(t)
 	text := envoytest.Healthgate(t, "render", "envoy", file, "--wasm", envoytest.Wasm(t), "--runtime-dir", "",
 		"--listen", b.address, "--admin", envoytest.Loopback(admin), "--cluster", "app="+listener.Addr().String())
 	b.Envoy = envoytest.Start(t, envoytest.FromYAML(t, text, admin), 2)
@@ -254,7 +254,7 @@ func TestEnvoyChecksByGRPC(t *testing.T) {
 	t.Parallel()
 	b := startGRPC(t, grpcHealth)
 	_, port, _ := net.SplitHostPort(b.address)
-	front := envoytest.ReservePort(t)
+	front := must.Port(t)
 	checker := envoytest.Start(t, envoytest.FromYAML(t, fmt.Sprintf(`
 admin: {address: {socket_address: {address: 127.0.0.1, port_value: %d}}}
 static_resources:

@@ -29,6 +29,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // everyNode has a control plane serve all Envoys the same.
@@ -107,7 +108,7 @@ func TestXDS(t *testing.T) {
 	// It waits for one secret, and no longer than its patience for another one.
 	secured := func(name, secret, patience string) types.Resource {
 		return read(t, &listener.Listener{}, `{"name": "`+name+`", "address": {"socket_address":
-			{"address": "127.0.0.1", "port_value": `+strconv.Itoa(envoytest.ReservePort(t))+`}},
+			{"address": "127.0.0.1", "port_value": `+strconv.Itoa(must.Port(t))+`}},
 			"filter_chains": [{"filters": [{"name": "echo", "typed_config":
 				{"@type": "type.googleapis.com/envoy.extensions.filters.network.echo.v3.Echo"}}],
 			"transport_socket": {"name": "tls", "typed_config":

@@ -12,6 +12,7 @@ import (
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // fleet is peers that run, beside an application that they ask for its health.
@@ -67,7 +68,7 @@ func (f *fleet) stop() {
 // startPython starts gunicorn with one worker of its default kind.
 func (f *fleet) startPython(t testing.TB, p *peer) {
 	t.Helper()
-	p.address = envoytest.Loopback(envoytest.ReservePort(t))
+	p.address = envoytest.Loopback(must.Port(t))
 	cmd := exec.Command(python(), "-m", "gunicorn", "--workers", "1", "--log-level", "warning",
 		"--chdir", filepath.Join(envoytest.Root, "e2e", "bench", "peers", "python"), "--bind", p.address, p.wsgi)
 	cmd.Env = append(cmd.Environ(), "APP=http://"+envoytest.Loopback(f.app.Port), "PYTHONDONTWRITEBYTECODE=1")

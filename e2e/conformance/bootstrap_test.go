@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/healthgate/healthgate/hostsim"
 )
 
@@ -24,9 +25,9 @@ var nodeConfig = object{"id": "node-1", "cluster": "cluster-1",
 // are discovered from a file, so that Envoy refuses one whose plugin does not start, and not all.
 func bootstrap(t testing.TB, runs []*run, wasm func(*Case) string) *envoytest.Config {
 	t.Helper()
-	admin := envoytest.ReservePort(t)
+	admin := must.Port(t)
 	clusters := []any{
-		cluster("envoy_admin", admin, false), cluster("refused", envoytest.ReservePort(t), false), cluster("empty", 0, false),
+		cluster("envoy_admin", admin, false), cluster("refused", must.Port(t), false), cluster("empty", 0, false),
 	}
 	listeners := &listeners{file: filepath.Join(t.TempDir(), "listeners.json")}
 	for _, r := range runs {

@@ -20,7 +20,7 @@ type difference struct {
 // differences are those that hostsim's DIFFERENCES.md lists, by the names of their cases.
 var differences = sync.OnceValue(func() map[string]*difference {
 	text, err := os.ReadFile(filepath.Join(envoytest.Root, "hostsim", "DIFFERENCES.md"))
-	must(err)
+	orPanic(err)
 	out := map[string]*difference{}
 	var names []string
 	begun := false // the lines of these cases

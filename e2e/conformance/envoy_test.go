@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // run is a case on Envoy.
@@ -34,7 +35,7 @@ func newRun(t testing.TB, c *Case, want []string) *run {
 	turns := newTurns()
 	r := &run{c: c, want: want, turns: turns, app: startServer(t, c.silent("application"), turns)}
 	for range c.listeners() {
-		r.ports = append(r.ports, envoytest.ReservePort(t))
+		r.ports = append(r.ports, must.Port(t))
 	}
 	if c.Grpc {
 		r.backend = startGrpc(t)

@@ -39,8 +39,8 @@ func guest(name string, build builder, flags ...string) func(testing.TB) string 
 func buildTiny(t testing.TB, dir string, flags ...string) []byte {
 	t.Helper()
 	tinygo, err := exec.Command(filepath.Join(envoytest.Root, "scripts", "get-tinygo")).Output()
-	must(err)
-	must(os.Setenv("TINYGO", strings.TrimSpace(string(tinygo))))
+	orPanic(err)
+	orPanic(os.Setenv("TINYGO", strings.TrimSpace(string(tinygo))))
 	return hostsimtest.BuildTinyGo(t, dir, flags...)
 }
 

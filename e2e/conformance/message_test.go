@@ -59,11 +59,11 @@ var (
 var keys = sync.OnceValue(func() map[string]string {
 	all := map[string]string{}
 	add := func(name string, key crypto.Signer, err error) {
-		must(err)
+		orPanic(err)
 		private, err := x509.MarshalPKCS8PrivateKey(key)
-		must(err)
+		orPanic(err)
 		public, err := x509.MarshalPKIXPublicKey(key.Public())
-		must(err)
+		orPanic(err)
 		block := func(kind string, der []byte) string {
 			return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 		}
@@ -72,7 +72,7 @@ var keys = sync.OnceValue(func() map[string]string {
 		if _, none := key.(ed25519.PrivateKey); !none {
 			digest := sha256.Sum256([]byte("some text"))
 			signature, err := key.Sign(rand.Reader, digest[:], crypto.SHA256)
-			must(err)
+			orPanic(err)
 			all[name+".signature"] = string(signature)
 		}
 	}
@@ -85,7 +85,7 @@ var keys = sync.OnceValue(func() map[string]string {
 	return all
 })
 
-func must(err error) {
+func orPanic(err error) {
 	if err != nil {
 		panic(err)
 	}

@@ -52,10 +52,10 @@ var operating = []string{
 func TestOperating(t *testing.T) {
 	t.Parallel()
 	lib := t.TempDir()
-	board := envoytest.Loopback(envoytest.ReservePort(t))
+	board := envoytest.Loopback(must.Port(t))
 	r := newReader(t, "/var/lib/envoy", lib, "127.0.0.1:8090", board,
 		"healthgate serve", "healthgate serve --listen "+board,
-		":9000", envoytest.Loopback(envoytest.ReservePort(t)), ":9001", envoytest.Loopback(envoytest.ReservePort(t)))
+		":9000", envoytest.Loopback(must.Port(t)), ":9001", envoytest.Loopback(must.Port(t)))
 	must.Do(t, os.Mkdir(filepath.Join(lib, "runtime"), 0o755))
 	write(t, filepath.Join(lib, "rtds.yaml"),
 		`resources: [{"@type": type.googleapis.com/envoy.service.runtime.v3.Runtime, name: healthgate}]`, 0o600)

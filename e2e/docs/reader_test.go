@@ -47,7 +47,7 @@ func newReader(t testing.TB, change ...string) *reader {
 	})
 	var ports [3]string
 	for i := range ports {
-		ports[i] = strconv.Itoa(envoytest.ReservePort(t))
+		ports[i] = strconv.Itoa(must.Port(t))
 	}
 	listener, admin, app := "127.0.0.1:"+ports[0], "127.0.0.1:"+ports[1], "127.0.0.1:"+ports[2]
 	r.change = strings.NewReplacer(append(change,

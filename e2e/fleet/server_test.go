@@ -162,7 +162,7 @@ type controlPlane struct {
 
 func startControlPlane(t testing.TB) *controlPlane {
 	t.Helper()
-	c := &controlPlane{t: t, port: envoytest.ReservePort(t)}
+	c := &controlPlane{t: t, port: must.Port(t)}
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), serverVariable+"="+envoytest.Loopback(c.port))
 	cmd.Stderr = os.Stderr

@@ -127,7 +127,7 @@ type lab struct {
 
 func start(t *testing.T, settings string) *lab {
 	t.Helper()
-	l := &lab{t: t, dir: t.TempDir(), app: app.Start(t), port: envoytest.ReservePort(t), admin: envoytest.ReservePort(t)}
+	l := &lab{t: t, dir: t.TempDir(), app: app.Start(t), port: must.Port(t), admin: must.Port(t)}
 	l.proxy, l.runtime = "healthgate", filepath.Join(l.dir, "runtime")
 	files := httptest.NewServer(http.FileServer(http.Dir(filepath.Dir(envoytest.FaultyWasm(t)))))
 	t.Cleanup(files.Close)

@@ -17,7 +17,7 @@ type rtdsServer struct {
 
 func startRTDS(t *testing.T, layer string) rtdsServer {
 	t.Helper()
-	s := rtdsServer{rtds.New(layer, nil), envoytest.ReservePort(t)}
+	s := rtdsServer{rtds.New(layer, nil), must.Port(t)}
 	listener := must.Get(net.Listen("tcp", envoytest.Loopback(s.port)))(t)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(listener) }()

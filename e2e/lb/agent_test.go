@@ -33,13 +33,13 @@ func TestAgent(t *testing.T) {
 		delete(envoytest.At[envoytest.Object](settings, "endpoints", 0, "maintenance"), "route_metadata")
 	})
 	n := &node{a, c, envoytest.Start(t, c, 1), ingress.Address()}
-	tcp, agentCheck := envoytest.ReservePort(t), envoytest.ReservePort(t)
+	tcp, agentCheck := must.Port(t), must.Port(t)
 	agent, log := startAgent(t, n, tcp, agentCheck)
 	h := startHAProxyWith(t, fmt.Sprintf("global\n  stats socket unix@${STATS_SOCKET}\ndefaults\n  mode http\n"+
 		"  timeout connect 20s\n  timeout client 20s\n  timeout server 20s\n  timeout check 20s\nfrontend users\n  bind %s\n"+
 		"  default_backend app\nbackend app\n  default-server check inter 200ms fall 2 rise 2\n"+
 		"  server lines %s port %d agent-check agent-port %d agent-inter 200ms\n  server tcp %s port %d\n",
-		envoytest.Loopback(envoytest.ReservePort(t)), n.address, agentCheck, agentCheck, n.address, tcp))
+		envoytest.Loopback(must.Port(t)), n.address, agentCheck, agentCheck, n.address, tcp))
 	become := func(what, lines, connect string) {
 		t.Helper()
 		envoytest.Eventually(t, envoytest.Limit, what, func() error {

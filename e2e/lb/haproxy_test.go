@@ -46,7 +46,7 @@ func newHAProxy(t *testing.T) *haproxy {
 	// A socket's path must be short, and t.TempDir's need not be.
 	dir := must.Get(os.MkdirTemp("", "hg-lb-"))(t)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return &haproxy{port: envoytest.ReservePort(t), socket: filepath.Join(dir, "haproxy.sock")}
+	return &haproxy{port: must.Port(t), socket: filepath.Join(dir, "haproxy.sock")}
 }
 
 // The file is valid as it is shipped, without a variable in the environment.

@@ -122,7 +122,7 @@ func TestHAProxySendsTheSame(t *testing.T) {
 	backends := map[int]*backend{}
 	config := fmt.Sprintf("global\n  stats socket unix@${STATS_SOCKET}\ndefaults\n  mode http\n  timeout connect 20s\n"+
 		"  timeout client 20s\n  timeout server 20s\n  timeout check 20s\nfrontend users\n  bind %s\n"+
-		"  default_backend app\nbackend app\n  option httpchk\n", envoytest.Loopback(envoytest.ReservePort(t)))
+		"  default_backend app\nbackend app\n  option httpchk\n", envoytest.Loopback(must.Port(t)))
 	statuses := []int{200, 204, 302, 399, 404, 503}
 	for _, status := range statuses {
 		backends[status] = startBackend(t, status)
@@ -178,7 +178,7 @@ func TestEnvoySendsTheSame(t *testing.T) {
 		host, port, _ := net.SplitHostPort(backends[status].address)
 		hosts += fmt.Sprintf("\n        - endpoint: {address: {socket_address: {address: %s, port_value: %s}}}", host, port)
 	}
-	adminPort := envoytest.ReservePort(t)
+	adminPort := must.Port(t)
 	front := envoytest.Start(t, envoytest.FromYAML(t, fmt.Sprintf(`
 admin: {address: {socket_address: {address: 127.0.0.1, port_value: %d}}}
 static_resources:

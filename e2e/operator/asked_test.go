@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"github.com/healthgate/healthgate/envoy/must"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -131,7 +132,7 @@ func TestStatusOfAnotherEnvoy(t *testing.T) {
 	for _, test := range []struct{ listen, why string }{
 		{j.listen, `another Envoy with the same id answered, "healthgate-1": this one was not asked`},
 		{other.listen, `the node "other" answered, which is another Envoy`},
-		{envoytest.Loopback(envoytest.ReservePort(t)), "connection refused"},
+		{envoytest.Loopback(must.Port(t)), "connection refused"},
 	} {
 		admin := forward(test.listen)
 		out := run(t, "status", "--admin", admin)

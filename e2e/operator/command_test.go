@@ -83,7 +83,7 @@ const shipped = "envoy/healthgate.yaml"
 // render renders the configuration of an Envoy from a healthgate.yaml, with more flags.
 func render(t testing.TB, file string, flags ...string) *instance {
 	t.Helper()
-	i := &instance{app: app.Start(t), listen: envoytest.Loopback(envoytest.ReservePort(t)), folder: t.TempDir()}
+	i := &instance{app: app.Start(t), listen: envoytest.Loopback(must.Port(t)), folder: t.TempDir()}
 	i.runtimeDir = filepath.Join(i.folder, "runtime", "current")
 	i.rtdsFile = filepath.Join(i.folder, "rtds.yaml")
 	i.config = filepath.Join(i.folder, "envoy.yaml")
@@ -129,7 +129,7 @@ func start(t testing.TB, flags ...string) *instance {
 
 func startFile(t testing.TB, file string, flags ...string) *instance {
 	t.Helper()
-	port := envoytest.ReservePort(t)
+	port := must.Port(t)
 	i := render(t, file, append(flags, "--admin", envoytest.Loopback(port))...)
 	i.admin = envoytest.Loopback(port)
 	text := must.Read(t, i.config)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // runtimeAlone is an Envoy with nothing but layers of runtime.
@@ -24,7 +25,7 @@ layered_runtime:
 `
 
 func withDisk(t *testing.T, root string) *envoytest.Envoy {
-	port := envoytest.ReservePort(t)
+	port := must.Port(t)
 	text := strings.NewReplacer("ROOT", root, "9901", strconv.Itoa(port)).Replace(runtimeAlone)
 	return envoytest.Start(t, envoytest.FromYAML(t, text, port), 1)
 }

@@ -23,7 +23,7 @@ func TestFleet(t *testing.T) {
 	var fleet []*instance
 	text := ""
 	for range size {
-		admin := envoytest.Loopback(envoytest.ReservePort(t))
+		admin := envoytest.Loopback(must.Port(t))
 		i := render(t, shipped, "--admin", admin)
 		i.admin = admin
 		envoytest.Program(t, exec.Command("sh", "-c", supervised, "sh", envoytest.Binary(t), "-c", i.config,

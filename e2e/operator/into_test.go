@@ -47,12 +47,12 @@ type wild struct {
 // newWild writes the files of a case, with ports of its own.
 func newWild(t *testing.T, text string, appPort int) *wild {
 	t.Helper()
-	w := &wild{folder: t.TempDir(), listeners: []string{envoytest.Loopback(envoytest.ReservePort(t)),
-		envoytest.Loopback(envoytest.ReservePort(t))}}
+	w := &wild{folder: t.TempDir(), listeners: []string{envoytest.Loopback(must.Port(t)),
+		envoytest.Loopback(must.Port(t))}}
 	port := func(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
-	w.admin = envoytest.Loopback(envoytest.ReservePort(t))
+	w.admin = envoytest.Loopback(must.Port(t))
 	text = strings.NewReplacer("$web", port(w.listeners[0]), "$edge", port(w.listeners[1]), "$admin", port(w.admin),
-		"$metrics", strconv.Itoa(envoytest.ReservePort(t)), "$app", strconv.Itoa(appPort), "$dir", w.folder).Replace(text)
+		"$metrics", strconv.Itoa(must.Port(t)), "$app", strconv.Itoa(appPort), "$dir", w.folder).Replace(text)
 	if strings.Contains(text, "/admin.sock") {
 		w.admin = "unix://" + w.folder + "/admin.sock"
 	}

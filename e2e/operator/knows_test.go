@@ -86,7 +86,7 @@ func TestMaintenanceKnowsWhatIsInTheWay(t *testing.T) {
 		}, on, `listener "second" has no healthgate: checks of ` + check +
 			` there get the answer of the cluster "app"`, "a", "second", 503},
 		{"a cluster that a filter state names", func(c *envoytest.Config, _ *envoytest.Listener) {
-			c.AddCluster("other", envoytest.ReservePort(t))
+			c.AddCluster("other", must.Port(t))
 			filter := func(kind string, fields string) any {
 				return envoytest.Object{"name": kind, "typed_config": envoytest.Any("envoy.extensions.filters.network."+kind,
 					envoytest.Parse(fields))}
@@ -111,7 +111,7 @@ func TestMaintenanceKnowsWhatIsInTheWay(t *testing.T) {
 			`listener "ingress", filter chain 2, is not known: that filter chain is for some connections, by source_prefix`,
 			"a", "ingress", 0},
 		{"a filter that answers everything elsewhere", func(c *envoytest.Config, _ *envoytest.Listener) {
-			c.AddCluster("other", envoytest.ReservePort(t))
+			c.AddCluster("other", must.Port(t))
 			second := c.AddListener("second")
 			second.HCM()["http_filters"] = []any{lua("function envoy_on_request(h) h:respond({[':status'] = '200'}, '') end"),
 				second.Filters()[len(second.Filters())-1]}

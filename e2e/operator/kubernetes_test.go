@@ -42,7 +42,7 @@ type patch struct {
 func TestPod(t *testing.T) {
 	t.Parallel()
 	a, dir := app.Start(t), t.TempDir()
-	listen, admin := envoytest.Loopback(envoytest.ReservePort(t)), envoytest.Loopback(envoytest.ReservePort(t))
+	listen, admin := envoytest.Loopback(must.Port(t)), envoytest.Loopback(must.Port(t))
 	_, port, _ := strings.Cut(listen, ":")
 	example := filepath.Join(envoytest.Root, "envoy", "examples", "kubernetes")
 	settings := replaced(t, filepath.Join(example, "healthgate.yaml"), "10.0.0.0/8", "127.0.0.1/32")

@@ -88,7 +88,7 @@ func TestShutdownByKey(t *testing.T) {
 	t.Parallel()
 	all := replaced(t, filepath.Join(envoytest.Root, shipped), "- name: middleware\n",
 		"- name: middleware\n  maintenance: {keys: [healthgate.maintenance]}\n")
-	port := envoytest.ReservePort(t)
+	port := must.Port(t)
 	i := render(t, all, "--admin", envoytest.Loopback(port))
 	i.admin = envoytest.Loopback(port)
 	text := must.Read(t, i.config)
@@ -192,7 +192,7 @@ func TestStartsClosed(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			port := envoytest.ReservePort(t)
+			port := must.Port(t)
 			i := render(t, shipped, "--admin", envoytest.Loopback(port))
 			i.admin = envoytest.Loopback(port)
 			text := must.Read(t, i.config)
@@ -214,7 +214,7 @@ func TestStartsClosed(t *testing.T) {
 			i.is(t, 503, test.closed)
 			i.app.Answer("/outbound/isalive", 200)
 			if test.name == "a key on disk" { // which is another Envoy's, too
-				run(t, append(release, "--admin", envoytest.Loopback(envoytest.ReservePort(t)))...).is(t, 1,
+				run(t, append(release, "--admin", envoytest.Loopback(must.Port(t)))...).is(t, 1,
 					i.admin+": nothing was changed: another Envoy is not ready", "connection refused")
 				i.is(t, 503, test.closed)
 			}

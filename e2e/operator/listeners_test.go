@@ -30,7 +30,7 @@ func newOwn(t *testing.T, merge bool) *own {
 	folder := t.TempDir()
 	o := &own{bootstrap: filepath.Join(folder, "envoy.yaml")}
 	for _, address := range []*string{&o.users, &o.checks, &o.metrics, &o.admin} {
-		*address = envoytest.Loopback(envoytest.ReservePort(t))
+		*address = envoytest.Loopback(must.Port(t))
 	}
 	file := filepath.Join(folder, "healthgate.yaml")
 	must.Write(t, file, merged)

@@ -203,7 +203,7 @@ func testDryRun(t *testing.T, i *instance) {
 
 // The others are switched all the same, and the exit code says that one was not.
 func testUnreachable(t *testing.T, i *instance) {
-	gone := envoytest.Loopback(envoytest.ReservePort(t))
+	gone := envoytest.Loopback(must.Port(t))
 	run(t, "maintenance", "on", "--admin", gone, "--admin", i.admin, "--wait", "30s").
 		is(t, 1, "error: "+gone+": ", "connection refused", "my-service")
 	i.is(t, 503, sorry)
@@ -299,7 +299,7 @@ func testJSON(t *testing.T, i *instance) {
 		}
 		return states
 	}
-	gone := envoytest.Loopback(envoytest.ReservePort(t))
+	gone := envoytest.Loopback(must.Port(t))
 	for _, args := range [][]string{{"on", "--for", "1h", "--reason", "a \"b\""}, {"status"}} {
 		code, want := 0, 1
 		if args[0] == "status" {
@@ -434,7 +434,7 @@ func TestUnixSocket(t *testing.T) {
 // cluster.
 func TestSubdirectory(t *testing.T) {
 	t.Parallel()
-	admin := envoytest.Loopback(envoytest.ReservePort(t))
+	admin := envoytest.Loopback(must.Port(t))
 	i := render(t, shipped, "--admin", admin)
 	i.admin = admin
 	text := must.Read(t, i.config)

@@ -61,9 +61,9 @@ func random(t *testing.T, text string, flags ...string) (config, listen string) 
 	folder := t.TempDir()
 	file, config := filepath.Join(folder, "healthgate.yaml"), filepath.Join(folder, "envoy.yaml")
 	must.Write(t, file, text)
-	listen = envoytest.Loopback(envoytest.ReservePort(t))
+	listen = envoytest.Loopback(must.Port(t))
 	run(t, append([]string{"render", "envoy", file, "-o", config, "--listen", listen, "--admin",
-		envoytest.Loopback(envoytest.ReservePort(t)),
+		envoytest.Loopback(must.Port(t)),
 		"--wasm", envoytest.Wasm(t), "--runtime-dir", "", "--cluster", "app=127.0.0.1:1"}, flags...)...).is(t, 0)
 	return config, listen
 }

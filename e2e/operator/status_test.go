@@ -53,7 +53,7 @@ func TestStatus(t *testing.T) {
 	t.Parallel()
 	i := start(t)
 	url := "http://" + i.listen + "/healthgate/status"
-	gone := envoytest.Loopback(envoytest.ReservePort(t))
+	gone := envoytest.Loopback(must.Port(t))
 
 	run(t, "status", "--admin", i.admin).is(t, 0, i.admin, "healthgate-1", "zone local-a", "LIVE",
 		"not draining", "record ",
@@ -123,7 +123,7 @@ func TestStatus(t *testing.T) {
 // Where probes go through the application's cluster, it is told what that does to them and to users.
 func TestStatusTellsOfTheProbesCluster(t *testing.T) {
 	t.Parallel()
-	port := envoytest.ReservePort(t)
+	port := must.Port(t)
 	i := render(t, shipped, "--admin", envoytest.Loopback(port))
 	text := must.Get(os.ReadFile(i.config))(t)
 	shared := strings.ReplaceAll(string(text), "cluster: healthgate_app,", "cluster: app,")
@@ -170,7 +170,7 @@ func TestStatusFromAdminAlone(t *testing.T) {
 // A path that the gate by route lacks is told: nothing else would say why its checks reach the application.
 func TestStatusTellsWhatTheGateLacks(t *testing.T) {
 	t.Parallel()
-	port := envoytest.ReservePort(t)
+	port := must.Port(t)
 	i := render(t, shipped, "--admin", envoytest.Loopback(port))
 	config := replaced(t, i.config, "path: /healthz", "path: /elsewhere")
 	text := must.Read(t, config)

@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"github.com/healthgate/healthgate/envoy/must"
 	"strings"
 	"testing"
 
@@ -67,7 +68,7 @@ func TestNotForSure(t *testing.T) {
 			run(t, "maintenance", "off", "--admin", admin, "--wait", "4s").is(t, 1, "the key is off, and Envoy is overloaded")
 		}},
 		{"two plugins that set one metric", func(c *envoytest.Config) {
-			c.AddCluster("dead", envoytest.ReservePort(t))
+			c.AddCluster("dead", must.Port(t))
 			second := c.AddListener("second")
 			envoytest.At[envoytest.Object](second.Plugin(), "vm_config")["vm_id"] = "second"
 			second.Change(func(s envoytest.Object) { envoytest.At[envoytest.Object](s, "admin")["cluster"] = "dead" })

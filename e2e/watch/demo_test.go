@@ -57,7 +57,7 @@ func startDemo(t testing.TB) *demo {
 	}
 	var ports [3]string
 	for i := range ports {
-		ports[i] = strconv.Itoa(envoytest.ReservePort(t))
+		ports[i] = strconv.Itoa(must.Port(t))
 	}
 	launch(t, binary, "-port", ports[0], "-admin-port", ports[1], "-app-port", ports[2], "-state", t.TempDir(),
 		"-wasm", envoytest.FaultyWasm(t), "-envoy", envoytest.Binary(t))

@@ -15,9 +15,9 @@ func testFleetPage(t *testing.T, d *demo) {
 	d.setRuntime("healthgate.maintenance", "true", "healthgate.maintenance.reason",
 		"<script>document.title='x'</script>/a/path/of/a/disk/that/is/longer/than/a/telephone/is/wide")
 	command := must.Get(envoytest.Command())(t)
-	url := "http://" + envoytest.Loopback(envoytest.ReservePort(t)) + "/"
+	url := "http://" + envoytest.Loopback(must.Port(t)) + "/"
 	launch(t, command, "serve", "--listen", strings.Trim(url, "htp:/"), "--interval", "1s", "--admin", d.admin,
-		"--admin", "unix:///nonexistent", "--admin", envoytest.Loopback(envoytest.ReservePort(t)))
+		"--admin", "unix:///nonexistent", "--admin", envoytest.Loopback(must.Port(t)))
 	var page string
 	envoytest.Eventually(t, envoytest.Limit, "maintenance shows", func() error {
 		status, body, err := d.get(url)

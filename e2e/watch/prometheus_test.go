@@ -45,7 +45,7 @@ func startPrometheus(t testing.TB, targets ...string) *prometheus {
 		}
 		must.Write(t, filepath.Join(dir, name), text)
 	}
-	address := envoytest.Loopback(envoytest.ReservePort(t))
+	address := envoytest.Loopback(must.Port(t))
 	launch(t, binary, "--config.file="+filepath.Join(dir, "prometheus.yml"),
 		"--storage.tsdb.path="+filepath.Join(dir, "data"),
 		"--web.listen-address="+address)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // TestRules runs the alert rules' own tests, and checks that there is one for each of them.
@@ -79,7 +80,7 @@ func TestScrapedWithoutAdmin(t *testing.T) {
 	t.Parallel()
 	var addresses [4]string
 	for i := range addresses {
-		addresses[i] = envoytest.Loopback(envoytest.ReservePort(t))
+		addresses[i] = envoytest.Loopback(must.Port(t))
 	}
 	bootstrap := filepath.Join(t.TempDir(), "envoy.yaml")
 	envoytest.Healthgate(t, "render", "envoy", "envoy/healthgate.yaml", "--wasm", envoytest.Wasm(t), "-o", bootstrap,

@@ -2,6 +2,7 @@
 package app
 
 import (
+	"github.com/healthgate/healthgate/envoy/must"
 	"io"
 	"net"
 	"net/http"
@@ -47,7 +48,7 @@ func Start(t testing.TB) *App { return Serve(t, nil) }
 func Serve(t testing.TB, handler http.Handler) *App {
 	t.Helper()
 	a := &App{
-		Port: envoytest.ReservePort(t), t: t, handler: handler,
+		Port: must.Port(t), t: t, handler: handler,
 		seen: map[string][]Request{}, replies: map[string]reply{},
 	}
 	a.Return()

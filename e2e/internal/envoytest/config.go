@@ -37,12 +37,12 @@ const CalloutTimeout = 5 * time.Second
 func Shipped(t testing.TB, wasm string, appPort int) *Config {
 	t.Helper()
 	text := must.Get(os.ReadFile(filepath.Join(Root, "envoy", "bootstrap.yaml")))(t)
-	c := &Config{AdminPort: ReservePort(t), t: t, MayCrash: wasm == faultyPath()}
+	c := &Config{AdminPort: must.Port(t), t: t, MayCrash: wasm == faultyPath()}
 	if err := yaml.Unmarshal(text, &c.Bootstrap); err != nil {
 		t.Fatalf("envoy/bootstrap.yaml: %v", err)
 	}
 	c.Bootstrap = Clone(c.Bootstrap) // the types of JSON instead of YAML's, and no part shared through an anchor
-	ports := map[int]int{shippedAdmin: c.AdminPort, shippedIngress: ReservePort(t), shippedApp: appPort}
+	ports := map[int]int{shippedAdmin: c.AdminPort, shippedIngress: must.Port(t), shippedApp: appPort}
 	seen := map[int]bool{}
 	movePorts(t, c.Bootstrap, ports, seen)
 	if len(seen) != len(ports) {
@@ -112,7 +112,7 @@ func (c *Config) AddListener(name string) *Listener {
 	c.t.Helper()
 	l := &Listener{Clone(c.Listener("ingress").Object)}
 	l.Object["name"] = name
-	At[Object](l.Object, "address", "socket_address")["port_value"] = float64(ReservePort(c.t))
+	At[Object](l.Object, "address", "socket_address")["port_value"] = float64(must.Port(c.t))
 	l.HCM()["stat_prefix"] = name
 	l.Plugin()["name"], l.Plugin()["root_id"] = name, name
 	resources := At[Object](c.Bootstrap, "static_resources")

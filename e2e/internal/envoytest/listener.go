@@ -1,5 +1,7 @@
 package envoytest
 
+import "strconv"
+
 // Listener is one listener of a Config.
 type Listener struct{ Object Object }
 
@@ -81,3 +83,6 @@ func (l *Listener) Change(edit func(settings Object)) {
 	edit(settings)
 	l.SetSettings(settings)
 }
+
+// Loopback returns "127.0.0.1:port".
+func Loopback(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }

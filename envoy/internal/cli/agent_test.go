@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -36,10 +37,10 @@ func TestAgent(t *testing.T) {
 		}
 	}))
 	defer status.Close()
-	free := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)
-	other := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)
-	tcp, agentCheck := free.Addr().String(), other.Addr().String()
-	_, tcpPort, _ := net.SplitHostPort(tcp)
+	tcpPort := strconv.Itoa(must.Port(t))
+	tcp, agentCheck := "127.0.0.1:"+tcpPort, "127.0.0.1:"+strconv.Itoa(must.Port(t))
+	free := must.Get(net.Listen("tcp", tcp))(t)
+	other := must.Get(net.Listen("tcp", agentCheck))(t)
 	_, said, code := call(t, "agent", "--status-url", status.URL+"/status", "--agent-check", agentCheck)
 	if code != 1 || !strings.Contains(said, "--agent-check: ") || !strings.Contains(said, "in use") {
 		t.Errorf("at an address that is taken: exit code %d, %s", code, said)
@@ -70,7 +71,7 @@ func TestAgent(t *testing.T) {
 			return err.Error()
 		}
 		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(time.Second)) // another process may have got the port
+		_ = conn.SetDeadline(time.Now().Add(time.Second))
 		text, _ := io.ReadAll(conn)
 		return string(text)
 	}

@@ -77,10 +77,10 @@ func StartIstiod(t testing.TB) *Istiod {
 	t.Helper()
 	i := &Istiod{
 		Kube:    kube.Start(t, File(t, "crds.yaml"), "default", "istio-system", "kube-system"),
-		xdsPort: envoytest.ReservePort(t),
+		xdsPort: must.Port(t),
 	}
 	i.Kube.Apply(withoutTLS)
-	httpPort := envoytest.ReservePort(t)
+	httpPort := must.Port(t)
 	dir := t.TempDir()
 	write := func(name, text string) string {
 		file := filepath.Join(dir, name)
@@ -91,7 +91,7 @@ func StartIstiod(t testing.TB) *Istiod {
 		"--registries=Kubernetes", "--kubeconfig="+i.Kube.Kubeconfig(),
 		"--meshConfig="+write("mesh.yaml", mesh), "--networksConfig="+write("networks.yaml", "networks: {}\n"),
 		"--grpcAddr="+envoytest.Loopback(i.xdsPort), "--secureGRPCAddr=", "--httpsAddr=",
-		"--httpAddr="+envoytest.Loopback(httpPort), "--monitoringAddr="+envoytest.Loopback(envoytest.ReservePort(t)),
+		"--httpAddr="+envoytest.Loopback(httpPort), "--monitoringAddr="+envoytest.Loopback(must.Port(t)),
 		"--ctrlz_port=0")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), environment...)

@@ -101,7 +101,7 @@ spec:
 // that Istio's agent uses.
 func (i *Istiod) Join(t testing.TB, kind Kind, appPort int) *Workload {
 	t.Helper()
-	w := &Workload{Kind: kind, Port: envoytest.ReservePort(t), AppPort: appPort, istiod: i}
+	w := &Workload{Kind: kind, Port: must.Port(t), AppPort: appPort, istiod: i}
 	var manifests bytes.Buffer
 	must.Do(t, template.Must(template.New("mesh").Parse(resources)).Execute(&manifests, w))
 	i.Kube.Apply(manifests.String())
@@ -124,7 +124,7 @@ func (w *Workload) bootstrap(t testing.TB) *envoytest.Config {
 	text := must.Read(t, File(t, "envoy_bootstrap.json"))
 	// The control plane finds out by its address of which service a workload is an instance.
 	ip := map[Kind]string{Sidecar: "127.0.0.1", Gateway: "127.0.0.2"}[w.Kind]
-	adminPort := envoytest.ReservePort(t)
+	adminPort := must.Port(t)
 	fields := map[string]any{
 		"nodeID":  fmt.Sprintf("%s~%s~%s-1.%s~%s.svc.cluster.local", w.Kind, ip, w.Label(), Namespace, Namespace),
 		"cluster": w.Label() + "." + Namespace, "region": "local", "zone": Zone,
@@ -145,10 +145,10 @@ func (w *Workload) bootstrap(t testing.TB) *envoytest.Config {
 		"inclusionRegexps":                  []string{`vhost\..*\.route\..*`},
 		"global_downstream_max_connections": "2147483647",
 		"localhost":                         "127.0.0.1", "wildcard": "127.0.0.1", "xds_type": "GRPC",
-		"envoy_prometheus_port": envoytest.ReservePort(t), "envoy_status_port": envoytest.ReservePort(t),
+		"envoy_prometheus_port": must.Port(t), "envoy_status_port": must.Port(t),
 		"workload_identity_socket_file": "socket",
 		"config": map[string]any{
-			"ProxyAdminPort": adminPort, "StatusPort": envoytest.ReservePort(t), "ConfigPath": "./etc/istio/proxy",
+			"ProxyAdminPort": adminPort, "StatusPort": must.Port(t), "ConfigPath": "./etc/istio/proxy",
 		},
 	}
 	var out bytes.Buffer

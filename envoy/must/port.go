@@ -1,17 +1,16 @@
-package envoytest
+package must
 
 import (
-	"strconv"
 	"syscall"
 	"testing"
 )
 
-// ReservePort returns a TCP port of 127.0.0.1 that stays the caller's until the test ends.
+// Port returns a TCP port of 127.0.0.1 that stays the caller's until the test ends.
 //
 // A socket that is bound, but does not listen, keeps the port from being given to anyone who asks for a free one. A
 // server that asks for this very port gets it all the same, because both set SO_REUSEADDR. So a port may be written
 // into a configuration before anything listens there, and a server may go away and come back.
-func ReservePort(t testing.TB) int {
+func Port(t testing.TB) int {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
@@ -31,6 +30,3 @@ func ReservePort(t testing.TB) int {
 	}
 	return address.(*syscall.SockaddrInet4).Port
 }
-
-// Loopback returns "127.0.0.1:port".
-func Loopback(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
