@@ -55,7 +55,7 @@ func readme(t *testing.T, text, results string) string {
 		row := cost.begins
 		for line := range strings.Lines(starts) {
 			if strings.HasPrefix(line, "| **healthgate") {
-				value := must.Get(strconv.ParseFloat(strings.TrimSpace(strings.Split(line, "|")[cost.column]), 64))(t)
+				value := must.Get(strconv.ParseFloat(strings.Fields(strings.Split(line, "|")[cost.column])[0], 64))(t)
 				row += fmt.Sprintf(cost.format, value)
 			}
 		}
