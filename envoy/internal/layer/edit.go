@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/healthgate/healthgate/envoy/internal/document"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -43,7 +44,7 @@ func (t *editing) apply(p Pair) {
 		readable = escapes.ReplaceAllString(strings.ReplaceAll(t.text, "\t", " "), "__")
 	}
 	var root yaml.Node
-	if yaml.Unmarshal([]byte(readable), &root) != nil || len(root.Content) != 1 {
+	if document.Decoder([]byte(readable)).Decode(&root) != nil || len(root.Content) != 1 {
 		return
 	}
 	resource, layer, err := findLayer(root.Content[0])
@@ -69,14 +70,24 @@ func (t *editing) change(of, object *yaml.Node, key, value string) bool {
 		switch {
 		case name.Value == key && value != "":
 			t.replace(t.at(v), t.end(v), t.value(value))
-		case name.Value == key:
+		case value == "" && isAll(object.Content[i:i+2], key):
 			t.remove(of, object, i)
-		case !below || v.Kind != yaml.MappingNode || !t.change(name, v, rest, value):
+		case !below || !hasKeys(v) || !t.change(name, v, rest, value):
 			continue
 		}
 		return true
 	}
 	return false
+}
+
+// isAll reports whether a field is a key, or an object that holds it alone.
+func isAll(field []*yaml.Node, key string) bool {
+	name, v := field[0].Value, field[1]
+	if !hasKeys(v) {
+		return name == key
+	}
+	rest, below := strings.CutPrefix(key, name+".")
+	return below && len(v.Content) == 2 && isAll(v.Content, rest)
 }
 
 // insert puts a key before all others in the object of this name.
@@ -165,9 +176,18 @@ func (t *editing) at(n *yaml.Node) int {
 
 var quoted = regexp.MustCompile(`^(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')`)
 
-// end returns where a value on one line ends.
+// end returns where a value ends whose texts stand on one line each.
 func (t *editing) end(n *yaml.Node) int {
 	at := t.at(n)
+	if n.Kind == yaml.MappingNode {
+		if len(n.Content) > 0 {
+			at = t.end(n.Content[len(n.Content)-1])
+		}
+		if n.Style&yaml.FlowStyle != 0 {
+			at += strings.IndexByte(t.text[at:], '}') + 1
+		}
+		return at
+	}
 	if in := quoted.FindString(t.text[at:]); in != "" {
 		return at + len(in)
 	}

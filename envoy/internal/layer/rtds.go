@@ -169,7 +169,9 @@ func (f RTDSFile) changed(change Change) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	for _, p := range slices.Backward(change) {
-		set(layer, p)
+		if err := set(layer, p); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
 	}
 	edited := []byte(edit(string(text), change, extension == ".json"))
 	if now, err := parse(file, edited); err == nil && alike(now, root) {
@@ -200,9 +202,9 @@ func (f RTDSFile) changed(change Change) ([]byte, error) {
 // parse reads an RTDS file.
 func parse(file string, text []byte) (*yaml.Node, error) {
 	if filepath.Ext(file) == ".json" {
-		var err error
-		if text, err = plainJSON(text); err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
+		var v any
+		if err := json.Unmarshal(bytes.TrimPrefix(text, []byte("\ufeff")), &v); err != nil {
+			return nil, fmt.Errorf("%s: is not JSON: %w", file, err)
 		}
 	}
 	if p := document.StrangeBreak(file, text); p != nil {
@@ -211,7 +213,7 @@ func parse(file string, text []byte) (*yaml.Node, error) {
 	var root, second yaml.Node
 	reader := document.Decoder(text)
 	if err := reader.Decode(&root); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: is not a DiscoveryResponse with a resource of type %s: %w", file, runtimeType, err)
+		return nil, document.NotYAML(file, text, err)
 	}
 	if len(root.Content) != 1 {
 		return nil, fmt.Errorf("%s: is not a DiscoveryResponse with a resource of type %s", file, runtimeType)
@@ -244,24 +246,6 @@ func sorted(n *yaml.Node) *yaml.Node {
 	out := *n
 	out.Content = slices.Concat(fields...)
 	return &out
-}
-
-// plainJSON returns JSON that YAML reads alike: there, a character in two escapes, as in "\ud83d\ude00", is none.
-func plainJSON(text []byte) ([]byte, error) {
-	var v any
-	reader := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))))
-	reader.UseNumber()
-	if err := reader.Decode(&v); err != nil {
-		return nil, fmt.Errorf("is not JSON: %w", err)
-	}
-	if _, err := reader.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("has more behind its JSON; remove it")
-	}
-	plain, err := json.Marshal(v)
-	if bytes.ContainsRune(plain, '\uFFFD') && !bytes.ContainsRune(text, '\uFFFD') {
-		return nil, errors.New("has half of a character, an escape such as \\ud83d alone, which a change would lose")
-	}
-	return document.EscapeJSON(plain), err
 }
 
 // findLayer returns the one resource that there may be, and its mapping of keys.
@@ -348,8 +332,8 @@ func findAlias(n *yaml.Node) *yaml.Node {
 	return nil
 }
 
-// findTwice returns the line of the first field, other than a key in a layer, that its object has already; 0 if there
-// is none.
+// findTwice returns the line of the first field that its object has already; 0 if there is none. In JSON Envoy refuses
+// the file for it.
 func findTwice(n *yaml.Node) int {
 	seen := map[string]bool{}
 	for i, child := range n.Content {
@@ -358,31 +342,41 @@ func findTwice(n *yaml.Node) int {
 				return child.Line
 			}
 			seen[child.Value] = true
-		} else if n.Kind != yaml.MappingNode || n.Content[i-1].Value != "layer" {
-			if line := findTwice(child); line != 0 {
-				return line
-			}
+		} else if line := findTwice(child); line != 0 {
+			return line
 		}
 	}
 	return 0
 }
 
-func set(layer *yaml.Node, p Pair) {
+func set(layer *yaml.Node, p Pair) error {
 	if replaceKey(layer, p.Key, p.Value) || p.Value == "" {
-		return
+		return nil
+	}
+	if field(layer, p.Key) != nil {
+		return fmt.Errorf("the key %s can't have a value: the layer has an object of that name, with keys in it", p.Key)
 	}
 	// The tag makes it a text, in quotes if need be: 123 and true can be keys.
 	name := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: p.Key}
 	layer.Content = slices.Insert(layer.Content, 0, name, scalar(p.Value))
+	return nil
+}
+
+// hasKeys reports whether a value is an object with further keys for Envoy, and not one value: a fraction, or an object
+// without anything.
+func hasKeys(v *yaml.Node) bool {
+	return v.Kind == yaml.MappingNode && len(v.Content) > 0 && field(v, "numerator") == nil &&
+		field(v, "denominator") == nil
 }
 
 // replaceKey sets a key where it lies, as a.b or as b in an object a, which is the same for Envoy, and reports
-// whether it lies there. What has it a second time is taken out, and without a value all.
+// whether it lies there. What has it a second time is taken out, and without a value all, with the objects that held
+// nothing else.
 func replaceKey(n *yaml.Node, key, value string) (found bool) {
 	kept := n.Content[:0]
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, v := n.Content[i], n.Content[i+1]
-		if name.Value == key {
+		if name.Value == key && !hasKeys(v) {
 			if found || value == "" {
 				found = true
 				continue
@@ -390,12 +384,15 @@ func replaceKey(n *yaml.Node, key, value string) (found bool) {
 			comment := v.LineComment
 			found, v = true, scalar(value)
 			v.LineComment = comment
-		} else if rest, below := strings.CutPrefix(key, name.Value+"."); below && v.Kind == yaml.MappingNode {
+		} else if rest, below := strings.CutPrefix(key, name.Value+"."); below && hasKeys(v) {
 			set := value
 			if found {
 				set = ""
 			}
 			found = replaceKey(v, rest, set) || found
+			if len(v.Content) == 0 {
+				continue
+			}
 		}
 		kept = append(kept, name, v)
 	}
@@ -403,9 +400,11 @@ func replaceKey(n *yaml.Node, key, value string) (found bool) {
 	return found
 }
 
-// scalar writes numbers and truth values as such, and everything else as text.
+// scalar writes truth values and numbers as such, and everything else as text: Envoy shows six digits of a number, and
+// none that lead with 0.
 func scalar(value string) *yaml.Node {
-	if _, err := strconv.ParseUint(value, 10, 32); err == nil || value == "true" || value == "false" {
+	if n, err := strconv.ParseUint(value, 10, 16); err == nil && strconv.FormatUint(n, 10) == value ||
+		value == "true" || value == "false" {
 		return &yaml.Node{Kind: yaml.ScalarNode, Value: value}
 	}
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: value}
