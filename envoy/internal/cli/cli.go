@@ -28,7 +28,7 @@ func Main(version, commit string) int {
 	case out.failed == nil:
 		return code
 	case code == 0:
-		return exitCode(root, failure{out.failed})
+		return exitCode(root, failure{fmt.Errorf("%w; nothing else failed", out.failed)})
 	}
 	return 1 // which was told
 }

@@ -34,5 +34,22 @@ func TestFullOutput(t *testing.T) {
 			!strings.Contains(said.String(), "its health checks get 503")) {
 			t.Errorf("how the instance is left is not said: %s", said.String())
 		}
+		if strings.HasPrefix(command, "maintenance on --rtds") && !strings.Contains(said.String(), "; nothing else failed") {
+			t.Errorf("it sounds as if it were not written: %s", said.String())
+		}
+	}
+}
+
+// Where one of several files can't be written, it is said which have been.
+func TestHalfWritten(t *testing.T) {
+	t.Parallel()
+	first := filepath.Join(t.TempDir(), "first")
+	err := writeFiles(fileToWrite{first, "1"}, fileToWrite{"/dev/full", "2"})
+	if want := "write /dev/full: no space left on device; " + first + " is written already"; err == nil ||
+		err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if text := must.Get(os.ReadFile(first))(t); string(text) != "1" {
+		t.Errorf("it has %q", text)
 	}
 }

@@ -332,12 +332,11 @@ func (s *switching) releasing(do func(i int)) func(i int) {
 
 // report shows how it went, also after Ctrl-C.
 func (s *switching) report(cmd *cobra.Command, key string, states []order.State) error {
+	var err error // of the output, which Main tells if nothing else failed
 	if s.output == "json" {
-		if err := writeJSON(cmd.OutOrStdout(), states, "  "); err != nil {
-			return failure{err}
-		}
-	} else if err := s.table(cmd, key, states); err != nil {
-		return failure{err}
+		err = writeJSON(cmd.OutOrStdout(), states, "  ")
+	} else {
+		err = s.table(cmd, key, states)
 	}
 	switch {
 	case s.stepwise || !errors.Is(cmd.Context().Err(), context.Canceled):
@@ -347,7 +346,7 @@ func (s *switching) report(cmd *cobra.Command, key string, states []order.State)
 		return failure{errInterrupted}
 	}
 	if slices.ContainsFunc(states, func(st order.State) bool { return st.Error != "" }) {
-		return failure{errSilent}
+		return failure{cmp.Or(err, errSilent)}
 	}
 	return nil
 }

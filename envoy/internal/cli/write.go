@@ -40,6 +40,9 @@ func writeFiles(files ...fileToWrite) error {
 			for _, p := range ready[i+1:] {
 				p.drop()
 			}
+			for _, f := range files[:i] {
+				err = fmt.Errorf("%w; %s is written already", err, f.path)
+			}
 			return err
 		}
 	}

@@ -132,11 +132,11 @@ func notWritten(path string, err error) error {
 	switch {
 	case absErr != nil:
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		remedy = "; nothing was changed: free some space or inodes in " + folder + ", and do it again"
+		remedy = "; it is unchanged: free some space or inodes in " + folder + ", and do it again"
 	case errors.Is(err, syscall.EBUSY):
-		remedy = "; nothing was changed: no other file can take the place of one that is mounted, so mount its folder"
+		remedy = "; it is unchanged: no other file can take the place of one that is mounted, so mount its folder"
 	case errors.Is(err, syscall.EFBIG):
-		remedy = "; nothing was changed: raise the limit of this shell, ulimit -f, and do it again"
+		remedy = "; it is unchanged: raise the limit of this shell, ulimit -f, and do it again"
 	case errors.Is(err, fs.ErrPermission):
 		remedy = "; do it as a user who may write in " + folder
 	}

@@ -158,7 +158,7 @@ func TestKilled(t *testing.T) {
 
 func TestFullDisk(t *testing.T) {
 	eachKind(t, func(t *testing.T, path string) {
-		const want = " can't be written: file too large; nothing was changed: raise the limit of this shell, ulimit -f, " +
+		const want = " can't be written: file too large; it is unchanged: raise the limit of this shell, ulimit -f, " +
 			"and do it again\n"
 		if out, err := command(t, "full", path, "new").CombinedOutput(); err == nil || string(out) != path+want {
 			t.Errorf("%v %s", err, out)

@@ -116,15 +116,15 @@ func TestNotWritten(t *testing.T) {
 		{&os.PathError{Op: "mkdir", Path: "/d/x.a", Err: os.ErrPermission},
 			"/d/x can't be written: permission denied; do it as a user who may write in /d"},
 		{&os.PathError{Op: "write", Path: "/d/./x.a/key", Err: full},
-			"/d/x can't be written: no space left on device; nothing was changed: free some space or inodes in /d, and do " +
+			"/d/x can't be written: no space left on device; it is unchanged: free some space or inodes in /d, and do " +
 				"it again"},
 		{errors.Join(&os.PathError{Op: "write", Path: "/d/x.a/key", Err: syscall.EFBIG}, full),
-			"/d/x can't be written: file too large; nothing was changed: raise the limit of this shell, ulimit -f, and do " +
+			"/d/x can't be written: file too large; it is unchanged: raise the limit of this shell, ulimit -f, and do " +
 				"it again"},
 		{&os.LinkError{Op: "rename", Old: "/d/x.a.link", New: "/d/x", Err: syscall.EROFS},
 			"/d/x can't be written: read-only file system"},
 		{&os.LinkError{Op: "renameat", Old: ".x.next", New: "x", Err: syscall.EBUSY}, "/d/x can't be written: device or " +
-			"resource busy; nothing was changed: no other file can take the place of one that is mounted, so mount its folder"},
+			"resource busy; it is unchanged: no other file can take the place of one that is mounted, so mount its folder"},
 		{unread(folder{path: "/d/x.b"}, &os.PathError{Op: "openat", Path: "key", Err: os.ErrPermission}),
 			"/d/x.b/key can't be read: permission denied"},
 	} {
