@@ -182,6 +182,10 @@ input.`,
       --cluster shop=shop.shop.svc.cluster.local:8080`,
 		Args: cobra.MatchAll(someFile("render"), takes("FILE")), ValidArgsFunction: yamlFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("route-key") {
+				return &render.OptionError{Flag: "route-key",
+					What: "there is no maintenance by route with Envoy Gateway; leave it out"}
+			}
 			return renderTo(cmd, args[0], output, &o.Common, func(d *document.Document) (string, error) {
 				return render.EnvoyGateway(d, o)
 			})
@@ -204,6 +208,7 @@ input.`,
 	f.StringVar(&o.WasmSHA256, "wasm-sha256", "", "`SUM` of the plugin as sha256sum prints it, or the image's digest")
 	commonFlags(f, &o.Common, &output, "", "/etc/healthgate/runtime", "the plugin's `URL`: oci://… or http(s)://…",
 		"where the ConfigMap of runtime keys is mounted, a `PATH`; empty for none")
+	_ = f.MarkHidden("route-key")
 	return cmd
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/healthgate/healthgate/envoy/internal/document"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"go.yaml.in/yaml/v3"
 )
@@ -112,8 +113,16 @@ func (c cursor) isBootstrap() error {
 	case kind != "":
 		return c.problem(nil, "is an object of Kubernetes, a %s; give the file of Envoy's that is in it, alone", kind)
 	}
-	return c.problem(nil, "is neither a bootstrap of Envoy (it has no static_resources, dynamic_resources or admin) "+
-		"nor a file of resources that Envoy reads (resources)")
+	what := "is neither a bootstrap of Envoy (it has no static_resources, dynamic_resources or admin) " +
+		"nor a file of resources that Envoy reads (resources)"
+	for name := range slices.Chunk(c.n.Content, 2) {
+		near := document.Nearest(snakeCase(name[0].Value), []string{"static_resources", "dynamic_resources", "resources",
+			"endpoints"})
+		if near != "" {
+			return c.problem(name[0], "%s; did you mean %s?", what, near)
+		}
+	}
+	return c.problem(nil, "%s", what)
 }
 
 func (e *envoy) root() cursor { return cursor{source: e.bootstrap, n: e.bootstrap.root} }
