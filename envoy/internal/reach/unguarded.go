@@ -103,6 +103,11 @@ func (e *Envoy) byRoutes(d *door, c *check, g guarded) (out []Gap) {
 			out = append(out, c.doubt(unread, d.in(host), c.path, of))
 			continue
 		}
+		if redirects := text(host, "require_tls"); !d.tls && redirects != "" && redirects != "NONE" {
+			if out = append(out, e.redirected(c, d.in(host))...); redirects == "ALL" {
+				continue
+			}
+		}
 		for _, t := range e.takers(host, c) {
 			doubt := ""
 			switch {
@@ -139,12 +144,23 @@ func (e *Envoy) leads(d *door, c *check, g guarded, where string, route any, dou
 	case to == "" && dump.At(route, "route", "internal_redirect_policy") != nil:
 		return []Gap{c.doubt(without+", unless it redirects them, which internal_redirect_policy follows", where, c.path,
 			fmt.Sprintf("the cluster %q", named[0]))}
+	case to == "" && object(route, "redirect") != nil:
+		return e.redirected(c, where)
 	case to == "":
 		return nil
 	case doubt != "" || len(d.filters) > 0:
 		return []Gap{c.doubt(without+"%s", where, c.path, to, doubt)}
 	}
 	return []Gap{c.gap(without, where, c.path, to)}
+}
+
+// redirected doubts that checks come to a plugin, where there is a redirect: some load balancers take one for healthy.
+func (e *Envoy) redirected(c *check, where string) []Gap {
+	if e.answered(c.endpoint.Name) {
+		return nil
+	}
+	return []Gap{c.doubt("%s has no healthgate, and redirects checks of %s, which some load balancers take for healthy; "+
+		"endpoint %q is not known to have answered one", where, c.path, c.endpoint.Name)}
 }
 
 // inPlace returns which filters answer checks where no plugin does, or may. Those that only refuse, or lead to a login,
