@@ -133,6 +133,11 @@ func (a *Admin) stats(w http.ResponseWriter, asked *regexp.Regexp) {
 	number := map[bool]int{true: 1}
 	a.writes++
 	const prefix = "wasmcustom.healthgate_"
+	for _, of := range []string{"listener_stopped", "total_listeners_draining", "total_filter_chains_draining"} {
+		if name := "listener_manager." + of; asked.MatchString(name) {
+			fmt.Fprintln(w, name+": 0")
+		}
+	}
 	for name, value := range map[string]int{
 		"maintenance.endpoint.shop": number[a.inMaintenance()],
 		"probe_up.probe.web":        number[a.up],

@@ -49,16 +49,20 @@ type Envoy struct {
 	unknown error
 	server  admin.Server
 	runtime *admin.Runtime
-	gauges  map[string]bool // by endpoint, whether the plugin says that it is in maintenance
-	unseen  error           // why there are none
-	writes  uint64          // of the plugins' record
-	still   bool            // it was not written since it was looked at first
-	drains  string          // why an earlier plugin may have set them, and answers checks
+	begin   map[string]uint64 // the plugins' metrics as they were read first
+	gauges  map[string]bool   // by endpoint, whether the plugin says that it is in maintenance
+	unseen  error             // why there are none
+	writes  uint64            // of the plugins' record
+	still   bool              // it was not written since it was looked at first
+	failing bool              // whether the plugin's requests for runtime do, since then
+	drains  string            // why an earlier plugin may have set them, and answers checks
 	// overload says that Envoy may refuse checks, and stopped that it takes no connections.
 	overload, stopped string
-	parent            string    // of an earlier process that answers
-	asked, looked     time.Time // when runtime and the configuration were read last
-	right             bool      // it was once as ordered
+	// of what Envoy does not show the metrics that would tell it
+	drainsUnseen, refusesUnseen string
+	parent                      string    // of an earlier process that answers
+	asked, looked               time.Time // when runtime and the configuration were read last
+	right                       bool      // it was once as ordered
 	// draining is whether the plugin says that Envoy drains.
 	draining bool
 	told     []report.Endpoint // by status endpoints, where gauges do not tell of which plugin they are
@@ -118,7 +122,7 @@ func (e *Envoy) lookAgain(ctx context.Context) error {
 	if known.Begun != e.known.Begun || e.client.Stays(ctx, known.Begun) != nil {
 		return &OpenError{admin.ErrAnother}
 	}
-	known.Answered = e.known.Answered
+	known.Answered, known.Fresh = e.known.Answered, e.known.Fresh
 	e.known = known
 	return nil
 }
@@ -133,10 +137,15 @@ func (e *Envoy) readGauges(ctx context.Context) error {
 	counts = counts && (e.known == nil || slices.ContainsFunc(e.known.Plugins, report.Ticks))
 	e.still = counts && (e.gauges == nil || e.still && writes == e.writes)
 	e.gauges, e.drains, e.told, e.writes = map[string]bool{}, report.Drains(stats, e.known), nil, writes
+	if e.begin == nil {
+		e.begin = stats
+	}
+	e.failing = stats[report.Unread] > e.begin[report.Unread]
 	e.overload, e.stopped = report.Overload(stats), report.Stopped(stats)
+	e.drainsUnseen, e.refusesUnseen = report.DrainsUnseen(stats, e.known), report.Unseen(stats, e.known)
 	e.parent = report.Parent(stats)
 	if e.known != nil {
-		e.known.Answered = report.Answered(stats)
+		e.known.Answered, e.known.Fresh = report.Answered(stats), report.Fresh(e.begin, stats)
 		e.stopped = cmp.Or(e.stopped, e.known.Limited())
 	}
 	e.draining = stats[report.IsDraining] > 0

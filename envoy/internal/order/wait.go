@@ -104,8 +104,8 @@ func (e *Envoy) besides(o Order) (out []string) {
 	if clock := e.client.Clock(); o.On && clock != "" && o.Value != On && !o.Route {
 		out = append(out, clock+", and the key ends by it")
 	}
-	if why := report.StoppedUnseen(e.known); !o.On && why != "" {
-		out = append(out, why)
+	if !o.On && e.refusesUnseen != "" {
+		out = append(out, e.refusesUnseen)
 	}
 	if !o.On && e.draining {
 		out = append(out, "Envoy is draining: its health checks get 503 all the same, until /healthcheck/ok")
@@ -383,16 +383,20 @@ func (e *Envoy) pluginLacks(o Order, verified map[string]bool, arrived time.Dura
 		return problem{what: "the key is off, and " + e.stopped, final: true}
 	case !o.On && unproved && e.overload != "":
 		return problem{what: "the key is off, and " + e.overload + orVerify}
+	case !o.On && !o.Steps && unproved && e.refusesUnseen != "":
+		return problem{what: "the key is off, and " + e.refusesUnseen + orVerify, final: true}
 	case !o.On && !o.Steps && e.unreloaded(verified) != "":
 		return problem{what: "the key is off, and it is not for sure what checks get: " + e.unreloaded(verified) + orVerify,
 			final: true}
 	case o.On && !o.Steps && len(readers) > 0 && e.drains != "":
 		return problem{what: set + e.drains + orVerify}
-	case o.On && !o.Steps && len(readers) > 0 && report.DrainsUnseen(e.known) != "":
-		return problem{what: set + report.DrainsUnseen(e.known) + orVerify, final: true}
+	case o.On && !o.Steps && len(readers) > 0 && e.drainsUnseen != "":
+		return problem{what: set + e.drainsUnseen + orVerify, final: true}
 	case o.On:
 		if gaps := e.gaps(verified); len(gaps) > 0 {
-			return problem{what: some(gaps) + orVerify, final: true}
+			return problem{what: some(gaps) + orVerify, final: slices.ContainsFunc(gaps, func(what string) bool {
+				return !(&reach.Gap{What: what}).Stale()
+			})}
 		}
 	case len(inside) > 0 && e.known != nil:
 		return problem{what: off + strings.Join(inside, ", ") + e.deaf()}
@@ -441,8 +445,11 @@ func (e *Envoy) deaf() string {
 			return ": " + why
 		}
 		for _, p := range e.known.Plugins {
-			if p.Config.Admin != nil {
-				return fmt.Sprintf(": can the plugin reach admin, through the cluster %q?", p.Config.Admin.Cluster)
+			if a := p.Config.Admin; a != nil && e.failing {
+				return fmt.Sprintf(": its requests for runtime, through the cluster %q, fail", a.Cluster)
+			} else if a != nil {
+				return fmt.Sprintf(": it reads runtime every %s, through the cluster %q, and no failure is counted: does that "+
+					"lead to this Envoy's admin, or is it slow, and needs more --wait?", a.Interval, a.Cluster)
 			}
 		}
 	}

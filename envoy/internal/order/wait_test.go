@@ -60,8 +60,6 @@ func TestLacks(t *testing.T) {
 		"route-on": {Key: "r", Value: RouteOn, On: true, Route: true}, "route-off": {Key: "r", Route: true},
 	}
 	twin := must.Read(t, "testdata/twin.txt")
-	const unwatched = `{"stats_config": {"stats_matcher": {"exclusion_list": {
-		"patterns": [{"prefix": "listener_manager."}]}}}, "layered_runtime"`
 	configurations := map[string]*reach.Envoy{
 		"known": read(t), "unknown": nil, "shut": read(t, "GATE", "true"), "stuck": read(t, "DEFAULT", "100"),
 		"no-cluster": read(t, `"cluster": "adm"}}}}`, `"cluster": "gone"}}}}`),
@@ -73,10 +71,7 @@ func TestLacks(t *testing.T) {
 		"replaced":   read(t, `"http_filters"`, `"local_reply_config": {"mappers": [{"status_code": 502}]}, "http_filters"`),
 		"none":       read(t, "filters.http.wasm", "filters.http.lua"),
 		"unreloaded": read(t, "FAIL_RELOAD", "FAIL_CLOSED"),
-		"unwatched":  read(t, `{"layered_runtime"`, unwatched),
-		"static":     read(t, `{"layered_runtime"`, unwatched),
 	}
-	configurations["unwatched"].Dynamic = true
 	kinds := map[string]reach.Kind{"": reach.Admin, "disk": reach.Disk, "rtds": reach.RTDS}
 	datadriven.RunTest(t, "testdata/lacks.txt", func(t *testing.T, d *datadriven.TestData) string {
 		arg := func(name string) (values []string) {
@@ -106,6 +101,10 @@ func TestLacks(t *testing.T) {
 		}
 		if d.HasArg("overload") {
 			e.overload = "Envoy is overloaded"
+		}
+		e.failing = d.HasArg("failing")
+		if d.HasArg("unseen") {
+			e.drainsUnseen, e.refusesUnseen = "whether it drains is not known", "whether it refuses is not known"
 		}
 		if d.HasArg("drains") {
 			e.drains = "an earlier configuration drains"
@@ -225,7 +224,9 @@ func (a answers) start(t *testing.T) (*admin.Client, *atomic.Int32) {
 const (
 	isOn = `{"layers": ["disk", "rtds", "hand"],
 		"entries": {"k": {"final_value": "true", "layer_values": ["", "", "true"]}}}`
-	gaugeOfA = "wasmcustom.healthgate_checks_total.endpoint.a.verdict.healthy: 1\n" +
+	gaugeOfA = "listener_manager.listener_stopped: 0\nlistener_manager.total_listeners_draining: 0\n" +
+		"listener_manager.total_filter_chains_draining: 0\n" +
+		"wasmcustom.healthgate_checks_total.endpoint.a.verdict.healthy: 1\n" +
 		"wasmcustom.healthgate_maintenance.endpoint.a: "
 )
 

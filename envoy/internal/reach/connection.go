@@ -183,7 +183,7 @@ func (e *Envoy) kept(d *door, p *Plugin, c *check) (out []Gap) {
 		by := ""
 		switch narrow, others := d.narrow(), o.asks(); {
 		case o.listener != d.listener && within(o.socket, d.socket):
-			by = "its address is a part of this one's"
+			by = "it has this one's port, at another address"
 		case o.listener != d.listener:
 		case narrow != "":
 			by = "this filter chain is not for each connection, by " + narrow
@@ -200,10 +200,11 @@ func (e *Envoy) kept(d *door, p *Plugin, c *check) (out []Gap) {
 	return out
 }
 
-// within reports whether connections to a part of the addresses of a listener come to another one.
+// within reports whether connections to a part of the addresses of a listener come to another one. A listener of IPv4
+// and one of IPv6 may share a port.
 func within(part, all any) bool {
 	host, port, err := net.SplitHostPort(socketAddress(part))
 	anyHost, samePort, _ := net.SplitHostPort(socketAddress(all))
 	unspecified := func(host string) bool { ip := net.ParseIP(host); return ip != nil && ip.IsUnspecified() }
-	return err == nil && port == samePort && unspecified(anyHost) && !unspecified(host) && !reflect.DeepEqual(part, all)
+	return err == nil && port == samePort && unspecified(anyHost) && host != anyHost && !reflect.DeepEqual(part, all)
 }

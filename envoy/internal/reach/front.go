@@ -1,6 +1,7 @@
 package reach
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -8,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/healthgate/healthgate/envoy/internal/dump"
 	"github.com/healthgate/healthgate/envoy/internal/lint"
@@ -129,17 +131,40 @@ func (e *Envoy) disturbed(d *door, p *Plugin, c *check) (out []Gap) {
 // unproved says that no check is known to have come to a plugin by a way in; "" where one was answered, and the plugin
 // stands in no other way in but those that are alike.
 func (e *Envoy) unproved(p *Plugin, c *check, alike func(o *door) bool) string {
-	elsewhere := false
+	elsewhere, late := false, ""
 	for i := range e.doors {
-		elsewhere = elsewhere || e.doors[i].has(p) && !alike(&e.doors[i])
+		if d := &e.doors[i]; d.has(p) {
+			elsewhere, late = elsewhere || !alike(d), cmp.Or(late, e.late(d))
+		}
 	}
 	switch {
 	case e.Answered == nil:
 		return ", as far as the configuration tells"
 	case !e.answered(c.endpoint.Name):
 		return fmt.Sprintf(", and endpoint %q has answered no check since Envoy began", c.endpoint.Name)
+	case late != "" && !e.Fresh[c.endpoint.Name]:
+		return fmt.Sprintf(", and whether endpoint %q has answered a check%s is not known", c.endpoint.Name, late)
 	case elsewhere:
 		return fmt.Sprintf(", and which checks endpoint %q has answered is not known", c.endpoint.Name)
+	}
+	return ""
+}
+
+// sinceUpdate begins what unproved says of an update.
+const sinceUpdate = " since the update of "
+
+// late says which part of a way in was updated when Envoy may have answered checks already; "" for none. What
+// it begins with comes within a minute.
+func (e *Envoy) late(d *door) string {
+	parts := []string{"listener " + d.listener, "routes " + text(d.manager, "rds", "route_config_name")}
+	for _, name := range d.names {
+		parts = append(parts, "filter "+name)
+	}
+	begun, _ := time.Parse(time.RFC3339, e.Begun)
+	for _, part := range parts {
+		if at, err := time.Parse(time.RFC3339, e.updated[part]); err == nil && at.Sub(begun) > time.Minute {
+			return fmt.Sprintf("%sits %s at %s", sinceUpdate, part, e.updated[part])
+		}
 	}
 	return ""
 }

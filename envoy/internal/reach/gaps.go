@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/healthgate/healthgate/envoy/internal/dump"
 	"github.com/healthgate/healthgate/filter/config"
@@ -20,6 +21,9 @@ type Gap struct {
 	// Refusal is a doubt whether checks are refused before they come to the plugin. In maintenance they fail all the same.
 	Refusal bool
 }
+
+// Stale reports whether a check that is answered now may take a doubt away.
+func (g *Gap) Stale() bool { return strings.Contains(g.What, sinceUpdate) }
 
 func (c *check) gap(format string, args ...any) Gap {
 	return Gap{Endpoint: c.endpoint.Name, What: fmt.Sprintf(format, args...)}

@@ -25,6 +25,7 @@ import (
 	"net/url"
 	"path"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -45,12 +46,16 @@ type Envoy struct {
 	// Answered is which endpoints have answered a check since Envoy began; false for one whose checks all came from
 	// addresses that it does not trust. It is nil when that is not known.
 	Answered map[string]bool
+	// Fresh are those that answered one while this command looked.
+	Fresh map[string]bool
 	// Begun is when it loaded its bootstrap, to the millisecond; empty when that is not known.
 	Begun string
 	// Own are addresses of its machine, besides loopback, as far as they are known.
 	Own []netip.Addr
 	// Dynamic is whether listeners come by LDS, and may be replaced while connections stay.
 	Dynamic bool
+	// Overloads are the metrics that tell whether it refuses connections or requests.
+	Overloads []string
 	// Drain is how many earlier listeners, which drain, are read like others: those that have no plugin.
 	Drain int
 
@@ -62,6 +67,7 @@ type Envoy struct {
 	clusters     map[string][]string // their hosts, as far as they are known, and the clusters in them
 	choosing     map[string]string   // clusters whose hosts are chosen for each request, and by what
 	statsMatcher any
+	updated      map[string]string // when listeners, routes and filters, by kind and name, came by xDS
 }
 
 // Plugin is one configuration of healthgate in one VM.
@@ -135,6 +141,9 @@ type Layer struct {
 // twice stands for the routes of a name by which two sources have others.
 const twice = "twice"
 
+// sheds are actions of the overload manager that refuse.
+var sheds = regexp.MustCompile(`stop_accepting|reject_incoming|load_shed_points`)
+
 const (
 	typeListeners = ".ListenersConfigDump"
 	typeClusters  = ".ClustersConfigDump"
@@ -162,7 +171,8 @@ func (e *Envoy) Process(node config.Node) string {
 // it is not known.
 func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 	untyped(envoy)
-	e := &Envoy{Runtime: runtime, clusters: map[string][]string{}, choosing: map[string]string{}}
+	e := &Envoy{Runtime: runtime, clusters: map[string][]string{}, choosing: map[string]string{},
+		updated: map[string]string{}}
 	r := reader{Envoy: e, node: node, discovered: map[string]any{}, routes: map[string]any{}, known: map[string]*Plugin{}}
 	var listeners []map[string]any
 	for _, part := range list(envoy, "configs") {
@@ -171,6 +181,12 @@ func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 			e.Layers, e.Begun = layers(dump.At(part, "bootstrap"), node), text(part, "last_updated")
 			e.statsMatcher = dump.At(part, "bootstrap", "stats_config", "stats_matcher")
 			e.owns(dump.At(part, "bootstrap", "admin"))
+			overload := dump.At(part, "bootstrap", "overload_manager")
+			for _, by := range append(list(overload, "actions"), list(overload, "loadshed_points")...) {
+				if name := text(by, "name"); sheds.MatchString(name) {
+					e.Overloads = append(e.Overloads, "overload."+name+".scale_percent")
+				}
+			}
 		case is(part, typeClusters):
 			for _, c := range append(list(part, "static_clusters"), list(part, "dynamic_active_clusters")...) {
 				name := text(c, "cluster", "name")
@@ -199,6 +215,7 @@ func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 			for _, l := range list(part, "dynamic_listeners") { // a warming one takes no connection
 				e.refuses("listener", text(l, "name"), l)
 				listeners = append(listeners, object(l, "active_state", "listener"))
+				e.updated["listener "+nameOf(dump.At(l, "active_state", "listener"))] = text(l, "active_state", "last_updated")
 				if old := object(l, "draining_state", "listener"); old != nil && !runsWasm(old) {
 					drains := maps.Clone(old)
 					drains["name"] = text(old, "name") + ", as it drains"
@@ -218,6 +235,7 @@ func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 			for _, c := range list(part, "dynamic_route_configs") {
 				name, own := text(c, "route_config", "name"), dump.At(c, "route_config")
 				e.refuses("route configuration", name, c)
+				e.updated["routes "+name] = text(c, "last_updated")
 				if other := discovered[name]; other != nil && !reflect.DeepEqual(other, own) {
 					own = map[string]any{twice: true}
 				}
@@ -227,6 +245,7 @@ func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 			for _, f := range list(part, "ecds_filters") {
 				name, own := text(f, "ecds_filter", "name"), dump.At(f, "ecds_filter", "typed_config")
 				e.refuses("filter", name, f)
+				e.updated["filter "+name] = text(f, "last_updated")
 				if other := r.discovered[name]; other != nil && runsWasm(own) && !reflect.DeepEqual(other, own) {
 					e.Unreadable = append(e.Unreadable, fmt.Sprintf("the filter %q has two configurations by ECDS, from two "+
 						"sources, and which one is where is not known", name))

@@ -69,6 +69,7 @@ rest: {match: {prefix: /}, route: {cluster: app}}`
 //	filter gated|always, filter {…}            an HTTP filter; gated and always are healthgate's
 //	endpoint, another, settings                change its endpoint e, give it one more, or change what it has beside them
 //	refused NAME {…}                           the error_state of an update of a listener
+//	updated TIME                               the listener before came by LDS
 //	drains                                     the listener before is an earlier one that drains
 //	ecds [awaited]                             the filter before comes by ECDS, or has not come yet
 //	inside, bytes                              it stands inside another filter; its configuration is a BytesValue
@@ -76,7 +77,8 @@ rest: {match: {prefix: /}, route: {cluster: app}}`
 //	manager {…}                                more of the HTTP connection manager
 //	host DOMAIN, then routes                   a virtual host; rds: the same by RDS
 //	vhost_header NAME                          more of the routes; answered NAME, untrusted NAME: to which endpoint
-//	                                           checks have come; without a line, that is not known
+//	                                           checks have come; without a line, that is not known;
+//	                                           fresh NAME: one has while it was looked
 //	service-cluster NAME                       the flag of Envoy's
 //	stats {…}                                  the stats_matcher
 //	runtime KEY VALUE                          in the layer hand; without a line, runtime is empty; no-runtime: not known
@@ -90,7 +92,7 @@ type scene struct {
 	filter, settings                      map[string]any
 	runtime                               *admin.Runtime
 	stats                                 map[string]any
-	answered                              map[string]bool
+	answered, fresh                       map[string]bool
 	cluster, own                          string
 	clusters                              []any
 	typed                                 bool
@@ -150,6 +152,8 @@ func (s *scene) line(line string) {
 		s.runtime = nil
 	case "answered":
 		s.answered = map[string]bool{name: true}
+	case "fresh":
+		s.fresh = map[string]bool{name: true}
 	case "untrusted":
 		s.answered = map[string]bool{name: false}
 	case "vhost_header":
@@ -203,11 +207,15 @@ func (s *scene) line(line string) {
 		s.manager["http_filters"] = append(filters[:len(filters)-1], s.filter, s.piece("router"))
 	case "refused":
 		s.draining = append(s.draining, obj{"name": name, "error_state": more})
+	case "updated":
+		s.draining = append(s.draining, obj{"active_state": obj{"last_updated": name, "listener": s.listener}})
+		s.listeners = s.listeners[:len(s.listeners)-1]
 	case "drains":
 		s.draining = append(s.draining, obj{"draining_state": s.listeners[len(s.listeners)-1]})
 		s.listeners = s.listeners[:len(s.listeners)-1]
 	case "ecds":
-		s.ecds = append(s.ecds, obj{"ecds_filter": obj{"name": s.filter["name"], "typed_config": s.filter["typed_config"]}})
+		more["ecds_filter"] = obj{"name": s.filter["name"], "typed_config": s.filter["typed_config"]}
+		s.ecds = append(s.ecds, more)
 		if s.filter["config_discovery"] = (obj{}); name == "awaited" {
 			s.ecds = nil
 		}
@@ -247,7 +255,8 @@ func (s *scene) line(line string) {
 		delete(s.manager, "route_config")
 		s.manager["rds"] = obj{"route_config_name": "r"}
 		s.hosts["name"] = "r"
-		s.rds = append(s.rds, obj{"route_config": s.hosts})
+		more["route_config"] = s.hosts
+		s.rds = append(s.rds, more)
 	default:
 		route := more
 		if word != "" {
@@ -350,7 +359,7 @@ func (s *scene) read() *Envoy {
 		}
 	}
 	e := Read(asJSON, config.Node{Zone: "b", Cluster: s.cluster}, s.runtime)
-	e.Answered = s.answered
+	e.Answered, e.Fresh = s.answered, s.fresh
 	if s.own != "" {
 		e.Own = append(e.Own, netip.MustParseAddr(s.own))
 	}

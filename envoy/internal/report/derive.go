@@ -22,6 +22,7 @@ const (
 	InMaintenance = prefix + "maintenance.endpoint."
 	Checks        = prefix + "checks_total.endpoint."
 	Writes        = prefix + "snapshot_writes_total" // counts all the time while a plugin runs
+	Unread        = prefix + "callout_failures_total.callout.admin_runtime"
 
 	prefix      = "wasmcustom.healthgate_"
 	probeUp     = prefix + "probe_up.probe."
@@ -36,7 +37,7 @@ const (
 
 // Metrics is a regular expression for what is derived from.
 const Metrics = `^(wasmcustom\.healthgate_(maintenance\.|probe_up\.|draining$|snapshot_(age_seconds|writes_total)$|` +
-	`checks_total\.endpoint\.)|` +
+	`checks_total\.endpoint\.|callout_failures_total\.callout\.admin_runtime$)|` +
 	`server\.parent_connections$|listener_manager\.(total_(listeners|filter_chains)_draining|listener_stopped)$|` +
 	`wasm\.(.+\.)?healthgate(~.+)?\.vm_reload_(success|failure)$|` +
 	`overload\..*(stop_accepting|reject_incoming|load_shed_points).*\.(active|scale_percent)$)`
@@ -56,27 +57,29 @@ func Drains(stats map[string]uint64, known *reach.Envoy) string {
 }
 
 // DrainsUnseen says that Drains does not know; "" when it does, or no listener can have been replaced.
-func DrainsUnseen(known *reach.Envoy) string {
+func DrainsUnseen(stats map[string]uint64, known *reach.Envoy) string {
 	if known == nil || !known.Dynamic {
 		return ""
 	}
-	for _, metric := range []string{drainingListeners, drainingChains} {
-		if known.Hides(metric) {
-			return "whether an earlier configuration of Envoy still answers checks is not known: " + leftOut(metric)
+	return unseen(stats, "an earlier configuration of Envoy still answers checks", drainingListeners, drainingChains)
+}
+
+// Unseen says that Stopped or Overload does not know; "" when both do.
+func Unseen(stats map[string]uint64, known *reach.Envoy) string {
+	return cmp.Or(unseen(stats, "Envoy takes connections", stoppedListeners),
+		unseen(stats, "Envoy is overloaded, and refuses checks,", cmp.Or(known, &reach.Envoy{}).Overloads...))
+}
+
+// unseen says what is not known without metrics that Envoy does not show; "" when it shows them.
+func unseen(stats map[string]uint64, what string, metrics ...string) string {
+	for _, metric := range metrics {
+		if _, is := stats[metric]; !is && stats != nil {
+			return fmt.Sprintf("whether %s is not known: its metric %s is not there: does a stats_matcher leave it out?", what,
+				metric)
 		}
 	}
 	return ""
 }
-
-// StoppedUnseen says that Stopped does not know; "" when it does.
-func StoppedUnseen(known *reach.Envoy) string {
-	if known == nil || !known.Hides(stoppedListeners) {
-		return ""
-	}
-	return "whether Envoy takes connections is not known: " + leftOut(stoppedListeners)
-}
-
-func leftOut(metric string) string { return "its stats_matcher leaves out " + metric }
 
 // Parent says that an earlier process of Envoy, before a hot restart, still answers; "" when it does not, or that is
 // not known: Envoy learns it from that process, every stats_flush_interval (5s).
@@ -177,7 +180,7 @@ func (s *seen) doubts(ctx context.Context, envoy *admin.Client, p *reach.Plugin,
 	if len(s.known.Unreadable) > 0 || slices.ContainsFunc(s.known.Plugins, p.Mixes) {
 		out = append(out, "several plugins set the same metrics, so what they say may be of another one")
 	}
-	if why := cmp.Or(Stopped(s.gauges), s.known.Limited(), StoppedUnseen(s.known)); why != "" {
+	if why := cmp.Or(Stopped(s.gauges), s.known.Limited(), Unseen(s.gauges, s.known)); why != "" {
 		out = append(out, why)
 	}
 	if state != "" && state != "LIVE" && state != "DRAINING" {
@@ -205,6 +208,13 @@ func Answered(stats map[string]uint64) map[string]bool {
 		}
 	}
 	return out
+}
+
+// Fresh returns which endpoints have answered a check between two readings.
+func Fresh(before, after map[string]uint64) map[string]bool {
+	rose := maps.Clone(after)
+	maps.DeleteFunc(rose, func(name string, n uint64) bool { return n <= before[name] })
+	return Answered(rose)
 }
 
 // Stopped says that Envoy takes no connections; "" when it does, or that is not known.

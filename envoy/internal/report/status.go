@@ -102,6 +102,7 @@ type seen struct {
 	known    *reach.Envoy // nil when its configuration can't be read
 	dump     any
 	gauges   map[string]uint64 // and the counters of status endpoints
+	begin    map[string]uint64 // the first of them
 	noGauges string            // why there are none
 }
 
@@ -114,7 +115,10 @@ func (s *seen) stats(ctx context.Context, envoy *admin.Client) {
 		s.noGauges = s.known.NoMetrics()
 	}
 	if s.known != nil {
-		s.known.Answered = Answered(s.gauges)
+		if s.begin == nil {
+			s.begin = s.gauges
+		}
+		s.known.Answered, s.known.Fresh = Answered(s.gauges), Fresh(s.begin, s.gauges)
 	}
 }
 
@@ -231,7 +235,7 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 			doubts = append(doubts, s.doubts(ctx, envoy, p, r.State)...)
 			r.derive(listener, p, s)
 		}
-		for _, why := range []string{Drains(s.gauges, s.known), DrainsUnseen(s.known), Overload(s.gauges),
+		for _, why := range []string{Drains(s.gauges, s.known), DrainsUnseen(s.gauges, s.known), Overload(s.gauges),
 			s.unnoticed(p, r.State)} {
 			if why != "" {
 				doubts = append(doubts, why)
@@ -260,6 +264,10 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 	r.unreadable = s.known.Unreadable
 	for _, fault := range s.known.Faults() {
 		r.note(fault)
+	}
+	for start := time.Now(); time.Since(start) < patience && ctx.Err() == nil &&
+		slices.ContainsFunc(s.known.Gaps(), func(g reach.Gap) bool { return g.Stale() }); time.Sleep(100 * time.Millisecond) {
+		s.stats(ctx, envoy)
 	}
 	r.unsure(s.known.Gaps())
 	r.fromRoutes(s)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -63,8 +64,12 @@ func TestFromAdminAlone(t *testing.T) {
 			"transport_socket": {"certificates": [{"name": "cert", "sds_config": {}}]}, `, 1), `"configs": [`,
 			`"configs": [{"@type": "x.SecretsConfigDump", "dynamic_warming_secrets": [{"name": "cert"}]}, `, 1),
 		"refused": strings.Replace(configured, `"/a"`, `"bad"`, 1),
-		"unwatched": strings.Replace(configured, `{"layered_runtime"`, `{"stats_config": {"stats_matcher": {"exclusion_list":
-			{"patterns": [{"prefix": "listener_manager."}]}}}, "layered_runtime"`, 1),
+		"sheds": strings.Replace(configured, `{"layered_runtime"`, `{"overload_manager": {"actions": [
+			{"name": "shrink_heap"}, {"name": "stop_accepting_requests"}]}, "layered_runtime"`, 1),
+		"updated": strings.TrimSuffix(strings.NewReplacer(`"static_listeners": [{`, `"dynamic_listeners": [{"active_state": {
+			"last_updated": "2026-11-29T01:00:00Z", `, `"http_filters": [`, `"http_filters": [{"name": "auth",
+			"typed_config": {"@type": "x.filters.http.basic_auth.v3.BasicAuth"}}, `, `BootstrapConfigDump",`,
+			`BootstrapConfigDump", "last_updated": "2026-11-29T00:00:00Z", `).Replace(configured), "]}]}") + "}]}]}",
 		"goes": strings.TrimSuffix(configured, "]}]}") + `],
 			"dynamic_listeners": [{"draining_state": {"listener": {"name": "other",
 			"filter_chains": []}}}]}]}`,
@@ -75,8 +80,9 @@ func TestFromAdminAlone(t *testing.T) {
 	datadriven.RunTest(t, "testdata/derived.txt", func(t *testing.T, d *datadriven.TestData) string {
 		// The gauges of a plugin that is well, in which arguments change some, and others of Envoy's.
 		stats := map[string]string{prefix + "maintenance.endpoint.a": "0", prefix + "maintenance.endpoint.b": "0",
-			prefix + "probe_up.probe.p": "1", prefix + "draining": "0", prefix + "snapshot_age_seconds": "0"}
-		gone, dump, state, entries := "", configured, "LIVE", map[string]admin.Entry{}
+			prefix + "probe_up.probe.p": "1", prefix + "draining": "0", prefix + "snapshot_age_seconds": "0",
+			stoppedListeners: "0", drainingListeners: "0", drainingChains: "0"}
+		gone, dump, state, entries, times := "", configured, "LIVE", map[string]admin.Entry{}, 0
 		for _, arg := range d.CmdArgs {
 			value := strings.Join(arg.Vals, " ")
 			switch {
@@ -87,11 +93,12 @@ func TestFromAdminAlone(t *testing.T) {
 			case arg.Key == "state":
 				state = value
 			case arg.Key == "no-metrics":
-				clear(stats)
+				maps.DeleteFunc(stats, func(name, _ string) bool { return strings.HasPrefix(name, prefix) })
 			case strings.HasPrefix(arg.Key, "runtime."):
 				entries[arg.Key[len("runtime."):]] = admin.Entry{Value: value, Layers: []string{value}}
 			case value == "-":
 				delete(stats, prefix+arg.Key)
+				delete(stats, arg.Key)
 			case strings.Contains(arg.Key, "manager.") || strings.HasPrefix(arg.Key, "server.") ||
 				strings.HasPrefix(arg.Key, "overload.") ||
 				strings.HasPrefix(arg.Key, "wasm."):
@@ -111,7 +118,11 @@ func TestFromAdminAlone(t *testing.T) {
 				_ = json.NewEncoder(w).Encode(admin.Runtime{Layers: []string{"hand"}, Entries: entries})
 			case "/stats":
 				asked := regexp.MustCompile(r.URL.Query().Get("filter"))
+				times++
 				for name, value := range stats {
+					if value == "rising" {
+						value = fmt.Sprint(times)
+					}
 					if asked.MatchString(name) {
 						fmt.Fprintln(w, name+": "+value)
 					}
@@ -218,6 +229,7 @@ func TestStatusDocument(t *testing.T) {
 				case "/runtime":
 					fmt.Fprint(w, `{"layers": [], "entries": {}}`)
 				case "/stats":
+					fmt.Fprintln(w, stoppedListeners+": 0")
 					for line := range strings.Lines(test.stats(asked)) {
 						fmt.Fprint(w, prefix+line)
 					}
