@@ -70,7 +70,8 @@ func (d *Document) HTTPStatus() uint32 {
 	return 200
 }
 
-const noteOnRoutes = "maintenance by route is decided for each check, and not known here"
+// noteOnRoutes is for behind another text.
+const noteOnRoutes = "; maintenance by route is decided for each check, and not known here"
 
 // describer has what a document is made from.
 type describer struct {
@@ -89,11 +90,13 @@ func Describe(c *config.Config, node config.Node, record *snapshot.Record, clock
 		d.record, d.none = snapshot.New(len(c.Keys), len(c.Probes)), true
 	}
 	doc := &Document{Node: node.ID, Time: d.wall}
+	var byRoute []int
 	for i := range c.Endpoints {
 		if e := &c.Endpoints[i]; e.Kind == config.KindHealthCheck {
 			doc.Endpoints = append(doc.Endpoints, d.endpoint(e, record))
 			if e.Maintenance.RouteMetadata {
-				doc.Note = noteOnRoutes
+				doc.Note = noteOnRoutes[len("; "):]
+				byRoute = append(byRoute, len(doc.Endpoints)-1)
 			}
 		}
 	}
@@ -110,6 +113,15 @@ func Describe(c *config.Config, node config.Node, record *snapshot.Record, clock
 		doc.System = append(doc.System, d.snapshot())
 	}
 	doc.judge()
+	for _, i := range byRoute { // the document has it once for all
+		if e := &doc.Endpoints[i]; e.Maintenance == nil {
+			note := noteOnRoutes
+			if e.Output == "" {
+				note = doc.Note
+			}
+			e.Output += note
+		}
+	}
 	return doc
 }
 
@@ -163,9 +175,6 @@ func (d *describer) endpoint(e *config.Endpoint, record *snapshot.Record) Check 
 		c.Level, c.Output = Warn, ascii.Join(d.failing(e.Degraded.Probes), ", ")+" not known to be healthy"
 	default: // healthy
 		c.Level = Pass
-		if e.Maintenance.RouteMetadata {
-			c.Output = noteOnRoutes
-		}
 		return c
 	}
 	if a.Status < 400 {

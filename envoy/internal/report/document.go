@@ -108,6 +108,9 @@ func CheckURL(s string) error {
 	if strings.Contains(s, ",http") {
 		return fmt.Errorf("%q is several URLs: repeat the flag for each", s)
 	}
+	if strings.Contains(s, " ") {
+		return fmt.Errorf("%q: a space in a URL is written %%20", s)
+	}
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path == "" {
 		return fmt.Errorf("%q is not http://HOST:PORT/PATH", s)
 	}
@@ -268,8 +271,8 @@ func (r *Report) fromCheck(listener string, c check) {
 		if before.Source == e.Source && before.Verdict != e.Verdict {
 			e.Unsure = append(e.Unsure, "another status endpoint says "+before.Verdict)
 		}
-		if c.Status == "pass" && c.Output != "" {
-			e.Output, e.Unsure = "", append(e.Unsure, c.Output)
+		if i := strings.Index(c.Output, byRoute); i >= 0 && c.Maintenance == nil {
+			e.Output, e.Unsure = strings.TrimSuffix(c.Output[:i], "; "), append(e.Unsure, c.Output[i:])
 		}
 	case "responseTime":
 		p := r.probe(listener, c.ComponentID)

@@ -421,8 +421,10 @@ func (e *Endpoint) Mark() string {
 	return ""
 }
 
-// isByRoute reports whether a text is the plugin's that it does not know of maintenance by route.
-func isByRoute(text string) bool { return strings.HasPrefix(text, "maintenance by route") }
+// byRoute begins the plugin's text that it does not know of maintenance by route.
+const byRoute = "maintenance by route"
+
+func isByRoute(text string) bool { return strings.HasPrefix(text, byRoute) }
 
 // unsure notes the ways of checks past what their endpoints are said to answer, known ones and doubts.
 func (r *Report) unsure(gaps []reach.Gap) {

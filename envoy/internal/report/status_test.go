@@ -434,3 +434,28 @@ func TestCachedDocument(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// Whatever a document says of an endpoint, but that a key has it in maintenance, is not for sure where a route may.
+func TestDocumentByRoute(t *testing.T) {
+	t.Parallel()
+	const note = "maintenance by route is decided for each check, and not known here"
+	var document string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/health+json")
+		fmt.Fprintf(w, `{"description": "healthgate", "checks": {"a:verdict": [{"componentId": "a", %s}]}}`, document)
+	}))
+	defer server.Close()
+	for _, test := range []struct{ document, output, unsure string }{
+		{`"status": "pass", "observedValue": "healthy", "output": "` + note + `"`, "", note},
+		{`"status": "warn", "observedValue": "degraded", "output": "p (500); ` + note + `"`, "p (500)", note},
+		{`"status": "fail", "observedValue": "unhealthy", "output": "p (500)"`, "p (500)", ""},
+		{`"status": "fail", "observedValue": "maintenance", "output": "maintenance by route", "maintenance": {"key": "k"}`,
+			"maintenance by route", ""},
+	} {
+		document = test.document
+		e := FromURL(t.Context(), server.URL+"/s", nil).Endpoints[0]
+		if e.Output != test.output || strings.Join(e.Unsure, "; ") != test.unsure {
+			t.Errorf("%s: %q, unsure %q", document, e.Output, e.Unsure)
+		}
+	}
+}
