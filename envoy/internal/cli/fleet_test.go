@@ -334,15 +334,20 @@ func TestTwoCommands(t *testing.T) {
 	turned := filepath.Join(t.TempDir(), "turned.txt")
 	text := admins[3].URL + "\n" + admins[1].URL + "\n" + admins[2].URL + "\n" + admins[0].URL + "\n"
 	must.Write(t, turned, text)
-	var drained atomic.Int32
-	var both, commands sync.WaitGroup
-	both.Add(2)
+	var out, drained atomic.Int32
+	both := make(chan struct{})
+	var commands sync.WaitGroup
 	for _, a := range []*admintest.Admin{admins[0], admins[3]} {
 		a.Before = func(_ http.ResponseWriter, r *http.Request) bool {
 			switch r.URL.Path {
 			case "/healthcheck/fail":
-				both.Done()
-				both.Wait()
+				if out.Add(1) == 2 {
+					close(both)
+				}
+				select {
+				case <-both:
+				case <-r.Context().Done(): // the other one's never comes
+				}
 			case "/drain_listeners":
 				drained.Add(1)
 			}

@@ -125,7 +125,7 @@ func TestOutputKeepsWhatIsNoFile(t *testing.T) {
 			}
 			_, stderr, code := call(t, "render", "envoy", source, "--cluster", "app=127.0.0.1:1", "-o", path)
 			if wantCode := min(len(test.want), 1); code != wantCode || !strings.Contains(stderr, test.want) {
-				t.Errorf("exit code %d, %s", code, stderr)
+				t.Fatalf("exit code %d, %s", code, stderr)
 			}
 			info := must.Get(os.Lstat(path))(t)
 			if got := info.Mode(); got.Type() != test.kept.Type() || test.kept.IsRegular() && got != test.kept {

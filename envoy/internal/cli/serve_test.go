@@ -28,16 +28,21 @@ func serve(t *testing.T, flags string) (shows func(path, text, not string), end 
 		defer mu.Unlock()
 		said.WriteString(text)
 	}))
-	done := make(chan int)
+	done := make(chan int, 1)
 	go func() {
 		args := strings.Fields("serve --listen 127.0.0.1:0 --interval 1s " + flags)
 		done <- exitCode(root, execute(ctx, root, args))
+		_ = out.Close() // which may have said nothing
 	}()
 	line := must.Get(bufio.NewReader(stdout).ReadString('\n'))(t)
 	url, _, _ := strings.Cut(line, " ")
 	shows = func(path, text, not string) {
 		t.Helper()
+		limit := time.Now().Add(time.Minute)
 		for page := ""; !strings.Contains(page, text) || strings.Contains(page, not); {
+			if time.Now().After(limit) {
+				t.Fatalf("%s shows no %q, or %q:\n%s", path, text, not, page)
+			}
 			response := must.Get(http.Get(url + path))(t)
 			body, err := io.ReadAll(response.Body)
 			if _ = response.Body.Close(); err != nil {
@@ -76,12 +81,12 @@ func TestServeReadsAgain(t *testing.T) {
 	shows, end := serve(t, "--admins-file "+file+" --admin-auth-file "+login)
 	shows("", "<title>1 healthy ·", b.URL)
 	write(file, b.URL)
-	shows("", "401", a.URL)
+	shows("", "answered 401", a.URL)
 	write(login, "new")
 	shows("", "<title>1 healthy ·", a.URL)
 	write(file, a.URL+" "+b.URL)
 	shows("", "shop.txt:1: ", a.URL+"<")
-	shows("", "<title>1 healthy, of an old list ·", "401")
+	shows("", "<title>1 healthy, of an old list ·", "answered 401")
 	shows("metrics", "healthgate_fleet_listed 0", a.URL)
 	write(file, a.URL+"\n"+b.URL)
 	shows("", "<title>2 healthy ·", "old list")
