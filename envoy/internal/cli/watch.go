@@ -74,7 +74,13 @@ func watchReports(w io.Writer, reports []report.Report, interval time.Duration, 
 	parts := []func(io.Writer, *report.Report, time.Time) error{writeReport}
 	rows, columns := 0, 0
 	if isTerminal(w) {
-		parts = []func(io.Writer, *report.Report, time.Time) error{writeVerdicts, writeDetails}
+		parts = []func(io.Writer, *report.Report, time.Time) error{writeVerdicts,
+			func(w io.Writer, r *report.Report, now time.Time) error {
+				if len(reports) > 1 && len(r.Probes)+len(r.Notes) > 0 {
+					fmt.Fprintln(w, paint(w, bold, printable(r.Envoy)))
+				}
+				return writeDetails(w, r, now)
+			}}
 		if width, height, err := term.GetSize(int(w.(interface{ Fd() uintptr }).Fd())); err == nil {
 			rows, columns = height, width
 		}

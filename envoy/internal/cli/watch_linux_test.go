@@ -14,34 +14,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// On a terminal, --watch has a screen of its own, with a clock and the verdicts first, and Ctrl-C leaves the terminal
-// as it was, with its scrollback.
-func TestWatchOnTerminal(t *testing.T) {
+// onTerminal returns what status --watch writes to a terminal of so many rows, until Ctrl-C after some screens.
+func onTerminal(t *testing.T, rows uint16, flags ...string) string {
 	t.Setenv("TERM", "xterm")
 	t.Setenv("NO_COLOR", "1") // colours are another matter than a screen
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/runtime":
-			fmt.Fprint(w, `{"layers": [], "entries": {}}`)
-		case "/stats":
-			fmt.Fprint(w, "wasmcustom.healthgate_maintenance.endpoint.shop: 1\nwasmcustom.healthgate_probe_up.probe.web: 1\n")
-		case "/ready":
-			fmt.Fprint(w, "LIVE")
-		default:
-			w.WriteHeader(http.StatusNotFound)
-		}
-	}))
-	defer server.Close()
 	master := must.Get(os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0))(t)
 	defer master.Close()
 	must.Do(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
 	number := must.Get(unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN))(t)
 	terminal := must.Get(os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0))(t)
-	must.Do(t, unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 8, Col: 80}))
+	must.Do(t, unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: 80}))
 	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
 	root := newRoot(thisBuild("", ""))
 	root.SetOut(terminal)
-	root.SetArgs([]string{"status", "--watch", "--interval", "10ms", "--admin", server.URL})
+	root.SetArgs(append([]string{"status", "--watch", "--interval", "10ms"}, flags...))
 	done := make(chan error, 1)
 	go func() {
 		done <- root.ExecuteContext(ctx)
@@ -59,11 +46,34 @@ func TestWatchOnTerminal(t *testing.T) {
 			interrupt()
 		}
 	}
-	interrupt()
 	if err := <-done; err != nil {
 		t.Errorf("Ctrl-C: %v", err)
 	}
-	text := shown.String()
+	return shown.String()
+}
+
+// watchedAdmin starts an admin that tells of one health check and one probe.
+func watchedAdmin(t *testing.T) string {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/runtime":
+			fmt.Fprint(w, `{"layers": [], "entries": {}}`)
+		case "/stats":
+			fmt.Fprint(w, "wasmcustom.healthgate_maintenance.endpoint.shop: 1\nwasmcustom.healthgate_probe_up.probe.web: 1\n")
+		case "/ready":
+			fmt.Fprint(w, "LIVE")
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// On a terminal, --watch has a screen of its own, with a clock and the verdicts first, and Ctrl-C leaves the terminal
+// as it was, with its scrollback.
+func TestWatchOnTerminal(t *testing.T) {
+	text := onTerminal(t, 8, "--admin", watchedAdmin(t))
 	if !strings.HasPrefix(text, enterScreen) || !strings.HasSuffix(text, leaveScreen) ||
 		strings.Contains(text, "\x1b[3J") {
 		t.Errorf("the terminal is not left as it was: %q", text)
@@ -72,6 +82,20 @@ func TestWatchOnTerminal(t *testing.T) {
 		"shop"), strings.Index(text, "more lines")
 	if clock < 0 || verdict < clock || cut < verdict || strings.Contains(text, "\x1b[3") {
 		t.Errorf("clock at %d, verdict at %d, the rest cut at %d, of %q", clock, verdict, cut, text)
+	}
+}
+
+// Of several Envoys each one's probes and notes stand below its name, too: they are apart from its verdicts.
+func TestWatchOfSeveral(t *testing.T) {
+	a, b := watchedAdmin(t), watchedAdmin(t)
+	text, _, _ := strings.Cut(onTerminal(t, 80, "--admin", a, "--admin", b), clearBelow)
+	rest := text
+	for _, next := range []string{a + "  1 of 1", "shop", b + "  1 of 1", "shop", a + clearLine, "PROBE", "web",
+		b + clearLine, "PROBE", "web"} {
+		_, after, found := strings.Cut(rest, next)
+		if rest = after; !found {
+			t.Fatalf("there is no %q after what comes before it:\n%s", next, text)
+		}
 	}
 }
 

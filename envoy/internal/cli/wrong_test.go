@@ -73,13 +73,15 @@ func TestWrongInput(t *testing.T) {
 		}
 		return stderr
 	})
-	if _, stderr, code := call(t, "render", "envoy", "shop.yaml", "--node-id", "a\xff"); code != 2 ||
-		stderr != "healthgate: --node-id: \"a\\xff\" is not UTF-8\n" {
-		t.Errorf("exit code %d, %s", code, stderr)
-	}
-	if _, stderr, code := call(t, "render", "kubernetes", "shop.yaml", "--zone", "a\nb"); code != 2 ||
-		stderr != "healthgate: --zone: \"a\\nb\" is not a list with commas\n" {
-		t.Errorf("exit code %d, %s", code, stderr)
+	for want, args := range map[string][]string{
+		`--node-id: "a\xff" is not UTF-8`:                            {"render", "envoy", "shop.yaml", "--node-id", "a\xff"},
+		`--zone: "a\nb" is not a list with commas`:                   {"render", "kubernetes", "shop.yaml", "--zone", "a\nb"},
+		`"http://a:1/b c": a space in a URL is written %20`:          {"check", "http://a:1/b c", "--as", "alb"},
+		`--verify: "http://a:1/b ": a space in a URL is written %20`: {"maintenance", "on", "--verify", "http://a:1/b "},
+	} {
+		if _, stderr, code := call(t, args...); code != 2 || stderr != "healthgate: "+want+"\n" {
+			t.Errorf("%q: exit code %d, %s", args, code, stderr)
+		}
 	}
 	if left, err := os.ReadDir("."); err != nil || len(left) != 6 {
 		t.Errorf("%v, %v", left, err)

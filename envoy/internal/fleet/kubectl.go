@@ -34,8 +34,7 @@ func (p Pods) Find(ctx context.Context, selector string) ([]string, error) {
 	cmd.Stdout, cmd.Stderr = &out, &stderr
 	err := cmd.Run()
 	if errors.As(err, new(*exec.ExitError)) {
-		lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
-		err = errors.New("kubectl: " + lines[len(lines)-1]) // before it comes what it tried
+		err = errors.New("kubectl: " + last(stderr.String()))
 	}
 	if out.Len()+stderr.Len() > maxOutput {
 		err = errors.New("kubectl writes without an end")
@@ -47,6 +46,12 @@ func (p Pods) Find(ctx context.Context, selector string) ([]string, error) {
 		}
 	}
 	return pods, err
+}
+
+// last returns the last line: before it comes what kubectl tried.
+func last(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return lines[len(lines)-1]
 }
 
 // maxOutput is more than kubectl writes of 100,000 pods.
@@ -137,7 +142,7 @@ func (f *Forward) start(ctx context.Context) error {
 			return nil
 		}
 		f.stop()
-		return fmt.Errorf("kubectl port-forward: %s", strings.TrimSpace(line+stderr.String()))
+		return errors.New("kubectl port-forward: " + last(line+stderr.String()))
 	case <-ctx.Done():
 		f.stop()
 		return ctx.Err()
