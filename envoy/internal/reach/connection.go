@@ -134,7 +134,7 @@ func (d *door) ordinary() bool {
 	match, protocols := object(d.chain, "filter_chain_match"), d.protocols()
 	transport, named := match["transport_protocol"], match["server_names"] != nil
 	switch {
-	case d.socket["udp_listener_config"] != nil, transport == nil && !named && len(protocols) == 0:
+	case d.quic(), transport == nil && !named && len(protocols) == 0:
 		return true
 	case d.tls:
 		return transport != "raw_buffer" && inspected("tls_inspector")
@@ -159,9 +159,15 @@ func (d *door) excludes(c *check) bool {
 	return len(sources) > 0 && !slices.ContainsFunc(sources, func(s any) bool { return overlaps(t.Set, s) })
 }
 
+// quic reports whether connections come by HTTP/3, by which no load balancer checks.
+func (d *door) quic() bool { return d.socket["udp_listener_config"] != nil }
+
 // kept says what may keep an endpoint's checks from a plugin's HTTP filters, or have another answer them, until one was
 // answered.
 func (e *Envoy) kept(d *door, p *Plugin, c *check) (out []Gap) {
+	if d.quic() && slices.ContainsFunc(e.doors, func(o door) bool { return o.has(p) && !o.quic() }) {
+		return nil
+	}
 	for _, b := range e.bars(d, c) {
 		why := e.unproved(p, c, func(o *door) bool { return o == d || slices.Contains(e.bars(o, c), b) })
 		if b.rations {

@@ -33,7 +33,7 @@ func (r *reader) neighbour(entry any) neighbour {
 // that change the body or other headers. Istio's are among them. What is neither here nor in refusing may do anything.
 var transparent = regexp.MustCompile(`\.filters\.http\.(` +
 	`aws_request_signing|bandwidth_limit|buffer|compressor|connect_grpc_bridge|cors|decompressor|file_system_buffer|` +
-	`gcp_authn|grpc_http1_bridge|grpc_stats|grpc_web|header_to_metadata|ip_tagging|json_to_metadata|kill_request|` +
+	`gcp_authn|geoip|grpc_http1_bridge|grpc_stats|grpc_web|header_to_metadata|ip_tagging|json_to_metadata|kill_request|` +
 	`original_src|peer_metadata|set_filter_state|set_metadata|stateful_session|tap|upstream_codec)\.|` +
 	`io\.istio\.http\.peer_metadata\.|stats\.PluginConfig$|istio\.envoy\.config\.filter\.http\.`)
 
@@ -133,7 +133,7 @@ func (e *Envoy) disturbed(d *door, p *Plugin, c *check) (out []Gap) {
 func (e *Envoy) unproved(p *Plugin, c *check, alike func(o *door) bool) string {
 	elsewhere, late := false, ""
 	for i := range e.doors {
-		if d := &e.doors[i]; d.has(p) {
+		if d := &e.doors[i]; d.has(p) && !d.quic() {
 			elsewhere, late = elsewhere || !alike(d), cmp.Or(late, e.late(d))
 		}
 	}
@@ -222,11 +222,18 @@ func (d *door) disturbs(c *check) string {
 			return fmt.Sprintf("headers_with_underscores_action is %s, and the endpoint asks for the header %q", action, h.Name)
 		}
 	}
-	if list(d.manager, "early_header_mutation_extensions") != nil {
-		return "early_header_mutation_extensions"
+	for _, early := range list(d.manager, "early_header_mutation_extensions") {
+		n := neighbour{config: dump.At(early, "typed_config")}
+		if n.mayAnswer(c).fit != no || list(d.manager, "original_ip_detection_extensions") != nil ||
+			stated.MatchString(fmt.Sprint(n.config)) {
+			return "early_header_mutation_extensions"
+		}
 	}
 	return ""
 }
+
+// stated are headers by which Envoy takes another address for the client's.
+var stated = regexp.MustCompile(`(?i)forwarded|x-envoy-`)
 
 // mayRespond are filters that do nothing to the answer of a filter before them, as the router does not, but may answer
 // a check of gRPC, which meets the filters behind healthgate, too.

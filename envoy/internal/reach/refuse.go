@@ -9,7 +9,7 @@ import (
 	"github.com/healthgate/healthgate/envoy/internal/dump"
 )
 
-var httpFilter = regexp.MustCompile(`\.filters\.http\.(\w+)\.`)
+var httpFilter = regexp.MustCompile(`\.(?:filters\.http|early_header_mutation)\.(\w+)\.`)
 
 // refusing are the filters that never answer a check with a success, and may refuse it or hold it up. Where fields are
 // named, they do only where their configuration, or the route's, has one of them.
