@@ -88,12 +88,17 @@ func TestProtected(t *testing.T) {
 	t.Cleanup(plain.Close)
 	secure := start(func(*tls.Config) {})
 	ca := file(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})))
-	cert, key, parsed := certificate(t)
+	cert, key, parsed := certificate(t, time.Hour)
+	old, oldKey, expired := certificate(t, -time.Hour)
+	aged := start(func(c *tls.Config) {
+		c.Certificates = []tls.Certificate{must.Get(tls.LoadX509KeyPair(old, oldKey))(t)}
+	})
 	mutual := start(func(c *tls.Config) {
 		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
 		c.ClientCAs.AddCert(parsed)
+		c.ClientCAs.AddCert(expired)
 	})
-	other, otherKey, _ := certificate(t)
+	other, otherKey, _ := certificate(t, time.Hour)
 	basic, bearer := file(t, "\ufeffops:s3cret:x\n"), file(t, "eyJ.abc-_~+/==\r\n")
 
 	for _, test := range []struct {
@@ -126,6 +131,10 @@ func TestProtected(t *testing.T) {
 		{"none", mutual.URL + "/open", Files{CA: ca},
 			"does it want a client's certificate (--admin-cert-file, --admin-key-file)"},
 		{"another", mutual.URL + "/open", Files{CA: ca, Cert: other, Key: otherKey}, "does it want a client's certificate"},
+		{"one that has expired", mutual.URL + "/open", Files{CA: ca, Cert: old, Key: oldKey},
+			"refuses TLS: the client's certificate, --admin-cert-file, has expired"},
+		{"a server's that has expired", aged.URL + "/open", Files{CA: old},
+			"its certificate does not count: certificate has expired or is not yet valid: current time "},
 		{"https against http", strings.Replace(plain.URL, "http:", "https:", 1), Files{},
 			"speaks no TLS: write http:// instead of https://"},
 		{"http against https", strings.Replace(secure.URL, "https:", "http:", 1), Files{},
@@ -152,12 +161,12 @@ func TestProtected(t *testing.T) {
 	}
 }
 
-// certificate makes a certificate that signs itself.
-func certificate(t *testing.T) (certFile, keyFile string, parsed *x509.Certificate) {
+// certificate makes a certificate that signs itself, and ends after a time.
+func certificate(t *testing.T, valid time.Duration) (certFile, keyFile string, parsed *x509.Certificate) {
 	t.Helper()
 	key := must.Get(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: t.Name()}, NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: t.Name()}, NotAfter: time.Now().Add(valid),
 		IsCA: true, BasicConstraintsValid: true,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}

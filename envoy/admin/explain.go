@@ -32,6 +32,7 @@ func explain(ctx context.Context, err error) error {
 	var timeout net.Error
 	var name *net.DNSError
 	var other x509.HostnameError
+	var invalid x509.CertificateInvalidError
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err
@@ -49,10 +50,14 @@ func explain(ctx context.Context, err error) error {
 	case errors.As(err, new(x509.UnknownAuthorityError)):
 		return errors.New("its certificate is of an authority that is not trusted here: " +
 			"give the authority's certificate, --admin-ca-file FILE")
+	case errors.As(err, &invalid):
+		return fmt.Errorf("its certificate does not count: %s", strings.TrimPrefix(invalid.Error(), "x509: "))
 	case errors.As(err, &other):
 		return fmt.Errorf("%s: give the address that its certificate names", strings.TrimPrefix(other.Error(), "x509: "))
 	case strings.Contains(text, "server gave HTTP response to HTTPS client"), errors.As(err, new(tls.RecordHeaderError)):
 		return errors.New("speaks no TLS: write http:// instead of https://")
+	case strings.Contains(text, "remote error: tls: expired certificate"):
+		return errors.New("refuses TLS: the client's certificate, --admin-cert-file, has expired")
 	case strings.Contains(text, "remote error: tls: "):
 		_, alert, _ := strings.Cut(text, "remote error: tls: ")
 		return fmt.Errorf("refuses TLS, %s: does it want a client's certificate "+
