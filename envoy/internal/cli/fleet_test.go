@@ -216,11 +216,11 @@ func TestMaxUnavailable(t *testing.T) {
 
 	admins[1].Probe(false)
 	says(t, 1, "maintenance on"+command+"3",
-		"7 left as they were: of 7 Envoys no more than 3 may be out of rotation, 1 is already ("+name(1)+
-			"), and 6 more would go; with --for it goes on when they are back\n")
+		"7 left as they were: of 7 Envoys no more than 3 may be out of rotation, 1 counts as out ("+name(1)+
+			" failing), and 6 more would go; with --for it goes on when they are back\n")
 	// Those out already are left out of it, and each other goes once, and comes back.
 	says(t, 1, "maintenance on --for 3s"+command+"45%",
-		"\n6 back, 1 left as they were: out of rotation already, or could not be asked\n")
+		"\n6 back, 1 left as they were: counted as out: "+name(1)+" failing\n")
 	for i, a := range admins {
 		if posts := a.Posts(); (posts == 1) != (i != 1) || a.Out() != (i == 1) {
 			t.Errorf("%d: %d POSTs, out: %t", i, posts, a.Out())
@@ -295,13 +295,32 @@ func TestMaxUnavailableOfTwo(t *testing.T) {
 				return false
 			}
 			says(t, 1, command+" --max-unavailable 1 --admins-file "+file,
-				"error: "+name(0)+": of 4 Envoys no more than 1 may be out of rotation, and 2 are, for others went at the same "+
-					"moment ("+name(0)+", "+name(3)+"); it was taken back\n",
+				"error: "+name(0)+": of 4 Envoys no more than 1 may be out of rotation, and now 2 count as out ("+name(0)+
+					" in maintenance or draining, "+name(3)+" failing); it was taken back\n",
 				"1 failed: "+name(0)+", 3 left as they were: "+name(0)+" failed\n")
 			if admins[0].Out() || admins[0].Posts() != 2 || admins[1].Posts()+admins[2].Posts() > 0 {
 				t.Errorf("out: %t, %d POSTs", admins[0].Out(), admins[0].Posts())
 			}
 		})
+	}
+}
+
+// A wave has no more than can go at once: all in it are out for the same time. One Envoy at two addresses would be
+// counted twice.
+func TestWavesAtOnce(t *testing.T) {
+	t.Parallel()
+	admins, file := newFleet(t, 3)
+	command := "maintenance on --for 3s --max-unavailable 3 --parallel 2 --admins-file " + file
+	says(t, 0, command, "\n3 back\n")
+	twice := strings.Replace(admins[1].URL, "http://127.0.0.1", "localhost", 1)
+	for _, how := range []string{command, "shutdown --max-unavailable 4 --admins-file " + file} {
+		says(t, 1, how+" --admin "+twice, "4 left as they were: "+strings.TrimPrefix(admins[1].URL, "http://")+
+			": it is the Envoy of "+twice+", at another address: it is counted twice\n")
+	}
+	for i, a := range admins {
+		if a.Posts() != 1 {
+			t.Errorf("%d: %d POSTs", i, a.Posts())
+		}
 	}
 }
 
@@ -321,7 +340,7 @@ func TestMaxUnavailableHangs(t *testing.T) {
 		return gone.Load()
 	}
 	says(t, 1, "maintenance on --for 15s --wait 2s --max-unavailable 1 --admins-file "+file,
-		"and 2 are, ", "it was taken back\n")
+		"and now 2 count as out (", "it was taken back\n")
 	if admins[0].Out() {
 		t.Error("it is out")
 	}

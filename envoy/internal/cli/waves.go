@@ -63,36 +63,45 @@ func (c *carrying) carry(ctx context.Context, do func(ctx context.Context, i int
 		return
 	}
 	most, _ := c.unavailable.limit.Of(len(c.clients)) // which was tried
-	names, pending := make([]string, len(c.clients)), make([]bool, len(c.clients))
-	for i, client := range c.clients {
-		names[i], pending[i] = client.Name, true
-	}
-	c.look.out = func() []bool {
-		out := make([]bool, len(names))
-		c.admins.each(len(names), func(i int) {
+	pending := slices.Repeat([]bool{true}, len(c.clients))
+	c.look.out = func() []string {
+		out, processes := make([]string, len(pending)), make([]string, len(pending))
+		c.admins.each(len(pending), func(i int) {
 			r := report.FromAdmin(ctx, c.clients[i], time.Now())
-			if out[i] = r.Class() != report.Healthy; !c.look.going[i] { // else it is being asked for more
+			if processes[i] = r.Process; r.Class() != report.Healthy {
+				out[i] = c.clients[i].Name + " " + r.Class().String()
+			}
+			if !c.look.going[i] { // else it is being asked for more
 				c.clients[i].Close()
 			}
 		})
+		met := report.Met{}
+		for i, client := range c.clients {
+			if again := met.Again(processes[i], client.Name); again != "" {
+				c.look.twice = client.Name + ": " + again
+			}
+		}
 		return out
 	}
 	defer c.each(func(int) {}) // those that were looked at after their turn
 	for why := ""; why == ""; {
-		c.look.going = make([]bool, len(names))
+		c.look.going = make([]bool, len(pending))
 		out := c.look.out()
 		var wave []int
-		wave, why = fleet.Wave(names, pending, out, most, c.rolling())
+		if wave, why = fleet.Wave(pending, out, most, c.rolling()); c.look.twice != "" {
+			wave, why = nil, c.look.twice
+		}
+		wave = wave[:min(len(wave), c.admins.parallel)] // all go at once, for one time
 		switch {
 		case ctx.Err() != nil:
 			wave = nil
 		case !c.rolling() && why == "":
 			c.each(one)
 			return
-		case !c.rolling():
+		case !c.rolling() && c.look.twice == "":
 			why += "; " + c.unavailable.back
 		case why == "" && len(wave) == 0:
-			why = "out of rotation already, or could not be asked"
+			why = "counted as out: " + fleet.Some(taken(out))
 		case why == "":
 			why = c.wave(ctx, wave, one)
 		}
@@ -102,7 +111,7 @@ func (c *carrying) carry(ctx context.Context, do func(ctx context.Context, i int
 		for _, i := range wave {
 			pending[i] = false
 		}
-		for i := range names {
+		for i := range pending {
 			if pending[i] && why != "" {
 				c.leaveOut(i, why)
 			}
@@ -110,18 +119,19 @@ func (c *carrying) carry(ctx context.Context, do func(ctx context.Context, i int
 	}
 }
 
-// look is how many of all Envoys are out of rotation, seen once for those who ask at the same time.
+// look is which of all Envoys count as out of rotation, seen once for those who ask at the same time.
 type look struct {
-	out   func() []bool
-	going []bool // whose turn it is
+	out   func() []string // empty for one that does not
+	going []bool          // whose turn it is
+	twice string          // which one is counted twice
 
 	mu    sync.Mutex
 	begun time.Time
-	last  []bool
+	last  []string
 }
 
 // after returns what was seen by a look that began later than now.
-func (l *look) after() []bool {
+func (l *look) after() []string {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -132,6 +142,11 @@ func (l *look) after() []bool {
 	return l.last
 }
 
+// taken returns those that are not empty.
+func taken(out []string) []string {
+	return slices.DeleteFunc(slices.Clone(out), func(s string) bool { return s == "" })
+}
+
 // within looks, once an Envoy is out of rotation, whether too many are: another command that began at the same moment
 // could not see it. Each of the two sees the other now, or one of them does, and takes its own back before it drains.
 func (c *carrying) within(ctx context.Context, i int, back func(ctx context.Context) error) bool {
@@ -139,12 +154,7 @@ func (c *carrying) within(ctx context.Context, i int, back func(ctx context.Cont
 		return true
 	}
 	most, _ := c.unavailable.limit.Of(len(c.clients)) // which was tried
-	var out []string
-	for k, is := range c.look.after() {
-		if is {
-			out = append(out, c.clients[k].Name)
-		}
-	}
+	out := taken(c.look.after())
 	if len(out) <= most || errors.Is(ctx.Err(), context.Canceled) { // what was cut off says nothing
 		return true
 	}
@@ -154,8 +164,8 @@ func (c *carrying) within(ctx context.Context, i int, back func(ctx context.Cont
 	if err := back(ctx); err != nil {
 		left = "it was told to come back: " + err.Error()
 	}
-	c.states[i].Error = fmt.Sprintf("of %d Envoys no more than %d may be out of rotation, and %d are, for others went at "+
-		"the same moment (%s); %s", len(c.clients), most, len(out), fleet.Some(out), left)
+	c.states[i].Error = fmt.Sprintf("of %d Envoys no more than %d may be out of rotation, and now %d count as out (%s); "+
+		"%s", len(c.clients), most, len(out), fleet.Some(out), left)
 	return false
 }
 

@@ -37,14 +37,15 @@ func (l Limit) Of(all int) (int, error) {
 	return 0, fmt.Errorf("%d%% of %d Envoys is none: give a number", l.number, all)
 }
 
-// Wave returns which of the pending Envoys may go now, when others are out of rotation already and no more than most
-// may be. When some want to go and none may, it says why. Those that do not come back by themselves go all or none.
-func Wave(names []string, pending, out []bool, most int, back bool) (wave []int, why string) {
+// Wave returns which of the pending Envoys may go now, when others count as out of rotation, out says which and how,
+// and no more than most may be. When some want to go and none may, it says why. Those that do not come back by
+// themselves go all or none.
+func Wave(pending []bool, out []string, most int, back bool) (wave []int, why string) {
 	var gone []string
-	for i := range names {
+	for i := range out {
 		switch {
-		case out[i]:
-			gone = append(gone, names[i])
+		case out[i] != "":
+			gone = append(gone, out[i])
 		case pending[i]:
 			wave = append(wave, i)
 		}
@@ -53,10 +54,10 @@ func Wave(names []string, pending, out []bool, most int, back bool) (wave []int,
 	if len(wave) == 0 || len(wave) <= room || back && room > 0 {
 		return wave[:max(0, min(room, len(wave)))], ""
 	}
-	why = fmt.Sprintf("of %d Envoys no more than %d may be out of rotation, ", len(names), most)
+	why = fmt.Sprintf("of %d Envoys no more than %d may be out of rotation, ", len(out), most)
 	if len(gone) > 0 {
-		is := map[bool]string{true: "is", false: "are"}[len(gone) == 1]
-		why += fmt.Sprintf("%d %s already (%s), and ", len(gone), is, Some(gone))
+		count := map[bool]string{true: "counts", false: "count"}[len(gone) == 1]
+		why += fmt.Sprintf("%d %s as out (%s), and ", len(gone), count, Some(gone))
 	}
 	return nil, fmt.Sprintf("%s%d more would go", why, len(wave))
 }

@@ -21,13 +21,15 @@ func TestWaves(t *testing.T) {
 		if err != nil {
 			return err.Error()
 		}
-		var names []string
-		var pending, out []bool
+		var pending []bool
+		var out []string
 		for i, c := range envoys {
-			names = append(names, fmt.Sprint(i))
-			pending, out = append(pending, c == 'p' || c == 'x'), append(out, c == 'o' || c == 'x')
+			pending, out = append(pending, c == 'p' || c == 'x'), append(out, "")
+			if c == 'o' || c == 'x' {
+				out[i] = fmt.Sprint(i)
+			}
 		}
-		wave, why := Wave(names, pending, out, most, d.Cmd == "rolling")
+		wave, why := Wave(pending, out, most, d.Cmd == "rolling")
 		return fmt.Sprint(wave, " ", why)
 	})
 }
