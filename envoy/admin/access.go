@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"regexp"
 	"slices"
@@ -35,6 +36,9 @@ func (f Files) Open() (Access, error) {
 	var a Access
 	if f.Login != "" {
 		text, err := head(f.Login)
+		if wrong := (*fs.PathError)(nil); strings.Contains(f.Login, ":") && errors.As(err, &wrong) {
+			return a, fmt.Errorf("--admin-auth-file: %w: give a file that holds the login", wrong.Err) // and no password's text
+		}
 		if err != nil {
 			return a, fmt.Errorf("--admin-auth-file: %w", err)
 		}

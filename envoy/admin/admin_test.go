@@ -143,6 +143,8 @@ func TestProtected(t *testing.T) {
 		{"an empty file", plain.URL, Files{Login: file(t, "\n")}, "is empty; write USER:PASSWORD"},
 		{"a header's value", plain.URL, Files{Login: file(t, "Bearer s3cret")},
 			"write the token alone, without the word Bearer"},
+		{"no file, but a login", plain.URL, Files{Login: "ops:s3cret"},
+			"--admin-auth-file: no such file or directory: give a file that holds the login"},
 		{"no file", plain.URL, Files{Login: "/nonexistent"}, "--admin-auth-file: open /nonexistent: no such file"},
 		{"no PEM", secure.URL, Files{CA: basic}, "--admin-ca-file: " + basic + ": has no certificate in PEM form"},
 		{"no CA", secure.URL, Files{CA: "/nonexistent"}, "--admin-ca-file: open /nonexistent"},

@@ -69,7 +69,11 @@ func meant(said string, names []string, prefix string) string {
 func takes(one string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		for _, arg := range args {
-			if one != "FILE" && cmd.Flag("admin") != nil && strings.Contains(arg, ":") {
+			switch {
+			case one == "FILE" || cmd.Flag("admin") == nil || !strings.Contains(arg, ":"):
+			case strings.Contains(arg, "@"): // which is not repeated: it holds a password
+				return errors.New("an Envoy is named by a flag, --admin, and its login is in a file, --admin-auth-file FILE")
+			default:
 				return fmt.Errorf("%q: an Envoy is named by a flag: --admin %s", arg, arg)
 			}
 		}

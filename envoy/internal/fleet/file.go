@@ -31,8 +31,9 @@ func Lines(file, text string) (out []Line, err error) {
 		case 1:
 			out = append(out, Line{words[0], place})
 		default:
-			return nil, fmt.Errorf("%s: %q is more than an address: write each in a line of its own, and # before a comment",
-				place, strings.Join(words, " "))
+			// The line is not repeated: it may hold a password.
+			return nil, fmt.Errorf("%s: has more than an address: write each in a line of its own, and # before a comment",
+				place)
 		}
 	}
 	if len(out) == 0 {
