@@ -60,6 +60,9 @@ can't be served.`,
 			if agentCheck, err = onLoopback("agent-check", agentCheck); err != nil {
 				return err
 			}
+			if tcp == agentCheck {
+				return fmt.Errorf("--tcp, --agent-check: both are %s; give each an address of its own", tcp)
+			}
 			if interval < 100*time.Millisecond {
 				return &render.OptionError{Flag: "interval", What: interval.String() + " is less than 100ms"}
 			}
@@ -113,6 +116,17 @@ func onLoopback(flag, address string) (string, error) {
 // follow asks and tells until the context ends.
 func follow(cmd *cobra.Command, ask func(context.Context) *report.Report, endpoint, tcp, agentCheck string,
 	interval, maxAge time.Duration) error {
+	lines, written := make(chan string, 16), make(chan struct{})
+	go func() { // a terminal or a log that takes no more holds up no port
+		defer close(written)
+		for line := range lines {
+			fmt.Fprintln(cmd.OutOrStdout(), line)
+		}
+	}()
+	defer func() {
+		close(lines)
+		<-written
+	}()
 	var known agent.Known
 	if agentCheck != "" {
 		listener, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", agentCheck)
@@ -133,10 +147,15 @@ func follow(cmd *cobra.Command, ask func(context.Context) *report.Report, endpoi
 		if what == said {
 			return
 		}
-		if said = what; why != "" {
-			what += ": " + printable(why)
+		line := time.Now().UTC().Format(time.RFC3339) + " " + what
+		if why != "" {
+			line += ": " + printable(why)
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", time.Now().UTC().Format(time.RFC3339), what)
+		select {
+		case lines <- line:
+			said = what
+		default: // the state of then is told later
+		}
 	}
 	every(cmd.Context(), interval, func() {
 		begin := time.Now()

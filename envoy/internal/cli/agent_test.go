@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -115,5 +116,58 @@ func TestAgent(t *testing.T) {
 	const want = "down; up, but the port is closed; up; maint; drain; down; up; down; up; down; up"
 	if strings.Join(got, "; ") != want || strings.Count(out.String(), "\n") != len(got) {
 		t.Errorf("%s\nwant %s", out, want)
+	}
+}
+
+// A port is not held open by output that nobody takes, as of a terminal after Ctrl-S.
+func TestAgentUnread(t *testing.T) {
+	t.Parallel()
+	var gone atomic.Bool
+	status := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if gone.Load() {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/health+json")
+		fmt.Fprint(w, `{"description": "health checks answered by healthgate", "checks": {"shop:verdict": [
+			{"componentId": "shop", "status": "pass", "observedValue": "healthy"}]}}`)
+	}))
+	defer status.Close()
+	free := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)
+	address := free.Addr().String()
+	must.Do(t, free.Close())
+	_, said, code := call(t, "agent", "--status-url", status.URL+"/status", "--tcp", address, "--agent-check", address)
+	if code != 2 || !strings.Contains(said, "--tcp, --agent-check: both are "+address) {
+		t.Errorf("exit code %d, %s", code, said)
+	}
+
+	reader, writer := io.Pipe()
+	ctx, interrupt := context.WithCancel(t.Context())
+	root := newRoot(thisBuild("", ""))
+	root.SetOut(writer)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- execute(ctx, root, []string{"agent", "--status-url", status.URL + "/status", "--tcp", address,
+			"--interval", "100ms", "--max-age", "1s"})
+	}()
+	for lines := bufio.NewScanner(reader); lines.Scan() && !strings.HasSuffix(lines.Text(), " up"); {
+	}
+	gone.Store(true)
+	limit := time.Now().Add(time.Minute)
+	for {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			break
+		}
+		_ = conn.Close()
+		if time.Now().After(limit) {
+			t.Fatal("the port is open")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	interrupt()
+	_ = reader.Close()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
