@@ -42,7 +42,7 @@ func TestShutdown(t *testing.T) {
 	i.is(t, 200, "OK")
 	run(t, "shutdown", "--admin", i.admin, "--timeout", "12s").is(t, 1, "closed: POST /healthcheck/fail",
 		"not seen in the time that was given: middleware has answered no check (after 30s without one it counts as seen: "+
-			"--quiet); its health checks get 503, and stay so",
+			"--quiet); its health checks fail, and stay so",
 		"healthgate release")
 	i.is(t, 503, "DRAINING")
 	run(t, "release", "--admin", i.admin).is(t, 0, "open: POST /healthcheck/ok")
@@ -52,7 +52,7 @@ func TestShutdown(t *testing.T) {
 	cmd, said := command(t, "shutdown", "--admin", i.admin, "--quiet", "1m"), &envoytest.Log{}
 	begin(t, cmd, said)
 	must.Do(t, cmd.Process.Signal(syscall.SIGTERM))
-	ends(t, cmd, said, "interrupted: ", "its health checks get 503, and stay so")
+	ends(t, cmd, said, "interrupted: ", "its health checks fail, and stay so")
 	stop()
 
 	// A request that runs, for less than the 15 s that Envoy gives it, and another Envoy that hangs.
@@ -68,7 +68,7 @@ func TestShutdown(t *testing.T) {
 	defer silent.Close()
 	hangs := silent.Addr().String()
 	run(t, "shutdown", "--admin", i.admin, "--admin", hangs, "--quiet", "1s", "--timeout", "10s").is(t, 1,
-		i.admin+": seen: checks that got 503: middleware 0, then none for 1s; my-service 0, then none for 1s\n",
+		i.admin+": seen: failed checks: middleware 0, then none for 1s; my-service 0, then none for 1s\n",
 		i.admin+": draining: POST /drain_listeners?graceful, which only a restart takes back\n",
 		"not idle in the time that was given: requests that run: 1",
 		"it drains, which can't be taken back", hangs+": no answer in time", "nothing was changed")

@@ -16,6 +16,7 @@ import (
 	"github.com/healthgate/healthgate/envoy/admin"
 	"github.com/healthgate/healthgate/envoy/internal/report"
 	"github.com/healthgate/healthgate/filter/maintenance"
+	"github.com/healthgate/healthgate/filter/verdict"
 )
 
 // Key switches the one health check, shop, of which the configuration has nothing in the way.
@@ -138,13 +139,17 @@ func (a *Admin) stats(w http.ResponseWriter, asked *regexp.Regexp) {
 			fmt.Fprintln(w, name+": 0")
 		}
 	}
-	for name, value := range map[string]int{
+	counts := map[string]int{
 		"maintenance.endpoint.shop": number[a.inMaintenance()],
 		"probe_up.probe.web":        number[a.up],
 		"draining":                  number[a.drains],
 		"snapshot_age_seconds":      0,
 		"snapshot_writes_total":     a.writes,
-	} {
+	}
+	for k := range verdict.Kind(verdict.Kinds) {
+		counts["checks_total.endpoint.shop.verdict."+k.String()] = 0
+	}
+	for name, value := range counts {
 		if asked.MatchString(prefix + name) {
 			fmt.Fprintf(w, "%s%s: %d\n", prefix, name, value)
 		}

@@ -182,13 +182,13 @@ func (c *carrying) stopped(ctx context.Context, i int, next string, err error) {
 	case next == order.Gone:
 		left = "it drains, and may be ending"
 	case did(order.Draining):
-		left = "its health checks get 503, and it drains, which can't be taken back: do it again, or end it"
+		left = "its health checks fail, and it drains, which can't be taken back: do it again, or end it"
 	case next == order.Draining:
-		left = "its health checks get 503, and it may drain: do it again, or end it"
+		left = "its health checks fail, and it may drain: do it again, or end it"
 	case did(order.Closed):
-		left = "its health checks get 503, and stay so: " + back
+		left = "its health checks fail, and stay so: " + back
 	case next == order.Closed:
-		left = "its health checks may get 503: " + back
+		left = "its health checks may fail: " + back
 	case next == order.Opened:
 		left = "it was told to open"
 	}

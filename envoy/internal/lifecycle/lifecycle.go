@@ -76,7 +76,7 @@ func (c *Checks) Seen() string {
 		out = append(out, text)
 	}
 	slices.Sort(out)
-	return "checks that got 503: " + strings.Join(out, "; ")
+	return "failed checks: " + strings.Join(out, "; ")
 }
 
 // Calm is how long no request has to run: the next one of a connection may be on its way.

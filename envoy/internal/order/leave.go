@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/admin"
+	"github.com/healthgate/healthgate/envoy/internal/dump"
 	"github.com/healthgate/healthgate/envoy/internal/lifecycle"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/envoy/internal/report"
@@ -169,13 +170,20 @@ func (e *Envoy) Fail(ctx context.Context) error {
 	})
 }
 
-// Past returns the ways past the plugin that the configuration has for sure.
+// Past returns why a load balancer keeps an Envoy that drains, as the configuration has it for sure: ways past the
+// plugin, and replies that it takes for success.
 func (e *Envoy) Past() (out []string) {
 	for _, gap := range e.known.Gaps() {
 		if !gap.Doubt && !slices.Contains(out, gap.What) {
 			out = append(out, gap.What)
 		}
 	}
+	e.each(func(_ *reach.Plugin, endpoint *config.Endpoint) {
+		if status := endpoint.Draining.Status; status < 400 && !endpoint.GRPC {
+			out = append(out, fmt.Sprintf("the endpoint %q answers %d while Envoy drains: "+
+				"a load balancer that looks at the status keeps the instance", endpoint.Name, status))
+		}
+	})
 	return out
 }
 
@@ -199,11 +207,15 @@ func (e *Envoy) WaitChecks(ctx context.Context, checks *lifecycle.Checks, byKey 
 		if last = stats; first == nil {
 			first = stats
 		}
-		counts := map[string]lifecycle.Count{}
+		counts, hidden := map[string]lifecycle.Count{}, ""
 		for _, name := range names {
 			count := func(kinds ...verdict.Kind) (n uint64) {
 				for _, k := range kinds {
-					n += stats[report.Checks+name+".verdict."+k.String()]
+					counter := report.Checks + name + ".verdict." + k.String()
+					if _, is := stats[counter]; !is {
+						hidden = counter
+					}
+					n += stats[counter]
 				}
 				return n
 			}
@@ -211,6 +223,9 @@ func (e *Envoy) WaitChecks(ctx context.Context, checks *lifecycle.Checks, byKey 
 				Open:   count(verdict.Healthy, verdict.Degraded, verdict.Passed),
 				Closed: count(verdict.Maintenance, verdict.Draining, verdict.Unhealthy, verdict.Unknown),
 			}
+		}
+		if hidden != "" {
+			return "", finalError{errors.New("which checks it answers is not known: " + notShown(hidden))}
 		}
 		return checks.Take(time.Now(), counts), nil
 	})
@@ -238,7 +253,28 @@ func (e *Envoy) Drain(ctx context.Context) (string, error) {
 	return "POST " + path + ", which only a restart takes back", e.client.Post(ctx, path)
 }
 
+// notShown says that a metric is not there, which is not that it is 0.
+func notShown(metric string) string {
+	return "it does not show its metric " + metric + ": does a stats_matcher leave it out?"
+}
+
 const active = ".downstream_rq_active"
+
+// managers returns the gauges of the requests that run in the plugins' listeners.
+func (e *Envoy) managers() (gauges []string) {
+	for _, p := range cmp.Or(e.known, &reach.Envoy{}).Plugins {
+		for _, place := range p.Places {
+			dump.Each(place.Listener, func(object map[string]any) bool {
+				prefix, is := object["stat_prefix"].(string)
+				if is && strings.HasSuffix(fmt.Sprint(object["@type"]), ".HttpConnectionManager") {
+					gauges = append(gauges, "http."+strings.ReplaceAll(prefix, ":", "_")+active)
+				}
+				return true
+			})
+		}
+	}
+	return gauges
+}
 
 // WaitIdle waits until no request runs, but for those to admin.
 func (e *Envoy) WaitIdle(ctx context.Context) error {
@@ -247,6 +283,11 @@ func (e *Envoy) WaitIdle(ctx context.Context) error {
 		stats, err := e.client.Stats(ctx, `^http\..+\.downstream_rq_active$`)
 		if err != nil {
 			return "", err
+		}
+		for _, gauge := range e.managers() {
+			if _, is := stats[gauge]; !is {
+				return "how many requests run is not known: " + notShown(gauge), nil
+			}
 		}
 		var running uint64
 		delete(stats, "http.admin"+active)

@@ -1,9 +1,19 @@
 package order
 
 import (
+	"context"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/healthgate/healthgate/envoy/admin"
+	"github.com/healthgate/healthgate/envoy/internal/lifecycle"
+	"github.com/healthgate/healthgate/envoy/internal/report"
+	"github.com/healthgate/healthgate/envoy/must"
+	"github.com/healthgate/healthgate/filter/verdict"
 )
 
 // An instance is not begun to be shut down where that can't come about.
@@ -45,5 +55,60 @@ func TestStays(t *testing.T) {
 	e = &Envoy{known: read(t), unseen: net.ErrClosed}
 	if got := e.Stays(false, ""); got != "what the plugin does would not be known: use of closed network connection" {
 		t.Errorf("no metrics: %q", got)
+	}
+}
+
+// A metric that a stats_matcher leaves out is not one that is 0.
+func TestNotShown(t *testing.T) {
+	t.Parallel()
+	const running = "http.in_80.downstream_rq_active"
+	for _, hidden := range []string{"", running, report.Checks + "a.verdict.healthy",
+		report.Checks + "b.verdict.draining"} {
+		t.Run(hidden, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				metrics := []string{running, "http.other.downstream_rq_active"}
+				for k := range verdict.Kind(verdict.Kinds) {
+					for _, endpoint := range []string{"a", "b"} {
+						metrics = append(metrics, report.Checks+endpoint+".verdict."+k.String())
+					}
+				}
+				for _, metric := range metrics {
+					if metric != hidden {
+						_, _ = w.Write([]byte(metric + ": 0\n"))
+					}
+				}
+			}))
+			defer server.Close()
+			e := &Envoy{client: must.Get(admin.New(server.URL, admin.Access{}))(t),
+				known: read(t, `"http_filters"`, `"stat_prefix": "in:80", "http_filters"`)}
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			defer cancel()
+			said := ""
+			for _, wait := range []func() error{
+				func() error { return e.WaitIdle(ctx) },
+				func() error {
+					_, err := e.WaitChecks(ctx, &lifecycle.Checks{Need: 1, Quiet: time.Millisecond}, false)
+					return err
+				},
+			} {
+				if err := wait(); err != nil {
+					said += err.Error()
+				}
+			}
+			if said != "" && hidden == "" || !strings.Contains(said, hidden) {
+				t.Errorf("%q", said)
+			}
+		})
+	}
+}
+
+// A load balancer that looks at the status keeps an Envoy whose reply is no failure.
+func TestPast(t *testing.T) {
+	t.Parallel()
+	e := &Envoy{known: read(t, `"name": "b"`, `"name": "b", "draining": {"status": 200}`)}
+	want := `the endpoint "b" answers 200 while Envoy drains: a load balancer that looks at the status keeps the instance`
+	if got := strings.Join(e.Past(), "; "); !strings.Contains(got, want) || strings.Contains(got, `"a" answers`) {
+		t.Error(got)
 	}
 }

@@ -108,7 +108,7 @@ func (e *Envoy) besides(o Order) (out []string) {
 		out = append(out, e.refusesUnseen)
 	}
 	if !o.On && e.draining {
-		out = append(out, "Envoy is draining: its health checks get 503 all the same, until /healthcheck/ok")
+		out = append(out, "Envoy is draining: its health checks fail all the same, until /healthcheck/ok")
 	}
 	for _, r := range e.readers() {
 		if r.plugin == nil || !o.On {
