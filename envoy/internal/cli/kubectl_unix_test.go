@@ -60,7 +60,9 @@ func kubectl(folder string, args []string) error {
 	if err := os.WriteFile(running, nil, 0o600); err != nil {
 		return err
 	}
-	fmt.Printf("Forwarding from %s -> 15000\n", listener.Addr())
+	if string(text) != "silent" {
+		fmt.Printf("Forwarding from %s -> 15000\n", listener.Addr())
+	}
 	for {
 		from, err := listener.Accept()
 		if err != nil {
@@ -124,6 +126,8 @@ func TestSelector(t *testing.T) {
 			t.Errorf("%d: out: %t", i, a.Out())
 		}
 	}
+	must.Write(t, filepath.Join(folder, "shop-silent"), "silent")
+	says(t, 1, "status"+pods+"app=shop", "6 Envoys: 2 could not be asked", "pod/shop-silent  no answer in time")
 
 	running, err := filepath.Glob(filepath.Join(folder, "running-*"))
 	if err != nil || len(running) < 15 {

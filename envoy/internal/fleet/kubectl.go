@@ -87,6 +87,10 @@ type Forward struct {
 	address string // of this end
 	ended   chan struct{}
 	end     func() // nil while nothing is forwarded
+
+	waiting sync.Mutex
+	open    context.Context // those who wait for a connection give up when it is over
+	giveUp  func()
 }
 
 // Forward returns the admin of a pod.
@@ -94,6 +98,15 @@ func (p Pods) Forward(pod string) *Forward { return &Forward{pods: p, pod: pod} 
 
 // Dial connects to the pod's admin.
 func (f *Forward) Dial(ctx context.Context) (net.Conn, error) {
+	// The context of a transport is not over when nobody waits for the connection any more.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	f.waiting.Lock()
+	if f.open == nil {
+		f.open, f.giveUp = context.WithCancel(context.Background())
+	}
+	defer context.AfterFunc(f.open, cancel)()
+	f.waiting.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.end != nil {
@@ -159,6 +172,12 @@ func (f *Forward) stop() {
 
 // Close ends kubectl. A later connection starts it anew.
 func (f *Forward) Close() {
+	f.waiting.Lock()
+	if f.open != nil {
+		f.giveUp()
+		f.open = nil
+	}
+	f.waiting.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.stop()
