@@ -148,7 +148,7 @@ func (d DiskLayer) Apply(ctx context.Context, change Change) error {
 	}
 	defer made.Close()
 	if err = d.write(made, old, change); err == nil {
-		err = place.Symlink(next, link)
+		err = place.relink(next, link, name)
 	}
 	if err == nil {
 		err = place.Rename(link, name)

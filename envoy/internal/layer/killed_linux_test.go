@@ -459,6 +459,30 @@ func TestAsOwner(t *testing.T) {
 	})
 }
 
+// In a folder in which nobody can move what is another's, as a tmpfs of Docker's is, root leaves a layer to its owner.
+func TestSticky(t *testing.T) {
+	eachKindIn(t, sharedFolder, func(t *testing.T, path string) {
+		folder, uid, gid := filepath.Dir(path), os.Getuid(), os.Getgid()
+		if uid == 0 {
+			uid, gid = 65534, 12345
+		}
+		if filepath.Ext(path) == ".yaml" {
+			must(t, os.Mkdir(filepath.Join(folder, "real"), 0o755))
+			must(t, os.Rename(path, filepath.Join(folder, "real", "rtds.yaml")))
+			must(t, os.Symlink("real/rtds.yaml", path))
+		}
+		chownAll(t, folder, uid, gid)
+		must(t, os.Lchown(folder, os.Getuid(), os.Getgid()))
+		must(t, os.Chmod(folder, 0o777|fs.ModeSticky))
+		must(t, layerAt(path).Apply(t.Context(), Change{{"k", "2"}}))
+		cmd := command(t, "once", path, "new")
+		as(t, cmd, uid, gid)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("its owner can't change it any more: %s", out)
+		}
+	})
+}
+
 func chownAll(t *testing.T, folder string, uid, gid int) {
 	t.Helper()
 	must(t, filepath.WalkDir(folder, func(p string, _ fs.DirEntry, err error) error {

@@ -112,7 +112,7 @@ func (f RTDSFile) Apply(ctx context.Context, change Change) error {
 	}
 	_, link := split(string(f))
 	if to, err := own.Readlink(link); err == nil {
-		return replace(string(f), own, link, func(next string) error { return own.Symlink(to, next) })
+		return replace(string(f), own, link, func(next string) error { return own.relink(to, next, link) })
 	}
 	return nil
 }
