@@ -116,14 +116,7 @@ func (e *Envoy) disturbed(d *door, p *Plugin, c *check) (out []Gap) {
 		}
 	}
 	if why := e.unasked(d, c); why != "" {
-		no := "has answered no check since Envoy began"
-		switch {
-		case e.hidesChecks(c.endpoint.Name):
-			no = "does not show whether it has answered a check, for its stats_matcher leaves that out"
-		case e.Answered[c.endpoint.Name]:
-			no = "has a namesake, and the checks that were answered may be of that one"
-		}
-		out = append(out, c.doubt("%s: endpoint %q %s, and %s", d.where, c.endpoint.Name, no, why))
+		out = append(out, c.doubt("%s: %s, and %s", d.where, e.unanswered(c.endpoint.Name), why))
 	}
 	return out
 }
@@ -141,13 +134,25 @@ func (e *Envoy) unproved(p *Plugin, c *check, alike func(o *door) bool) string {
 	case e.Answered == nil:
 		return ", as far as the configuration tells"
 	case !e.answered(c.endpoint.Name):
-		return fmt.Sprintf(", and endpoint %q has answered no check since Envoy began", c.endpoint.Name)
+		return ", and " + e.unanswered(c.endpoint.Name)
 	case late != "" && !e.Fresh[c.endpoint.Name]:
 		return fmt.Sprintf(", and whether endpoint %q has answered a check%s is not known", c.endpoint.Name, late)
 	case elsewhere:
 		return fmt.Sprintf(", and which checks endpoint %q has answered is not known", c.endpoint.Name)
 	}
 	return ""
+}
+
+// unanswered says why it is not known for sure that an endpoint has answered a check.
+func (e *Envoy) unanswered(endpoint string) string {
+	no := "has answered no check since Envoy began"
+	switch {
+	case e.hidesChecks(endpoint):
+		no = "does not show whether it has answered a check, for its stats_matcher leaves that out"
+	case e.Answered[endpoint]:
+		no = "has a namesake, and the checks that were answered may be of that one"
+	}
+	return fmt.Sprintf("endpoint %q %s", endpoint, no)
 }
 
 // sinceUpdate begins what unproved says of an update.

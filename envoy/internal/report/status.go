@@ -231,6 +231,10 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 			listener = p.Listeners()
 		}
 		answered, doubts := r.fromStatusEndpoints(ctx, envoy, s, p, listener, shut)
+		if slices.ContainsFunc(s.known.Plugins, func(o *reach.Plugin) bool { return o != p && o.Listeners() == listener }) {
+			doubts = append(doubts, "several plugins stand in the listener "+listener+
+				", and each connection is for one of them: what the others answer is not shown")
+		}
 		if !answered {
 			doubts = append(doubts, s.doubts(ctx, envoy, p, r.State)...)
 			r.derive(listener, p, s)

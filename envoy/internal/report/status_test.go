@@ -54,7 +54,8 @@ func TestFromAdminAlone(t *testing.T) {
 		"quiet": strings.NewReplacer(`"keys": ["k"], `, "", `, "probes": {"names": ["p"]}`, "", // nothing is asked
 			`"probes": [{"name": "p", "cluster": "app", "path": "/p"}], "admin": {"cluster": "adm"}`, `"probes": []`,
 		).Replace(configured),
-		"twins": strings.TrimSuffix(configured, "]}]}") + `, {"listener": ` + listener(`"name": "m"`, "m") + "}]}]}",
+		"twins":  strings.TrimSuffix(configured, "]}]}") + `, {"listener": ` + listener(`"name": "m"`, "m") + "}]}]}",
+		"chains": strings.TrimSuffix(configured, "]}]}") + `, {"listener": ` + listener(`"name": "l"`, "m") + "}]}]}",
 		"siblings": strings.TrimSuffix(configured, "]}]}") + `, {"listener": ` +
 			strings.NewReplacer(`"name": "a"`, `"name": "c"`, `"name": "b"`, `"name": "d"`).Replace(
 				listener(`"name": "m"`, "")) + "}]}]}",
