@@ -87,15 +87,13 @@ func (f folder) still() error {
 // relink makes a link that is to be moved onto another, with the owner of that: in a folder with a sticky bit, who does
 // not own a link can't replace it. Where others may move files, they could have root give them another one.
 func (f folder) relink(target, next, name string) error {
-	if err := f.Symlink(target, next); err != nil {
+	if err := f.Symlink(target, next); err != nil || os.Geteuid() != 0 {
 		return err
 	}
-	info, err := f.Lstat(name)
-	if err != nil || os.Geteuid() != 0 || notOfAnother(f.path) != nil {
-		return nil
-	}
-	if like, is := info.Sys().(*syscall.Stat_t); is {
-		_ = f.Lchown(next, int(like.Uid), int(like.Gid))
+	if info, err := f.Lstat(name); err == nil && notOfAnother(f.path) == nil {
+		if like, is := info.Sys().(*syscall.Stat_t); is {
+			_ = f.Lchown(next, int(like.Uid), int(like.Gid))
+		}
 	}
 	return nil
 }
