@@ -165,6 +165,9 @@ func (e *Envoy) late(d *door) string {
 	for _, name := range d.names {
 		parts = append(parts, "filter "+name)
 	}
+	for _, f := range slices.Concat(d.before, list(d.socket, "listener_filters")) {
+		parts = append(parts, "filter "+text(f, "name"))
+	}
 	begun, _ := time.Parse(time.RFC3339, e.Begun)
 	for _, part := range parts {
 		if at, err := time.Parse(time.RFC3339, e.updated[part]); err == nil && at.Sub(begun) > time.Minute {

@@ -184,7 +184,8 @@ func (s *scene) line(line string) {
 		chains := s.listener["filter_chains"].([]any)
 		filters := chains[len(chains)-1].(obj)["filters"].([]any)
 		last := filters[len(filters)-1].(obj)
-		s.ecds = append(s.ecds, obj{"ecds_filter": obj{"name": name, "typed_config": last["typed_config"]}})
+		more["ecds_filter"] = obj{"name": name, "typed_config": last["typed_config"]}
+		s.ecds = append(s.ecds, more)
 		filters[len(filters)-1] = obj{"name": name, "config_discovery": obj{}}
 	case "cluster":
 		s.clusters = append(s.clusters, obj{"cluster": more})
