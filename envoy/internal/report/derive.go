@@ -173,9 +173,10 @@ func (s *seen) stands(ctx context.Context, envoy *admin.Client, p *reach.Plugin)
 }
 
 // doubts says why gauges do not tell for sure what checks get of a plugin.
-func (s *seen) doubts(ctx context.Context, envoy *admin.Client, p *reach.Plugin, state string) (out []string) {
+func (s *seen) doubts(ctx context.Context, envoy *admin.Client, p *reach.Plugin, r *Report) (out []string) {
 	if s.stands(ctx, envoy, p) {
 		out = append(out, "the plugin has stopped to write its record: does it still run? See Envoy's log")
+		r.SnapshotAgeMS = nil // as the gauge had it
 	}
 	if len(s.known.Unreadable) > 0 || slices.ContainsFunc(s.known.Plugins, p.Mixes) {
 		out = append(out, "several plugins set the same metrics, so what they say may be of another one")
@@ -183,8 +184,8 @@ func (s *seen) doubts(ctx context.Context, envoy *admin.Client, p *reach.Plugin,
 	if why := cmp.Or(Stopped(s.gauges), s.known.Limited(), Unseen(s.gauges, s.known)); why != "" {
 		out = append(out, why)
 	}
-	if state != "" && state != "LIVE" && state != "DRAINING" {
-		out = append(out, "Envoy is "+state+": it does not take connections yet")
+	if r.State != "" && r.State != "LIVE" && r.State != "DRAINING" {
+		out = append(out, "Envoy is "+r.State+": it does not take connections yet")
 	}
 	return out
 }

@@ -236,7 +236,7 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 				", and each connection is for one of them: what the others answer is not shown")
 		}
 		if !answered {
-			doubts = append(doubts, s.doubts(ctx, envoy, p, r.State)...)
+			doubts = append(doubts, s.doubts(ctx, envoy, p, r)...)
 			r.derive(listener, p, s)
 		}
 		for _, why := range []string{Drains(s.gauges, s.known), DrainsUnseen(s.gauges, s.known), Overload(s.gauges),

@@ -160,6 +160,9 @@ func TestFromAdminAlone(t *testing.T) {
 				}
 			}
 		}
+		if strings.Contains(out.String(), "stopped to write") && r.SnapshotAgeMS != nil {
+			t.Errorf("the record is said to be %d ms old, as a gauge has it that nobody sets", *r.SnapshotAgeMS)
+		}
 		return out.String() + "\n"
 	})
 }
