@@ -221,9 +221,8 @@ func parse(file string, text []byte) (*yaml.Node, error) {
 	if err := reader.Decode(&second); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: has a second document, which Envoy does not read; remove it", file)
 	}
-	if alias := findAlias(&root); alias != nil {
-		return nil, fmt.Errorf("%s: line %d has an alias, *%s, which a change could break; write it out", file,
-			alias.Line, alias.Value)
+	if err := plain(&root); err != nil {
+		return nil, fmt.Errorf("%s: %w; write it without", file, err)
 	}
 	if line := findTwice(&root); line != 0 {
 		return nil, fmt.Errorf("%s: line %d has a field for the second time; remove one of them", file, line)
@@ -236,7 +235,7 @@ func alike(a, b *yaml.Node) bool {
 	if a.Kind == yaml.MappingNode {
 		a, b = sorted(a), sorted(b)
 	}
-	return a.Kind == b.Kind && a.ShortTag() == b.ShortTag() && a.Value == b.Value && a.Anchor == b.Anchor &&
+	return a.Kind == b.Kind && a.ShortTag() == b.ShortTag() && a.Value == b.Value &&
 		slices.EqualFunc(a.Content, b.Content, alike)
 }
 
@@ -278,8 +277,11 @@ func findLayer(root *yaml.Node) (resource, layer *yaml.Node, err error) {
 	return resource, layer, nil
 }
 
-// refused says why Envoy refuses the whole of a file: for a number in the place of a text, or for a value in the layer
-// that is null or a list.
+// noText are the fields around a layer that hold something else than a text.
+var noText = []string{"resources", "layer", "canary", "control_plane", "controlPlane"}
+
+// refused says why Envoy refuses the whole of a file: for something else in the place of a text, or for a value in the
+// layer that is null or a list.
 func refused(n *yaml.Node, inLayer bool) error {
 	if n.Kind == yaml.SequenceNode && len(n.Content) == 1 {
 		return refused(n.Content[0], inLayer)
@@ -292,8 +294,8 @@ func refused(n *yaml.Node, inLayer bool) error {
 			return nil
 		case inLayer && (tag == "!!null" || tag == "!!seq"):
 			return fmt.Errorf("the key %s has a value that Envoy refuses, and the whole file with it: take it out", name)
-		case !inLayer && (tag == "!!int" || tag == "!!float"):
-			return fmt.Errorf("%s is a number, and Envoy refuses the whole file for it: write it in quotes", name)
+		case !inLayer && !slices.Contains(noText, name) && tag != "!!str" && tag != "!!timestamp": // a text for Envoy
+			return fmt.Errorf("%s is not a text, and Envoy refuses the whole file for it: write it in quotes", name)
 		}
 		if err := refused(v, inLayer || name == "layer"); err != nil {
 			return err
@@ -317,19 +319,6 @@ func field(n *yaml.Node, name string) *yaml.Node {
 func isFolder(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
-}
-
-// findAlias returns the first alias, nil if there is none.
-func findAlias(n *yaml.Node) *yaml.Node {
-	if n.Kind == yaml.AliasNode {
-		return n
-	}
-	for _, child := range n.Content {
-		if found := findAlias(child); found != nil {
-			return found
-		}
-	}
-	return nil
 }
 
 // findTwice returns the line of the first field that its object has already; 0 if there is none. In JSON Envoy refuses
