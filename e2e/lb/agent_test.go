@@ -35,8 +35,9 @@ func TestAgent(t *testing.T) {
 	n := &node{a, c, envoytest.Start(t, c, 1), ingress.Address()}
 	tcp, agentCheck := must.Port(t), must.Port(t)
 	agent, log := startAgent(t, n, tcp, agentCheck)
-	h := startHAProxyWith(t, fmt.Sprintf("global\n  stats socket unix@${STATS_SOCKET}\ndefaults\n  mode http\n"+
-		"  timeout connect 20s\n  timeout client 20s\n  timeout server 20s\n  timeout check 20s\nfrontend users\n  bind %s\n"+
+	h := startHAProxyWith(t, fmt.Sprintf("global\n  stats socket unix@${STATS_SOCKET} level admin\ndefaults\n"+
+		"  mode http\n  timeout connect 20s\n  timeout client 20s\n  timeout server 20s\n  timeout check 20s\n"+
+		"frontend users\n  bind %s\n"+
 		"  default_backend app\nbackend app\n  default-server check inter 200ms fall 2 rise 2\n"+
 		"  server lines %s port %d agent-check agent-port %d agent-inter 200ms\n  server tcp %s port %d\n",
 		envoytest.Loopback(must.Port(t)), n.address, agentCheck, agentCheck, n.address, tcp))
@@ -53,6 +54,16 @@ func TestAgent(t *testing.T) {
 	}
 	envoytest.Eventually(t, envoytest.Limit, "the agent finds it healthy", func() error { return log.Has("Z up") })
 	become("it is healthy", "UP", "UP")
+	// The agent ends an operator's own MAINT, unless it is disabled.
+	for _, first := range []struct{ command, status string }{{"", "UP"}, {"disable agent app/lines; ", "MAINT"}} {
+		said, err := h.say(first.command + "set server app/lines state maint")
+		if err != nil || strings.TrimSpace(said) != "" {
+			t.Fatal(said, err)
+		}
+		become("an operator's MAINT", first.status, "UP")
+	}
+	must.Get(h.say("set server app/lines state ready; enable agent app/lines"))(t)
+	become("it is healthy again", "UP", "UP")
 	const isUp = "Server app/lines is UP"
 	before := len(h.log.Lines(isUp))
 	n.config.SetMaintenance(true, "healthgate.maintenance")

@@ -79,18 +79,11 @@ type server struct {
 
 // servers returns what HAProxy says of each server.
 func (h *haproxy) servers() (map[string]server, error) {
-	conn, err := net.Dial("unix", h.socket)
+	text, err := h.say("show stat")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = conn.Close() }()
-	if err := conn.SetDeadline(time.Now().Add(envoytest.Limit)); err != nil {
-		return nil, err
-	}
-	if _, err := io.WriteString(conn, "show stat\n"); err != nil {
-		return nil, err
-	}
-	rows, err := csv.NewReader(conn).ReadAll()
+	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
 	if err != nil {
 		return nil, err
 	}
@@ -108,6 +101,23 @@ func (h *haproxy) servers() (map[string]server, error) {
 		}
 	}
 	return out, nil
+}
+
+// say gives a command at HAProxy's socket.
+func (h *haproxy) say(command string) (string, error) {
+	conn, err := net.Dial("unix", h.socket)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetDeadline(time.Now().Add(envoytest.Limit)); err != nil {
+		return "", err
+	}
+	if _, err := io.WriteString(conn, command+"\n"); err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(conn)
+	return string(text), err
 }
 
 // waits until HAProxy thinks so of its servers, in the order of the configuration, and says how long that took.
