@@ -41,6 +41,8 @@ type Admin struct {
 	*httptest.Server
 	// Before is called at each request, and may answer it.
 	Before func(w http.ResponseWriter, r *http.Request) (answered bool)
+	// Filters are JSON, of HTTP filters before the plugin, each with a comma.
+	Filters string
 
 	mu      sync.Mutex
 	runtime map[string]string
@@ -122,7 +124,8 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/ready":
 		fmt.Fprint(w, map[bool]string{true: "DRAINING", false: "LIVE"}[a.drains])
 	case "/config_dump":
-		fmt.Fprint(w, strings.Replace(dump, "BEGUN", a.URL, 1)) // which tells one from another, too
+		const filters = `"http_filters": [` // BEGUN tells one from another, too
+		fmt.Fprint(w, strings.NewReplacer("BEGUN", a.URL, filters, filters+a.Filters).Replace(dump))
 	case "/server_info":
 		fmt.Fprint(w, `{"version": "x", "node": {"id": "n"}}`)
 	default:

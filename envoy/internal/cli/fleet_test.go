@@ -220,7 +220,7 @@ func TestMaxUnavailable(t *testing.T) {
 			" failing), and 6 more would go; with --for it goes on when they are back\n")
 	// Those out already are left out of it, and each other goes once, and comes back.
 	says(t, 1, "maintenance on --for 3s"+command+"45%",
-		"\n6 back, 1 left as they were: counted as out: "+name(1)+" failing\n")
+		"\n6 back, 1 left as they were: counted as out: "+name(1)+" failing; see: healthgate status\n")
 	for i, a := range admins {
 		if posts := a.Posts(); (posts == 1) != (i != 1) || a.Out() != (i == 1) {
 			t.Errorf("%d: %d POSTs, out: %t", i, posts, a.Out())
@@ -381,5 +381,25 @@ func TestTwoCommands(t *testing.T) {
 	commands.Wait()
 	if n := drained.Load(); n > 1 {
 		t.Errorf("%d drain", n)
+	}
+}
+
+// An instance is not said to be open while its Envoy takes no connections, and it is noted what may refuse its checks.
+func TestReleaseNotForSure(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"", admintest.Key} {
+		command := "release " + key + " --timeout 3s --admin "
+		a := admintest.Start(t)
+		a.Filters = `{"name": "rl", "typed_config": {"@type": "x.filters.http.local_ratelimit.v3.LocalRateLimit",
+			"token_bucket": {"max_tokens": 1}}},`
+		says(t, 0, command+a.URL, "open: ", "whether checks of shop get success is not for sure: ",
+			`the filter "rl" may refuse`)
+		a.Before = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path == "/ready" {
+				fmt.Fprint(w, "INITIALIZING")
+			}
+			return r.URL.Path == "/ready"
+		}
+		says(t, 1, command+a.URL, "not open in the time that was given: Envoy is INITIALIZING")
 	}
 }

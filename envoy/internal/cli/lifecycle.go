@@ -225,6 +225,7 @@ func (c *carrying) finish(ctx context.Context, i int, already bool) {
 		}
 	}
 	if c.coming {
+		c.states[i].Notes = append(c.states[i].Notes, c.envoys[i].Doubts...)
 		c.step(i, name, "by the key "+c.order.Key+drains)
 	} else {
 		c.step(i, name, "by the key "+c.order.Key)
@@ -297,6 +298,7 @@ func (c *carrying) byHealthCheck(ctx context.Context, i int) {
 			c.stopped(ctx, i, order.Opened, err)
 			return
 		}
+		c.states[i].Notes = e.Doubts
 		c.step(i, order.Opened, "POST /healthcheck/ok"+drains)
 	case c.coming:
 	case e.Stays(false, "") != "":

@@ -380,6 +380,9 @@ func (e *Envoy) WaitOpen(ctx context.Context, byKey bool) error {
 	return until(ctx, func() (string, error) {
 		r := report.FromAdmin(ctx, e.client, time.Now())
 		var lacks []string
+		if strings.HasSuffix(r.State, "INITIALIZING") {
+			lacks = append(lacks, "Envoy is "+r.State+": it does not take connections yet")
+		}
 		if err := e.readGauges(ctx); err == nil && e.stopped != "" {
 			return "", finalError{errors.New(e.stopped)}
 		} else if err == nil && e.overload != "" {
@@ -397,8 +400,16 @@ func (e *Envoy) WaitOpen(ctx context.Context, byKey bool) error {
 				}
 			}
 		}
+		e.Doubts = nil
 		for _, endpoint := range r.Endpoints {
-			if byKey && !e.reads(endpoint.Name) || report.Of(endpoint.Verdict) == report.Healthy {
+			switch {
+			case byKey && !e.reads(endpoint.Name):
+				continue
+			case report.Of(endpoint.Verdict) == report.Healthy && len(endpoint.Unsure) > 0:
+				e.Doubts = append(e.Doubts, fmt.Sprintf("whether checks of %s get success is not for sure: %s", endpoint.Name,
+					strings.ReplaceAll(some(endpoint.Unsure), "not for sure: ", "")))
+				continue
+			case report.Of(endpoint.Verdict) == report.Healthy:
 				continue
 			}
 			why := endpoint.Output

@@ -65,7 +65,9 @@ type Envoy struct {
 	right                       bool      // it was once as ordered
 	// draining is whether the plugin says that Envoy drains.
 	draining bool
-	told     []report.Endpoint // by status endpoints, where gauges do not tell of which plugin they are
+	// Doubts are why checks may not get the success that was waited for.
+	Doubts []string
+	told   []report.Endpoint // by status endpoints, where gauges do not tell of which plugin they are
 }
 
 // Ask asks an Envoy for all that an order for a key needs to know. Nothing is changed.
