@@ -64,9 +64,11 @@ patch would replace, or what could not work, is refused.`,
 }
 
 func renderKubernetes(cmd *cobra.Command, file, folder string, o *render.KubernetesOptions) error {
-	for _, f := range []struct{ flag, value string }{{"into", o.File}, {"output", folder}} {
+	for _, f := range []struct{ flag, value, what string }{
+		{"into", o.File, "the manifests that hold the workload"}, {"output", folder, "a folder to write into"},
+	} {
 		if f.value == "" {
-			return &render.OptionError{Flag: f.flag, What: "is needed"}
+			return &render.OptionError{Flag: f.flag, What: "is needed: " + f.what}
 		}
 	}
 	if folder == "-" {

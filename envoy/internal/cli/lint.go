@@ -30,13 +30,18 @@ something is wrong.`,
 				return err
 			}
 			var d *document.Document
-			for i, f := range files {
-				if merge.IsDocument(f) {
+			given := files
+			files = nil
+			for _, f := range given {
+				switch {
+				case !merge.IsDocument(f):
+					files = append(files, f)
+				case d != nil:
+					return fmt.Errorf("%s is a healthgate.yaml, as %s is; give one, and the configuration of Envoy", f.Name, d.File)
+				default:
 					if d, err = document.Parse(f.Name, []byte(f.Text)); err != nil {
 						return err
 					}
-					files = append(files[:i], files[i+1:]...)
-					break
 				}
 			}
 			if len(files) == 0 {

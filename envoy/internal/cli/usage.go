@@ -28,6 +28,9 @@ func known(cmd *cobra.Command, args []string) error {
 	like := args[0]
 	var names []string
 	for _, child := range cmd.Commands() {
+		if child.Name() == like {
+			return nil
+		}
 		names = append(names, child.Name())
 		if slices.Contains(child.SuggestFor, like) {
 			like = child.Name()
@@ -153,9 +156,12 @@ func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	var wrong *pflag.InvalidValueError
 	var lacks *pflag.ValueRequiredError
+	if cmd.HasSubCommands() && cmd.Flags().NArg() > 0 { // the flag may be one of the command that was meant
+		if unknown := cmd.Args(cmd, cmd.Flags().Args()); unknown != nil {
+			return unknown
+		}
+	}
 	switch {
-	case cmd.HasSubCommands() && cmd.Flags().NArg() > 0: // the flag may be one of the command that was meant
-		return cmd.Args(cmd, cmd.Flags().Args())
 	case errors.As(err, &unknown):
 		var names []string
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })

@@ -261,7 +261,7 @@ func (m *merger) choose() error {
 			return lds.problem(lds.n, "%s; listeners come by lds_config: give its file with another --into, or, where a "+
 				"control plane sends them, have it send the pieces (--parts)", what)
 		}
-		return m.bootstrap.problem(nil, "%s; --listen HOST:PORT adds one for checks alone", what)
+		return m.bootstrap.problem(nil, "%s; render envoy --into with --listen HOST:PORT adds one for checks alone", what)
 	}
 	if discovered && len(m.Listeners) == 0 && m.Listen == "" {
 		m.warn(lds, lds.n,
