@@ -323,13 +323,13 @@ func (m *merger) tags() {
 	case matcher.get("inclusion_list").is():
 		list := matcher.get("inclusion_list")
 		var patterns []*yaml.Node
-		for _, prefix := range []string{"wasmcustom.healthgate_", "wasm.healthgate."} {
+		for _, prefix := range []string{"wasmcustom.healthgate_", "wasm.healthgate.", "listener_manager.", "overload."} {
 			if !passes(list.list("patterns"), prefix) {
 				patterns = append(patterns, mapping("prefix", text(prefix)))
 			}
 		}
 		if len(patterns) > 0 {
-			m.changed(list, list.n, "stats_matcher leaves out the plugin's metrics")
+			m.changed(list, list.n, "stats_matcher leaves out metrics of the plugin, or of Envoy, that healthgate goes by")
 		}
 		if len(unread) > 0 {
 			m.changed(list, list.n, "stats_matcher leaves out what probes read: %s", strings.Join(unread, " and "))

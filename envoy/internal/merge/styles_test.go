@@ -135,7 +135,8 @@ func strip(v any) any {
 			}
 			if strings.HasPrefix(name, "healthgate") || strings.HasPrefix(name, "maintenance-") || name == "envoy_admin" ||
 				name == "admin" || name == "disk" || name == "envoy.bootstrap.internal_listener" ||
-				strings.HasPrefix(regex, "^wasm") || strings.HasPrefix(prefix, "wasm") {
+				strings.HasPrefix(regex, "^wasm") || strings.HasPrefix(prefix, "wasm") ||
+				prefix == "listener_manager." || prefix == "overload." {
 				continue
 			}
 			out = append(out, strip(child))
