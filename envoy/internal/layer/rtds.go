@@ -264,6 +264,10 @@ func findLayer(root *yaml.Node) (resource, layer *yaml.Node, err error) {
 	if resource == nil {
 		return nil, nil, fmt.Errorf("has no resource of type %s", runtimeType)
 	}
+	if name := field(resource, "name"); name == nil || name.Kind == yaml.ScalarNode && name.Value == "" {
+		return nil, nil, errors.New("its resource has no name, and Envoy refuses the whole file for it: give it the one in " +
+			"Envoy's rtds_layer")
+	}
 	layer = field(resource, "layer")
 	switch {
 	case layer == nil:
