@@ -121,6 +121,10 @@ func (t *editing) insert(of, object *yaml.Node, p Pair) {
 // remove takes the key with this index in its object out.
 func (t *editing) remove(of, object *yaml.Node, i int) {
 	at, end := t.at(object.Content[i]), t.end(object.Content[i+1])
+	before := at // where the value before it ends
+	if i > 0 {
+		before = min(t.end(object.Content[i-1]), at)
+	}
 	switch {
 	case object.Style&yaml.FlowStyle == 0:
 		start := strings.LastIndexByte(t.text[:at], '\n') + 1
@@ -136,10 +140,10 @@ func (t *editing) remove(of, object *yaml.Node, i int) {
 		}
 	case i+2 < len(object.Content):
 		t.replace(at, t.at(object.Content[i+2]), "")
-	case i > 0:
-		t.replace(strings.LastIndexByte(t.text[:at], ','), end, "")
+	case strings.Contains(t.text[before:at], "#"):
+		t.replace(at, end, "") // the comment stays, and a comma
 	default:
-		t.replace(at, end, "")
+		t.replace(before, end, "")
 	}
 }
 
