@@ -9,6 +9,8 @@ import (
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"golang.org/x/text/width"
 )
 
 // cell is one field of a table.
@@ -33,7 +35,7 @@ func writeTable(w io.Writer, margin string, rows [][]cell) error {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(row[i].text))
+			widths[i] = max(widths[i], columns(row[i].text))
 		}
 	}
 	var out strings.Builder
@@ -46,13 +48,27 @@ func writeTable(w io.Writer, margin string, rows [][]cell) error {
 			}
 			line += text
 			if i < len(row)-1 {
-				line += strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c.text)+2)
+				line += strings.Repeat(" ", widths[i]-columns(c.text)+2)
 			}
 		}
 		out.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
+}
+
+// columns is how many columns of a terminal a text takes: two for each character of Chinese and the like.
+func columns(s string) (n int) {
+	for _, c := range s {
+		n++
+		switch kind := width.LookupRune(c).Kind(); {
+		case unicode.Is(unicode.Mn, c):
+			n--
+		case kind == width.EastAsianWide, kind == width.EastAsianFullwidth:
+			n++
+		}
+	}
+	return n
 }
 
 // writeJSON writes a value as JSON, each level indented. What does not print is escaped there.

@@ -119,13 +119,14 @@ func screen(text string, rows, columns int) string {
 }
 
 // fold breaks a line at the edge of a terminal, and leaves alone the sequences in it, which take no column.
-func fold(line string, columns int) (rows []string) {
+func fold(line string, edge int) (rows []string) {
 	var row strings.Builder
-	width, sequence := 0, false
+	taken, sequence := 0, false
 	for _, c := range line {
 		if sequence = sequence || c == '\x1b'; !sequence {
-			if width++; columns > 0 && width > columns {
-				rows, width = append(rows, row.String()), 1
+			wide := columns(string(c))
+			if taken += wide; edge > 0 && taken > edge {
+				rows, taken = append(rows, row.String()), wide
 				row.Reset()
 			}
 		}

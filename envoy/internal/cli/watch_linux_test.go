@@ -140,6 +140,7 @@ func TestScreen(t *testing.T) {
 		{3, 9, "a\nb\nc\n\n", home + "a\x1b[K\nb\x1b[K\nc\x1b[K\x1b[J"},
 		{2, 9, "a\nb\nc\n\n", home + "a\x1b[K\n… and 2 more lines\x1b[K\x1b[J"},
 		{9, 4, "shöp  \x1b[1;33m503\x1b[0m", home + "shöp\x1b[K\n  \x1b[1;33m50\x1b[K\n3\x1b[0m\x1b[K\x1b[J"},
+		{9, 4, "日a本éxy", home + "日a\x1b[K\n本éx\x1b[K\ny\x1b[K\x1b[J"},
 		{2, 4, "12345678\n9", home + "1234\x1b[K\n… and 2 more lines\x1b[K\x1b[J"},
 	} {
 		t.Run(test.want, func(t *testing.T) {
