@@ -383,7 +383,7 @@ func (e *Envoy) pluginLacks(o Order, verified map[string]bool, arrived time.Dura
 		return problem{what: "the key is off, and " + e.stopped, final: true}
 	case !o.On && unproved && e.overload != "":
 		return problem{what: "the key is off, and " + e.overload + orVerify}
-	case !o.On && !o.Steps && unproved && e.refusesUnseen != "":
+	case !o.On && !o.Steps && unproved && e.known != nil && e.refusesUnseen != "":
 		return problem{what: "the key is off, and " + e.refusesUnseen + orVerify, final: true}
 	case !o.On && !o.Steps && e.unreloaded(verified) != "":
 		return problem{what: "the key is off, and it is not for sure what checks get: " + e.unreloaded(verified) + orVerify,
