@@ -119,6 +119,8 @@ func TestShutdownByKey(t *testing.T) {
 	}
 	run(t, "shutdown", key, "--runtime-dir", i.runtimeDir, "--admin", i.admin, "--quiet", "1s").is(t, 0,
 		"closed: by the key healthgate.maintenance\n", "draining: POST /drain_listeners?graceful&inboundonly, ", "idle: ")
+	run(t, "shutdown", key, "--runtime-dir", i.runtimeDir, "--admin", i.admin, "--quiet", "1s", "--quit", "-o", "json").
+		is(t, 0, `"name": "gone"`, `"on": null`) // nobody says it any more
 }
 
 // An Envoy that dies while it is waited for ends the wait.

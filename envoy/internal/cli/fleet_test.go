@@ -277,6 +277,38 @@ func TestTurnsInterrupted(t *testing.T) {
 	}
 }
 
+// Of an Envoy that was out nothing is shown as it was before: it may be lost, or its key gone.
+func TestOutIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	for _, want := range []string{"  ?  ", "its key did not stay as it was written"} {
+		admins, file := newFleet(t, 1)
+		var lost atomic.Bool
+		admins[0].Before = func(http.ResponseWriter, *http.Request) bool {
+			if lost.Load() {
+				panic(http.ErrAbortHandler)
+			}
+			return false
+		}
+		root := newRoot(thisBuild("", ""))
+		said := ""
+		root.SetOut(writer(func(text string) { said += text }))
+		root.SetErr(writer(func(text string) {
+			if said += text; !strings.Contains(text, ": closed: ") {
+				return
+			}
+			if lost.Store(want == "  ?  "); !lost.Load() {
+				response := must.Get(http.Post(admins[0].URL+"/runtime_modify?"+admintest.Key+"=", "", nil))(t)
+				must.Do(t, response.Body.Close())
+			}
+		}))
+		code := exitCode(root, execute(t.Context(), root, strings.Fields(
+			"maintenance on --for 3s --wait 4s --max-unavailable 1 --admins-file "+file)))
+		if (code == 1) != lost.Load() || !strings.Contains(said, want) {
+			t.Errorf("exit code %d, it does not say %q:\n%s", code, want, said)
+		}
+	}
+}
+
 // Two commands that begin at the same moment do not see each other before one of their Envoys is out. Each looks again
 // then, and takes its own back.
 func TestMaxUnavailableOfTwo(t *testing.T) {

@@ -192,6 +192,13 @@ func (c *carrying) stopped(ctx context.Context, i int, next string, err error) {
 	case next == order.Opened:
 		left = "it was told to open"
 	}
+	if c.order.Key != "" && len(c.steps[i]) > 0 { // what was known of it is of before
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askAgain)
+		defer cancel()
+		notes := c.states[i].Notes
+		c.states[i] = order.Ask(ctx, c.clients[i], c.order.Key, c.route).State
+		c.states[i].Notes = notes
+	}
 	what := err.Error()
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
@@ -277,6 +284,8 @@ func (c *carrying) leave(ctx context.Context, i int) {
 				notes := c.states[i].Notes
 				c.states[i], c.states[i].Notes = e.State, notes
 			}
+		} else if err == nil { // and what it said is no more
+			c.states[i] = order.State{Envoy: e.State.Envoy, Key: c.order.Key, Endpoints: []string{}, Notes: c.states[i].Notes}
 		}
 		if err != nil {
 			c.stopped(ctx, i, next.name, err)

@@ -163,6 +163,9 @@ func (c *carrying) cut(ctx context.Context, i int, written bool) {
 // askTimeout is how long Envoys are asked at most before a layer that is for all of them is written.
 const askTimeout = 5 * time.Second
 
+// askAgain is how long it takes at most to ask how an Envoy is that was left in the middle.
+const askAgain = 2 * time.Second
+
 // byLayer writes the layer of all Envoys, and waits for each.
 func (c *carrying) byLayer(cmd *cobra.Command) error {
 	c.each(func(i int) {

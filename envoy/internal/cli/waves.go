@@ -200,7 +200,12 @@ func (c *carrying) wave(ctx context.Context, wave []int, one func(i int)) string
 		}
 		c.step(i, order.Back, "its health checks are healthy")
 		if c.order.Key != "" {
+			value := c.states[i].Value
 			c.states[i] = order.Ask(ctx, c.clients[i], c.order.Key, c.route).State
+			if c.unavailable.span != "" && c.states[i].Value != value {
+				c.states[i].Notes = append(c.states[i].Notes, "its key did not stay as it was written: somebody has changed it, "+
+					"or Envoy was restarted, so that it may have been back sooner")
+			}
 		}
 	})
 	c.admins.each(len(wave), func(k int) { turn(wave[k]) })
