@@ -137,7 +137,10 @@ func Kubernetes(d *document.Document, o KubernetesOptions) ([]KubernetesFile, er
 		}
 		out = append(out, KubernetesFile{name, text})
 	}
-	for _, zone := range o.Zones {
+	for i, zone := range o.Zones {
+		if slices.Contains(o.Zones[:i], zone) {
+			return nil, wrong("zone", zone, " is given twice")
+		}
 		keys, err := o.zone(d, zone)
 		if err != nil {
 			return nil, err
