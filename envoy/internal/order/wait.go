@@ -395,7 +395,7 @@ func (e *Envoy) pluginLacks(o Order, verified map[string]bool, arrived time.Dura
 	case o.On:
 		if gaps := e.gaps(verified); len(gaps) > 0 {
 			return problem{what: some(gaps) + orVerify, final: slices.ContainsFunc(gaps, func(what string) bool {
-				return !(&reach.Gap{What: what}).Stale()
+				return !reach.Stale(what)
 			})}
 		}
 	case len(inside) > 0 && e.known != nil:

@@ -22,8 +22,8 @@ type Gap struct {
 	Refusal bool
 }
 
-// Stale reports whether a check that is answered now may take a doubt away.
-func (g *Gap) Stale() bool { return strings.Contains(g.What, sinceUpdate) }
+// Stale reports whether a check that is answered now may take a doubt away, by its words.
+func Stale(gap string) bool { return strings.Contains(gap, sinceUpdate) }
 
 func (c *check) gap(format string, args ...any) Gap {
 	return Gap{Endpoint: c.endpoint.Name, What: fmt.Sprintf(format, args...)}

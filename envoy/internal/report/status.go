@@ -270,7 +270,7 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 		r.note(fault)
 	}
 	for start := time.Now(); time.Since(start) < patience && ctx.Err() == nil &&
-		slices.ContainsFunc(s.known.Gaps(), func(g reach.Gap) bool { return g.Stale() }); time.Sleep(100 * time.Millisecond) {
+		slices.ContainsFunc(s.known.Gaps(), func(g reach.Gap) bool { return reach.Stale(g.What) }); time.Sleep(100 * time.Millisecond) {
 		s.stats(ctx, envoy)
 	}
 	r.unsure(s.known.Gaps())
