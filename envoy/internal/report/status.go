@@ -269,8 +269,9 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 	for _, fault := range s.known.Faults() {
 		r.note(fault)
 	}
+	stale := func(g reach.Gap) bool { return reach.Stale(g.What) }
 	for start := time.Now(); time.Since(start) < patience && ctx.Err() == nil &&
-		slices.ContainsFunc(s.known.Gaps(), func(g reach.Gap) bool { return reach.Stale(g.What) }); time.Sleep(100 * time.Millisecond) {
+		slices.ContainsFunc(s.known.Gaps(), stale); time.Sleep(100 * time.Millisecond) {
 		s.stats(ctx, envoy)
 	}
 	r.unsure(s.known.Gaps())
