@@ -18,7 +18,6 @@ import (
 
 	"github.com/healthgate/healthgate/envoy/admin"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
-	"github.com/healthgate/healthgate/envoy/internal/render"
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/verdict"
 )
@@ -157,7 +156,7 @@ func fetch(ctx context.Context, client *http.Client, to string, q question) (*do
 
 // ask asks a status endpoint of an Envoy, and refuses what another Envoy answered: the address may lead to one, by a
 // forwarded port or on another machine. An id alone does not tell two Envoys apart, but only the asked one counts the
-// answer.
+// answer: without a metric that does, it is not known who answered.
 func (s *seen) ask(ctx context.Context, envoy *admin.Client, to string, c *config.Config,
 	q question) (d *document, err error) {
 	shown, untrusted := answeredBy(q.endpoint.Name, verdict.Shown), answeredBy(q.endpoint.Name, verdict.Untrusted)
@@ -181,9 +180,9 @@ func (s *seen) ask(ctx context.Context, envoy *admin.Client, to string, c *confi
 		case counts && s.gauges[shown] < before && attempt < 3: // it was reset
 		case counts && s.gauges[shown] <= before:
 			return nil, fmt.Errorf("another Envoy with the same id answered, %q: this one was not asked", d.ServiceID)
-		case !counts && (d.ServiceID == "" || d.ServiceID == render.DefaultNodeID):
-			return nil, fmt.Errorf("whether this Envoy answered is not known: its id, %q, is that of many, "+
-				"and no metric counts the answer", d.ServiceID)
+		case !counts:
+			return nil, fmt.Errorf("whether this Envoy answered is not known: no metric of it counts the answer, and "+
+				"another one may have its id, %q", d.ServiceID)
 		case what == "":
 			return d, nil
 		case attempt == 3:
