@@ -73,8 +73,8 @@ func (n *neighbour) mayAnswer(c *check, own ...any) judged {
 		return out
 	case strings.Contains(text, `"header":":`) && strings.Contains(text, `"remove":true`):
 		return notKnown("it may take away what makes a check")
-	case strings.Contains(text, `"http_status"`):
-		return notKnown("its http_status, which may be a success")
+	case statusField.MatchString(text):
+		return notKnown("its %s, which may be a success", statusField.FindStringSubmatch(text)[1])
 	case transparent.MatchString(name), n.refusing(),
 		n.isLua() && onlyLooks(append(own, n.config), len(c.endpoint.Headers) > 0):
 		return judged{fit: no}
@@ -91,6 +91,9 @@ func (n *neighbour) mayAnswer(c *check, own ...any) judged {
 	}
 	return notKnown("its type is %s", typeName(n.config))
 }
+
+// statusField is a field that names the status of a filter's own answer.
+var statusField = regexp.MustCompile(`"(http_status|status_on_error)"`)
 
 // unusual are parts of paths that Envoy may write otherwise before a plugin sees them: by normalize_path,
 // merge_slashes and path_with_escaped_slashes_action.
@@ -212,6 +215,10 @@ func overlaps(set *trust.Set, network any) bool {
 func (d *door) disturbs(c *check) string {
 	if unusual.MatchString(c.path) {
 		return "Envoy may normalize the path"
+	}
+	const parameters = "ignore_path_parameters_in_path_matching"
+	if strings.Contains(c.path, ";") && dump.At(d.routes, parameters) == true {
+		return parameters + " has its route chosen without what begins at the semicolon"
 	}
 	for _, option := range []string{"strip_any_host_port", "strip_matching_host_port", "strip_trailing_host_dot"} {
 		if dump.At(d.manager, option) == true && slices.ContainsFunc(c.endpoint.Hosts, func(h string) bool {
