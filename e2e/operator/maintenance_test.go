@@ -439,7 +439,7 @@ func TestSubdirectory(t *testing.T) {
 	i.admin = admin
 	text := must.Read(t, i.config)
 	inFolder := strings.Replace(text, "      symlink_root:",
-		"      subdirectory: envoy\n      append_service_cluster: true\n      symlink_root:", 1)
+		"      subdirectory: /envoy/\n      append_service_cluster: true\n      symlink_root:", 1)
 	if inFolder == text {
 		t.Fatal("the rendered configuration has no disk layer")
 	}

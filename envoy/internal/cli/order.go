@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -189,6 +188,10 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 	if err := c.place(c.envoys); err != nil {
 		return fmt.Errorf("%s: %w", c.flag(), err)
 	}
+	c.order.Path = reach.Canonical(c.path())
+	if disk, is := c.layer.(layer.DiskLayer); is && disk.Subdirectory != nil {
+		c.order.Folder = *disk.Subdirectory
+	}
 	made := ""
 	if _, err := os.Lstat(c.path()); errors.Is(err, fs.ErrNotExist) {
 		made = ", which was not there and was made"
@@ -250,7 +253,6 @@ func (c *carrying) apply(ctx context.Context) error {
 // place finds where in the Envoys' layers the key belongs, and refuses a path that is not one of their layers.
 func (s *switching) place(envoys []*order.Envoy) error {
 	path := s.path()
-	absolute := canonical(path)
 	var layers, same []reach.Layer
 	for _, e := range envoys {
 		if known := e.Known(); known != nil {
@@ -258,9 +260,7 @@ func (s *switching) place(envoys []*order.Envoy) error {
 		}
 	}
 	for _, l := range layers {
-		// A relative one is relative to Envoy's working directory.
-		if root := l.SymlinkRoot + l.File; filepath.IsAbs(root) && canonical(root) == absolute ||
-			!filepath.IsAbs(root) && strings.HasSuffix(absolute, "/"+filepath.Clean(root)) {
+		if l.At(reach.Canonical(path)) {
 			same = append(same, l)
 		}
 	}
@@ -286,18 +286,6 @@ func (s *switching) place(envoys []*order.Envoy) error {
 	}
 	s.layer = disk
 	return nil
-}
-
-// canonical returns an absolute path, whose folder is reached by no link if it is there.
-func canonical(path string) string {
-	if here, err := os.Getwd(); err == nil && !filepath.IsAbs(path) {
-		path = here + "/" + path
-	}
-	around, name := filepath.Split(strings.TrimRight(path, "/"))
-	if folder, err := filepath.EvalSymlinks(around); err == nil {
-		return filepath.Join(folder, name)
-	}
-	return filepath.Clean(path)
 }
 
 // plan says what order would do.

@@ -19,6 +19,9 @@ type Order struct {
 	On     bool
 	Route  bool // the key is the runtime_fraction of a maintenance route, which the plugin does not read
 	Steps  bool // more follows, which sees by checks what came about
+
+	Path   string // of the layer's own that is written, by reach.Canonical; empty for the admin layer
+	Folder string // of a disk layer, below Path
 }
 
 // Values that an order sets a key to, besides a time.

@@ -49,6 +49,7 @@ type Envoy struct {
 	unknown error
 	server  admin.Server
 	runtime *admin.Runtime
+	before  *admin.Runtime    // as it was read first
 	begin   map[string]uint64 // the plugins' metrics as they were read first
 	gauges  map[string]bool   // by endpoint, whether the plugin says that it is in maintenance
 	unseen  error             // why there are none
@@ -78,6 +79,7 @@ func Ask(ctx context.Context, client *admin.Client, key string, route bool) *Env
 		e.State.Error = err.Error()
 		return e
 	}
+	e.before = e.runtime
 	// An admin may show only some paths: what it does not show is not known, and no reason to write nothing.
 	if e.server, e.unknown = client.Server(ctx); e.unknown == nil {
 		e.known, e.unknown = e.configuration(ctx)
@@ -404,13 +406,7 @@ func (e *Envoy) Refuses(o Order, kind reach.Kind, checks []string) string {
 	case len(of) > 0:
 		return ""
 	}
-	var there []string
-	for _, l := range e.known.Layers {
-		there = append(there, fmt.Sprintf("%q (%s)", l.Name, strings.TrimSuffix(string(l.Kind), "_layer")))
-	}
-	return fmt.Sprintf("its runtime has no %s, only %s: add one, or write to another kind",
-		strings.ReplaceAll(string(kind), "_", " "),
-		strings.Join(there, ", "))
+	return e.without(kind)
 }
 
 // some joins texts, of which there may be hundreds.

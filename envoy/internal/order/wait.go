@@ -227,40 +227,48 @@ func (e *Envoy) askPlugin(ctx context.Context, o Order, checks []string, arrived
 // runtimeLacks says what runtime lacks of an order.
 func (e *Envoy) runtimeLacks(o Order, kind reach.Kind, now time.Time) problem {
 	s := e.state(now)
-	layer, value, found := e.written(kind, e.key)
+	layer, found := e.written(o, kind)
+	value, loaded := in(e.runtime, layer.Name, e.key)
+	reason, _ := in(e.runtime, layer.Name, e.key+".reason")
 	const later = ", and comes after the one that was written: take the key out there, or write it there"
 	missing, says := "the key has not arrived", "still says"
 	if e.right {
 		missing, says = "the key had arrived, and somebody has changed it since", "says again"
+	} else if o.Value == "" {
+		missing = "the key has not been taken out"
 	}
 	switch {
-	case layer.Name != "" && !found:
+	case !found:
+		if _, known := e.may(o, kind); !known && o.Value != "" && slices.Contains(e.runtime.Entries[e.key].Layers, o.Value) {
+			missing = "whether the key has arrived is not known"
+		}
+		return problem{what: missing + ": " + e.candidates(o, kind)}
+	case !loaded:
 		return problem{what: fmt.Sprintf("Envoy has not loaded its layer %q: is it another one that was written, "+
 			"or is a file in it not YAML?", layer.Name)}
-	case found && value != o.Value && o.Value != "", !found && o.On && s.Layer == "":
-		where := ""
-		if layer.File != "" {
-			where = ", which reads " + layer.File
+	case value != o.Value && o.Value != "":
+		where := fmt.Sprintf(" in its layer %q", layer.Name)
+		if source := layer.Source(); source != "" {
+			where += ", which reads " + source
 		}
-		if found {
-			where = fmt.Sprintf(" in its layer %q%s", layer.Name, where)
-			if kind == reach.Admin && !e.right {
-				where += ": has somebody taken it out since, " +
-					"or does a proxy before admin lead a POST to another Envoy than a GET?"
-			}
+		if kind == reach.Admin && !e.right {
+			where += ": has somebody taken it out since, " +
+				"or does a proxy before admin lead a POST to another Envoy than a GET?"
 		}
 		return problem{what: missing + where}
-	case found && value != "" && o.Value == "":
+	case value != "" && o.Value == "":
 		return problem{what: fmt.Sprintf("the layer %q %s %q", layer.Name, says, value)}
 	case o.On && s.Value != o.Value, !o.On && o.Value != "" && s.Value != o.Value:
 		return problem{what: fmt.Sprintf("the layer %q says %q", s.Layer, s.Value) + later}
-	case o.On && o.Reason != "" && s.Reason != o.Reason:
-		by := e.runtime.Layer(e.key + ".reason")
-		what := fmt.Sprintf("the layer %q gives the reason %q", by, s.Reason)
-		if by != layer.Name {
-			what += later
+	case o.On && o.Reason != "" && (reason != o.Reason || s.Reason != o.Reason):
+		switch by := e.runtime.Layer(e.key + ".reason"); {
+		case by == layer.Name:
+			return problem{what: fmt.Sprintf("the layer %q gives the reason %q", by, s.Reason)}
+		case reason != o.Reason:
+			return problem{what: fmt.Sprintf("the reason has not arrived in its layer %q", layer.Name)}
+		default:
+			return problem{what: fmt.Sprintf("the layer %q gives the reason %q", by, s.Reason) + later}
 		}
-		return problem{what: what}
 	case s.On == nil:
 		return problem{what: e.strange() + ": take it back there, or say --override here", final: true}
 	case o.On && !o.Route && !s.on():
@@ -277,36 +285,6 @@ func (e *Envoy) runtimeLacks(o Order, kind reach.Kind, now time.Time) problem {
 			s.Value)}
 	}
 	return problem{}
-}
-
-// written returns the layer of a kind and a key's value there, if it is known which one that is.
-func (e *Envoy) written(kind reach.Kind, key string) (layer reach.Layer, value string, found bool) {
-	if e.known == nil || len(e.known.Of(kind)) != 1 {
-		return layer, "", false
-	}
-	layer = e.known.Of(kind)[0]
-	i := slices.Index(e.runtime.Layers, layer.Name)
-	if values := e.runtime.Entries[key].Layers; i >= 0 && i < len(values) {
-		value = values[i]
-	}
-	return layer, value, i >= 0
-}
-
-// Has reports whether the layer of a kind has for sure what an order writes there, and the plugin agrees: a cache
-// before admin may show runtime as it was.
-func (e *Envoy) Has(o Order, kind reach.Kind) bool {
-	if !o.Route && (e.unseen != nil || slices.ContainsFunc(e.readers(), func(r reader) bool {
-		in, unknown := e.in(r)
-		return in != o.On || unknown != ""
-	})) {
-		return false
-	}
-	for _, pair := range o.Change() {
-		if _, value, found := e.written(kind, pair.Key); !found || value != pair.Value {
-			return false
-		}
-	}
-	return true
 }
 
 // settled reports whether checks said what a health check gets, in each plugin that has one of its name.

@@ -71,6 +71,11 @@ func TestLacks(t *testing.T) {
 		"replaced":   read(t, `"http_filters"`, `"local_reply_config": {"mappers": [{"status_code": 502}]}, "http_filters"`),
 		"none":       read(t, "filters.http.wasm", "filters.http.lua"),
 		"unreloaded": read(t, "FAIL_RELOAD", "FAIL_CLOSED"),
+		"two": read(t, `"/rtds.yaml"}}}}`, `"/rtds.yaml"}}}}, {"name": "rtds2", "rtds_layer": {"name": "keys", "rtds_config":
+			{"path_config_source": {"path": "/rtds2.yaml"}}}}, {"name": "disk2", "disk_layer": {"symlink_root": "/r",
+			"subdirectory": "over"}}`),
+		"named": read(t, `"rtds_layer": {`, `"rtds_layer": {"name": "keys", `),
+		"bare":  read(t, `"layered_runtime"`, `"other"`),
 	}
 	kinds := map[string]reach.Kind{"": reach.Admin, "disk": reach.Disk, "rtds": reach.RTDS}
 	datadriven.RunTest(t, "testdata/lacks.txt", func(t *testing.T, d *datadriven.TestData) string {
@@ -88,6 +93,13 @@ func TestLacks(t *testing.T) {
 			State: State{On: &wasOn, Endpoints: arg("was")}, client: client, key: order.Key, route: order.Route,
 			known: known, unknown: net.ErrClosed, gauges: map[string]bool{"a": d.HasArg("in")},
 			runtime: &admin.Runtime{Layers: []string{"disk", "rtds", "hand"}, Entries: map[string]admin.Entry{}},
+		}
+		if word("config") == "two" {
+			e.runtime.Layers = []string{"disk", "rtds", "rtds2", "disk2", "hand"}
+		}
+		order.Path, order.Folder = word("path"), word("folder")
+		if values := arg("before"); values != nil {
+			e.before = &admin.Runtime{Layers: e.runtime.Layers, Entries: map[string]admin.Entry{order.Key: entry(values)}}
 		}
 		if d.HasArg("no-gauge") {
 			e.gauges = nil

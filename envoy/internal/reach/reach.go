@@ -23,7 +23,6 @@ import (
 	"maps"
 	"net/netip"
 	"net/url"
-	"path"
 	"reflect"
 	"regexp"
 	"slices"
@@ -128,15 +127,6 @@ const (
 	RTDS   Kind = "rtds_layer"
 	Admin  Kind = "admin_layer"
 )
-
-// Layer is a layer of Envoy's runtime.
-type Layer struct {
-	Name        string
-	Kind        Kind
-	SymlinkRoot string // of a disk layer
-	Folder      string // where a disk layer's keys are below SymlinkRoot, by subdirectory and append_service_cluster
-	File        string // that an RTDS layer reads; empty when it is a server's
-}
 
 // twice stands for the routes of a name by which two sources have others.
 const twice = "twice"
@@ -276,26 +266,6 @@ func runsWasm(listener any) (found bool) {
 	return found
 }
 
-// layers returns the layers of runtime. The node knows its cluster also by a flag of Envoy's.
-func layers(bootstrap any, node config.Node) (out []Layer) {
-	for _, l := range list(bootstrap, "layered_runtime", "layers") {
-		layer := Layer{Name: text(l, "name")}
-		for _, kind := range []Kind{Static, Disk, RTDS, Admin} {
-			if dump.At(l, string(kind)) != nil {
-				layer.Kind = kind
-			}
-		}
-		layer.SymlinkRoot, layer.Folder = text(l, "disk_layer", "symlink_root"), text(l, "disk_layer", "subdirectory")
-		if dump.At(l, "disk_layer", "append_service_cluster") == true {
-			layer.Folder = path.Join(layer.Folder, cmp.Or(node.Cluster, text(bootstrap, "node", "cluster")))
-		}
-		layer.File = text(l, "rtds_layer", "rtds_config", "path_config_source", "path") +
-			text(l, "rtds_layer", "rtds_config", "path")
-		out = append(out, layer)
-	}
-	return out
-}
-
 // addresses returns the addresses of a cluster's hosts, in a ClusterLoadAssignment.
 func addresses(hosts any) (out []string) {
 	dump.Each(hosts, func(v map[string]any) bool {
@@ -344,11 +314,6 @@ func (e *Envoy) choosesHost(route any) bool {
 			return is
 		})
 	})
-}
-
-// Of returns the layers of a kind.
-func (e *Envoy) Of(kind Kind) []Layer {
-	return slices.DeleteFunc(slices.Clone(e.Layers), func(l Layer) bool { return l.Kind != kind })
 }
 
 // plugin returns the healthgate that a Wasm filter is: the plugin's reader takes its configuration.

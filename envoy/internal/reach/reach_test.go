@@ -54,7 +54,7 @@ var commands = map[string]func(*testing.T, *datadriven.TestData) []string{
 	},
 	"layers": func(t *testing.T, d *datadriven.TestData) (out []string) {
 		for _, l := range play(t, d).Layers {
-			out = append(out, strings.TrimSpace(fmt.Sprintf("%s: %s %s %s %s", l.Name, l.Kind, l.SymlinkRoot, l.Folder, l.File)))
+			out = append(out, strings.TrimSpace(fmt.Sprintf("%s: %s %s", l.Name, l.Kind, l.Source())))
 		}
 		return out
 	},
