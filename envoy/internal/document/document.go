@@ -213,7 +213,7 @@ func NotYAML(file string, text []byte, err error) *Problem {
 		last = 0 // between braces tabs are blanks
 	}
 	for n := max(p.Line, 1); n <= last; n++ {
-		blanks := lines[n-1][:len(lines[n-1])-len(bytes.TrimLeft(lines[n-1], " \t"))]
+		blanks := lines[n-1][:len(lines[n-1])-len(bytes.TrimLeft(lines[n-1], " \t-?"))]
 		if tab := bytes.IndexByte(blanks, '\t'); tab >= 0 && (n == p.Line || strings.Contains(said, "tab")) {
 			said, p.Line, p.Column = "a tab indents this line; write spaces instead", n, tab+1
 			break
