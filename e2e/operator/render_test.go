@@ -41,6 +41,8 @@ func TestEnvoyTakesWhatIsRendered(t *testing.T) {
 			edited(t, "trusted: {", "trusted: {peer: {filter_state: \"a peer's: key\"}, "),
 			[]string{"--admin", "unix:///tmp/an admin.sock", "--cluster", "other=unix:///tmp/app.sock", "--route-key",
 				"route-of.{endpoint}"}},
+		{"the highest gauge", edited(t, "stats, cluster: app, path: /stats/isalive",
+			"stats, gauge: {stat: server.memory_allocated, above: 2147483647}"), nil},
 		{"odd paths, gate by route", oddPaths, nil},
 		{"odd paths, gate by matcher", oddPaths, []string{"--gate", "matcher"}},
 	} {

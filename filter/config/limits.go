@@ -19,7 +19,7 @@ const (
 	MinStatus, MaxStatus           = 200, 599 // of a reply
 	MinProbeStatus, MaxProbeStatus = 100, 599 // of what a probe may get
 	MaxThreshold                   = 1000
-	MaxGauge                       = 1<<32 - 2 // of a gauge that a probe reads
+	MaxGauge                       = 1<<31 - 1 // that a probe compares a gauge with; of more, Envoy's YAML makes text
 
 	// The lower ones keep a slip of the unit ("1ms") from flooding an application.
 	MinInterval, MaxInterval = 100 * duration.Millisecond, duration.Hour

@@ -88,6 +88,8 @@ func TestBounds(t *testing.T) {
 		{admin, "max_age", []string{`"1s"`, `"24h"`}, []string{`"99ms"`, `"86401s"`}, "is not between 100ms and 24h0m0s"},
 		{reply, "status", []string{`200`, `599`}, []string{`199`, `600`, `1e9`, `-200`},
 			"is not a whole number from 200 to 599"},
+		{gauge, "above", []string{`0`, `2147483647`, `2e9`}, []string{`2147483648`, `4294967294`, `3e9`, `-1`, `1.5`},
+			"is not a whole number from 0 to 2147483647"},
 		{statuses, "start", []string{`100`, `598`}, []string{`99`, `600`}, "is not a whole number from 100 to 599"},
 		{statuses, "end", []string{`101`, `600`}, []string{`100`, `601`}, "is not a whole number from 101 to 600"},
 	} {
@@ -108,6 +110,10 @@ func TestBounds(t *testing.T) {
 }
 
 func rooted(fields string) string { return probe(`"path":"/",` + fields) }
+
+func gauge(fields string) string {
+	return `{"admin":{"cluster":"a"},"probes":[{"name":"p","gauge":{"stat":"s",` + fields + `}}],` + good[1:]
+}
 
 func reply(fields string) string { return endpoint(`"healthy":{` + fields + `}`) }
 

@@ -363,7 +363,7 @@ func probeFields() []field {
 	}
 	load := []field{
 		required("stat", notEmpty, "the gauge's name, as `/stats?type=Gauges` of admin writes it"),
-		required("above", whole(0, config.MaxGauge), "the probe fails while the gauge is higher"),
+		required("above", whole(0, config.MaxGauge), "the probe fails while the gauge is higher; up to 2147483647"),
 	}
 	return []field{
 		required("name", text(name), "unique; in metrics and log lines"),
