@@ -38,7 +38,7 @@ func (m *merger) layers() {
 			last = min(last, i)
 		}
 		if folder := l.text("disk_layer", "symlink_root"); folder != "" {
-			if folder == m.RuntimeDir || m.judging {
+			if same, err := render.RuntimeDir(folder); err == nil && same == m.RuntimeDir || m.judging {
 				disk = true
 				continue
 			}

@@ -77,6 +77,10 @@ func (m *merger) note(c cursor, n *yaml.Node, format string, args ...any) {
 // Merge merges a document into the files of an Envoy, of which one is its bootstrap. What it made it merges again, to
 // see that all of it is there: then nothing changes.
 func Merge(d *document.Document, files []File, o Options) (*Result, error) {
+	var err error
+	if o.RuntimeDir, err = render.RuntimeDir(o.RuntimeDir); err != nil {
+		return nil, err
+	}
 	out, err := merge(d, files, o)
 	if err != nil {
 		return nil, err

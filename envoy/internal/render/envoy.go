@@ -3,7 +3,6 @@ package render
 import (
 	"fmt"
 	"maps"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -65,14 +64,11 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 			return "", wrong("metrics-listen", o.Metrics, " is --%s, too; give each its own", flag)
 		}
 	}
-	if o.RuntimeDir != "" {
-		o.RuntimeDir = path.Clean(o.RuntimeDir)
-		if base := path.Base(o.RuntimeDir); base == "/" || base == "." || base == ".." {
-			return "", wrong("runtime-dir", o.RuntimeDir,
-				" can't be a link, and Envoy reads the layer again when this link is replaced; "+
-					"add a name, such as current")
-		}
+	dir, unfit := RuntimeDir(o.RuntimeDir)
+	if unfit != nil {
+		return "", unfit
 	}
+	o.RuntimeDir = dir
 	if extension := filepath.Ext(o.RTDSFile); o.RTDSFile != "" &&
 		!slices.Contains([]string{".yaml", ".yml", ".json"}, extension) {
 		return "", &OptionError{"rtds-file",
@@ -121,7 +117,7 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 		"admin": admin, "listen": listen, "metrics": metrics,
 		"app": app.Name, "peer": peer(d.Config), "tags": part("tags", nil),
 		"defaults": defaults(keys(d.Config, routes)), "runtime_dir": o.RuntimeDir,
-		"rtds": o.RTDSFile != "" || o.RTDSServer != "", "rtds_file": o.RTDSFile, "rtds_server": o.RTDSServer != "",
+		"rtds": o.RTDSFile != "" || o.RTDSServer != "", "rtds_file": watched(o.RTDSFile), "rtds_server": o.RTDSServer != "",
 	}
 	maps.Copy(v, grpcParts(d.Config))
 	v["logged"] = &yaml.Node{Kind: yaml.ScalarNode, Style: yaml.DoubleQuotedStyle, Value: logged}

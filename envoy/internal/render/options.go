@@ -96,6 +96,33 @@ func checkFile(flag, value string) error {
 	return nil
 }
 
+// RuntimeDir returns a symlink_root as Envoy takes it; empty if it is empty.
+func RuntimeDir(value string) (string, error) {
+	if value == "" {
+		return "", nil
+	}
+	out := value
+	if !slices.Contains(strings.Split(value, "/"), "..") { // behind a link it leads elsewhere than the text says
+		out = path.Clean(value)
+	}
+	out = trailing.ReplaceAllString(out, "")
+	if base := path.Base(out); base == "/" || base == "." || base == ".." {
+		return "", wrong("runtime-dir", value,
+			" can't be a link, and Envoy reads the layer again when this link is replaced; add a name, such as current")
+	}
+	return watched(out), nil
+}
+
+var trailing = regexp.MustCompile(`(/\.?)+$`)
+
+// watched returns a path as Envoy takes it of what it watches: with a slash.
+func watched(file string) string {
+	if file == "" || strings.Contains(file, "/") {
+		return file
+	}
+	return "./" + file
+}
+
 var windowsPath = regexp.MustCompile(`^[A-Za-z]:[\\/]`)
 
 // systemFolders are those of the proxy's container that a mount would hide.

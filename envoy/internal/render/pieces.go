@@ -147,6 +147,9 @@ func Parts(d *document.Document, o EnvoyOptions) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if o.RuntimeDir, err = RuntimeDir(o.RuntimeDir); err != nil {
+		return "", err
+	}
 	all, err := o.clusters(d, address)
 	if err != nil {
 		return "", err

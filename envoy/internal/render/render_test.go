@@ -331,6 +331,40 @@ func TestTheLeast(t *testing.T) {
 	}
 }
 
+// Envoy watches no path without a slash, and what stands behind .. is for it to find.
+func TestWatchedPaths(t *testing.T) {
+	t.Parallel()
+	d := parse(t, "endpoints: [{name: a, paths: [/a], trusted: {cidrs: ['::1']}}]")
+	for given, want := range map[string]string{
+		"current": "./current", "./current": "./current", "current/": "./current", "a//b/./current/.": "a/b/current",
+		"/run//current": "/run/current", "link/../current": "link/../current", "./link/../current/./": "./link/../current",
+		"../current": "../current", "/srv/link/../current": "/srv/link/../current",
+	} {
+		o := envoyOptions
+		o.RuntimeDir, o.RTDSFile = given, "rtds.yaml"
+		whole, parts := must.Get(Envoy(d, o))(t), must.Get(Parts(d, o))(t)
+		for _, text := range []string{whole, parts} {
+			if got := collect(any(decode(t, text)), "symlink_root"); !reflect.DeepEqual(got, []any{want}) {
+				t.Errorf("%s: %v, want %s", given, got, want)
+			}
+		}
+		if got := collect(collect(any(decode(t, whole)), "path_config_source"), "path"); got[0] != "./rtds.yaml" {
+			t.Errorf("%v", got)
+		}
+	}
+	for _, given := range []string{"/", ".", "./", "..", "a/..", "../.", "a/../", "/.."} {
+		o := envoyOptions
+		o.RuntimeDir = given
+		_, err := Envoy(d, o)
+		_, other := Parts(d, o)
+		for _, err := range []error{err, other} {
+			if err == nil || !strings.Contains(err.Error(), "can't be a link") {
+				t.Errorf("%s: %v", given, err)
+			}
+		}
+	}
+}
+
 // TestFormsWithoutGRPC: what cannot bring all that an endpoint of gRPC needs refuses it.
 func TestFormsWithoutGRPC(t *testing.T) {
 	t.Parallel()
