@@ -30,7 +30,8 @@ func Lint(files []File, d *document.Document) (*Findings, error) {
 	if err := m.managers(); err != nil {
 		return nil, err
 	}
-	o := Options{Common: render.Common{Wasm: "healthgate.wasm", RouteKey: "healthgate.route_maintenance"}, judging: true}
+	o := Options{Common: render.Common{Wasm: "healthgate.wasm", RouteKey: "healthgate.route_maintenance"},
+		keys: map[string]string{}, judging: true}
 	m.shared()
 	for _, h := range m.all {
 		h.inspect(m, &o, &d)
@@ -104,11 +105,15 @@ func (h *manager) inspect(m *merger, o *Options, d **document.Document) {
 	}
 }
 
-// calls says which filters the routes call that the connection manager does not have, and takes the key of maintenance
-// by route from them.
+// calls says which filters the routes call that the connection manager does not have, and takes the keys of
+// maintenance by route from them.
 func (h *manager) calls(m *merger, o *Options, routes cursor, names map[string]bool) {
 	_ = each(routes.n, nil, func(n, _ *yaml.Node) error {
 		c := cursor{source: routes.source, n: n}
+		if key := c.text("match", "runtime_fraction", "runtime_key"); key != "" &&
+			c.text("metadata", "filter_metadata", "healthgate", "maintenance") == "true" {
+			o.RouteKey, o.keys[c.text("match", "path")] = key, key
+		}
 		own := c.get("typed_per_filter_config")
 		if own.n == nil || own.n.Kind != yaml.MappingNode {
 			return nil
@@ -118,10 +123,6 @@ func (h *manager) calls(m *merger, o *Options, routes cursor, names map[string]b
 				names[name.Value] = true // said once
 				m.changed(own, name, "%s has no filter %q, so this has no effect there", h.where, name.Value)
 			}
-		}
-		if key := c.text("match", "runtime_fraction", "runtime_key"); key != "" &&
-			c.text("metadata", "filter_metadata", "healthgate", "maintenance") == "true" {
-			o.RouteKey = key
 		}
 		return nil
 	})

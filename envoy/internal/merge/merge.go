@@ -27,7 +27,8 @@ type Options struct {
 	Listeners []string // which get the filter; empty for all that lead to the application
 	Clusters  []string // NAME=ADDRESS, of probes
 
-	judging bool // nothing is written: what works as well is right, too
+	keys    map[string]string // of maintenance by route, by path, where they are known; else RouteKey
+	judging bool              // nothing is written: what works as well is right, too
 }
 
 // Result is what a merge made.
@@ -158,6 +159,10 @@ func (m *merger) pass() (again bool, err error) {
 	}
 	if m.pieces, err = render.NewPieces(m.d, m.Common, m.Gate); err != nil {
 		return false, err
+	}
+	for i := range m.pieces.Paths {
+		p := &m.pieces.Paths[i]
+		p.Key = cmp.Or(m.keys[p.Path], p.Key)
 	}
 	m.answersGRPC()
 	for _, h := range m.all {

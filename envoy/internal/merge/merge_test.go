@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 	"github.com/healthgate/healthgate/envoy/internal/document"
 	"github.com/healthgate/healthgate/envoy/internal/render"
+	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/pmezard/go-difflib/difflib"
 )
 
@@ -195,6 +196,37 @@ func lines(kind string, all []*document.Problem) string {
 		fmt.Fprintf(&out, "%s: %s\n", kind, p)
 	}
 	return out.String()
+}
+
+// Nothing is missing in what is rendered whole: a merge leaves it as it is, and lint finds nothing.
+func TestRendered(t *testing.T) {
+	t.Parallel()
+	const gated = ", trusted: {cidrs: [10.0.0.0/8]}, maintenance: {route_metadata: true}}"
+	for _, endpoints := range []string{
+		"{name: a, paths: [/a]" + gated,
+		"{name: a, paths: [/a], trusted: {cidrs: [10.0.0.0/8]}}, {name: b, paths: [/b]" + gated,
+		"{name: b, paths: [/b]" + gated + ", {name: a, paths: [/a]" + gated,
+		"{name: a, paths: [/z, /a]" + gated,
+		"{name: a, paths: [/z], trusted: {cidrs: [10.0.0.0/8]}}, {name: g, grpc: {services: [s]}" + gated +
+			", {name: b, paths: [/b]" + gated,
+	} {
+		for _, gate := range []string{render.ByRoute, render.ByMatcher} {
+			if gate == render.ByMatcher && strings.Contains(endpoints, "grpc") {
+				continue
+			}
+			asked := must.Get(document.Parse("f", []byte("{admin: {cluster: adm}, endpoints: ["+endpoints+"]}")))(t)
+			o := Options{Gate: gate, Common: render.Common{Wasm: "hg.wasm", RuntimeDir: "current/",
+				RouteKey: "route.{endpoint}"}}
+			files := []File{{"envoy.yaml", must.Get(render.Envoy(asked, render.EnvoyOptions{Common: o.Common, Gate: gate,
+				Listen: "127.0.0.1:80", Admin: "127.0.0.1:9901", Clusters: []string{"app=127.0.0.1:7070"}}))(t)}}
+			if found := must.Get(Lint(files, nil))(t); len(found.Wrong) > 0 {
+				t.Errorf("%s, %s:\n%s", endpoints, gate, lines("lint", found.Wrong))
+			}
+			if said := diff(t, files[0], must.Get(Merge(asked, files, o))(t).Files[0]); said != "" {
+				t.Errorf("%s, %s: it is merged:\n%s", endpoints, gate, said)
+			}
+		}
+	}
 }
 
 // JSON is merged into with all escapes that it has.

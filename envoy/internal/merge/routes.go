@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"cmp"
 	"reflect"
 	"regexp"
 	"slices"
@@ -122,7 +123,7 @@ func (m *merger) host(h *manager, routes, host cursor) {
 			wanted = append(wanted, m.missing(host.source, p)...)
 		}
 	}
-	if slices.EqualFunc(there, wanted, same) {
+	if slices.EqualFunc(byPath(there), byPath(wanted), same) {
 		return
 	}
 	what := "are missing"
@@ -140,6 +141,17 @@ func (m *merger) host(h *manager, routes, host cursor) {
 		}
 	}
 	host.insert(list.n, 0, wanted...)
+}
+
+// byPath sorts routes of which each takes one path: only for those of the same path their order counts.
+func byPath(routes []*yaml.Node) []*yaml.Node {
+	path := func(n *yaml.Node) string { return cursor{n: n}.text("match", "path") }
+	if slices.ContainsFunc(routes, func(n *yaml.Node) bool { return path(n) == "" }) {
+		return routes
+	}
+	return slices.SortedStableFunc(slices.Values(routes), func(a, b *yaml.Node) int {
+		return cmp.Compare(path(a), path(b))
+	})
 }
 
 // same reports whether two routes are, but for their names.
