@@ -85,10 +85,7 @@ func New(address string, access Access) (*Client, error) {
 	transport := &http.Transport{DialContext: dialer.DialContext, TLSClientConfig: access.tls.Clone(),
 		IdleConnTimeout: time.Minute}
 	c.http.Transport = transport
-	if path, is := strings.CutPrefix(address, "unix:"); is {
-		if path, is = strings.CutPrefix(path, "//"); !is || !strings.HasPrefix(path, "/") {
-			return nil, fmt.Errorf("%q: a Unix socket is written unix:///PATH", address)
-		}
+	if path, is := strings.CutPrefix(address, "unix://"); is && strings.HasPrefix(path, "/") {
 		if len(path) > 107 {
 			return nil, fmt.Errorf("%q: the path of a Unix socket has at most 107 bytes, this one %d", address, len(path))
 		}
@@ -104,8 +101,11 @@ func New(address string, access Access) (*Client, error) {
 			"write USER:PASSWORD into a file, "+
 			"--admin-auth-file FILE, or into %s in the environment", LoginVariable)
 	}
-	if before, _, is := strings.Cut(address, "?"); is {
-		return nil, fmt.Errorf("%q: leave out what begins at the question mark", before)
+	if at := strings.IndexAny(address, "?#"); at >= 0 { // which may be a token
+		return nil, fmt.Errorf("%q: leave out the %c and what follows it", address[:at], address[at])
+	}
+	if strings.HasPrefix(address, "unix:") {
+		return nil, fmt.Errorf("%q: a Unix socket is written unix:///PATH", address)
 	}
 	if strings.Contains(address, ",") {
 		return nil, fmt.Errorf("%q is several addresses: give each by itself", address)
@@ -117,8 +117,7 @@ func New(address string, access Access) (*Client, error) {
 	if host, _, _ := strings.Cut(address, "]"); err != nil && strings.Contains(host, "%") {
 		return nil, fmt.Errorf("%q: a zone is written behind %%25, as in [fe80::1%%25eth0]", c.Name)
 	}
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" ||
-		u.Port() == "" || u.Fragment != "" {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Port() == "" {
 		return nil, fmt.Errorf("%q is not %s", c.Name, forms)
 	}
 	if port, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || port == 0 {

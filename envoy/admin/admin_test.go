@@ -289,6 +289,9 @@ func TestFaults(t *testing.T) {
 		{"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", "closed the connection without an answer"},
 		{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "did not return runtime: is this Envoy's admin address?"},
 		{"HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\n\r\nno\r\n", "GET /runtime was answered 403 no"},
+		{"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", "GET /runtime was answered 503"},
+		{"HTTP/1.1 302 Found\r\nLocation: http://ops:s3cret@[::1\r\nContent-Length: 0\r\n\r\n",
+			"answers with a redirect to what is no address; none is followed"},
 		{"HTTP/1.1 403 Forbidden\r\nContent-Length: 48\r\n\r\nrequest to path /runtime?format=json not allowed",
 			"GET /runtime was answered 403: its admin.allow_paths has to have it; the plugin asks for it, too"},
 	} {
@@ -305,7 +308,8 @@ func TestFaults(t *testing.T) {
 					connection.Close()
 				}
 			}()
-			if got := runtime(t, listener.Addr().String(), Files{}); !strings.Contains(got, test.want) {
+			got := runtime(t, listener.Addr().String(), Files{})
+			if !strings.Contains(got, test.want) || strings.Contains(got, "s3cret") || strings.HasSuffix(got, " ") {
 				t.Errorf("%q: %s, want %s", test.says, got, test.want)
 			}
 		})
@@ -313,12 +317,13 @@ func TestFaults(t *testing.T) {
 	gone := listen(t)
 	gone.Close()
 	for address, want := range map[string]string{
-		gone.Addr().String():           "connection refused: is Envoy running, and is this Envoy's admin address?",
-		"unix://" + t.TempDir() + "/a": "there is no such Unix socket: is Envoy running",
-		"unix://" + file(t, ""):        "connection refused: is Envoy running",
-		"http://[::1%25lo]:1":          "connection refused: is Envoy running",
-		"[::1%lo]:1":                   "a zone is written behind %25, as in [fe80::1%25eth0]",
-		"nowhere.invalid:9901":         "the name nowhere.invalid has no address: ",
+		gone.Addr().String():             "connection refused: is Envoy running, and is this Envoy's admin address?",
+		"unix://" + t.TempDir() + "/a":   "there is no such Unix socket: is Envoy running",
+		"unix://" + file(t, ""):          "connection refused: is Envoy running",
+		"http://[::1%25lo]:1":            "connection refused: is Envoy running",
+		"[::1%lo]:1":                     "a zone is written behind %25, as in [fe80::1%25eth0]",
+		"unix://" + t.TempDir() + "/a@b": "there is no such Unix socket: is Envoy running",
+		"nowhere.invalid:9901":           "the name nowhere.invalid has no address: ",
 	} {
 		t.Run(address, func(t *testing.T) {
 			if got := runtime(t, address, Files{}); !strings.Contains(got, want) {

@@ -36,6 +36,9 @@ func explain(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err
+	case strings.HasPrefix(text, "failed to parse Location header"): // which may hold a login
+		return errors.New("answers with a redirect to what is no address; none is followed: " +
+			"give the address that answers itself")
 	case errors.Is(ctx.Err(), context.DeadlineExceeded): // the time that the caller has, not that of one request
 		return errors.New("no answer in time: give it more, " +
 			"an Envoy that is starting answers when it has compiled its plugins")
@@ -124,5 +127,5 @@ func (c *Client) answered(method, path string, response *http.Response, body []b
 	case status == http.StatusBadRequest && strings.Contains(text, "HTTPS"): // as Go and nginx say it
 		return errTLS
 	}
-	return fmt.Errorf("%s %s", said, text)
+	return errors.New(strings.TrimSpace(said + " " + text))
 }

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -12,6 +13,9 @@ import (
 
 // address returns Envoy's Address for HOST:PORT or unix:///PATH. static is false when the host is a name.
 func address(s string) (node *yaml.Node, static bool, err error) {
+	if strings.Contains(s, "@") && !strings.HasPrefix(s, "unix:///") {
+		return nil, false, errLogin
+	}
 	if path, is := strings.CutPrefix(s, "unix://"); is {
 		if !strings.HasPrefix(path, "/") {
 			return nil, false, fmt.Errorf("%q: a Unix socket is written unix:///PATH", s)
@@ -39,6 +43,9 @@ func address(s string) (node *yaml.Node, static bool, err error) {
 	}
 	return part("address", values{"host": host, "port": int(port)}), notIP == nil, nil
 }
+
+// errLogin does not repeat the address: it holds a password.
+var errLogin = errors.New("an address holds no login: give HOST:PORT alone")
 
 // hostName matches names whose last label is not a number, so that an address with a slip of the pen is not asked of
 // DNS.

@@ -290,6 +290,9 @@ func parseClusters(given []string, add func(cluster) error) error {
 // parseCluster reads NAME=HOST:PORT or NAME=unix:///PATH.
 func parseCluster(s string) (cluster, error) {
 	name, address, ok := strings.Cut(s, "=")
+	if !ok && strings.Contains(s, "@") {
+		return cluster{}, &OptionError{"cluster", errLogin.Error()}
+	}
 	if !ok || name == "" {
 		return cluster{}, &OptionError{"cluster", fmt.Sprintf("%q is not NAME=HOST:PORT", s)}
 	}
