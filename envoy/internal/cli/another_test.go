@@ -82,9 +82,26 @@ func TestOneEnvoyAtTwoAddresses(t *testing.T) {
 		"it is the Envoy of "+a.URL+", at another address: it is counted twice")
 	says(t, 0, "maintenance on --admin "+a.URL)
 	out := says(t, 1, "maintenance off --parallel 1 --admin "+a.URL+" --admin "+again.URL,
-		"1 off, 1 left as they were: it is")
+		"1 off, 1 left as they were: "+again.URL+": it is the Envoy of "+a.URL+", at another address")
 	if strings.Contains(out, "  on  ") {
 		t.Errorf("a row of what is no more:\n%s", out)
+	}
+}
+
+// A proxy that lets only some paths of admin through is named for what is not known.
+func TestDenied(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"maintenance on --wait 3s", "maintenance off --wait 3s",
+		"maintenance on --route --wait 3s r"} {
+		a := admintest.Start(t)
+		a.Before = func(w http.ResponseWriter, r *http.Request) bool {
+			denied := r.URL.Path == "/stats" || r.URL.Path == "/server_info"
+			if denied {
+				w.WriteHeader(http.StatusForbidden)
+			}
+			return denied
+		}
+		says(t, 1, command+" --admin "+a.URL, "GET /stats was answered 403; a check would tell: --verify URL")
 	}
 }
 

@@ -102,7 +102,7 @@ func (c *carrying) ask(ctx context.Context, i int) bool {
 	e := order.Ask(ctx, c.clients[i], c.order.Key, c.route)
 	c.envoys[i], c.states[i] = e, e.State
 	if why := c.twice(i); why != "" && !c.stepwise { // its row would be of a moment in between
-		c.leaveOut(i, why)
+		c.leaveOut(i, c.clients[i].Name+": "+why)
 		return false
 	}
 	why := cmp.Or(c.twice(i), e.Refuses(c.order, c.kind, c.checks(i)))

@@ -13,14 +13,16 @@ const LeftAsItWas = "left as it was: "
 
 // Summary counts how it went with many Envoys, and names those that failed.
 func Summary(states []State) string {
-	var words, failed []string
-	all, already, left, why := map[string]int{}, map[string]int{}, 0, ""
+	var words, failed, reasons []string
+	all, already, left := map[string]int{}, map[string]int{}, map[string]int{}
 	for i := range states {
 		word := "off"
 		switch s := &states[i]; {
 		case s.Left:
-			left++
-			why = strings.TrimPrefix(s.Error, LeftAsItWas)
+			why := strings.TrimPrefix(s.Error, LeftAsItWas)
+			if left[why]++; left[why] == 1 {
+				reasons = append(reasons, why)
+			}
 			continue
 		case s.Error != "":
 			failed = append(failed, s.Envoy)
@@ -51,8 +53,8 @@ func Summary(states []State) string {
 	if n := len(failed); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d failed: %s", n, fleet.Some(failed)))
 	}
-	if left > 0 {
-		parts = append(parts, fmt.Sprintf("%d left as they were: %s", left, why))
+	for _, why := range reasons {
+		parts = append(parts, fmt.Sprintf("%d left as they were: %s", left[why], why))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -216,8 +216,8 @@ func (e *Envoy) askPlugin(ctx context.Context, o Order, checks []string, arrived
 	switch {
 	case len(checks) > 0 && e.known == nil:
 		return problem{}, verified
-	case err != nil && (o.On || !o.Route) && slices.ContainsFunc(e.readers(),
-		func(r reader) bool { return !e.settled(verified, r.name) }):
+	case err != nil && (o.On || !o.Route) && (e.known == nil || slices.ContainsFunc(e.readers(),
+		func(r reader) bool { return !e.settled(verified, r.name) })):
 		return problem{what: "the key is set right, and what the plugin does is not known: " + err.Error() + orVerify},
 			verified
 	}
