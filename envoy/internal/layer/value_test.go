@@ -11,6 +11,7 @@ func TestCheckValue(t *testing.T) {
 		"?": false, "- ?": false, "{?}": false, "? a: b": false, "? [a]": false, ": a": false,
 		"!]": false, "!!!str": false, "!!e!x": false, "&a: &b": false, "[": false, "a: b: c": false, "@": false,
 		"a: b\u0085c: d": false, "a: b\u2028c: d": false, "a: b\rc: d": false,
+		"note: fix\r@rob": false, "- \r@": false,
 	} {
 		t.Run(text, func(t *testing.T) {
 			if err := CheckValue(text); (err == nil) != good {

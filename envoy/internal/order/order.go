@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/healthgate/healthgate/envoy/internal/layer"
 )
@@ -44,7 +45,7 @@ func CheckReason(reason string) error {
 	switch {
 	case len(reason) > maxReason:
 		return fmt.Errorf("has %d bytes, and the plugin keeps %d; say it in fewer words", len(reason), maxReason)
-	case strings.ContainsFunc(reason, func(c rune) bool { return c < ' ' || c == 0x7f }):
+	case strings.ContainsFunc(reason, unicode.IsControl):
 		return errors.New("has a control character; write one line of text")
 	case strings.HasPrefix(reason, "#"):
 		return errors.New("starts with #, which makes it a comment in a file of a disk layer; begin with another character")
