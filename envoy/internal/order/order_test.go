@@ -92,7 +92,8 @@ func TestReasons(t *testing.T) {
 	t.Parallel()
 	for reason, want := range map[string]string{
 		"": "", "disk swap, rack 4": "", strings.Repeat("x", 256): "",
-		strings.Repeat("x", 257): "257 bytes", "a\nb": "control character", "a\u0085b": "control character", "[ticket 4711]": "", "a: b": "",
+		strings.Repeat("x", 257): "257 bytes", "a\nb": "control character",
+		"a\u0085b": "control character", "[ticket 4711]": "", "a: b": "",
 		"INC-42: db: failover": "is read by Envoy as YAML", "{{x}} y": "as YAML", "[31mred": "as YAML", "@x": "as YAML",
 		"`id`": "as YAML", "*a": "as YAML", "it's: [": "as YAML", "\"unclosed": "as YAML",
 		"#4": "starts with #", " a": "space at its begin",

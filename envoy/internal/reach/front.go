@@ -220,11 +220,14 @@ func (d *door) disturbs(c *check) string {
 	if strings.Contains(c.path, ";") && dump.At(d.routes, parameters) == true {
 		return parameters + " has its route chosen without what begins at the semicolon"
 	}
-	for _, option := range []string{"strip_any_host_port", "strip_matching_host_port", "strip_trailing_host_dot"} {
-		if dump.At(d.manager, option) == true && slices.ContainsFunc(c.endpoint.Hosts, func(h string) bool {
+	for _, option := range []string{"strip_any_host_port", "strip_matching_host_port", "strip_trailing_host_dot",
+		"ignore_port_in_host_matching"} {
+		touched := func(h string) bool {
 			return strings.HasSuffix(h, ".") || strings.Contains(strings.TrimSuffix(h, "]"), ":")
-		}) {
-			return option + " changes the host"
+		}
+		if (dump.At(d.manager, option) == true || dump.At(d.routes, option) == true) &&
+			slices.ContainsFunc(c.endpoint.Hosts, touched) {
+			return option + " has another host looked for"
 		}
 	}
 	internal := list(d.routes, "internal_only_headers")
