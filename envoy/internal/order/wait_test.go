@@ -215,6 +215,9 @@ func says(text string) func(http.ResponseWriter) {
 func (a answers) start(t *testing.T) (*admin.Client, *atomic.Int32) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/stats" && r.URL.Query().Get("filter") == "" {
+			t.Errorf("%s asks for all of an Envoy's metrics", r.URL)
+		}
 		if answer := a[r.URL.Path]; answer != nil {
 			answer(w)
 			return
