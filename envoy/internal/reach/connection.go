@@ -34,10 +34,11 @@ type bar struct {
 	what    string
 	refuses bool // and does nothing else
 	rations bool // what comes too often, so that a check that passed proves nothing
+	notGRPC bool // checks of gRPC get past it
 }
 
 // bars returns what may keep checks from the HTTP filters of a way in, or do something else to them.
-func (e *Envoy) bars(d *door, c *check) (out []bar) {
+func (e *Envoy) bars(d *door) (out []bar) {
 	may := func(refuses bool, format string, args ...any) {
 		out = append(out, bar{what: fmt.Sprintf(format, args...), refuses: refuses})
 	}
@@ -62,8 +63,9 @@ func (e *Envoy) bars(d *door, c *check) (out []bar) {
 			may(false, "what its %s does to it is not known", name)
 		}
 	}
-	if codec := text(d.manager, "codec_type"); codec != "" && codec != "AUTO" && codec != "HTTP1" && !c.endpoint.GRPC {
+	if codec := text(d.manager, "codec_type"); codec != "" && codec != "AUTO" && codec != "HTTP1" {
 		may(true, "its codec_type is %s", codec)
+		out[len(out)-1].notGRPC = true
 	}
 	unbound := dump.At(d.socket, "bind_to_port") == false || dump.At(d.socket, "deprecated_v1", "bind_to_port") == false
 	if unbound && !slices.ContainsFunc(e.doors, func(o door) bool { return handsOver(o.socket) }) {
@@ -168,12 +170,12 @@ func (e *Envoy) kept(d *door, p *Plugin, c *check) (out []Gap) {
 	if d.quic() && slices.ContainsFunc(e.doors, func(o door) bool { return o.has(p) && !o.quic() }) {
 		return nil
 	}
-	for _, b := range e.bars(d, c) {
-		why := e.unproved(p, c, func(o *door) bool { return o == d || slices.Contains(e.bars(o, c), b) })
+	for _, b := range d.bars {
+		why := e.unproved(p, c, func(o *door) bool { return slices.Contains(o.bars, b) })
 		if b.rations {
 			why = often
 		}
-		if why == "" {
+		if why == "" || b.notGRPC && c.endpoint.GRPC {
 			continue
 		}
 		gap := c.doubt("%s: whether a check of %s comes to healthgate is not known: %s%s", d.where, c.path, b.what, why)

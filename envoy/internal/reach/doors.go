@@ -40,6 +40,7 @@ type door struct {
 	names      []string    // of all HTTP filters
 	routes     any         // the route configuration; nil when it is not known
 	set        string      // see sets
+	bars       []bar       // of a way in that has a plugin
 }
 
 // tcpCluster is the filter state that comes before a TCP proxy's own cluster.

@@ -127,6 +127,12 @@ func (e *Envoy) disturbed(d *door, p *Plugin, c *check) (out []Gap) {
 // unproved says that no check is known to have come to a plugin by a way in; "" where one was answered, and the plugin
 // stands in no other way in but those that are alike.
 func (e *Envoy) unproved(p *Plugin, c *check, alike func(o *door) bool) string {
+	switch {
+	case e.Answered == nil:
+		return ", as far as the configuration tells"
+	case !e.answered(c.endpoint.Name):
+		return ", and " + e.unanswered(c.endpoint.Name)
+	}
 	elsewhere, late := false, ""
 	for i := range e.doors {
 		if d := &e.doors[i]; d.has(p) && !d.quic() {
@@ -134,10 +140,6 @@ func (e *Envoy) unproved(p *Plugin, c *check, alike func(o *door) bool) string {
 		}
 	}
 	switch {
-	case e.Answered == nil:
-		return ", as far as the configuration tells"
-	case !e.answered(c.endpoint.Name):
-		return ", and " + e.unanswered(c.endpoint.Name)
 	case late != "" && !e.Fresh[c.endpoint.Name]:
 		return fmt.Sprintf(", and whether endpoint %q has answered a check%s is not known", c.endpoint.Name, late)
 	case elsewhere:
@@ -318,6 +320,7 @@ func (e *Envoy) around(d *door, c *check, f *filter, host, route any) (out []Gap
 		switch answers := may(c, own...); {
 		case !behind && n.refuses(own...):
 			out = append(out, c.gap("%s: the filter %q refuses checks of %s before healthgate", d.where, n.name, c.path))
+		case answers.fit == no && (behind || !n.mayRefuse(e, c, host, route, own...)):
 		case answers.fit == no:
 			one := len(c.endpoint.Paths) == 1 && len(hosts(d.routes, c.endpoint.Hosts)) == 1
 			why := e.unproved(f.plugin, c, func(o *door) bool {
@@ -326,7 +329,7 @@ func (e *Envoy) around(d *door, c *check, f *filter, host, route any) (out []Gap
 			if n.rations() {
 				why = often
 			}
-			if !behind && why != "" && n.mayRefuse(e, c, host, route, own...) {
+			if why != "" {
 				out = append(out, c.refusal("%s: the filter %q may refuse checks of %s before healthgate answers%s", d.where,
 					n.name, c.path, why))
 			}
