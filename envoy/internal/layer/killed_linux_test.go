@@ -1,11 +1,8 @@
 package layer
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -18,11 +15,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
-// The tests of this file run this program again, as processes that change a layer and are killed, limited or many.
+// Tests run this program again, as processes that change a layer and are killed, limited or many.
 const childVariable = "HEALTHGATE_TEST_LAYER"
 
 func TestMain(m *testing.M) {
@@ -236,178 +231,6 @@ func TestCleaningUpFails(t *testing.T) {
 	}
 }
 
-// Who can't keep the group by which Envoy reads is told so, and nothing is changed. A group that may no more than
-// everybody need not be kept.
-func TestAsStranger(t *testing.T) {
-	if os.Getuid() != 0 {
-		return // only root can play him
-	}
-	eachKindIn(t, sharedFolder, func(t *testing.T, path string) {
-		must(t, os.Chmod(filepath.Dir(path), 0o777))
-		readers := path
-		if filepath.Ext(path) != ".yaml" {
-			must(t, os.Remove(filepath.Join(path, "secret")))
-			readers = filepath.Join(path, "other")
-		}
-		once := func(mode fs.FileMode) (string, error) {
-			must(t, os.Chmod(readers, mode))
-			cmd := command(t, "once", path, "new")
-			as(t, cmd, 65534, 65534)
-			out, err := cmd.CombinedOutput()
-			return string(out), err
-		}
-		before := content(t, path)
-		out, err := once(0o664)
-		if err == nil || !strings.Contains(out, "is of the group 0, which this user is not in") {
-			t.Errorf("%v %s", err, out)
-		}
-		must(t, os.Chmod(readers, 0o644))
-		if after := content(t, path); after != before {
-			t.Errorf("there is %s, was %s", after, before)
-		}
-		if out, err := once(0o644); err != nil || !strings.Contains(content(t, path), "new=") {
-			t.Errorf("%v %s", err, out)
-		}
-	})
-}
-
-// Root writes nothing where another user could lead it elsewhere, also not further below.
-func TestAsRoot(t *testing.T) {
-	if os.Getuid() != 0 {
-		return // only root can play it
-	}
-	eachKindIn(t, func(t *testing.T) string {
-		below := filepath.Join(sharedFolder(t), "below")
-		must(t, os.Mkdir(below, 0o755))
-		return below
-	}, func(t *testing.T, path string) {
-		above := filepath.Dir(filepath.Dir(path))
-		for _, of := range []struct {
-			uid, gid int
-			mode     fs.FileMode
-			want     string // empty: it is written
-		}{
-			{65534, 65534, 0o755, above + " belongs to the user 65534"},
-			{0, 65534, 0o775, "users other than root may write to " + above},
-			{0, 0, 0o757, "users other than root may write to " + above},
-			{0, 0, 0o775, ""},
-			{0, 65534, 0o777 | fs.ModeSticky, ""},
-		} {
-			must(t, os.Chown(above, of.uid, of.gid))
-			must(t, os.Chmod(above, of.mode))
-			out, err := command(t, "once", path, "new").CombinedOutput()
-			if (err == nil) != (of.want == "") || !strings.Contains(string(out), of.want) {
-				t.Errorf("%v: %v %s", of, err, out)
-			}
-			if err != nil {
-				whole(t, path)
-			}
-		}
-	})
-}
-
-// Where others may write, as in a volume that containers share, root changes the layer, stays in that folder, and
-// removes nothing there that it may not have made.
-func TestAsRootAmongOthers(t *testing.T) {
-	if os.Getuid() != 0 {
-		return // only root can play it
-	}
-	eachKindIn(t, sharedFolder, func(t *testing.T, path string) {
-		around := filepath.Dir(path)
-		once := func(want string) {
-			t.Helper()
-			out, err := command(t, "once", path, "new").CombinedOutput()
-			if (err == nil) != (want == "") || !strings.Contains(string(out), want) {
-				t.Errorf("%v %s, want %q", err, out, want)
-			}
-		}
-		for _, of := range []struct {
-			uid, gid int
-			mode     fs.FileMode
-		}{{0, 0, 0o777}, {0, 65534, 0o775 | fs.ModeSetgid}, {65534, 65534, 0o755}} {
-			must(t, os.Chown(around, of.uid, of.gid))
-			must(t, os.Chmod(around, of.mode))
-			once("")
-			if !strings.Contains(content(t, path), "new=1") {
-				t.Errorf("%v: %s", of, content(t, path))
-			}
-		}
-		// What root makes does not keep the owner of the folder from what he may do.
-		chownAll(t, around, 65534, 65534)
-		if filepath.Ext(path) != ".yaml" {
-			must(t, (DiskLayer{path, some("sub/folder")}).Apply(t.Context(), Change{{"k", "1"}}))
-		}
-		for range 3 {
-			cmd := command(t, "once", path, "new")
-			as(t, cmd, 65534, 65534)
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Errorf("%v %s", err, out)
-			}
-		}
-		elsewhere := sharedFolder(t)
-		tree(t, elsewhere, map[string]string{"layer/private": "1", "rtds.yaml": emptyRTDS})
-		before := listing(t, elsewhere)
-		if filepath.Ext(path) != ".yaml" {
-			target, err := filepath.EvalSymlinks(path)
-			must(t, err)
-			for _, next := range []string{"current.a", "current.b"} {
-				if filepath.Join(around, next) != target {
-					tree(t, around, map[string]string{next + "/private": "1"})
-				}
-			}
-			once("")
-			if _, err := os.Stat(filepath.Join(around, "current.c", "new")); err != nil {
-				t.Error(err)
-			}
-			if found, _ := filepath.Glob(around + "/current.?/private"); len(found) != 1 {
-				t.Errorf("of what root may not have made there is %v", found)
-			}
-			must(t, os.Remove(path))
-			must(t, os.Symlink(filepath.Join(elsewhere, "layer"), path))
-		} else {
-			must(t, os.Remove(path))
-			must(t, os.Symlink(filepath.Join(elsewhere, "rtds.yaml"), path))
-		}
-		once("leads elsewhere, to " + elsewhere)
-		if after := listing(t, elsewhere); after != before {
-			t.Errorf("elsewhere is %s, was %s", after, before)
-		}
-	})
-}
-
-// What lets Envoy read a file stays, also where its mode does not say it, and so does the time of what is not changed.
-func TestAttributesStay(t *testing.T) {
-	eachKind(t, func(t *testing.T, path string) {
-		file := path
-		if filepath.Ext(path) != ".yaml" {
-			file = filepath.Join(path, "secret")
-		}
-		// u::rw-,u:65534:r--,g::---,m::r--,o::---
-		list := []byte{2: 0, 0: 2, 4: 1, 6: 6, 8: 255, 9: 255, 10: 255, 11: 255, 12: 2, 14: 4, 16: 254, 17: 255,
-			20: 4, 24: 255, 25: 255, 26: 255, 27: 255, 28: 16, 30: 4, 32: 255, 33: 255, 34: 255, 35: 255,
-			36: 32, 40: 255, 41: 255, 42: 255, 43: 255}
-		if err := unix.Setxattr(file, "system.posix_acl_access", list, 0); errors.Is(err, unix.ENOTSUP) {
-			return // the file system has none
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		then := time.Unix(1e9, 0)
-		must(t, os.Chtimes(file, then, then))
-		if out, err := command(t, "once", path, "new").CombinedOutput(); err != nil {
-			t.Fatalf("%v %s", err, out)
-		}
-		got := make([]byte, 100)
-		n, err := unix.Getxattr(file, "system.posix_acl_access", got)
-		if err != nil || !bytes.Equal(got[:n], list) {
-			t.Errorf("%v, %v, want %v", got[:n], err, list)
-		}
-		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o640 ||
-			file != path && !info.ModTime().Equal(then) {
-			t.Errorf("%v, %v, %v", info.Mode(), info.ModTime(), err)
-		}
-	})
-}
-
 // An RTDS file keeps its mode, and stays the link that it is.
 func TestRTDSKeepsModeAndLink(t *testing.T) {
 	t.Parallel()
@@ -430,85 +253,6 @@ func TestRTDSKeepsModeAndLink(t *testing.T) {
 	if got, want := content(t, file), "123=1; true=1"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-}
-
-// The owner who is not root keeps the group by which Envoy reads, and can change a layer with folders that nobody may
-// write to. Only root can play him: everybody else is himself, in his own group.
-func TestAsOwner(t *testing.T) {
-	eachKindIn(t, sharedFolder, func(t *testing.T, path string) {
-		uid, gid := os.Getuid(), os.Getgid()
-		if uid == 0 {
-			uid, gid = 65534, 12345
-		}
-		folder := filepath.Dir(path)
-		tree(t, folder, map[string]string{"current.a/closed/x": "1"})
-		must(t, os.Chmod(filepath.Join(folder, "current.a", "closed"), 0o555))
-		chownAll(t, folder, uid, gid)
-		for range 4 {
-			cmd := command(t, "once", path, "new")
-			as(t, cmd, uid, gid)
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Fatalf("%v %s", err, out)
-			}
-			info, err := os.Stat(path)
-			must(t, err)
-			if got := info.Sys().(*syscall.Stat_t); int(got.Uid) != uid || int(got.Gid) != gid {
-				t.Errorf("it belongs to %d:%d, want %d:%d", got.Uid, got.Gid, uid, gid)
-			}
-		}
-	})
-}
-
-// In a folder in which nobody can move what is another's, as a tmpfs of Docker's is, root leaves a layer to its owner.
-func TestSticky(t *testing.T) {
-	eachKindIn(t, sharedFolder, func(t *testing.T, path string) {
-		folder, uid, gid := filepath.Dir(path), os.Getuid(), os.Getgid()
-		if uid == 0 {
-			uid, gid = 65534, 12345
-		}
-		if filepath.Ext(path) == ".yaml" {
-			must(t, os.Mkdir(filepath.Join(folder, "real"), 0o755))
-			must(t, os.Rename(path, filepath.Join(folder, "real", "rtds.yaml")))
-			must(t, os.Symlink("real/rtds.yaml", path))
-		}
-		chownAll(t, folder, uid, gid)
-		must(t, os.Lchown(folder, os.Getuid(), os.Getgid()))
-		must(t, os.Chmod(folder, 0o777|fs.ModeSticky))
-		must(t, layerAt(path).Apply(t.Context(), Change{{"k", "2"}}))
-		cmd := command(t, "once", path, "new")
-		as(t, cmd, uid, gid)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("its owner can't change it any more: %s", out)
-		}
-	})
-}
-
-func chownAll(t *testing.T, folder string, uid, gid int) {
-	t.Helper()
-	must(t, filepath.WalkDir(folder, func(p string, _ fs.DirEntry, err error) error {
-		if err == nil {
-			err = os.Lchown(p, uid, gid)
-		}
-		return err
-	}))
-}
-
-// as makes root run a command as another user, with a further group.
-func as(t *testing.T, cmd *exec.Cmd, uid, group int) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		return
-	}
-	cmd.Path = filepath.Join(sharedFolder(t), "program") // where another user may run it
-	binary, err := os.ReadFile(os.Args[0])
-	must(t, err)
-	syscall.ForkLock.RLock() // a process that another test starts would keep the file open, and an open program can't run
-	err = os.WriteFile(cmd.Path, binary, 0o755)
-	syscall.ForkLock.RUnlock()
-	must(t, err)
-	must(t, os.Chmod(cmd.Path, 0o755))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid),
-		Groups: []uint32{uint32(group)}}}
 }
 
 // Where no file can be made, that is said before anything is done, and so it is of a link whose target could be
@@ -541,57 +285,6 @@ func TestReadOnly(t *testing.T) {
 		must(t, os.Chmod(filepath.Dir(target), 0o777))
 		refused(t, link, filepath.Dir(link))
 	})
-}
-
-// sharedFolder is a folder that every user can enter. t.TempDir need not be one: TMPDIR may be closed to others.
-func sharedFolder(t *testing.T) string {
-	t.Helper()
-	folder, err := os.MkdirTemp("/tmp", "healthgate-layer-")
-	must(t, err)
-	t.Cleanup(func() { removeAll(t, folder) })
-	must(t, os.Chmod(folder, 0o755))
-	return folder
-}
-
-// removeAll also removes what lies in folders without write permission.
-func removeAll(t *testing.T, path string) {
-	around, err := openFolder(filepath.Dir(path))
-	must(t, err)
-	defer around.Close()
-	must(t, around.removeAll(filepath.Base(path)))
-}
-
-// Whoever owns a layer's folder may put anything in the place of what was a folder or a file when it was listed: it is
-// neither read nor changed.
-func TestSwappedMeanwhile(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	tree(t, dir, map[string]string{"layer/sub": "-> ../secret", "layer/file": "-> ../secret/key", "secret/key": "1",
-		"copy/a": "1"})
-	must(t, syscall.Mkfifo(filepath.Join(dir, "layer/pipe"), 0o600))
-	from, err := openFolder(filepath.Join(dir, "layer"))
-	must(t, err)
-	defer from.Close()
-	to, err := openFolder(filepath.Join(dir, "copy"))
-	must(t, err)
-	defer to.Close()
-	if err := copyFolder(to, from, "sub", false); err == nil {
-		t.Error("a link was followed as a folder")
-	}
-	for _, name := range []string{"file", "pipe"} {
-		if err := copyFile(to, from, name); err == nil {
-			t.Errorf("the %s was read", name)
-		}
-	}
-	must(t, os.Rename(to.path, filepath.Join(dir, "moved")))
-	tree(t, dir, map[string]string{"copy": "-> secret"})
-	if err := to.still(); err == nil {
-		t.Error("a link in a folder's place was not noticed")
-	}
-	must(t, to.empty())
-	if got := listing(t, filepath.Join(dir, "secret")); got != "key=1" {
-		t.Errorf("what another folder holds is now %q", got)
-	}
 }
 
 // Behind a link, .. is the folder above the one that the link leads to, as it is for Envoy.

@@ -150,14 +150,7 @@ func TestVerifySeveral(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			var checks atomic.Int32
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				checks.Add(1)
-				w.Header().Set("Content-Type", "text/plain")
-				w.WriteHeader(http.StatusServiceUnavailable)
-				_, _ = io.WriteString(w, "Under maintenance. Remove maintenance file when complete")
-			}))
-			defer server.Close()
+			server, checks := inMaintenance(t)
 			client, _ := answers{"/stats": func(w http.ResponseWriter) {
 				fmt.Fprintf(w, "wasmcustom.healthgate_checks_total.endpoint.a.verdict.maintenance: %d\n", checks.Load())
 			}}.start(t)
@@ -188,13 +181,7 @@ func TestVerifySeveral(t *testing.T) {
 // What is told is of the end of the checks, which may take long, and not of their begin.
 func TestVerifyTellsOfItsEnd(t *testing.T) {
 	t.Parallel()
-	var checks atomic.Int32
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		checks.Add(1)
-		w.Header().Set("Content-Type", "text/plain")
-		w.WriteHeader(http.StatusServiceUnavailable)
-	}))
-	defer server.Close()
+	server, checks := inMaintenance(t)
 	client, _ := answers{
 		"/runtime": says(isOn), "/config_dump": says(configuration(t)),
 		"/stats": func(w http.ResponseWriter) {
@@ -207,4 +194,17 @@ func TestVerifyTellsOfItsEnd(t *testing.T) {
 	if s.Error != "" || len(s.Endpoints) != 1 {
 		t.Errorf("%+v", s)
 	}
+}
+
+// inMaintenance starts a server that answers each check as an endpoint in maintenance does, and counts them.
+func inMaintenance(t *testing.T) (*httptest.Server, *atomic.Int32) {
+	var checks atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		checks.Add(1)
+		w.Header().Set("Content-Type", "text/plain")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, "Under maintenance. Remove maintenance file when complete")
+	}))
+	t.Cleanup(server.Close)
+	return server, &checks
 }
