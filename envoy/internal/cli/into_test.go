@@ -90,7 +90,7 @@ func TestInto(t *testing.T) {
 		wrong := strings.Replace(string(a), "names: [p]", "names: [nope]", 1)
 		must.Write(t, filepath.Join(folder, name), wrong)
 	}
-	is(2, "the filter's configuration in "+more+":1:", "lint", main)
+	is(2, more+":", "lint", main)
 }
 
 // The pieces alone name the lists that they go into.

@@ -107,11 +107,21 @@ const maxText = 4 * config.MaxBytes
 
 // Parse is Read for a text at hand; the name stands in messages.
 func Parse(name string, text []byte) (*Document, error) {
-	d := &Document{File: name}
-	if err := d.load(text); err != nil {
+	root, err := load(name, text)
+	if err != nil {
 		return nil, err
 	}
-	if err := d.read(); err != nil {
+	return Part(name, root)
+}
+
+// Part is Parse for a part of a file that was read.
+func Part(file string, n *yaml.Node) (*Document, error) {
+	d := &Document{File: file}
+	var err error
+	if d.root, err = d.resolve(n, 0); err == nil {
+		err = d.read()
+	}
+	if err != nil {
 		return nil, err
 	}
 	return d, nil
@@ -253,36 +263,32 @@ func NotYAML(file string, text []byte, err error) *Problem {
 	return p
 }
 
-func (d *Document) load(text []byte) error {
+// load returns the one document of a text.
+func load(file string, text []byte) (*yaml.Node, error) {
 	if len(text) > maxText {
-		return &Problem{File: d.File,
+		return nil, &Problem{File: file,
 			What: fmt.Sprintf("is larger than %d MiB, comments and all, and the plugin takes %d MiB",
 				maxText>>20, config.MaxBytes>>20)}
 	}
-	if p := StrangeBreak(d.File, text); p != nil {
-		return p
+	if p := StrangeBreak(file, text); p != nil {
+		return nil, p
 	}
 	reader := Decoder(text)
 	var document, second yaml.Node
 	if err := reader.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
-		return NotYAML(d.File, text, err)
+		return nil, NotYAML(file, text, err)
 	}
 	if err := reader.Decode(&second); err == nil {
-		return &Problem{File: d.File, Line: second.Line, Column: 1,
+		return nil, &Problem{File: file, Line: second.Line, Column: 1,
 			What: "a second document begins here; a configuration is one document, so remove one of them"}
 	} else if !errors.Is(err, io.EOF) {
-		return NotYAML(d.File, text, err)
+		return nil, NotYAML(file, text, err)
 	}
 	if document.Kind != yaml.DocumentNode || document.Content[0].Tag == "!!null" {
-		return &Problem{File: d.File, What: "is empty; envoy/healthgate.yaml is an example, and the smallest is " +
+		return nil, &Problem{File: file, What: "is empty; envoy/healthgate.yaml is an example, and the smallest is " +
 			"endpoints: [{name: a, paths: [/healthz], trusted: {cidrs: [10.0.0.0/8]}}]"}
 	}
-	root, err := d.resolve(document.Content[0], 0)
-	if err != nil {
-		return err
-	}
-	d.root = root // what stands above it, in document.HeadComment, is about the file
-	return nil
+	return document.Content[0], nil // what stands above it, in document.HeadComment, is about the file
 }
 
 // Bounds on what aliases may unfold to. A configuration needs a depth of 7, and has at most 100,000 CIDRs.

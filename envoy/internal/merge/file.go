@@ -138,7 +138,7 @@ func (s *source) strange() error {
 		}
 		at := s.at(n)
 		if before := strings.TrimRight(s.Text[s.lines[s.line(at)]:at], " "); strings.HasSuffix(before, "?") {
-			return s.problem(n, "a name behind a question mark is not merged into; write it without")
+			n.Column = utf8.RuneCountInString(before) // what is added stands beneath the question mark
 		}
 		return nil
 	})

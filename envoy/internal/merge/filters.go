@@ -84,6 +84,9 @@ func (m *merger) alike(a, b *yaml.Node) bool {
 func configuration(v any) (out [2]any) {
 	dump.Each(v, func(o map[string]any) bool {
 		if value := dump.At(o, "configuration", "value"); value != nil {
+			if text, is := value.(string); is { // google.protobuf.StringValue
+				_ = json.Unmarshal([]byte(text), &value)
+			}
 			out = [2]any{value, o["allow_on_headers_stop_iteration"] == true}
 		}
 		return out[0] == nil

@@ -1,7 +1,6 @@
 package merge
 
 import (
-	"encoding/json"
 	"regexp"
 	"slices"
 
@@ -91,9 +90,9 @@ func (h *manager) inspect(m *merger, o *Options, d **document.Document) {
 				o.Wasm = file
 			}
 			if value := w.get("configuration", "value"); value.is() && *d == nil {
-				text, err := json.Marshal(plain(value.n))
-				if err == nil {
-					*d, m.unread = document.Parse("the filter's configuration in "+f.Name, text)
+				*d, m.unread = document.Part(f.Name, value.n)
+				if text := value.text(); text != "" { // google.protobuf.StringValue
+					*d, m.unread = document.Parse("the filter's configuration in "+f.Name, document.EscapeJSON([]byte(text)))
 				}
 			}
 			return nil

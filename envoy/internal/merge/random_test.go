@@ -76,7 +76,14 @@ func (w *scribe) block(n *yaml.Node, column int, first string) {
 	}
 	for i := 0; i < len(n.Content); i += 2 {
 		begin(i)
-		w.scalar(n.Content[i])
+		if w.chance(5) {
+			w.out.WriteString("? ")
+			w.scalar(n.Content[i])
+			w.after()
+			w.out.WriteString(strings.Repeat(" ", column))
+		} else {
+			w.scalar(n.Content[i])
+		}
 		w.out.WriteString(":")
 		w.name = snakeCase(n.Content[i].Value)
 		deeper := 1 + w.IntN(4)
@@ -145,6 +152,9 @@ func (w *scribe) flow(n *yaml.Node, column int) {
 		w.out.WriteString("{")
 		for i := 0; i < len(n.Content); i += 2 {
 			space()
+			if w.chance(5) {
+				w.out.WriteString("? ")
+			}
 			w.scalar(n.Content[i])
 			w.out.WriteString(": ")
 			w.flow(n.Content[i+1], column)
