@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/healthgate/healthgate/envoy/internal/dump"
 	"github.com/healthgate/healthgate/filter/config"
@@ -56,11 +57,18 @@ func (e *Envoy) bars(d *door) (out []bar) {
 			may(closing.MatchString(kind), "%q (%s) may refuse it", text(f, "name"), kind[strings.LastIndexByte(kind, '.')+1:])
 		}
 	}
+	common := object(d.manager, "common_http_protocol_options")
 	for kind, message := range map[string]any{"Listener": d.socket, "FilterChain": d.chain,
 		"HttpConnectionManager":        d.manager,
-		"common_http_protocol_options": object(d.manager, "common_http_protocol_options")} {
+		"common_http_protocol_options": common} {
 		if name := foreign(message, kind); name != "" {
 			may(false, "what its %s does to it is not known", name)
+		}
+	}
+	for name, of := range map[string]any{"listener_filters_timeout": d.socket, "transport_socket_connect_timeout": d.chain,
+		"request_headers_timeout": d.manager, "idle_timeout": common, "max_connection_duration": common} {
+		if limit := text(of, name); ends(limit, atOnce) {
+			may(true, "its %s is %s", name, limit)
 		}
 	}
 	if codec := text(d.manager, "codec_type"); codec != "" && codec != "AUTO" && codec != "HTTP1" {
@@ -79,6 +87,44 @@ func (e *Envoy) bars(d *door) (out []bar) {
 		may(true, "its filter chain is not for each connection, by %s", what)
 	}
 	slices.SortFunc(out, func(a, b bar) int { return strings.Compare(a.what, b.what) })
+	return out
+}
+
+// atOnce is more than a check needs to be sent, and to be answered where it waits for nothing.
+const atOnce = time.Second
+
+// ends reports whether a limit, of which 0 is none, may end what takes so long.
+func ends(limit string, long time.Duration) bool {
+	d, err := time.ParseDuration(limit)
+	return limit != "" && (err != nil || d > 0 && d < long)
+}
+
+// limits says what may end a check that a route takes before the plugin has answered it: at once, or when the probes on
+// demand that it waits for are over.
+func (e *Envoy) limits(d *door, c *check, p *Plugin, route any) (out []Gap) {
+	wait := atOnce
+	for _, i := range slices.Concat(c.endpoint.Probes.Names, c.endpoint.Degraded.Probes) {
+		if probe := &p.Config.Probes[i]; probe.OnDemand > 0 {
+			wait = max(wait, atOnce+probe.Timeout)
+		}
+	}
+	of, all := object(route, "route", "max_stream_duration"), object(d.manager, "common_http_protocol_options")
+	for _, limit := range [][2]string{{"request_timeout", text(d.manager, "request_timeout")},
+		{"stream_idle_timeout", cmp.Or(text(route, "route", "idle_timeout"), text(d.manager, "stream_idle_timeout"))},
+		{"max_stream_duration", cmp.Or(text(of, "max_stream_duration"), text(all, "max_stream_duration"))},
+		{"grpc_timeout_header_max", text(of, "grpc_timeout_header_max")},
+	} {
+		may := fmt.Sprintf("%s: its %s of %s may end a check of %s", d.where, limit[0], limit[1], c.path)
+		why := e.unproved(p, c, func(o *door) bool { return o == d && len(c.endpoint.Paths) == 1 })
+		if why != "" && ends(limit[1], atOnce) {
+			out = append(out, c.refusal("%s before the plugin answers%s", may, why))
+		}
+		if wait > atOnce && ends(limit[1], wait) {
+			gap := c.doubt("%s that waits for a probe on demand: it has to be %s at least", may, wait)
+			gap.Slow = true
+			out = append(out, gap)
+		}
+	}
 	return out
 }
 

@@ -345,6 +345,7 @@ func (e *Envoy) around(d *door, c *check, f *filter, host, route any) (out []Gap
 			out = append(out, c.gap("%s: the filter %q answers checks of %s before healthgate", d.where, n.name, c.path))
 		}
 	}
+	out = append(out, e.limits(d, c, f.plugin, route)...)
 	for _, mapper := range list(d.manager, "local_reply_config", "mappers") {
 		if status, is := dump.At(mapper, "status_code").(float64); is && status < 400 && c.touches(mapper) {
 			out = append(out,

@@ -20,6 +20,8 @@ type Gap struct {
 	Doubt    bool // it may be one: this command does not know
 	// Refusal is a doubt whether checks are refused before they come to the plugin. In maintenance they fail all the same.
 	Refusal bool
+	// Slow is a doubt of checks that wait for a probe on demand. In maintenance none does.
+	Slow bool
 }
 
 // Stale reports whether a check that is answered now may take a doubt away, by its words.
@@ -51,7 +53,7 @@ func (e *Envoy) Refusals(of func(endpoint string) bool) (out []string) {
 
 // unrefused leaves out what is no harm in maintenance.
 func unrefused(gaps []Gap) []Gap {
-	return slices.DeleteFunc(gaps, func(g Gap) bool { return g.Refusal })
+	return slices.DeleteFunc(gaps, func(g Gap) bool { return g.Refusal || g.Slow })
 }
 
 // Gaps returns the ways past the plugins, and those that may be some. A listener or filter chain without a plugin is

@@ -274,8 +274,8 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 		slices.ContainsFunc(s.known.Gaps(), stale); time.Sleep(100 * time.Millisecond) {
 		s.stats(ctx, envoy)
 	}
-	r.unsure(s.known.Gaps())
 	r.fromRoutes(s)
+	r.unsure(s.known.Gaps())
 	for _, e := range r.Endpoints {
 		for _, why := range e.Unsure {
 			r.note(why)
@@ -434,10 +434,12 @@ func isByRoute(text string) bool { return strings.HasPrefix(text, byRoute) }
 // unsure notes the ways of checks past what their endpoints are said to answer, known ones and doubts.
 func (r *Report) unsure(gaps []reach.Gap) {
 	for _, gap := range gaps {
-		r.note(gap.What)
+		if !gap.Slow {
+			r.note(gap.What)
+		}
 		for i := range r.Endpoints {
 			e := &r.Endpoints[i]
-			if e.Name != gap.Endpoint {
+			if e.Name != gap.Endpoint || gap.Slow && Of(e.Verdict) == Planned {
 				continue
 			}
 			e.NotEverywhere = e.NotEverywhere || !gap.Doubt
