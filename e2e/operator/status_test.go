@@ -98,7 +98,9 @@ func TestStatus(t *testing.T) {
 	run(t, "status", "--admin", gone).is(t, 1, gone, "connection refused")
 	run(t, "status", "--status-url", "http://"+i.listen+"/shop").is(t, 1,
 		"the request went on to the application: 200 OK",
-		"is 127.0.0.1 in the endpoint's trusted list, and the path in the gate?")
+		"127.0.0.1 in its trusted list, and the path in the gate?")
+	run(t, "status", "--status-url", "http://"+i.listen+"/healthz").is(t, 1,
+		`what came is no status document (server: "envoy"): 200 OK; is the path a status endpoint's`)
 
 	run(t, "maintenance", "off", "--admin", i.admin).is(t, 0)
 	run(t, "maintenance", "on", "--route", "--admin", i.admin, "--reason", "at once").is(t, 0)

@@ -41,20 +41,18 @@ func (q *question) foreign(response *http.Response, body []byte) string {
 	case response.StatusCode >= 300 && response.StatusCode < 400:
 		return fmt.Sprintf("a redirect to %s: %s", response.Header.Get("Location"), response.Status)
 	case isEnvoy && response.StatusCode == http.StatusNotFound && text == "":
-		return "no route of Envoy's takes its host and path: " + got
+		return "as where no route of Envoy's takes its host and path: " + got
 	case isEnvoy && strings.HasPrefix(text, "RBAC:"):
-		return "Envoy's RBAC filter refuses it: " + got
+		return "as where Envoy's RBAC filter refuses it: " + got
 	case isEnvoy && response.StatusCode == http.StatusTooManyRequests:
-		return "Envoy's rate limit refuses it: " + got
+		return "as where Envoy's rate limit refuses it: " + got
 	case ByEnvoy(response, body):
-		return "Envoy answered by itself, as it does for a plugin that does not run (see its log): " + got
-	case isEnvoy:
-		return "Envoy answered by itself, and not the plugin: " + got + "; " + q.why()
+		return "as Envoy answers for a plugin that does not run (see its log): " + got
 	}
-	return fmt.Sprintf("somebody else answered (server: %q): %s; %s", response.Header.Get("Server"), got, q.why())
+	return fmt.Sprintf("what came is no status document (server: %q): %s; %s", response.Header.Get("Server"), got, q.why())
 }
 
-// ByEnvoy reports whether an answer is that of Envoy alone, for a plugin that does not run.
+// ByEnvoy reports whether an answer is as that of Envoy alone, for a plugin that does not run.
 func ByEnvoy(response *http.Response, body []byte) bool {
 	return response.StatusCode == http.StatusServiceUnavailable && len(body) == 0 &&
 		response.Header.Get("Server") == "envoy" && response.Header.Get("X-Envoy-Upstream-Service-Time") == ""
@@ -77,7 +75,7 @@ func (q *question) why() string {
 	case q.endpoint != nil:
 		return "is " + q.from + " in the endpoint's trusted list?"
 	}
-	return "is " + q.from + " in the endpoint's trusted list, and the path in the gate?"
+	return "is the path a status endpoint's, " + q.from + " in its trusted list, and the path in the gate?"
 }
 
 // unansweredError is of a request that got no answer.

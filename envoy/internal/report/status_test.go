@@ -292,17 +292,18 @@ func TestForeign(t *testing.T) {
 			"the endpoint trusts 10.0.0.7, so the request did not come to the plugin"},
 		{"a shut gate", 200, app, "", question{endpoint: passes, shut: true}, "the gate keeps it out of the plugin"},
 		{"the gate not known", 200, app, "", question{from: "::1"},
-			"is ::1 in the endpoint's trusted list, and the path in the gate?"},
+			"is the path a status endpoint's, ::1 in its trusted list, and the path in the gate?"},
 		{"an application that is down", 503, envoy, "no healthy upstream", question{}, "went on to the application"},
 		{"an application that hangs up", 503, envoy, "upstream connect error or disconnect", question{},
 			"went on to the application"},
-		{"no route", 404, envoy, "", question{}, "no route of Envoy's takes its host and path"},
+		{"no route", 404, envoy, "", question{}, "as where no route of Envoy's takes its host and path"},
 		{"a redirect", 301, envoy + "\nLocation: https://a/", "", question{}, "a redirect to https://a/"},
-		{"RBAC", 403, envoy, "RBAC: access denied", question{}, "Envoy's RBAC filter refuses it"},
-		{"a rate limit", 429, envoy, "local_rate_limited", question{}, "Envoy's rate limit refuses it"},
-		{"a plugin that does not run", 503, envoy, "", question{}, "as it does for a plugin that does not run"},
-		{"another of Envoy's", 426, envoy, "", question{}, "Envoy answered by itself, and not the plugin"},
-		{"no Envoy", 200, "Server: nginx", "hi", question{}, `somebody else answered (server: "nginx"): 200 OK hi`},
+		{"RBAC", 403, envoy, "RBAC: access denied", question{}, "as where Envoy's RBAC filter refuses it"},
+		{"a rate limit", 429, envoy, "local_rate_limited", question{}, "as where Envoy's rate limit refuses it"},
+		{"a plugin that does not run", 503, envoy, "", question{}, "as Envoy answers for a plugin that does not run"},
+		{"a health check's", 200, envoy, "OK", question{from: "::1"},
+			`what came is no status document (server: "envoy"): 200 OK OK; is the path a status endpoint's, ::1`},
+		{"no Envoy", 200, "Server: nginx", "hi", question{}, `what came is no status document (server: "nginx"): 200 OK hi`},
 	} {
 		response := &http.Response{StatusCode: test.status,
 			Status: fmt.Sprintf("%d %s", test.status, http.StatusText(test.status)), Header: http.Header{}}
@@ -348,7 +349,7 @@ func TestUnanswered(t *testing.T) {
 			t.Errorf("%s, want %s", r.Error, want)
 		}
 	}
-	if r := FromURL(t.Context(), secure.URL+"/status", nil); !strings.Contains(r.Error, "somebody else answered") {
+	if r := FromURL(t.Context(), secure.URL+"/status", nil); !strings.Contains(r.Error, "no status document") {
 		t.Error(r.Error)
 	}
 }
