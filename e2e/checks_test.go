@@ -23,7 +23,7 @@ func testHealthy(t *testing.T, b *bench) {
 		a.has(t, "Content-Type", contentType)
 		// What HAProxy sends unless it is told otherwise.
 		a = must.Get(b.balancer.raw("OPTIONS", "OPTIONS "+path+" HTTP/1.0\r\n\r\n"))(t)
-		if a.status != 200 {
+		if a.Status != 200 {
 			t.Errorf("OPTIONS %s in HTTP/1.0 without Host: %v", path, a)
 		}
 	}

@@ -24,13 +24,13 @@ const (
 )
 
 // answer is a response as a client sees it.
-type answer struct {
-	status  int
-	body    string
-	headers http.Header
-}
+type answer struct{ envoytest.Answer }
 
-func (a answer) String() string { return fmt.Sprintf("%d %q %v", a.status, a.body, a.headers) }
+// readAnswer reads a response to its end.
+func readAnswer(response *http.Response, err error) (answer, error) {
+	a, err := envoytest.Read(response, err)
+	return answer{a}, err
+}
 
 // client sends each request through a connection of its own, so that all workers get some.
 type client struct {
@@ -63,13 +63,7 @@ func exchange(conn net.Conn, method, text string) (answer, error) {
 	if _, err := io.WriteString(conn, text); err != nil {
 		return answer{}, err
 	}
-	r, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
-	if err != nil {
-		return answer{}, err
-	}
-	defer func() { _ = r.Body.Close() }()
-	body, err := io.ReadAll(r.Body)
-	return answer{r.StatusCode, string(body), r.Header}, err
+	return readAnswer(http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method}))
 }
 
 // request sends a request; headers are given as "Name: value". Nothing in it is normalized on the way.
@@ -106,25 +100,22 @@ func (c client) gets(path string, status int, body string) func() error {
 		if err != nil {
 			return err
 		}
-		if a.status != status || a.body != body {
-			return fmt.Errorf("%s answers %v, not %d %q", path, a, status, body)
-		}
-		return nil
+		return a.Says(status, body)
 	}
 }
 
 // is fails the test unless the answer has the status and the body.
 func (a answer) is(t testing.TB, status int, body string) {
 	t.Helper()
-	if a.status != status || a.body != body {
-		t.Errorf("answered %v, want %d %q", a, status, body)
+	if err := a.Says(status, body); err != nil {
+		t.Error(err)
 	}
 }
 
 // has fails the test unless the answer has the header.
 func (a answer) has(t testing.TB, name, value string) {
 	t.Helper()
-	if got := a.headers.Values(name); len(got) != 1 || got[0] != value {
+	if got := a.Header.Values(name); len(got) != 1 || got[0] != value {
 		t.Errorf("%s is %q, want %q", name, got, value)
 	}
 }

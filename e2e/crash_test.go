@@ -45,7 +45,7 @@ func TestLeaderCrashes(t *testing.T) {
 			}
 			return nil
 		})
-		w := watch(t, b.balancer, check)
+		w := watch(t, b.balancer)
 		killLeader(t, b)
 		b.within(t, envoytest.Limit, 500, "FAILED")
 		const unhealthy = `probe "stats": unhealthy: `
@@ -62,7 +62,7 @@ func TestLeaderCrashes(t *testing.T) {
 			t.Errorf("unhealthy after %d failures, the threshold is %d", n, threshold)
 		}
 		// "503 " comes from the worker whose VM crashed, until it is loaded again.
-		w.saw(t, "200 OK", "503 ", "500 FAILED")
+		w.Saw(t, "200 OK", "503 ", "500 FAILED")
 		a.Answer(counted, http.StatusOK)
 		b.within(t, envoytest.Limit, 200, "OK")
 	})
@@ -126,7 +126,7 @@ func killLeader(t testing.TB, b *bench) time.Duration {
 func (b *bench) orders(fault string) func() error {
 	return func() error {
 		a, err := b.balancer.request("GET", check, "", fault)
-		if err == nil && a.body == "" {
+		if err == nil && a.Body == "" {
 			err = fmt.Errorf("answered %v", a)
 		}
 		return err

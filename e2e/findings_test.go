@@ -35,10 +35,10 @@ func TestStartsDrained(t *testing.T) {
 	must.Do(t, os.WriteFile(filepath.Join(flags, "drain"), nil, 0o600))
 	config.Bootstrap["flags_path"] = flags
 	b := (&bench{app: a, envoy: envoytest.Launch(t, config, 2)}).at(l)
-	w := watch(t, b.balancer, check)
+	w := watch(t, b.balancer)
 	b.within(t, envoytest.Limit, 503, "DRAINING")
 	b.everywhere(t, 503, "DRAINING")
-	w.saw(t, "503 UNKNOWN", "503 DRAINING")
+	w.Saw(t, "503 UNKNOWN", "503 DRAINING")
 	b.envoy.Post("/healthcheck/ok")
 	b.within(t, interval+slack, 200, "OK")
 }
@@ -155,7 +155,7 @@ func TestWhatAProbeFound(t *testing.T) {
 	}
 	envoytest.Eventually(t, envoytest.Limit, "the endpoint",
 		b.shows(503, "fail", "my-service: proxy (504) failing; 0 of 1 healthy, 1 needed"))
-	page := b.balancer.get(t, statusPath, "Accept: text/html").body
+	page := b.balancer.get(t, statusPath, "Accept: text/html").Body
 	for _, cell := range []string{"504", "timeout", "no connection", "no host", "no cluster", "reset"} {
 		if !strings.Contains(page, "<td>"+cell+"<td>") || strings.Contains(page, "<td>503") {
 			t.Errorf("the page lacks %s, or shows a 503 that no one sent: %s", cell, page)
@@ -226,7 +226,7 @@ func TestOldFindings(t *testing.T) {
 		return nil
 	})
 	for range 40 {
-		if r, err := b.balancer.request("GET", check, ""); err == nil && r.status == 200 {
+		if r, err := b.balancer.request("GET", check, ""); err == nil && r.Status == 200 {
 			t.Errorf("%v after the last result, got %v", time.Since(began), r)
 		}
 	}

@@ -66,10 +66,10 @@ func (c client) says(t testing.TB, method, target string, headers ...string) str
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, target, err)
 	}
-	if a.headers.Get("X-App") == "" && a.status >= 300 && a.status != 503 {
-		a.body = ""
+	if a.Header.Get("X-App") == "" && a.Status >= 300 && a.Status != 503 {
+		a.Body = ""
 	}
-	return strings.TrimSpace(fmt.Sprint(a.status, " ", a.body))
+	return strings.TrimSpace(fmt.Sprint(a.Status, " ", a.Body))
 }
 
 // luaType is the type of the Lua filter.

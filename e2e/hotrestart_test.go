@@ -24,7 +24,7 @@ func TestHotRestart(t *testing.T) {
 	b.everywhere(t, 200, "OK")
 	id := must.Get(os.ReadFile(base))(t)
 
-	w := watch(t, b.balancer, check)
+	w := watch(t, b.balancer)
 	config.Args = []string{"--base-id", string(id), "--restart-epoch", "1", "--drain-time-s", "1",
 		"--parent-shutdown-time-s", "2"}
 	child := envoytest.Start(t, config, 2)
@@ -32,7 +32,7 @@ func TestHotRestart(t *testing.T) {
 		return b.envoy.Log.Has("shutting down due to child request")
 	})
 	(&bench{app: a, envoy: child, balancer: b.balancer}).everywhere(t, 200, "OK")
-	w.saw(t, "200 OK", "503 UNKNOWN")
+	w.Saw(t, "200 OK", "503 UNKNOWN")
 	if n := a.Count(check); n > 0 {
 		t.Errorf("the application saw %d health checks", n)
 	}

@@ -92,7 +92,7 @@ func testMaintenanceRoute(t *testing.T, b *bench) {
 	} {
 		state := b.balancer.get(t, statusPath, "Accept: "+accept)
 		for _, part := range parts {
-			if !strings.Contains(state.body, part) {
+			if !strings.Contains(state.Body, part) {
 				t.Errorf("the status endpoint does not say %s: %v", part, state)
 			}
 		}

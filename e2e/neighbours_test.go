@@ -35,21 +35,21 @@ func TestNeighbours(t *testing.T) {
 		next.balancer.get(t, empty).is(t, 200, "")
 	}
 
-	w := watch(t, b.balancer, check)
+	w := watch(t, b.balancer)
 	other.Answer(alive("stats"), 500)
 	next.within(t, interval+slack, 500, "FAILED")
 	b.envoy.SetRuntime("neighbour.maintenance", "true")
 	next.within(t, interval+slack, 503, sorry)
-	w.saw(t, "200 OK")
+	w.Saw(t, "200 OK")
 	other.Answer(alive("stats"), 200)
 	b.envoy.SetRuntime("neighbour.maintenance", "")
 	next.within(t, interval+slack, 200, "OK")
 	next.everywhere(t, 200, "OK")
 
-	w = watch(t, next.balancer, check)
+	w = watch(t, next.balancer)
 	mine.Answer(alive("inbound"), 404)
 	b.within(t, interval+slack, 404, "FAILED")
 	b.envoy.SetRuntime(key, "true")
 	b.within(t, interval+slack, 503, sorry)
-	w.saw(t, "200 OK")
+	w.Saw(t, "200 OK")
 }

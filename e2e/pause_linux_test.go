@@ -1,14 +1,11 @@
 package e2e
 
 import (
-	"cmp"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -44,14 +41,14 @@ func TestMainThreadBusy(t *testing.T) {
 	b.settle(t)
 	b.envoy.SetRuntime("other", "true")
 	other.within(t, envoytest.Limit, 503, sorry)
-	checks, maintained := watch(t, b.balancer, check), watch(t, other.balancer, check)
+	checks, maintained := watch(t, b.balancer), watch(t, other.balancer)
 	release := keepBusy(t, clusters)
 	time.Sleep(10 * time.Second)
 	release()
 	b.envoy.SetRuntime("other", "")
 	other.within(t, envoytest.Limit, 200, "OK")
-	checks.saw(t, "200 OK")
-	maintained.saw(t, "503 "+sorry, "200 OK")
+	checks.Saw(t, "200 OK")
+	maintained.Saw(t, "503 "+sorry, "200 OK")
 }
 
 // keepBusy keeps Envoy's main thread waiting for the end of a file of clusters that it reads: a pipe.
@@ -79,11 +76,6 @@ func TestPause(t *testing.T) {
 	b := start(t, a, envoytest.Shipped(t, envoytest.Wasm(t), a.Port), 4)
 	b.settle(t)
 	b.everywhere(t, 200, "OK")
-	signal := func(s syscall.Signal) {
-		must.Do(t, syscall.Kill(b.envoy.PID(), s))
-	}
-	t.Cleanup(func() { _ = syscall.Kill(b.envoy.PID(), syscall.SIGCONT) })
-
 	var kept []net.Conn // opened before the pause, with a worker each
 	for range 12 {
 		conn := must.Get(b.balancer.dial())(t)
@@ -91,8 +83,7 @@ func TestPause(t *testing.T) {
 		kept = append(kept, conn)
 	}
 	time.Sleep(200 * time.Millisecond) // the workers accept them; if not, they do after the pause
-	signal(syscall.SIGSTOP)
-	envoytest.Eventually(t, envoytest.Limit, "every thread has stopped", func() error { return stopped(b.envoy.PID()) })
+	resume := b.envoy.Pause()
 	for _, node := range nodes {
 		a.Answer(alive(node), http.StatusInternalServerError)
 	}
@@ -107,31 +98,17 @@ func TestPause(t *testing.T) {
 		}()
 	}
 	time.Sleep(13 * time.Second)
-	signal(syscall.SIGCONT)
+	resume()
 	seen := map[int]int{}
 	for range kept {
-		seen[(<-answers).status]++
+		seen[(<-answers).Status]++
 	}
 	if seen[200] > 0 {
 		t.Errorf("checks that waited got %v", seen)
 	}
-	w := watch(t, b.balancer, check)
+	w := watch(t, b.balancer)
 	b.within(t, envoytest.Limit, 500, "FAILED")
 	b.everywhere(t, 500, "FAILED")
-	w.saw(t, "503 UNKNOWN", "500 FAILED")
+	w.Saw(t, "503 UNKNOWN", "500 FAILED")
 	t.Logf("checks that waited got %v", seen)
-}
-
-var errRuns = errors.New("it runs")
-
-// stopped returns an error while a thread of the process still runs: one of them passes the signal on to the others.
-func stopped(pid int) error {
-	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
-	for _, file := range threads {
-		text, readErr := os.ReadFile(file)
-		if _, state, _ := strings.Cut(string(text), ") "); readErr != nil || !strings.HasPrefix(state, "T") {
-			return fmt.Errorf("%s: %q: %w", file, text, cmp.Or(readErr, errRuns))
-		}
-	}
-	return err
 }

@@ -87,7 +87,7 @@ func testBusy(t *testing.T, b *bench, other *app.App, shared bool) {
 		go func() {
 			for {
 				a, err := b.stranger.request("GET", slow, "")
-				if err == nil && a.status == http.StatusServiceUnavailable {
+				if err == nil && a.Status == http.StatusServiceUnavailable {
 					continue // a probe had the place
 				}
 				done <- err
@@ -104,9 +104,9 @@ func testBusy(t *testing.T, b *bench, other *app.App, shared bool) {
 	if shared {
 		envoytest.Eventually(t, envoytest.Limit, "the busy application fails checks", b.balancer.gets(check, 503, "FAILED"))
 	} else {
-		w := watch(t, b.balancer, check)
+		w := watch(t, b.balancer)
 		probed(t, 5, b.app)
-		w.saw(t, "200 OK")
+		w.Saw(t, "200 OK")
 	}
 	release()
 	releaseOther()

@@ -58,7 +58,7 @@ func TestQuietChecks(t *testing.T) {
 		}
 		stranger := test.stranger.get(t, check)
 		stranger.isApp(t, check)
-		if stranger.headers.Get(quietHeader) != "" {
+		if stranger.Header.Get(quietHeader) != "" {
 			t.Errorf("%s: a stranger gets %v", test.name, stranger)
 		}
 		test.balancer.get(t, "/shop").isApp(t, "/shop")

@@ -19,9 +19,9 @@ func TestProbeRate(t *testing.T) {
 	b := start(t, a, envoytest.Shipped(t, envoytest.Wasm(t), a.Port), 4)
 	b.settle(t)
 	startTraffic(t, b.balancer)
-	w := watch(t, b.balancer, check)
+	w := watch(t, b.balancer)
 	b.probesAtTheirRate(t, func(time.Time) {})
-	w.saw(t, "200 OK")
+	w.Saw(t, "200 OK")
 }
 
 // TestProbeRateWhileWorkersCrash: the VMs of workers crash and are loaded again, and neither the rate of the probes

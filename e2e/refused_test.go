@@ -114,7 +114,7 @@ func TestWarnings(t *testing.T) {
 		}
 	}
 	// Envoy takes this header away, as the warning has it, so it is nobody's check.
-	if got := b.balancer.get(t, check, "Keep-Alive: timeout=5"); got.status == 200 && got.body == "OK" {
+	if got := b.balancer.get(t, check, "Keep-Alive: timeout=5"); got.Status == 200 && got.Body == "OK" {
 		t.Errorf("the header is seen: %v", got)
 	}
 }

@@ -71,10 +71,10 @@ func TestLocalReplyConfig(t *testing.T) {
 						length = ""
 					}
 					got.is(t, want.Status, body)
-					if types := got.headers.Values("Content-Type"); strings.Join(types, ",") != want.ContentType {
+					if types := got.Header.Values("Content-Type"); strings.Join(types, ",") != want.ContentType {
 						t.Errorf("%s: content-type %q, want %q", name, types, want.ContentType)
 					}
-					if l := got.headers.Get("Content-Length"); l != length {
+					if l := got.Header.Get("Content-Length"); l != length {
 						t.Errorf("%s: content-length %q, want %q", name, l, length)
 					}
 				}
@@ -84,7 +84,7 @@ func TestLocalReplyConfig(t *testing.T) {
 	// A gRPC request gets what Envoy makes of a local reply, untouched.
 	for path := range map[string]bool{empty: true, check: true} {
 		got := must.Get(http2(listeners[0].Address(), "POST", path))(t)
-		if h := got.headers; got.status != 200 || h.Get("Content-Type") != "application/grpc" ||
+		if h := got.Header; got.Status != 200 || h.Get("Content-Type") != "application/grpc" ||
 			h.Get("Grpc-Status") == "" || h.Get("Content-Length") != "" {
 			t.Errorf("gRPC: %s: %v", path, got)
 		}
@@ -105,15 +105,9 @@ func http1(address, method, path string) (a answer, err error) {
 	}
 	in := bufio.NewReader(conn)
 	for range 2 {
-		r, err := http.ReadResponse(in, &http.Request{Method: method})
-		if err != nil {
+		if a, err = readAnswer(http.ReadResponse(in, &http.Request{Method: method})); err != nil {
 			return a, err
 		}
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return a, err
-		}
-		a = answer{r.StatusCode, string(body), r.Header}
 	}
 	if rest, err := io.ReadAll(in); err != nil || len(rest) > 0 {
 		return a, fmt.Errorf("%q follows the last answer, %w", rest, err)
@@ -123,9 +117,6 @@ func http1(address, method, path string) (a answer, err error) {
 
 // http2 sends a request in HTTP/2 without TLS; a POST is a gRPC request.
 func http2(address, method, path string) (a answer, err error) {
-	transport := &http.Transport{Protocols: new(http.Protocols)}
-	transport.Protocols.SetUnencryptedHTTP2(true)
-	defer transport.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(context.Background(), envoytest.Limit)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, "http://"+address+path, nil)
@@ -135,11 +126,5 @@ func http2(address, method, path string) (a answer, err error) {
 	if method == "POST" {
 		r.Header.Set("Content-Type", "application/grpc")
 	}
-	response, err := transport.RoundTrip(r)
-	if err != nil {
-		return a, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
-	return answer{response.StatusCode, string(body), response.Header}, err
+	return readAnswer(http2Client().Transport.RoundTrip(r))
 }

@@ -19,12 +19,12 @@ func TestRestart(t *testing.T) {
 	b.within(t, interval+slack, 503, sorry)
 
 	for _, end := range []func(*envoytest.Envoy){(*envoytest.Envoy).Stop, (*envoytest.Envoy).Kill} {
-		w := watch(t, b.balancer, check)
+		w := watch(t, b.balancer)
 		end(b.envoy)
 		// What a balancer sees from here on: no connection, then answers that are not healthy.
 		b.envoy = envoytest.Start(t, config, 2)
 		b.within(t, envoytest.Limit, 503, sorry)
-		w.saw(t, "503 UNKNOWN", "503 "+sorry)
+		w.Saw(t, "503 UNKNOWN", "503 "+sorry)
 	}
 
 	config.SetMaintenance(false, key)

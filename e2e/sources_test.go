@@ -48,8 +48,8 @@ func (s *sources) is(t *testing.T, conn net.Conn, answered bool, preface string,
 	a, err := exchange(conn, "GET", preface+request)
 	if err != nil {
 		t.Errorf("%q %q: %v", preface, headers, err)
-	} else if want := map[bool]string{true: "OK", false: "app " + empty}[answered]; a.body != want {
-		t.Errorf("%q %q: %d %q, want %q", preface, headers, a.status, a.body, want)
+	} else if want := map[bool]string{true: "OK", false: "app " + empty}[answered]; a.Body != want {
+		t.Errorf("%q %q: %d %q, want %q", preface, headers, a.Status, a.Body, want)
 	}
 }
 
@@ -110,10 +110,7 @@ func TestSourcesWithoutAddress(t *testing.T) {
 	s := newSources(t)
 	var f forwarded
 	testdata(t, "forwarded.yaml", &f)
-	folder, err := os.MkdirTemp("", "healthgate") // t.TempDir's names are too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
+	folder := must.Get(os.MkdirTemp("", "healthgate"))(t) // t.TempDir's names are too long for a socket
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	socket := func(name string) string { return filepath.Join(folder, name) }
 	abstract := fmt.Sprintf("@healthgate-%d", os.Getpid())

@@ -33,11 +33,11 @@ func (b *bench) shows(httpStatus int, status, output string) func() error {
 			return err
 		}
 		var d statusDocument
-		if err := json.Unmarshal([]byte(a.body), &d); err != nil {
+		if err := json.Unmarshal([]byte(a.Body), &d); err != nil {
 			return fmt.Errorf("%w: %v", err, a)
 		}
-		if a.status != httpStatus || d.Status != status || d.Output != output {
-			return fmt.Errorf("%d %s %q, not %d %s %q", a.status, d.Status, d.Output, httpStatus, status, output)
+		if a.Status != httpStatus || d.Status != status || d.Output != output {
+			return fmt.Errorf("%d %s %q, not %d %s %q", a.Status, d.Status, d.Output, httpStatus, status, output)
 		}
 		return nil
 	}
@@ -50,7 +50,7 @@ func (b *bench) probeShows(probe, output string) error {
 		return err
 	}
 	var d statusDocument
-	if err := json.Unmarshal([]byte(a.body), &d); err != nil {
+	if err := json.Unmarshal([]byte(a.Body), &d); err != nil {
 		return err
 	}
 	c := d.Checks[probe+":responseTime"]
@@ -75,13 +75,13 @@ func testStatus(t *testing.T, b *bench) {
 	envoytest.Eventually(t, envoytest.Limit, "maintenance",
 		b.shows(503, "fail", `my-service: under maintenance by key "healthgate.maintenance": `+reason))
 	page := b.balancer.get(t, statusPath, "Accept: text/html")
-	if page.status != 503 || !strings.Contains(page.body, "&lt;b&gt;new&lt;/b&gt; &amp; &#34;fast&#34; disk") ||
-		strings.Contains(page.body, "<b>new") {
+	if page.Status != 503 || !strings.Contains(page.Body, "&lt;b&gt;new&lt;/b&gt; &amp; &#34;fast&#34; disk") ||
+		strings.Contains(page.Body, "<b>new") {
 		t.Errorf("the page under maintenance: %v", page)
 	}
 	const reloads = `http-equiv="refresh"`
 	paused := b.balancer.get(t, statusPath+"?pause", "Accept: text/html")
-	if !strings.Contains(page.body, reloads) || paused.status != 503 || strings.Contains(paused.body, reloads) {
+	if !strings.Contains(page.Body, reloads) || paused.Status != 503 || strings.Contains(paused.Body, reloads) {
 		t.Errorf("the page reloads itself, unless it is paused: %v", paused)
 	}
 	// Nothing of it reaches another source, a forged one neither.
@@ -111,7 +111,7 @@ func testStatusForms(t *testing.T, b *bench) {
 		whole := b.balancer.get(t, statusPath, "Accept: "+accept)
 		head := must.Get(b.balancer.request("HEAD", statusPath, "", "Accept: "+accept))(t)
 		for _, a := range []answer{whole, head} {
-			if a.status != 200 {
+			if a.Status != 200 {
 				t.Errorf("accept %s: %v", accept, a)
 			}
 			a.has(t, "Content-Type", contentType)
@@ -119,7 +119,7 @@ func testStatusForms(t *testing.T, b *bench) {
 			a.has(t, "Vary", "accept")
 			a.has(t, "X-Content-Type-Options", "nosniff")
 		}
-		if n, err := strconv.Atoi(head.headers.Get("Content-Length")); err != nil || n < 500 || head.body != "" {
+		if n, err := strconv.Atoi(head.Header.Get("Content-Length")); err != nil || n < 500 || head.Body != "" {
 			t.Errorf("HEAD: %v", head)
 		}
 	}

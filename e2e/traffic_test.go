@@ -1,40 +1,29 @@
 package e2e
 
 import (
-	"context"
-	"fmt"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
 
-// startTraffic sends ordinary requests until the test ends, one after the other, to a path that is no endpoint's.
-// Every one of them must reach the application.
+// startTraffic sends ordinary requests until the test ends, one after the other. Every one of them must reach the
+// application.
 func startTraffic(t testing.TB, c client) {
-	const path = "/shop"
-	ctx, cancel := context.WithCancel(context.Background())
-	var done sync.WaitGroup
-	var sent int
-	var trouble error
-	done.Go(func() {
-		pace := time.NewTicker(20 * time.Millisecond)
-		defer pace.Stop()
-		for ctx.Err() == nil && trouble == nil {
-			if err := c.gets(path, 200, "app "+path)(); err != nil {
-				trouble = fmt.Errorf("request %d: %w", sent, err)
-			}
-			sent++
-			<-pace.C
-		}
+	t.Helper()
+	envoytest.Users(t, 20*time.Millisecond, func() (envoytest.Answer, error) {
+		a, err := c.request("GET", envoytest.UsersPath, "")
+		return a.Answer, err
 	})
-	t.Cleanup(func() {
-		cancel()
-		done.Wait()
-		switch {
-		case trouble != nil:
-			t.Errorf("ordinary traffic was disturbed: %v", trouble)
-		case sent == 0:
-			t.Error("there was no ordinary traffic")
+}
+
+// watch sends checks again and again, at the longest until the test ends. One that finds no Envoy is not counted.
+func watch(t testing.TB, c client) *envoytest.Load {
+	return envoytest.StartLoad(t, 3*time.Millisecond, func() string {
+		a, err := c.request("GET", check, "")
+		if err != nil {
+			return ""
 		}
+		return a.Said()
 	})
 }

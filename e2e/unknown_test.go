@@ -40,8 +40,8 @@ func TestUnknown(t *testing.T) {
 	b := &bench{app: a, envoy: envoytest.Launch(t, config, 2)}
 	slow := b.at(config.Listener("slow"))
 	keeps, fails := b.at(config.Listener("keep")), b.at(config.Listener("fail"))
-	first := watch(t, slow.balancer, check)
-	unread := watch(t, keeps.balancer, check)
+	first := watch(t, slow.balancer)
+	unread := watch(t, keeps.balancer)
 	b.envoy.WaitReady()
 
 	t.Run("first round", func(t *testing.T) { testFirstRound(t, slow, first, release) })
@@ -55,7 +55,7 @@ func TestUnknown(t *testing.T) {
 }
 
 // testFirstRound: as long as one probe has not been answered once, no check is healthy.
-func testFirstRound(t *testing.T, b *bench, w *watcher, release func()) {
+func testFirstRound(t *testing.T, b *bench, w *envoytest.Load, release func()) {
 	envoytest.Eventually(t, envoytest.Limit, "all but one probe are answered", func() error {
 		for _, subject := range []string{`probe "inbound"`, `probe "outbound"`} {
 			if err := b.envoy.Log.Has("wasm log slow ", subject+": healthy"); err != nil {
@@ -70,13 +70,13 @@ func testFirstRound(t *testing.T, b *bench, w *watcher, release func()) {
 	for range 20 {
 		b.balancer.get(t, check).is(t, 503, "UNKNOWN")
 	}
-	w.saw(t, "503 UNKNOWN")
+	w.Saw(t, "503 UNKNOWN")
 	release()
 	b.within(t, slack, 200, "OK")
 }
 
 // testNeverRead: while runtime has not been read once nothing is known, and there is nothing that on_stale could keep.
-func testNeverRead(t *testing.T, keeps, fails *bench, w *watcher) {
+func testNeverRead(t *testing.T, keeps, fails *bench, w *envoytest.Load) {
 	envoytest.Eventually(t, envoytest.Limit, "polls fail for longer than max_age", func() error {
 		if n := keeps.envoy.Stats("callout_failures")[runtimeFailures]; n < 14 {
 			return fmt.Errorf("%d have failed", n)
@@ -87,7 +87,7 @@ func testNeverRead(t *testing.T, keeps, fails *bench, w *watcher) {
 		keeps.balancer.get(t, check).is(t, 503, "UNKNOWN")
 		fails.balancer.get(t, check).is(t, 503, "UNKNOWN")
 	}
-	w.saw(t, "503 UNKNOWN")
+	w.Saw(t, "503 UNKNOWN")
 }
 
 // testNoLongerRead: when admin can't be reached any more the last reading counts, until max_age; then on_stale decides.

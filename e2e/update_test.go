@@ -23,18 +23,18 @@ func TestUpdate(t *testing.T) {
 	b.settle(t)
 
 	t.Run("reply", func(t *testing.T) {
-		w := watch(t, b.balancer, check)
+		w := watch(t, b.balancer)
 		reply(l, "FINE")
 		envoytest.PublishListener(t, file, l)
 		b.within(t, envoytest.Limit, 200, "FINE")
 		// A worker may still have the old listener when another one has the new.
 		b.everywhere(t, 200, "FINE")
 		// The probes are the same, so what was known of them is still known.
-		w.saw(t, "200 OK", "200 FINE")
+		w.Saw(t, "200 OK", "200 FINE")
 	})
 
 	t.Run("mistake", func(t *testing.T) {
-		w := watch(t, b.balancer, check)
+		w := watch(t, b.balancer)
 		bad := &envoytest.Listener{Object: envoytest.Clone(l.Object)}
 		bad.Change(func(s object) {
 			envoytest.At[object](s, "endpoints", 0, "trusted")["cidrs"] = []any{"10.0.0.0/33"}
@@ -49,12 +49,12 @@ func TestUpdate(t *testing.T) {
 		for range 20 {
 			b.balancer.get(t, check).is(t, 200, "FINE")
 		}
-		w.saw(t, "200 FINE")
+		w.Saw(t, "200 FINE")
 	})
 
 	t.Run("probes", func(t *testing.T) {
 		a.Answer("/new/isalive", 500)
-		w := watch(t, b.balancer, check)
+		w := watch(t, b.balancer)
 		l.Change(func(s object) {
 			s["probes"] = append(s["probes"].([]any),
 				object{"name": "new", "cluster": "healthgate_app", "path": "/new/isalive"})
@@ -64,7 +64,7 @@ func TestUpdate(t *testing.T) {
 		envoytest.PublishListener(t, file, l)
 		b.within(t, envoytest.Limit, 500, "FAILED")
 		// Until the new probe has been answered once, nothing is known.
-		w.saw(t, "200 FINE", "503 UNKNOWN", "500 FAILED")
+		w.Saw(t, "200 FINE", "503 UNKNOWN", "500 FAILED")
 		a.Answer("/new/isalive", 200)
 		b.within(t, interval+slack, 200, "FINE")
 	})
@@ -72,7 +72,7 @@ func TestUpdate(t *testing.T) {
 	// What is asked stays the same: nothing is forgotten, and nothing asked more often, although the configurations before
 	// are still at work for the drain time.
 	t.Run("timing", func(t *testing.T) {
-		w := watch(t, b.balancer, check)
+		w := watch(t, b.balancer)
 		for n := range 5 {
 			l.Change(func(s object) {
 				envoytest.At[object](s, "probes", 0)["unhealthy_threshold"] = n + 5
@@ -82,7 +82,7 @@ func TestUpdate(t *testing.T) {
 			b.within(t, envoytest.Limit, 200, fmt.Sprint("FINE ", n))
 		}
 		b.everywhere(t, 200, "FINE 4")
-		w.saw(t, "200 FINE", "200 FINE 0", "200 FINE 1", "200 FINE 2", "200 FINE 3", "200 FINE 4")
+		w.Saw(t, "200 FINE", "200 FINE 0", "200 FINE 1", "200 FINE 2", "200 FINE 3", "200 FINE 4")
 		b.probesAtTheirRate(t, func(time.Time) {})
 		b.becomes(t, "wasmcustom.healthgate_probe_up.probe.inbound", 1)
 		b.envoy.SetRuntime(key, "true")

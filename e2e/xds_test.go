@@ -40,28 +40,17 @@ func (everyNode) ID(*core.Node) string { return "" }
 // read makes a resource of its JSON.
 func read[M proto.Message](t *testing.T, m M, text string) types.Resource {
 	t.Helper()
-	if err := protojson.Unmarshal([]byte(text), m); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, protojson.Unmarshal([]byte(text), m))
 	return m
 }
 
 // certificate is a secret with a certificate that nobody trusts.
 func certificate(t *testing.T, name string) types.Resource {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := must.Get(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t)
 	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
-	signed, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	signed := must.Get(x509.CreateCertificate(rand.Reader, template, template, key.Public(), key))(t)
+	private := must.Get(x509.MarshalECPrivateKey(key))(t)
 	inline := func(kind string, content []byte) *core.DataSource {
 		text := pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content})
 		return &core.DataSource{Specifier: &core.DataSource_InlineBytes{InlineBytes: text}}
@@ -75,10 +64,7 @@ func certificate(t *testing.T, name string) types.Resource {
 // all of that when its initial_fetch_timeout is over.
 func TestXDS(t *testing.T) {
 	t.Parallel()
-	at, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	at := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)
 	resources := cache.NewSnapshotCache(false, everyNode{}, nil)
 	plane := grpc.NewServer()
 	discovery.RegisterAggregatedDiscoveryServiceServer(plane, server.NewServer(t.Context(), resources, nil))

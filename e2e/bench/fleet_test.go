@@ -1,14 +1,10 @@
 package bench
 
 import (
-	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
@@ -125,9 +121,9 @@ func (f *fleet) prove(t testing.TB) {
 // gets returns a condition: a trusted address gets this answer.
 func (p *peer) gets(path string, status int, body string) func() error {
 	return func() error {
-		gotStatus, gotBody, err := get("127.0.0.1", p.address, path)
-		if err == nil && (gotStatus != status || gotBody != body) {
-			err = fmt.Errorf("%s answers %d %q, not %d %q", path, gotStatus, gotBody, status, body)
+		a, err := p.get("127.0.0.1", path)
+		if err == nil {
+			err = a.Says(status, body)
 		}
 		return err
 	}
@@ -136,31 +132,16 @@ func (p *peer) gets(path string, status int, body string) func() error {
 // refuses returns a condition: an untrusted address does not get the answer of a healthy check.
 func (p *peer) refuses() func() error {
 	return func() error {
-		status, body, err := get("127.0.0.2", p.address, checkPath)
-		if err == nil && status == 200 && body == p.answers {
-			err = fmt.Errorf("a stranger's check was answered %d %q", status, body)
+		a, err := p.get("127.0.0.2", checkPath)
+		if err == nil && a.Says(200, p.answers) == nil {
+			err = fmt.Errorf("a stranger's check was answered %v", a)
 		}
 		return err
 	}
 }
 
-func get(source, address, path string) (status int, body string, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
-	if err != nil {
-		return 0, "", err
-	}
-	client := http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true, DialContext: envoytest.DialerFrom(source, 10*time.Second).DialContext,
-	}}
-	response, err := client.Do(request)
-	if err != nil {
-		return 0, "", err
-	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
-	return response.StatusCode, string(text), err
+func (p *peer) get(source, path string) (envoytest.Answer, error) {
+	return envoytest.Read(envoytest.ClientFrom(source, false).Get("http://" + p.address + path))
 }
 
 // TestPeers starts the peers that need nothing but Envoy and the plugin, each of which has to do its job.

@@ -5,16 +5,14 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"path/filepath"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/app"
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 type object = envoytest.Object
@@ -267,10 +265,7 @@ func (r *rig) do(o op) {
 		})
 		envoytest.PublishListener(r.t, r.file, r.ingress)
 	case "sleep":
-		d, err := time.ParseDuration(o.arg(0))
-		if err != nil {
-			r.t.Fatal(err)
-		}
+		d := must.Get(time.ParseDuration(o.arg(0)))(r.t)
 		r.sleep(d)
 	case "kill":
 		now := time.Now()
@@ -317,31 +312,14 @@ func (r *rig) crash(which string) {
 		times = 8 * r.workers // connections are spread by chance
 	}
 	for range times {
-		_, _, _ = newClient("127.0.0.1", false).get("http://"+r.address+check, "balancer", fault)
+		_, _ = get(envoytest.ClientFrom("127.0.0.1", false), "http://"+r.address+check, "balancer", fault)
 	}
 }
 
 // sleep stops the process, as a machine does that sleeps.
 func (r *rig) sleep(d time.Duration) {
 	r.t.Helper()
-	pid := r.envoy.PID()
-	signal := func(s syscall.Signal) {
-		if err := syscall.Kill(pid, s); err != nil {
-			r.t.Fatal(err)
-		}
-	}
-	signal(syscall.SIGSTOP)
-	defer signal(syscall.SIGCONT)
-	envoytest.Eventually(r.t, envoytest.Limit, "every thread has stopped", func() error {
-		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
-		for _, file := range threads {
-			text, _ := os.ReadFile(file)
-			if _, state, _ := strings.Cut(string(text), ") "); !strings.HasPrefix(state, "T") {
-				return fmt.Errorf("%s: %s", file, text)
-			}
-		}
-		return err
-	})
+	defer r.envoy.Pause()()
 	r.judge.down(time.Now(), true)
 	<-time.After(d)
 	r.judge.up(time.Now())

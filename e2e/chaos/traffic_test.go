@@ -2,47 +2,31 @@ package chaos
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
 
-// client asks Envoy from an address of this machine, through one connection or each time through a new one.
-type client struct{ http.Client }
-
-func newClient(source string, kept bool) *client {
-	dial := envoytest.DialerFrom(source, envoytest.Limit)
-	return &client{http.Client{Timeout: envoytest.Limit,
-		Transport: &http.Transport{DialContext: dial.DialContext, DisableKeepAlives: !kept, MaxIdleConnsPerHost: 1}}}
-}
-
-func (c *client) get(url, name, fault string) (*http.Response, string, error) {
+// get asks Envoy through a client, which says who it is and perhaps orders a fault.
+func get(c *http.Client, url, name, fault string) (envoytest.Answer, error) {
 	q, err := http.NewRequest("GET", url, nil)
 	if err != nil {
-		return nil, "", err
+		return envoytest.Answer{}, err
 	}
 	q.Header.Set("X-Client", name)
 	if fault != "" {
 		q.Header.Set("X-Healthgate-Fault", fault)
 	}
-	a, err := c.Do(q)
-	if err != nil {
-		return nil, "", err
-	}
-	body, err := io.ReadAll(a.Body)
-	_ = a.Body.Close()
-	return a, string(body), err
+	return envoytest.Read(c.Do(q))
 }
 
 // ask sends a request and notes all that there is to judge.
-func (r *rig) ask(c *client, name, path string) exchange {
+func (r *rig) ask(c *http.Client, name, path string) exchange {
 	x := exchange{client: name, path: path, sent: time.Now()}
-	a, body, err := c.get("http://"+r.address+path, name, "")
-	if x.got, x.body, x.err = time.Now(), body, err; err == nil {
-		x.status, x.app = a.StatusCode, a.Header.Get("X-App") != ""
-	}
+	a, err := get(c, "http://"+r.address+path, name, "")
+	x.got, x.status, x.body, x.err = time.Now(), a.Status, a.Body, err
+	x.app = a.Header.Get("X-App") != ""
 	return x
 }
 
@@ -57,13 +41,13 @@ func (r *rig) traffic() (stop func()) {
 		}))
 	}
 	for i := range 16 {
-		c := newClient("127.0.0.1", i < 2) // two load balancers keep their connections
+		c := envoytest.ClientFrom("127.0.0.1", i < 2) // two load balancers keep their connections
 		repeat(150*time.Millisecond, func(n int) {
 			r.judge.answered(r.ask(c, "balancer", []string{check, check, passed}[n%3]))
 		})
 	}
 	for range 3 {
-		user, stranger := newClient("127.0.0.1", false), newClient("127.0.0.2", false)
+		user, stranger := envoytest.ClientFrom("127.0.0.1", false), envoytest.ClientFrom("127.0.0.2", false)
 		repeat(50*time.Millisecond, func(int) { r.judge.answered(r.ask(user, "user", users)) })
 		repeat(200*time.Millisecond, func(n int) {
 			r.judge.answered(r.ask(stranger, "stranger", []string{check, passed}[n%2]))
@@ -88,7 +72,7 @@ func (r *rig) traffic() (stop func()) {
 // await waits until a check is answered so.
 func (r *rig) await(what, verdict string) {
 	r.t.Helper()
-	c := newClient("127.0.0.1", false)
+	c := envoytest.ClientFrom("127.0.0.1", false)
 	envoytest.Eventually(r.t, envoytest.Limit, what, func() error {
 		if x := r.ask(c, "balancer", check); x.err != nil || verdicts[x.body] != verdict {
 			return fmt.Errorf("answered %d %q %w", x.status, x.body, x.err)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/healthgate/healthgate/hostsim"
 )
 
@@ -73,10 +74,7 @@ func TestConformance(t *testing.T) {
 
 func expected(t *testing.T, c *Case, profile hostsim.Profile) []string {
 	t.Helper()
-	wasm, err := os.ReadFile(module(t, c))
-	if err != nil {
-		t.Fatal(err)
-	}
+	wasm := must.Get(os.ReadFile(module(t, c)))(t)
 	return c.lines(simulate(t, c, wasm, profile))
 }
 

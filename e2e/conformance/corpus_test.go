@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // group is the cases about one subject: a file of testdata.
@@ -23,10 +25,7 @@ func groups(t testing.TB) (all []*group) {
 	}
 	names := map[string]bool{}
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		text := must.Get(os.ReadFile(file))(t)
 		cases, err := read(string(text))
 		if err != nil {
 			t.Fatalf("%s: %v", file, err)

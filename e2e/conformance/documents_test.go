@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/healthgate/healthgate/hostsim"
 )
 
@@ -26,9 +27,7 @@ func TestDocuments(t *testing.T) {
 	}
 	file, want := filepath.Join(envoytest.Root, "hostsim", "CONFORMANCE.md"), coverage(groups)
 	if *update {
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.WriteFile(file, []byte(want), 0o644))
 	}
 	if got, err := os.ReadFile(file); err != nil || string(got) != want {
 		t.Errorf("hostsim/CONFORMANCE.md is not what the cases say (%v): make conformance-table writes it anew", err)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/healthgate/healthgate/hostsim/hostsimtest"
 )
 
@@ -28,9 +29,7 @@ func guest(name string, build builder, flags ...string) func(testing.TB) string 
 		t.Helper()
 		once.Do(func() {
 			code := build(t, filepath.Join(envoytest.Root, "hostsim", "testdata", "script"), flags...)
-			if err := os.WriteFile(file, code, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			must.Do(t, os.WriteFile(file, code, 0o600))
 		})
 		return file
 	}
@@ -63,10 +62,7 @@ func module(t testing.TB, c *Case) string {
 // binaryVersion is what `envoy --version` says: "envoy  version: HASH/1.40.0/Clean/RELEASE/BoringSSL".
 func binaryVersion(t testing.TB) string {
 	t.Helper()
-	out, err := exec.Command(envoytest.Binary(t), "--version").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := must.Get(exec.Command(envoytest.Binary(t), "--version").Output())(t)
 	_, version, _ := strings.Cut(string(out), "version: ")
 	return version
 }

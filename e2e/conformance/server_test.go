@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // server is an upstream for Envoy.
@@ -23,10 +25,7 @@ type server struct {
 // startServer serves until the test ends.
 func startServer(t testing.TB, silent bool, turns *turns) *server {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)
 	s := &server{port: listener.Addr().(*net.TCPAddr).Port, silent: silent, turns: turns, conns: map[net.Conn]bool{}}
 	var serving sync.WaitGroup
 	serving.Add(1)

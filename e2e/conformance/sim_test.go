@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/healthgate/healthgate/hostsim"
 	"github.com/healthgate/healthgate/hostsim/cel"
 )
@@ -119,10 +120,7 @@ func simulate(t testing.TB, c *Case, wasm []byte, profile hostsim.Profile) *resu
 // machineAddress is what Envoy takes for its own address: that of the first interface that is not loopback.
 func machineAddress(t testing.TB) string {
 	t.Helper()
-	addresses, err := net.InterfaceAddrs()
-	if err != nil {
-		t.Fatal(err)
-	}
+	addresses := must.Get(net.InterfaceAddrs())(t)
 	for _, a := range addresses {
 		if ip, ok := a.(*net.IPNet); ok && ip.IP.To4() != nil && !ip.IP.IsLoopback() {
 			return ip.IP.String()

@@ -61,13 +61,9 @@ func browse(t testing.TB, url string) error {
 		return err
 	}
 	request.Header.Set("Accept", "text/html")
-	response, err := envoytest.Client.Do(request)
-	if err != nil {
-		return err
+	a, err := envoytest.Read(envoytest.Client.Do(request))
+	if kind := a.Header.Get("Content-Type"); err == nil && !strings.HasPrefix(kind, "text/html") {
+		err = fmt.Errorf("%s is %s", url, kind)
 	}
-	defer response.Body.Close()
-	if kind := response.Header.Get("Content-Type"); !strings.HasPrefix(kind, "text/html") {
-		return fmt.Errorf("%s is %s", url, kind)
-	}
-	return nil
+	return err
 }

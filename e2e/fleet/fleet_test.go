@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"runtime"
 	"strconv"
 	"strings"
@@ -195,13 +194,8 @@ func firstTime(url string, want int) time.Time {
 
 // status is 0 without an answer.
 func status(url string) int {
-	r, err := envoytest.Client.Get(url)
-	if err != nil {
-		return 0
-	}
-	_, _ = io.Copy(io.Discard, r.Body)
-	_ = r.Body.Close()
-	return r.StatusCode
+	a, _ := envoytest.Read(envoytest.Client.Get(url))
+	return a.Status
 }
 
 // span is the least and the most of some times.

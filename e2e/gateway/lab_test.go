@@ -169,9 +169,7 @@ func (l *lab) write(name, text string) {
 	l.t.Helper()
 	// In one step, so that Envoy Gateway, which watches the folder, reads all of it.
 	file := filepath.Join(l.dir, name)
-	if err := errors.Join(os.WriteFile(file+"~", []byte(text), 0o600), os.Rename(file+"~", file)); err != nil {
-		l.t.Fatal(err)
-	}
+	must.Do(l.t, errors.Join(os.WriteFile(file+"~", []byte(text), 0o600), os.Rename(file+"~", file)))
 }
 
 // apply is `kubectl apply -f`.
@@ -183,19 +181,14 @@ func (l *lab) apply(name, text string) {
 // remove is `kubectl delete -f`.
 func (l *lab) remove(name string) {
 	l.t.Helper()
-	if err := os.Remove(filepath.Join(l.dir, "objects", name)); err != nil {
-		l.t.Fatal(err)
-	}
+	must.Do(l.t, os.Remove(filepath.Join(l.dir, "objects", name)))
 }
 
 // render applies what the command writes. Without a cluster the Envoy is a process, whose admin has no port of its own.
 func (l *lab) render(settings string) {
 	l.t.Helper()
 	l.write("healthgate.yaml", settings)
-	module, err := os.ReadFile(envoytest.FaultyWasm(l.t))
-	if err != nil {
-		l.t.Fatal(err)
-	}
+	module := must.Get(os.ReadFile(envoytest.FaultyWasm(l.t)))(l.t)
 	sum := sha256.Sum256(module)
 	text := envoytest.Healthgate(l.t, "render", "envoy-gateway",
 		filepath.Join(l.dir, "healthgate.yaml"), "--gateway", "front",
@@ -220,59 +213,37 @@ func (l *lab) render(settings string) {
 			bootstrap["value"] = bootstrap["value"].(string) + fmt.Sprintf(
 				"admin: {address: {socket_address: {address: 127.0.0.1, port_value: %d}}}\n", l.admin)
 		}
-		if err := encoder.Encode(o); err != nil {
-			l.t.Fatal(err)
-		}
+		must.Do(l.t, encoder.Encode(o))
 	}
 	l.apply("healthgate.yaml", out.String())
 }
 
-// mount brings the data of the ConfigMap as the kubelet does: a new folder, and a link to it that is replaced.
+// mount brings the data of the ConfigMap.
 func (l *lab) mount(data map[string]string) {
 	l.t.Helper()
-	if err := os.MkdirAll(l.runtime, 0o700); err != nil {
-		l.t.Fatal(err)
-	}
-	folder, err := os.MkdirTemp(l.runtime, "..")
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	for key, value := range data {
-		if err := os.WriteFile(filepath.Join(folder, key), []byte(value), 0o600); err != nil {
-			l.t.Fatal(err)
-		}
-	}
-	link := filepath.Join(l.runtime, "..data")
-	if err := errors.Join(os.Symlink(filepath.Base(folder), link+"_tmp"), os.Rename(link+"_tmp", link)); err != nil {
-		l.t.Fatal(err)
-	}
+	must.Do(l.t, os.MkdirAll(l.runtime, 0o700))
+	envoytest.MountConfigMap(l.t, l.runtime, data)
 }
 
 // post does what an operator's curl -X POST to the Envoy's admin does.
 func (l *lab) post(path string) {
 	l.t.Helper()
-	response, err := http.Post("http://"+envoytest.Loopback(l.admin)+path, "", nil)
-	l.page(response, err)
+	l.page(http.Post("http://"+envoytest.Loopback(l.admin)+path, "", nil))
 }
 
 // metrics are what Prometheus reads.
 func (l *lab) metrics() string {
 	l.t.Helper()
-	response, err := http.Get("http://" + envoytest.Loopback(l.admin) + "/stats/prometheus")
-	return l.page(response, err)
+	return l.page(http.Get("http://" + envoytest.Loopback(l.admin) + "/stats/prometheus"))
 }
 
 func (l *lab) page(response *http.Response, err error) string {
 	l.t.Helper()
-	if err != nil {
-		l.t.Fatal(err)
+	a, err := envoytest.Read(response, err)
+	if err != nil || a.Status != http.StatusOK {
+		l.t.Fatalf("admin answers %v, %v", a, err)
 	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusOK {
-		l.t.Fatalf("%s: %s, %v", response.Request.URL, response.Status, err)
-	}
-	return string(text)
+	return a.Body
 }
 
 // The source addresses of clients: healthgate.yaml trusts the first.
@@ -284,35 +255,25 @@ const (
 // becomes waits until a request from an address is answered so. Headers are name, value, name, value.
 func (l *lab) becomes(source, host, path string, status int, body string, headers ...string) {
 	l.t.Helper()
-	limit := envoytest.Limit
 	what := fmt.Sprintf("%s %s%s answered %d %q", source, host, path, status, body)
-	took := envoytest.Eventually(l.t, limit, what, func() error {
-		gotStatus, got, err := l.get(source, host, path, headers...)
-		if err == nil && (gotStatus != status || got != body) {
-			err = fmt.Errorf("answered %d %q", gotStatus, got)
+	took := envoytest.Eventually(l.t, envoytest.Limit, what, func() error {
+		a, err := l.get(source, host, path, headers...)
+		if err == nil {
+			err = a.Says(status, body)
 		}
 		return err
 	})
 	l.t.Logf("%s after %v", what, took)
 }
 
-func (l *lab) get(source, host, path string, headers ...string) (status int, body string, err error) {
+func (l *lab) get(source, host, path string, headers ...string) (envoytest.Answer, error) {
 	r, err := http.NewRequest(http.MethodGet, "http://"+envoytest.Loopback(l.port)+path, nil)
 	if err != nil {
-		return 0, "", err
+		return envoytest.Answer{}, err
 	}
 	r.Host = host
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	dialer := envoytest.DialerFrom(source, envoytest.Limit)
-	client := &http.Client{Timeout: envoytest.Limit,
-		Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}
-	response, err := client.Do(r)
-	if err != nil {
-		return 0, "", err
-	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
-	return response.StatusCode, string(text), err
+	return envoytest.Read(envoytest.ClientFrom(source, false).Do(r))
 }

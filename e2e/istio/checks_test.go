@@ -19,10 +19,10 @@ func testHealthy(t *testing.T, b *bench) {
 		empty: {"", "text/html"}} {
 		a := b.balancer.get(t, path, 200, want.body)
 		head := must.Get(b.balancer.send("HEAD", path))(t)
-		if head.status != 200 || head.body != "" {
+		if head.Status != 200 || head.Body != "" {
 			t.Errorf("HEAD %s answers %v", path, head)
 		}
-		for method, headers := range map[string]http.Header{"GET": a.headers, "HEAD": head.headers} {
+		for method, headers := range map[string]http.Header{"GET": a.Header, "HEAD": head.Header} {
 			if got := headers.Get("Content-Type"); got != want.contentType {
 				t.Errorf("%s %s answers content-type %q, want %q", method, path, got, want.contentType)
 			}
@@ -104,7 +104,7 @@ func testUntrusted(t *testing.T, b *bench) {
 func (b *bench) answers(t *testing.T, path, body string, headers ...string) {
 	t.Helper()
 	a, err := b.balancer.send("GET", path, headers...)
-	if err != nil || a.status != 200 || a.body != body {
+	if err != nil || a.Status != 200 || a.Body != body {
 		t.Errorf("GET %s with %q answers %v, %v", path, headers, a, err)
 	}
 }
@@ -119,7 +119,7 @@ func (b *bench) passesUnchanged(t *testing.T, c *client, endpoint string, header
 		t.Helper()
 		before := b.app.Count(path)
 		a := must.Get(c.send(method, path+query, headers...))(t)
-		if a.status != 200 || a.body != "app "+path {
+		if a.Status != 200 || a.Body != "app "+path {
 			t.Errorf("%s %s answers %v", method, path, a)
 		}
 		seen := b.app.Seen(path)[before:]
@@ -189,7 +189,7 @@ func testMaintenanceKey(t *testing.T, b *bench) {
 		b.envoy.SetRuntime(key, "true", key+".reason", "new database")
 		b.becomes(t, 503, sorry)
 		a, err := b.balancer.send("HEAD", check)
-		if err != nil || a.status != 503 || a.body != "" || a.headers.Get("Content-Type") != "text/plain" {
+		if err != nil || a.Status != 503 || a.Body != "" || a.Header.Get("Content-Type") != "text/plain" {
 			t.Errorf("HEAD answers %v, %v", a, err)
 		}
 		b.balancer.get(t, empty, 200, "") // the other endpoint has no key

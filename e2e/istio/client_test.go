@@ -3,11 +3,8 @@ package istio
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,103 +26,80 @@ type client struct {
 
 // newClient returns a client that opens a connection for each request, or keeps its connections.
 func newClient(t testing.TB, source, target string, keepAlive bool) *client {
-	dialer := envoytest.DialerFrom(source, envoytest.Limit)
-	transport := &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: !keepAlive, DisableCompression: true}
-	t.Cleanup(transport.CloseIdleConnections)
-	return &client{&http.Client{Transport: transport, Timeout: envoytest.Limit}, target}
+	c := &client{envoytest.ClientFrom(source, keepAlive), target}
+	t.Cleanup(c.http.CloseIdleConnections)
+	return c
 }
-
-// answer is a response as a client sees it.
-type answer struct {
-	status  int
-	body    string
-	headers http.Header
-}
-
-func (a answer) String() string { return fmt.Sprintf("%d %q %v", a.status, a.body, a.headers) }
 
 // send sends a request; headers are name, value, name, value.
-func (c *client) send(method, path string, headers ...string) (answer, error) {
+func (c *client) send(method, path string, headers ...string) (envoytest.Answer, error) {
 	r, err := http.NewRequestWithContext(context.Background(), method, "http://"+c.target, nil)
 	if err != nil {
-		return answer{}, err
+		return envoytest.Answer{}, err
 	}
 	r.URL = &url.URL{Scheme: "http", Host: c.target, Opaque: path} // as it is: nothing is encoded or normalized
 	r.Host = "shop.example"
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	response, err := c.http.Do(r)
-	if err != nil {
-		return answer{}, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
-	return answer{response.StatusCode, string(body), response.Header}, err
+	return envoytest.Read(c.http.Do(r))
 }
 
 // gets returns a condition for envoytest.Eventually: the path answers so.
 func (c *client) gets(path string, status int, body string) func() error {
 	return func() error {
 		a, err := c.send("GET", path)
-		if err == nil && (a.status != status || a.body != body) {
-			err = fmt.Errorf("%s answers %v, not %d %q", path, a, status, body)
+		if err == nil {
+			err = a.Says(status, body)
 		}
 		return err
 	}
 }
 
 // get sends a GET request that must be answered so.
-func (c *client) get(t testing.TB, path string, status int, body string) answer {
+func (c *client) get(t testing.TB, path string, status int, body string) envoytest.Answer {
 	t.Helper()
 	a := must.Get(c.send("GET", path))(t)
-	if a.status != status || a.body != body {
-		t.Errorf("%s answers %v, want %d %q", path, a, status, body)
+	if err := a.Says(status, body); err != nil {
+		t.Errorf("%s: %v", path, err)
 	}
 	return a
 }
 
-// load sends ordinary requests until it ends: through new connections and through kept ones. Not one may fail.
-type load struct {
-	sent   atomic.Int64
-	mu     sync.Mutex
-	failed []error
-	cancel context.CancelFunc
-	done   sync.WaitGroup
-}
-
-// startLoad starts a load on a path that is no endpoint's; it ends with the test, which fails if a request failed.
-func startLoad(t testing.TB, target string) *load {
-	const path = "/shop"
-	ctx, cancel := context.WithCancel(context.Background())
-	l := &load{cancel: cancel}
+// startLoad sends requests of users, through new connections and through a kept one. Not one may fail.
+func startLoad(t testing.TB, target string) {
+	t.Helper()
+	var clients []func() (envoytest.Answer, error)
 	for _, keepAlive := range []bool{false, true} {
 		c := newClient(t, untrusted, target, keepAlive)
-		l.done.Go(func() {
-			pace := time.NewTicker(5 * time.Millisecond)
-			defer pace.Stop()
-			for ctx.Err() == nil {
-				if err := c.gets(path, http.StatusOK, "app "+path)(); err != nil {
-					l.mu.Lock()
-					l.failed = append(l.failed, err)
-					l.mu.Unlock()
-				}
-				l.sent.Add(1)
-				<-pace.C
+		clients = append(clients, func() (envoytest.Answer, error) { return c.send("GET", envoytest.UsersPath) })
+	}
+	envoytest.Users(t, 5*time.Millisecond, clients...)
+}
+
+// watch sends checks again and again, at the longest until the test ends.
+func watch(t testing.TB, c *client) *watcher {
+	return &watcher{envoytest.StartLoad(t, 5*time.Millisecond, func() string {
+		a, err := c.send("GET", check)
+		if err != nil {
+			return err.Error()
+		}
+		return a.Said()
+	})}
+}
+
+type watcher struct{ *envoytest.Load }
+
+// saw waits until each of those answers came, ends the watcher, and fails the test if another one came.
+func (w *watcher) saw(t testing.TB, answers ...string) {
+	t.Helper()
+	for _, text := range answers {
+		envoytest.Eventually(t, envoytest.Limit, "a check is answered "+text, func() error {
+			if seen := w.Seen(); seen[text].Times == 0 {
+				return fmt.Errorf("they were answered %v", seen)
 			}
+			return nil
 		})
 	}
-	t.Cleanup(func() {
-		l.cancel()
-		l.done.Wait()
-		n := l.sent.Load()
-		t.Logf("%d requests of users, %d failed", n, len(l.failed))
-		if n == 0 {
-			t.Error("there was no load")
-		}
-		if len(l.failed) > 0 {
-			t.Errorf("%d of %d requests of users failed, the first: %v", len(l.failed), n, l.failed[0])
-		}
-	})
-	return l
+	w.Saw(t, answers...)
 }

@@ -77,7 +77,7 @@ func testBusy(t *testing.T, b *bench) {
 		return nil
 	})
 	b.stranger.get(t, "/shop", 503, "upstream connect error or disconnect/reset before headers. reset reason: overflow")
-	checks := watch(t, b.balancer, check)
+	checks := watch(t, b.balancer)
 	b.probed(t, 5)
 	checks.saw(t, "200 RULED")
 	release()

@@ -11,7 +11,7 @@ import (
 // testLiveEdit changes the configuration while users are served: it takes effect, and no request fails.
 func testLiveEdit(t *testing.T, b *bench) {
 	startLoad(t, b.balancer.target)
-	checks := watch(t, b.balancer, check)
+	checks := watch(t, b.balancer)
 	b.apply(t, edit(t, settings, "body: OK", "body: FINE"))
 	b.becomes(t, 200, "FINE")
 	b.steadily(t, envoytest.Limit, 200, "FINE")
@@ -38,7 +38,7 @@ func testLiveEdit(t *testing.T, b *bench) {
 // testMistake applies a configuration that the plugin refuses: Envoy keeps the one it has.
 func testMistake(t *testing.T, b *bench) {
 	startLoad(t, b.balancer.target)
-	checks := watch(t, b.balancer, check)
+	checks := watch(t, b.balancer)
 	manifests := edit(t, b.render(t, settings), "127.0.0.1/32", "127.0.0.1/33")
 	b.istiod.Kube.Apply(manifests)
 	envoytest.Eventually(t, envoytest.Limit, "the place in the log", func() error {
@@ -56,7 +56,7 @@ func testMistake(t *testing.T, b *bench) {
 // testNeighbour applies the manifests of a second team to the same Envoy. Istio gives all WasmPlugins the same vm_id,
 // so their VMs share data; neither sees the other's.
 func testNeighbour(t *testing.T, b *bench) {
-	checks := watch(t, b.balancer, check)
+	checks := watch(t, b.balancer)
 	b.istiod.Kube.Apply(b.render(t, `
 endpoints:
 - name: second

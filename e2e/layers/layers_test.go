@@ -28,7 +28,7 @@ func TestEachWay(t *testing.T) {
 	var e *envoytest.Envoy
 	admin := func(_ *testing.T, key, value string) { e.SetRuntime(key, value) }
 
-	mounted := &configMap{mount: t.TempDir()}
+	mounted := configMap(t.TempDir())
 	mounted.set(t, "", "")
 	file := rtdsFile{filepath.Join(t.TempDir(), "rtds.json"), "from_file"}
 	file.set(t, "", "")
@@ -55,7 +55,7 @@ func TestEachWay(t *testing.T) {
 	e = envoytest.Start(t, config, workers)
 	url := "http://" + config.Listener("ingress").Address()
 	envoytest.Eventually(t, envoytest.Limit, "healthy", func() error { return answers(url+check, fine) })
-	users := startLoad(t, url+"/shop", 4, 10*time.Millisecond)
+	users := startLoad(t, url+envoytest.UsersPath, 4, 10*time.Millisecond)
 	checks := startLoad(t, url+check, 2*workers, 4*time.Millisecond)
 
 	var table strings.Builder
@@ -71,35 +71,25 @@ func TestEachWay(t *testing.T) {
 	}
 	t.Logf("since the change was made:\n%s", &table)
 
-	users.stop()
-	seen, err := users.answers()
-	if err != nil {
-		t.Errorf("a user's request failed: %v", err)
-	}
-	if n := seen["200 app /shop"].times; len(seen) != 1 || n == 0 {
-		t.Errorf("users were answered %v", seen)
-	}
-	if _, err := checks.answers(); err != nil {
-		t.Errorf("a check failed: %v", err)
-	}
+	users.Saw(t, envoytest.Served)
 }
 
 // took is when, after a change, the new answer came for the first time, and the old one for the last.
 type took struct{ first, last time.Duration }
 
 // toggle sets the way's key and waits until no worker has given the old answer for a while.
-func (w way) toggle(t *testing.T, checks *load, quiet time.Duration, value, before, after string) took {
+func (w way) toggle(t *testing.T, checks *envoytest.Load, quiet time.Duration, value, before, after string) took {
 	t.Helper()
-	checks.reset()
+	checks.Reset()
 	start := time.Now()
 	w.set(t, w.key, value)
-	var seen map[string]sighting
+	var seen map[string]envoytest.Sighting
 	// So many checks in a row, of as many connections, reach every worker but for one case in a million.
 	const enough = 12 * workers
 	envoytest.Eventually(t, envoytest.Limit, fmt.Sprintf("%s: all workers answer %s", w.name, after), func() error {
-		seen, _ = checks.answers()
-		if old := seen[before].last; seen[after].times < enough || time.Since(old) < quiet ||
-			time.Since(seen[after].first) < quiet {
+		seen = checks.Seen()
+		if old := seen[before].Last; seen[after].Times < enough || time.Since(old) < quiet ||
+			time.Since(seen[after].First) < quiet {
 			return fmt.Errorf("checks are answered %v", seen)
 		}
 		return nil
@@ -109,13 +99,13 @@ func (w way) toggle(t *testing.T, checks *load, quiet time.Duration, value, befo
 			t.Errorf("%s: between %q and %q checks were answered %q", w.name, before, after, answer)
 		}
 	}
-	first := seen[after].first.Sub(start)
+	first := seen[after].First.Sub(start)
 	if first > limit {
 		t.Errorf("%s: the first %s came after %v, the limit is %v", w.name, after, first, limit)
 	}
 	var last time.Duration
-	if s := seen[before]; s.times > 0 {
-		last = s.last.Sub(start)
+	if s := seen[before]; s.Times > 0 {
+		last = s.Last.Sub(start)
 	}
 	return took{first.Round(time.Millisecond), last.Round(time.Millisecond)}
 }

@@ -1,10 +1,7 @@
 package layers
 
 import (
-	"fmt"
-	"io"
-	"maps"
-	"sync"
+	"slices"
 	"testing"
 	"time"
 
@@ -19,72 +16,18 @@ const (
 
 // get uses a connection of its own, so that every worker gets some.
 func get(url string) (string, error) {
-	r, err := envoytest.Client.Get(url)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = r.Body.Close() }()
-	body, err := io.ReadAll(r.Body)
-	return fmt.Sprintf("%d %s", r.StatusCode, body), err
+	a, err := envoytest.Read(envoytest.Client.Get(url))
+	return a.Said(), err
 }
 
-// load asks again and again until it is stopped, from several clients at once, and remembers when it saw which answer.
-type load struct {
-	stop func()
-	mu   sync.Mutex
-	seen map[string]sighting
-	err  error
-}
-
-// sighting is the first and the last time of an answer, since the last reset.
-type sighting struct {
-	first, last time.Time
-	times       int
-}
-
-func startLoad(t *testing.T, url string, clients int, pause time.Duration) *load {
-	l := &load{seen: map[string]sighting{}}
-	var stops []func()
-	for range clients {
-		stops = append(stops, envoytest.Repeat(t, pause, func() { l.note(get(url)) }))
-	}
-	l.stop = func() {
-		for _, stop := range stops {
-			stop()
+// startLoad asks from several clients at once. None of them may be left without an answer.
+func startLoad(t *testing.T, url string, clients int, pause time.Duration) *envoytest.Load {
+	ask := func() string {
+		answer, err := get(url)
+		if err != nil {
+			t.Errorf("%s: %v", url, err)
 		}
+		return answer
 	}
-	return l
-}
-
-func (l *load) note(answer string, err error) {
-	now := time.Now()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err != nil {
-		l.err = err
-		return
-	}
-	s := l.seen[answer]
-	if s.times == 0 {
-		s.first = now
-	}
-	s.last = now
-	s.times++
-	l.seen[answer] = s
-}
-
-// reset forgets what was seen.
-func (l *load) reset() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.seen = map[string]sighting{}
-}
-
-// answers returns what was seen since the last reset, and any request's failure.
-func (l *load) answers() (map[string]sighting, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	out := map[string]sighting{}
-	maps.Copy(out, l.seen)
-	return out, l.err
+	return envoytest.StartLoad(t, pause, slices.Repeat([]func() string{ask}, clients)...)
 }

@@ -65,6 +65,12 @@ func TestAgent(t *testing.T) {
 	must.Get(h.say("set server app/lines state ready; enable agent app/lines"))(t)
 	become("it is healthy again", "UP", "UP")
 	const isUp = "Server app/lines is UP"
+	envoytest.Eventually(t, envoytest.Limit, "HAProxy has logged the end of both MAINT", func() error {
+		if n := len(h.log.Lines(isUp, "leaving forced maintenance")); n != 2 {
+			return fmt.Errorf("it has logged %d", n)
+		}
+		return nil
+	})
 	before := len(h.log.Lines(isUp))
 	n.config.SetMaintenance(true, "healthgate.maintenance")
 	become("it is in maintenance", "MAINT", "DOWN")

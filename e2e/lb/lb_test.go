@@ -32,7 +32,7 @@ func (n *node) restart(t *testing.T) {
 	n.envoy = envoytest.Start(t, n.config, 2)
 }
 
-func (n *node) visits() int { return n.app.Count("/shop") }
+func (n *node) visits() int { return n.app.Count(envoytest.UsersPath) }
 
 // site is two nodes behind an HAProxy, and users who come all the time.
 func site(t *testing.T) (a, b *node, h *haproxy, u *users) {
@@ -56,14 +56,8 @@ func TestMaintenance(t *testing.T) {
 	running := make(chan error, 2)
 	for range 2 { // one for each node, by turns
 		go func() {
-			r, err := envoytest.Client.Get("http://" + envoytest.Loopback(h.port) + slow)
-			if err == nil {
-				err = r.Body.Close()
-				if r.StatusCode != http.StatusOK {
-					err = errors.Join(err, fmt.Errorf("answered %s", r.Status))
-				}
-			}
-			running <- err
+			r, err := envoytest.Read(envoytest.Client.Get("http://" + envoytest.Loopback(h.port) + slow))
+			running <- errors.Join(err, r.Says(http.StatusOK, "app "+slow))
 		}()
 	}
 	envoytest.Eventually(t, envoytest.Limit, "slow requests run", func() error {
@@ -99,7 +93,7 @@ func TestMaintenance(t *testing.T) {
 	if a.visits() == before {
 		t.Error("the node that came back gets no requests")
 	}
-	u.noneFailed(t)
+	u.Saw(t, envoytest.Served)
 }
 
 // TestRollingPass takes both nodes out, one after the other, and restarts each while it is out.
@@ -124,5 +118,5 @@ func TestRollingPass(t *testing.T) {
 		h.waits(t, "UP", "UP")
 	}
 	u.more(t, 200)
-	u.noneFailed(t)
+	u.Saw(t, envoytest.Served)
 }

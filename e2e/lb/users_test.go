@@ -2,89 +2,37 @@ package lb
 
 import (
 	"fmt"
-	"io"
-	"net/http"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
 
-// users send requests through HAProxy until they are stopped, each through a connection that stays open.
-type users struct {
-	stop   func()
-	mu     sync.Mutex
-	served int
-	failed []string
-}
+// users send requests through HAProxy, each through a connection that stays open. Not one may fail; the test has to end
+// them before its nodes end.
+type users struct{ *envoytest.Load }
 
 func startUsers(t *testing.T, number int, h *haproxy) *users {
-	u := &users{}
-	url := "http://" + envoytest.Loopback(h.port) + "/shop"
-	var stops []func()
+	t.Helper()
+	url := "http://" + envoytest.Loopback(h.port) + envoytest.UsersPath
+	var clients []func() (envoytest.Answer, error)
 	for range number {
-		client := &http.Client{Timeout: envoytest.Limit, Transport: &http.Transport{}}
+		client := envoytest.ClientFrom("127.0.0.1", true)
 		t.Cleanup(client.CloseIdleConnections)
-		stops = append(stops, envoytest.Repeat(t, 10*time.Millisecond, func() { u.note(visit(client, url)) }))
+		clients = append(clients, func() (envoytest.Answer, error) { return envoytest.Read(client.Get(url)) })
 	}
-	u.stop = func() {
-		for _, stop := range stops {
-			stop()
-		}
-	}
-	return u
-}
-
-func visit(c *http.Client, url string) error {
-	r, err := c.Get(url)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = r.Body.Close() }()
-	body, err := io.ReadAll(r.Body)
-	if err == nil && (r.StatusCode != http.StatusOK || string(body) != "app /shop") {
-		err = fmt.Errorf("%s %q", r.Status, body)
-	}
-	return err
-}
-
-func (u *users) note(err error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.served++
-	if err != nil {
-		u.failed = append(u.failed, err.Error())
-	}
-}
-
-func (u *users) count() int {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.served
+	return &users{envoytest.Users(t, 10*time.Millisecond, clients...)}
 }
 
 // more waits until so many more requests have been answered.
 func (u *users) more(t *testing.T, n int) {
 	t.Helper()
-	from := u.count()
+	served := func() int { return u.Seen()[envoytest.Served].Times }
+	from := served()
 	envoytest.Eventually(t, envoytest.Limit, fmt.Sprintf("%d more requests", n), func() error {
-		if got := u.count() - from; got < n {
-			return fmt.Errorf("%d came", got)
+		if got := served() - from; got < n {
+			return fmt.Errorf("%d came, and in all %v", got, u.Seen())
 		}
 		return nil
 	})
-}
-
-// noneFailed ends the users and fails the test if a single request failed.
-func (u *users) noneFailed(t *testing.T) {
-	t.Helper()
-	u.stop()
-	t.Logf("%d requests, %d failed", u.served, len(u.failed))
-	if len(u.failed) > 0 {
-		t.Errorf("of %d requests %d failed, the first: %s", u.served, len(u.failed), u.failed[0])
-	}
-	if u.served == 0 {
-		t.Error("there were no requests")
-	}
 }

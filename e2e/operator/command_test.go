@@ -6,8 +6,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -140,14 +138,8 @@ func startFile(t testing.TB, file string, flags ...string) *instance {
 
 // get sends a health check on a connection of its own.
 func (i *instance) get() (int, string, error) {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: envoytest.Limit}
-	r, err := client.Get("http://" + i.listen + check)
-	if err != nil {
-		return 0, "", err
-	}
-	defer r.Body.Close()
-	body, err := io.ReadAll(r.Body)
-	return r.StatusCode, string(body), err
+	a, err := envoytest.Read(envoytest.Client.Get("http://" + i.listen + check))
+	return a.Status, a.Body, err
 }
 
 func (i *instance) answers(status int, body string) func() error {

@@ -57,9 +57,7 @@ func TestDropped(t *testing.T) {
 		"a carriage return":          {map[string]string{"layer/b": "a: b\rc: d"}, true},
 	} {
 		for _, left := range []string{"current", "current.a", "current.b", "layer", "note", "notes"} {
-			if err := os.RemoveAll(filepath.Join(dir, left)); err != nil {
-				t.Fatal(err)
-			}
+			must.Do(t, os.RemoveAll(filepath.Join(dir, left)))
 		}
 		test.files["layer/base"] = "1"
 		for file, text := range test.files {
@@ -75,9 +73,7 @@ func TestDropped(t *testing.T) {
 			}
 		}
 		link := filepath.Join(dir, "link")
-		if err := errors.Join(os.Symlink("layer", link), os.Rename(link, root)); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, errors.Join(os.Symlink("layer", link), os.Rename(link, root)))
 		got := run(t, "maintenance", "on", "k", "--runtime-dir", root, "--subdirectory", ".")
 		if refused := got.code != 0; refused != test.refused {
 			t.Errorf("%s: exit code %d: %s", name, got.code, got.stderr)

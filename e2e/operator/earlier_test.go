@@ -1,7 +1,6 @@
 package operator
 
 import (
-	"io"
 	"net/http"
 	"path/filepath"
 	"testing"
@@ -14,16 +13,11 @@ import (
 // kept is a client that keeps its connection, as many load balancers do.
 func kept(t *testing.T, url string) func(what string, status int) {
 	t.Helper()
-	client := &http.Client{Transport: &http.Transport{}, Timeout: envoytest.Limit}
+	client := envoytest.ClientFrom("127.0.0.1", true)
 	ask := func(what string, status int) {
 		t.Helper()
-		response := must.Get(client.Get(url))(t)
-		if _, err := io.Copy(io.Discard, response.Body); err != nil { // without which it is not kept
-			t.Fatal(err)
-		}
-		_ = response.Body.Close()
-		if response.StatusCode != status {
-			t.Errorf("%s: %d, want %d", what, response.StatusCode, status)
+		if a := must.Get(envoytest.Read(client.Get(url)))(t); a.Status != status {
+			t.Errorf("%s: %v, want %d", what, a, status)
 		}
 	}
 	ask("the first check", http.StatusOK)
@@ -74,8 +68,7 @@ func TestCrashedForGood(t *testing.T) {
 	run(t, "status", "--admin", admin, "--expect", "healthy").is(t, 1, "its failure_policy is not FAIL_RELOAD")
 	request := must.Get(http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil))(t)
 	request.Header.Set("X-Healthgate-Fault", "crash")
-	response := must.Get(http.DefaultClient.Do(request))(t)
-	_ = response.Body.Close()
+	must.Get(envoytest.Read(http.DefaultClient.Do(request)))(t)
 	for range 3 {
 		run(t, append(off, "--verify", url)...).is(t, 1, "as from a worker whose plugin has crashed")
 	}

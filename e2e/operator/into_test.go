@@ -1,7 +1,6 @@
 package operator
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -91,16 +90,9 @@ func (w *wild) start(t *testing.T) {
 	}
 }
 
-// answer is what a client sees of a response.
-type answer struct {
-	status  int
-	headers http.Header
-	body    string
-}
-
 // ask sends a request, METHOD PATH and perhaps headers NAME=VALUE, to a virtual host; where its headers are of gRPC, a
 // message without fields.
-func ask(t *testing.T, source, address, host, request string) (answer, error) {
+func ask(t *testing.T, source, address, host, request string) (envoytest.Answer, error) {
 	t.Helper()
 	words := strings.Fields(request)
 	r := must.Get(http.NewRequestWithContext(t.Context(), words[0], "http://"+address+words[1], nil))(t)
@@ -116,23 +108,19 @@ func ask(t *testing.T, source, address, host, request string) (answer, error) {
 		r.Body = io.NopCloser(strings.NewReader("\x00\x00\x00\x00\x00"))
 	}
 	transport := &http.Transport{DisableKeepAlives: true, Protocols: &protocols,
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn,
-			error) {
-			return envoytest.DialerFrom(source, envoytest.Limit).DialContext(ctx, network, address)
-		}}
+		DialContext: envoytest.DialerFrom(source, envoytest.Limit).DialContext}
 	response, err := transport.RoundTrip(r)
+	a, err := envoytest.Read(response, err)
 	if err != nil {
-		return answer{}, err
+		return a, err
 	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
 	for _, name := range []string{"Date", "X-Envoy-Upstream-Service-Time"} {
-		response.Header.Del(name)
+		a.Header.Del(name)
 	}
 	if code := response.Trailer.Get("grpc-status"); code != "" {
-		response.Header.Set("grpc-status", code)
+		a.Header.Set("grpc-status", code)
 	}
-	return answer{response.StatusCode, response.Header, string(body)}, err
+	return a, nil
 }
 
 // echo answers with what the application got.
@@ -216,14 +204,14 @@ func into(t *testing.T, text, gate string) {
 				for _, request := range []string{"GET /healthz", "GET /healthz?deep=1", "GET /healthz x-beta=1"} {
 					envoytest.Eventually(t, envoytest.Limit, fmt.Sprint(host, " ", request, " gets ", status), func() error {
 						got, err := ask(t, "127.0.0.1", address, host, request)
-						if err != nil || got.status != status || body != "" && got.body != body {
+						if err != nil || got.Status != status || body != "" && got.Body != body {
 							return fmt.Errorf("%v %w", got, err)
 						}
 						return nil
 					})
 				}
 				if got, err := ask(t, "127.0.0.1", address, host, grpcCheck); byRoute && (err != nil ||
-					got.headers.Get("grpc-status") != "0" || got.body != messages[status]) {
+					got.Header.Get("grpc-status") != "0" || got.Body != messages[status]) {
 					t.Errorf("%s, a check of gRPC while those of HTTP get %d: %v %v", host, status, got, err)
 				}
 			}

@@ -2,7 +2,6 @@ package operator
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -303,11 +302,8 @@ func get(t testing.TB, url, host string) (int, string) {
 	t.Helper()
 	request := must.Get(http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil))(t)
 	request.Host = host
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: envoytest.Limit}
-	r := must.Get(client.Do(request))(t)
-	defer r.Body.Close()
-	body := must.Get(io.ReadAll(r.Body))(t)
-	return r.StatusCode, string(body)
+	a := must.Get(envoytest.Read(envoytest.Client.Do(request)))(t)
+	return a.Status, a.Body
 }
 
 // Each Envoy has its own clock: one that hangs leaves the others theirs.

@@ -2,7 +2,6 @@ package operator
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -80,14 +79,9 @@ func TestPod(t *testing.T) {
 			} {
 				request := must.Get(http.NewRequest(http.MethodGet, "http://"+listen+path, nil))(t)
 				request.Header.Set("User-Agent", "kube-probe/1.36")
-				response, err := client.Do(request)
-				if err != nil {
-					return err
-				}
-				got, err := io.ReadAll(response.Body)
-				response.Body.Close()
-				if said := fmt.Sprint(response.StatusCode, " ", string(got)); err != nil || said != want {
-					return fmt.Errorf("%s: %s, want %s", path, said, want)
+				a, err := envoytest.Read(client.Do(request))
+				if err != nil || a.Said() != want {
+					return fmt.Errorf("%s: %v, want %s, %w", path, a, want, err)
 				}
 			}
 			return nil

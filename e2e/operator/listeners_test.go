@@ -3,7 +3,6 @@ package operator
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -61,7 +60,7 @@ func (o *own) start(t *testing.T, args ...string) {
 		"--concurrency", "2", "-l", "warning"}, args...)...))
 	envoytest.Eventually(t, envoytest.StartLimit, "a healthy check", func() error {
 		got, err := ask(t, "127.0.0.1", o.checks, "", "GET /healthz")
-		if err != nil || got.status != 200 {
+		if err != nil || got.Status != 200 {
 			return fmt.Errorf("%v %w\n%s", got, err, log.Tail(20))
 		}
 		return nil
@@ -78,7 +77,7 @@ func TestMetricsListener(t *testing.T) {
 			o.start(t, "--disable-hot-restart")
 			for _, request := range []string{"GET /stats/prometheus", "GET /stats/prometheus?filter=%5Ewasm&usedonly"} {
 				got, err := ask(t, "127.0.0.2", o.metrics, "prometheus", request)
-				if err != nil || got.status != 200 || !strings.Contains(got.body, "\nhealthgate_probe_up{probe=\"app\"} 1\n") {
+				if err != nil || got.Status != 200 || !strings.Contains(got.Body, "\nhealthgate_probe_up{probe=\"app\"} 1\n") {
 					t.Errorf("%s: %v %v", request, got, err)
 				}
 			}
@@ -91,11 +90,11 @@ func TestMetricsListener(t *testing.T) {
 				"POST /healthcheck/fail", "POST /drain_listeners", "POST /reset_counters", "POST /logging?level=off",
 				"POST /quitquitquit"} {
 				got, err := ask(t, "127.0.0.1", o.metrics, "prometheus", request)
-				if err != nil || got.status != 404 || got.body != "" {
+				if err != nil || got.Status != 404 || got.Body != "" {
 					t.Errorf("%s: %v %v", request, got, err)
 				}
 			}
-			if got, err := ask(t, "127.0.0.1", o.checks, "", "GET /healthz"); err != nil || got.status != 200 {
+			if got, err := ask(t, "127.0.0.1", o.checks, "", "GET /healthz"); err != nil || got.Status != 200 {
 				t.Errorf("thereafter a check gets %v %v", got, err)
 			}
 		})
@@ -124,13 +123,8 @@ func newKeeper(t *testing.T, address string) *keeper {
 // gets returns a condition for Eventually: the next check gets this answer.
 func (k *keeper) gets(want string) func() error {
 	return func() error {
-		r, err := k.Get(k.url)
-		if err != nil {
-			return err
-		}
-		defer r.Body.Close()
-		body, err := io.ReadAll(r.Body)
-		if got := fmt.Sprint(r.StatusCode, " ", string(body)); err != nil || got != want {
+		a, err := envoytest.Read(k.Get(k.url))
+		if got := a.Said(); err != nil || got != want {
 			return fmt.Errorf("%s, not %s, %w", got, want, err)
 		}
 		return nil
@@ -158,7 +152,7 @@ func TestKeptConnection(t *testing.T) {
 		"--parent-shutdown-time-s", "600")
 	envoytest.Eventually(t, envoytest.Limit, "the new Envoy's admin", func() error {
 		got, err := ask(t, "127.0.0.1", o.admin, "", "GET /stats?filter=hot_restart_generation")
-		if err != nil || !strings.Contains(got.body, "generation: 2") {
+		if err != nil || !strings.Contains(got.Body, "generation: 2") {
 			return fmt.Errorf("%v %w", got, err)
 		}
 		return nil
@@ -174,7 +168,7 @@ func TestKeptConnection(t *testing.T) {
 		t.Errorf("after %d connections, the old Envoy answers %v", users.dials.Load(), err)
 	}
 
-	if got, err := ask(t, "127.0.0.1", o.admin, "", "POST /drain_listeners?graceful"); err != nil || got.status != 200 {
+	if got, err := ask(t, "127.0.0.1", o.admin, "", "POST /drain_listeners?graceful"); err != nil || got.Status != 200 {
 		t.Fatal(got, err)
 	}
 	maintenance("off", "--route")

@@ -413,10 +413,7 @@ func testAnotherFolder(t *testing.T, i *instance) {
 // TestUnixSocket reaches admin through a Unix socket, as the filter does.
 func TestUnixSocket(t *testing.T) {
 	t.Parallel()
-	dir, err := os.MkdirTemp("", "hg") // a socket's path has at most 107 bytes
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir := must.Get(os.MkdirTemp("", "hg"))(t) // a socket's path has at most 107 bytes
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	socket := "unix://" + filepath.Join(dir, "admin")
 	i := render(t, shipped, "--admin", socket)

@@ -1,16 +1,13 @@
 package operator
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 	"github.com/healthgate/healthgate/envoy/must"
@@ -106,21 +103,16 @@ func TestEnvoyAnswersAsWritten(t *testing.T) {
 		envoytest.Program(t, cmd)
 		client := http.Client{Timeout: envoytest.Limit}
 		envoytest.Eventually(t, envoytest.StartLimit, "an answer", func() error {
-			r, err := client.Get("http://" + listen + "/0")
-			if err == nil {
-				r.Body.Close()
-			}
+			_, err := envoytest.Read(client.Get("http://" + listen + "/0"))
 			return err
 		})
 		for i, want := range texts {
-			r := must.Get(client.Get(fmt.Sprint("http://", listen, "/", i)))(t)
-			body, err := io.ReadAll(r.Body)
-			r.Body.Close()
-			if err != nil || r.StatusCode != 200 || string(body) != want {
-				t.Errorf("%d %q, want %q, %v", r.StatusCode, body, want, err)
+			a := must.Get(envoytest.Read(client.Get(fmt.Sprint("http://", listen, "/", i))))(t)
+			if err := a.Says(200, want); err != nil {
+				t.Error(err)
 			}
 			for name, value := range headers {
-				if got := r.Header.Get(name); got != value {
+				if got := a.Header.Get(name); got != value {
 					t.Errorf("the header %s is %q", name, got)
 				}
 			}
@@ -141,16 +133,9 @@ func TestPeerOfTheConnection(t *testing.T) {
 		{"127.0.0.1", "203.0.113.9", 200, "OK"},
 		{"127.0.0.2", "127.0.0.1", 200, "app " + check}, // untrusted: on to the application
 	} {
-		connection := must.Get(envoytest.DialerFrom(test.source, envoytest.Limit).Dial("tcp", i.listen))(t)
-		must.Do(t, connection.SetDeadline(time.Now().Add(envoytest.Limit)))
-		fmt.Fprintf(connection, "GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Forwarded-For: %s\r\n\r\n", check,
-			test.forwarded)
-		r := must.Get(http.ReadResponse(bufio.NewReader(connection), nil))(t)
-		body := must.Get(io.ReadAll(r.Body))(t)
-		if r.StatusCode != test.status || string(body) != test.body {
-			t.Errorf("from %s, X-Forwarded-For %s: %d %q, want %d %q", test.source, test.forwarded, r.StatusCode,
-				body, test.status, test.body)
+		a := must.Get(ask(t, test.source, i.listen, "a", "GET "+check+" x-forwarded-for="+test.forwarded))(t)
+		if err := a.Says(test.status, test.body); err != nil {
+			t.Errorf("from %s, X-Forwarded-For %s: %v", test.source, test.forwarded, err)
 		}
-		connection.Close()
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // watch looks at an Envoy now and then.
@@ -129,11 +130,7 @@ func (w *watch) publish() {
 	}
 	build := strings.TrimSuffix(filepath.Base(envoytest.Wasm(w.t)), ".wasm")
 	path := filepath.Join(envoytest.Root, "build", "soak", build+".md")
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		w.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-		w.t.Fatal(err)
-	}
+	must.Do(w.t, os.MkdirAll(filepath.Dir(path), 0o755))
+	must.Do(w.t, os.WriteFile(path, []byte(b.String()), 0o644))
 	w.t.Logf("the table is in %s", path)
 }

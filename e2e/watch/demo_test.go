@@ -2,7 +2,6 @@ package watch
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os/exec"
@@ -81,13 +80,8 @@ func (d *demo) do(method, url string, headers ...string) (int, string, error) {
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	response, err := envoytest.Client.Do(r)
-	if err != nil {
-		return 0, "", err
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
-	return response.StatusCode, string(body), err
+	a, err := envoytest.Read(envoytest.Client.Do(r))
+	return a.Status, a.Body, err
 }
 
 func (d *demo) get(url string) (int, string, error) { return d.do("GET", url) }

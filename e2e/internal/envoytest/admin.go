@@ -3,10 +3,10 @@ package envoytest
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 
+	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/healthgate/healthgate/envoy/run"
 )
 
@@ -27,37 +27,24 @@ func (e *Envoy) Post(path string) {
 
 func (e *Envoy) page(method, path string) string {
 	e.t.Helper()
-	request, err := http.NewRequest(method, e.envoy.AdminURL+path, nil)
-	if err != nil {
-		e.t.Fatal(err)
+	request := must.Get(http.NewRequest(method, e.envoy.AdminURL+path, nil))(e.t)
+	a, err := Read(Client.Do(request))
+	if err != nil || a.Status != http.StatusOK {
+		e.t.Fatalf("%s admin %s: %v %v", method, path, err, a)
 	}
-	response, err := Client.Do(request)
-	if err != nil {
-		e.t.Fatalf("%s admin %s: %v", method, path, err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusOK {
-		e.t.Fatalf("%s admin %s: %d %v %s", method, path, response.StatusCode, err, body)
-	}
-	return string(body)
+	return a.Body
 }
 
 // SetRuntime sets keys of the admin layer, given as key, value, key, value…; an empty value takes the key out.
 func (e *Envoy) SetRuntime(pairs ...string) {
 	e.t.Helper()
-	if err := e.Admin.ModifyRuntime(context.Background(), pairs...); err != nil {
-		e.t.Fatal(err)
-	}
+	must.Do(e.t, e.Admin.ModifyRuntime(context.Background(), pairs...))
 }
 
 // Stats returns the counters and gauges whose names match a regular expression.
 func (e *Envoy) Stats(filter string) map[string]int {
 	e.t.Helper()
-	stats, err := e.Admin.Stats(context.Background(), filter)
-	if err != nil {
-		e.t.Fatal(err)
-	}
+	stats := must.Get(e.Admin.Stats(context.Background(), filter))(e.t)
 	out := map[string]int{}
 	for name, n := range stats {
 		out[name] = int(n)

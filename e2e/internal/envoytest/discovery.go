@@ -1,9 +1,7 @@
 package envoytest
 
 import (
-	"fmt"
 	"os"
-	"strings"
 	"testing"
 
 	"github.com/healthgate/healthgate/envoy/must"
@@ -36,25 +34,4 @@ func PublishListeners(t testing.TB, file string, listeners ...any) {
 func (c *Config) ListenersFrom(file string) {
 	c.Bootstrap["dynamic_resources"] = Object{"lds_config": Object{"path_config_source": Object{"path": file}}}
 	delete(At[Object](c.Bootstrap, "static_resources"), "listeners")
-}
-
-// Resident returns the bytes that Envoy has in RAM.
-func (e *Envoy) Resident() int64 {
-	e.t.Helper()
-	return Resident(e.t, e.PID())
-}
-
-// Resident returns the bytes that a process has in RAM: the field VmRSS of /proc/PID/status (proc(5)).
-func Resident(t testing.TB, pid int) int64 {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatalf("the memory of a process (needs Linux's /proc): %v", err)
-	}
-	_, rest, _ := strings.Cut(string(text), "\nVmRSS:")
-	var kilobytes int64
-	if _, err := fmt.Sscanf(rest, "%d kB", &kilobytes); err != nil {
-		t.Fatalf("/proc/PID/status: VmRSS: %v", err)
-	}
-	return kilobytes << 10
 }

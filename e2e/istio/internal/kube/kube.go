@@ -76,13 +76,8 @@ func (s *Server) Kubeconfig() string {
 		"contexts": []any{Object{"name": "lab", "context": Object{"cluster": "lab", "user": "lab"}}},
 		"users":    []any{Object{"name": "lab", "user": Object{}}},
 	}
-	text, err := json.Marshal(config) // JSON is YAML
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		s.t.Fatal(err)
-	}
+	text := must.Get(json.Marshal(config))(s.t) // JSON is YAML
+	must.Do(s.t, os.WriteFile(file, text, 0o600))
 	return file
 }
 
