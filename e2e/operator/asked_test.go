@@ -65,6 +65,17 @@ func TestStatusSaysWhatIsKnown(t *testing.T) {
 			l.SetRoutes(append(l.Routes()[:3:3], last(l)))
 		}, "healthy", "gauges",
 			[]string{"went on to the application", "the gate keeps it out of the plugin", "not for sure"}, true},
+		{"a second status endpoint", func(_ *envoytest.Config, l *envoytest.Listener) {
+			l.Change(func(s envoytest.Object) {
+				second := envoytest.Clone(envoytest.At[envoytest.Object](s, "endpoints", 2))
+				second["name"], second["paths"] = "second", []any{"/second"}
+				envoytest.At[envoytest.Object](s, "endpoints", 2)["trusted"] = envoytest.Object{"cidrs": []any{"10.0.0.0/8"}}
+				s["endpoints"] = append(s["endpoints"].([]any), second)
+			})
+			gate := envoytest.Clone(l.Routes()[2].(envoytest.Object))
+			envoytest.At[envoytest.Object](gate, "match")["path"] = "/second"
+			l.SetRoutes(append([]any{gate}, l.Routes()...))
+		}, "healthy", "plugin", []string{"/healthgate/status does not tell: the request went on to the application"}, false},
 		{"a second plugin", func(c *envoytest.Config, _ *envoytest.Listener) {
 			second := c.AddListener("second")
 			second.Change(func(s envoytest.Object) {

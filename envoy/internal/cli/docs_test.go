@@ -1,9 +1,14 @@
 package cli
 
 import (
+	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/healthgate/healthgate/envoy/internal/order"
+	"github.com/healthgate/healthgate/envoy/internal/report"
 	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/spf13/cobra"
 )
@@ -109,5 +114,53 @@ func TestCompletion(t *testing.T) {
 	}
 	if out, _, _ := call(t, "__complete", "validate", ""); out != "yaml\nyml\n:8\n" {
 		t.Errorf("validate completes to\n%s", out)
+	}
+}
+
+// What -o json writes has the names that the page has, and no others.
+func TestJSONPage(t *testing.T) {
+	t.Parallel()
+	page := must.Read(t, "../../../docs/command.md")
+	names := func(of any) (out []string) {
+		for _, field := range reflect.VisibleFields(reflect.TypeOf(of)) {
+			if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); field.IsExported() && name != "-" {
+				out = append(out, name)
+			}
+		}
+		return out
+	}
+	quoted := func(text string) (out []string) {
+		for _, m := range regexp.MustCompile("`…?\\.?([a-z_]+)(?:\\[\\])?`").FindAllStringSubmatch(text, -1) {
+			out = append(out, m[1])
+		}
+		return out
+	}
+	for begin, test := range map[string]struct {
+		names []string
+		rows  map[string]any // whose text has the names of what is in it
+	}{
+		"`-o json` is for pipelines": {names(order.State{}), map[string]any{"`steps`": order.Step{}}},
+		"`-o json` is one form": {append(names(report.Report{}), names(report.Endpoint{})...),
+			map[string]any{"`….maintenance`": report.Maintenance{}, "`probes[]`": report.Probe{}}},
+	} {
+		_, section, _ := strings.Cut(page, begin)
+		_, table, _ := strings.Cut(section, "|---|---|\n")
+		table, _, _ = strings.Cut(table, "\n\n")
+		var told []string
+		for row := range strings.SplitSeq(table, "\n") {
+			first, text, _ := strings.Cut(strings.Trim(row, "| "), " | ")
+			told = append(told, quoted(first)...)
+			if of := test.rows[first]; of != nil {
+				for _, name := range names(of) {
+					if !slices.Contains(quoted(text), name) {
+						t.Errorf("%s, %s: the page has no %s", begin, first, name)
+					}
+				}
+			}
+		}
+		slices.Sort(told)
+		if slices.Sort(test.names); !slices.Equal(told, test.names) {
+			t.Errorf("%s: the page has %v, the command %v", begin, told, test.names)
+		}
 	}
 }

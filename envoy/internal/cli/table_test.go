@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/healthgate/healthgate/envoy/internal/admintest"
+	"github.com/healthgate/healthgate/envoy/internal/render"
 	"github.com/healthgate/healthgate/envoy/internal/report"
 	"github.com/healthgate/healthgate/envoy/must"
 )
@@ -97,5 +100,36 @@ func TestTold(t *testing.T) {
 		if got := string(must.Get(os.ReadFile(file))(t)); got != want || n != len(text) {
 			t.Errorf("%q is written as %q, want %q", text, got, want)
 		}
+	}
+}
+
+// Without --admin that Envoy is asked which render makes, unless another place is given.
+func TestWhoIsAsked(t *testing.T) {
+	t.Parallel()
+	rtds, url := filepath.Join(t.TempDir(), "rtds.yaml"), "http://127.0.0.1:1/status"
+	for command, want := range map[string]string{
+		"status": render.DefaultAdmin, "maintenance status": render.DefaultAdmin, "status --status-url " + url: url,
+		"maintenance on --rtds-file " + rtds: "",
+	} {
+		out, stderr, _ := call(t, append(strings.Fields(command), "-o", "json")...)
+		var asked []struct{ Envoy string }
+		err := json.Unmarshal([]byte(out), &asked)
+		if got := fmt.Sprint(asked); err != nil || got != map[bool]string{true: "[{" + want + "}]", false: "[]"}[want != ""] {
+			t.Errorf("%s: %v, %s%s", command, err, out, stderr)
+		}
+	}
+}
+
+// Where the kind of layer that is written to is missing, the row says what is so, and nothing is written.
+func TestNoSuchLayer(t *testing.T) {
+	t.Parallel()
+	file, a := filepath.Join(t.TempDir(), "rtds.yaml"), admintest.Start(t)
+	out := says(t, 1, "maintenance on --rtds-file "+file+" --admin "+a.URL, "error: "+a.URL+
+		`: its runtime has no rtds layer, only "admin" (admin): add one, or write to another kind`)
+	if row := strings.Fields(out)[8:]; strings.Join(row, " ") != a.URL+" off - - - -" {
+		t.Error(row)
+	}
+	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
 	}
 }
