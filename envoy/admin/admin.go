@@ -25,6 +25,7 @@ import (
 // Client asks one Envoy. It keeps its connection from one request to the next.
 type Client struct {
 	Name   string // as it was given
+	Flags  string // of the command by which it is reached, as a shell takes them
 	base   string // "http://127.0.0.1:9901", with a prefix of paths where one was given
 	access Access
 	http   *http.Client

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/admin"
+	"github.com/healthgate/healthgate/envoy/internal/document"
 	"github.com/healthgate/healthgate/envoy/internal/fleet"
 	"github.com/healthgate/healthgate/envoy/internal/render"
 	"github.com/spf13/cobra"
@@ -129,6 +130,7 @@ func (a *admins) list(ctx context.Context, stdin io.Reader) ([]*admin.Client, er
 			return nil, fmt.Errorf("%s%s is given twice: is one of them to be another Envoy?", flag, line.Address)
 		}
 		given[place] = true
+		client.Flags = a.reach("--admin", line.Address)
 		out = append(out, client)
 	}
 	if a.selector == "" {
@@ -148,9 +150,28 @@ func (a *admins) list(ctx context.Context, stdin io.Reader) ([]*admin.Client, er
 		return nil, fmt.Errorf("--selector: no running pod has %s", a.selector)
 	}
 	for _, pod := range pods {
-		out = append(out, admin.Through(pod, access, a.pods.Forward(pod)))
+		client := admin.Through(pod, access, a.pods.Forward(pod))
+		client.Flags = a.reach("--selector", a.selector, "--namespace", a.pods.Namespace, "--admin-port",
+			strconv.Itoa(int(a.pods.Port)))
+		out = append(out, client)
 	}
 	return out, nil
+}
+
+// reach returns flags with those of the secrets, as a shell takes them.
+func (a *admins) reach(flags ...string) string {
+	return document.Shell(given(append(flags, "--admin-auth-file", a.files.Login, "--admin-ca-file", a.files.CA,
+		"--admin-cert-file", a.files.Cert, "--admin-key-file", a.files.Key)...)...)
+}
+
+// given returns those of flags, each with its value behind it, that have one.
+func given(flags ...string) (out []string) {
+	for f := range slices.Chunk(flags, 2) {
+		if f[1] != "" {
+			out = append(out, f...)
+		}
+	}
+	return out
 }
 
 // open reads the files with secrets.

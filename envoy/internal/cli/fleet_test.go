@@ -220,7 +220,7 @@ func TestMaxUnavailable(t *testing.T) {
 			" failing), and 6 more would go; with --for it goes on when they are back\n")
 	// Those out already are left out of it, and each other goes once, and comes back.
 	says(t, 1, "maintenance on --for 3s"+command+"45%",
-		"\n6 back, 1 left as they were: counted as out: "+name(1)+" failing; see: healthgate status\n")
+		"\n6 back, 1 left as they were: counted as out: "+name(1)+" failing; healthgate status tells why\n")
 	for i, a := range admins {
 		if posts := a.Posts(); (posts == 1) != (i != 1) || a.Out() != (i == 1) {
 			t.Errorf("%d: %d POSTs, out: %t", i, posts, a.Out())

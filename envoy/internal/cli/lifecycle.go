@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/admin"
+	"github.com/healthgate/healthgate/envoy/internal/document"
 	"github.com/healthgate/healthgate/envoy/internal/lifecycle"
 	"github.com/healthgate/healthgate/envoy/internal/order"
 	"github.com/healthgate/healthgate/envoy/internal/render"
@@ -165,10 +166,12 @@ func (c *carrying) stopped(ctx context.Context, i int, next string, err error) {
 	did := func(name string) bool {
 		return slices.ContainsFunc(c.steps[i], func(s order.Step) bool { return s.Name == name })
 	}
-	back := "do it again, or take it back: healthgate release"
+	words := []string{"healthgate", "release"}
 	if c.order.Key != "" {
-		back = "do it again, or take it back: healthgate maintenance off " + c.order.Key
+		words = append([]string{"healthgate", "maintenance", "off", c.order.Key},
+			given("--runtime-dir", c.runtimeDir, "--subdirectory", c.subdirectory, "--rtds-file", c.rtdsFile)...)
 	}
+	back := "do it again, or take it back: " + document.Shell(words...) + " " + c.clients[i].Flags
 	left := "nothing was changed"
 	switch {
 	case errors.As(err, new(*order.OpenError)) && did(order.Draining):

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/admin"
+	"github.com/healthgate/healthgate/envoy/internal/document"
 	"github.com/healthgate/healthgate/envoy/internal/layer"
 	"github.com/healthgate/healthgate/envoy/internal/order"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
@@ -265,9 +266,13 @@ func (s *switching) place(envoys []*order.Envoy) error {
 		}
 	}
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) && len(layers) > 0 && len(same) == 0 {
+		with := ""
+		if folder := layers[0].Folder; folder != "" && s.subdirectory == "" {
+			with = ", and with " + document.Shell("--subdirectory", folder)
+		}
 		return fmt.Errorf("%s is not there, and what the Envoys read is %s; if it is that by another name, "+
-			"as in a container, write to it once without --admin",
-			path, layers[0].SymlinkRoot+layers[0].File)
+			"as in a container, write to it once without --admin%s",
+			path, layers[0].SymlinkRoot+layers[0].File, with)
 	}
 	disk, is := s.layer.(layer.DiskLayer)
 	if !is || disk.Subdirectory != nil {

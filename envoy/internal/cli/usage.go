@@ -77,7 +77,7 @@ func takes(one string) cobra.PositionalArgs {
 			case strings.Contains(arg, "@"): // which is not repeated: it holds a password
 				return errors.New("an Envoy is named by a flag, --admin, and its login is in a file, --admin-auth-file FILE")
 			default:
-				return fmt.Errorf("%q: an Envoy is named by a flag: --admin %s", arg, arg)
+				return fmt.Errorf("%q: an Envoy is named by a flag: --admin %s", arg, document.Shell(arg))
 			}
 		}
 		switch {

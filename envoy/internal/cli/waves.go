@@ -101,7 +101,7 @@ func (c *carrying) carry(ctx context.Context, do func(ctx context.Context, i int
 		case !c.rolling() && c.look.twice == "":
 			why += "; " + c.unavailable.back
 		case why == "" && len(wave) == 0:
-			why = "counted as out: " + fleet.Some(taken(out)) + "; see: healthgate status"
+			why = "counted as out: " + fleet.Some(taken(out)) + "; healthgate status tells why"
 		case why == "":
 			why = c.wave(ctx, wave, one)
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/healthgate/healthgate/envoy/internal/document"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/envoy/internal/render"
 	"github.com/healthgate/healthgate/filter/config"
@@ -181,7 +182,7 @@ func (m *merger) probed() error {
 			m.warn(cds, cds.n, "whether there is a cluster %q for probes is not known: clusters come by cds_config", p.Cluster)
 		case !c.is():
 			return m.d.Problem(place, fmt.Sprintf("%s has no cluster %q; name one that is there, or give its address: "+
-				"--cluster %s=HOST:PORT", m.bootstrap.Name, p.Cluster, p.Cluster))
+				"--cluster %s", m.bootstrap.Name, p.Cluster, document.Shell(p.Cluster+"=HOST:PORT")))
 		case p.GRPC && !speaksHTTP2(c):
 			return m.d.Problem(place,
 				fmt.Sprintf("the cluster %q of %s speaks HTTP/1, and gRPC needs HTTP/2; name another one, "+

@@ -53,7 +53,7 @@ func TestEveryCharacter(t *testing.T) {
 // Random files are read again, too.
 func TestRandomFiles(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(*seeds * 5) {
+	for seed := range uint64(*seeds * 2) {
 		text, _ := rendertest.Random(rand.New(rand.NewPCG(seed, 24)))
 		isRead(t, text, fmt.Sprint("f", seed))
 	}

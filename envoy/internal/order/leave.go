@@ -395,7 +395,7 @@ func (e *Envoy) WaitOpen(ctx context.Context, byKey bool) error {
 				for _, name := range e.part(key, percent) {
 					if !byKey || e.reads(name) {
 						return "", finalError{fmt.Errorf("%s is in maintenance for a part of its checks by the route's key %s = %s, "+
-							"too: healthgate maintenance off --route %s", name, key, percent, key)}
+							"too: %s", name, key, percent, e.command("maintenance", "off", "--route", key))}
 					}
 				}
 			}
@@ -414,8 +414,8 @@ func (e *Envoy) WaitOpen(ctx context.Context, byKey bool) error {
 			}
 			why := endpoint.Output
 			if m := endpoint.Maintenance; m != nil {
-				return "", finalError{fmt.Errorf("%s is in maintenance by the key %s, too: healthgate release %s", endpoint.Name,
-					m.Key, m.Key)}
+				return "", finalError{fmt.Errorf("%s is in maintenance by the key %s, too: %s", endpoint.Name, m.Key,
+					e.command("release", m.Key))}
 			}
 			lacks = append(lacks, fmt.Sprintf("checks of %s get %s: %s", endpoint.Name,
 				cmp.Or(endpoint.Verdict, "what is not known"), why))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/admin"
+	"github.com/healthgate/healthgate/envoy/internal/document"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/envoy/internal/report"
 	filter "github.com/healthgate/healthgate/filter/maintenance"
@@ -413,7 +414,12 @@ func (e *Envoy) Refuses(o Order, kind reach.Kind, checks []string) string {
 func some(texts []string) string {
 	const most = 4
 	if more := len(texts) - most; more > 0 {
-		texts = append(slices.Clone(texts[:most]), fmt.Sprintf("and %d more, see: healthgate status", more))
+		texts = append(slices.Clone(texts[:most]), fmt.Sprintf("and %d more, which healthgate status shows", more))
 	}
 	return strings.Join(texts, "; ")
+}
+
+// command returns a command line about this Envoy, as a shell takes it.
+func (e *Envoy) command(words ...string) string {
+	return "healthgate " + document.Shell(words...) + " " + e.client.Flags
 }

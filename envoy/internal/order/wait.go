@@ -476,9 +476,13 @@ func (e *Envoy) Post(ctx context.Context, o Order) (State, bool) {
 		return e.State, true
 	}
 	failed := e.State
+	words := []string{"maintenance", "status", o.Key}
+	if o.Route {
+		words = append(words, "--route")
+	}
 	if failed.Error = err.Error(); errors.As(err, new(*admin.UnansweredError)) {
 		failed = State{Envoy: failed.Envoy, Key: failed.Key, Endpoints: []string{},
-			Error: "whether the key was written is not known, see: healthgate maintenance status; " + err.Error()}
+			Error: "whether the key was written is not known, see: " + e.command(words...) + "; " + err.Error()}
 	}
 	return failed, false
 }

@@ -279,7 +279,8 @@ func TestRefusesKeyOfTheOtherKind(t *testing.T) {
 
 func TestSome(t *testing.T) {
 	t.Parallel()
-	for n, want := range map[int]string{1: "a", 4: "a; a; a; a", 6: "a; a; a; a; and 2 more, see: healthgate status"} {
+	for n, want := range map[int]string{1: "a", 4: "a; a; a; a",
+		6: "a; a; a; a; and 2 more, which healthgate status shows"} {
 		if got := some(slices.Repeat([]string{"a"}, n)); got != want {
 			t.Errorf("%d: %s", n, got)
 		}

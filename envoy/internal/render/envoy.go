@@ -111,7 +111,7 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 	}
 	code := part("code", values{"file": o.Wasm})
 	v := values{
-		"source": d.File, "command": commandLine(o.Command), "curl": o.curl(d.Config),
+		"source": d.File, "command": document.Shell(o.Command...), "curl": o.curl(d.Config),
 		"file":    o.RuntimeDir + "/" + someKey(d.Config),
 		"node_id": o.Node.ID, "node_cluster": o.Node.Cluster, "region": o.Node.Region, "zone": o.Node.Zone,
 		"admin": admin, "listen": listen, "metrics": metrics,
@@ -186,7 +186,7 @@ func (o *EnvoyOptions) curl(c *config.Config) string {
 	if path, is := strings.CutPrefix(o.Admin, "unix://"); is {
 		words, host = append(words, "--unix-socket", path), "admin"
 	}
-	return commandLine(append(words, "-X", "POST", "http://"+host+"/runtime_modify?"+someKey(c)+"=true"))
+	return document.Shell(append(words, "-X", "POST", "http://"+host+"/runtime_modify?"+someKey(c)+"=true")...)
 }
 
 // clusters returns the application's cluster, the others that are given, admin's, and that of an RTDS server.
@@ -218,7 +218,7 @@ func (o *EnvoyOptions) clusters(d *document.Document, admin *yaml.Node) ([]clust
 	for i, p := range d.Config.Probes {
 		if !p.OfEnvoy() && !known[p.Cluster] {
 			return nil, d.Problem(fmt.Sprintf("probes[%d].cluster", i),
-				fmt.Sprintf("there is no address for %q: give --cluster %s", p.Cluster, shellQuote(p.Cluster+"=HOST:PORT")))
+				fmt.Sprintf("there is no address for %q: give --cluster %s", p.Cluster, document.Shell(p.Cluster+"=HOST:PORT")))
 		}
 	}
 	if a := d.Config.Admin; a != nil {

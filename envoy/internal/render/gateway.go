@@ -52,7 +52,8 @@ func EnvoyGateway(d *document.Document, o GatewayOptions) (string, error) {
 		return "", err
 	}
 	v := values{
-		"source": d.File, "command": commandLine(o.Command), "hints": o.hints(), "name": o.Name, "namespace": o.Namespace,
+		"source": d.File, "command": document.Shell(o.Command...), "hints": o.hints(), "name": o.Name,
+		"namespace":  o.Namespace,
 		"hosts_name": o.Name + "-hosts", "gateway": o.Gateway, "backend": backend, "configuration": d.Node(),
 		"bootstrap": bootstrap, "runtime_dir": o.RuntimeDir, "runtime_name": o.Name + "-runtime",
 		"proxy_namespace": o.ProxyNamespace, "sha256": o.WasmSHA256,
@@ -242,7 +243,7 @@ func (o *GatewayOptions) bootstrap(d *document.Document) (*yaml.Node, error) {
 			return nil, d.Problem(fmt.Sprintf("probes[%d].cluster", i),
 				fmt.Sprintf("there is no address for %q, and the clusters "+
 					"that Envoy Gateway makes of routes carry requests, whose limits would fail probes: give --cluster %s",
-					p.Cluster, shellQuote(p.Cluster+"=HOST:PORT")))
+					p.Cluster, document.Shell(p.Cluster+"=HOST:PORT")))
 		}
 	}
 	if a := d.Config.Admin; a != nil && a.Cluster != gatewayClusters[0] {

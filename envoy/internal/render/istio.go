@@ -128,7 +128,7 @@ func (o *IstioOptions) values(d *document.Document) (*document.Document, values,
 		return nil, nil, &OptionError{"port", fmt.Sprintf("%d is not a port", o.Port)}
 	}
 	v := values{
-		"source": d.File, "command": commandLine(o.Command), "what": "a sidecar's inbound ports",
+		"source": d.File, "command": document.Shell(o.Command...), "what": "a sidecar's inbound ports",
 		"name": o.Name, "namespace": o.Namespace, "selector": mapping(selector...), "peer": peer(d.Config),
 		"runtime_name": o.Name + "-runtime", "bootstrap_name": o.Name + "-bootstrap",
 		"context": "SIDECAR_INBOUND", "mode": "SERVER", "port": o.Port,
@@ -167,7 +167,7 @@ func kubectl(namespace, name string, keys []entry) []string {
 			if namespace == "" {
 				words = slices.Delete(words, 1, 3)
 			}
-			out = append(out, "  "+commandLine(words))
+			out = append(out, "  "+document.Shell(words...))
 		}
 	}
 	return out
@@ -205,8 +205,8 @@ func (o *IstioOptions) hints() ([]string, error) {
 		}
 	}
 	if o.isFile() {
-		create := commandLine([]string{"kubectl", "-n", o.Namespace, "create", "configmap", o.Name + "-wasm",
-			"--from-file=" + path.Base(o.Wasm) + "=build/healthgate-tinygo.wasm"})
+		create := document.Shell("kubectl", "-n", o.Namespace, "create", "configmap", o.Name+"-wasm",
+			"--from-file="+path.Base(o.Wasm)+"=build/healthgate-tinygo.wasm")
 		out = append(out, "", "The plugin, small enough for a ConfigMap when built by `make filter-tinygo`:", "", "  "+create)
 	}
 	return out, nil
@@ -273,7 +273,7 @@ func (o *IstioOptions) clusterPatches(d *document.Document, busy []string, v val
 			return nil, d.Problem(fmt.Sprintf("probes[%d].cluster", i),
 				fmt.Sprintf("Istio has no cluster %q: give --cluster %s, for a sidecar 127.0.0.1 and the container's "+
 					"port, or name one that Istio has, as in `istioctl proxy-config clusters`",
-					p.Cluster, shellQuote(p.Cluster+"=HOST:PORT")))
+					p.Cluster, document.Shell(p.Cluster+"=HOST:PORT")))
 		}
 	}
 	if a := d.Config.Admin; a != nil && a.Cluster != istioAdmin {

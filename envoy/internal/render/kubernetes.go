@@ -111,7 +111,7 @@ func Kubernetes(d *document.Document, o KubernetesOptions) ([]KubernetesFile, er
 		sources = append(sources, part("runtime_source", values{"name": runtime + "-" + zone}))
 	}
 	v := values{
-		"source": d.File, "file": o.File, "command": commandLine(o.Command),
+		"source": d.File, "file": o.File, "command": document.Shell(o.Command...),
 		"workload": w.Kind + " " + w.Metadata.Name, "api_version": w.APIVersion, "kind": w.Kind, "name": w.Metadata.Name,
 		"namespace": w.Metadata.Namespace, "envoy_name": own + "-envoy", "runtime_name": runtime, "runtime": sources,
 		"policy_name": own, "selector": &selector, "container": container, "hook": list(hook...),

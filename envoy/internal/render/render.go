@@ -4,7 +4,6 @@ package render
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -309,34 +308,4 @@ func newCluster(flag, name, text string) (cluster, error) {
 		c.Type = "STRICT_DNS"
 	}
 	return c, nil
-}
-
-// shellQuote returns a word that a shell reads as this text.
-func shellQuote(s string) string {
-	if unquoted.MatchString(s) {
-		return s
-	}
-	if document.Printable(s) == s {
-		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-	}
-	var out strings.Builder
-	for _, c := range []byte(s) {
-		if c < ' ' || c > '~' || c == '\'' || c == '\\' {
-			fmt.Fprintf(&out, `\%03o`, c)
-		} else {
-			out.WriteByte(c)
-		}
-	}
-	return "$'" + out.String() + "'"
-}
-
-var unquoted = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
-
-// commandLine returns the words as a shell takes them.
-func commandLine(words []string) string {
-	var out []string
-	for _, w := range words {
-		out = append(out, shellQuote(w))
-	}
-	return strings.Join(out, " ")
 }

@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/healthgate/healthgate/envoy/internal/admintest"
+	"github.com/healthgate/healthgate/envoy/must"
+)
+
+// typed runs a command line that was printed, as a shell takes it, and returns what it says.
+func typed(t *testing.T, line string) string {
+	t.Helper()
+	words, err := exec.Command("sh", "-c", "printf '%s\\n' "+line).Output()
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	_, stderr, code := call(t, strings.Split(strings.TrimSpace(string(words)), "\n")[1:]...)
+	if code != 0 {
+		t.Errorf("%s: exit code %d\n%s", line, code, stderr)
+	}
+	return stderr
+}
+
+// awkward starts an Envoy's admin on a socket whose path a shell would split, with a disk layer whose keys lie deeper.
+func awkward(t *testing.T) (a *admintest.Admin, address string) {
+	t.Helper()
+	a = admintest.Start(t)
+	socket := filepath.Join(must.Get(os.MkdirTemp("", "it's a "))(t), "s")
+	t.Cleanup(func() { must.Do(t, os.RemoveAll(filepath.Dir(socket))) })
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		said := httptest.NewRecorder()
+		a.ServeHTTP(said, r)
+		w.WriteHeader(said.Code)
+		must.Get(strings.NewReplacer(`{"layers": [
+`, `{"layers": [{"name": "disk", "disk_layer": {"symlink_root": "/there/current", "subdirectory": "a b"}},
+`).WriteString(w, said.Body.String()))(t)
+	}))
+	server.Listener.Close()
+	server.Listener = must.Get(net.Listen("unix", socket))(t)
+	server.Start()
+	t.Cleanup(server.Close)
+	return a, "unix://" + socket
+}
+
+var remedy = regexp.MustCompile(`: (healthgate .*?)(; it was told to open)?\n`)
+
+// A command line in an error does what it says, as it stands.
+func TestRemedies(t *testing.T) {
+	t.Parallel()
+	t.Run("shutdown is taken back", func(t *testing.T) {
+		t.Parallel()
+		a, address := awkward(t)
+		_, stderr, code := call(t, "shutdown", admintest.Key, "--timeout", "3s", "--admin", address)
+		m := remedy.FindStringSubmatch(stderr)
+		if code != 1 || m == nil || !a.Out() {
+			t.Fatalf("exit code %d:\n%s", code, stderr)
+		}
+		if typed(t, m[1]); a.Out() {
+			t.Errorf("%s: its checks still fail", m[1])
+		}
+	})
+	t.Run("another key is on", func(t *testing.T) {
+		t.Parallel()
+		a, address := awkward(t)
+		call(t, "maintenance", "on", "--admin", address)
+		_, stderr, code := call(t, "release", "--timeout", "3s", "--admin", address)
+		m := remedy.FindStringSubmatch(stderr)
+		if code != 1 || m == nil || !a.Out() {
+			t.Fatalf("exit code %d:\n%s", code, stderr)
+		}
+		if typed(t, m[1]); a.Out() {
+			t.Errorf("%s: its checks still fail", m[1])
+		}
+	})
+	t.Run("a layer by another name", func(t *testing.T) {
+		t.Parallel()
+		_, address := awkward(t)
+		root := filepath.Join(t.TempDir(), "current")
+		_, stderr, code := call(t, "maintenance", "on", "--runtime-dir", root, "--admin", address)
+		_, flags, found := strings.Cut(strings.TrimSpace(stderr), "write to it once without --admin, and with ")
+		if code != 2 || !found {
+			t.Fatalf("exit code %d:\n%s", code, stderr)
+		}
+		typed(t, "healthgate maintenance on --runtime-dir "+root+" "+flags)
+		if _, err := os.Stat(filepath.Join(root, "a b", admintest.Key)); err != nil {
+			t.Error(err)
+		}
+	})
+}
