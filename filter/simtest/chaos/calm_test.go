@@ -13,9 +13,9 @@ import (
 // patience is how long a check may wait for probes.
 func (j *judge) patience() (longest time.Duration) {
 	for _, l := range append(slices.Clone(j.live), j.gone...) {
-		for _, p := range l.probes {
-			if p.onDemand > 0 {
-				longest = max(longest, p.timeout+100*ms)
+		for _, p := range l.Probes {
+			if p.OnDemand > 0 {
+				longest = max(longest, p.Timeout+100*ms)
 			}
 		}
 	}
@@ -45,7 +45,7 @@ func (j *judge) patient(now time.Duration, o *op) {
 
 // strict reports whether all that went wrong must be mended by now.
 func (j *judge) strict(now time.Duration) bool {
-	if j.calmAt == 0 || len(j.seen) < j.run.plan.workers {
+	if j.calmAt == 0 || len(j.seen) < j.run.plan.Workers {
 		return false
 	}
 	last := time.Duration(0)
@@ -59,12 +59,12 @@ func (j *judge) strict(now time.Duration) bool {
 // the main thread of an Envoy that was slow rests, thresholds are reached.
 func recovery(p *plan) time.Duration {
 	longest := time.Duration(0)
-	for _, c := range p.configs {
-		for _, p := range c.probes {
-			longest = max(longest, p.timeout+time.Second+p.bound())
+	for _, c := range p.Configs {
+		for _, p := range c.Probes {
+			longest = max(longest, p.Timeout+time.Second+p.bound())
 		}
-		if a := c.admin; a != nil {
-			longest = max(longest, 21*a.timeout+time.Second+a.bound())
+		if a := c.Admin; a != nil {
+			longest = max(longest, 21*a.Timeout+time.Second+a.bound())
 		}
 	}
 	return 2500*time.Millisecond + longest
@@ -72,17 +72,17 @@ func recovery(p *plan) time.Duration {
 
 // bound is how long a change of the application may stay unseen while all is well.
 func (p *probe) bound() time.Duration {
-	if p.onDemand > 0 {
-		return p.onDemand + 250*ms
+	if p.OnDemand > 0 {
+		return p.OnDemand + 250*ms
 	}
 	rest := time.Duration(0) // of Envoy's main thread, after a reading that was slow
-	if p.gauge {
+	if p.Gauge {
 		rest = 3 * time.Second
 	}
-	return rest + time.Duration(max(p.healthy, p.unhealthy)+1)*p.interval*5/4 + 250*time.Millisecond + p.minUnhealthy
+	return rest + time.Duration(max(p.Healthy, p.Unhealthy)+1)*p.Interval*5/4 + 250*time.Millisecond + p.MinUnhealthy
 }
 
-func (a *admin) bound() time.Duration { return a.interval*5/4*2 + 250*time.Millisecond }
+func (a *admin) bound() time.Duration { return a.Interval*5/4*2 + 250*time.Millisecond }
 
 // exact is that the answer is the truth, once that has been the same for long enough.
 func (j *judge) exact(now time.Duration, o *op, l *live, e *endpoint, r *hostsim.Reply) {
@@ -90,7 +90,7 @@ func (j *judge) exact(now time.Duration, o *op, l *live, e *endpoint, r *hostsim
 	if j.deposedAt > 0 && now < j.deposedAt+20*time.Second {
 		extra = 2500 * ms
 	}
-	demanded := func(name string) bool { return l.probe(name).onDemand > 0 }
+	demanded := func(name string) bool { return l.probe(name).OnDemand > 0 }
 	if extra > 0 && now < j.deposedAt+extra+j.patience() && slices.ContainsFunc(e.rests(), demanded) {
 		return // nobody asks before another one leads
 	}
@@ -101,10 +101,10 @@ func (j *judge) exact(now time.Duration, o *op, l *live, e *endpoint, r *hostsim
 		}
 		steady = steady && now-since >= bound+extra
 	}
-	if l.admin != nil {
-		settled(j.draining.since, l.admin.bound())
-		if e.key != "-" {
-			settled(j.key(e.key).since, l.admin.bound())
+	if l.Admin != nil {
+		settled(j.draining.since, l.Admin.bound())
+		if e.Key != "" {
+			settled(j.key(e.Key).since, l.Admin.bound())
 		}
 	}
 	for _, name := range e.rests() {
@@ -114,10 +114,10 @@ func (j *judge) exact(now time.Duration, o *op, l *live, e *endpoint, r *hostsim
 		return
 	}
 	want, status := j.expected(l, e)
-	if e.grpc && want != "healthgate_healthy" {
+	if e.GRPC && want != "healthgate_healthy" {
 		want, status = notServing, 503
 	}
-	passed := want == "healthgate_healthy" && e.healthy == "pass" && r.Forwarded
+	passed := want == "healthgate_healthy" && e.Healthy == "pass" && r.Forwarded
 	if passed || want == r.Details && status == r.Status {
 		return
 	}
@@ -140,48 +140,48 @@ func (j *judge) known(l *live, e *endpoint) bool {
 	before := j.live[at-1].settings
 	known := func(f *fact, bound time.Duration) bool { return now(j)-f.since >= bound }
 	for _, name := range e.rests() {
-		if p := before.probe(name); p == nil || p.onDemand > 0 || !known(j.app(name), p.bound()) {
+		if p := before.probe(name); p == nil || p.OnDemand > 0 || !known(j.app(name), p.bound()) {
 			return false
 		}
 	}
-	if l.admin == nil {
+	if l.Admin == nil {
 		return true
 	}
-	return before.admin != nil && before.admin.draining == l.admin.draining &&
-		known(j.draining, before.admin.bound()) && known(j.key(e.key), before.admin.bound()) &&
-		(e.key == "-" || slices.ContainsFunc(before.endpoints, func(b endpoint) bool { return b.key == e.key }))
+	return before.Admin != nil && before.Admin.Draining == l.Admin.Draining &&
+		known(j.draining, before.Admin.bound()) && known(j.key(e.Key), before.Admin.bound()) &&
+		(e.Key == "" || slices.ContainsFunc(before.Endpoints, func(b endpoint) bool { return b.Key == e.Key }))
 }
 
 func now(j *judge) time.Duration { return j.run.Elapsed() }
 
 // rests are the probes that the endpoint's answer rests on.
 func (e *endpoint) rests() []string {
-	if e.degraded == "" {
-		return e.probes
+	if e.Degraded == "" {
+		return e.Probes
 	}
-	return append(slices.Clone(e.probes), e.degraded)
+	return append(slices.Clone(e.Probes), e.Degraded)
 }
 
 // expected is the answer by the truth.
 func (j *judge) expected(l *live, e *endpoint) (details string, status int) {
 	switch {
-	case e.key != "-" && j.key(e.key).on():
+	case e.Key != "" && j.key(e.Key).on():
 		return "healthgate_maintenance", 503
-	case l.admin != nil && l.admin.draining == "poll" && j.draining.value == "on":
+	case l.Admin != nil && l.Admin.Draining == "poll" && j.draining.value == "on":
 		return "healthgate_draining", 503
 	}
 	good, first := 0, 0
-	for _, name := range e.probes {
+	for _, name := range e.Probes {
 		if status := j.statusOf(name); status == 200 {
 			good++
 		} else if first == 0 {
-			if first = status; l.probe(name).grpc || l.probe(name).gauge {
+			if first = status; l.probe(name).GRPC || l.probe(name).Gauge {
 				first = 503
 			}
 		}
 	}
 	if good >= e.need() {
-		if e.degraded != "" && j.statusOf(e.degraded) != 200 {
+		if e.Degraded != "" && j.statusOf(e.Degraded) != 200 {
 			return "healthgate_degraded", 200
 		}
 		return "healthgate_healthy", 200
@@ -222,20 +222,20 @@ func (j *judge) end() {
 	for o := range j.waiting {
 		j.patient(at, o)
 	}
-	for _, p := range l.probes {
-		sent, lately := j.served[p.name], max(j.app(p.name).since, j.calmAt)
-		if p.onDemand > 0 && (len(sent) == 0 || sent[len(sent)-1] <= lately) {
+	for _, p := range l.Probes {
+		sent, lately := j.served[p.Name], max(j.app(p.Name).since, j.calmAt)
+		if p.OnDemand > 0 && (len(sent) == 0 || sent[len(sent)-1] <= lately) {
 			continue
 		}
-		gauge("healthgate_probe_up.probe."+p.name, j.app(p.name).since, p.bound(), j.statusOf(p.name) == 200)
+		gauge("healthgate_probe_up.probe."+p.Name, j.app(p.Name).since, p.bound(), j.statusOf(p.Name) == 200)
 	}
-	for _, e := range l.endpoints {
-		if l.admin != nil && e.key != "-" {
-			k := j.key(e.key)
-			gauge("healthgate_maintenance.endpoint."+e.name, k.since, l.admin.bound(), k.on())
+	for _, e := range l.Endpoints {
+		if l.Admin != nil && e.Key != "" {
+			k := j.key(e.Key)
+			gauge("healthgate_maintenance.endpoint."+e.Name, k.since, l.Admin.bound(), k.on())
 		}
 	}
-	if l.admin != nil && l.admin.draining == "poll" {
-		gauge("healthgate_draining", j.draining.since, l.admin.bound(), j.draining.value == "on")
+	if l.Admin != nil && l.Admin.Draining == "poll" {
+		gauge("healthgate_draining", j.draining.since, l.Admin.bound(), j.draining.value == "on")
 	}
 }

@@ -100,7 +100,7 @@ func (t *tally) seed(wasm []byte, seed uint64, known *ledger) {
 	if known.add(v.rule) <= shown && v.rule != "determinism" {
 		small := minimise(p, breaks(wasm, v.rule))
 		f.Text = play(wasm, small).violation.String()
-		small.notes = []string{f.Text, fmt.Sprintf("seed %d", seed)}
+		small.Notes = []string{f.Text, fmt.Sprintf("seed %d", seed)}
 		f.Plan = small.String()
 	}
 	t.Found = append(t.Found, f)

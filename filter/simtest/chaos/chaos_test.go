@@ -57,7 +57,7 @@ func TestPlans(t *testing.T) {
 			if r.violation != nil {
 				t.Error(r.violation)
 			}
-			if rule := p.breaks(); strings.HasSuffix(p.notes[1], ", open") && r.passedOver[rule] == 0 {
+			if rule := p.breaks(); strings.HasSuffix(p.Notes[1], ", open") && r.passedOver[rule] == 0 {
 				t.Errorf("%q is not broken any more: the plan is not open, nor perhaps the rule", rule)
 			}
 		})

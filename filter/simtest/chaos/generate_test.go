@@ -17,18 +17,18 @@ type generator struct {
 }
 
 func generate(seed uint64) *plan {
-	g := &generator{rand.New(rand.NewPCG(seed, 1)), &plan{seed: seed, configs: map[string]*settings{}}}
-	g.plan.workers = pick(g, 1, 2, 2, 3, 4)
+	g := &generator{rand.New(rand.NewPCG(seed, 1)), &plan{Seed: seed, Configs: map[string]*settings{}}}
+	g.plan.Workers = pick(g, 1, 2, 2, 3, 4)
 	a := g.settings()
 	a.degrade(rand.New(rand.NewPCG(seed, 2)))
 	a.readGauges(rand.New(rand.NewPCG(seed, 3)))
 	demands := rand.New(rand.NewPCG(seed, 4))
-	g.plan.configs["A"] = a
+	g.plan.Configs["A"] = a
 	calm := g.between(6*time.Second, 22*time.Second)
 	updates := g.IntN(2) == 0
 	if updates {
-		g.plan.configs["B"] = g.changed(a)
-		g.plan.configs["B"].demand(demands)
+		g.plan.Configs["B"] = g.changed(a)
+		g.plan.Configs["B"].demand(demands)
 	}
 	a.demand(demands)
 	g.change(settle, calm, 2+g.IntN(7))
@@ -36,7 +36,7 @@ func generate(seed uint64) *plan {
 	calm = max(calm, end)
 	g.add(calm, "calm")
 	g.aftermath(calm, updates)
-	slices.SortStableFunc(g.plan.ops, func(a, b op) int { return int(a.at - b.at) })
+	slices.SortStableFunc(g.plan.Ops, func(a, b op) int { return int(a.at - b.at) })
 	return g.plan
 }
 
@@ -54,7 +54,7 @@ func (g *generator) add(at time.Duration, name string, args ...any) {
 	for _, a := range args {
 		o.args = append(o.args, strings.Fields(fmt.Sprint(a))...) // as it will be read
 	}
-	g.plan.ops = append(g.plan.ops, o)
+	g.plan.Ops = append(g.plan.Ops, o)
 }
 
 const ms = time.Millisecond
@@ -63,20 +63,20 @@ func (g *generator) settings() *settings {
 	s := &settings{}
 	var names []string
 	for i := range 1 + g.IntN(3) {
-		s.probes = append(s.probes, probe{"p" + strconv.Itoa(i), pick(g, 250*ms, 500*ms, 1000*ms, 2000*ms),
+		s.Probes = append(s.Probes, probe{"p" + strconv.Itoa(i), pick(g, 250*ms, 500*ms, 1000*ms, 2000*ms),
 			pick(g, 100*ms, 300*ms, 500*ms), pick(g, 1, 1, 2, 3), pick(g, 1, 1, 2), pick(g, 0, 0, 0, 3000*ms),
 			g.IntN(4) == 0, false, 0})
-		names = append(names, s.probes[i].name)
+		names = append(names, s.Probes[i].Name)
 	}
 	if g.IntN(10) > 0 {
-		s.admin = &admin{pick(g, 250*ms, 500*ms, 1000*ms), pick(g, 100*ms, 200*ms, 300*ms), pick(g, 5000*ms, 10000*ms),
+		s.Admin = &admin{pick(g, 250*ms, 500*ms, 1000*ms), pick(g, 100*ms, 200*ms, 300*ms), pick(g, 5000*ms, 10000*ms),
 			pick(g, "keep", "fail"), pick(g, "poll", "poll", "poll", "ignore")}
 	}
 	for i := range 1 + g.IntN(3) {
-		s.endpoints = append(s.endpoints, g.endpoint("e"+strconv.Itoa(i), names, s.admin != nil))
+		s.Endpoints = append(s.Endpoints, g.endpoint("e"+strconv.Itoa(i), names, s.Admin != nil))
 	}
 	if g.IntN(3) == 0 {
-		s.endpoints = append(s.endpoints, endpoint{"state", "status", nil, "-", "reply", pick(g, "pass", "reply"), "", false})
+		s.Endpoints = append(s.Endpoints, endpoint{"state", "status", nil, "", "reply", pick(g, "pass", "reply"), "", false})
 	}
 	return s
 }
@@ -84,43 +84,43 @@ func (g *generator) settings() *settings {
 // degrade lets probes degrade endpoints, or one's checks be of gRPC, by numbers of its own: all else of a seed's plan
 // is as without it.
 func (s *settings) degrade(r *rand.Rand) {
-	for i := range s.endpoints {
-		if e := &s.endpoints[i]; e.policy != "status" && e.healthy == "reply" && r.IntN(3) == 0 {
-			e.degraded = s.probes[r.IntN(len(s.probes))].name
+	for i := range s.Endpoints {
+		if e := &s.Endpoints[i]; e.Policy != "status" && e.Healthy == "reply" && r.IntN(3) == 0 {
+			e.Degraded = s.Probes[r.IntN(len(s.Probes))].Name
 		}
 	}
-	e := &s.endpoints[r.IntN(len(s.endpoints))]
-	e.grpc = r.IntN(3) == 0 && e.policy != "status" && e.healthy == "reply" && e.degraded == ""
+	e := &s.Endpoints[r.IntN(len(s.Endpoints))]
+	e.GRPC = r.IntN(3) == 0 && e.Policy != "status" && e.Healthy == "reply" && e.Degraded == ""
 }
 
 // readGauges has probes read a gauge of Envoy's, likewise.
 func (s *settings) readGauges(r *rand.Rand) {
-	for i := range s.probes {
-		if p := &s.probes[i]; s.admin != nil && r.IntN(4) == 0 {
-			p.grpc, p.gauge = false, true
+	for i := range s.Probes {
+		if p := &s.Probes[i]; s.Admin != nil && r.IntN(4) == 0 {
+			p.GRPC, p.Gauge = false, true
 		}
 	}
 }
 
 // demand has probes be asked on demand, by numbers of its own, too.
 func (s *settings) demand(r *rand.Rand) {
-	for i := range s.probes {
-		if p := &s.probes[i]; !p.gauge && r.IntN(4) == 0 {
-			p.onDemand = []time.Duration{200 * ms, 500 * ms, 1000 * ms, 3000 * ms}[r.IntN(4)]
-			p.unhealthy, p.healthy, p.minUnhealthy = 1, 1, 0
+	for i := range s.Probes {
+		if p := &s.Probes[i]; !p.Gauge && r.IntN(4) == 0 {
+			p.OnDemand = []time.Duration{200 * ms, 500 * ms, 1000 * ms, 3000 * ms}[r.IntN(4)]
+			p.Unhealthy, p.Healthy, p.MinUnhealthy = 1, 1, 0
 		}
 	}
 }
 
 func (g *generator) endpoint(name string, probes []string, admin bool) endpoint {
-	e := endpoint{name, "all", nil, "-", pick(g, "reply", "reply", "reply", "pass"), pick(g, "pass", "reply"), "", false}
+	e := endpoint{name, "all", nil, "", pick(g, "reply", "reply", "reply", "pass"), pick(g, "pass", "reply"), "", false}
 	g.Shuffle(len(probes), func(i, k int) { probes[i], probes[k] = probes[k], probes[i] })
-	e.probes = slices.Sorted(slices.Values(probes[:g.IntN(len(probes)+1)]))
-	if len(e.probes) > 0 {
-		e.policy = pick(g, "all", "all", "any", strconv.Itoa(1+g.IntN(len(e.probes))))
+	e.Probes = slices.Sorted(slices.Values(probes[:g.IntN(len(probes)+1)]))
+	if len(e.Probes) > 0 {
+		e.Policy = pick(g, "all", "all", "any", strconv.Itoa(1+g.IntN(len(e.Probes))))
 	}
 	if admin && g.IntN(4) > 0 {
-		e.key = pick(g, "out", "out", "out."+name)
+		e.Key = pick(g, "out", "out", "out."+name)
 	}
 	return e
 }
@@ -129,30 +129,30 @@ func (g *generator) endpoint(name string, probes []string, admin bool) endpoint 
 func (g *generator) changed(a *settings) *settings {
 	b := a.clone()
 	for range 1 + g.IntN(2) {
-		p := &b.probes[g.IntN(len(b.probes))]
+		p := &b.Probes[g.IntN(len(b.Probes))]
 		switch g.IntN(7) {
 		case 0:
-			p.unhealthy, p.minUnhealthy = 1+g.IntN(3), pick(g, p.minUnhealthy, 0, 2000*ms)
+			p.Unhealthy, p.MinUnhealthy = 1+g.IntN(3), pick(g, p.MinUnhealthy, 0, 2000*ms)
 		case 1:
-			p.interval = pick(g, 250*ms, 500*ms, 1000*ms)
+			p.Interval = pick(g, 250*ms, 500*ms, 1000*ms)
 		case 2:
-			e := &b.endpoints[0]
-			e.untrusted = map[string]string{"pass": "reply", "reply": "pass"}[e.untrusted]
+			e := &b.Endpoints[0]
+			e.Untrusted = map[string]string{"pass": "reply", "reply": "pass"}[e.Untrusted]
 		case 3:
-			b.endpoints = append(b.endpoints, g.endpoint("more", []string{p.name}, b.admin != nil))
-			b.endpoints = slices.CompactFunc(b.endpoints, func(x, y endpoint) bool { return x.name == y.name })
+			b.Endpoints = append(b.Endpoints, g.endpoint("more", []string{p.Name}, b.Admin != nil))
+			b.Endpoints = slices.CompactFunc(b.Endpoints, func(x, y endpoint) bool { return x.Name == y.Name })
 		case 4:
 			if b.probe("new") == nil {
-				b.probes = append(b.probes, probe{"new", 500 * ms, 300 * ms, 1, 1, 0, false, false, 0})
-				b.endpoints[0].probes = append(slices.Clone(b.endpoints[0].probes), "new")
-				if b.endpoints[0].policy == "status" {
-					b.endpoints[0].probes = nil
+				b.Probes = append(b.Probes, probe{"new", 500 * ms, 300 * ms, 1, 1, 0, false, false, 0})
+				b.Endpoints[0].Probes = append(slices.Clone(b.Endpoints[0].Probes), "new")
+				if b.Endpoints[0].Policy == "status" {
+					b.Endpoints[0].Probes = nil
 				}
 			}
 		default:
-			if b.admin != nil {
-				b.admin.onStale = pick(g, "keep", "fail")
-				b.admin.maxAge = pick(g, 5000*ms, 10000*ms, 20000*ms)
+			if b.Admin != nil {
+				b.Admin.OnStale = pick(g, "keep", "fail")
+				b.Admin.MaxAge = pick(g, 5000*ms, 10000*ms, 20000*ms)
 			}
 		}
 	}
@@ -161,19 +161,19 @@ func (g *generator) changed(a *settings) *settings {
 
 // change changes the truth, at random moments.
 func (g *generator) change(from, to time.Duration, times int) {
-	a := g.plan.configs["A"]
+	a := g.plan.Configs["A"]
 	for range times {
 		at := g.between(from, to)
 		switch kind := g.IntN(5); {
 		case kind < 2:
-			g.add(at, "app", a.probes[g.IntN(len(a.probes))].name, pick(g, "200", "200", "500", "503", "404", "204", "999"))
-		case a.admin == nil:
+			g.add(at, "app", a.Probes[g.IntN(len(a.Probes))].Name, pick(g, "200", "200", "500", "503", "404", "204", "999"))
+		case a.Admin == nil:
 		case kind < 4:
-			e := a.endpoints[g.IntN(len(a.endpoints))]
+			e := a.Endpoints[g.IntN(len(a.Endpoints))]
 			value := pick(g, "true", "1", "yes", "garbage", "2099-01-01T00:00:00Z", "", "", "false", "0", "2001-01-01T00:00:00Z",
 				`{"numerator":_0}`)
-			if e.key != "-" {
-				g.add(at, "runtime", e.key, value)
+			if e.Key != "" {
+				g.add(at, "runtime", e.Key, value)
 			}
 		default:
 			g.add(at, "draining", pick(g, "on", "off", "off"))
@@ -193,7 +193,7 @@ func (g *generator) faults(calm time.Duration, updates bool) (over time.Duration
 		}
 	}
 	threads := []string{"main"}
-	for i := range g.plan.workers {
+	for i := range g.plan.Workers {
 		threads = append(threads, strconv.Itoa(i))
 	}
 	if len(drawn) == 0 {
@@ -266,7 +266,7 @@ func (g *generator) update(at time.Duration) {
 // aftermath is the time in which the plugin must find back to the truth and keep to it, and all the checks.
 func (g *generator) aftermath(calm time.Duration, updates bool) {
 	settled := calm + reload + time.Second + recovery(g.plan)
-	for _, o := range g.plan.ops {
+	for _, o := range g.plan.Ops {
 		if o.name == "back" {
 			settled += o.duration(0)
 		}
@@ -279,7 +279,7 @@ func (g *generator) aftermath(calm time.Duration, updates bool) {
 	if g.IntN(3) == 0 {
 		g.add(g.between(settled, settled+3*time.Second), "depose")
 	}
-	for w := range g.plan.workers {
+	for w := range g.plan.Workers {
 		g.checks(w, settle, calm, g.between(200*ms, 1500*ms), updates)
 		g.checks(w, calm+reload+g.upTo(50*ms), settled, 4*time.Second, updates)
 		g.checks(w, settled, end, g.between(300*ms, 1000*ms), updates)
@@ -288,12 +288,12 @@ func (g *generator) aftermath(calm time.Duration, updates bool) {
 }
 
 func (g *generator) checks(worker int, from, to, every time.Duration, updates bool) {
-	c := g.plan.configs["A"]
-	if b := g.plan.configs["B"]; b != nil {
+	c := g.plan.Configs["A"]
+	if b := g.plan.Configs["B"]; b != nil {
 		c = b
 	}
 	for at := from; at < to; at += (every / 2).Truncate(ms) + g.upTo(every) {
-		o := []any{worker, pick(g, c.endpoints...).name, "balancer"}
+		o := []any{worker, pick(g, c.Endpoints...).Name, "balancer"}
 		if g.IntN(8) == 0 {
 			o[2] = "stranger"
 		}

@@ -7,8 +7,8 @@ import "slices"
 func minimise(p *plan, fails func(*plan) bool) *plan {
 	best := p
 	try := func(ops []op) bool {
-		for seed := p.seed; seed < p.seed+3; seed++ { // fewer operations draw another order of what is due at once
-			smaller := &plan{p.notes, seed, p.workers, p.configs, ops}
+		for seed := p.Seed; seed < p.Seed+3; seed++ { // fewer operations draw another order of what is due at once
+			smaller := &plan{p.Notes, seed, p.Workers, p.Configs, ops}
 			if fails(smaller) {
 				best = smaller
 				return true
@@ -16,10 +16,10 @@ func minimise(p *plan, fails func(*plan) bool) *plan {
 		}
 		return false
 	}
-	for chunk := (len(best.ops) + 1) / 2; chunk > 0; {
+	for chunk := (len(best.Ops) + 1) / 2; chunk > 0; {
 		shrunk := false
-		for from := 0; from < len(best.ops); {
-			if try(slices.Delete(slices.Clone(best.ops), from, min(from+chunk, len(best.ops)))) {
+		for from := 0; from < len(best.Ops); {
+			if try(slices.Delete(slices.Clone(best.Ops), from, min(from+chunk, len(best.Ops)))) {
 				shrunk = true
 			} else {
 				from += chunk

@@ -116,7 +116,7 @@ func (j *judge) happens(o op) {
 
 func (j *judge) configured(name string) {
 	j.updated, j.currentAt = j.run.Elapsed(), 0
-	j.live = append(j.live, &live{j.run.plan.configs[name], name, j.updated, map[string]time.Duration{},
+	j.live = append(j.live, &live{j.run.plan.Configs[name], name, j.updated, map[string]time.Duration{},
 		map[string]time.Duration{}, map[string]bool{}})
 	for _, l := range j.live[:len(j.live)-1] {
 		if l.name == name { // a root context is shared by what is the same
@@ -181,7 +181,7 @@ func (j *judge) rate(name string) {
 		if i < len(j.live) || now < j.drainedAt+3*interval {
 			interval = min(interval, p.every())
 		}
-		if p.onDemand > 0 && len(j.live)+len(j.gone) > 1 { // the checks of each configuration have it sent
+		if p.OnDemand > 0 && len(j.live)+len(j.gone) > 1 { // the checks of each configuration have it sent
 			steps = 10
 		}
 	}
@@ -231,16 +231,16 @@ func (j *judge) answered(o *op, before int, r *hostsim.Reply) {
 	switch {
 	case failed || e == nil || j.refusing && r.Details == "healthgate_starved":
 	case o.arg(2) == "stranger":
-		if strings.HasPrefix(r.Details, "healthgate_") && (r.Details != "healthgate_untrusted" || e.untrusted == "pass") {
+		if strings.HasPrefix(r.Details, "healthgate_") && (r.Details != "healthgate_untrusted" || e.Untrusted == "pass") {
 			j.violate("stranger", "%v got %d %s", o, r.Status, r.Details)
-		} else if e.untrusted == "reply" && r.Forwarded && !j.refusing {
+		} else if e.Untrusted == "reply" && r.Forwarded && !j.refusing {
 			j.violate("stranger", "%v was let through", o)
 		}
-	case e.policy == "status":
+	case e.Policy == "status":
 		if r.Details != "healthgate_shown" && !j.refusing {
 			j.violate("status page", "%v got %d %s", o, r.Status, r.Details)
 		}
-	case r.Forwarded && (e.healthy != "pass" || r.Status != 200) || r.Details == "healthgate_untrusted" && !j.refusing:
+	case r.Forwarded && (e.Healthy != "pass" || r.Status != 200) || r.Details == "healthgate_untrusted" && !j.refusing:
 		rule := "reached the application"
 		if j.refusing {
 			rule += " for want of memory"
@@ -248,10 +248,10 @@ func (j *judge) answered(o *op, before int, r *hostsim.Reply) {
 		j.violate(rule, "%v got %d %s", o, r.Status, r.Details)
 	default:
 		if r.Status == 200 {
-			passed := r.Forwarded || e.grpc // to the application, or to the route that answers checks of gRPC
+			passed := r.Forwarded || e.GRPC // to the application, or to the route that answers checks of gRPC
 			j.old(now, o, l, e, passed)
-			if r.Details == "healthgate_healthy" && e.degraded != "" && !j.lately(l, e.degraded) {
-				j.violate("old answer", "%v is not degraded, and %s did not succeed lately", o, e.degraded)
+			if r.Details == "healthgate_healthy" && e.Degraded != "" && !j.lately(l, e.Degraded) {
+				j.violate("old answer", "%v is not degraded, and %s did not succeed lately", o, e.Degraded)
 			}
 			if !passed { // what passes was decided before
 				j.held(now, o, l, e)
@@ -269,17 +269,17 @@ func (j *judge) answered(o *op, before int, r *hostsim.Reply) {
 func (j *judge) learn(now time.Duration, l *live, e *endpoint, details string) {
 	switch details {
 	case "healthgate_maintenance":
-		if j.key(e.key).on() {
-			l.knew["key "+e.key] = now
+		if j.key(e.Key).on() {
+			l.knew["key "+e.Key] = now
 		}
 	case "healthgate_draining":
 		if j.draining.value == "on" {
 			l.knew["draining"] = now
 		}
 	case "healthgate_unhealthy":
-		l.bad[e.name] = true
+		l.bad[e.Name] = true
 		since, bound := j.unhealthySince(e), time.Second
-		for _, name := range e.probes {
+		for _, name := range e.Probes {
 			bound = max(bound, l.probe(name).bound())
 		}
 		if since < now-bound && (len(j.faults) == 0 || j.faults[len(j.faults)-1] < since-3*time.Second) {
@@ -306,30 +306,30 @@ func (j *judge) old(now time.Duration, o *op, l *live, e *endpoint, passed bool)
 			bad("%s has been since %v, and it knew at %v", what, since, at)
 		}
 	}
-	if a := l.admin; a != nil {
-		within := max(a.maxAge, 60*a.timeout) + a.timeout + slack + j.backward
+	if a := l.Admin; a != nil {
+		within := max(a.MaxAge, 60*a.Timeout) + a.Timeout + slack + j.backward
 		fresh := func(path, what string, since time.Duration, on bool) {
 			read, ever := j.reads[path]
 			switch {
 			case !ever:
 				bad("%s was never read", path)
-			case a.onStale == "fail" && now-read > within:
+			case a.OnStale == "fail" && now-read > within:
 				bad("%s was last read at %v", path, read)
-			case on && a.onStale == "fail" && now-since > within:
+			case on && a.OnStale == "fail" && now-since > within:
 				bad("%s has been since %v", what, since)
 			case on:
 				knew(what, since)
 			}
 		}
-		if e.key != "-" {
-			fresh("/runtime", "key "+e.key, j.key(e.key).since, j.key(e.key).on())
+		if e.Key != "" {
+			fresh("/runtime", "key "+e.Key, j.key(e.Key).since, j.key(e.Key).on())
 		}
-		if a.draining == "poll" {
+		if a.Draining == "poll" {
 			fresh("/ready", "draining", j.draining.since, j.draining.value == "on")
 		}
 	}
 	good := 0
-	for _, name := range e.probes {
+	for _, name := range e.Probes {
 		if j.lately(l, name) {
 			good++
 		}
@@ -346,14 +346,14 @@ func (j *judge) old(now time.Duration, o *op, l *live, e *endpoint, passed bool)
 func (j *judge) lately(l *live, name string) bool {
 	p := l.probe(name)
 	at, ever := j.success[name]
-	if p.onDemand > 0 { // an answer may have come late to a leader that was busy, until its lease was over
-		return ever && now(j)-at <= p.onDemand+p.timeout+lease+j.backward
+	if p.OnDemand > 0 { // an answer may have come late to a leader that was busy, until its lease was over
+		return ever && now(j)-at <= p.OnDemand+p.Timeout+lease+j.backward
 	}
 	counts := 10 * time.Second
-	if p.gauge {
+	if p.Gauge {
 		counts = 15 * time.Second
 	}
-	within := time.Duration(p.unhealthy)*(max(counts, 3*p.interval+p.timeout)+p.timeout+slack) + j.backward
+	within := time.Duration(p.Unhealthy)*(max(counts, 3*p.Interval+p.Timeout)+p.Timeout+slack) + j.backward
 	return ever && now(j)-at <= within
 }
 
@@ -361,20 +361,20 @@ func (j *judge) lately(l *live, name string) bool {
 const lease = 1500 * ms
 
 // every is how much time lies between two probes at the least.
-func (p *probe) every() time.Duration { return cmp.Or(p.onDemand, p.interval) }
+func (p *probe) every() time.Duration { return cmp.Or(p.OnDemand, p.Interval) }
 
 // held is that a probe that turned unhealthy stays so for min_unhealthy: all of the endpoint's were healthy when it was
 // last answered 200. An update may bring a state that was found by another min_unhealthy, and a clock that goes back
 // makes everything forgotten.
 func (j *judge) held(now time.Duration, o *op, l *live, e *endpoint) {
-	good, ever := l.good[e.name]
-	bad := l.bad[e.name]
-	l.good[e.name], l.bad[e.name] = now, false
-	if !ever || !bad || j.updated > 0 || j.backward > 0 || len(e.probes) == 0 || e.need() < len(e.probes) {
+	good, ever := l.good[e.Name]
+	bad := l.bad[e.Name]
+	l.good[e.Name], l.bad[e.Name] = now, false
+	if !ever || !bad || j.updated > 0 || j.backward > 0 || len(e.Probes) == 0 || e.need() < len(e.Probes) {
 		return
 	}
-	for _, name := range e.probes {
-		if now-good >= l.probe(name).minUnhealthy-time.Second {
+	for _, name := range e.Probes {
+		if now-good >= l.probe(name).MinUnhealthy-time.Second {
 			return
 		}
 	}
@@ -383,5 +383,5 @@ func (j *judge) held(now time.Duration, o *op, l *live, e *endpoint) {
 
 // failing names one failure of an endpoint's probes: it may fail for one of them, and then for another.
 func failing(e *endpoint, since time.Duration) string {
-	return fmt.Sprintf("a failing of %s, since %v,", e.name, since)
+	return fmt.Sprintf("a failing of %s, since %v,", e.Name, since)
 }

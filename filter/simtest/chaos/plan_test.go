@@ -1,20 +1,23 @@
 package chaos
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // plan is all that happens in one run. It says nothing of what must come out: that is the oracle's.
 type plan struct {
-	notes   []string // comments at its head
-	seed    uint64   // of the host: random numbers, and the order of what is due at once
-	workers int
-	configs map[string]*settings // A, with which all begins, and B
-	ops     []op
+	Notes   []string `yaml:",omitempty"`
+	Seed    uint64   // of the host: random numbers, and the order of what is due at once
+	Workers int
+	Configs map[string]*settings // A, with which all begins, and B
+	Ops     []op                 `yaml:"operations"`
 }
 
 // op is one thing that happens.
@@ -26,6 +29,20 @@ type op struct {
 
 func (o op) String() string {
 	return strings.Join(append([]string{o.at.String(), o.name}, o.args...), " ")
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (o op) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (o *op) UnmarshalText(text []byte) (err error) {
+	words := strings.Fields(string(text))
+	if len(words) < 2 {
+		return fmt.Errorf("%q is not a time and an operation", text)
+	}
+	o.name, o.args = words[1], words[2:]
+	o.at, err = time.ParseDuration(words[0])
+	return err
 }
 
 func (o op) arg(i int) string {
@@ -55,61 +72,9 @@ func must(err error) {
 }
 
 func (p *plan) String() string {
-	var b strings.Builder
-	for _, n := range p.notes {
-		fmt.Fprintf(&b, "# %s\n", n)
-	}
-	fmt.Fprintf(&b, "seed %d\nworkers %d\n", p.seed, p.workers)
-	for _, name := range []string{"A", "B"} {
-		if c := p.configs[name]; c != nil {
-			fmt.Fprintf(&b, "config %s\n%v", name, c)
-		}
-	}
-	b.WriteString("operations\n")
-	for _, o := range p.ops {
-		fmt.Fprintln(&b, o)
-	}
-	return b.String()
-}
-
-// readPlan reads the text form.
-func readPlan(text string) (*plan, error) {
-	p := &plan{configs: map[string]*settings{}}
-	var config *settings
-	operations := false
-	for n, line := range strings.Split(strings.TrimSpace(text), "\n") {
-		words := strings.Fields(line)
-		var err error
-		switch {
-		case len(words) == 0:
-		case words[0] == "#":
-			p.notes = append(p.notes, strings.Join(words[1:], " "))
-		case operations && len(words) > 1:
-			o := op{name: words[1], args: words[2:]}
-			o.at, err = time.ParseDuration(words[0])
-			p.ops = append(p.ops, o)
-		case words[0] == "operations":
-			operations = true
-		case words[0] == "seed":
-			_, err = fmt.Sscanf(line, "seed %d", &p.seed)
-		case words[0] == "workers":
-			_, err = fmt.Sscanf(line, "workers %d", &p.workers)
-		case words[0] == "config" && len(words) == 2:
-			config = &settings{}
-			p.configs[words[1]] = config
-		case config != nil:
-			err = config.read(line)
-		default:
-			err = fmt.Errorf("not understood: %s", line)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", n+1, err)
-		}
-	}
-	if p.configs["A"] == nil || p.workers < 1 {
-		return nil, fmt.Errorf("a plan needs workers and a config A")
-	}
-	return p, nil
+	text, err := yaml.Marshal(p)
+	must(err)
+	return string(text)
 }
 
 func loadPlan(path string) (*plan, error) {
@@ -117,19 +82,24 @@ func loadPlan(path string) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := readPlan(string(text))
-	if err != nil {
+	p := &plan{}
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(p); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if p.Configs["A"] == nil || p.Workers < 1 {
+		return nil, fmt.Errorf("%s: a plan needs workers and a config A", path)
 	}
 	return p, nil
 }
 
 // breaks is the rule that the plan's first note says it broke.
 func (p *plan) breaks() string {
-	if len(p.notes) == 0 {
+	if len(p.Notes) == 0 {
 		return ""
 	}
-	rule, _, _ := strings.Cut(p.notes[0], ":")
+	rule, _, _ := strings.Cut(p.Notes[0], ":")
 	return rule
 }
 

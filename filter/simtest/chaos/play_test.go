@@ -35,8 +35,8 @@ func play(wasm []byte, p *plan) *run {
 	r := &run{plan: p, trace: fnv.New64a(), marks: map[string]int{}, adminAnswer: "ok", calloutFaults: map[string]string{}}
 	r.judge = newJudge(r)
 	host, err := hostsim.New(wasm,
-		hostsim.PluginConfig(p.configs["A"].json()), hostsim.PluginName("healthgate"), hostsim.VMID("healthgate"),
-		hostsim.Workers(p.workers), hostsim.Seed(p.seed), hostsim.Shuffled(), hostsim.FailReload,
+		hostsim.PluginConfig(p.Configs["A"].json()), hostsim.PluginName("healthgate"), hostsim.VMID("healthgate"),
+		hostsim.Workers(p.Workers), hostsim.Seed(p.Seed), hostsim.Shuffled(), hostsim.FailReload,
 		hostsim.Upstream("app", http.HandlerFunc(r.serveApp)),
 		hostsim.Upstream("envoy_admin", http.HandlerFunc(r.serveAdmin)),
 	)
@@ -44,13 +44,13 @@ func play(wasm []byte, p *plan) *run {
 	defer host.Close()
 	r.Host = host
 	r.configured("A")
-	for i := range p.ops {
-		if o := &p.ops[i]; o.name == "check" {
+	for i := range p.Ops {
+		if o := &p.Ops[i]; o.name == "check" {
 			r.schedule(o)
 		}
 	}
 	r.Advance(settle)
-	for _, o := range p.ops {
+	for _, o := range p.Ops {
 		r.advanceTo(o.at)
 		if r.violation != nil {
 			return r
@@ -155,9 +155,9 @@ func (r *run) serveApp(w http.ResponseWriter, q *http.Request) {
 	if status == http.StatusOK {
 		state = 1
 	}
-	w.Header().Set("Trailer", "Grpc-Status")
+	w.Header().Set("Trailer", "GRPC-Status")
 	_, _ = w.Write([]byte{0, 0, 0, 0, 2, 8, state})
-	w.Header().Set("Grpc-Status", "0")
+	w.Header().Set("GRPC-Status", "0")
 }
 
 // answers are what stands in the admin endpoint's place.
@@ -254,12 +254,12 @@ func (r *run) apply(o op) {
 		r.adminAnswer = o.arg(0)
 	case "update":
 		r.Heal() // what breaks while a thread is configured leaves the plugin out of its chain: that is Envoy's doing
-		if r.Update(r.plan.configs[o.arg(0)].json()) == nil {
+		if r.Update(r.plan.Configs[o.arg(0)].json()) == nil {
 			r.configured(o.arg(0))
 		}
 	case "refuse-update":
 		r.Inject(hostsim.TrapAt("proxy_on_configure", 1).On("canary"))
-		if r.Update(r.plan.configs["A"].json()+" ") == nil {
+		if r.Update(r.plan.Configs["A"].json()+" ") == nil {
 			panic("an update was not refused")
 		}
 	case "drained":

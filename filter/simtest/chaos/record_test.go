@@ -24,7 +24,7 @@ func TestRecord(t *testing.T) {
 	for _, path := range paths {
 		p, err := loadPlan(path)
 		must(err)
-		_, commit, _ := strings.Cut(strings.TrimSuffix(p.notes[1], ", open"), ", in ")
+		_, commit, _ := strings.Cut(strings.TrimSuffix(p.Notes[1], ", open"), ", in ")
 		if plugins[commit] == nil {
 			dir := t.TempDir()
 			archive := exec.Command("sh", "-c", `cd "$(git rev-parse --show-toplevel)" && git archive "$0" filter go.mod go.sum |

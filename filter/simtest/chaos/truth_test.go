@@ -62,12 +62,12 @@ func (t *truth) statusOf(name string) int {
 // does.
 func (t *truth) unhealthySince(e *endpoint) time.Duration {
 	var since []time.Duration
-	for _, name := range e.probes {
+	for _, name := range e.Probes {
 		if t.statusOf(name) != 200 {
 			since = append(since, t.app(name).since)
 		}
 	}
-	few := len(e.probes) - e.need() // as many may fail
+	few := len(e.Probes) - e.need() // as many may fail
 	if len(since) <= few {
 		return 1<<63 - 1
 	}
