@@ -225,7 +225,7 @@ func (e *Envoy) WaitChecks(ctx context.Context, checks *lifecycle.Checks, byKey 
 			}
 		}
 		if hidden != "" {
-			return "", finalError{errors.New("which checks it answers is not known: " + notShown(hidden))}
+			return "", finalError{errors.New("which checks it answers is not known: " + report.NotShown(hidden))}
 		}
 		return checks.Take(time.Now(), counts), nil
 	})
@@ -251,11 +251,6 @@ func (e *Envoy) Drain(ctx context.Context) (string, error) {
 		}
 	}
 	return "POST " + path + ", which only a restart takes back", e.client.Post(ctx, path)
-}
-
-// notShown says that a metric is not there, which is not that it is 0.
-func notShown(metric string) string {
-	return "it does not show its metric " + metric + ": does a stats_matcher leave it out?"
 }
 
 const active = ".downstream_rq_active"
@@ -286,7 +281,7 @@ func (e *Envoy) WaitIdle(ctx context.Context) error {
 		}
 		for _, gauge := range e.managers() {
 			if _, is := stats[gauge]; !is {
-				return "how many requests run is not known: " + notShown(gauge), nil
+				return "how many requests run is not known: " + report.NotShown(gauge), nil
 			}
 		}
 		var running uint64

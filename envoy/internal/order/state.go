@@ -300,17 +300,22 @@ func (e *Envoy) byRoute(key string) *bool {
 }
 
 // gaps returns what keeps the key from switching every check, but for those of verified endpoints.
-func (e *Envoy) gaps(verified map[string]bool) (out []string) {
+func (e *Envoy) gaps(verified map[string]bool) []reach.Gap {
 	if e.known == nil {
-		return []string{"its configuration can't be read, so whether all checks come to the plugin is not known: " +
-			e.unknown.Error()}
+		return []reach.Gap{{What: "its configuration can't be read, so whether all checks come to the plugin is not known: " +
+			e.unknown.Error()}}
 	}
 	gaps := e.known.KeyGaps(e.key)
 	if e.route {
 		gaps = e.known.RouteGaps(e.key, RouteOn)
 	}
+	return slices.DeleteFunc(gaps, func(gap reach.Gap) bool { return e.settled(verified, gap.Endpoint) })
+}
+
+// texts says what gaps are, each once.
+func texts(gaps []reach.Gap) (out []string) {
 	for _, gap := range gaps {
-		if !e.settled(verified, gap.Endpoint) && !slices.Contains(out, gap.What) {
+		if !slices.Contains(out, gap.What) {
 			out = append(out, gap.What)
 		}
 	}
@@ -373,7 +378,7 @@ func (e *Envoy) Report() State {
 	if e.known != nil && !e.route {
 		s.Notes = append(s.Notes, e.known.AdminFaults()...)
 	}
-	s.Notes = append(s.Notes, e.gaps(nil)...)
+	s.Notes = append(s.Notes, texts(e.gaps(nil))...)
 	return s
 }
 

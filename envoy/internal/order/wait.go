@@ -59,7 +59,7 @@ func (e *Envoy) Wait(ctx context.Context, o Order, kind reach.Kind, checks []str
 			}
 			last.Error = lack.what
 			if lack.what == "" && o.On && len(checks) > 0 {
-				last.Notes = e.gaps(nil)
+				last.Notes = texts(e.gaps(nil))
 			}
 			if lack.what == "" {
 				last.Notes = append(last.Notes, e.besides(o)...)
@@ -91,7 +91,7 @@ func (e *Envoy) besides(o Order) (out []string) {
 		out = append(out, e.drains)
 	}
 	if !o.On {
-		out = append(out, e.gaps(nil)...)
+		out = append(out, texts(e.gaps(nil))...)
 	}
 	if !o.On && e.known != nil {
 		if why := e.unreloaded(nil); why != "" {
@@ -177,7 +177,7 @@ func (e *Envoy) barrier(o Order, verified map[string]bool) string {
 	case !o.On:
 		return ""
 	}
-	return cmp.Or(e.unread(), some(e.gaps(verified)))
+	return cmp.Or(e.unread(), some(texts(e.gaps(verified))))
 }
 
 // askRuntime reads runtime, and says what it lacks of an order.
@@ -372,9 +372,8 @@ func (e *Envoy) pluginLacks(o Order, verified map[string]bool, arrived time.Dura
 		return problem{what: set + e.drainsUnseen + orVerify, final: true}
 	case o.On:
 		if gaps := e.gaps(verified); len(gaps) > 0 {
-			return problem{what: some(gaps) + orVerify, final: slices.ContainsFunc(gaps, func(what string) bool {
-				return !reach.Stale(what)
-			})}
+			return problem{what: some(texts(gaps)) + orVerify,
+				final: slices.ContainsFunc(gaps, func(g reach.Gap) bool { return !g.Stale })}
 		}
 	case len(inside) > 0 && e.known != nil:
 		return problem{what: off + strings.Join(inside, ", ") + e.deaf()}

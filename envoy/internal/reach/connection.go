@@ -116,8 +116,8 @@ func (e *Envoy) limits(d *door, c *check, p *Plugin, route any) (out []Gap) {
 	} {
 		may := fmt.Sprintf("%s: its %s of %s may end a check of %s", d.where, limit[0], limit[1], c.path)
 		why := e.unproved(p, c, func(o *door) bool { return o == d && len(c.endpoint.Paths) == 1 })
-		if why != "" && ends(limit[1], atOnce) {
-			out = append(out, c.refusal("%s before the plugin answers%s", may, why))
+		if why.text != "" && ends(limit[1], atOnce) {
+			out = append(out, c.refusal(why, "%s before the plugin answers", may))
 		}
 		if wait > atOnce && ends(limit[1], wait) {
 			gap := c.doubt("%s that waits for a probe on demand: it has to be %s at least", may, wait)
@@ -221,17 +221,17 @@ func (e *Envoy) kept(d *door, p *Plugin, c *check) (out []Gap) {
 		if b.rations {
 			why = often
 		}
-		if why == "" || b.notGRPC && c.endpoint.GRPC {
+		if why.text == "" || b.notGRPC && c.endpoint.GRPC {
 			continue
 		}
-		gap := c.doubt("%s: whether a check of %s comes to healthgate is not known: %s%s", d.where, c.path, b.what, why)
+		gap := c.unless(why, "%s: whether a check of %s comes to healthgate is not known: %s", d.where, c.path, b.what)
 		gap.Refusal = b.refuses
 		out = append(out, gap)
 	}
 	why := e.unproved(p, c, func(o *door) bool { return o == d })
 	for i := range e.doors {
 		o := &e.doors[i]
-		if why == "" || o.has(p) || o.excludes(c) || e.takenAt(o, c) {
+		if why.text == "" || o.has(p) || o.excludes(c) || e.takenAt(o, c) {
 			continue
 		}
 		by := ""
@@ -247,8 +247,8 @@ func (e *Envoy) kept(d *door, p *Plugin, c *check) (out []Gap) {
 			by = "that filter chain is for some connections, by " + others
 		}
 		if by != "" {
-			out = append(out, c.doubt("%s: whether a check of %s comes there, or to %s, is not known: %s%s", d.where, c.path,
-				o.where, by, why))
+			out = append(out, c.unless(why, "%s: whether a check of %s comes there, or to %s, is not known: %s", d.where,
+				c.path, o.where, by))
 		}
 	}
 	return out

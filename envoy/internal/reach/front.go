@@ -124,14 +124,19 @@ func (e *Envoy) disturbed(d *door, p *Plugin, c *check) (out []Gap) {
 	return out
 }
 
-// unproved says that no check is known to have come to a plugin by a way in; "" where one was answered, and the plugin
-// stands in no other way in but those that are alike.
-func (e *Envoy) unproved(p *Plugin, c *check, alike func(o *door) bool) string {
+// unproved is why no check is known to have come to a plugin by a way in. It has no text where one was answered, and
+// the plugin stands in no other way in but those that are alike; it is stale where none is known since an update.
+type unproved struct {
+	text  string
+	stale bool
+}
+
+func (e *Envoy) unproved(p *Plugin, c *check, alike func(o *door) bool) unproved {
 	switch {
 	case e.Answered == nil:
-		return ", as far as the configuration tells"
+		return unproved{text: ", as far as the configuration tells"}
 	case !e.answered(c.endpoint.Name):
-		return ", and " + e.unanswered(c.endpoint.Name)
+		return unproved{text: ", and " + e.unanswered(c.endpoint.Name)}
 	}
 	elsewhere, late := false, ""
 	for i := range e.doors {
@@ -141,11 +146,12 @@ func (e *Envoy) unproved(p *Plugin, c *check, alike func(o *door) bool) string {
 	}
 	switch {
 	case late != "" && !e.Fresh[c.endpoint.Name]:
-		return fmt.Sprintf(", and whether endpoint %q has answered a check%s is not known", c.endpoint.Name, late)
+		const what = ", and whether endpoint %q has answered a check since the update of its %s is not known"
+		return unproved{fmt.Sprintf(what, c.endpoint.Name, late), true}
 	case elsewhere:
-		return fmt.Sprintf(", and which checks endpoint %q has answered is not known", c.endpoint.Name)
+		return unproved{text: fmt.Sprintf(", and which checks endpoint %q has answered is not known", c.endpoint.Name)}
 	}
-	return ""
+	return unproved{}
 }
 
 // unanswered says why it is not known for sure that an endpoint has answered a check.
@@ -160,9 +166,6 @@ func (e *Envoy) unanswered(endpoint string) string {
 	return fmt.Sprintf("endpoint %q %s", endpoint, no)
 }
 
-// sinceUpdate begins what unproved says of an update.
-const sinceUpdate = " since the update of "
-
 // late says which part of a way in was updated when Envoy may have answered checks already; "" for none. What
 // it begins with comes within a minute.
 func (e *Envoy) late(d *door) string {
@@ -176,7 +179,7 @@ func (e *Envoy) late(d *door) string {
 	begun, _ := time.Parse(time.RFC3339, e.Begun)
 	for _, part := range parts {
 		if at, err := time.Parse(time.RFC3339, e.updated[part]); err == nil && at.Sub(begun) > time.Minute {
-			return fmt.Sprintf("%sits %s at %s", sinceUpdate, part, e.updated[part])
+			return part + " at " + e.updated[part]
 		}
 	}
 	return ""
@@ -329,9 +332,9 @@ func (e *Envoy) around(d *door, c *check, f *filter, host, route any) (out []Gap
 			if n.rations() {
 				why = often
 			}
-			if why != "" {
-				out = append(out, c.refusal("%s: the filter %q may refuse checks of %s before healthgate answers%s", d.where,
-					n.name, c.path, why))
+			if why.text != "" {
+				out = append(out, c.refusal(why, "%s: the filter %q may refuse checks of %s before healthgate answers", d.where,
+					n.name, c.path))
 			}
 		case behind:
 			out = append(out,

@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/healthgate/healthgate/envoy/internal/dump"
 	"github.com/healthgate/healthgate/filter/config"
@@ -22,10 +21,9 @@ type Gap struct {
 	Refusal bool
 	// Slow is a doubt of checks that wait for a probe on demand. In maintenance none does.
 	Slow bool
+	// Stale is a doubt that a check which is answered now may take away.
+	Stale bool
 }
-
-// Stale reports whether a check that is answered now may take a doubt away, by its words.
-func Stale(gap string) bool { return strings.Contains(gap, sinceUpdate) }
 
 func (c *check) gap(format string, args ...any) Gap {
 	return Gap{Endpoint: c.endpoint.Name, What: fmt.Sprintf(format, args...)}
@@ -35,8 +33,15 @@ func (c *check) doubt(format string, args ...any) Gap {
 	return Gap{Endpoint: c.endpoint.Name, What: "not for sure: " + fmt.Sprintf(format, args...), Doubt: true}
 }
 
-func (c *check) refusal(format string, args ...any) Gap {
-	out := c.doubt(format, args...)
+// unless doubts what is not proved, for the reason at the end.
+func (c *check) unless(why unproved, format string, args ...any) Gap {
+	out := c.doubt(format+"%s", append(args, why.text)...)
+	out.Stale = why.stale
+	return out
+}
+
+func (c *check) refusal(why unproved, format string, args ...any) Gap {
+	out := c.unless(why, format, args...)
 	out.Refusal = true
 	return out
 }
@@ -155,8 +160,8 @@ func (e *Envoy) shut(p *Plugin, c *check) (out []Gap) {
 				gap := c.gap("%s: no route takes %s: its checks get 404", d.in(host), c.path)
 				missing = append(missing, gap)
 				why := e.unproved(p, c, func(o *door) bool { return reflect.DeepEqual(o.routes, d.routes) })
-				if why != "" {
-					perhaps = append(perhaps, c.refusal("%s%s", gap.What, why))
+				if why.text != "" {
+					perhaps = append(perhaps, c.refusal(why, "%s", gap.What))
 				}
 			case ruled == no, ruled == some:
 				out = append(out, c.gap("%s: %s", d.in(host), d.shuts(f, host, ruling.route, c.path)))

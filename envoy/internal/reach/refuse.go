@@ -28,7 +28,7 @@ func (n *neighbour) refusing() bool {
 }
 
 // often is why a check that passed is no proof.
-const often = ", for it refuses what comes too often"
+var often = unproved{text: ", for it refuses what comes too often"}
 
 // rations reports whether a neighbour refuses what comes too often, so that a check that passed proves nothing.
 func (n *neighbour) rations() bool {

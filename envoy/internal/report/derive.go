@@ -70,12 +70,16 @@ func Unseen(stats map[string]uint64, known *reach.Envoy) string {
 		unseen(stats, "Envoy is overloaded, and refuses checks,", cmp.Or(known, &reach.Envoy{}).Overloads...))
 }
 
+// NotShown says that a metric is not there, which is not that it is 0.
+func NotShown(metric string) string {
+	return "it does not show its metric " + metric + ": does a stats_matcher leave it out?"
+}
+
 // unseen says what is not known without metrics that Envoy does not show; "" when it shows them.
 func unseen(stats map[string]uint64, what string, metrics ...string) string {
 	for _, metric := range metrics {
 		if _, is := stats[metric]; !is && stats != nil {
-			return fmt.Sprintf("whether %s is not known: its metric %s is not there: does a stats_matcher leave it out?", what,
-				metric)
+			return fmt.Sprintf("whether %s is not known: %s", what, NotShown(metric))
 		}
 	}
 	return ""
@@ -294,7 +298,7 @@ func (s *seen) verdict(c *config.Config, e *config.Endpoint, out Endpoint) Endpo
 	case is == verdict.Draining:
 		out.Output = "Envoy is draining"
 	case missing >= 0:
-		return notKnown(fmt.Sprintf("it does not show its metric %s: does a stats_matcher leave it out?", needed[missing]))
+		return notKnown(NotShown(needed[missing]))
 	case is == verdict.Unknown:
 		out.Output = fmt.Sprintf("the plugin's record is %ds old", s.gauges[snapshotAge])
 	case is == verdict.Unhealthy:

@@ -269,7 +269,7 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 	for _, fault := range s.known.Faults() {
 		r.note(fault)
 	}
-	stale := func(g reach.Gap) bool { return reach.Stale(g.What) }
+	stale := func(g reach.Gap) bool { return g.Stale }
 	for start := time.Now(); time.Since(start) < patience && ctx.Err() == nil &&
 		slices.ContainsFunc(s.known.Gaps(), stale); time.Sleep(100 * time.Millisecond) {
 		s.stats(ctx, envoy)
