@@ -87,28 +87,26 @@ func envoyFiles(names []string) (out []merge.File, err error) {
 		f := merge.File{Name: names[i], Text: string(text)}
 		out = append(out, f)
 		for _, places := range merge.Sources(f) {
-			if more := first(places); more != "" && !slices.ContainsFunc(names, func(name string) bool {
-				return sameFile(name, more)
+			there := slices.DeleteFunc(places, func(place string) bool { return !sameFile(place, place) })
+			if len(there) == 0 || slices.ContainsFunc(names, func(name string) bool {
+				return slices.ContainsFunc(there, func(place string) bool { return sameFile(place, name) })
 			}) {
-				names = append(names, more)
+				continue
 			}
+			for _, other := range there[1:] {
+				if !sameFile(there[0], other) {
+					return nil, fmt.Errorf("%s: the file that it reads may be %s or %s; give the right one, too",
+						f.Name, there[0], other)
+				}
+			}
+			names = append(names, there[0])
 		}
 	}
 	return out, nil
 }
 
-// first returns the first place where there is a file; "" if there is none.
-func first(places []string) string {
-	for _, place := range places {
-		if info, err := os.Stat(place); err == nil && info.Mode().IsRegular() {
-			return place
-		}
-	}
-	return ""
-}
-
-// writeMerged writes files: the bootstrap to the output, and the others beside it. All that were given are replaced, or
-// none.
+// writeMerged writes files: the bootstrap to the output, and the others beside it, or each into its own place where the
+// output is the bootstrap. All that were given are replaced, or none.
 func writeMerged(cmd *cobra.Command, file, output string, given []merge.File, r *merge.Result) error {
 	files := r.Files
 	if output == "" || output == "-" {
@@ -122,16 +120,22 @@ func writeMerged(cmd *cobra.Command, file, output string, given []merge.File, r 
 		}
 		return nil
 	}
+	around, _ := filepath.Split(output) // filepath.Join takes .. behind a link for the folder that the link lies in
+	inPlace := sameFile(output, r.Bootstrap)
 	written := map[string]string{}
 	var made []fileToWrite
 	for _, f := range files {
 		to := output
-		if f.Name != r.Bootstrap {
+		switch {
+		case f.Name == r.Bootstrap:
+		case inPlace:
+			to = f.Name
+		default:
 			below, err := filepath.Rel(filepath.Dir(r.Bootstrap), f.Name)
 			if err != nil || !filepath.IsLocal(below) {
 				below = filepath.Base(f.Name)
 			}
-			to = filepath.Join(filepath.Dir(output), below)
+			to = around + below
 		}
 		if other := written[to]; other != "" {
 			return &render.OptionError{Flag: "output", What: fmt.Sprintf("%s and %s would both be written to %s; put them "+
@@ -141,7 +145,7 @@ func writeMerged(cmd *cobra.Command, file, output string, given []merge.File, r 
 			return err
 		}
 		for _, other := range given {
-			if sameFile(to, other.Name) && !sameFile(output, r.Bootstrap) && other.Text != f.Text {
+			if sameFile(to, other.Name) && !inPlace && other.Text != f.Text {
 				return &render.OptionError{Flag: "output", What: fmt.Sprintf("%s is one of the files that are merged, "+
 					"and would be lost; write to another folder, or to %s, to replace all", to, r.Bootstrap)}
 			}

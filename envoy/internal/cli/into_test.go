@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -91,6 +93,67 @@ func TestInto(t *testing.T) {
 		must.Write(t, filepath.Join(folder, name), wrong)
 	}
 	is(2, more+":", "lint", main)
+}
+
+// Files in other folders than the bootstrap's are found where they lie, by names with .. behind links too, written to
+// where they are meant to be, and not guessed of two.
+func TestIntoOtherFolders(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, folder := range []string{"etc", "real/deep", "real/etc", "real/out", "lds", "out"} {
+		must.Do(t, os.MkdirAll(folder, 0o755))
+	}
+	must.Do(t, os.Symlink("real/deep", "link")) // link/../etc is real/etc
+	elsewhere := must.Get(filepath.Abs("lds/web.yaml"))(t)
+	reads := strings.Replace(bootstrap, "/etc/envoy/lds/web.yaml", elsewhere, 1)
+	for _, test := range []struct {
+		name   string
+		files  map[string]string
+		args   []string
+		want   string // of the error
+		merged []string
+	}{
+		{"in place", map[string]string{"etc/envoy.yaml": reads, "lds/web.yaml": listeners},
+			[]string{"--into", "etc/envoy.yaml", "-o", "etc/envoy.yaml"}, "", []string{"etc/envoy.yaml", "lds/web.yaml"}},
+		{"to another folder", map[string]string{"etc/envoy.yaml": reads, "lds/web.yaml": listeners},
+			[]string{"--into", "etc/envoy.yaml", "-o", "link/../out/envoy.yaml"}, "",
+			[]string{"real/out/envoy.yaml", "real/out/web.yaml"}},
+		{"to another folder, which is not there", map[string]string{"etc/envoy.yaml": reads, "lds/web.yaml": listeners},
+			[]string{"--into", "etc/envoy.yaml", "-o", "link/../new/envoy.yaml"}, "",
+			[]string{"real/new/envoy.yaml", "real/new/web.yaml"}},
+		{"beside it",
+			map[string]string{"real/etc/envoy.yaml": bootstrap, "real/etc/web.yaml": listeners, "etc/web.yaml": "a: b"},
+			[]string{"--into", "link/../etc/envoy.yaml", "-o", "link/../etc/envoy.yaml"}, "",
+			[]string{"real/etc/envoy.yaml", "real/etc/web.yaml"}},
+		{"one of two", map[string]string{"etc/envoy.yaml": reads, "lds/web.yaml": listeners, "etc/web.yaml": listeners},
+			[]string{"--into", "etc/envoy.yaml", "-o", "etc/envoy.yaml"},
+			"etc/envoy.yaml: the file that it reads may be etc/web.yaml or " + elsewhere + "; give the right one, too", nil},
+		{"one of two, given",
+			map[string]string{"etc/envoy.yaml": reads, "lds/web.yaml": listeners, "etc/web.yaml": listeners},
+			[]string{"--into", "etc/envoy.yaml", "--into", "lds/web.yaml", "-o", "etc/envoy.yaml"}, "",
+			[]string{"etc/envoy.yaml", "lds/web.yaml"}},
+	} {
+		for name, text := range test.files {
+			must.Write(t, name, text)
+		}
+		must.Write(t, "healthgate.yaml", minimal)
+		_, stderr, code := call(t, append([]string{"render", "envoy", "healthgate.yaml"}, test.args...)...)
+		if want := min(2*len(test.want), 2); code != want || !strings.Contains(stderr, test.want) {
+			t.Errorf("%s: exit code %d, %s", test.name, code, stderr)
+		}
+		var merged []string
+		must.Do(t, filepath.WalkDir(".", func(path string, e fs.DirEntry, err error) error {
+			if err == nil && e.Type().IsRegular() {
+				if strings.Contains(must.Read(t, path), "healthgate") {
+					merged = append(merged, path)
+				}
+				err = os.Remove(path)
+			}
+			return err
+		}))
+		if !slices.Equal(merged, test.merged) {
+			t.Errorf("%s: merged are %v", test.name, merged)
+		}
+	}
 }
 
 // The pieces alone name the lists that they go into.

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"os"
-	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/internal/document"
@@ -91,12 +91,19 @@ func renderKubernetes(cmd *cobra.Command, file, folder string, o *render.Kuberne
 	if err != nil {
 		return err
 	}
+	folder = strings.TrimSuffix(folder, "/") + "/"
+	before, _ := os.ReadFile(folder + render.Kustomization)
+	ours := strings.Contains(string(before), cmd.CommandPath())
 	var made []fileToWrite
 	for _, f := range files {
-		to := filepath.Join(folder, filepath.FromSlash(f.Path))
+		to := folder + f.Path
 		made = append(made, fileToWrite{to, f.Text})
 		if err := cmp.Or(spare(to, "FILE", file), spare(to, "--into", o.File)); err != nil {
 			return err
+		}
+		if _, err := os.Lstat(to); err == nil && !ours {
+			return &render.OptionError{Flag: "output", What: fmt.Sprintf("%s was not made by this command, and would be lost; "+
+				"write into another folder", to)}
 		}
 	}
 	tell(cmd, yellow, "warning:", o.Unreached(d))

@@ -79,3 +79,34 @@ func TestKubernetesIntoItself(t *testing.T) {
 		must.Do(t, os.Remove(filepath.Join("out/base", left[0].Name())))
 	}
 }
+
+// What others wrote is not replaced; what the command wrote is. The folder is where the system finds it, by .. behind a
+// link too.
+func TestKubernetesFolder(t *testing.T) {
+	examples := must.Get(filepath.Abs(filepath.Join("..", "..", "examples", "kubernetes")))(t)
+	t.Chdir(t.TempDir())
+	must.Do(t, os.MkdirAll("real/deep", 0o755))
+	must.Do(t, os.Symlink("real/deep", "link"))
+	render := func(folder string) (stderr string, code int) {
+		_, stderr, code = call(t, "render", "kubernetes", filepath.Join(examples, "healthgate.yaml"),
+			"--into", filepath.Join(examples, "shop.yaml"), "--readiness", "kubelet",
+			"--image", "registry.example/healthgate:v1.2.3", "--cluster", "shop=127.0.0.1:7070", "-o", folder)
+		return stderr, code
+	}
+	for _, own := range []string{"kustomization.yaml", "networkpolicy.yaml"} {
+		must.Do(t, os.MkdirAll(own+"/base", 0o755))
+		must.Write(t, own+"/base/"+own, "resources: [shop.yaml]")
+		stderr, code := render(own)
+		left := must.Get(os.ReadDir(own + "/base"))(t)
+		if code != 2 || !strings.Contains(stderr, own+" was not made by this command, and would be lost") || len(left) != 1 ||
+			must.Read(t, own+"/base/"+own) != "resources: [shop.yaml]" {
+			t.Errorf("exit code %d, %s%v", code, stderr, left)
+		}
+	}
+	for range 2 {
+		if stderr, code := render("link/../made/"); code != 0 || must.Read(t, "real/made/base/workload.yaml") == "" {
+			t.Errorf("exit code %d, %s", code, stderr)
+		}
+		must.Write(t, "real/made/base/workload.yaml", "")
+	}
+}

@@ -15,8 +15,10 @@ type fileToWrite struct{ path, text string }
 // writeTree is writeFiles that makes the folders, too.
 func writeTree(files []fileToWrite) error {
 	for _, f := range files {
-		if err := os.MkdirAll(filepath.Dir(f.path), 0o755); err != nil {
-			return err
+		if folder, _ := filepath.Split(f.path); folder != "" {
+			if err := os.MkdirAll(folder, 0o755); err != nil {
+				return err
+			}
 		}
 	}
 	return writeFiles(files...)

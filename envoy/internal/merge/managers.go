@@ -134,7 +134,7 @@ func Sources(f File) (out [][]string) {
 	if err != nil {
 		return nil
 	}
-	folder := filepath.Dir(f.Name)
+	folder, _ := filepath.Split(f.Name) // filepath.Join takes .. behind a link for the folder that the link lies in
 	_ = each(s.root, nil, func(n, _ *yaml.Node) error {
 		c := cursor{source: s, n: n}
 		path := c.text("path_config_source", "path")
@@ -144,9 +144,9 @@ func Sources(f File) (out [][]string) {
 		}
 		switch {
 		case filepath.IsAbs(path):
-			out = append(out, []string{filepath.Join(folder, filepath.Base(path)), path})
+			out = append(out, []string{folder + filepath.Base(path), path})
 		case path != "":
-			out = append(out, []string{filepath.Join(folder, path), filepath.Join(folder, filepath.Base(path)), path})
+			out = append(out, []string{folder + strings.TrimPrefix(path, "./"), folder + filepath.Base(path), path})
 		}
 		return nil
 	})

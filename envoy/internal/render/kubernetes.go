@@ -49,8 +49,11 @@ const (
 // KubernetesFile is one file of those that are rendered, with its path below their folder.
 type KubernetesFile struct{ Path, Text string }
 
-// EnvoyConfiguration is the path of the file that Envoy reads.
-const EnvoyConfiguration = "base/envoy.yaml"
+// EnvoyConfiguration is the path of the file that Envoy reads, and Kustomization of the one that says how all are made.
+const (
+	EnvoyConfiguration = "base/envoy.yaml"
+	Kustomization      = "base/kustomization.yaml"
+)
 
 var kubernetesTemplate = load("kubernetes")
 
@@ -127,7 +130,7 @@ func Kubernetes(d *document.Document, o KubernetesOptions) ([]KubernetesFile, er
 	if len(keys(d.Config, routes)) == 0 {
 		v["kubectl"] = []string{"  (there is none without a placeholder)"}
 	}
-	names := []string{"base/kustomization.yaml", "base/sidecar.yaml", "base/networkpolicy.yaml"}
+	names := []string{Kustomization, "base/sidecar.yaml", "base/networkpolicy.yaml"}
 	out := []KubernetesFile{{EnvoyConfiguration, envoy}, {"base/workload.yaml", string(o.Manifests)}}
 	made := documents(kubernetesTemplate, v)
 	for i, name := range names {
