@@ -43,13 +43,9 @@ type calloutResponse struct {
 // proxyHTTPCall starts a call from the root (Context::httpCall).
 func proxyHTTPCall(v *vm, a []uint64) status {
 	root := v.effectiveContext().root
-	name, ok := v.Text(a[0], a[1])
-	head, ok2 := v.Bytes(a[2], a[3])
-	body, ok3 := v.Text(a[4], a[5])
-	_, ok4 := v.Bytes(a[6], a[7])
-	if !ok || !ok2 || !ok3 || !ok4 {
-		return statusInvalidMemoryAccess
-	}
+	name := v.text(a[0], a[1])
+	head := v.bytes(a[2], a[3])
+	body := v.text(a[4], a[5])
 	m := headers.New(pairs.Decode(head)...)
 	if !v.Write32(a[9], 0) {
 		return statusInvalidMemoryAccess

@@ -87,13 +87,10 @@ func (v *vm) grpcService(service string) (*upstream, status) {
 // newGrpc starts either kind of call, up to its first message.
 func (v *vm) newGrpc(a []uint64, id *uint32, timeout time.Duration) (*grpcCallout, status) {
 	root := v.effectiveContext().root
-	service, ok := v.Text(a[0], a[1])
-	name, ok2 := v.Text(a[2], a[3])
-	method, ok3 := v.Text(a[4], a[5])
-	metadata, ok4 := v.Bytes(a[6], a[7])
-	if !ok || !ok2 || !ok3 || !ok4 {
-		return nil, statusInvalidMemoryAccess
-	}
+	service := v.text(a[0], a[1])
+	name := v.text(a[2], a[3])
+	method := v.text(a[4], a[5])
+	metadata := v.bytes(a[6], a[7])
 	up, st := v.grpcService(service)
 	if st != statusOK {
 		return nil, st
@@ -126,10 +123,7 @@ func (v *vm) newGrpc(a []uint64, id *uint32, timeout time.Duration) (*grpcCallou
 }
 
 func proxyGrpcCall(v *vm, a []uint64) status {
-	message, ok := v.Text(a[8], a[9])
-	if !ok {
-		return statusInvalidMemoryAccess
-	}
+	message := v.text(a[8], a[9])
 	c, st := v.newGrpc(a, &v.nextGrpcCall, millis(uint32(a[10])))
 	if st != statusOK {
 		return st
@@ -208,10 +202,7 @@ func (v *vm) grpcOf(token uint64) (*grpcCallout, status) {
 
 // proxyGrpcSend sends a message on a stream.
 func proxyGrpcSend(v *vm, a []uint64) status {
-	message, ok := v.Text(a[1], a[2])
-	if !ok {
-		return statusInvalidMemoryAccess
-	}
+	message := v.text(a[1], a[2])
 	if uint32(a[0])%calloutStep != 2 {
 		return statusBadArgument
 	}

@@ -7,8 +7,9 @@ import (
 )
 
 // hostCall is one function of the ABI that a plugin can import, and a row of a table. Its signature gives its Wasm
-// type, how the trace shows it, and what is checked before fn. It has the letters of wasm.Func. The first argument has
-// two more: m is the type of a header map, b the type of a buffer.
+// type, how the trace shows it, and what is checked before fn. It has the letters of wasm.Func: texts and maps in lie
+// within the memory. The first argument has two more: m is the type of a header map, b the type of a buffer. t is a
+// text that fn checks itself, behind something else.
 type hostCall struct {
 	name, sig string
 	// void is set for the functions that return nothing.
@@ -33,16 +34,28 @@ func hostCalls(abi abiVersion) []wasm.Func {
 			case strings.HasPrefix(row.sig, "b"):
 				count = uint32(bufferTypeMax) + 1
 			}
-			funcs = append(funcs, wasm.Func{
-				Module: "env", Name: row.name, Sig: strings.NewReplacer("m", "u", "b", "u").Replace(row.sig),
+			f := wasm.Func{
+				Module: "env", Name: row.name, Sig: strings.NewReplacer("m", "u", "b", "u", "t", "s").Replace(row.sig),
 				Void: row.void, InStart: row.inStart, InAlloc: row.inAlloc,
-				Fn: func(i *wasm.Instance, a []uint64) uint32 {
-					if count > 0 && uint32(a[0]) >= count {
-						return uint32(statusBadArgument)
-					}
-					return uint32(row.fn(i.Host.(*vm), a))
-				},
+			}
+			var given []int // where in the words texts and maps are
+			f.EachArg(func(kind rune, word int) {
+				if kind == 's' && !strings.Contains(row.sig, "t") || kind == 'h' {
+					given = append(given, word)
+				}
 			})
+			f.Fn = func(i *wasm.Instance, a []uint64) uint32 {
+				if count > 0 && uint32(a[0]) >= count {
+					return uint32(statusBadArgument)
+				}
+				for _, word := range given {
+					if _, ok := i.Bytes(a[word], a[word+1]); !ok {
+						return uint32(statusInvalidMemoryAccess)
+					}
+				}
+				return uint32(row.fn(i.Host.(*vm), a))
+			}
+			funcs = append(funcs, f)
 		}
 	}
 	return funcs
@@ -56,6 +69,14 @@ func (v *vm) Import(f *wasm.Func, args []uint64) uint32 {
 		return v.traced(f, args)
 	}
 	return f.Fn(v.Instance, args)
+}
+
+// text is a text that was checked to lie within the memory, and bytes are the memory itself.
+func (v *vm) text(ptr, size uint64) string { return string(v.bytes(ptr, size)) }
+
+func (v *vm) bytes(ptr, size uint64) []byte {
+	b, _ := v.Bytes(ptr, size)
+	return b
 }
 
 // Print logs standard output as info and standard error as error, without a newline at the end.

@@ -8,7 +8,7 @@ import (
 
 // generalCalls are logging, time, contexts, properties, foreign functions and metrics.
 var generalCalls = []hostCall{
-	{name: "proxy_log", sig: "us", inStart: true, inAlloc: true, fn: proxyLog},
+	{name: "proxy_log", sig: "ut", inStart: true, inAlloc: true, fn: proxyLog},
 	{name: "proxy_get_log_level", sig: "U", fn: func(v *vm, a []uint64) status {
 		return v.out32(a[0], uint32(v.host.cfg.logLevel))
 	}},
@@ -81,10 +81,7 @@ func proxySetEffectiveContext(v *vm, a []uint64) status {
 func proxyDone(*vm, []uint64) status { return statusNotFound }
 
 func proxyGetProperty(v *vm, a []uint64) status {
-	path, ok := v.Bytes(a[0], a[1])
-	if !ok {
-		return statusInvalidMemoryAccess
-	}
+	path := v.bytes(a[0], a[1])
 	value, st := v.effectiveContext().property(path)
 	if st != statusOK {
 		return st
@@ -93,11 +90,8 @@ func proxyGetProperty(v *vm, a []uint64) status {
 }
 
 func proxySetProperty(v *vm, a []uint64) status {
-	path, ok := v.Text(a[0], a[1])
-	value, ok2 := v.Text(a[2], a[3])
-	if !ok || !ok2 {
-		return statusInvalidMemoryAccess
-	}
+	path := v.text(a[0], a[1])
+	value := v.text(a[2], a[3])
 	return v.effectiveContext().setProperty(path, value)
 }
 
@@ -112,10 +106,7 @@ var sharedCalls = []hostCall{
 }
 
 func proxyGetSharedData(v *vm, a []uint64) status {
-	key, ok := v.Bytes(a[0], a[1])
-	if !ok {
-		return statusInvalidMemoryAccess
-	}
+	key := v.bytes(a[0], a[1])
 	e, err := v.host.shared.Get(v.plugin.vmID, key)
 	if err != nil {
 		return statusNotFound
@@ -127,11 +118,8 @@ func proxyGetSharedData(v *vm, a []uint64) status {
 }
 
 func proxySetSharedData(v *vm, a []uint64) status {
-	key, ok := v.Text(a[0], a[1])
-	value, ok2 := v.Text(a[2], a[3])
-	if !ok || !ok2 {
-		return statusInvalidMemoryAccess
-	}
+	key := v.text(a[0], a[1])
+	value := v.text(a[2], a[3])
 	v.casFault(key)
 	if v.host.shared.Set(v.plugin.vmID, key, value, uint32(a[4])) != nil {
 		return statusCasMismatch
@@ -140,10 +128,7 @@ func proxySetSharedData(v *vm, a []uint64) status {
 }
 
 func proxyRegisterSharedQueue(v *vm, a []uint64) status {
-	name, ok := v.Text(a[0], a[1])
-	if !ok {
-		return statusInvalidMemoryAccess
-	}
+	name := v.text(a[0], a[1])
 	root := v.effectiveContext().root.id
 	token := v.host.queues.Register(v.plugin.vmID, name, v.queueReady(root))
 	return v.out32(a[2], token)
@@ -167,11 +152,8 @@ func (v *vm) queueReady(root uint32) func(token uint32) {
 }
 
 func proxyResolveSharedQueue(v *vm, a []uint64) status {
-	vmID, ok := v.Text(a[0], a[1])
-	name, ok2 := v.Text(a[2], a[3])
-	if !ok || !ok2 {
-		return statusInvalidMemoryAccess
-	}
+	vmID := v.text(a[0], a[1])
+	name := v.text(a[2], a[3])
 	if vmID == "" {
 		vmID = v.plugin.vmID
 	}
@@ -183,10 +165,7 @@ func proxyResolveSharedQueue(v *vm, a []uint64) status {
 }
 
 func proxyEnqueueSharedQueue(v *vm, a []uint64) status {
-	value, ok := v.Text(a[1], a[2])
-	if !ok {
-		return statusInvalidMemoryAccess
-	}
+	value := v.text(a[1], a[2])
 	if v.host.queues.Enqueue(uint32(a[0]), value) != nil {
 		return statusNotFound
 	}

@@ -16,7 +16,7 @@ var httpCalls = []hostCall{
 	{name: "proxy_get_header_map_size", sig: "mU", fn: proxyGetHeaderMapSize},
 	{name: "proxy_get_buffer_bytes", sig: "buuS", fn: proxyGetBufferBytes},
 	{name: "proxy_get_buffer_status", sig: "bUU", fn: proxyGetBufferStatus},
-	{name: "proxy_set_buffer_bytes", sig: "buus", fn: proxySetBufferBytes},
+	{name: "proxy_set_buffer_bytes", sig: "buut", fn: proxySetBufferBytes},
 	{name: "proxy_continue_stream", sig: "u", fn: func(v *vm, a []uint64) status {
 		return v.effectiveContext().continueStream(streamType(a[0]))
 	}},
@@ -86,10 +86,7 @@ func (c *pluginContext) addTrailers(d *direction) {
 
 func proxyGetHeaderMapValue(v *vm, a []uint64) status {
 	c := v.effectiveContext()
-	key, ok := v.Text(a[1], a[2])
-	if !ok {
-		return statusInvalidMemoryAccess
-	}
+	key := v.text(a[1], a[2])
 	m := c.readMap(mapType(a[0]))
 	if m == nil {
 		if c.views.accessLog {
@@ -107,11 +104,8 @@ func proxyGetHeaderMapValue(v *vm, a []uint64) status {
 // headerChange is add and replace.
 func headerChange(change func(m *headers.Map, name, value string)) func(*vm, []uint64) status {
 	return func(v *vm, a []uint64) status {
-		key, ok := v.Text(a[1], a[2])
-		value, ok2 := v.Text(a[3], a[4])
-		if !ok || !ok2 {
-			return statusInvalidMemoryAccess
-		}
+		key := v.text(a[1], a[2])
+		value := v.text(a[3], a[4])
 		m := v.effectiveContext().writeMap(mapType(a[0]))
 		if m == nil {
 			return statusBadArgument
@@ -122,10 +116,7 @@ func headerChange(change func(m *headers.Map, name, value string)) func(*vm, []u
 }
 
 func proxyRemoveHeaderMapValue(v *vm, a []uint64) status {
-	key, ok := v.Text(a[1], a[2])
-	if !ok {
-		return statusInvalidMemoryAccess
-	}
+	key := v.text(a[1], a[2])
 	m := v.effectiveContext().writeMap(mapType(a[0]))
 	if m == nil {
 		return statusBadArgument
@@ -144,10 +135,7 @@ func proxyGetHeaderMapPairs(v *vm, a []uint64) status {
 }
 
 func proxySetHeaderMapPairs(v *vm, a []uint64) status {
-	b, ok := v.Bytes(a[1], a[2])
-	if !ok {
-		return statusInvalidMemoryAccess
-	}
+	b := v.bytes(a[1], a[2])
 	m := v.effectiveContext().writeMap(mapType(a[0]))
 	if m == nil {
 		return statusBadArgument
@@ -266,12 +254,9 @@ func proxySetBufferBytes(v *vm, a []uint64) status {
 }
 
 func proxySendLocalResponse(v *vm, a []uint64) status {
-	details, ok := v.Text(a[1], a[2])
-	body, ok2 := v.Text(a[3], a[4])
-	extra, ok3 := v.Bytes(a[5], a[6])
-	if !ok || !ok2 || !ok3 {
-		return statusInvalidMemoryAccess
-	}
+	details := v.text(a[1], a[2])
+	body := v.text(a[3], a[4])
+	extra := v.bytes(a[5], a[6])
 	r := localReply{status: int(uint32(a[0])), details: details, body: body, headers: pairs.Decode(extra)}
 	if code := uint32(a[7]); code <= grpcUnauthenticated { // the last one of gRPC's
 		r.grpcStatus, r.hasGrpcStatus = code, true

@@ -10,10 +10,7 @@ const (
 
 // proxyDefineMetric returns a new ID in each call, and uses the same stat for the same name (Context::defineMetric).
 func proxyDefineMetric(v *vm, a []uint64) status {
-	name, ok := v.Text(a[1], a[2])
-	if !ok {
-		return statusInvalidMemoryAccess
-	}
+	name := v.text(a[1], a[2])
 	kind := metrics.Kind(a[0])
 	if kind >= metricKinds {
 		return statusBadArgument

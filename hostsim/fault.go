@@ -1,6 +1,7 @@
 package hostsim
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -50,9 +51,7 @@ func (f Fault) apply(c *config) { c.faults = append(c.faults, f) }
 
 // Inject adds faults, whose counts begin now. It panics if one can never strike.
 func (h *Host) Inject(faults ...Fault) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.mustBeOpen("Inject")
+	defer h.enter("Inject")()
 	if err := h.checkFaults(faults); err != nil {
 		panic(err.Error())
 	}
@@ -63,26 +62,21 @@ func (h *Host) Inject(faults ...Fault) {
 
 // Heal removes the faults that have not struck yet.
 func (h *Host) Heal() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	defer h.enter("")()
 	h.faults = nil
 }
 
 // strikes counts down the faults of a kind and reports whether one is due.
 func (v *vm) strikes(kind faultKind, name string) bool {
-	struck := false
-	kept := v.host.faults[:0]
-	for _, f := range v.host.faults {
-		if f.kind == kind && f.name == name && (f.thread == "" || f.thread == v.threadName()) {
-			if f.n--; f.n == 0 {
-				struck = true
-				continue
-			}
+	before := len(v.host.faults)
+	v.host.faults = slices.DeleteFunc(v.host.faults, func(f *Fault) bool {
+		if f.kind != kind || f.name != name || f.thread != "" && f.thread != v.threadName() {
+			return false
 		}
-		kept = append(kept, f)
-	}
-	v.host.faults = kept
-	return struck
+		f.n--
+		return f.n == 0
+	})
+	return len(v.host.faults) < before
 }
 
 func (v *vm) trapFault(e export) error {

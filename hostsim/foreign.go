@@ -23,11 +23,8 @@ const maxForeignResult = 64 << 20
 
 // proxyCallForeignFunction writes an empty result if the function returns nothing.
 func proxyCallForeignFunction(v *vm, a []uint64) status {
-	name, ok := v.Text(a[0], a[1])
-	args, ok2 := v.Text(a[2], a[3])
-	if !ok || !ok2 {
-		return statusInvalidMemoryAccess
-	}
+	name := v.text(a[0], a[1])
+	args := v.text(a[2], a[3])
 	result, st := v.foreign(name, []byte(args))
 	var ptr uint64
 	if len(result) > 0 && uint32(a[4]) != 0 {

@@ -112,8 +112,7 @@ func New(code []byte, opts ...Option) (*Host, error) {
 	for i := range cfg.workers {
 		h.workers = append(h.workers, &thread{host: h, name: fmt.Sprintf("worker %d", i)})
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	defer h.enter("")()
 	for _, p := range slices.Concat(cfg.services, cfg.plugins) {
 		if msg := h.startPlugin(p); msg != "" {
 			h.close()
@@ -251,8 +250,7 @@ func (h *Host) Close() error {
 // the callouts under way and the metrics. Shared data stays, and so do the host and its services; requests get past
 // the plugins.
 func (h *Host) Shutdown() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	defer h.enter("")()
 	if h.closed {
 		return
 	}
@@ -363,9 +361,7 @@ func (h *Host) SetSharedData(key, value string) {
 // Enqueue puts a message on a shared queue of the first plugin's vm_id, as another plugin
 // would. It reports whether there is such a queue.
 func (h *Host) Enqueue(queue, value string) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.mustBeOpen("Enqueue")
+	defer h.enter("Enqueue")()
 	token, err := h.queues.Resolve(h.cfg.plugins[0].vmID, queue)
 	if err != nil {
 		return false
@@ -393,8 +389,7 @@ func (h *Host) UpstreamRequestsFrom(name string, n int) []*UpstreamRequest {
 
 // SetLatency lets an upstream take d of virtual time for each answer. It panics if there is no such upstream.
 func (h *Host) SetLatency(upstream string, d time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	defer h.enter("")()
 	mustNotBeNegative("a latency", d)
 	h.mustHaveUpstream(upstream).latency = d
 }

@@ -15,9 +15,7 @@ func (h *Host) Elapsed() time.Duration { return h.time.Elapsed() }
 // Advance lets d of virtual time pass. Ticks, answers and timeouts that fall due happen one by one, each at its moment.
 // Events of the same moment happen in the order in which they were scheduled, unless the host is Shuffled.
 func (h *Host) Advance(d time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.mustBeOpen("Advance")
+	defer h.enter("Advance")()
 	mustNotBeNegative("Advance", d)
 	until := h.time.Elapsed() + d
 	h.run(until)
@@ -31,9 +29,7 @@ func (h *Host) JumpRealtime(d time.Duration) { h.time.JumpRealtime(d) }
 // everything that fell due meanwhile happens now, late, and each timer fires once. A jump back, which no clock should
 // make, changes only the time that the plugin reads.
 func (h *Host) JumpMonotonic(d time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.mustBeOpen("JumpMonotonic")
+	defer h.enter("JumpMonotonic")()
 	if d < 0 {
 		h.time.JumpMonotonic(d)
 		return

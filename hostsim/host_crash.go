@@ -20,8 +20,7 @@ package hostsim
 //   - grpc_call or grpc_stream with a GrpcService that has no target (AsyncClientManagerImpl::factoryForGrpcService in
 //     source/common/grpc/async_client_manager_impl.cc), or with a cluster's name that reads as one: see grpcService.
 func (h *Host) Crashed() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	defer h.enter("")()
 	return h.crashed
 }
 

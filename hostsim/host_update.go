@@ -8,9 +8,7 @@ import "fmt"
 // ticking, and answer the requests of connections that are older, which have a Before, until Drained. If a plugin
 // refuses its configuration, the error is a *LoadError and the listener stays as it was.
 func (h *Host) Update(configs ...string) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.mustBeOpen("Update")
+	defer h.enter("Update")()
 	if len(configs) > h.cfg.chain {
 		panic(fmt.Sprintf("hostsim: Update with %d configurations for %d plugins", len(configs), h.cfg.chain))
 	}
@@ -38,9 +36,7 @@ func (h *Host) Update(configs ...string) error {
 // Drained ends the drain time: all configurations but the last are removed, and the requests that they still have are
 // cut off, since Envoy closes their connections.
 func (h *Host) Drained() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.mustBeOpen("Drained")
+	defer h.enter("Drained")()
 	for _, t := range h.threads() {
 		t.cut(t.chain, 1, "filter_chain_is_being_removed")
 		t.drain(t.chain, 1)

@@ -114,6 +114,17 @@ func (h *Host) mustBeOpen(what string) {
 	}
 }
 
+// enter makes the caller the host's thread until it leaves: defer h.enter("Advance")(). What has a name needs an open
+// host.
+func (h *Host) enter(what string) (leave func()) {
+	h.mu.Lock()
+	if h.closed && what != "" {
+		defer h.mu.Unlock()
+		h.mustBeOpen(what)
+	}
+	return h.mu.Unlock
+}
+
 func mustNotBeNegative(what string, d time.Duration) {
 	if d < 0 {
 		panic(fmt.Sprintf("hostsim: %s of %v: virtual time goes forward", what, d))

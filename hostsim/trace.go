@@ -1,7 +1,9 @@
 package hostsim
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -48,29 +50,22 @@ func (e TraceEvent) String() string {
 // Trace starts a record. Any number may run at a time.
 func (h *Host) Trace() *Trace {
 	t := &Trace{host: h}
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	defer h.enter("")()
 	h.traces = append(h.traces, t)
 	return t
 }
 
 // Stop ends the record. Its events stay.
 func (t *Trace) Stop() {
-	t.host.mu.Lock()
-	defer t.host.mu.Unlock()
-	for i, other := range t.host.traces {
-		if other == t {
-			t.host.traces = append(t.host.traces[:i], t.host.traces[i+1:]...)
-			return
-		}
-	}
+	defer t.host.enter("")()
+	t.host.traces = slices.DeleteFunc(t.host.traces, func(other *Trace) bool { return other == t })
 }
 
 // Events returns the recorded calls.
 func (t *Trace) Events() []TraceEvent {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return append([]TraceEvent(nil), t.evs...)
+	return slices.Clone(t.evs)
 }
 
 // String returns the record, one event a line.
@@ -178,20 +173,16 @@ func (v *vm) traced(f *wasm.Func, args []uint64) uint32 {
 				x, _ := v.Read32(a[i])
 				text += " " + strconv.FormatUint(uint64(x), 10)
 			case 'L':
-				b, _ := v.Bytes(a[i], 8)
-				text += " " + strconv.FormatUint(le64(b), 10)
+				var x uint64
+				if b, ok := v.Bytes(a[i], 8); ok {
+					x = binary.LittleEndian.Uint64(b)
+				}
+				text += " " + strconv.FormatUint(x, 10)
 			}
 		})
 	}
 	v.host.traceLine(v, v.traceDepth, text)
 	return result
-}
-
-func le64(b []byte) (x uint64) {
-	for i := len(b) - 1; i >= 0; i-- {
-		x = x<<8 | uint64(b[i])
-	}
-	return x
 }
 
 func shown(v *vm, ptr, size uint64) string {

@@ -227,9 +227,7 @@ func (w *Worker) Name() string { return w.t.name }
 // at this moment of virtual time has happened by then.
 func (w *Worker) Start(req *Request) *Stream {
 	h := w.t.host
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.mustBeOpen("a request")
+	defer h.enter("a request")()
 	return h.start(w.t, req, nil)
 }
 
@@ -238,9 +236,7 @@ func (w *Worker) Start(req *Request) *Stream {
 // which nothing moves is ended by Envoy after 5 minutes, so Do always returns.
 func (w *Worker) Do(req *Request) *Reply {
 	h := w.t.host
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.mustBeOpen("a request")
+	defer h.enter("a request")()
 	s := h.start(w.t, req, nil)
 	for !s.done && h.runs() {
 		at, ok := h.time.Next()
@@ -260,9 +256,7 @@ func (w *Worker) Get(path string) *Reply { return w.Do(&Request{Path: path}) }
 // process.
 func (w *Worker) StartIn(d time.Duration, req *Request, done func(*Reply)) *Stream {
 	h := w.t.host
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.mustBeOpen("a request")
+	defer h.enter("a request")()
 	mustNotBeNegative("StartIn", d)
 	var s *Stream
 	s = h.newStream(w.t, req, func() { done(&s.reply) })
@@ -323,19 +317,14 @@ func (h *Host) requestID() string {
 // Stall keeps the thread busy for d of virtual time: events that fall due on it meanwhile happen afterwards, late.
 func (w *Worker) Stall(d time.Duration) {
 	h := w.t.host
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.mustBeOpen("Stall")
+	defer h.enter("Stall")()
 	mustNotBeNegative("Stall", d)
 	w.t.stalledUntil = h.time.Elapsed() + d
 }
 
 // Crash kills the thread's VMs, as a trap would.
 func (w *Worker) Crash() {
-	h := w.t.host
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.mustBeOpen("Crash")
+	defer w.t.host.enter("Crash")()
 	for _, v := range w.t.vms {
 		if v != nil {
 			v.failed("crash", wasm.Trap("killed by the test"))
@@ -346,9 +335,7 @@ func (w *Worker) Crash() {
 // Call calls an exported function that takes and returns nothing and is not for Envoy, in each VM of the thread that
 // lives and has it. It returns what they write to standard output, which is not logged.
 func (w *Worker) Call(export string) (outputs [][]byte) {
-	h := w.t.host
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	defer w.t.host.enter("")()
 	for _, v := range w.t.vms {
 		if v == nil || v.dead() {
 			continue
@@ -366,9 +353,7 @@ func (w *Worker) Call(export string) (outputs [][]byte) {
 
 // Failed reports whether a VM of the thread is dead or could not be set up.
 func (w *Worker) Failed() bool {
-	h := w.t.host
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	defer w.t.host.enter("")()
 	return slices.ContainsFunc(w.t.plugins(), func(p *plugin) bool {
 		return w.t.vms[p.vm] == nil || w.t.vms[p.vm].dead()
 	})
@@ -376,17 +361,13 @@ func (w *Worker) Failed() bool {
 
 // Reloads is how often a VM of the thread has been replaced.
 func (w *Worker) Reloads() int {
-	h := w.t.host
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	defer w.t.host.enter("")()
 	return w.t.reloads
 }
 
 // MemoryBytes is the size of the memory of the thread's VMs.
 func (w *Worker) MemoryBytes() int {
-	h := w.t.host
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	defer w.t.host.enter("")()
 	n := 0
 	for _, v := range w.t.vms {
 		if v != nil && v.Instance != nil {

@@ -2,7 +2,10 @@
 // pseudo headers come first, and a few well-known headers ("inline" in Envoy) exist at most once.
 package headers
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Field is one header or trailer. Names are lower case.
 type Field struct {
@@ -57,13 +60,15 @@ func (m *Map) Get(name string) (string, bool) {
 	if m == nil {
 		return "", false
 	}
-	name = m.key(name)
-	for i := range m.fields {
-		if m.fields[i].Name == name {
-			return m.fields[i].Value, true
-		}
+	if i := m.index(m.key(name)); i >= 0 {
+		return m.fields[i].Value, true
 	}
 	return "", false
+}
+
+// index is where the first field of a name is, -1 if there is none.
+func (m *Map) index(name string) int {
+	return slices.IndexFunc(m.fields, func(f Field) bool { return f.Name == name })
 }
 
 // Value is Get without the presence flag.
@@ -89,11 +94,9 @@ func (m *Map) Values(name string) []string {
 func (m *Map) Add(name, value string) {
 	name = m.key(name)
 	if inline[name] {
-		for i := range m.fields {
-			if m.fields[i].Name == name {
-				m.fields[i].Value = join(name, m.fields[i].Value, value)
-				return
-			}
+		if i := m.index(name); i >= 0 {
+			m.fields[i].Value = join(name, m.fields[i].Value, value)
+			return
 		}
 	}
 	m.insert(Field{name, value})
@@ -108,11 +111,9 @@ func (m *Map) Set(name, value string) {
 
 // Overwrite gives an inline header its value, in its place if it is there (HeaderMapImpl::setServer and its like).
 func (m *Map) Overwrite(name, value string) {
-	for i := range m.fields {
-		if m.fields[i].Name == name {
-			m.fields[i].Value = value
-			return
-		}
+	if i := m.index(name); i >= 0 {
+		m.fields[i].Value = value
+		return
 	}
 	m.insert(Field{name, value})
 }
@@ -120,14 +121,7 @@ func (m *Map) Overwrite(name, value string) {
 // Remove deletes every value of name.
 func (m *Map) Remove(name string) {
 	name = m.key(name)
-	kept := m.fields[:0]
-	for _, f := range m.fields {
-		if f.Name != name {
-			kept = append(kept, f)
-		}
-	}
-	clear(m.fields[len(kept):])
-	m.fields = kept
+	m.fields = slices.DeleteFunc(m.fields, func(f Field) bool { return f.Name == name })
 }
 
 // Replace swaps the whole content for fields.
@@ -152,7 +146,7 @@ func (m *Map) Clone() *Map {
 	if m == nil {
 		return nil
 	}
-	return &Map{fields: append([]Field(nil), m.fields...)}
+	return &Map{fields: slices.Clone(m.fields)}
 }
 
 // key returns a name as the map stores it. In a request of Envoy's, host and :authority are two names of one header.
@@ -172,13 +166,11 @@ func (m *Map) insert(f Field) {
 		m.fields = append(m.fields, f)
 		return
 	}
-	at := 0
-	for at < len(m.fields) && strings.HasPrefix(m.fields[at].Name, ":") {
-		at++
+	at := slices.IndexFunc(m.fields, func(other Field) bool { return !strings.HasPrefix(other.Name, ":") })
+	if at < 0 {
+		at = len(m.fields)
 	}
-	m.fields = append(m.fields, Field{})
-	copy(m.fields[at+1:], m.fields[at:])
-	m.fields[at] = f
+	m.fields = slices.Insert(m.fields, at, f)
 }
 
 func join(name, old, value string) string {
@@ -196,15 +188,9 @@ func join(name, old, value string) string {
 
 // lower is strings.ToLower for ASCII, without allocating when nothing changes.
 func lower(s string) string {
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; 'A' <= c && c <= 'Z' {
-			return lowerSlow(s)
-		}
+	if !strings.ContainsFunc(s, func(c rune) bool { return 'A' <= c && c <= 'Z' }) {
+		return s
 	}
-	return s
-}
-
-func lowerSlow(s string) string {
 	b := []byte(s)
 	for i, c := range b {
 		if 'A' <= c && c <= 'Z' {
