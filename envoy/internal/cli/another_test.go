@@ -67,6 +67,25 @@ func TestOpenedMeanwhile(t *testing.T) {
 	})
 }
 
+// What another Envoy says, which was started in the place of one that was closed, is nobody's opening of it.
+func TestStartedAgainMeanwhile(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"", admintest.Key} {
+		a, b, gone := admintest.Start(t), admintest.Start(t), atomic.Bool{}
+		a.Before = func(w http.ResponseWriter, r *http.Request) bool {
+			if gone.Store(gone.Load() || watched(r)); gone.Load() {
+				b.ServeHTTP(w, r)
+			}
+			return gone.Load()
+		}
+		_, stderr, code := call(t, strings.Fields("shutdown --quiet 1s --admin "+a.URL+" "+key)...)
+		if code != 1 || !strings.Contains(stderr, "another Envoy answers here than at the begin") ||
+			strings.Contains(stderr, "somebody has") {
+			t.Errorf("exit code %d, %s", code, stderr)
+		}
+	}
+}
+
 // One Envoy at two addresses is not two.
 func TestOneEnvoyAtTwoAddresses(t *testing.T) {
 	t.Parallel()

@@ -74,6 +74,10 @@ type OpenError struct{ error }
 func (e *Envoy) StaysClosed(ctx context.Context, o Order, kind reach.Kind) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), atLeast)
 	defer cancel()
+	// First, for of another Envoy that has been started in its place what it is says nothing.
+	if err := e.lookAgain(ctx); err != nil {
+		return err
+	}
 	if o.Key != "" {
 		lack := e.askRuntime(ctx, o, kind)
 		e.State = e.state(e.now())
@@ -86,9 +90,6 @@ func (e *Envoy) StaysClosed(ctx context.Context, o Order, kind reach.Kind) error
 		return err
 	} else if state != "DRAINING" {
 		return &OpenError{errors.New("no longer closed: Envoy says " + state + ": somebody has opened it")}
-	}
-	if err := e.lookAgain(ctx); err != nil {
-		return err
 	}
 	switch why := e.unread(); {
 	case e.known != nil && len(e.known.Plugins) == 0, why != "" && o.Key != "":
