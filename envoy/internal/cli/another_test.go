@@ -86,6 +86,31 @@ func TestStartedAgainMeanwhile(t *testing.T) {
 	}
 }
 
+// A layer is for all Envoys: those that could not be asked, or refused, may read it, and are not left as they were.
+func TestLayerOfOneThatRefuses(t *testing.T) {
+	t.Parallel()
+	a, dead := admintest.Start(t), httptest.NewServer(nil)
+	again := httptest.NewServer(a)
+	t.Cleanup(again.Close)
+	dead.Close()
+	for _, layer := range []string{"--runtime-dir " + t.TempDir() + "/d", "--rtds-file " + t.TempDir() + "/rtds.yaml"} {
+		for _, command := range []string{"shutdown " + admintest.Key, "maintenance on", "maintenance off"} {
+			for _, admins := range []string{dead.URL, dead.URL + " --admin " + a.URL,
+				dead.URL + " --admin " + a.URL + " --admin " + again.URL} {
+				stdout, stderr, code := call(t, strings.Fields(command+" "+layer+" --admin "+admins)...)
+				all := stdout + stderr
+				if code != 1 || strings.Contains(all, "nothing was changed") || strings.Contains(all, "left as") {
+					t.Errorf("%s %s: exit code %d\n%s", command, admins, code, all)
+				}
+				if n := strings.Count(all, " was written, and it may read that: do it again, or take it back: healthgate "+
+					"maintenance off "); command[0] == 's' && n != 1+strings.Count(admins, "--admin") {
+					t.Errorf("%s %s:\n%s", command, admins, all)
+				}
+			}
+		}
+	}
+}
+
 // One Envoy at two addresses is not two.
 func TestOneEnvoyAtTwoAddresses(t *testing.T) {
 	t.Parallel()

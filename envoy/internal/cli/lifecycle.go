@@ -173,6 +173,12 @@ func (c *carrying) stopped(ctx context.Context, i int, next string, err error) {
 	}
 	back := "do it again, or take it back: " + document.Shell(words...) + " " + c.clients[i].Flags
 	left := "nothing was changed"
+	if c.written {
+		if left = c.path() + " was written, and it may read that: "; c.coming {
+			back = "do it again"
+		}
+		left += back
+	}
 	switch {
 	case errors.As(err, new(*order.OpenError)) && did(order.Draining):
 		left = "its health checks may get success, and it drains, which can't be taken back: close it again, or end it"

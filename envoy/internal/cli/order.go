@@ -80,6 +80,7 @@ type carrying struct {
 	states []order.State
 	steps  [][]order.Step // that came about, of each Envoy
 
+	written  bool      // the layer of all Envoys
 	progress io.Writer // says them at once
 	say      sync.Mutex
 	seen     sync.Map // by process, the first address of it that was asked
@@ -103,7 +104,9 @@ func (c *carrying) ask(ctx context.Context, i int) bool {
 	e := order.Ask(ctx, c.clients[i], c.order.Key, c.route)
 	c.envoys[i], c.states[i] = e, e.State
 	if why := c.twice(i); why != "" && !c.stepwise { // its row would be of a moment in between
-		c.leaveOut(i, c.clients[i].Name+": "+why)
+		if c.leaveOut(i, c.clients[i].Name+": "+why); c.written {
+			c.states[i].Left, c.states[i].Error = false, why
+		}
 		return false
 	}
 	why := cmp.Or(c.twice(i), e.Refuses(c.order, c.kind, c.checks(i)))
@@ -228,14 +231,13 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 		}
 		return nil
 	}
-	if made != "" {
+	if c.written = true; made != "" {
 		fmt.Fprintf(cmd.ErrOrStderr(), "note: written to %s%s\n", printable(c.path()), made)
 	}
 	c.each(func(i int) {
 		ctx, cancel := context.WithTimeout(cmd.Context(), c.wait)
 		defer cancel()
-		// One that did not answer before is asked again.
-		if c.states[i].Error == "" || c.envoys[i].State.Error != "" && c.ask(ctx, i) {
+		if c.states[i].Error == "" || c.ask(ctx, i) { // one of which nothing was to come may read the layer all the same
 			c.finish(ctx, i, false)
 		}
 		c.cut(ctx, i, true)
