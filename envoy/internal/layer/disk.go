@@ -123,6 +123,7 @@ func (d DiskLayer) Apply(ctx context.Context, change Change) error {
 		return err
 	}
 	defer unlock()
+	since, _ := place.Lstat(name)
 	old, err := d.open(place)
 	if err != nil {
 		return err
@@ -149,6 +150,9 @@ func (d DiskLayer) Apply(ctx context.Context, change Change) error {
 	defer made.Close()
 	if err = d.write(made, old, change); err == nil {
 		err = place.relink(next, link, name)
+	}
+	if err == nil {
+		err = place.unmoved(name, since)
 	}
 	if err == nil {
 		err = place.Rename(link, name)

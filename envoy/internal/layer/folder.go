@@ -79,9 +79,24 @@ func (f folder) still() error {
 	opened, err := f.Stat(".")
 	named, lstat := os.Lstat(f.path)
 	if err = errors.Join(err, lstat); err == nil && !os.SameFile(opened, named) {
-		err = fmt.Errorf("something else was put in the place of %s meanwhile; do it again", f.path)
+		err = swapped(f.path)
 	}
 	return unread(f, err)
+}
+
+func swapped(path string) error {
+	return fmt.Errorf("something else was put in the place of %s meanwhile; do it again", path)
+}
+
+// unmoved reports an error if a name leads to something else than since, which is nil for nothing: another program,
+// which knows of no lock, put its own there, and that stays.
+func (f folder) unmoved(name string, since fs.FileInfo) error {
+	now, err := f.Lstat(name)
+	if same := err == nil && since != nil && os.SameFile(now, since) && now.ModTime().Equal(since.ModTime()); same ||
+		since == nil && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return swapped(filepath.Join(f.path, name))
 }
 
 // relink makes a link that is to be moved onto another, with the owner of that: in a folder with a sticky bit, who does
@@ -108,7 +123,7 @@ func (f folder) mkdir(name string) (folder, error) {
 		return made, err
 	}
 	if names, _ := made.names(); len(names) > 0 {
-		err = fmt.Errorf("something else was put in the place of %s meanwhile; do it again", made.path)
+		err = swapped(made.path)
 	}
 	return made, errors.Join(err, made.still())
 }

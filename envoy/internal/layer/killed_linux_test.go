@@ -2,6 +2,7 @@ package layer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -195,6 +196,45 @@ func TestManyAtOnce(t *testing.T) {
 			t.Errorf("%d of 20 keys: %s", got, content(t, path))
 		}
 	})
+}
+
+// What another program moves into the layer's place during a change, without a lock, stays.
+func TestMovedMeanwhile(t *testing.T) {
+	t.Parallel()
+	var many strings.Builder
+	files := map[string]string{"theirs/k": "2", "current": "-> ours", "their.link": "-> theirs"}
+	for i := range 1000 {
+		files[fmt.Sprintf("ours/k%d", i)] = "1"
+		fmt.Fprintf(&many, "    k%d: 1\n", i)
+	}
+	files["rtds.yaml"] = strings.Replace(emptyRTDS, " {}\n", "\n"+many.String(), 1)
+	files["their.yaml"] = strings.Replace(emptyRTDS, "{}", "{theirs: 1}", 1)
+	dir := t.TempDir()
+	tree(t, dir, files)
+	for _, test := range []struct {
+		layer                Layer
+		place, theirs, start string // start is what is there once the change has begun
+	}{
+		{DiskLayer{filepath.Join(dir, "current"), some("")}, "current", "their.link", "current.a/k500"},
+		{RTDSFile(filepath.Join(dir, "rtds.yaml")), "rtds.yaml", "their.yaml", ".rtds.yaml.next"},
+	} {
+		ended := make(chan error, 1)
+		go func() { ended <- test.layer.Apply(t.Context(), Change{{"new", "1"}}) }()
+		for {
+			_, err := os.Lstat(filepath.Join(dir, test.start))
+			if err == nil || len(ended) > 0 {
+				break
+			}
+		}
+		want, err := os.Lstat(filepath.Join(dir, test.theirs))
+		must(t, errors.Join(err, os.Rename(filepath.Join(dir, test.theirs), filepath.Join(dir, test.place))))
+		if err := <-ended; err != nil && !strings.Contains(err.Error(), "something else was put in the place of") {
+			t.Error(err)
+		}
+		if got, err := os.Lstat(filepath.Join(dir, test.place)); err != nil || !os.SameFile(got, want) {
+			t.Errorf("%s is not what was moved there, %v", test.place, err)
+		}
+	}
 }
 
 // What can't be removed after the change does not undo it.

@@ -2,6 +2,7 @@ package layer
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -94,6 +95,9 @@ func (f RTDSFile) Apply(ctx context.Context, change Change) error {
 		return err
 	}
 	defer unlock()
+	_, link := split(string(f))
+	since, _ := own.Lstat(link)
+	targetSince, _ := target.Lstat(name)
 	text, err := f.changed(change)
 	if err != nil {
 		return err
@@ -105,12 +109,12 @@ func (f RTDSFile) Apply(ctx context.Context, change Change) error {
 		return unread(target, err)
 	}
 	err = replace(string(f), target, name, func(next string) error {
-		return target.create(next, bytes.NewReader(text), like)
+		return cmp.Or(target.create(next, bytes.NewReader(text), like), own.unmoved(link, since),
+			target.unmoved(name, targetSince))
 	})
 	if err != nil {
 		return err
 	}
-	_, link := split(string(f))
 	if to, err := own.Readlink(link); err == nil {
 		return replace(string(f), own, link, func(next string) error { return own.relink(to, next, link) })
 	}
