@@ -151,19 +151,24 @@ func testAccessLog(t *testing.T, b *bench) {
 	}
 }
 
-// TestHiddenMetrics hides the filter's metrics from Envoy, as an operator's stats_matcher may. The counter of writes
-// then stands still, which health checks look at to see whether anything is new: they must notice maintenance all the
-// same.
+// TestHiddenMetrics hides the filter's metrics, and those of clusters, as an operator's stats_matcher may. The counter
+// of writes then stands still, which health checks look at to see whether anything is new: they must notice maintenance
+// all the same. A probe of a cluster's statistics finds that it can't know.
 func TestHiddenMetrics(t *testing.T) {
 	t.Parallel()
 	config := envoytest.Shipped(t, envoytest.Wasm(t), app.Start(t).Port)
 	stats := envoytest.At[object](config.Bootstrap, "stats_config")
-	stats["stats_matcher"] = envoytest.Parse(`{"exclusion_list": {"patterns": [{"contains": "healthgate"}]}}`)
+	stats["stats_matcher"] = envoytest.Parse(`{"exclusion_list": {"patterns": [{"contains": "healthgate"},
+		{"prefix": "cluster."}]}}`)
+	blind := config.AddListener("blind")
+	probes(blind, `"cluster_health": {"cluster": "app", "min_healthy_percent": 0}`)
 	b := start(t, nil, config, 2)
 	b.settle(t)
 	if stats := b.envoy.Stats("wasmcustom.healthgate_"); len(stats) != 0 {
 		t.Fatalf("the metrics are not hidden: %v", stats)
 	}
+	const unknown = `probe "p": cannot be read through cluster "envoy_admin": Envoy shows no gauge cluster.app.`
+	b.finds(t, blind, unknown+"membership_total", "UNKNOWN")
 	b.envoy.SetRuntime(key, "true")
 	b.within(t, interval+slack, 503, sorry)
 	b.envoy.SetRuntime(key, "")

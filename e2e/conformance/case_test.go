@@ -30,7 +30,7 @@ type Case struct {
 	// TinyGo takes the guest that TinyGo built, with which an Envoy starts ten times as fast.
 	TinyGo bool
 
-	// Routes gives the case the routes of routes_test.go, in place of one for all requests.
+	// Routes gives the case the routes of chain_test.go, in place of one for all requests.
 	Routes bool
 	// RouteMetadata is that of the route which all requests take.
 	RouteMetadata map[string]map[string]any

@@ -2,7 +2,13 @@ package istio
 
 import (
 	"testing"
+
+	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 )
+
+// TestMain runs two tests at once: each has a control plane and an Envoy of its own, which both take a processor while
+// they start.
+func TestMain(m *testing.M) { envoytest.Main(m, 2) }
 
 // TestSuite brings the filter to an Envoy in every way, through a control plane, and asks of each what is asked of an
 // Envoy with a file.

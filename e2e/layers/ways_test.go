@@ -1,10 +1,13 @@
 package layers
 
 import (
+	"net"
 	"path/filepath"
 	"testing"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
+	"github.com/healthgate/healthgate/e2e/internal/rtds"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // way is one way for an operator to set a runtime key. An empty value takes the key out again.
@@ -48,4 +51,30 @@ func (f rtdsFile) set(t *testing.T, key, value string) {
 	envoytest.Publish(t, f.path, envoytest.Object{"resources": []any{
 		envoytest.Any("envoy.service.runtime.v3.Runtime", envoytest.Object{"name": f.layer, "layer": values}),
 	}})
+}
+
+// rtdsServer is a runtime discovery service of this test.
+type rtdsServer struct {
+	*rtds.Server
+	port int
+}
+
+func startRTDS(t *testing.T, layer string) rtdsServer {
+	t.Helper()
+	s := rtdsServer{rtds.New(layer, nil), must.Port(t)}
+	listener := must.Get(net.Listen("tcp", envoytest.Loopback(s.port)))(t)
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(listener) }()
+	t.Cleanup(func() {
+		s.Stop()
+		if err := <-served; err != nil {
+			t.Errorf("runtime discovery service: %v", err)
+		}
+	})
+	return s
+}
+
+func (s rtdsServer) set(t *testing.T, key, value string) {
+	t.Helper()
+	must.Do(t, s.Set(key, value))
 }
