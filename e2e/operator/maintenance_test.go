@@ -178,9 +178,9 @@ func testZone(t *testing.T, i *instance) {
 
 func testDryRun(t *testing.T, i *instance) {
 	before := envoytest.Parse(i.envoy.Get("/runtime?format=json"))
-	run(t, "maintenance", "on", "--dry-run", "--admin", i.admin, "--reason", "a b", "--verify", "http://a/b").
+	run(t, "maintenance", "on", "--dry-run", "--admin", i.admin, "--reason", "a b", "--verify", "http://a/b?token=x").
 		is(t, 0, "POST /runtime_modify?healthgate.maintenance=true&healthgate.maintenance.reason=a%20b to "+i.admin,
-			"send a check to http://a/b until")
+			"send a check to http://a/b?… until")
 	folder := filepath.Join(i.folder, "new", "current")
 	run(t, "maintenance", "on", "--runtime-dir", folder, "--admin", i.admin).
 		is(t, 2, "there is no folder "+filepath.Dir(folder)+"; is this the symlink_root of Envoy's disk_layer?")

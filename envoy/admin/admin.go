@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,7 +109,7 @@ func New(address string, access Access) (*Client, error) {
 	if strings.HasPrefix(address, "unix:") {
 		return nil, fmt.Errorf("%q: a Unix socket is written unix:///PATH", address)
 	}
-	if strings.Contains(address, ",") {
+	if strings.ContainsAny(address, ",; ") {
 		return nil, fmt.Errorf("%q is several addresses: give each by itself", address)
 	}
 	if !strings.Contains(address, "://") {
@@ -118,7 +119,7 @@ func New(address string, access Access) (*Client, error) {
 	if host, _, _ := strings.Cut(address, "]"); err != nil && strings.Contains(host, "%") {
 		return nil, fmt.Errorf("%q: a zone is written behind %%25, as in [fe80::1%%25eth0]", c.Name)
 	}
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Port() == "" {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !IsHost(u.Hostname()) || u.Port() == "" {
 		return nil, fmt.Errorf("%q is not %s", c.Name, forms)
 	}
 	if port, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || port == 0 {
@@ -130,6 +131,14 @@ func New(address string, access Access) (*Client, error) {
 	c.base = (&url.URL{Scheme: u.Scheme, Host: u.Host}).String() + strings.TrimRight(u.EscapedPath(), "/")
 	return c, nil
 }
+
+// IsHost reports whether a text may be a host's name or address.
+func IsHost(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil || hostName.MatchString(s)
+}
+
+var hostName = regexp.MustCompile(`^[\w.-]+$`)
 
 func (c *Client) do(ctx context.Context, method, path string) (*http.Response, []byte, error) {
 	return c.send(ctx, c.http, method, path)

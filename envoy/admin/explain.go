@@ -17,6 +17,9 @@ import (
 
 const isAdmin = "is this Envoy's admin address?"
 
+const noAnswer = "an Envoy that is starting answers when it has compiled its plugins; " +
+	"a forwarded port, or a proxy, may lead to nobody"
+
 // GoneError is of a request that nobody took: where an Envoy was, there is none.
 type GoneError struct{ error }
 
@@ -40,10 +43,9 @@ func explain(ctx context.Context, err error) error {
 		return errors.New("answers with a redirect to what is no address; none is followed: " +
 			"give the address that answers itself")
 	case errors.Is(ctx.Err(), context.DeadlineExceeded): // the time that the caller has, not that of one request
-		return errors.New("no answer in time: give it more, " +
-			"an Envoy that is starting answers when it has compiled its plugins")
+		return errors.New("no answer in time: give it more; " + noAnswer)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return errors.New("no answer in time; an Envoy that is starting answers when it has compiled its plugins")
+		return errors.New("no answer in time: " + noAnswer)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return &GoneError{errors.New("connection refused: is Envoy running, and " + isAdmin)}
 	case errors.Is(err, fs.ErrNotExist):

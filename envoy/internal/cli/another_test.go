@@ -145,7 +145,7 @@ func TestDenied(t *testing.T) {
 			}
 			return denied
 		}
-		says(t, 1, command+" --admin "+a.URL, "GET /stats was answered 403; a check would tell: --verify URL")
+		says(t, 1, command+" --admin "+a.URL, "GET /stats was answered 403; --verify URL would tell where Envoy shows ")
 	}
 }
 

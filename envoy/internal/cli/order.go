@@ -213,6 +213,9 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 	}
 	if c.dryRun {
 		c.plan(cmd.OutOrStdout(), c.order)
+		if writeNotes(cmd.ErrOrStderr(), c.states); slices.ContainsFunc(c.states, wrong) {
+			return failure{errSilent}
+		}
 		return nil
 	}
 	if len(c.clients) == 0 {
@@ -313,7 +316,7 @@ func (s *switching) plan(w io.Writer, o order.Order) {
 		fmt.Fprintf(w, "wait up to %s until %s says so\n", s.wait, c.Name)
 	}
 	for _, url := range s.verify {
-		fmt.Fprintf(w, "send a check to %s until it gets the answer\n", url)
+		fmt.Fprintf(w, "send a check to %s until it gets the answer\n", report.Shown(url))
 	}
 }
 
@@ -343,11 +346,13 @@ func (s *switching) report(cmd *cobra.Command, key string, states []order.State)
 	default:
 		return failure{errInterrupted}
 	}
-	if slices.ContainsFunc(states, func(st order.State) bool { return st.Error != "" }) {
+	if slices.ContainsFunc(states, wrong) {
 		return failure{cmp.Or(err, errSilent)}
 	}
 	return nil
 }
+
+func wrong(st order.State) bool { return st.Error != "" }
 
 func (s *switching) table(cmd *cobra.Command, key string, states []order.State) error {
 	var rows [][]cell

@@ -129,6 +129,10 @@ func TestNoSuchLayer(t *testing.T) {
 	if row := strings.Fields(out)[8:]; strings.Join(row, " ") != a.URL+" off - - - -" {
 		t.Error(row)
 	}
+	never := "http://127.0.0.1:1"
+	says(t, 1, "maintenance on --dry-run --rtds-file "+file+" --admin "+a.URL+" --admin "+never,
+		"wait up to 10s until "+never, "error: "+a.URL+": its runtime has no rtds layer",
+		"error: "+never+": connection refused")
 	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}

@@ -46,18 +46,19 @@ type Envoy struct {
 	key    string
 	route  bool
 	// known is the configuration; nil, and unknown says why, when it can't be read.
-	known   *reach.Envoy
-	unknown error
-	server  admin.Server
-	runtime *admin.Runtime
-	before  *admin.Runtime    // as it was read first
-	begin   map[string]uint64 // the plugins' metrics as they were read first
-	gauges  map[string]bool   // by endpoint, whether the plugin says that it is in maintenance
-	unseen  error             // why there are none
-	writes  uint64            // of the plugins' record
-	still   bool              // it was not written since it was looked at first
-	failing bool              // whether the plugin's requests for runtime do, since then
-	drains  string            // why an earlier plugin may have set them, and answers checks
+	known      *reach.Envoy
+	unknown    error
+	server     admin.Server
+	runtime    *admin.Runtime
+	before     *admin.Runtime    // as it was read first
+	begin      map[string]uint64 // the plugins' metrics as they were read first
+	gauges     map[string]bool   // by endpoint, whether the plugin says that it is in maintenance
+	unseen     error             // why there are none
+	writes     uint64            // of the plugins' record
+	countsSeen bool              // of the plugins' checks
+	still      bool              // it was not written since it was looked at first
+	failing    bool              // whether the plugin's requests for runtime do, since then
+	drains     string            // why an earlier plugin may have set them, and answers checks
 	// overload says that Envoy may refuse checks, and stopped that it takes no connections.
 	overload, stopped string
 	// of what Envoy does not show the metrics that would tell it
@@ -135,6 +136,8 @@ func (e *Envoy) lookAgain(ctx context.Context) error {
 // readGauges reads what the plugins' gauges say, and asks their status endpoints where that tells too little.
 func (e *Envoy) readGauges(ctx context.Context) error {
 	stats, err := e.client.Stats(ctx, report.Metrics)
+	e.countsSeen = slices.ContainsFunc(slices.Collect(maps.Keys(stats)),
+		func(name string) bool { return strings.HasPrefix(name, report.Checks) })
 	if err != nil {
 		return err
 	}

@@ -39,8 +39,8 @@ func (e *Envoy) verify(ctx context.Context, o Order, to string) (met string, lac
 		endpoint, met = all[0].plugin.HealthCheck(all[0].name), e.met(all[0].plugin, all[0].name)
 		if len(all) > 1 && all[1].name == all[0].name {
 			return "", problem{what: fmt.Sprintf("the check %s may meet the endpoint %q in several listeners (%s; %s): "+
-				"give a URL with the port of one", to, all[0].name, all[0].plugin.Listeners(), all[1].plugin.Listeners()),
-				final: true}
+				"give a URL with the port of one", report.Shown(to), all[0].name, all[0].plugin.Listeners(),
+				all[1].plugin.Listeners()), final: true}
 		}
 	}
 	if lack := e.check(ctx, endpoint, want[0], to); lack.what != "" {
@@ -69,7 +69,7 @@ func (e *Envoy) verify(ctx context.Context, o Order, to string) (met string, lac
 	after := read()
 	rose, others := before.rise(after, want...), float64(idle.rise(before, want...))
 	others *= float64(after.at.Sub(before.at)) / float64(before.at.Sub(idle.at))
-	switch what := "the check " + to; {
+	switch what := "the check " + report.Shown(to); {
 	case unseen != nil:
 		return "", problem{what: what + ": whether this Envoy's plugin answers it is not known: " + unseen.Error()}
 	case rose >= n && float64(rose)-others >= float64(n)/2:
@@ -102,7 +102,7 @@ func (e *Envoy) check(ctx context.Context, endpoint *config.Endpoint, want verdi
 	if err != nil {
 		return problem{what: err.Error(), final: true}
 	}
-	what := "the check " + request.Method + " " + to
+	what := "the check " + request.Method + " " + report.Shown(to)
 	response, body, err := report.Send(report.Anyone, request)
 	if err != nil {
 		return problem{what: what + ": " + err.Error()}
@@ -203,10 +203,10 @@ func (e *Envoy) misfit(to string) string {
 	switch {
 	case e.known == nil:
 	case len(all) == 0:
-		return fmt.Sprintf("--verify: no health check has the path of %s", to)
+		return fmt.Sprintf("--verify: no health check has the path of %s", report.Shown(to))
 	case !e.reads(all[0].name):
 		return fmt.Sprintf("--verify: the endpoint %q has the path of %s, and %s does not switch it",
-			all[0].name, to, e.key)
+			all[0].name, report.Shown(to), e.key)
 	}
 	return ""
 }

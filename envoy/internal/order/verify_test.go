@@ -79,9 +79,9 @@ func TestVerify(t *testing.T) {
 				}
 			}}.start(t)
 			e := &Envoy{client: client, key: "k", known: read(t)}
-			name, lack := e.verify(t.Context(), Order{Key: "k", On: test.on}, server.URL+"/a")
+			name, lack := e.verify(t.Context(), Order{Key: "k", On: test.on}, server.URL+"/a?token=s3cret")
 			if (lack.what == "") != (test.want == "") || !strings.Contains(lack.what, test.want) ||
-				(name == "a") != (test.want == "") {
+				strings.Contains(lack.what, "s3cret") || (name == "a") != (test.want == "") {
 				t.Errorf("%q: %s", name, lack.what)
 			}
 		})

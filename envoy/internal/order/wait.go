@@ -38,8 +38,13 @@ type problem struct {
 	lost  bool
 }
 
-// orVerify is the way out of what is not known.
-const orVerify = "; a check would tell: --verify URL"
+// orVerify is the way out of what is not known. A check proves nothing where it is not seen that the plugin counts it.
+func (e *Envoy) orVerify() string {
+	if !e.countsSeen {
+		return "; --verify URL would tell where Envoy shows the plugin's metrics"
+	}
+	return "; a check would tell: --verify URL"
+}
 
 // Wait asks an Envoy until it is as ordered, or the context ends; the state that it returns says which. kind is the
 // layer that the order was written to. Checks that are given have the last word on what checks get.
@@ -218,7 +223,7 @@ func (e *Envoy) askPlugin(ctx context.Context, o Order, checks []string, arrived
 		return problem{}, verified
 	case err != nil && (o.On || !o.Route) && (e.known == nil || slices.ContainsFunc(e.readers(),
 		func(r reader) bool { return !e.settled(verified, r.name) })):
-		return problem{what: "the key is set right, and what the plugin does is not known: " + err.Error() + orVerify},
+		return problem{what: "the key is set right, and what the plugin does is not known: " + err.Error() + e.orVerify()},
 			verified
 	}
 	return e.pluginLacks(o, verified, arrived, e.now()), verified
@@ -331,7 +336,7 @@ func (e *Envoy) pluginLacks(o Order, verified map[string]bool, arrived time.Dura
 		}
 		switch {
 		case unknown != "":
-			return problem{what: "the key is set right, and " + unknown + orVerify, final: e.known.Silent()}
+			return problem{what: "the key is set right, and " + unknown + e.orVerify(), final: e.known.Silent()}
 		case in:
 			inside = append(inside, r.name)
 		default:
@@ -360,19 +365,19 @@ func (e *Envoy) pluginLacks(o Order, verified map[string]bool, arrived time.Dura
 	case !o.On && unproved && e.stopped != "":
 		return problem{what: "the key is off, and " + e.stopped, final: true}
 	case !o.On && unproved && e.overload != "":
-		return problem{what: "the key is off, and " + e.overload + orVerify}
+		return problem{what: "the key is off, and " + e.overload + e.orVerify()}
 	case !o.On && !o.Steps && unproved && e.known != nil && e.refusesUnseen != "":
-		return problem{what: "the key is off, and " + e.refusesUnseen + orVerify, final: true}
+		return problem{what: "the key is off, and " + e.refusesUnseen + e.orVerify(), final: true}
 	case !o.On && !o.Steps && e.unreloaded(verified) != "":
-		return problem{what: "the key is off, and it is not for sure what checks get: " + e.unreloaded(verified) + orVerify,
-			final: true}
+		return problem{what: "the key is off, and it is not for sure what checks get: " + e.unreloaded(verified) +
+			e.orVerify(), final: true}
 	case o.On && !o.Steps && len(readers) > 0 && e.drains != "":
-		return problem{what: set + e.drains + orVerify}
+		return problem{what: set + e.drains + e.orVerify()}
 	case o.On && !o.Steps && len(readers) > 0 && e.drainsUnseen != "":
-		return problem{what: set + e.drainsUnseen + orVerify, final: true}
+		return problem{what: set + e.drainsUnseen + e.orVerify(), final: true}
 	case o.On:
 		if gaps := e.gaps(verified); len(gaps) > 0 {
-			return problem{what: some(texts(gaps)) + orVerify,
+			return problem{what: some(texts(gaps)) + e.orVerify(),
 				final: slices.ContainsFunc(gaps, func(g reach.Gap) bool { return !g.Stale })}
 		}
 	case len(inside) > 0 && e.known != nil:

@@ -92,7 +92,8 @@ func TestLacks(t *testing.T) {
 		e := &Envoy{
 			State: State{On: &wasOn, Endpoints: arg("was")}, client: client, key: order.Key, route: order.Route,
 			known: known, unknown: net.ErrClosed, gauges: map[string]bool{"a": d.HasArg("in")},
-			runtime: &admin.Runtime{Layers: []string{"disk", "rtds", "hand"}, Entries: map[string]admin.Entry{}},
+			countsSeen: !d.HasArg("no-gauge"),
+			runtime:    &admin.Runtime{Layers: []string{"disk", "rtds", "hand"}, Entries: map[string]admin.Entry{}},
 		}
 		if word("config") == "two" {
 			e.runtime.Layers = []string{"disk", "rtds", "rtds2", "disk2", "hand"}

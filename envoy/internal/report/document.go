@@ -98,6 +98,12 @@ func Send(client *http.Client, request *http.Request) (*http.Response, []byte, e
 	return response, body, nil
 }
 
+// Shown is a URL for people and logs: what follows the ? may be a secret.
+func Shown(url string) string {
+	before, _, has := strings.Cut(url, "?")
+	return before + map[bool]string{true: "?…"}[has]
+}
+
 // CheckURL refuses what can't be the URL of a check or a status endpoint.
 func CheckURL(s string) error {
 	u, err := url.Parse(s)
@@ -105,16 +111,16 @@ func CheckURL(s string) error {
 		return errors.New("a URL holds no login, which lists of processes and logs would show: the plugin trusts addresses")
 	}
 	if strings.Contains(s, ",http") {
-		return fmt.Errorf("%q is several URLs: repeat the flag for each", s)
+		return fmt.Errorf("%q is several URLs: repeat the flag for each", Shown(s))
 	}
 	if strings.Contains(s, " ") {
-		return fmt.Errorf("%q: a space in a URL is written %%20", s)
+		return fmt.Errorf("%q: a space in a URL is written %%20", Shown(s))
 	}
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path == "" {
-		return fmt.Errorf("%q is not http://HOST:PORT/PATH", s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !admin.IsHost(u.Hostname()) || u.Path == "" {
+		return fmt.Errorf("%q is not http://HOST:PORT/PATH", Shown(s))
 	}
 	if n, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || n == 0) {
-		return fmt.Errorf("%q: %s is not a port", s, u.Port())
+		return fmt.Errorf("%q: %s is not a port", Shown(s), u.Port())
 	}
 	return nil
 }

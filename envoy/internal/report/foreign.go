@@ -99,6 +99,8 @@ func unanswered(err error) error {
 		strings.Contains(err.Error(), "malformed HTTP"):
 		err = errors.New("the connection was closed without an answer in HTTP/1.1: a limit of connections, " +
 			"or a listener that wants HTTP/2, TLS or the PROXY protocol")
+	case strings.HasPrefix(err.Error(), "failed to parse Location header"):
+		err = errors.New("a redirect to what is no address")
 	case errors.As(err, &timeout) && timeout.Timeout():
 		err = errors.New("no answer in time")
 	}

@@ -333,6 +333,7 @@ func TestUnanswered(t *testing.T) {
 		return "http://" + listener.Addr().String()
 	}
 	closing, settings := raw(""), raw("\x00\x00\x12\x04\x00\x00\x00\x00\x00") // of HTTP/2
+	lost := raw("HTTP/1.1 302 Found\r\nLocation: http://s3cret:%zz/\r\n\r\n")
 	secure := httptest.NewUnstartedServer(nil)
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
 	secure.StartTLS()
@@ -342,6 +343,7 @@ func TestUnanswered(t *testing.T) {
 	for url, want := range map[string]string{
 		closing:    "the connection was closed without an answer in HTTP/1.1",
 		settings:   "a listener that wants HTTP/2",
+		lost:       "a redirect to what is no address",
 		gone.URL:   "connection refused: nobody listens there",
 		secure.URL: "certificate signed by unknown authority",
 	} {
