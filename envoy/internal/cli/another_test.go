@@ -132,6 +132,33 @@ func TestOneEnvoyAtTwoAddresses(t *testing.T) {
 	}
 }
 
+// release waits for no probe that only a check asks, and opens no Envoy without a health check.
+func TestReleaseWithoutProbes(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		old, new, want string
+		posts          int
+	}{
+		{`"path": "/"}`, `"path": "/", "on_demand": {}}`,
+			"each endpoint needs; shop needs web, too, which is on demand: a check asks it\n", 1},
+		{`"maintenance": {"keys": ["` + admintest.Key + `"]}, "probes": {"names": ["web"]}`, `"kind": "status"`,
+			"its configuration has no health check of healthgate; nothing was changed\n", 0},
+	} {
+		a := admintest.Start(t)
+		a.Probe(false)
+		other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			said := httptest.NewRecorder()
+			a.ServeHTTP(said, r)
+			w.WriteHeader(said.Code)
+			fmt.Fprint(w, strings.Replace(said.Body.String(), test.old, test.new, 1))
+		}))
+		t.Cleanup(other.Close)
+		if says(t, 1, "release --timeout 3s --admin "+other.URL, test.want); a.Posts() != test.posts {
+			t.Errorf("%d POSTs, want %d", a.Posts(), test.posts)
+		}
+	}
+}
+
 // A proxy that lets only some paths of admin through is named for what is not known.
 func TestDenied(t *testing.T) {
 	t.Parallel()

@@ -350,10 +350,11 @@ func (c *carrying) hold(ctx context.Context) bool {
 
 // holds waits until an Envoy's probes hold.
 func (c *carrying) holds(ctx context.Context, i int) bool {
-	if err := c.envoys[i].WaitProbes(ctx, c.order.Key != ""); err != nil {
+	what, err := c.envoys[i].WaitProbes(ctx, c.order.Key != "")
+	if err != nil {
 		c.stopped(ctx, i, order.Holding, err)
 		return false
 	}
-	c.step(i, order.Holding, "as many probes are up as each endpoint needs")
+	c.step(i, order.Holding, what)
 	return true
 }

@@ -316,15 +316,28 @@ func (e *Envoy) Quit(ctx context.Context) error {
 	return err
 }
 
-// WaitProbes waits until as many probes are up as each endpoint needs: of those that the key switches, or of all.
-func (e *Envoy) WaitProbes(ctx context.Context, byKey bool) error {
+// WaitProbes waits until as many probes are up as each endpoint needs: of those that the key switches, or of all. It
+// says so. Those on demand are not waited for: they are asked when a check of an open instance comes.
+func (e *Envoy) WaitProbes(ctx context.Context, byKey bool) (string, error) {
 	if e.known == nil {
-		return errors.New("which probes it needs is not known: its configuration can't be read: " + e.unknown.Error())
+		return "", errors.New("which probes it needs is not known: its configuration can't be read: " + e.unknown.Error())
 	}
 	if len(e.known.Plugins) == 0 {
-		return errors.New(e.known.Absent())
+		return "", errors.New(e.known.Absent())
 	}
-	return until(ctx, func() (string, error) {
+	what, found := "as many probes are up as each endpoint needs", false
+	e.each(func(p *reach.Plugin, endpoint *config.Endpoint) {
+		found = true
+		for _, i := range endpoint.Probes.Names {
+			if probe := p.Config.Probes[i]; probe.OnDemand > 0 && (!byKey || p.Reads(endpoint, e.key)) {
+				what += "; " + endpoint.Name + " needs " + probe.Name + ", too, which is on demand: a check asks it"
+			}
+		}
+	})
+	if !found {
+		return "", errors.New("its configuration has no health check of healthgate")
+	}
+	return what, until(ctx, func() (string, error) {
 		r := report.FromAdmin(ctx, e.client, time.Now())
 		if r.Error != "" {
 			return r.Error, nil
@@ -342,7 +355,9 @@ func (e *Envoy) WaitProbes(ctx context.Context, byKey bool) error {
 			}
 			var probes []string
 			for _, i := range endpoint.Probes.Names {
-				probes = append(probes, p.Config.Probes[i].Name)
+				name := p.Config.Probes[i].Name
+				up[name] = up[name] || p.Config.Probes[i].OnDemand > 0
+				probes = append(probes, name)
 			}
 			if lack := lifecycle.Holds(endpoint.Name, up, probes, endpoint.Probes.Need); lack != "" {
 				lacks = append(lacks, lack)
