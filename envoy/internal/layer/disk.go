@@ -1,7 +1,6 @@
 package layer
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,38 +71,6 @@ func (d DiskLayer) Holds(key string) bool {
 	return err != nil || len(found) > 0
 }
 
-// beside returns the folders that take turns behind a link, .a and .b unless something can't be removed there, and the
-// link before it is moved onto that. They bear its name, since several layers may have their links in one folder.
-func beside(link string) (folders []string, next string) {
-	for c := 'a'; c <= 'z'; c++ {
-		folders = append(folders, link+"."+string(c))
-	}
-	return folders, "." + link + ".link"
-}
-
-// free returns the first of the folders that is not in use, and not there any more.
-func free(place folder, folders []string, used string) (string, error) {
-	var err error
-	for i, next := range folders {
-		info, there := place.Lstat(next)
-		switch {
-		case next == used:
-			continue
-		case i < 2 && (there != nil || info.IsDir()):
-			err = place.removeLeft(next)
-		case there == nil:
-			err = cmp.Or(err, fmt.Errorf("%s is in the way: move it away", filepath.Join(place.path, next)))
-			continue
-		default:
-			err = nil
-		}
-		if err == nil {
-			return next, nil
-		}
-	}
-	return "", err
-}
-
 // Apply changes the layer, and makes it when there is none. Envoy reads a layer again only when another link is moved
 // onto Root, so a whole new folder is made beside the old one, with the old one's files, links and modes, and one
 // rename puts a link to it in Root's place. Whatever fails before the rename, the old layer is untouched; what fails
@@ -129,44 +96,43 @@ func (d DiskLayer) Apply(ctx context.Context, change Change) error {
 		return err
 	}
 	defer old.Close()
-	folders, link := beside(name)
 	below, _ := filepath.Rel(place.path, old.path)
 	used, _, _ := strings.Cut(below, "/") // the old layer is that folder, or lies in it
-	next, err := free(place, folders, used)
-	if err == nil {
-		err = place.removeLeft(link)
+	before := place.made(name, name)
+	if old.path != filepath.Join(place.path, before) {
+		before = ""
 	}
+	next, link, err := place.claim(name, used)
 	if err != nil {
 		return notWritten(d.Root, err)
-	}
-	direct, _ := place.Readlink(name)
-	if filepath.IsAbs(direct) {
-		direct, _ = filepath.Rel(place.path, direct)
 	}
 	made, err := place.mkdir(next)
-	if err != nil {
-		return notWritten(d.Root, err)
-	}
-	defer made.Close()
-	if err = d.write(made, old, change); err == nil {
-		err = place.relink(next, link, name)
-	}
 	if err == nil {
-		err = place.unmoved(name, since)
-	}
-	if err == nil {
-		err = place.Rename(link, name)
+		defer made.Close()
+		if err = d.write(made, old, change); err == nil && before != "" {
+			err = place.Symlink("./"+before, outdated(name))
+		}
+		if err == nil {
+			err = place.unmoved(name, since)
+		}
+		if err == nil {
+			err = place.Rename(link, name)
+		}
+		if err != nil {
+			_, _ = made.empty(), place.Remove(next)
+		}
 	}
 	if err != nil {
-		_, _, _ = place.Remove(link), made.empty(), place.Remove(next)
+		place.sweep(name, used, before, next)
 		return notWritten(d.Root, err)
 	}
 	if err := keep(d.Root, place); err != nil {
 		return err
 	}
-	if slices.Contains(folders, filepath.Clean(direct)) && old.path == filepath.Join(place.path, direct) {
+	if before != "" {
 		_ = old.empty() // which was copied, whatever bears its name by now
-		_ = place.Remove(direct)
+		_ = place.Remove(before)
+		_ = place.Remove(outdated(name))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,9 +54,9 @@ func lock(ctx context.Context, in folder) (unlock func(), err error) {
 // Replacement is a file that was made beside another, to be moved into its place. No reader and no interruption sees
 // half of it.
 type Replacement struct {
-	path       string
-	in         folder
-	name, next string
+	path             string
+	in               folder
+	name, next, mark string
 }
 
 // Replace makes a replacement with a text. Mode and owner are those of the file that is there.
@@ -65,7 +66,7 @@ func Replace(file, text string) (Replacement, error) {
 	if err != nil {
 		return Replacement{}, notWritten(file, err)
 	}
-	r := Replacement{file, in, name, fmt.Sprintf(".%s.%d", name, os.Getpid())}
+	r := Replacement{file, in, name, fmt.Sprintf(".%s.%d", name, rand.Uint32()), ""}
 	like, err := in.Open(name)
 	if err == nil {
 		defer like.Close()
@@ -76,9 +77,9 @@ func Replace(file, text string) (Replacement, error) {
 }
 
 func (r Replacement) prepare(write func() error) error {
-	err := r.in.removeLeft(r.next)
-	if err == nil {
-		err = write()
+	err := write()
+	if errors.Is(err, fs.ErrExist) {
+		r.next = "" // which is somebody else's
 	}
 	if err != nil {
 		r.Drop()
@@ -97,13 +98,17 @@ func (r Replacement) Move() error {
 
 // Drop removes the replacement.
 func (r Replacement) Drop() {
-	_ = r.in.Remove(r.next)
+	_, _ = r.in.Remove(r.next), r.in.Remove(r.mark)
 	r.in.Close()
 }
 
 // replace makes a file or link beside another, and moves it there.
 func replace(path string, in folder, name string, write func(next string) error) error {
-	r := Replacement{path, in, name, "." + name + ".next"}
+	next, mark, err := in.claim(name, "")
+	if err != nil {
+		return notWritten(path, err)
+	}
+	r := Replacement{path, in, name, next, mark}
 	if err := r.prepare(func() error { return write(r.next) }); err != nil {
 		return err
 	}
@@ -115,11 +120,12 @@ func replace(path string, in folder, name string, write func(next string) error)
 func notWritten(path string, err error) error {
 	var file *fs.PathError
 	var link *os.LinkError
+	made := ""
 	switch {
 	case errors.As(err, &file):
-		err = file.Err
+		made, err = file.Path, file.Err
 	case errors.As(err, &link):
-		err = link.Err
+		made, err = link.New, link.Err
 	default:
 		return err
 	}
@@ -137,6 +143,8 @@ func notWritten(path string, err error) error {
 		remedy = "; it is unchanged: no other file can take the place of one that is mounted, so mount its folder"
 	case errors.Is(err, syscall.EFBIG):
 		remedy = "; it is unchanged: raise the limit of this shell, ulimit -f, and do it again"
+	case errors.Is(err, fs.ErrExist):
+		remedy = "; move away " + filepath.Join(folder, filepath.Base(made)) + ", which is in the way"
 	case errors.Is(err, fs.ErrPermission):
 		remedy = "; do it as a user who may write in " + folder
 	}

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -157,26 +158,54 @@ func (f folder) names() ([]string, error) {
 	return all.Readdirnames(-1)
 }
 
-// removeLeft removes what a run that was killed may have left. Where others may write, root does not know whose it is.
-func (f folder) removeLeft(name string) error {
-	info, err := f.Lstat(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return err
-	case !info.IsDir():
-		err = f.Remove(name)
-	default:
-		if err = notOfAnother(f.path); err == nil {
-			err = f.removeAll(name)
+// What is made beside a file or link bears its name and a letter, and a link to it is its mark: a run that is killed
+// leaves no other proof that it is not somebody else's. ./ is what nobody else writes in a link.
+
+// made returns what was made beside a name, if a link is of this package.
+func (f folder) made(name, link string) string {
+	target, _ := f.Readlink(link)
+	made, ours := strings.CutPrefix(target, "./")
+	if rest, is := strings.CutPrefix(made, name+"."); !ours || !is || len(rest) != 1 {
+		return ""
+	}
+	return made
+}
+
+// outdated is the mark of what was replaced and is to be removed.
+func outdated(name string) string { return "." + name + ".old" }
+
+// claim returns what is free beside a name, and its mark, once it has removed what killed runs left and is not used.
+func (f folder) claim(name, used string) (next, mark string, err error) {
+	f.sweep(name, used)
+	mark, err = "."+name+".link", fs.ErrExist
+	for c := 'a'; c <= 'z' && err != nil; c++ {
+		next = name + "." + string(c)
+		if _, there := f.Lstat(next); errors.Is(there, fs.ErrNotExist) {
+			err = nil
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("what an earlier run left at %s is in the way: remove it, %s", filepath.Join(f.path, name),
-			err.Error()) // which is no error of what is written
+		return "", "", &fs.PathError{Path: next, Err: err}
 	}
-	return nil
+	return next, mark, f.relink("./"+next, mark, name)
+}
+
+// sweep removes what is marked beside a name and not used. Where others may write, root does not know whose it is.
+func (f folder) sweep(name string, used ...string) {
+	for _, mark := range []string{"." + name + ".link", outdated(name)} {
+		left := f.made(name, mark)
+		if left == "" {
+			continue
+		}
+		if info, err := f.Lstat(left); err == nil && !slices.Contains(used, left) {
+			if !info.IsDir() {
+				_ = f.Remove(left)
+			} else if notOfAnother(f.path) == nil {
+				_ = f.removeAll(left)
+			}
+		}
+		_ = f.Remove(mark)
+	}
 }
 
 // removeAll removes a folder in this one.

@@ -84,7 +84,7 @@ func eachKindIn(t *testing.T, newFolder func(*testing.T) string, run func(t *tes
 		t.Parallel()
 		dir := newFolder(t)
 		tree(t, dir, map[string]string{"current.a/k": "1", "current.a/other": "7", "current.a/secret@600": "s",
-			"current": "-> current.a"})
+			"current": "-> ./current.a"})
 		run(t, filepath.Join(dir, "current"))
 	})
 	t.Run("RTDS", func(t *testing.T) {
@@ -216,7 +216,7 @@ func TestMovedMeanwhile(t *testing.T) {
 		place, theirs, start string // start is what is there once the change has begun
 	}{
 		{DiskLayer{filepath.Join(dir, "current"), some("")}, "current", "their.link", "current.a/k500"},
-		{RTDSFile(filepath.Join(dir, "rtds.yaml")), "rtds.yaml", "their.yaml", ".rtds.yaml.next"},
+		{RTDSFile(filepath.Join(dir, "rtds.yaml")), "rtds.yaml", "their.yaml", "rtds.yaml.a"},
 	} {
 		ended := make(chan error, 1)
 		go func() { ended <- test.layer.Apply(t.Context(), Change{{"new", "1"}}) }()
@@ -241,7 +241,7 @@ func TestMovedMeanwhile(t *testing.T) {
 func TestCleaningUpFails(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	tree(t, dir, map[string]string{"current.a/k": "1", "current.a/other": "7", "current": "-> current.a"})
+	tree(t, dir, map[string]string{"current.a/k": "1", "current.a/other": "7", "current": "-> ./current.a"})
 	root := filepath.Join(dir, "current")
 	held := filepath.Join(dir, "current.a", "held")
 	if err := os.Mkdir(held, 0o755); err != nil {
@@ -348,4 +348,46 @@ func TestRTDSFileIsNoPipe(t *testing.T) {
 	if err := RTDSFile(file).Check(); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
 		t.Error(err)
 	}
+}
+
+// What lies beside a layer under a name that a change could take is not of a killed run: it stays, and is named where
+// it is in the way.
+func TestNobodyElses(t *testing.T) {
+	eachKind(t, func(t *testing.T, path string) {
+		dir, name := filepath.Split(path)
+		for _, mine := range []struct {
+			file, text string
+			inTheWay   bool
+		}{
+			{name + ".b/key", "mine", false},
+			{name + ".d", "mine", false},
+			{name + ".e", "-> " + name + ".b", false},
+			{"." + name + ".next", "mine", false},
+			{"." + name + ".link", "mine", true},
+			{"." + name + ".link", "-> " + name + ".a", true},
+			{"." + name + ".old", "mine", name == "current"},
+			{"." + name + ".old", "-> " + name + ".a", name == "current"},
+		} {
+			tree(t, dir, map[string]string{mine.file: mine.text})
+			err := layerAt(path).Apply(t.Context(), Change{{"k", "2"}})
+			want := path + " can't be written: file exists; move away " + dir + mine.file + ", which is in the way"
+			if (err != nil) != mine.inTheWay || err != nil && err.Error() != want {
+				t.Errorf("%v: %v, want %s", mine, err, want)
+			}
+			whole(t, path)
+			got, err := os.Readlink(filepath.Join(dir, mine.file))
+			if got = "-> " + got; err != nil {
+				text, err := os.ReadFile(filepath.Join(dir, mine.file))
+				if got = string(text); err != nil {
+					t.Error(err)
+				}
+			}
+			if got != mine.text {
+				t.Errorf("%v became %q", mine, got)
+			}
+			if mine.file[0] == '.' {
+				must(t, os.Remove(filepath.Join(dir, mine.file)))
+			}
+		}
+	})
 }
