@@ -27,6 +27,16 @@ func (m *merger) admin() error {
 			return there.problem(there.n,
 				"admin has a port of the system's choice (0), so no cluster can lead to it; give it one")
 		}
+		if m.Admin == "" {
+			break
+		}
+		given, err := render.Address("admin", m.Admin)
+		if err != nil {
+			return err
+		}
+		if where(there) != where(cursor{source: m.bootstrap, n: given}) {
+			return there.problem(there.n, "admin has another address than --admin %s; change it here, or leave that out", m.Admin)
+		}
 	case m.Admin != "":
 		if m.adminAddress, err = render.Address("admin", m.Admin); err != nil {
 			return err
@@ -128,16 +138,18 @@ func (m *merger) cluster(name string) cursor {
 // ofAdmin reports whether a cluster leads to admin.
 func (m *merger) ofAdmin(name string) bool {
 	want := where(cursor{source: m.bootstrap, n: m.adminAddress})
-	some := false
-	for _, group := range m.cluster(name).list("load_assignment", "endpoints") {
+	all := hosts(m.cluster(name))
+	return len(all) > 0 && want != "" && !slices.ContainsFunc(all, func(at string) bool { return at != want })
+}
+
+// hosts returns where the hosts of a cluster are.
+func hosts(cluster cursor) (out []string) {
+	for _, group := range cluster.list("load_assignment", "endpoints") {
 		for _, host := range group.list("lb_endpoints") {
-			if where(host.get("endpoint", "address")) != want {
-				return false
-			}
-			some = true
+			out = append(out, where(host.get("endpoint", "address")))
 		}
 	}
-	return some && want != ""
+	return out
 }
 
 // where returns an address as text, the same for each way to write loopback.
@@ -166,9 +178,15 @@ func (m *merger) probed() error {
 		if err != nil {
 			return err
 		}
-		if !m.cluster(name).is() {
-			given[name] = m.bootstrap.spelt(n)
-			m.made = append(m.made, given[name])
+		n = m.bootstrap.spelt(n)
+		c := m.cluster(name)
+		if c.is() && !slices.Equal(hosts(c), hosts(cursor{source: m.bootstrap, n: n})) {
+			return c.problem(c.n, "the cluster %q has other hosts than --cluster %s; change them here, or leave that out",
+				name, option)
+		}
+		if !c.is() {
+			given[name] = n
+			m.made = append(m.made, n)
 		}
 	}
 	values := map[string]string{}

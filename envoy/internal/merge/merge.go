@@ -129,19 +129,20 @@ func merge(d *document.Document, files []File, o Options) (*Result, error) {
 // pass makes the changes for which the others have to wait, and reports so, or else all others.
 func (m *merger) pass() (again bool, err error) {
 	m.adminAddress = reachable(m.root().get("admin", "address"))
-	if m.Listen != "" && !m.has("healthgate") {
+	if m.Listen != "" {
 		address, err := render.Address("listen", m.Listen)
 		if err != nil {
 			return false, err
 		}
-		if err := m.free("listen", m.Listen); err != nil {
+		listener := render.Listener(address)
+		if there, err := m.there("listen", m.Listen, listener); err != nil {
 			return false, err
-		}
-		if wrap(m.root().get("static_resources", "listeners")) {
+		} else if !there {
+			if !wrap(m.root().get("static_resources", "listeners")) {
+				m.addTo("static_resources", addition{"listeners", []*yaml.Node{m.bootstrap.spelt(listener)}})
+			}
 			return true, nil
 		}
-		m.addTo("static_resources", addition{"listeners", []*yaml.Node{m.bootstrap.spelt(render.Listener(address))}})
-		return true, nil
 	}
 	if err := m.managers(); err != nil {
 		return false, err
@@ -209,21 +210,27 @@ func (m *merger) metrics() error {
 		return shown[0].problem(shown[0].n, "admin does not show %s, which --metrics-listen leads to; add it to allow_paths",
 			metricsPath)
 	}
+	there, err := m.there("metrics-listen", m.Metrics, listener)
+	if !there && err == nil {
+		m.madeListeners = append(m.madeListeners, m.bootstrap.spelt(listener))
+	}
+	return err
+}
+
+// there reports whether a new listener is there already, by its name. It refuses one of that name at another address, and
+// another one at its address.
+func (m *merger) there(flag, address string, listener *yaml.Node) (bool, error) {
 	for _, l := range m.listeners {
 		switch at := l.get("address"); {
 		case m.name(l) != find(listener, "name").Value:
 		case where(at) != where(cursor{source: m.bootstrap, n: find(listener, "address")}):
-			return at.problem(at.n, "the listener %q has another address than --metrics-listen %s; change it here",
-				m.name(l), m.Metrics)
+			return true, at.problem(at.n, "the listener %q has another address than --%s %s; change it here",
+				m.name(l), flag, address)
 		default:
-			return nil
+			return true, nil
 		}
 	}
-	if err := m.free("metrics-listen", m.Metrics); err != nil {
-		return err
-	}
-	m.madeListeners = append(m.madeListeners, m.bootstrap.spelt(listener))
-	return nil
+	return false, m.free(flag, address)
 }
 
 // free refuses the address of a new listener where Envoy listens already, or would.
@@ -265,11 +272,6 @@ func (m *merger) shared() {
 		}
 		before = append(before, at)
 	}
-}
-
-// has reports whether a listener has a name.
-func (m *merger) has(name string) bool {
-	return slices.ContainsFunc(m.listeners, func(l cursor) bool { return m.name(l) == name })
 }
 
 // doubts notes what a connection manager does not take.
