@@ -35,7 +35,8 @@ func (m *merger) admin() error {
 			return err
 		}
 		if where(there) != where(cursor{source: m.bootstrap, n: given}) {
-			return there.problem(there.n, "admin has another address than --admin %s; change it here, or leave that out", m.Admin)
+			return there.problem(there.n, "admin has another address than --admin %s; change it here, or leave that out",
+				m.Admin)
 		}
 	case m.Admin != "":
 		if m.adminAddress, err = render.Address("admin", m.Admin); err != nil {

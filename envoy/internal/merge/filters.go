@@ -42,6 +42,25 @@ func (m *merger) filter(h *manager) error {
 	return nil
 }
 
+// different refuses filters that are there with several configurations: all but one would be lost.
+func (m *merger) different() error {
+	var first cursor
+	for _, h := range m.all {
+		for _, f := range h.list("http_filters") {
+			switch {
+			case !h.chosen || m.judging || !isPlugin(f):
+			case !first.is():
+				first = f
+			case !reflect.DeepEqual(configuration(plain(f.n)), configuration(plain(first.n))):
+				return f.problem(f.n, "%s: healthgate has another configuration here than in %s:%d, and one of both would "+
+					"be lost: merge into one listener alone, with --listener, or take one of them out",
+					h.where, first.Name, first.n.Line)
+			}
+		}
+	}
+	return nil
+}
+
 // put puts a filter into a list before the element of an index, or into the place of the one that is there already, at
 // the index or behind it. The same one stays where it is.
 func (m *merger) put(h *manager, list cursor, at int, filter *yaml.Node, what string, is func(cursor) bool) {

@@ -147,7 +147,7 @@ func (m *merger) pass() (again bool, err error) {
 	if err := m.managers(); err != nil {
 		return false, err
 	}
-	if err := m.choose(); err != nil {
+	if err := cmp.Or(m.choose(), m.different()); err != nil {
 		return false, err
 	}
 	if m.unshare() || m.wrapAll() {
@@ -217,8 +217,8 @@ func (m *merger) metrics() error {
 	return err
 }
 
-// there reports whether a new listener is there already, by its name. It refuses one of that name at another address, and
-// another one at its address.
+// there reports whether a new listener is there already, by its name. It refuses one of that name at another address,
+// and another one at its address.
 func (m *merger) there(flag, address string, listener *yaml.Node) (bool, error) {
 	for _, l := range m.listeners {
 		switch at := l.get("address"); {
