@@ -68,7 +68,10 @@ func TestLacks(t *testing.T) {
 		"twins": read(t, "TWIN", twin),
 		"restricted": read(t, `"config": {"failure_policy"`,
 			`"config": {"capability_restriction_config": {"allowed_capabilities": {"proxy_log": {}}}, "failure_policy"`),
-		"replaced":   read(t, `"http_filters"`, `"local_reply_config": {"mappers": [{"status_code": 502}]}, "http_filters"`),
+		"replaced": read(t, `"http_filters"`, `"local_reply_config": {"mappers": [{"status_code": 502}]}, "http_filters"`),
+		"elsewhere": read(t, `"bootstrap": {`, `"bootstrap": {"admin": {"address": {"socket_address": {
+			"address": "127.0.0.1", "port_value": 9901}}}, `, `{"name": "adm"}`, `{"name": "adm", "load_assignment": {
+			"address": {"socket_address": {"address": "127.0.0.1", "port_value": 9902}}}}`),
 		"none":       read(t, "filters.http.wasm", "filters.http.lua"),
 		"unreloaded": read(t, "FAIL_RELOAD", "FAIL_CLOSED"),
 		"two": read(t, `"/rtds.yaml"}}}}`, `"/rtds.yaml"}}}}, {"name": "rtds2", "rtds_layer": {"name": "keys", "rtds_config":

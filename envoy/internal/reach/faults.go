@@ -2,6 +2,7 @@ package reach
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,6 +50,26 @@ func (e *Envoy) AdminFaults() (out []string) {
 	return out
 }
 
+// OtherAdmins says where a plugin may read another Envoy's keys: its admin.cluster leads elsewhere than to this one's
+// admin, perhaps by way of a proxy.
+func (e *Envoy) OtherAdmins() (out []string) {
+	for _, p := range e.Plugins {
+		if p.Config.Admin == nil || e.admin == "" {
+			continue
+		}
+		hosts := slices.DeleteFunc(e.members(p.Config.Admin.Cluster), func(of string) bool {
+			_, err := netip.ParseAddrPort(of)
+			return err != nil
+		})
+		if len(hosts) > 0 && !slices.Contains(hosts, e.here(e.admin)) {
+			out = append(out, fmt.Sprintf("admin.cluster %q leads to %s, and this Envoy's own admin is at %s: if another Envoy "+
+				"answers there, the plugin reads the keys and the draining of that one", p.Config.Admin.Cluster,
+				strings.Join(hosts, " and "), e.admin))
+		}
+	}
+	return out
+}
+
 // Unreloaded says of a plugin what becomes of checks once it has crashed; "" where Envoy loads it again. A crash of
 // one worker's VM shows in nothing that Envoy's admin has.
 func (e *Envoy) Unreloaded(p *Plugin) string {
@@ -89,7 +110,7 @@ func (e *Envoy) refuses(kind, name string, update any) {
 
 // Faults returns what keeps the plugins from knowing what they need.
 func (e *Envoy) Faults() []string {
-	out := slices.Concat(e.Unreadable, e.refused, e.AdminFaults())
+	out := slices.Concat(e.Unreadable, e.refused, e.AdminFaults(), e.OtherAdmins())
 	out = append(out, e.Replaced(func(string) bool { return true })...)
 	for _, p := range e.Plugins {
 		if why := e.Unreloaded(p); why != "" {

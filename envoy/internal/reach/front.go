@@ -240,6 +240,9 @@ func (d *door) disturbs(c *check) string {
 		if slices.ContainsFunc(internal, func(name any) bool { return strings.EqualFold(fmt.Sprint(name), h.Name) }) {
 			return fmt.Sprintf("internal_only_headers takes away the header %q", h.Name)
 		}
+		if h.Name == "upgrade" && list(d.manager, "upgrade_configs") != nil {
+			return "upgrade_configs may have other filters for it"
+		}
 		action := text(d.manager, "common_http_protocol_options", "headers_with_underscores_action")
 		if strings.Contains(h.Name, "_") && action != "" && action != "ALLOW" {
 			return fmt.Sprintf("headers_with_underscores_action is %s, and the endpoint asks for the header %q", action, h.Name)

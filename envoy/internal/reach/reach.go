@@ -58,6 +58,7 @@ type Envoy struct {
 	// Drain is how many earlier listeners, which drain, are read like others: those that have no plugin.
 	Drain int
 
+	admin        string   // where its own admin listens; empty when that is no TCP port
 	refused      []string // what of its control plane's updates it did not take
 	secrets      []string // that have not arrived by SDS
 	awaited      []string // filters whose configuration by ECDS has not arrived
@@ -171,6 +172,7 @@ func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 			e.Layers, e.Begun = layers(dump.At(part, "bootstrap"), node), text(part, "last_updated")
 			e.statsMatcher = dump.At(part, "bootstrap", "stats_config", "stats_matcher")
 			e.owns(dump.At(part, "bootstrap", "admin"))
+			e.admin = socketAddress(dump.At(part, "bootstrap", "admin"))
 			overload := dump.At(part, "bootstrap", "overload_manager")
 			for _, by := range append(list(overload, "actions"), list(overload, "loadshed_points")...) {
 				if name := text(by, "name"); sheds.MatchString(name) {

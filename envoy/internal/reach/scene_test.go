@@ -36,6 +36,7 @@ rest: {match: {prefix: /}, route: {cluster: app}}`
 	socket = `{endpoints: [{lb_endpoints: [{endpoint: {address: {pipe: {path: /app.sock}}}}]}]}`
 	around = `configs:
 - {"@type": x.BootstrapConfigDump, last_updated: "2026-11-29T00:00:00Z", bootstrap: {node: {cluster: shop},
+    admin: {address: {socket_address: {address: 0.0.0.0, port_value: 9901}}},
     static_resources: {listeners: [{name: twice, filter_chains: [{}]}]}, layered_runtime: {layers: [
       {name: base, static_layer: {}},
       {name: disk, disk_layer: {symlink_root: /r, append_service_cluster: true, subdirectory: s}},
