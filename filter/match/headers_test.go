@@ -10,70 +10,38 @@ func TestHeaderKinds(t *testing.T) {
 	t.Parallel()
 	const missing = "\x00" // stands for a request without the header
 	for _, test := range []struct {
-		name    string
-		matcher config.HeaderMatcher
-		value   string
-		want    bool
+		kind       config.MatchKind
+		value      string
+		ignoreCase bool
+		is, not    []string
 	}{
-		{"exact", config.HeaderMatcher{Kind: config.Exact, Value: "a/b"}, "a/b", true},
-		{"exact, longer", config.HeaderMatcher{Kind: config.Exact, Value: "a/b"}, "a/bc", false},
-		{"exact, shorter", config.HeaderMatcher{Kind: config.Exact, Value: "a/b"}, "a/", false},
-		{"exact, another case", config.HeaderMatcher{Kind: config.Exact, Value: "a/b"}, "A/b", false},
-		{"exact, a blank more", config.HeaderMatcher{Kind: config.Exact, Value: "a/b"}, "a/b ", false},
-		{"exact, two values", config.HeaderMatcher{Kind: config.Exact, Value: "a/b"}, "a/b,a/b", false},
-		{"exact, missing", config.HeaderMatcher{Kind: config.Exact, Value: "a/b"}, missing, false},
-		{"exactly empty", config.HeaderMatcher{Kind: config.Exact}, "", true},
-		{"exactly empty, something", config.HeaderMatcher{Kind: config.Exact}, "x", false},
-		{"exactly empty, missing", config.HeaderMatcher{Kind: config.Exact}, missing, false},
-
-		{"prefix", config.HeaderMatcher{Kind: config.Prefix, Value: "ELB/"}, "ELB/2.0", true},
-		{"prefix, nothing more", config.HeaderMatcher{Kind: config.Prefix, Value: "ELB/"}, "ELB/", true},
-		{"prefix, shorter", config.HeaderMatcher{Kind: config.Prefix, Value: "ELB/"}, "ELB", false},
-		{"prefix, not at the start", config.HeaderMatcher{Kind: config.Prefix, Value: "ELB/"}, "xELB/2.0", false},
-		{"prefix, another case", config.HeaderMatcher{Kind: config.Prefix, Value: "ELB/"}, "elb/2.0", false},
-		{"prefix, missing", config.HeaderMatcher{Kind: config.Prefix, Value: "ELB/"}, missing, false},
-
-		{"suffix", config.HeaderMatcher{Kind: config.Suffix, Value: "/2"}, "ELB/2", true},
-		{"suffix, nothing more", config.HeaderMatcher{Kind: config.Suffix, Value: "/2"}, "/2", true},
-		{"suffix, not at the end", config.HeaderMatcher{Kind: config.Suffix, Value: "/2"}, "ELB/2.0", false},
-		{"suffix, another case", config.HeaderMatcher{Kind: config.Suffix, Value: "b"}, "aB", false},
-		{"suffix, missing", config.HeaderMatcher{Kind: config.Suffix, Value: "/2"}, missing, false},
-
-		{"contains, inside", config.HeaderMatcher{Kind: config.Contains, Value: "Check"}, "HealthChecker", true},
-		{"contains, at the start", config.HeaderMatcher{Kind: config.Contains, Value: "Check"}, "Checker", true},
-		{"contains, at the end", config.HeaderMatcher{Kind: config.Contains, Value: "Check"}, "HealthCheck", true},
-		{"contains, another case", config.HeaderMatcher{Kind: config.Contains, Value: "Check"}, "Healthcheck", false},
-		{"contains, in pieces", config.HeaderMatcher{Kind: config.Contains, Value: "Check"}, "Che ck", false},
-		{"contains, missing", config.HeaderMatcher{Kind: config.Contains, Value: "Check"}, missing, false},
-
-		{"present", config.HeaderMatcher{Kind: config.Present}, "x", true},
-		{"present, empty", config.HeaderMatcher{Kind: config.Present}, "", true},
-		{"present, missing", config.HeaderMatcher{Kind: config.Present}, missing, false},
-		{"absent, missing", config.HeaderMatcher{Kind: config.Absent}, missing, true},
-		{"absent, there", config.HeaderMatcher{Kind: config.Absent}, "x", false},
-		{"absent, there and empty", config.HeaderMatcher{Kind: config.Absent}, "", false},
-
-		{"exact, ignoring case", config.HeaderMatcher{Kind: config.Exact, Value: "a/b", IgnoreCase: true}, "A/B", true},
-		{"exact, ignoring case, other", config.HeaderMatcher{Kind: config.Exact, Value: "a/b",
-			IgnoreCase: true}, "A/C", false},
-		{"prefix, ignoring case", config.HeaderMatcher{Kind: config.Prefix, Value: "elb", IgnoreCase: true}, "ELB/2", true},
-		{"prefix, ignoring case, other", config.HeaderMatcher{Kind: config.Prefix, Value: "elb",
-			IgnoreCase: true}, "x-ELB", false},
-		{"suffix, ignoring case", config.HeaderMatcher{Kind: config.Suffix, Value: "ker", IgnoreCase: true}, "CHECKER", true},
-		{"contains, ignoring case", config.HeaderMatcher{Kind: config.Contains, Value: "check",
-			IgnoreCase: true}, "HealthCHECKer", true},
-		{"missing, ignoring case", config.HeaderMatcher{Kind: config.Prefix, Value: "elb", IgnoreCase: true}, missing, false},
+		{config.Exact, "a/b", false, []string{"a/b"}, []string{"a/bc", "a/", "A/b", "a/b ", "a/b,a/b", missing}},
+		{config.Exact, "", false, []string{""}, []string{"x", missing}},
+		{config.Prefix, "ELB/", false, []string{"ELB/2.0", "ELB/"}, []string{"ELB", "xELB/2.0", "elb/2.0", missing}},
+		{config.Suffix, "/2", false, []string{"ELB/2", "/2"}, []string{"ELB/2.0", missing}},
+		{config.Suffix, "b", false, nil, []string{"aB"}},
+		{config.Contains, "Check", false, []string{"HealthChecker", "Checker", "HealthCheck"},
+			[]string{"Healthcheck", "Che ck", missing}},
+		{config.Present, "", false, []string{"x", ""}, []string{missing}},
+		{config.Absent, "", false, []string{missing}, []string{"x", ""}},
+		{config.Exact, "a/b", true, []string{"A/B"}, []string{"A/C"}},
+		{config.Prefix, "elb", true, []string{"ELB/2"}, []string{"x-ELB", missing}},
+		{config.Suffix, "ker", true, []string{"CHECKER"}, nil},
+		{config.Contains, "check", true, []string{"HealthCHECKer"}, nil},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			r := get("user-agent2", "a near miss")
-			if test.value != missing {
-				r["user-agent"] = test.value
+		e := config.Endpoint{Headers: []config.HeaderMatcher{{Name: "user-agent", Kind: test.kind, Value: test.value,
+			IgnoreCase: test.ignoreCase}}}
+		for want, values := range map[bool][]string{true: test.is, false: test.not} {
+			for _, value := range values {
+				r := get("user-agent2", "a near miss")
+				if value != missing {
+					r["user-agent"] = value
+				}
+				if got := matches(e, r); got != want {
+					t.Errorf("kind %v of %q, ignoring case %v: %q: %v", test.kind, test.value, test.ignoreCase, value, got)
+				}
 			}
-			test.matcher.Name = "user-agent"
-			if got := matches(config.Endpoint{Headers: []config.HeaderMatcher{test.matcher}}, r); got != test.want {
-				t.Errorf("%s: %v", test.name, got)
-			}
-		})
+		}
 	}
 }
 
