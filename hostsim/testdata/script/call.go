@@ -78,198 +78,167 @@ func decode(s string) string {
 	return "{" + strings.Join(parts, " ") + "}"
 }
 
-// call makes the line's host call. It returns the status, and what came out as text.
+// hostCall is a host call, with a letter for each of its arguments and results:
+//
+//	u  a number                   l  a 64-bit number
+//	s  a string                   S  a string that comes out
+//	h  a header map               H  a header map that comes out
+//	U  a number that comes out    L  a 64-bit number that comes out
+//	x  a number that comes out, and is not shown
+type hostCall struct {
+	sig string
+	fn  func(a words) uint32
+}
+
+// words are the 32-bit arguments of a call, and long its 64-bit one.
+type words []uint32
+
+var long uint64
+
+var hostCalls = map[string]hostCall{
+	"log":                          {"us", func(a words) uint32 { return proxyLog(a[0], a[1], a[2]) }},
+	"get_status":                   {"US", func(a words) uint32 { return proxyGetStatus(a[0], a[1], a[2]) }},
+	"get_current_time_nanoseconds": {"L", func(a words) uint32 { return proxyGetCurrentTime(a[0]) }},
+	"set_tick_period_milliseconds": {"u", func(a words) uint32 { return proxySetTickPeriod(a[0]) }},
+	"set_effective_context":        {"u", func(a words) uint32 { return proxySetEffectiveContext(a[0]) }},
+	"done":                         {"", func(a words) uint32 { return proxyDone() }},
+	"get_property":                 {"sS", func(a words) uint32 { return proxyGetProperty(a[0], a[1], a[2], a[3]) }},
+	"get_pairs_property":           {"sH", func(a words) uint32 { return proxyGetProperty(a[0], a[1], a[2], a[3]) }},
+	"set_property":                 {"ss", func(a words) uint32 { return proxySetProperty(a[0], a[1], a[2], a[3]) }},
+	"call_foreign_function": {"ssS", func(a words) uint32 {
+		return proxyCallForeignFunction(a[0], a[1], a[2], a[3], a[4], a[5])
+	}},
+	"define_metric":    {"usU", func(a words) uint32 { return proxyDefineMetric(a[0], a[1], a[2], a[3]) }},
+	"increment_metric": {"ul", func(a words) uint32 { return proxyIncrementMetric(a[0], int64(long)) }},
+	"record_metric":    {"ul", func(a words) uint32 { return proxyRecordMetric(a[0], long) }},
+	"get_metric":       {"uL", func(a words) uint32 { return proxyGetMetric(a[0], a[1]) }},
+	"get_header_map_value": {"usS", func(a words) uint32 {
+		return proxyGetHeaderMapValue(a[0], a[1], a[2], a[3], a[4])
+	}},
+	"add_header_map_value": {"uss", func(a words) uint32 {
+		return proxyAddHeaderMapValue(a[0], a[1], a[2], a[3], a[4])
+	}},
+	"replace_header_map_value": {"uss", func(a words) uint32 {
+		return proxyReplaceHeaderMapValue(a[0], a[1], a[2], a[3], a[4])
+	}},
+	"remove_header_map_value": {"us", func(a words) uint32 {
+		return proxyRemoveHeaderMapValue(a[0], a[1], a[2])
+	}},
+	"get_header_map_pairs": {"uH", func(a words) uint32 { return proxyGetHeaderMapPairs(a[0], a[1], a[2]) }},
+	"set_header_map_pairs": {"uh", func(a words) uint32 { return proxySetHeaderMapPairs(a[0], a[1], a[2]) }},
+	"get_header_map_size":  {"uU", func(a words) uint32 { return proxyGetHeaderMapSize(a[0], a[1]) }},
+	"get_buffer_bytes": {"uuuS", func(a words) uint32 {
+		return proxyGetBufferBytes(a[0], a[1], a[2], a[3], a[4])
+	}},
+	"get_buffer_status": {"uUx", func(a words) uint32 { return proxyGetBufferStatus(a[0], a[1], a[2]) }},
+	"set_buffer_bytes": {"uuus", func(a words) uint32 {
+		return proxySetBufferBytes(a[0], a[1], a[2], a[3], a[4])
+	}},
+	"continue_stream": {"u", func(a words) uint32 { return proxyContinueStream(a[0]) }},
+	"close_stream":    {"u", func(a words) uint32 { return proxyCloseStream(a[0]) }},
+	"send_local_response": {"usshu", func(a words) uint32 {
+		return proxySendLocalResponse(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7])
+	}},
+	"get_shared_data": {"sSU", func(a words) uint32 {
+		return proxyGetSharedData(a[0], a[1], a[2], a[3], a[4])
+	}},
+	"set_shared_data": {"ssu", func(a words) uint32 {
+		return proxySetSharedData(a[0], a[1], a[2], a[3], a[4])
+	}},
+	"register_shared_queue": {"sU", func(a words) uint32 { return proxyRegisterSharedQueue(a[0], a[1], a[2]) }},
+	"resolve_shared_queue": {"ssU", func(a words) uint32 {
+		return proxyResolveSharedQueue(a[0], a[1], a[2], a[3], a[4])
+	}},
+	"enqueue_shared_queue": {"us", func(a words) uint32 { return proxyEnqueueSharedQueue(a[0], a[1], a[2]) }},
+	"dequeue_shared_queue": {"uS", func(a words) uint32 { return proxyDequeueSharedQueue(a[0], a[1], a[2]) }},
+	"http_call": {"shshuU", func(a words) uint32 {
+		return proxyHTTPCall(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9])
+	}},
+	"grpc_call": {"ssshsuU", func(a words) uint32 {
+		return proxyGrpcCall(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11])
+	}},
+	"grpc_stream": {"ssshU", func(a words) uint32 {
+		return proxyGrpcStream(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8])
+	}},
+	"grpc_send":   {"usu", func(a words) uint32 { return proxyGrpcSend(a[0], a[1], a[2], a[3]) }},
+	"grpc_cancel": {"u", func(a words) uint32 { return proxyGrpcCancel(a[0]) }},
+	"grpc_close":  {"u", func(a words) uint32 { return proxyGrpcClose(a[0]) }},
+}
+
+// call makes the line's host call. It returns the status, and what came out as text. In a raw_ call all arguments are
+// just numbers, pointers that point nowhere among them, and nothing that comes out is shown.
 func (l *line) call() (status uint32, text string) {
+	name := strings.TrimPrefix(l.op, "raw_")
+	call, known := hostCalls[name]
+	if !known {
+		panic("no such call: " + l.op)
+	}
+	if name != l.op {
+		a := make(words, 12)
+		for i := range a {
+			a[i] = l.u(i)
+		}
+		return call.fn(a), ""
+	}
 	keep = keep[:0]
-	var s outString
-	var n out32
-	var w out64
-	s2 := func(i int) (uint32, uint32) { return str(l.str(i)) }
-	number := func() string {
-		if l.out != "" {
-			vars[l.out] = uint64(n.v)
+	var a words
+	var results []func()
+	next := 0 // of the line's arguments
+	for _, kind := range call.sig {
+		var p, n uint32
+		switch kind {
+		case 'u':
+			a = append(a, l.u(next))
+		case 'l':
+			long = l.num(next)
+		case 's':
+			p, n = str(l.str(next))
+			a = append(a, p, n)
+		case 'h':
+			p, n = str(encode(l.str(next)))
+			a = append(a, p, n)
+		case 'S', 'H':
+			s := new(outString)
+			a = append(a, s.ptr(), s.size())
+			results = append(results, func() { text += s.shown(kind, status) })
+		case 'U', 'x':
+			o := new(out32)
+			a = append(a, o.ptr())
+			results = append(results, func() {
+				if kind == 'U' && l.out != "" {
+					vars[l.out] = uint64(o.v)
+				}
+				if kind == 'U' && status == 0 {
+					text += " " + strconv.Itoa(int(o.v))
+				}
+			})
+		case 'L':
+			o := new(out64)
+			a = append(a, o.ptr())
+			results = append(results, func() {
+				if status == 0 {
+					text += " " + strconv.FormatUint(o.v, 10)
+				}
+			})
 		}
-		if status != 0 {
-			return ""
-		}
-		return " " + strconv.Itoa(int(n.v))
+		next++
 	}
-	quoted := func() string {
-		if status != 0 {
-			return ""
-		}
-		null := ""
-		if s.p == 0 {
-			null = " null"
-		}
-		return " " + strconv.Quote(s.String()) + null
+	status = call.fn(a)
+	for _, show := range results {
+		show()
 	}
-	p0, n0 := s2(0)
-	p1, n1 := s2(1)
-	p2, n2 := s2(2)
-	switch l.op {
-	case "log":
-		return proxyLog(l.u(0), p1, n1), ""
-	case "get_status":
-		status = proxyGetStatus(n.ptr(), s.ptr(), s.size())
-		return status, number() + quoted()
-	case "get_current_time_nanoseconds":
-		status = proxyGetCurrentTime(w.ptr())
-		return status, " " + strconv.FormatUint(w.v, 10)
-	case "set_tick_period_milliseconds":
-		return proxySetTickPeriod(l.u(0)), ""
-	case "set_effective_context":
-		return proxySetEffectiveContext(l.u(0)), ""
-	case "done":
-		return proxyDone(), ""
-	case "get_property":
-		status = proxyGetProperty(p0, n0, s.ptr(), s.size())
-		return status, quoted()
-	case "get_pairs_property":
-		status = proxyGetProperty(p0, n0, s.ptr(), s.size())
-		return status, " " + decode(s.String())
-	case "set_property":
-		return proxySetProperty(p0, n0, p1, n1), ""
-	case "call_foreign_function":
-		status = proxyCallForeignFunction(p0, n0, p1, n1, s.ptr(), s.size())
-		return status, quoted()
-	case "define_metric":
-		status = proxyDefineMetric(l.u(0), p1, n1, n.ptr())
-		return status, number()
-	case "increment_metric":
-		return proxyIncrementMetric(l.u(0), int64(l.num(1))), ""
-	case "record_metric":
-		return proxyRecordMetric(l.u(0), l.num(1)), ""
-	case "get_metric":
-		status = proxyGetMetric(l.u(0), w.ptr())
-		if status == 0 {
-			text = " " + strconv.FormatUint(w.v, 10)
-		}
-		return status, text
-	case "get_header_map_value":
-		status = proxyGetHeaderMapValue(l.u(0), p1, n1, s.ptr(), s.size())
-		return status, quoted()
-	case "add_header_map_value":
-		return proxyAddHeaderMapValue(l.u(0), p1, n1, p2, n2), ""
-	case "replace_header_map_value":
-		return proxyReplaceHeaderMapValue(l.u(0), p1, n1, p2, n2), ""
-	case "remove_header_map_value":
-		return proxyRemoveHeaderMapValue(l.u(0), p1, n1), ""
-	case "get_header_map_pairs":
-		status = proxyGetHeaderMapPairs(l.u(0), s.ptr(), s.size())
-		return status, " " + decode(s.String())
-	case "set_header_map_pairs":
-		p, n := str(encode(l.str(1)))
-		return proxySetHeaderMapPairs(l.u(0), p, n), ""
-	case "get_header_map_size":
-		status = proxyGetHeaderMapSize(l.u(0), n.ptr())
-		return status, number()
-	case "get_buffer_bytes":
-		status = proxyGetBufferBytes(l.u(0), l.u(1), l.u(2), s.ptr(), s.size())
-		return status, quoted()
-	case "get_buffer_status":
-		var flags out32
-		status = proxyGetBufferStatus(l.u(0), n.ptr(), flags.ptr())
-		return status, number()
-	case "set_buffer_bytes":
-		p, m := s2(3)
-		return proxySetBufferBytes(l.u(0), l.u(1), l.u(2), p, m), ""
-	case "continue_stream":
-		return proxyContinueStream(l.u(0)), ""
-	case "close_stream":
-		return proxyCloseStream(l.u(0)), ""
-	case "send_local_response":
-		hp, hn := str(encode(l.str(3)))
-		return proxySendLocalResponse(l.u(0), p1, n1, p2, n2, hp, hn, l.u(4)), ""
-	default:
-		return l.callShared(&s, &n, number, quoted)
-	}
+	return status, text
 }
 
-// callShared is shared data, queues, callouts and calls with raw arguments.
-func (l *line) callShared(s *outString, n *out32, number, quoted func() string) (status uint32, text string) {
-	p0, n0 := str(l.str(0))
-	p1, n1 := str(l.str(1))
-	result := func(st uint32, f func() string) (uint32, string) {
-		if st != 0 {
-			return st, ""
-		}
-		return st, f()
+// shown is a string that came out, or a header map; nothing in the place of a string that did not.
+func (o *outString) shown(kind rune, status uint32) string {
+	switch {
+	case kind == 'H':
+		return " " + decode(o.String())
+	case status != 0:
+		return ""
+	case o.p == 0:
+		return ` "" null`
 	}
-	switch l.op {
-	case "get_shared_data":
-		return result(proxyGetSharedData(p0, n0, s.ptr(), s.size(), n.ptr()), func() string {
-			return quoted() + number()
-		})
-	case "set_shared_data":
-		return proxySetSharedData(p0, n0, p1, n1, l.u(2)), ""
-	case "register_shared_queue":
-		return result(proxyRegisterSharedQueue(p0, n0, n.ptr()), number)
-	case "resolve_shared_queue":
-		return result(proxyResolveSharedQueue(p0, n0, p1, n1, n.ptr()), number)
-	case "enqueue_shared_queue":
-		return proxyEnqueueSharedQueue(l.u(0), p1, n1), ""
-	case "dequeue_shared_queue":
-		return result(proxyDequeueSharedQueue(l.u(0), s.ptr(), s.size()), quoted)
-	case "http_call":
-		hp, hn := str(encode(l.str(1)))
-		bp, bn := str(l.str(2))
-		tp, tn := str(encode(l.str(3)))
-		return result(proxyHTTPCall(p0, n0, hp, hn, bp, bn, tp, tn, l.u(4), n.ptr()), number)
-	case "grpc_call":
-		mp, mn := str(l.str(2))
-		ip, in := str(encode(l.str(3)))
-		bp, bn := str(l.str(4))
-		return result(proxyGrpcCall(p0, n0, p1, n1, mp, mn, ip, in, bp, bn, l.u(5), n.ptr()), number)
-	case "grpc_stream":
-		mp, mn := str(l.str(2))
-		ip, in := str(encode(l.str(3)))
-		return result(proxyGrpcStream(p0, n0, p1, n1, mp, mn, ip, in, n.ptr()), number)
-	case "grpc_send":
-		return proxyGrpcSend(l.u(0), p1, n1, l.u(2)), ""
-	case "grpc_cancel":
-		return proxyGrpcCancel(l.u(0)), ""
-	case "grpc_close":
-		return proxyGrpcClose(l.u(0)), ""
-	}
-	return l.raw()
-}
-
-// raw is a call whose arguments are just numbers, pointers that point nowhere among
-// them.
-func (l *line) raw() (uint32, string) {
-	u := l.u
-	switch l.op {
-	case "raw_log":
-		return proxyLog(u(0), u(1), u(2)), ""
-	case "raw_get_property":
-		return proxyGetProperty(u(0), u(1), u(2), u(3)), ""
-	case "raw_set_property":
-		return proxySetProperty(u(0), u(1), u(2), u(3)), ""
-	case "raw_get_shared_data":
-		return proxyGetSharedData(u(0), u(1), u(2), u(3), u(4)), ""
-	case "raw_set_shared_data":
-		return proxySetSharedData(u(0), u(1), u(2), u(3), u(4)), ""
-	case "raw_get_header_map_value":
-		return proxyGetHeaderMapValue(u(0), u(1), u(2), u(3), u(4)), ""
-	case "raw_get_header_map_pairs":
-		return proxyGetHeaderMapPairs(u(0), u(1), u(2)), ""
-	case "raw_set_header_map_pairs":
-		return proxySetHeaderMapPairs(u(0), u(1), u(2)), ""
-	case "raw_get_buffer_bytes":
-		return proxyGetBufferBytes(u(0), u(1), u(2), u(3), u(4)), ""
-	case "raw_set_buffer_bytes":
-		return proxySetBufferBytes(u(0), u(1), u(2), u(3), u(4)), ""
-	case "raw_send_local_response":
-		return proxySendLocalResponse(u(0), u(1), u(2), u(3), u(4), u(5), u(6), u(7)), ""
-	case "raw_http_call":
-		return proxyHTTPCall(u(0), u(1), u(2), u(3), u(4), u(5), u(6), u(7), u(8), u(9)), ""
-	case "raw_define_metric":
-		return proxyDefineMetric(u(0), u(1), u(2), u(3)), ""
-	case "raw_get_metric":
-		return proxyGetMetric(u(0), u(1)), ""
-	case "raw_get_current_time_nanoseconds":
-		return proxyGetCurrentTime(u(0)), ""
-	}
-	panic("no such call: " + l.op)
+	return " " + strconv.Quote(o.String())
 }
