@@ -36,8 +36,8 @@ is accepted, so that none is left when the port closes.
 Where nothing is known, the port is closed and the line is down: when the status endpoint can't be asked, or has not
 answered for --max-age, and for a health check with route_metadata: a status endpoint does not know that route.
 
-Each change is a line of output. Ctrl-C ends it, and closes the ports. The exit code is 0 then, and 1 when --agent-check
-can't be served.`,
+Each change is a line of output, that of the reason alone once in ten seconds. Ctrl-C ends it, and closes the ports. The
+exit code is 0 then, and 1 when --agent-check can't be served.`,
 		Example: `  healthgate agent --status-url http://127.0.0.1:10000/healthgate/status --endpoint my-service \
       --tcp 0.0.0.0:9000
   healthgate agent --status-url http://127.0.0.1:10000/healthgate/status --endpoint my-service \
@@ -138,22 +138,27 @@ func follow(cmd *cobra.Command, ask func(context.Context) *report.Report, endpoi
 	}
 	gate := agent.Gate{Address: tcp}
 	defer func() { _ = gate.Set(false) }()
-	said := ""
-	tell := func(s agent.State) { // each change of the word is told once
-		what, why := s.Word, s.Why
+	said, because, next := "", "", time.Time{}
+	tell := func(s agent.State) { // each change of the word is told at once
+		what, why, now := s.Word, s.Why, time.Now()
 		if err := gate.Set(tcp != "" && s.Word == agent.Up); err != nil {
-			what, why = "up, but the port is closed", err.Error()
+			what, why = "up, but the port is closed", "--tcp: "+err.Error()
 		}
-		if what == said {
+		switch {
+		case what != said:
+			next = now
+		case why == because || what == agent.Maint || now.Before(next): // maintenance says how much of its time is left
 			return
+		default:
+			next = now.Add(10 * time.Second)
 		}
-		line := time.Now().UTC().Format(time.RFC3339) + " " + what
+		line := now.UTC().Format(time.RFC3339) + " " + what
 		if why != "" {
 			line += ": " + printable(why)
 		}
 		select {
 		case lines <- line:
-			said = what
+			said, because = what, why
 		default: // the state of then is told later
 		}
 	}

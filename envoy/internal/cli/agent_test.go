@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -108,14 +109,49 @@ func TestAgent(t *testing.T) {
 			t.Errorf("%s is still open", address)
 		}
 	}
-	words := regexp.MustCompile(`(?m)^\S+Z (up, but the port is closed|\w+)`).FindAllStringSubmatch(out.String(), -1)
+	words := regexp.MustCompile(`(?m)^\S+Z (up, but the port is closed|\w+)(.*)`).FindAllStringSubmatch(out.String(), -1)
 	var got []string
+	last := ""
 	for _, w := range words {
-		got = append(got, w[1])
+		if got = append(got, w[1]); w[1]+w[2] == last {
+			t.Errorf("twice the same: %s", last)
+		}
+		last = w[1] + w[2]
 	}
 	const want = "down; up, but the port is closed; up; maint; drain; down; up; down; up; down; up"
-	if strings.Join(got, "; ") != want || strings.Count(out.String(), "\n") != len(got) {
+	if strings.Count(out.String(), "\n") != len(got) || strings.Join(slices.Compact(got), "; ") != want {
 		t.Errorf("%s\nwant %s", out, want)
+	}
+}
+
+// Why nothing is known is told also where it was down before.
+func TestAgentTellsWhy(t *testing.T) {
+	t.Parallel()
+	status := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/health+json")
+		fmt.Fprint(w, `{"description": "health checks answered by healthgate", "checks": {"shop:verdict": [
+			{"componentId": "shop", "observedValue": "healthy"}]}}`)
+	}))
+	t.Cleanup(status.Close)
+	ctx, interrupt := context.WithTimeout(t.Context(), time.Minute)
+	root := newRoot(thisBuild("", ""))
+	said, out := io.Pipe()
+	root.SetOut(out)
+	ended := make(chan error, 1)
+	go func() {
+		defer out.Close()
+		ended <- execute(ctx, root, []string{"agent", "--status-url", status.URL + "/status", "--endpoint", "shpo", "--tcp",
+			"127.0.0.1:" + strconv.Itoa(must.Port(t)), "--interval", "100ms", "--max-age", "1m"})
+	}()
+	lines := bufio.NewScanner(said)
+	for _, want := range []string{"Envoy was not asked yet", `there is no health check "shpo", there is: shop`} {
+		if !lines.Scan() || !strings.HasSuffix(lines.Text(), " down: "+want) {
+			t.Errorf("%q, want %q", lines.Text(), want)
+		}
+	}
+	interrupt()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 
