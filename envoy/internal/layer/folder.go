@@ -282,20 +282,23 @@ func own(f *os.File, like fs.FileInfo) error {
 	if !is || err != nil {
 		return err
 	}
-	if now, is := info.Sys().(*syscall.Stat_t); is && now.Uid == owner.Uid && now.Gid == owner.Gid {
+	now, is := info.Sys().(*syscall.Stat_t)
+	if is && now.Uid == owner.Uid && now.Gid == owner.Gid ||
+		os.Geteuid() == 0 && f.Chown(int(owner.Uid), int(owner.Gid)) == nil { // in a container, root need not be allowed to
 		return nil
 	}
-	if os.Geteuid() != 0 { // an owner may give a file to each group that he is in
-		mode := like.Mode()
-		matters := mode>>3&7 != mode&7 || mode&fs.ModeSetgid != 0 // the group may what others may not
-		if f.Chown(-1, int(owner.Gid)) != nil && matters {
-			return fmt.Errorf("%s is of the group %d, which this user is not in, so its like can't be made: do this as root "+
-				"or as its owner",
-				like.Name(), owner.Gid)
-		}
+	why, mode := "", like.Mode()
+	switch {
+	case now.Uid != owner.Uid && mode>>6&^(mode>>3|mode)&5 != 0: // he alone may read it
+		why = fmt.Sprintf("belongs to the user %d", owner.Uid)
+	// An owner may give a file to each group that he is in. It matters if the group may what others may not.
+	case f.Chown(-1, int(owner.Gid)) != nil && (mode>>3&7 != mode&7 || mode&fs.ModeSetgid != 0):
+		why = fmt.Sprintf("is of the group %d, which this user is not in", owner.Gid)
+	default:
 		return nil
 	}
-	return f.Chown(int(owner.Uid), int(owner.Gid))
+	return fmt.Errorf("%s %s, so its like can't be made: do this as its owner, or as root that may give files away",
+		like.Name(), why)
 }
 
 // copyAttributes copies extended attributes. An access control list must be copied, since it may be what lets Envoy

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -46,6 +47,46 @@ func TestAsStranger(t *testing.T) {
 		}
 		if out, err := once(0o644); err != nil || !strings.Contains(content(t, path), "new=") {
 			t.Errorf("%v %s", err, out)
+		}
+	})
+}
+
+// Root that may not give files away, as in a container without capabilities, changes what all may read, and nothing
+// else.
+func TestAsRootWithoutCapabilities(t *testing.T) {
+	if os.Getuid() != 0 {
+		return // only root can play it
+	}
+	eachKindIn(t, sharedFolder, func(t *testing.T, path string) {
+		must(t, os.Chmod(filepath.Dir(path), 0o777))
+		chownAll(t, filepath.Dir(path), 65534, 0)
+		file := path
+		if filepath.Ext(path) != ".yaml" {
+			must(t, os.Remove(filepath.Join(path, "secret")))
+			file = filepath.Join(path, "other")
+		}
+		for _, want := range []string{"belongs to the user 65534, so its like can't be made", ""} {
+			mode := map[bool]fs.FileMode{true: 0o644, false: 0o600}[want == ""]
+			must(t, os.Chmod(file, mode))
+			before := content(t, path)
+			cmd := command(t, "once", path, "new")
+			ended := make(chan struct{})
+			var out []byte
+			var err error
+			go func() {
+				runtime.LockOSThread() // the thread ends with this function
+				if err = unix.Prctl(unix.PR_CAPBSET_DROP, unix.CAP_CHOWN, 0, 0, 0); err == nil {
+					out, err = cmd.CombinedOutput()
+				}
+				close(ended)
+			}()
+			<-ended
+			if (err == nil) != (want == "") || !strings.Contains(string(out), want) {
+				t.Errorf("%v: %v %s", mode, err, out)
+			}
+			if after := content(t, path); (after == before) != (want != "") {
+				t.Errorf("%v: there is %s, was %s", mode, after, before)
+			}
 		}
 	})
 }
