@@ -65,6 +65,18 @@ func TestStatusSaysWhatIsKnown(t *testing.T) {
 			l.SetRoutes(append(l.Routes()[:3:3], last(l)))
 		}, "healthy", "gauges",
 			[]string{"went on to the application", "the gate keeps it out of the plugin", "not for sure"}, true},
+		{"a filter in front, disabled by routes", func(_ *envoytest.Config, l *envoytest.Listener) {
+			l.HCM()["http_filters"] = append([]any{lua(`function envoy_on_request(h) h:respond({[":status"] = "418"}, "") end`)},
+				l.Filters()...)
+			for _, route := range l.Routes() {
+				route := route.(envoytest.Object)
+				if route["typed_per_filter_config"] == nil {
+					route["typed_per_filter_config"] = envoytest.Object{}
+				}
+				envoytest.At[envoytest.Object](route, "typed_per_filter_config")["lua"] = envoytest.Any(
+					"envoy.config.route.v3.FilterConfig", envoytest.Object{"disabled": true})
+			}
+		}, "healthy", "plugin", []string{"2 of 2 health checks healthy  healthgate-1"}, false},
 		{"a second status endpoint", func(_ *envoytest.Config, l *envoytest.Listener) {
 			l.Change(func(s envoytest.Object) {
 				second := envoytest.Clone(envoytest.At[envoytest.Object](s, "endpoints", 2))

@@ -109,7 +109,7 @@ func (c *check) header(name string) (values []string, known bool) {
 	case ":authority", "host":
 		return c.endpoint.Hosts, len(c.endpoint.Hosts) > 0
 	}
-	if strings.Contains(c.set, `"`+name+`"`) || strings.Contains(c.set, `'`+name+`'`) {
+	if c.isSet(name) {
 		return nil, false
 	}
 	for _, h := range c.endpoint.Headers {
@@ -118,6 +118,20 @@ func (c *check) header(name string) (values []string, known bool) {
 		}
 	}
 	return nil, !byThemselves.MatchString(name)
+}
+
+// isSet reports whether a filter may set a header.
+func (c *check) isSet(name string) bool {
+	return strings.Contains(c.set, `"`+name+`"`) || strings.Contains(c.set, `'`+name+`'`)
+}
+
+// unsaid says that it is not known what checks have as a header.
+func (c *check) unsaid(name string) judged {
+	field := map[string]string{":method": "methods", ":authority": "hosts", "host": "hosts"}[name]
+	if field == "" && c.isSet(name) {
+		return notKnown("the header %q, which a filter may set", name)
+	}
+	return notKnown("the header %q: the endpoint's %s do not say what checks bring", name, cmp.Or(field, "headers"))
 }
 
 // conditions are what this command knows of each kind of condition, in Envoy's API v3. A condition with another field
@@ -250,7 +264,7 @@ func (c *check) textFits(name string, match any) (fits judged, absent bool) {
 	case !known && c.asksTheSame(name, match):
 		return judged{fit: yes}, false
 	case !known:
-		return notKnown("the header %q, of which the endpoint does not say what checks bring", name), false
+		return c.unsaid(name), false
 	}
 	var kinds []judged
 	for _, value := range values {
@@ -260,7 +274,7 @@ func (c *check) textFits(name string, match any) (fits judged, absent bool) {
 				kinds = append(kinds, textFits(match, value+port))
 			}
 			if alike(kinds).fit == some && alike(kinds[:1]).fit != some {
-				return notKnown("the header %q, of which the endpoint does not say whether it has a port", name), false
+				return notKnown("the header %q: the endpoint's hosts do not say whether it has a port", name), false
 			}
 		}
 	}

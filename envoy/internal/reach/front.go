@@ -282,6 +282,8 @@ func (n *neighbour) mayChange(c *check, own ...any) judged {
 // GRPCFilter frames the answers to checks of gRPC, and leaves others as they are; GRPCListener is where it gets them.
 const GRPCFilter, GRPCListener = "healthgate.grpc", "healthgate_grpc"
 
+const canDisable = "; a route of checks can disable it, by typed_per_filter_config"
+
 // around says which neighbours of a plugin's filter may answer the checks that a route takes, or change the answer to
 // them.
 func (e *Envoy) around(d *door, c *check, f *filter, host, route any) (out []Gap) {
@@ -341,12 +343,12 @@ func (e *Envoy) around(d *door, c *check, f *filter, host, route any) (out []Gap
 			}
 		case behind:
 			out = append(out,
-				c.doubt("%s: the filter %q stands behind healthgate, and whether it changes the answer is not known: %s",
-					d.where, n.name, answers.why))
+				c.doubt("%s: the filter %q stands behind healthgate, and whether it changes the answer is not known: %s"+
+					canDisable, d.where, n.name, answers.why))
 		case answers.fit == unknown:
 			out = append(out,
-				c.doubt("%s: the filter %q stands before healthgate, and whether it answers checks of %s is not known: %s",
-					d.where, n.name, c.path, answers.why))
+				c.doubt("%s: the filter %q stands before healthgate, and whether it answers checks of %s is not known: %s"+
+					canDisable, d.where, n.name, c.path, answers.why))
 		default:
 			out = append(out, c.gap("%s: the filter %q answers checks of %s before healthgate", d.where, n.name, c.path))
 		}

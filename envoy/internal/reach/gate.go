@@ -245,7 +245,7 @@ func (c *check) branch(tree map[string]any) (taken []any, known judged) {
 	}
 	values, is := c.header(name)
 	if !is {
-		return nil, notKnown("the header %q, of which the endpoint does not say what checks bring", name)
+		return nil, c.unsaid(name)
 	}
 	exact, prefix := object(tree, "exact_match_map", "map"), object(tree, "prefix_match_map", "map")
 	if exact == nil && prefix == nil || len(tree) != 2 {
