@@ -25,8 +25,8 @@ type GoneError struct{ error }
 
 func (e *GoneError) Unwrap() error { return e.error }
 
-// explain says of a request that had no answer what is in the way.
-func explain(ctx context.Context, err error) error {
+// Explain says of a request that had no answer what is in the way.
+func Explain(ctx context.Context, err error) error {
 	var outer *url.Error // it repeats the address
 	if errors.As(err, &outer) {
 		err = outer.Err
@@ -84,7 +84,7 @@ var errTLS = errors.New("speaks TLS: write https:// instead of http://")
 
 // explain is that of an Envoy which has perhaps answered before: then its address is right.
 func (c *Client) explain(ctx context.Context, err error) error {
-	if err = explain(ctx, err); errors.Is(err, errClosed) && !c.known.Load() {
+	if err = Explain(ctx, err); errors.Is(err, errClosed) && !c.known.Load() {
 		return fmt.Errorf("%w: %s Does it want https:// or http://?", errClosed, isAdmin)
 	}
 	return err

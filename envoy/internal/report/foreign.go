@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/healthgate/healthgate/envoy/admin"
 	"github.com/healthgate/healthgate/filter/config"
 )
 
@@ -103,6 +105,8 @@ func unanswered(err error) error {
 		err = errors.New("a redirect to what is no address")
 	case errors.As(err, &timeout) && timeout.Timeout():
 		err = errors.New("no answer in time")
+	default: // of its name, or of TLS
+		err = admin.Explain(context.Background(), err)
 	}
 	return unansweredError{err}
 }

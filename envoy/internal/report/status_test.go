@@ -338,6 +338,8 @@ func TestUnanswered(t *testing.T) {
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
 	secure.StartTLS()
 	defer secure.Close()
+	open := httptest.NewServer(nil)
+	defer open.Close()
 	gone := httptest.NewServer(nil) // the last: nobody else gets its port
 	gone.Close()
 	for url, want := range map[string]string{
@@ -345,7 +347,8 @@ func TestUnanswered(t *testing.T) {
 		settings:   "a listener that wants HTTP/2",
 		lost:       "a redirect to what is no address",
 		gone.URL:   "connection refused: nobody listens there",
-		secure.URL: "certificate signed by unknown authority",
+		secure.URL: "give the authority's certificate, --admin-ca-file FILE",
+		"https" + strings.TrimPrefix(open.URL, "http"): "speaks no TLS: write http:// instead of https://",
 	} {
 		if r := FromURL(t.Context(), url+"/status", &tls.Config{}); !strings.Contains(r.Error, want) {
 			t.Errorf("%s, want %s", r.Error, want)
