@@ -189,6 +189,10 @@ func (w *workload) fit(o *KubernetesOptions, appPort int, taken map[int]string) 
 			return "", refuse("the container %q mounts something at /healthgate, where the command comes", c.Name)
 		}
 	}
+	if len(c.Ports) > 0 && !slices.ContainsFunc(c.Ports, func(p containerPort) bool { return p.Number == appPort }) {
+		return "", refuse("the container %q declares ports, which the NetworkPolicy opens, and not %d, the application's "+
+			"by --cluster: correct one of them", c.Name, appPort)
+	}
 	open := map[string]bool{"envoy": true}
 	for port, flag := range taken {
 		open[strconv.Itoa(port)] = flag != "admin"
