@@ -25,6 +25,8 @@ type source struct {
 	File
 	lines   []int      // where each line begins
 	starts  []int      // where each node begins, in order
+	last    place      // that was asked for
+	lastAt  int        // where it is
 	root    *yaml.Node // of kind mapping
 	json    bool       // the file is JSON, so what is added is JSON
 	camel   bool       // fields are spelled connectTimeout, not connect_timeout
@@ -181,12 +183,14 @@ func (s *source) problem(n *yaml.Node, format string, args ...any) *document.Pro
 func (s *source) at(n *yaml.Node) int { return s.offset(n.Line, n.Column) }
 
 func (s *source) offset(line, column int) int {
-	at := s.lines[min(line, len(s.lines))-1]
-	for range column - 1 {
-		_, size := utf8.DecodeRuneInString(s.Text[at:])
-		at += size
+	if line != s.last.line || column < s.last.column {
+		s.last, s.lastAt = place{line, 1}, s.lines[min(line, len(s.lines))-1]
 	}
-	return at
+	for ; s.last.column < column; s.last.column++ { // on from there: all of a file may be in one line
+		_, size := utf8.DecodeRuneInString(s.Text[s.lastAt:])
+		s.lastAt += size
+	}
+	return s.lastAt
 }
 
 // line returns the number of the line, from 0, in which a place is.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/healthgate/healthgate/envoy/internal/document"
 	"github.com/healthgate/healthgate/envoy/internal/dump"
@@ -129,5 +130,27 @@ func isRead(t *testing.T, text, name string) {
 				wrong(f.Name+", "+gate, fmt.Errorf("it asks for %v", got), f.Text)
 			}
 		}
+	}
+}
+
+// A large file in one line, as programs write JSON, is no slower to read than one in many.
+func TestOneLine(t *testing.T) {
+	t.Parallel()
+	routes := strings.Repeat("{match: {prefix: /x}, route: {cluster: app}}, ", 5000)
+	bootstrap := web("- {name: v, domains: ['*'], routes: [" + routes + "]}")
+	bootstrap.Text = short.Replace(bootstrap.Text)
+	text := must.Get(json.Marshal(plain(must.Get(parse(bootstrap))(t).root)))(t)
+	const endpoints = "endpoints: [{name: e, paths: [/h], trusted: {cidrs: [10.0.0.0/8]}}]"
+	asked := must.Get(document.Parse("f", []byte(endpoints)))(t)
+	merged := make(chan error, 1)
+	go func() {
+		_, err := Merge(asked, []File{{"envoy.json", string(text)}}, Options{Common: render.Common{Wasm: "/hg.wasm"}})
+		merged <- err
+	}()
+	select {
+	case err := <-merged:
+		must.Do(t, err)
+	case <-time.After(time.Minute):
+		t.Error("it takes longer than a minute")
 	}
 }
