@@ -149,8 +149,8 @@ func (e *Envoy) counted(endpoint *config.Endpoint, s *Sent) (out []verdict.Kind,
 	for k := range verdict.Kind(verdict.Kinds) {
 		name, reply := endpoint.Name+".verdict."+k.String(), verdict.Reply(endpoint, k)
 		switch {
-		case e.After[name] == e.Before[name], reply == nil, s.Upstream && !reply.Pass:
-		case reply.Pass, gives(endpoint, reply, s):
+		case e.After[name] == e.Before[name], s.Upstream && (k == verdict.Shown || !reply.Pass):
+		case k == verdict.Shown, reply.Pass, gives(endpoint, reply, s):
 			out = append(out, k)
 		default:
 			unlike = append(unlike, k)
