@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 	"github.com/healthgate/healthgate/envoy/must"
@@ -68,9 +69,13 @@ healthgate render envoy envoy/healthgate.yaml --wasm '`+envoytest.Wasm(t)+`' --z
 `), "…\n"))
 	r.leave("the application", r.change.Replace("build/demo -app-only"), "…\n")
 	r.leave("Envoy", `"$ENVOY" -c build/envoy.yaml`, "…\n[…] starting main dispatch loop\n…\n")
+	stop := envoytest.Repeat(t, 200*time.Millisecond, func() { // a load balancer
+		_, _ = envoytest.Read(envoytest.Client.Get(r.change.Replace("http://127.0.0.1:10000/my-service/healthcheck")))
+	})
 	for _, document := range operating {
 		r.read(document)
 	}
+	stop()
 	must.Do(t, r.run(r.change.Replace(`
 healthgate maintenance off --runtime-dir /var/lib/envoy/runtime/current
 healthgate maintenance off --rtds-file /var/lib/envoy/rtds.yaml

@@ -124,6 +124,7 @@ func TestStatusSaysWhatIsKnown(t *testing.T) {
 			if test.unhealthy {
 				run(t, "status", "--admin", admin, "--expect", "healthy").is(t, 1, "not as expected: "+admin+": ")
 			} else {
+				checking(t, c.Listener("ingress").Address())
 				run(t, "status", "--admin", admin, "--expect", "healthy").is(t, 0)
 			}
 		})

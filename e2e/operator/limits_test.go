@@ -57,5 +57,6 @@ func TestLimitsInTime(t *testing.T) {
 	for _, limit := range limits {
 		checked(limit, 503)
 	}
+	checking(t, c.Listener(limits[0]).Address())
 	run(t, "status", "--admin", admin, "--expect", "my-service=maintenance").is(t, 0)
 }

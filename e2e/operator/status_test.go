@@ -24,7 +24,8 @@ type report struct {
 	Endpoints                       []struct {
 		Name, Verdict, Output, Source string
 		Unsure                        []string
-		HTTPStatus                    int `json:"http_status"`
+		HTTPStatus                    int  `json:"http_status"`
+		CheckSeen                     bool `json:"check_seen"`
 		Maintenance                   *struct {
 			Key, Value, Reason string
 			Until              *time.Time
@@ -52,6 +53,7 @@ func parse(t testing.TB, text string) []report {
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	i := start(t)
+	checking(t, i.listen)
 	url := "http://" + i.listen + "/healthgate/status"
 	gone := envoytest.Loopback(must.Port(t))
 
@@ -148,6 +150,7 @@ func TestStatusFromAdminAlone(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "healthgate.yaml")
 	must.Write(t, file, text[:from]+text[to+1:])
 	i := startFile(t, file)
+	checking(t, i.listen)
 	i.app.Answer("/stats/isalive", 500)
 	i.eventually(t, 500, "FAILED")
 	const zone = key + ".zone.local-a"

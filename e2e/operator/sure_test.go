@@ -20,7 +20,6 @@ func TestNotForSure(t *testing.T) {
 	}{
 		{"listeners that are stopped", func(*envoytest.Config) {}, func(t *testing.T, e *envoytest.Envoy, admin, _ string) {
 			t.Helper()
-			run(t, "status", "--admin", admin, "--expect", "healthy").is(t, 0)
 			e.Post("/drain_listeners")
 			envoytest.Eventually(t, envoytest.Limit, "stopped",
 				func() error { return e.Stat("listener_manager.listener_stopped", 1) })
@@ -95,6 +94,7 @@ func TestNotForSure(t *testing.T) {
 			run(t, "maintenance", "off", "--route", "--override", "--admin", admin).is(t, 0, "off")
 			run(t, "maintenance", "off", "--route", "--override", "--admin", admin, "--admin", "[::ffff:"+
 				strings.Replace(admin, ":", "]:", 1)).is(t, 1, "it is the Envoy of ", "at another address: leave one of them out")
+			checking(t, ingress)
 			run(t, "status", "--admin", admin, "--expect", "healthy").is(t, 0)
 			e.SetRuntime(route, "50")
 			run(t, "maintenance", "off", "--admin", admin).is(t, 1, "still in maintenance: my-service, by "+route+" = 50, "+

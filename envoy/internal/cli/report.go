@@ -118,6 +118,9 @@ func summary(r *report.Report) (out []cell) {
 			out = append(out, cell{mark[2:] + ", see the notes", yellow})
 		}
 	}
+	if marks[report.NoCheckSeen] {
+		out = append(out, cell{text: report.NoCheckSeen[2:]})
+	}
 	return out
 }
 

@@ -128,7 +128,8 @@ func (s *serving) take(ctx context.Context, clients []*admin.Client) (came, went
 		s.asked[client.Name] = polled{client, end}
 		s.asking.Go(func() {
 			defer client.Close()
-			every(ctx, s.interval, func() { s.ask(ctx, client) })
+			var seen report.Seen
+			every(ctx, s.interval, func() { s.ask(ctx, client, &seen) })
 		})
 	}
 	for _, old := range before {
@@ -137,11 +138,11 @@ func (s *serving) take(ctx context.Context, clients []*admin.Client) (came, went
 	return came, len(before)
 }
 
-func (s *serving) ask(ctx context.Context, client *admin.Client) {
+func (s *serving) ask(ctx context.Context, client *admin.Client, seen *report.Seen) {
 	s.turns <- struct{}{}
 	slow := time.AfterFunc(turn, func() { <-s.turns })
 	begin := time.Now()
-	if r := report.FromAdmin(ctx, client, begin); ctx.Err() == nil {
+	if r := report.FromAdmin(ctx, client, begin, seen); ctx.Err() == nil {
 		s.board.Put(r, begin)
 	}
 	if slow.Stop() {

@@ -17,13 +17,16 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// expectWait is longer than the interval of most load balancers, of which several ask.
+const expectWait = 15 * time.Second
+
 func newStatus() *cobra.Command {
 	var envoys asking
 	var urls []string
 	var expects []string
 	var output string
 	var watching, asJSON bool
-	var interval time.Duration
+	var interval, wait time.Duration
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show what each Envoy answers to health checks, and why",
@@ -35,8 +38,12 @@ configuration is asked, too: only the plugin knows since when, the answer and th
 answered in its place does not count. Without an answer the verdicts are derived from configuration, runtime and
 gauges. --status-url asks such an endpoint alone, where admin can't be reached.
 
+A verdict is what the plugin would answer. Whether checks get it, only checks show: --wait is how long one is waited for
+of each endpoint, as this Envoy counts them, and "no check seen" says that none came which got the verdict.
+
 The exit code is 0 whatever checks get, and 1 when an Envoy could not be asked. --expect VERDICT makes it 1 as well
-unless every health check of every Envoy is so, for sure; --expect ENDPOINT=VERDICT asks for one.`,
+unless every health check of every Envoy is so, for sure, and a check was seen that got it; --expect ENDPOINT=VERDICT
+asks for one.`,
 		Example: `  healthgate status --admin 127.0.0.1:9901
   healthgate status --admin unix:///run/envoy/admin.sock --watch
   healthgate status --status-url http://10.0.0.7:10000/healthgate/status -o json
@@ -51,6 +58,16 @@ unless every health check of every Envoy is so, for sure; --expect ENDPOINT=VERD
 			}
 			if cmd.Flags().Changed("interval") && !watching {
 				return &render.OptionError{Flag: "interval", What: "is for --watch"}
+			}
+			switch {
+			case wait < 0:
+				return &render.OptionError{Flag: "wait", What: wait.String() + " is not a time to wait"}
+			case cmd.Flags().Changed("wait") && watching:
+				return errors.New("--wait: --watch looks all the time; leave one of them out")
+			case watching:
+				wait = 0
+			case len(expects) > 0 && !cmd.Flags().Changed("wait"):
+				wait = expectWait
 			}
 			if asJSON {
 				if cmd.Flags().Changed("output") && output != "json" {
@@ -83,11 +100,12 @@ unless every health check of every Envoy is so, for sure; --expect ENDPOINT=VERD
 				if watching {
 					defer client.Close()
 				}
+				seen := &report.Seen{Wait: wait}
 				envoys.ask = append(envoys.ask, func(ctx context.Context) report.Report {
 					if !watching {
 						defer client.Close()
 					}
-					return report.FromAdmin(ctx, client, time.Now())
+					return report.FromAdmin(ctx, client, time.Now(), seen)
 				})
 			}
 			access, err := envoys.open()
@@ -116,6 +134,8 @@ unless every health check of every Envoy is so, for sure; --expect ENDPOINT=VERD
 			"(https: any certificate, unless --admin-ca-file is given)")
 	f.StringArrayVar(&expects, "expect", nil, "`VERDICT` that all health checks have to have, or ENDPOINT=VERDICT: "+
 		strings.Join(report.Verdicts, ", ")+"; may be repeated")
+	f.DurationVar(&wait, "wait", 2*time.Second, "how long a check of each endpoint is waited for; with --expect "+
+		expectWait.String())
 	f.BoolVar(&watching, "watch", false, "show it again and again, until Ctrl-C")
 	f.DurationVar(&interval, "interval", 2*time.Second, "how often, with --watch")
 	f.StringVarP(&output, "output", "o", "table",

@@ -67,7 +67,7 @@ func (c *carrying) carry(ctx context.Context, do func(ctx context.Context, i int
 	c.look.out = func() []string {
 		out, processes := make([]string, len(pending)), make([]string, len(pending))
 		c.admins.each(len(pending), func(i int) {
-			r := report.FromAdmin(ctx, c.clients[i], time.Now())
+			r := report.FromAdmin(ctx, c.clients[i], time.Now(), nil)
 			if processes[i] = r.Process; r.Class() != report.Healthy {
 				out[i] = c.clients[i].Name + " " + r.Class().String()
 			}

@@ -338,7 +338,7 @@ func (e *Envoy) WaitProbes(ctx context.Context, byKey bool) (string, error) {
 		return "", errors.New("its configuration has no health check of healthgate")
 	}
 	return what, until(ctx, func() (string, error) {
-		r := report.FromAdmin(ctx, e.client, time.Now())
+		r := report.FromAdmin(ctx, e.client, time.Now(), nil)
 		if r.Error != "" {
 			return r.Error, nil
 		}
@@ -370,7 +370,7 @@ func (e *Envoy) WaitProbes(ctx context.Context, byKey bool) (string, error) {
 // WaitBack waits until all health checks of an Envoy that was out of rotation get success again.
 func WaitBack(ctx context.Context, client *admin.Client) error {
 	return until(ctx, func() (string, error) {
-		r := report.FromAdmin(ctx, client, time.Now())
+		r := report.FromAdmin(ctx, client, time.Now(), nil)
 		if class := r.Class(); class != report.Healthy {
 			return cmp.Or(r.Error, "its health checks are "+class.String()), nil
 		}
@@ -389,7 +389,7 @@ func (e *Envoy) Open(ctx context.Context) error {
 // WaitOpen waits until each health check is answered with success: those that the key switches, or all.
 func (e *Envoy) WaitOpen(ctx context.Context, byKey bool) error {
 	return until(ctx, func() (string, error) {
-		r := report.FromAdmin(ctx, e.client, time.Now())
+		r := report.FromAdmin(ctx, e.client, time.Now(), nil)
 		var lacks []string
 		if strings.HasSuffix(r.State, "INITIALIZING") {
 			lacks = append(lacks, "Envoy is "+r.State+": it does not take connections yet")

@@ -34,7 +34,7 @@ func (r *Report) Class() Class {
 
 // Class returns that of the verdict, unless some check may get something else.
 func (e *Endpoint) Class() Class {
-	if e.Mark() != "" {
+	if e.NotEverywhere || len(e.Unsure) > 0 {
 		return min(NotKnown, Of(e.Verdict))
 	}
 	return Of(e.Verdict)

@@ -122,7 +122,7 @@ func (c Clock) Wall() int64 { return time.Time(c).UnixNano() }
 func (c Clock) Monotonic() int64 { return c.Wall() }
 
 // switchedOn returns the first key that has an endpoint under maintenance, as runtime says; nil if none has.
-func (s *seen) switchedOn(c *config.Config, e *config.Endpoint) *Maintenance {
+func (s *asked) switchedOn(c *config.Config, e *config.Endpoint) *Maintenance {
 	for _, k := range e.Maintenance.Keys {
 		value := s.runtime.Entries[c.Keys[k]].Value
 		parsed, _ := maintenance.ParseSwitch(value)
@@ -140,7 +140,7 @@ func (s *seen) switchedOn(c *config.Config, e *config.Endpoint) *Maintenance {
 }
 
 // derive says what checks get by the configuration, runtime and gauges, where no status endpoint said it.
-func (r *Report) derive(listener string, p *reach.Plugin, s *seen) {
+func (r *Report) derive(listener string, p *reach.Plugin, s *asked) {
 	c := p.Config
 	for i := range c.Endpoints {
 		if e := &c.Endpoints[i]; e.Kind == config.KindHealthCheck {
@@ -164,7 +164,7 @@ const patience = 3 * time.Second
 func Ticks(p *reach.Plugin) bool { return p.Config.Admin != nil || len(p.Config.Probes) > 0 }
 
 // stands reports whether a plugin's record is written no more: gauges stay as they were when all VMs have crashed.
-func (s *seen) stands(ctx context.Context, envoy *admin.Client, p *reach.Plugin) bool {
+func (s *asked) stands(ctx context.Context, envoy *admin.Client, p *reach.Plugin) bool {
 	writes, counts := s.gauges[Writes]
 	counts = counts && Ticks(p)
 	for start := time.Now(); counts && time.Since(start) < patience &&
@@ -177,7 +177,7 @@ func (s *seen) stands(ctx context.Context, envoy *admin.Client, p *reach.Plugin)
 }
 
 // doubts says why gauges do not tell for sure what checks get of a plugin.
-func (s *seen) doubts(ctx context.Context, envoy *admin.Client, p *reach.Plugin, r *Report) (out []string) {
+func (s *asked) doubts(ctx context.Context, envoy *admin.Client, p *reach.Plugin, r *Report) (out []string) {
 	if s.stands(ctx, envoy, p) {
 		out = append(out, "the plugin has stopped to write its record: does it still run? See Envoy's log")
 		r.SnapshotAgeMS = nil // as the gauge had it
@@ -195,7 +195,7 @@ func (s *seen) doubts(ctx context.Context, envoy *admin.Client, p *reach.Plugin,
 }
 
 // unnoticed says that a plugin does not know yet that Envoy drains; "" when it does, or need not.
-func (s *seen) unnoticed(p *reach.Plugin, state string) string {
+func (s *asked) unnoticed(p *reach.Plugin, state string) string {
 	if a := p.Config.Admin; state != "DRAINING" || a == nil || a.IgnoreDraining || s.gauges[IsDraining] > 0 {
 		return ""
 	}
@@ -246,7 +246,7 @@ func Overload(stats map[string]uint64) string {
 }
 
 // record is the plugin's shared record, as far as gauges tell what is in it.
-func (s *seen) record(c *config.Config) *snapshot.Record {
+func (s *asked) record(c *config.Config) *snapshot.Record {
 	now := Clock(s.now).Monotonic()
 	r := snapshot.New(len(c.Keys), len(c.Probes))
 	r.WrittenAt = now - int64(time.Duration(s.gauges[snapshotAge])*time.Second)
@@ -260,7 +260,7 @@ func (s *seen) record(c *config.Config) *snapshot.Record {
 	return r
 }
 
-func (s *seen) verdict(c *config.Config, e *config.Endpoint, out Endpoint) Endpoint {
+func (s *asked) verdict(c *config.Config, e *config.Endpoint, out Endpoint) Endpoint {
 	notKnown := func(why string) Endpoint {
 		out.Output, out.Source = why, ""
 		return out
@@ -321,7 +321,7 @@ func (s *seen) verdict(c *config.Config, e *config.Endpoint, out Endpoint) Endpo
 }
 
 // fromGauges takes what gauges tell without a configuration.
-func (r *Report) fromGauges(s *seen, why string) {
+func (r *Report) fromGauges(s *asked, why string) {
 	for _, name := range s.named(InMaintenance) {
 		e := r.endpoint("", name)
 		e.Unsure = []string{"its configuration can't be read, so whether all checks come to the plugin is not known"}
@@ -341,7 +341,7 @@ func (r *Report) fromGauges(s *seen, why string) {
 }
 
 // named returns what gauges with a prefix are of, in order.
-func (s *seen) named(prefix string) (out []string) {
+func (s *asked) named(prefix string) (out []string) {
 	for full := range s.gauges {
 		if name, is := strings.CutPrefix(full, prefix); is {
 			out = append(out, name)

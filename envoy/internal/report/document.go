@@ -163,7 +163,7 @@ func fetch(ctx context.Context, client *http.Client, to string, q question) (*do
 // ask asks a status endpoint of an Envoy, and refuses what another Envoy answered: the address may lead to one, by a
 // forwarded port or on another machine. An id alone does not tell two Envoys apart, but only the asked one counts the
 // answer: without a metric that does, it is not known who answered.
-func (s *seen) ask(ctx context.Context, envoy *admin.Client, to string, c *config.Config,
+func (s *asked) ask(ctx context.Context, envoy *admin.Client, to string, c *config.Config,
 	q question) (d *document, err error) {
 	shown, untrusted := answeredBy(q.endpoint.Name, verdict.Shown), answeredBy(q.endpoint.Name, verdict.Untrusted)
 	for attempt := range 4 {
@@ -204,7 +204,7 @@ func (s *seen) ask(ctx context.Context, envoy *admin.Client, to string, c *confi
 }
 
 // contradicts says of what another thing is told than by admin; "" when all agrees.
-func (s *seen) contradicts(d *document, c *config.Config) string {
+func (s *asked) contradicts(d *document, c *config.Config) string {
 	var told, configured []string
 	for i := range c.Endpoints {
 		if c.Endpoints[i].Kind == config.KindHealthCheck {

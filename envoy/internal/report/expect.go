@@ -47,6 +47,9 @@ func (x Expectation) Lacks(r *Report) (out []string) {
 			out = append(out, fmt.Sprintf("%s is %s, not %s", e.Name, e.Verdict, x.verdict))
 		case len(e.Unsure) > 0:
 			out = append(out, fmt.Sprintf("%s is %s%s: %s", e.Name, e.Verdict, e.Mark(), e.Unsure[0]))
+		case e.unseen():
+			out = append(out, fmt.Sprintf("%s is %s by all that is known, and no check was seen to get that: give a load "+
+				"balancer time to ask, by --wait, or send a check: healthgate check", e.Name, e.Verdict))
 		}
 	}
 	if x.endpoint == "" && len(r.unreadable) > 0 {

@@ -52,6 +52,8 @@ type Endpoint struct {
 	Unsure      []string     `json:"unsure,omitempty"` // why a check may get something else
 	// NotEverywhere: some checks do get something else, as the configuration says.
 	NotEverywhere bool `json:"not_everywhere,omitempty"`
+	// CheckSeen: a check was seen that got this verdict; nil where none was looked for.
+	CheckSeen *bool `json:"check_seen,omitempty"`
 }
 
 // Maintenance is what an operator said in a runtime key.
@@ -94,8 +96,8 @@ func FromURL(ctx context.Context, url string, trust *tls.Config) Report {
 	return r
 }
 
-// seen is what an Envoy's admin tells.
-type seen struct {
+// asked is what an Envoy's admin tells.
+type asked struct {
 	now      time.Time
 	node     config.Node
 	runtime  *admin.Runtime
@@ -104,15 +106,20 @@ type seen struct {
 	gauges   map[string]uint64 // and the counters of status endpoints
 	begin    map[string]uint64 // the first of them
 	noGauges string            // why there are none
+	seen     *Seen
+	process  string
 }
 
 // stats reads the plugin's metrics.
-func (s *seen) stats(ctx context.Context, envoy *admin.Client) {
+func (s *asked) stats(ctx context.Context, envoy *admin.Client) {
 	var err error
 	if s.gauges, err = envoy.Stats(ctx, Metrics); err != nil {
 		s.noGauges = "its metrics can't be read: " + err.Error()
 	} else if s.noGauges = ""; !s.any() && s.known != nil {
 		s.noGauges = s.known.NoMetrics()
+	}
+	if s.seen != nil && err == nil {
+		s.seen.take(s.gauges, s.process, time.Now())
 	}
 	if s.known != nil {
 		if s.begin == nil {
@@ -123,7 +130,7 @@ func (s *seen) stats(ctx context.Context, envoy *admin.Client) {
 }
 
 // any reports whether a metric is there that is healthgate's.
-func (s *seen) any() bool {
+func (s *asked) any() bool {
 	for name := range s.gauges {
 		if strings.HasPrefix(name, prefix) {
 			return true
@@ -135,7 +142,7 @@ func (s *seen) any() bool {
 // Told returns what the plugins' own status endpoints tell of health checks: nothing of a plugin without one that
 // answers.
 func Told(ctx context.Context, envoy *admin.Client, known *reach.Envoy, node config.Node) []Endpoint {
-	r, s := newReport(envoy.Name), seen{now: time.Now(), node: node, known: known}
+	r, s := newReport(envoy.Name), asked{now: time.Now(), node: node, known: known}
 	s.stats(ctx, envoy)
 	for _, p := range known.Plugins {
 		r.fromStatusEndpoints(ctx, envoy, &s, p, p.Listeners(), nil)
@@ -150,10 +157,11 @@ func Interrupted(envoy string) Report {
 	return r
 }
 
-// FromAdmin asks an Envoy's admin, and the status endpoints that its configuration has.
-func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
+// FromAdmin asks an Envoy's admin, and the status endpoints that its configuration has. It looks for checks where seen
+// is given.
+func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time, seen *Seen) Report {
 	r := newReport(envoy.Name)
-	s := seen{now: now}
+	s := asked{now: now, seen: seen}
 	var err error
 	if s.runtime, err = envoy.Runtime(ctx); err != nil {
 		r.Error = err.Error()
@@ -175,6 +183,7 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 			s.known = reach.Read(s.dump, s.node, s.runtime)
 			s.known.Own = append(s.known.Own, envoy.Machine()...)
 			r.Process = s.known.Process(s.node)
+			s.process = r.Process
 		}
 	}
 	if err != nil {
@@ -209,6 +218,9 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 	default:
 		r.fromPlugins(ctx, envoy, &s)
 	}
+	if seen != nil {
+		r.look(ctx, envoy, &s, seen)
+	}
 	if s.known != nil {
 		err = envoy.Stays(ctx, s.known.Begun)
 	}
@@ -220,7 +232,7 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time) Report {
 }
 
 // fromPlugins asks each plugin of a configuration.
-func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) {
+func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *asked) {
 	shut := map[string]bool{}
 	for _, gap := range s.known.Gaps() {
 		shut[gap.Endpoint] = shut[gap.Endpoint] || !gap.Doubt
@@ -302,7 +314,7 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *seen) 
 
 // fromStatusEndpoints asks each status endpoint of a plugin, wherever it stands. It reports whether one answered, and
 // why others, which did not as they should, make it doubtful what checks get there.
-func (r *Report) fromStatusEndpoints(ctx context.Context, envoy *admin.Client, s *seen, p *reach.Plugin,
+func (r *Report) fromStatusEndpoints(ctx context.Context, envoy *admin.Client, s *asked, p *reach.Plugin,
 	listener string, shut map[string]bool) (answered bool, doubts []string) {
 	unasked := "it has no status endpoint"
 	var foreign []string
@@ -348,7 +360,7 @@ func (r *Report) fromStatusEndpoints(ctx context.Context, envoy *admin.Client, s
 }
 
 // fromRoutes takes the maintenance routes that are on.
-func (r *Report) fromRoutes(s *seen) {
+func (r *Report) fromRoutes(s *asked) {
 	for i := range r.Endpoints { // the plugin does not see the routes; they are in the configuration
 		e := &r.Endpoints[i]
 		e.Unsure = slices.DeleteFunc(e.Unsure, isByRoute)
@@ -389,7 +401,7 @@ func (r *Report) fromRoutes(s *seen) {
 }
 
 // written returns the configuration of an endpoint.
-func (s *seen) written(shown *Endpoint) *config.Endpoint {
+func (s *asked) written(shown *Endpoint) *config.Endpoint {
 	for _, p := range s.known.Namesakes(shown.Name) {
 		if shown.Listener == "" || shown.Listener == p.Listeners() {
 			return p.HealthCheck(shown.Name)
@@ -422,9 +434,16 @@ func (e *Endpoint) Mark() string {
 		return ", not everywhere"
 	case len(e.Unsure) > 0:
 		return ", not for sure"
+	case e.unseen():
+		return NoCheckSeen
 	}
 	return ""
 }
+
+// NoCheckSeen is the mark of a verdict that no check was seen to get.
+const NoCheckSeen = ", no check seen"
+
+func (e *Endpoint) unseen() bool { return e.CheckSeen != nil && !*e.CheckSeen }
 
 // byRoute begins the plugin's text that it does not know of maintenance by route.
 const byRoute = "maintenance by route"

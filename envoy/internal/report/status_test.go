@@ -138,7 +138,7 @@ func TestFromAdminAlone(t *testing.T) {
 		}))
 		defer server.Close()
 		client := must.Get(admin.New(server.URL, admin.Access{}))(t)
-		r := FromAdmin(t.Context(), client, time.Now())
+		r := FromAdmin(t.Context(), client, time.Now(), nil)
 		var out strings.Builder
 		for _, e := range r.Endpoints {
 			fmt.Fprintf(&out, "%s: %d %q%s, %s", Named(e.Name, e.Listener), e.HTTPStatus, e.Verdict, e.Mark(), e.Output)
@@ -246,7 +246,7 @@ func TestStatusDocument(t *testing.T) {
 			defer server.Close()
 			port = server.URL[strings.LastIndex(server.URL, ":")+1:]
 			client := must.Get(admin.New(server.URL, admin.Access{}))(t)
-			r := FromAdmin(t.Context(), client, time.Now())
+			r := FromAdmin(t.Context(), client, time.Now(), nil)
 			if counts := len(r.StatusURLs) > 0; counts != (test.why == "") ||
 				!strings.Contains(strings.Join(r.Notes, "\n"), test.why) {
 				t.Errorf("it counts: %t, notes %q, want %q", counts, r.Notes, test.why)
@@ -255,7 +255,7 @@ func TestStatusDocument(t *testing.T) {
 				t.Errorf("the verdict is of %q, unsure: %q", e.Source, e.Unsure)
 			}
 			state.Store("DRAINING")
-			r = FromAdmin(t.Context(), client, time.Now())
+			r = FromAdmin(t.Context(), client, time.Now(), nil)
 			unnoticed := slices.Contains(r.Endpoints[0].Unsure, "Envoy is DRAINING, and the plugin has not noticed it")
 			if notices := strings.Contains(test.stats(9), "draining: 1"); unnoticed == notices {
 				t.Errorf("that it drains is not noticed: %t", unnoticed)
@@ -420,7 +420,7 @@ func TestSeveralEnvoys(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	r := FromAdmin(t.Context(), must.Get(admin.New(server.URL, admin.Access{}))(t), time.Now())
+	r := FromAdmin(t.Context(), must.Get(admin.New(server.URL, admin.Access{}))(t), time.Now(), nil)
 	if r.Error != admin.ErrAnother.Error() || len(r.Endpoints) > 0 {
 		t.Errorf("%+v", r)
 	}

@@ -1,0 +1,69 @@
+package report
+
+import (
+	"context"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/healthgate/healthgate/envoy/admin"
+)
+
+// recent is how old a check that was seen may be: more than the interval of most load balancers.
+const recent = 30 * time.Second
+
+// Seen are the checks that an Envoy was seen to answer, by the plugin's counters, from one report to the next. Only
+// they show that what the plugin would answer is what checks get.
+type Seen struct {
+	Wait time.Duration // how long a report waits for a check of each endpoint
+
+	process string               // of whose counters they are
+	counted map[string]uint64    // as they were read last
+	rose    map[string]time.Time // when each was found to have risen last
+}
+
+// take takes an Envoy's metrics as they are read.
+func (o *Seen) take(stats map[string]uint64, process string, now time.Time) {
+	if o.counted == nil || o.process != process {
+		*o = Seen{Wait: o.Wait, process: process, counted: maps.Clone(stats), rose: map[string]time.Time{}}
+		return
+	}
+	for name, n := range stats {
+		if strings.HasPrefix(name, Checks) && n > o.counted[name] {
+			o.rose[name] = now
+		}
+	}
+	maps.Copy(o.counted, stats)
+}
+
+// shows reports whether a check of an endpoint was answered by its verdict lately.
+func (o *Seen) shows(e *Endpoint, now time.Time) bool {
+	kind := e.Verdict
+	if kind == "failing" {
+		kind = "unhealthy"
+	}
+	at, is := o.rose[Checks+e.Name+".verdict."+kind]
+	return is && now.Sub(at) <= max(recent, o.Wait)
+}
+
+// look waits until a check of each endpoint was seen whose verdict is not in doubt for another reason. Checks that a
+// maintenance route answers are not counted.
+func (r *Report) look(ctx context.Context, envoy *admin.Client, s *asked, seen *Seen) {
+	for start := time.Now(); ; {
+		begin, all := time.Now(), true
+		for i := range r.Endpoints {
+			e := &r.Endpoints[i]
+			if e.Verdict == "" || e.Source == "route" {
+				continue
+			}
+			shows := seen.shows(e, begin) && (s.known == nil || len(s.known.Namesakes(e.Name)) < 2)
+			e.CheckSeen = &shows
+			all = all && (shows || len(e.Unsure) > 0)
+		}
+		if all || begin.Sub(start) >= seen.Wait || ctx.Err() != nil {
+			return
+		}
+		s.stats(ctx, envoy)
+		time.Sleep(max(100*time.Millisecond, 10*time.Since(begin))) // Envoy's main thread writes all metrics for each
+	}
+}

@@ -1,0 +1,55 @@
+package report
+
+import (
+	"testing"
+	"time"
+)
+
+// TestSeenFromReportToReport: what counts is a check that got the verdict, of the same Envoy, lately.
+func TestSeenFromReportToReport(t *testing.T) {
+	t.Parallel()
+	const healthy, unhealthy = Checks + "e.verdict.healthy", Checks + "e.verdict.unhealthy"
+	type reading struct {
+		after   time.Duration // the first
+		process string
+		stats   map[string]uint64
+	}
+	first := reading{0, "p", map[string]uint64{healthy: 5, unhealthy: 5}}
+	for _, test := range []struct {
+		name    string
+		then    []reading
+		wait    time.Duration
+		verdict string
+		at      time.Duration
+		want    bool
+	}{
+		{"counted before", nil, 0, "healthy", 0, false},
+		{"no more", []reading{{time.Second, "p", first.stats}}, 0, "healthy", time.Second, false},
+		{"one more", []reading{{time.Second, "p", map[string]uint64{healthy: 6}}}, 0, "healthy", time.Second, true},
+		{"one of another verdict", []reading{{time.Second, "p", map[string]uint64{healthy: 5, unhealthy: 6}}}, 0, "healthy",
+			time.Second, false},
+		{"gauges alone name it failing", []reading{{time.Second, "p", map[string]uint64{unhealthy: 6}}}, 0, "failing",
+			time.Second, true},
+		{"the first of its verdict", []reading{{time.Second, "p", map[string]uint64{Checks + "e.verdict.maintenance": 1}}}, 0,
+			"maintenance", time.Second, true},
+		{"a moment ago", []reading{{time.Second, "p", map[string]uint64{healthy: 6}}}, 0, "healthy", 31 * time.Second, true},
+		{"long ago", []reading{{time.Second, "p", map[string]uint64{healthy: 6}}}, 0, "healthy", 32 * time.Second, false},
+		{"while others are waited for", []reading{{time.Second, "p", map[string]uint64{healthy: 6}}}, time.Minute, "healthy",
+			32 * time.Second, true},
+		{"of another process", []reading{{time.Second, "q", map[string]uint64{healthy: 6}}}, 0, "healthy", time.Second,
+			false},
+		{"metrics that were not shown", []reading{{time.Second, "p", map[string]uint64{}},
+			{2 * time.Second, "p", first.stats}}, 0, "healthy", 2 * time.Second, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			begin, seen := time.Unix(1_800_000_000, 0), Seen{Wait: test.wait}
+			for _, r := range append([]reading{first}, test.then...) {
+				seen.take(r.stats, r.process, begin.Add(r.after))
+			}
+			if got := seen.shows(&Endpoint{Name: "e", Verdict: test.verdict}, begin.Add(test.at)); got != test.want {
+				t.Errorf("%t, want %t", got, test.want)
+			}
+		})
+	}
+}
