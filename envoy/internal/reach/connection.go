@@ -36,6 +36,7 @@ type bar struct {
 	refuses bool // and does nothing else
 	rations bool // what comes too often, so that a check that passed proves nothing
 	notGRPC bool // checks of gRPC get past it
+	always  bool // no check gets past it
 }
 
 // bars returns what may keep checks from the HTTP filters of a way in, or do something else to them.
@@ -49,6 +50,10 @@ func (e *Envoy) bars(d *door) (out []bar) {
 			continue
 		}
 		of := cmp.Or(typeName(dump.At(f, "typed_config")), "unknown")
+		if strings.Contains(kind, ".network.rbac.") && denies(object(f, "typed_config", "rules")) {
+			out = append(out, bar{what: fmt.Sprintf("the filter %q refuses each connection", name), always: true})
+			continue
+		}
 		may(closing.MatchString(kind), "the filter %q (%s) may close its connection", name, of)
 		out[len(out)-1].rations = strings.Contains(kind, "ratelimit.")
 	}
@@ -82,6 +87,14 @@ func (e *Envoy) bars(d *door) (out []bar) {
 	open := func(o door) bool { return o.listener == d.listener && len(o.filters) > 0 && !o.mutual }
 	if !slices.ContainsFunc(e.doors, open) {
 		may(true, "its TLS asks for a client's certificate")
+	}
+	port, is := dump.At(d.chain, "filter_chain_match", "destination_port").(float64)
+	own := dump.At(d.socket, "address", "socket_address", "port_value")
+	// What stands for the destination is changed by these: original_dst, or the PROXY protocol.
+	if is && port != own && own != nil && len(list(d.socket, "listener_filters")) == 0 &&
+		dump.At(d.socket, "use_original_dst") != true && len(list(d.socket, "additional_addresses")) == 0 {
+		may(true, "its filter chain is for the port %v alone, and connections come to %v", port, own)
+		out[len(out)-1].always = true
 	}
 	if what := d.narrow(); what != "" {
 		may(true, "its filter chain is not for each connection, by %s", what)
@@ -155,7 +168,7 @@ func (d *door) asks() string {
 	for _, name := range slices.Sorted(maps.Keys(match)) {
 		met := false
 		switch name {
-		case "destination_port": // see misdirected
+		case "destination_port": // see bars
 			met = true
 		case "server_names", "application_protocols", "transport_protocol": // see ordinary
 			met = true
@@ -217,6 +230,10 @@ func (e *Envoy) kept(d *door, p *Plugin, c *check) (out []Gap) {
 		return nil
 	}
 	for _, b := range d.bars {
+		if b.always {
+			out = append(out, c.gap("%s: %s", d.where, b.what))
+			continue
+		}
 		why := e.unproved(p, c, func(o *door) bool { return slices.Contains(o.bars, b) })
 		if b.rations {
 			why = often

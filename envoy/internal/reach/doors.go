@@ -25,7 +25,6 @@ type door struct {
 	where      string
 	listener   string
 	socket     map[string]any // the listener
-	refused    string         // why each connection is refused; empty if none is
 	tls        bool
 	mutual     bool   // by TLS with a client's certificate
 	secret     string // of its TLS, which has not arrived
@@ -63,13 +62,10 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 		r.doors = append(r.doors, door{where: where, listener: nameOf(l), socket: l, unseen: "filter chains by FCDS"})
 	}
 	for i, chain := range chains {
-		begin, elsewhere, refused := len(r.doors), false, misdirected(l, object(chain, "filter_chain_match"))
+		begin, elsewhere := len(r.doors), false
 		var before []any
 		for _, f := range list(chain, "filters") {
 			manager := r.found(f)
-			if is(manager, ".filters.network.rbac.v3.RBAC") && denies(object(manager, "rules")) {
-				refused = fmt.Sprintf("the filter %q refuses each connection", text(f, "name"))
-			}
 			if is(manager, ".network.set_filter_state.v3.Config") {
 				written, err := json.Marshal(manager)
 				elsewhere = err != nil || bytes.Contains(written, []byte(`"`+tcpCluster+`"`)) || elsewhere
@@ -79,7 +75,7 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 				continue
 			}
 			d := door{where: fmt.Sprintf("listener %q", nameOf(l)), listener: nameOf(l), socket: l,
-				refused: refused, elsewhere: elsewhere, manager: manager, tls: encrypts(chain), chain: chain, before: before}
+				elsewhere: elsewhere, manager: manager, tls: encrypts(chain), chain: chain, before: before}
 			dump.Each(dump.At(chain, "transport_socket"), func(o map[string]any) bool {
 				d.mutual = d.mutual || o["require_client_certificate"] == true
 				if name := text(o, "name"); o["sds_config"] != nil && slices.Contains(r.secrets, name) {
@@ -149,16 +145,4 @@ func (d *door) sets() string {
 	}
 	written, _ := json.Marshal(all) // of JSON
 	return strings.ReplaceAll(strings.ToLower(string(written)), `\\"`, `"`)
-}
-
-// misdirected says that connections to a listener never match a filter chain's destination port; "" where they may.
-func misdirected(listener, match map[string]any) string {
-	port, is := dump.At(match, "destination_port").(float64)
-	own := dump.At(listener, "address", "socket_address", "port_value")
-	// What stands for the destination is changed by these: original_dst, or the PROXY protocol.
-	if !is || port == own || own == nil || len(list(listener, "listener_filters")) > 0 ||
-		dump.At(listener, "use_original_dst") == true || len(list(listener, "additional_addresses")) > 0 {
-		return ""
-	}
-	return fmt.Sprintf("its filter chain is for the port %v alone, and connections come to %v", port, own)
 }

@@ -106,9 +106,6 @@ func (e *Envoy) disturbed(d *door, p *Plugin, c *check) (out []Gap) {
 		const what = "%s: whether the plugin sees checks of %s as they are sent is not known: %s"
 		out = append(out, c.doubt(what, d.where, c.path, why))
 	}
-	if d.refused != "" {
-		out = append(out, c.gap("%s: %s", d.where, d.refused))
-	}
 	if d.excludes(c) {
 		out = append(out, c.gap("%s: no address from which its filter chain takes connections is one that %q trusts: "+
 			"nobody is trusted", d.where, c.endpoint.Name))
