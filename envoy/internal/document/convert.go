@@ -36,7 +36,7 @@ func (d *Document) writeJSON(out *bytes.Buffer, n *yaml.Node) {
 			d.checkTag(n.Content[i])
 			out.WriteString(comma)
 			comma = ","
-			writeString(out, n.Content[i].Value)
+			out.WriteString(JSON(n.Content[i].Value, ""))
 			out.WriteByte(':')
 			d.writeJSON(out, n.Content[i+1])
 		}
@@ -63,7 +63,7 @@ func (d *Document) writeJSON(out *bytes.Buffer, n *yaml.Node) {
 		default: // infinity, for one
 			d.odd[n] = n.Value + " is not a JSON number"
 		}
-		writeString(out, n.Value)
+		out.WriteString(JSON(n.Value, ""))
 	}
 }
 
@@ -103,13 +103,6 @@ func writeValue(out *bytes.Buffer, n *yaml.Node) error {
 	text, err := json.Marshal(v)
 	out.Write(text)
 	return err
-}
-
-func writeString(out *bytes.Buffer, s string) {
-	encoder := json.NewEncoder(out)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(s) // a string can always be written
-	out.Truncate(out.Len() - 1)
 }
 
 // Node returns the configuration with its comments, as a node that every YAML reader takes for the same values: those

@@ -273,22 +273,19 @@ func load(file string, text []byte) (*yaml.Node, error) {
 	if p := StrangeBreak(file, text); p != nil {
 		return nil, p
 	}
-	reader := Decoder(text)
-	var document, second yaml.Node
-	if err := reader.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
-		return nil, NotYAML(file, text, err)
+	all, err := All(file, text)
+	if err != nil {
+		return nil, err
 	}
-	if err := reader.Decode(&second); err == nil {
-		return nil, &Problem{File: file, Line: second.Line, Column: 1,
+	if len(all) > 1 {
+		return nil, &Problem{File: file, Line: all[1].Line, Column: 1,
 			What: "a second document begins here; a configuration is one document, so remove one of them"}
-	} else if !errors.Is(err, io.EOF) {
-		return nil, NotYAML(file, text, err)
 	}
-	if document.Kind != yaml.DocumentNode || document.Content[0].Tag == "!!null" {
+	if len(all) == 0 || all[0].Content[0].Tag == "!!null" {
 		return nil, &Problem{File: file, What: "is empty; envoy/healthgate.yaml is an example, and the smallest is " +
 			"endpoints: [{name: a, paths: [/healthz], trusted: {cidrs: [10.0.0.0/8]}}]"}
 	}
-	return document.Content[0], nil // what stands above it, in document.HeadComment, is about the file
+	return all[0].Content[0], nil // what stands above it, in a HeadComment, is about the file
 }
 
 // Bounds on what aliases may unfold to. A configuration needs a depth of 7, and has at most 100,000 CIDRs.

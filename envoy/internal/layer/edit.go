@@ -1,7 +1,6 @@
 package layer
 
 import (
-	"encoding/json"
 	"regexp"
 	"slices"
 	"strconv"
@@ -158,11 +157,7 @@ func (t *editing) value(text string) string {
 	if scalar(text).Style == 0 {
 		return text
 	}
-	var out strings.Builder
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(text)
-	return strings.TrimSpace(out.String())
+	return document.Quoted(text)
 }
 
 // at returns where a node begins. Lines count from 1, and so do the characters in them.

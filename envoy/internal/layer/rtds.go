@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -187,20 +186,16 @@ func (f RTDSFile) changed(change Change) ([]byte, error) {
 		if err := root.Decode(&v); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		out, err := json.MarshalIndent(v, "", "  ")
-		return append(out, '\n'), err
+		return document.EscapeJSON([]byte(document.JSON(v, "  ") + "\n")), nil
 	}
-	var out bytes.Buffer
-	encoder := yaml.NewEncoder(&out)
-	encoder.SetIndent(2)
-	encoder.CompactSeqIndent()
-	if err := errors.Join(encoder.Encode(root), encoder.Close()); err != nil {
+	out, err := document.Encode(root)
+	if err != nil {
 		return nil, err
 	}
-	if now, err := parse(file, out.Bytes()); err != nil || !alike(now, root) {
+	if now, err := parse(file, []byte(out)); err != nil || !alike(now, root) {
 		return nil, fmt.Errorf("%s: a change would break it, for the comments in it: write these on lines of their own", file)
 	}
-	return out.Bytes(), nil
+	return []byte(out), nil
 }
 
 // parse reads an RTDS file.
@@ -214,24 +209,22 @@ func parse(file string, text []byte) (*yaml.Node, error) {
 	if p := document.StrangeBreak(file, text); p != nil {
 		return nil, p
 	}
-	var root, second yaml.Node
-	reader := document.Decoder(text)
-	if err := reader.Decode(&root); err != nil && !errors.Is(err, io.EOF) {
-		return nil, document.NotYAML(file, text, err)
-	}
-	if len(root.Content) != 1 {
+	all, err := document.All(file, text)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(all) == 0:
 		return nil, fmt.Errorf("%s: is not a DiscoveryResponse with a resource of type %s", file, runtimeType)
-	}
-	if err := reader.Decode(&second); !errors.Is(err, io.EOF) {
+	case len(all) > 1:
 		return nil, fmt.Errorf("%s: has a second document, which Envoy does not read; remove it", file)
 	}
-	if err := plain(&root); err != nil {
+	if err := plain(all[0]); err != nil {
 		return nil, fmt.Errorf("%s: %w; write it without", file, err)
 	}
-	if line := findTwice(&root); line != 0 {
+	if line := findTwice(all[0]); line != 0 {
 		return nil, fmt.Errorf("%s: line %d has a field for the second time; remove one of them", file, line)
 	}
-	return root.Content[0], nil
+	return all[0].Content[0], nil
 }
 
 // alike reports whether two nodes are the same but for comments, style and the order of fields.

@@ -1,9 +1,7 @@
 package lint
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/netip"
 	"slices"
@@ -41,11 +39,13 @@ func Clusters(probes []string, envoy any) []ClusterWarning {
 // Rendered returns the warnings about listeners and the clusters of probes in what was rendered from a document.
 func Rendered(d *document.Document, text string) ([]*document.Problem, error) {
 	var rendered []any
-	for reader := yaml.NewDecoder(strings.NewReader(text)); ; {
+	all, err := document.All(d.File, []byte(text))
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range all {
 		var v any
-		if err := reader.Decode(&v); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
+		if err := n.Decode(&v); err != nil {
 			return nil, err
 		}
 		rendered = append(rendered, v)

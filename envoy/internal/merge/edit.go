@@ -1,14 +1,12 @@
 package merge
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/internal/document"
-	"github.com/healthgate/healthgate/envoy/internal/render"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -345,7 +343,7 @@ func plainKey(name string) bool {
 
 // block returns a node as lines without brackets.
 func block(n *yaml.Node) string {
-	text, err := render.Text(n)
+	text, err := document.Encode(n)
 	if err != nil { // the node was made here or read from a file
 		panic(err)
 	}
@@ -410,7 +408,7 @@ func writeFlow(out *strings.Builder, n *yaml.Node, newline string) {
 				out.WriteString(comma)
 			}
 			if n.Kind == yaml.MappingNode {
-				out.WriteString(quoted(n.Content[i].Value) + ": ")
+				out.WriteString(document.Quoted(n.Content[i].Value) + ": ")
 				i++
 			}
 			writeFlow(out, n.Content[i], deeper)
@@ -426,14 +424,5 @@ func scalar(n *yaml.Node) string {
 			return string(text)
 		}
 	}
-	return quoted(n.Value)
-}
-
-// quoted returns a text as JSON, which is YAML, too.
-func quoted(text string) string {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(text) // a string can always be written
-	return strings.TrimSuffix(string(document.EscapeJSON(out.Bytes())), "\n")
+	return document.Quoted(n.Value)
 }

@@ -1,9 +1,7 @@
 package merge
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -64,21 +62,20 @@ func parse(f File) (*source, error) {
 	if p := document.StrangeBreak(f.Name, []byte(f.Text)); p != nil {
 		return nil, p
 	}
-	reader := document.Decoder([]byte(f.Text))
-	var d, second yaml.Node
-	if err := reader.Decode(&d); errors.Is(err, io.EOF) {
+	all, err := document.All(f.Name, []byte(f.Text))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(all) == 0:
 		return nil, s.problem(nil, "is empty")
-	} else if err != nil {
-		return nil, document.NotYAML(f.Name, []byte(f.Text), err)
+	case len(all) > 1:
+		return nil, s.problem(all[1], "a second document begins here, and Envoy reads the first alone; make them one")
 	}
-	if err := reader.Decode(&second); err == nil {
-		return nil, s.problem(&second, "a second document begins here, and Envoy reads the first alone; make them one")
-	}
-	if s.root = d.Content[0]; s.root.Kind != yaml.MappingNode {
+	if s.root = all[0].Content[0]; s.root.Kind != yaml.MappingNode {
 		return nil, s.problem(s.root, "is not a configuration of Envoy: fields are expected")
 	}
 	camel, snake, block := 0, 0, true
-	err := each(s.root, nil, func(n, parent *yaml.Node) error {
+	err = each(s.root, nil, func(n, parent *yaml.Node) error {
 		s.parents[n] = parent
 		s.starts = append(s.starts, s.at(n))
 		if n.Kind == yaml.SequenceNode && n.Style&yaml.FlowStyle == 0 && block && len(n.Content) > 0 && parent != nil &&

@@ -158,7 +158,7 @@ func (m *merger) pass() (again bool, err error) {
 			return false, err
 		}
 	}
-	if m.pieces, err = render.NewPieces(m.d, m.Common, m.Gate); err != nil {
+	if m.pieces, err = render.NewPieces(m.d, m.Common, m.Gate, render.Node{}); err != nil {
 		return false, err
 	}
 	for i := range m.pieces.Paths {

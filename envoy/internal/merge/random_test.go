@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 
+	"github.com/healthgate/healthgate/envoy/internal/document"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -190,6 +191,6 @@ func (w *scribe) scalar(n *yaml.Node) {
 	case plainKey(n.Value) && n.Value != "" && !w.chance(10):
 		w.out.WriteString(n.Value)
 	default:
-		w.out.WriteString(quoted(n.Value))
+		w.out.WriteString(document.Quoted(n.Value))
 	}
 }

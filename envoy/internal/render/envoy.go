@@ -95,48 +95,38 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 		}
 		clusters = slices.Insert(clusters, 1, own)
 	}
-	routes, err := maintenanceRoutes(d, o.RouteKey)
+	p, err := NewPieces(d, o.Common, o.Gate, o.Node)
 	if err != nil {
 		return "", err
 	}
-	if err := checkFile("wasm", o.Wasm); err != nil {
-		return "", err
-	}
-	if err := checkKeys(d, o.Node); err != nil {
-		return "", err
+	var gate, maintenance []route
+	for _, path := range p.Paths {
+		if path.Gate != "" {
+			gate = append(gate, route{path.Gate, path.Path, "", path.GRPC})
+		}
+		if path.Maintenance != "" {
+			maintenance = append(maintenance, route{path.Maintenance, path.Path, path.Key, path.GRPC})
+		}
 	}
 	metrics, err := Metrics(d, o.Metrics)
 	if err != nil {
 		return "", err
 	}
-	code := part("code", values{"file": o.Wasm})
 	v := values{
 		"source": d.File, "command": document.Shell(o.Command...), "curl": o.curl(d.Config),
 		"file":    o.RuntimeDir + "/" + someKey(d.Config),
 		"node_id": o.Node.ID, "node_cluster": o.Node.Cluster, "region": o.Node.Region, "zone": o.Node.Zone,
 		"admin": admin, "listen": listen, "metrics": metrics,
-		"app": app.Name, "peer": peer(d.Config), "tags": part("tags", nil),
-		"defaults": defaults(keys(d.Config, routes)), "runtime_dir": o.RuntimeDir,
-		"rtds": o.RTDSFile != "" || o.RTDSServer != "", "rtds_file": watched(o.RTDSFile), "rtds_server": o.RTDSServer != "",
+		"app": app.Name, "peer": p.Peer, "tags": p.Tags, "filter": p.Filter, "defaults": p.Defaults,
+		"gate_routes": nodes(gate, app.Name, "", true), "routes": nodes(maintenance, app.Name, "", len(gate) > 0),
+		"runtime_dir": o.RuntimeDir,
+		"rtds":        o.RTDSFile != "" || o.RTDSServer != "", "rtds_file": watched(o.RTDSFile),
+		"rtds_server": o.RTDSServer != "",
 	}
 	maps.Copy(v, grpcParts(d.Config))
 	v["logged"] = &yaml.Node{Kind: yaml.ScalarNode, Style: yaml.DoubleQuotedStyle, Value: logged}
 	if answersGRPC(d.Config) {
 		v["logged"].(*yaml.Node).Value += " && !('" + config.GRPCAnswer + "' in request.headers)"
-	}
-	switch o.Gate {
-	case "", ByRoute:
-		v["filter"] = part("disabled", values{"wasm": wasm(d, code)})
-		v["gate_routes"] = nodes(gateRoutes(d.Config), app.Name, "", true)
-		v["routes"] = nodes(routes, app.Name, "", true)
-	case ByMatcher:
-		if err := RefuseGRPC(d, matcherLacksRoutes); err != nil {
-			return "", err
-		}
-		v["filter"] = matcher(d, code)
-		v["routes"] = nodes(routes, app.Name, "", false)
-	default:
-		return "", &OptionError{"gate", fmt.Sprintf("%q is neither %s nor %s", o.Gate, ByRoute, ByMatcher)}
 	}
 	var made []*yaml.Node
 	for _, c := range clusters {
@@ -152,7 +142,7 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 			n.HeadComment = "\n" + n.HeadComment
 		}
 	}
-	return write(out...)
+	return document.Encode(out...)
 }
 
 // logged says of which requests there is a line in the access log.

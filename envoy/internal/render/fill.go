@@ -1,11 +1,8 @@
 package render
 
 import (
-	"bytes"
 	"embed"
-	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"strconv"
 	"strings"
@@ -39,15 +36,9 @@ func load(template string) []*yaml.Node {
 	if err != nil {
 		panic(err)
 	}
-	var out []*yaml.Node
-	for reader := yaml.NewDecoder(bytes.NewReader(text)); ; {
-		var d yaml.Node
-		if err := reader.Decode(&d); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			panic(err)
-		}
-		out = append(out, &d)
+	out, err := document.All(template, text)
+	if err != nil {
+		panic(err)
 	}
 	// What stands above all documents is about all of them, not about the first one's first field.
 	first := out[0].Content[0].Content[0]
@@ -200,26 +191,3 @@ func mapping(entries ...entry) *yaml.Node {
 	}
 	return n
 }
-
-// write returns documents as text.
-func write(documents ...*yaml.Node) (string, error) {
-	var out bytes.Buffer
-	encoder := yaml.NewEncoder(&out)
-	encoder.SetIndent(2)
-	encoder.CompactSeqIndent()
-	for _, d := range documents {
-		if err := encoder.Encode(d); err != nil {
-			return "", err
-		}
-	}
-	err := encoder.Close()
-	return escape.ReplaceAllStringFunc(out.String(), func(e string) string {
-		if e == `\N` { // Envoy's YAML reader takes it for the byte 0x85, which is no character
-			return `\u0085`
-		}
-		return e
-	}), err
-}
-
-// escape matches those of double quotes. Nowhere else is there one of U+0085: document.Text.
-var escape = regexp.MustCompile(`\\.`)

@@ -87,7 +87,7 @@ func EnvoyGateway(d *document.Document, o GatewayOptions) (string, error) {
 	}
 	v["parents"], v["hostnames"], v["matches"], v["order"] = parents, hostnames, matches, order
 	v["reloads"], v["peers"] = reloads, peers
-	return write(documents(gatewayTemplate, v)...)
+	return document.Encode(documents(gatewayTemplate, v)...)
 }
 
 // hints returns what is needed besides the documents.
@@ -222,44 +222,23 @@ func (o *GatewayOptions) backend() (*yaml.Node, error) {
 
 // bootstrap returns what is merged into the bootstrap of the proxies, as text.
 func (o *GatewayOptions) bootstrap(d *document.Document) (*yaml.Node, error) {
-	var clusters []*yaml.Node
-	known := slices.Clone(gatewayClusters)
-	add := func(c cluster) error {
-		if slices.Contains(known, c.Name) {
-			return &OptionError{"cluster", fmt.Sprintf("%q is there already", c.Name)}
-		}
-		known = append(known, c.Name)
-		clusters = append(clusters, c.node(d))
-		return nil
-	}
 	if err := CheckProtocols(d); err != nil {
 		return nil, err
 	}
-	if err := parseClusters(o.Clusters, add); err != nil {
+	all, err := added(d, gatewayClusters, nil, o.Clusters, o.AdminPort, "there is no address for %q, and the clusters "+
+		"that Envoy Gateway makes of routes carry requests, whose limits would fail probes: give --cluster %s")
+	if err != nil {
 		return nil, err
 	}
-	for i, p := range d.Config.Probes {
-		if !p.OfEnvoy() && !slices.Contains(known, p.Cluster) {
-			return nil, d.Problem(fmt.Sprintf("probes[%d].cluster", i),
-				fmt.Sprintf("there is no address for %q, and the clusters "+
-					"that Envoy Gateway makes of routes carry requests, whose limits would fail probes: give --cluster %s",
-					p.Cluster, document.Shell(p.Cluster+"=HOST:PORT")))
-		}
-	}
-	if a := d.Config.Admin; a != nil && a.Cluster != gatewayClusters[0] {
-		c, err := newCluster("admin-port", a.Cluster, fmt.Sprintf("127.0.0.1:%d", o.AdminPort))
-		if err == nil {
-			err = add(c)
-		}
-		if err != nil {
-			return nil, err
-		}
+	var clusters []*yaml.Node
+	for _, c := range all {
+		clusters = append(clusters, c.node(d))
 	}
 	layers := []*yaml.Node{Layer("healthgate_admin", nil, "")}
 	if o.RuntimeDir != "" {
 		layers = slices.Insert(layers, 0, Layer("healthgate", nil, o.RuntimeDir+"/..data"))
 	}
-	text, err := write(part("gateway_bootstrap",
+	text, err := document.Encode(part("gateway_bootstrap",
 		values{"layers": layers, "clusters": clusters, "tags": part("tags", nil)}))
 	return document.Text(text), err
 }

@@ -1,7 +1,7 @@
 package render
 
 import (
-	"encoding/json"
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -40,7 +40,7 @@ func IstioEnvoyFilter(d *document.Document, o IstioOptions) (string, error) {
 		return "", err
 	}
 	v["kind"], v["filter"], v["patches"] = "an EnvoyFilter", matcher(d, code), true
-	return write(documents(istioTemplate, v)...)
+	return document.Encode(documents(istioTemplate, v)...)
 }
 
 // IstioWasmPlugin renders a WasmPlugin, the ConfigMaps that go with it, and an EnvoyFilter for what a WasmPlugin
@@ -75,7 +75,7 @@ func (o *IstioOptions) plugin(d *document.Document, kind string) (string, error)
 		spec := root[len(root)-1]
 		spec.Content = append(spec.Content, plugin.Content...)
 	}
-	return write(out...)
+	return document.Encode(out...)
 }
 
 func (o *IstioOptions) isFile() bool { return !strings.Contains(o.Wasm, "://") }
@@ -194,8 +194,8 @@ func (o *IstioOptions) hints() ([]string, error) {
 			volumes[o.Name+"-wasm"] = object{"configMap": object{"name": o.Name + "-wasm"}}
 			mounts[o.Name+"-wasm"] = object{"mountPath": path.Dir(o.Wasm), "readOnly": true}
 		}
-		text, err := write(mapping(bootstrap, entry{"sidecar.istio.io/userVolume", toJSON(volumes, "")},
-			entry{"sidecar.istio.io/userVolumeMount", toJSON(mounts, "")}))
+		text, err := document.Encode(mapping(bootstrap, entry{"sidecar.istio.io/userVolume", document.JSON(volumes, "")},
+			entry{"sidecar.istio.io/userVolumeMount", document.JSON(mounts, "")}))
 		if err != nil {
 			return nil, err
 		}
@@ -210,16 +210,6 @@ func (o *IstioOptions) hints() ([]string, error) {
 		out = append(out, "", "The plugin, small enough for a ConfigMap when built by `make filter-tinygo`:", "", "  "+create)
 	}
 	return out, nil
-}
-
-// toJSON writes what can always be written.
-func toJSON(v any, indent string) string {
-	var out strings.Builder
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", indent)
-	_ = encoder.Encode(v)
-	return strings.TrimSuffix(out.String(), "\n")
 }
 
 // istioCluster matches the names of clusters that Istio makes of ports and of services.
@@ -240,54 +230,26 @@ func ownCluster(name string) (cluster, error) {
 // clusterPatches returns what adds clusters to Istio's: in the place of busy ones, for probes, and for admin unless
 // Istio's own serves.
 func (o *IstioOptions) clusterPatches(d *document.Document, busy []string, v values) ([]*yaml.Node, error) {
+	var own []cluster
+	for _, name := range busy {
+		c, err := ownCluster(name)
+		if err != nil {
+			return nil, err
+		}
+		own = append(own, c)
+	}
+	all, err := added(d, []string{istioAdmin, "agent"}, own, o.Clusters, o.AdminPort,
+		"Istio has no cluster %q: give --cluster %s, for a sidecar 127.0.0.1 and the container's "+
+			"port, or name one that Istio has, as in `istioctl proxy-config clusters`")
 	var out []*yaml.Node
-	known := map[string]bool{istioAdmin: true, "agent": true}
-	add := func(c cluster) error {
-		if known[c.Name] {
-			return &OptionError{"cluster", fmt.Sprintf("%q is there already", c.Name)}
-		}
-		known[c.Name] = true
-		if c.Type == "" {
-			c.Type = "STATIC"
-		}
+	for _, c := range all {
+		c.Type = cmp.Or(c.Type, "STATIC")
 		n := c.node(d)
 		patch := part("cluster_patch", values{"context": v["context"], "cluster": n})
 		patch.HeadComment, n.HeadComment = n.HeadComment, ""
 		out = append(out, patch)
-		return nil
 	}
-	for _, name := range busy {
-		c, err := ownCluster(name)
-		if err == nil {
-			err = add(c)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	if err := parseClusters(o.Clusters, add); err != nil {
-		return nil, err
-	}
-	for i, p := range d.Config.Probes {
-		if !p.OfEnvoy() && !known[p.Cluster] {
-			return nil, d.Problem(fmt.Sprintf("probes[%d].cluster", i),
-				fmt.Sprintf("Istio has no cluster %q: give --cluster %s, for a sidecar 127.0.0.1 and the container's "+
-					"port, or name one that Istio has, as in `istioctl proxy-config clusters`",
-					p.Cluster, document.Shell(p.Cluster+"=HOST:PORT")))
-		}
-	}
-	if a := d.Config.Admin; a != nil && a.Cluster != istioAdmin {
-		c, err := newCluster("admin-port", a.Cluster, fmt.Sprintf("127.0.0.1:%d", o.AdminPort))
-		if err != nil {
-			return nil, err
-		}
-		c.Comment = "The proxy's own admin address, for the filter. Istio's bootstrap has such a cluster already, " +
-			istioAdmin + "."
-		if err := add(c); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
+	return out, err
 }
 
 // routePatches returns what inserts maintenance routes before Istio's.
@@ -330,7 +292,7 @@ func istioBootstrap(symlinkRoot string) (string, error) {
 	if err := part("tags", nil).Decode(&tags); err != nil {
 		return "", err
 	}
-	return toJSON(map[string]any{
+	return document.JSON(map[string]any{
 		"layered_runtime": map[string]any{"layers": []any{map[string]any{
 			"name": "healthgate", "disk_layer": map[string]any{"symlink_root": symlinkRoot},
 		}}},

@@ -134,7 +134,7 @@ func Kubernetes(d *document.Document, o KubernetesOptions) ([]KubernetesFile, er
 	out := []KubernetesFile{{EnvoyConfiguration, envoy}, {"base/workload.yaml", string(o.Manifests)}}
 	made := documents(kubernetesTemplate, v)
 	for i, name := range names {
-		text, err := write(made[i])
+		text, err := document.Encode(made[i])
 		if err != nil {
 			return nil, err
 		}
@@ -149,7 +149,7 @@ func Kubernetes(d *document.Document, o KubernetesOptions) ([]KubernetesFile, er
 			return nil, err
 		}
 		v["zone"], v["zone_name"], v["keys"] = zone, runtime+"-"+zone, keys
-		text, err := write(documents(kubernetesTemplate, v)[len(names)])
+		text, err := document.Encode(documents(kubernetesTemplate, v)[len(names)])
 		if err != nil {
 			return nil, err
 		}

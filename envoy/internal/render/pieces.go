@@ -32,7 +32,7 @@ type Path struct {
 }
 
 // NewPieces returns the pieces of a document.
-func NewPieces(d *document.Document, o Common, gate string) (*Pieces, error) {
+func NewPieces(d *document.Document, o Common, gate string, on Node) (*Pieces, error) {
 	routes, err := maintenanceRoutes(d, o.RouteKey)
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func NewPieces(d *document.Document, o Common, gate string) (*Pieces, error) {
 	if err := checkFile("wasm", o.Wasm); err != nil {
 		return nil, err
 	}
-	if err := checkKeys(d, Node{}); err != nil {
+	if err := checkKeys(d, on); err != nil {
 		return nil, err
 	}
 	code := part("code", values{"file": o.Wasm})
@@ -138,9 +138,6 @@ func Metrics(d *document.Document, at string) (*yaml.Node, error) {
 	return part("metrics", values{"address": address, "cluster": d.Config.Admin.Cluster}), nil
 }
 
-// Text returns a node as YAML.
-func Text(n *yaml.Node) (string, error) { return write(n) }
-
 // Parts renders the pieces alone, each under the name of the list that it belongs to.
 func Parts(d *document.Document, o EnvoyOptions) (string, error) {
 	address, err := Address("admin", o.Admin)
@@ -158,7 +155,7 @@ func Parts(d *document.Document, o EnvoyOptions) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	p, err := NewPieces(d, o.Common, o.Gate)
+	p, err := NewPieces(d, o.Common, o.Gate, o.Node)
 	if err != nil {
 		return "", err
 	}
@@ -199,5 +196,5 @@ func Parts(d *document.Document, o EnvoyOptions) (string, error) {
 		layers = append([]*yaml.Node{Layer("defaults", p.Defaults, "")}, layers...)
 	}
 	v["routes"], v["clusters"], v["listeners"], v["layers"] = routes, clusters, listeners, layers
-	return write(documents(partsTemplate, v)...)
+	return document.Encode(documents(partsTemplate, v)...)
 }

@@ -272,18 +272,38 @@ func (c cluster) own() cluster {
 	return c
 }
 
-// parseClusters reads the clusters that are given, and adds each.
-func parseClusters(given []string, add func(cluster) error) error {
-	for _, s := range given {
-		c, err := parseCluster(s)
-		if err == nil {
-			err = add(c)
+// added returns the clusters that come to those that a proxy has: its own, the given ones, and one that leads to its
+// admin as the first of those does. Missing says that there is none for a probe.
+func added(d *document.Document, has []string, own []cluster, given []string, adminPort int, missing string) ([]cluster,
+	error) {
+	known := func(name string) bool {
+		return slices.Contains(has, name) || slices.ContainsFunc(own, func(c cluster) bool { return c.Name == name })
+	}
+	add := func(c cluster, err error) error {
+		if err == nil && known(c.Name) {
+			err = &OptionError{"cluster", fmt.Sprintf("%q is there already", c.Name)}
 		}
-		if err != nil {
-			return err
+		own = append(own, c)
+		return err
+	}
+	for _, s := range given {
+		if err := add(parseCluster(s)); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	for i, p := range d.Config.Probes {
+		if !p.OfEnvoy() && !known(p.Cluster) {
+			return nil, d.Problem(fmt.Sprintf("probes[%d].cluster", i),
+				fmt.Sprintf(missing, p.Cluster, document.Shell(p.Cluster+"=HOST:PORT")))
+		}
+	}
+	a := d.Config.Admin
+	if a == nil || a.Cluster == has[0] {
+		return own, nil
+	}
+	c, err := newCluster("admin-port", a.Cluster, fmt.Sprintf("127.0.0.1:%d", adminPort))
+	c.Comment = "The proxy's own admin address, for the filter. Its bootstrap has such a cluster already, " + has[0] + "."
+	return own, add(c, err)
 }
 
 // parseCluster reads NAME=HOST:PORT or NAME=unix:///PATH.

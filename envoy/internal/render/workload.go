@@ -1,10 +1,7 @@
 package render
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,15 +64,9 @@ func (o *KubernetesOptions) workload() (*workload, error) {
 	}
 	var found, services []workload
 	var all []string
-	var objects []*yaml.Node
-	for reader := yaml.NewDecoder(bytes.NewReader(o.Manifests)); ; {
-		var n yaml.Node
-		if err := reader.Decode(&n); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			return nil, document.NotYAML(o.File, o.Manifests, err)
-		}
-		objects = append(objects, &n)
+	objects, err := document.All(o.File, o.Manifests)
+	if err != nil {
+		return nil, err
 	}
 	for i := 0; i < len(objects); i++ {
 		n := objects[i]
