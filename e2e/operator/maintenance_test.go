@@ -259,7 +259,7 @@ func testProtected(t *testing.T, i *instance) {
 func testInterrupted(t *testing.T, i *instance) {
 	folder := filepath.Join(i.folder, "other", "current")
 	must.Do(t, os.MkdirAll(folder+".a", 0o755))
-	must.Do(t, os.Symlink("./current.a", folder))
+	must.Do(t, os.Symlink("././current.a", folder))
 	cmd := command(t, "maintenance", "on", "--runtime-dir", folder, "--admin", i.admin, "--wait", "10m", "-o", "json")
 	var document, out strings.Builder
 	cmd.Stdout, cmd.Stderr = &document, &out

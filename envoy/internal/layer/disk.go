@@ -110,7 +110,7 @@ func (d DiskLayer) Apply(ctx context.Context, change Change) error {
 	if err == nil {
 		defer made.Close()
 		if err = d.write(made, old, change); err == nil && before != "" {
-			err = place.Symlink("./"+before, outdated(name))
+			err = place.Symlink(ours+before, outdated(name))
 		}
 		if err == nil {
 			err = place.unmoved(name, since)

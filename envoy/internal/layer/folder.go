@@ -159,16 +159,19 @@ func (f folder) names() ([]string, error) {
 }
 
 // What is made beside a file or link bears its name and a letter, and a link to it is its mark: a run that is killed
-// leaves no other proof that it is not somebody else's. ./ is what nobody else writes in a link.
+// leaves no other proof that it is not somebody else's.
+
+// ours begins the links of this package, and nobody else's.
+const ours = "././"
 
 // made returns what was made beside a name, if a link is of this package.
 func (f folder) made(name, link string) string {
 	target, _ := f.Readlink(link)
-	made, ours := strings.CutPrefix(target, "./")
-	if rest, is := strings.CutPrefix(made, name+"."); !ours || !is || len(rest) != 1 {
+	rest, is := strings.CutPrefix(target, ours+name+".")
+	if !is || len(rest) != 1 {
 		return ""
 	}
-	return made
+	return name + "." + rest
 }
 
 // outdated is the mark of what was replaced and is to be removed.
@@ -187,7 +190,7 @@ func (f folder) claim(name, used string) (next, mark string, err error) {
 	if err != nil {
 		return "", "", &fs.PathError{Path: next, Err: err}
 	}
-	return next, mark, f.relink("./"+next, mark, name)
+	return next, mark, f.relink(ours+next, mark, name)
 }
 
 // sweep removes what is marked beside a name and not used. Where others may write, root does not know whose it is.

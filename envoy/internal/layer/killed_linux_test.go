@@ -84,7 +84,7 @@ func eachKindIn(t *testing.T, newFolder func(*testing.T) string, run func(t *tes
 		t.Parallel()
 		dir := newFolder(t)
 		tree(t, dir, map[string]string{"current.a/k": "1", "current.a/other": "7", "current.a/secret@600": "s",
-			"current": "-> ./current.a"})
+			"current": "-> ././current.a"})
 		run(t, filepath.Join(dir, "current"))
 	})
 	t.Run("RTDS", func(t *testing.T) {
@@ -241,7 +241,7 @@ func TestMovedMeanwhile(t *testing.T) {
 func TestCleaningUpFails(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	tree(t, dir, map[string]string{"current.a/k": "1", "current.a/other": "7", "current": "-> ./current.a"})
+	tree(t, dir, map[string]string{"current.a/k": "1", "current.a/other": "7", "current": "-> ././current.a"})
 	root := filepath.Join(dir, "current")
 	held := filepath.Join(dir, "current.a", "held")
 	if err := os.Mkdir(held, 0o755); err != nil {
