@@ -76,7 +76,7 @@ func TestStatusSaysWhatIsKnown(t *testing.T) {
 				envoytest.At[envoytest.Object](route, "typed_per_filter_config")["lua"] = envoytest.Any(
 					"envoy.config.route.v3.FilterConfig", envoytest.Object{"disabled": true})
 			}
-		}, "healthy", "plugin", []string{"2 of 2 health checks healthy  healthgate-1"}, false},
+		}, "healthy", "plugin", []string{"2 of 2 health checks healthy  no check seen  healthgate-1"}, false},
 		{"a second status endpoint", func(_ *envoytest.Config, l *envoytest.Listener) {
 			l.Change(func(s envoytest.Object) {
 				second := envoytest.Clone(envoytest.At[envoytest.Object](s, "endpoints", 2))

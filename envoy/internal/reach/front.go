@@ -146,7 +146,8 @@ func (e *Envoy) unproved(p *Plugin, c *check, alike func(o *door) bool) unproved
 		const what = ", and whether endpoint %q has answered a check since the update of its %s is not known"
 		return unproved{fmt.Sprintf(what, c.endpoint.Name, late), true}
 	case elsewhere:
-		return unproved{text: fmt.Sprintf(", and which checks endpoint %q has answered is not known", c.endpoint.Name)}
+		return unproved{text: fmt.Sprintf(", and which checks endpoint %q has answered is not known: an endpoint of another "+
+			"name for each path, host and listener would tell", c.endpoint.Name)}
 	}
 	return unproved{}
 }
