@@ -141,7 +141,7 @@ func writeMerged(cmd *cobra.Command, file, output string, given []merge.File, r 
 			return &render.OptionError{Flag: "output", What: fmt.Sprintf("%s and %s would both be written to %s; put them "+
 				"into folders below the bootstrap's", other, f.Name, to)}
 		}
-		if err := spare(to, "FILE", file); err != nil {
+		if err := spare(cmd, to, file); err != nil {
 			return err
 		}
 		for _, other := range given {

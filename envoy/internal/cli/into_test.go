@@ -50,6 +50,10 @@ func TestInto(t *testing.T) {
 	must.Write(t, beside, minimal)
 	is(2, "--output: "+beside+" is FILE itself, which would be lost", "render", "envoy", beside, "--into", main,
 		"-o", filepath.Join(other, "envoy.yaml"))
+	for _, flag := range []string{"--wasm", "--rtds-file"} {
+		is(2, "--output: "+beside+" is "+flag+" itself, which would be lost", "render", "envoy", file, flag, beside,
+			"-o", beside)
+	}
 	odd := write(t, strings.Replace(minimal, "{route_metadata: true}", `{keys: ["k l"]}`, 1))
 	is(2, `"k l" has characters other than`, "render", "envoy", odd, "--into", main)
 	taken := t.TempDir()

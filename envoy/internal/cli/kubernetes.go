@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"strings"
@@ -98,7 +97,7 @@ func renderKubernetes(cmd *cobra.Command, file, folder string, o *render.Kuberne
 	for _, f := range files {
 		to := folder + f.Path
 		made = append(made, fileToWrite{to, f.Text})
-		if err := cmp.Or(spare(to, "FILE", file), spare(to, "--into", o.File)); err != nil {
+		if err := spare(cmd, to, file); err != nil {
 			return err
 		}
 		if _, err := os.Lstat(to); err == nil && !ours {

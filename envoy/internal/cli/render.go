@@ -235,7 +235,7 @@ func commonFlags(f *pflag.FlagSet, o *render.Common, output *string, wasm, runti
 
 func renderTo(cmd *cobra.Command, file, output string, o *render.Common,
 	write func(*document.Document) (string, error)) error {
-	if err := spare(output, "FILE", file); err != nil {
+	if err := spare(cmd, output, file); err != nil {
 		return err
 	}
 	d, err := document.Read(file)
@@ -277,13 +277,21 @@ func sameFile(output, input string) bool {
 	return notFrom == nil && notTo == nil && from.Mode().IsRegular() && os.SameFile(from, to)
 }
 
-// spare refuses an output that is one of the files that are read: it would be lost.
-func spare(output, which, input string) error {
-	if sameFile(output, input) {
-		return &render.OptionError{Flag: "output", What: fmt.Sprintf("%s is %s itself, which would be lost; write to another",
-			output, which)}
+// spare refuses an output that is FILE, or one that a flag names: it would be lost.
+func spare(cmd *cobra.Command, output, file string) (err error) {
+	refuse := func(which, name string) {
+		if err == nil && sameFile(output, name) {
+			err = &render.OptionError{Flag: "output", What: fmt.Sprintf("%s is %s itself, which would be lost; "+
+				"write to another", output, which)}
+		}
 	}
-	return nil
+	refuse("FILE", file)
+	for _, name := range []string{"into", "wasm", "rtds-file"} {
+		if f := cmd.Flags().Lookup(name); f != nil {
+			refuse("--"+name, f.Value.String())
+		}
+	}
+	return err
 }
 
 // commandLine returns the words of how the command was called, as far as they decide what is written.
