@@ -100,12 +100,35 @@ func (b *grpcBench) becomes(t *testing.T, want string) {
 	})
 }
 
-// TestGRPCHealth: the health service of gRPC at the proxy answers as a check of HTTP would be answered, whatever the
-// application's own says, which is for those who are not trusted.
+// TestGRPCHealth runs its parts one after the other, on one Envoy.
 func TestGRPCHealth(t *testing.T) {
 	t.Parallel()
 	b := startGRPC(t, grpcHealth)
-	b.becomes(t, "SERVING")
+	for _, part := range []struct {
+		name string
+		run  func(*testing.T, *grpcBench)
+	}{
+		{"states", testStatesByGRPC},
+		{"untrusted", testUntrustedGRPC},
+		{"odd checks", testOddChecksOfGRPC},
+		{"an Envoy that checks", testEnvoyChecksByGRPC},
+		{"grpc-health-probe", testGRPCHealthProbe},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			b.SetRuntime("healthgate.maintenance", "")
+			b.set(serving)
+			b.becomes(t, "SERVING")
+			part.run(t, b)
+		})
+	}
+	for _, line := range b.AccessLog.Lines("healthgate_grpc") {
+		t.Errorf("a check is in the access log: %s", line)
+	}
+}
+
+// testStatesByGRPC: the health service of gRPC at the proxy answers as a check of HTTP would be answered, whatever the
+// application's own says, which is for those who are not trusted.
+func testStatesByGRPC(t *testing.T, b *grpcBench) {
 	if got := says(t.Context(), b.balancer, "own"); got != "SERVING" {
 		t.Errorf("a named service: %s", got)
 	}
@@ -139,10 +162,6 @@ func TestGRPCHealth(t *testing.T) {
 	}
 	if status.Code(err) != codes.Unimplemented {
 		t.Errorf("Watch of the balancer: %v", err)
-	}
-	t.Run("untrusted", func(t *testing.T) { testUntrustedGRPC(t, b) })
-	for _, line := range b.AccessLog.Lines("healthgate_grpc") {
-		t.Errorf("a check is in the access log: %s", line)
 	}
 }
 
@@ -190,11 +209,9 @@ func testUntrustedGRPC(t *testing.T, b *grpcBench) {
 	}
 }
 
-// TestOddChecksOfGRPC: what breaks the protocol of gRPC, or asks Envoy for retries and timeouts, never makes an
+// testOddChecksOfGRPC: what breaks the protocol of gRPC, or asks Envoy for retries and timeouts, never makes an
 // instance in maintenance look healthy.
-func TestOddChecksOfGRPC(t *testing.T) {
-	t.Parallel()
-	b := startGRPC(t, grpcHealth)
+func testOddChecksOfGRPC(t *testing.T, b *grpcBench) {
 	b.SetRuntime("healthgate.maintenance", "true")
 	b.becomes(t, "NOT_SERVING")
 	const empty, out = "\x00\x00\x00\x00\x00", "\x00\x00\x00\x00\x02\b\x02"
@@ -249,10 +266,8 @@ func http2Client() *http.Client {
 	return &http.Client{Transport: &http.Transport{Protocols: &protocols, DisableKeepAlives: true}}
 }
 
-// TestEnvoyChecksByGRPC: an Envoy whose health checks are of gRPC takes the instance out, and back.
-func TestEnvoyChecksByGRPC(t *testing.T) {
-	t.Parallel()
-	b := startGRPC(t, grpcHealth)
+// testEnvoyChecksByGRPC: an Envoy whose health checks are of gRPC takes the instance out, and back.
+func testEnvoyChecksByGRPC(t *testing.T, b *grpcBench) {
 	_, port, _ := net.SplitHostPort(b.address)
 	front := must.Port(t)
 	checker := envoytest.Start(t, envoytest.FromYAML(t, fmt.Sprintf(`
@@ -283,16 +298,14 @@ static_resources:
 	}
 }
 
-// TestGRPCHealthProbe: the program that pods bring along to ask their own service.
-func TestGRPCHealthProbe(t *testing.T) {
-	t.Parallel()
+// testGRPCHealthProbe: the program that pods bring along to ask their own service.
+func testGRPCHealthProbe(t *testing.T, b *grpcBench) {
 	tools := must.Get(filepath.Abs(filepath.Join(envoytest.Root, "build", "tools")))(t)
 	install := exec.Command("go", "install", "github.com/grpc-ecosystem/grpc-health-probe@v0.4.38")
 	install.Env = append(os.Environ(), "GOBIN="+tools)
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	b := startGRPC(t, grpcHealth)
 	for _, step := range []struct{ maintenance, want string }{
 		{"", "status: SERVING"}, {"true", `service unhealthy (responded with "NOT_SERVING")`}, {"", "status: SERVING"},
 	} {
@@ -342,11 +355,16 @@ var grpcServices = strings.NewReplacer("grpc: true", "grpc: {services: [shop.v1.
    healthy: {body: OK, content_type: text/plain}}`,
 ).Replace(grpcHealth)
 
-// TestGRPCServices: where services are named, a check that names another one is told so, whatever holds. Whoever is not
-// trusted asks the application, which knows other services.
 func TestGRPCServices(t *testing.T) {
 	t.Parallel()
 	b := startGRPC(t, grpcServices)
+	t.Run("names", func(t *testing.T) { testNamesOfGRPCServices(t, b) })
+	t.Run("bodies", func(t *testing.T) { testBodiesOfGRPCServices(t, b) })
+}
+
+// testNamesOfGRPCServices: where services are named, a check that names another one is told so, whatever holds. Whoever
+// is not trusted asks the application, which knows other services.
+func testNamesOfGRPCServices(t *testing.T, b *grpcBench) {
 	b.becomes(t, "SERVING")
 	for _, step := range []struct {
 		maintenance, answer string
@@ -385,11 +403,9 @@ func TestGRPCServices(t *testing.T) {
 	}
 }
 
-// TestBodiesOfGRPCServices: what comes of a check is up to its whole body, in however many pieces it comes. The body of
+// testBodiesOfGRPCServices: what comes of a check is up to its whole body, in however many pieces it comes. The body of
 // a check of HTTP that waits for a probe does not let it pass.
-func TestBodiesOfGRPCServices(t *testing.T) {
-	t.Parallel()
-	b := startGRPC(t, grpcServices)
+func testBodiesOfGRPCServices(t *testing.T, b *grpcBench) {
 	b.SetRuntime("healthgate.maintenance", "true")
 	b.becomes(t, "NOT_SERVING")
 	const out = "200 0 \x00\x00\x00\x00\x02\b\x02"
