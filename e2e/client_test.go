@@ -137,13 +137,16 @@ func startTraffic(t testing.TB, c client) {
 	})
 }
 
-// watch sends checks again and again, at the longest until the test ends. One that finds no Envoy is not counted.
+// watch sends checks again and again, at the longest until the test ends.
 func watch(t testing.TB, c client) *envoytest.Load {
-	return envoytest.StartLoad(t, 3*time.Millisecond, func() string {
-		a, err := c.request("GET", check, "")
-		if err != nil {
-			return ""
-		}
-		return a.Said()
-	})
+	return envoytest.StartLoad(t, 3*time.Millisecond, c.checks)
+}
+
+// checks returns what a check is answered. One that finds no Envoy does not count.
+func (c client) checks() string {
+	a, err := c.request("GET", check, "")
+	if err != nil {
+		return ""
+	}
+	return a.Said()
 }

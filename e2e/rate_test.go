@@ -19,7 +19,7 @@ func TestProbeRate(t *testing.T) {
 	b := start(t, a, envoytest.Shipped(t, envoytest.Wasm(t), a.Port), 4)
 	b.settle(t)
 	startTraffic(t, b.balancer)
-	w := watch(t, b.balancer)
+	w := envoytest.StartLoad(t, 20*time.Millisecond, b.balancer.checks)
 	b.probesAtTheirRate(t, func(time.Time) {})
 	w.Saw(t, "200 OK")
 }

@@ -18,13 +18,18 @@ import (
 // sources is an Envoy whose listeners trust each in its own way.
 type sources struct {
 	config *envoytest.Config
-	app    *app.App
 	envoy  *envoytest.Envoy
 }
 
-func newSources(t *testing.T) *sources {
-	a := app.Start(t)
-	return &sources{config: envoytest.Shipped(t, envoytest.Wasm(t), a.Port), app: a}
+// TestSources has each part add its listeners and then, when the Envoy of all has started, ask them.
+func TestSources(t *testing.T) {
+	t.Parallel()
+	s := &sources{config: envoytest.Shipped(t, envoytest.Wasm(t), app.Start(t).Port)}
+	forwarded, withoutAddress, proxyProtocol := s.forwarded(t), s.withoutAddress(t), s.proxyProtocol()
+	s.envoy = envoytest.Start(t, s.config, 2)
+	t.Run("forwarded", forwarded)
+	t.Run("without an address", withoutAddress)
+	t.Run("PROXY protocol", proxyProtocol)
 }
 
 // add adds a listener with one endpoint, which needs no state.
@@ -36,8 +41,6 @@ func (s *sources) add(name, trusted string, hcm object) *envoytest.Listener {
 	maps.Copy(l.HCM(), hcm)
 	return l
 }
-
-func (s *sources) start(t *testing.T) { s.envoy = envoytest.Start(t, s.config, 2) }
 
 // is fails the test unless a check through the connection is answered by the filter, or goes on to the application.
 func (s *sources) is(t *testing.T, conn net.Conn, answered bool, preface string, headers ...string) {
@@ -68,10 +71,8 @@ type forwarded struct {
 	NoAddress []string `yaml:"no_address"`
 }
 
-// TestForwarded has a proxy, 127.0.0.2, that is trusted for its own checks, and strangers behind it.
-func TestForwarded(t *testing.T) {
-	t.Parallel()
-	s := newSources(t)
+// forwarded has a proxy, 127.0.0.2, that is trusted for its own checks, and strangers behind it.
+func (s *sources) forwarded(t *testing.T) func(*testing.T) {
 	var f forwarded
 	testdata(t, "forwarded.yaml", &f)
 	for _, w := range f.Ways {
@@ -82,32 +83,31 @@ func TestForwarded(t *testing.T) {
 		}
 		s.add(w.Name, `{"cidrs": ["127.0.0.2/32", "10.9.9.0/24", "fd00::/8"], "peer": "forwarded"}`, hcm)
 	}
-	s.start(t)
-	for _, w := range f.Ways {
-		t.Run(w.Name, func(t *testing.T) {
-			l := s.config.Listener(w.Name)
-			is := func(answered bool, headers ...string) {
-				t.Helper()
-				s.is(t, dial(t, untrusted, l), answered, "", headers...)
-			}
-			is(true)
-			is(true, crowdOfHeaders()...)
-			for _, value := range w.Answered {
-				is(true, "X-Forwarded-For: "+value)
-			}
-			for _, value := range append(w.Passes, f.NoAddress...) {
-				is(false, "X-Forwarded-For: "+value)
-			}
-			is(false, append(crowdOfHeaders(), "X-Forwarded-For: unknown")...)
-			is(false, "X-Forwarded-For: unknown", "X-Forwarded-For: _hidden")
-		})
+	return func(t *testing.T) {
+		for _, w := range f.Ways {
+			t.Run(w.Name, func(t *testing.T) {
+				l := s.config.Listener(w.Name)
+				is := func(answered bool, headers ...string) {
+					t.Helper()
+					s.is(t, dial(t, untrusted, l), answered, "", headers...)
+				}
+				is(true)
+				is(true, crowdOfHeaders()...)
+				for _, value := range w.Answered {
+					is(true, "X-Forwarded-For: "+value)
+				}
+				for _, value := range append(w.Passes, f.NoAddress...) {
+					is(false, "X-Forwarded-For: "+value)
+				}
+				is(false, append(crowdOfHeaders(), "X-Forwarded-For: unknown")...)
+				is(false, "X-Forwarded-For: unknown", "X-Forwarded-For: _hidden")
+			})
+		}
 	}
 }
 
-// TestSourcesWithoutAddress asks through Unix sockets and an internal listener, where no peer has an address.
-func TestSourcesWithoutAddress(t *testing.T) {
-	t.Parallel()
-	s := newSources(t)
+// withoutAddress asks through Unix sockets and an internal listener, where no peer has an address.
+func (s *sources) withoutAddress(t *testing.T) func(*testing.T) {
 	var f forwarded
 	testdata(t, "forwarded.yaml", &f)
 	folder := must.Get(os.MkdirTemp("", "healthgate"))(t) // t.TempDir's names are too long for a socket
@@ -147,50 +147,51 @@ func TestSourcesWithoutAddress(t *testing.T) {
 			added.Object["address"] = object{"pipe": object{"path": l.path}}
 		}
 	}
-	s.start(t)
-	ask := func(path string, answered bool, headers ...string) {
-		t.Helper()
-		conn := must.Get(net.Dial("unix", path))(t)
-		s.is(t, conn, answered, "", headers...)
-	}
-	for _, path := range []string{socket("socket"), socket("remote"), socket("state"), abstract} {
-		ask(path, true)
-	}
-	ask(socket("socket"), false, "X-Forwarded-For: 10.9.9.9")
-	ask(socket("forwarded"), true)
-	ask(socket("forwarded"), true, "X-Forwarded-For: 10.9.9.9")
-	for _, value := range append(f.NoAddress, "", "192.0.2.7") {
-		ask(socket("forwarded"), false, "X-Forwarded-For: "+value)
-	}
-	// A client's own name is not its address, even if it looks like one.
-	bound := &net.UnixAddr{Name: "@127.0.0.1:443", Net: "unix"}
-	for range 4 { // on each worker, most likely
-		ask(socket("everyone"), false)
-	}
-	conn := must.Get(net.DialUnix("unix", bound, &net.UnixAddr{Name: socket("everyone"), Net: "unix"}))(t)
-	s.is(t, conn, false, "")
-	// Nobody else passes for one who can open a Unix socket.
-	for _, header := range []string{"X: y", "X-Forwarded-For: " + socket("socket"), "X-Forwarded-For: 10.9.9.9"} {
-		for _, name := range []string{"network", "network state", "internal", "internal everyone"} {
-			if strings.HasPrefix(name, "internal") && strings.HasSuffix(header, "10.9.9.9") {
-				continue // that is an address
-			}
-			l := s.config.Listener(name)
-			if entry := name + " entry"; strings.HasPrefix(name, "internal") {
-				l = s.config.Listener(entry)
-			}
-			s.is(t, dial(t, trusted, l), false, "", header)
+	return func(t *testing.T) {
+		ask := func(path string, answered bool, headers ...string) {
+			t.Helper()
+			conn := must.Get(net.Dial("unix", path))(t)
+			s.is(t, conn, answered, "", headers...)
 		}
-	}
-	for name, told := range map[string]string{
-		"everyone": "a Unix socket, where", "internal": "an internal listener, where",
-		"internal-everyone": "an internal listener, where",
-	} {
-		line := fmt.Sprintf("endpoint %q: not trusted: the request came through %s", name, told)
-		envoytest.Eventually(t, envoytest.Limit, line, func() error { return s.envoy.Log.Has(line) })
-	}
-	if lines := s.envoy.Log.Lines("not trusted: the request came through"); len(lines) > 6 {
-		t.Errorf("told %d times:\n%s", len(lines), strings.Join(lines, "\n"))
+		for _, path := range []string{socket("socket"), socket("remote"), socket("state"), abstract} {
+			ask(path, true)
+		}
+		ask(socket("socket"), false, "X-Forwarded-For: 10.9.9.9")
+		ask(socket("forwarded"), true)
+		ask(socket("forwarded"), true, "X-Forwarded-For: 10.9.9.9")
+		for _, value := range append(f.NoAddress, "", "192.0.2.7") {
+			ask(socket("forwarded"), false, "X-Forwarded-For: "+value)
+		}
+		// A client's own name is not its address, even if it looks like one.
+		bound := &net.UnixAddr{Name: "@127.0.0.1:443", Net: "unix"}
+		for range 4 { // on each worker, most likely
+			ask(socket("everyone"), false)
+		}
+		conn := must.Get(net.DialUnix("unix", bound, &net.UnixAddr{Name: socket("everyone"), Net: "unix"}))(t)
+		s.is(t, conn, false, "")
+		// Nobody else passes for one who can open a Unix socket.
+		for _, header := range []string{"X: y", "X-Forwarded-For: " + socket("socket"), "X-Forwarded-For: 10.9.9.9"} {
+			for _, name := range []string{"network", "network state", "internal", "internal everyone"} {
+				if strings.HasPrefix(name, "internal") && strings.HasSuffix(header, "10.9.9.9") {
+					continue // that is an address
+				}
+				l := s.config.Listener(name)
+				if entry := name + " entry"; strings.HasPrefix(name, "internal") {
+					l = s.config.Listener(entry)
+				}
+				s.is(t, dial(t, trusted, l), false, "", header)
+			}
+		}
+		for name, told := range map[string]string{
+			"everyone": "a Unix socket, where", "internal": "an internal listener, where",
+			"internal-everyone": "an internal listener, where",
+		} {
+			line := fmt.Sprintf("endpoint %q: not trusted: the request came through %s", name, told)
+			envoytest.Eventually(t, envoytest.Limit, line, func() error { return s.envoy.Log.Has(line) })
+		}
+		if lines := s.envoy.Log.Lines("not trusted: the request came through"); len(lines) > 6 {
+			t.Errorf("told %d times:\n%s", len(lines), strings.Join(lines, "\n"))
+		}
 	}
 }
 
@@ -228,43 +229,44 @@ func storePeer(l *envoytest.Listener) {
 	}}, filters...)
 }
 
-// TestProxyProtocol: what a client states in the PROXY protocol is the connection's address for Envoy. The filter state
+// proxyProtocol: what a client states in the PROXY protocol is the connection's address for Envoy. The filter state
 // has whom the connection is really from.
-func TestProxyProtocol(t *testing.T) {
-	t.Parallel()
-	s := newSources(t)
+func (s *sources) proxyProtocol() func(*testing.T) {
 	listenerFilter := []any{object{"name": "proxy_protocol",
 		"typed_config": envoytest.Any("envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol", nil)}}
 	cidrs := `"cidrs": ["127.0.0.1/32", "10.9.9.0/24", "fd00::/8"]`
 	for name, peer := range map[string]string{
-		"connection": `"connection"`, "forwarded": `"forwarded"`, "state": `{"filter_state": "hc.peer"}`,
+		"proxied": `"connection"`, "proxied, forwarded": `"forwarded"`, "proxied, state": `{"filter_state": "hc.peer"}`,
 	} {
 		l := s.add(name, fmt.Sprintf(`{%s, "peer": %s}`, cidrs, peer), nil)
 		l.Object["listener_filters"] = listenerFilter
 		storePeer(l)
 	}
-	s.start(t)
-	for _, c := range []struct {
-		preface               string
-		connection, forwarded bool // is a check from 127.0.0.2 answered?
-	}{
-		{"PROXY TCP4 10.9.9.9 127.0.0.1 40000 80\r\n", true, false},
-		{"PROXY TCP4 127.0.0.1 127.0.0.1 40000 80\r\n", true, false},
-		{"PROXY TCP6 fd00::9 ::1 40000 80\r\n", true, false},
-		{"PROXY TCP6 ::ffff:10.9.9.9 ::1 40000 80\r\n", true, false},
-		{"PROXY TCP4 10.9.9.9 127.0.0.1 0 80\r\n", false, true}, // port 0, as of an address from X-Forwarded-For
-		{"PROXY TCP4 192.0.2.7 127.0.0.1 40000 80\r\n", false, false},
-		{"PROXY UNKNOWN\r\n", false, false},
-		{proxyV2(0x21, "10.9.9.9"), true, false},
-		{proxyV2(0x21, "fd00::9"), true, false},
-		{proxyV2(0x20, "10.9.9.9"), false, false}, // LOCAL
-	} {
-		s.is(t, dial(t, untrusted, s.config.Listener("connection")), c.connection, c.preface)
-		s.is(t, dial(t, untrusted, s.config.Listener("state")), false, c.preface)
-		// The balancer's own connection is answered whatever it states.
-		s.is(t, dial(t, trusted, s.config.Listener("state")), true, c.preface)
-		s.is(t, dial(t, trusted, s.config.Listener("state")), true, c.preface, "X-Forwarded-For: 192.0.2.7")
-		s.is(t, dial(t, untrusted, s.config.Listener("forwarded")), c.forwarded, c.preface, "X-Forwarded-For: 10.9.9.9:443")
+	return func(t *testing.T) {
+		proxied, state := s.config.Listener("proxied"), s.config.Listener("proxied, state")
+		forwarded := s.config.Listener("proxied, forwarded")
+		for _, c := range []struct {
+			preface               string
+			connection, forwarded bool // is a check from 127.0.0.2 answered?
+		}{
+			{"PROXY TCP4 10.9.9.9 127.0.0.1 40000 80\r\n", true, false},
+			{"PROXY TCP4 127.0.0.1 127.0.0.1 40000 80\r\n", true, false},
+			{"PROXY TCP6 fd00::9 ::1 40000 80\r\n", true, false},
+			{"PROXY TCP6 ::ffff:10.9.9.9 ::1 40000 80\r\n", true, false},
+			{"PROXY TCP4 10.9.9.9 127.0.0.1 0 80\r\n", false, true}, // port 0, as of an address from X-Forwarded-For
+			{"PROXY TCP4 192.0.2.7 127.0.0.1 40000 80\r\n", false, false},
+			{"PROXY UNKNOWN\r\n", false, false},
+			{proxyV2(0x21, "10.9.9.9"), true, false},
+			{proxyV2(0x21, "fd00::9"), true, false},
+			{proxyV2(0x20, "10.9.9.9"), false, false}, // LOCAL
+		} {
+			s.is(t, dial(t, untrusted, proxied), c.connection, c.preface)
+			s.is(t, dial(t, untrusted, state), false, c.preface)
+			// The balancer's own connection is answered whatever it states.
+			s.is(t, dial(t, trusted, state), true, c.preface)
+			s.is(t, dial(t, trusted, state), true, c.preface, "X-Forwarded-For: 192.0.2.7")
+			s.is(t, dial(t, untrusted, forwarded), c.forwarded, c.preface, "X-Forwarded-For: 10.9.9.9:443")
+		}
 	}
 }
 
