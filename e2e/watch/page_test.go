@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/healthgate/healthgate/e2e/internal/envoytest"
 	"github.com/healthgate/healthgate/envoy/must"
@@ -65,7 +66,8 @@ func browse(t *testing.T, url string) (dom, log string) {
 	return string(out), stderr.String()
 }
 
-// measure is a page that shows another one in a frame, and says what of it lies outside the frame or is scrolled away.
+// measure is a page that shows another one in a frame, and says what of it lies outside the frame, is scrolled away, or
+// is broken in the last columns of a table.
 const measure = `<!doctype html><iframe src="/page" style="width:%dpx;height:3000px;border:0"></iframe><pre></pre>
 <script>
 onload = () => {
@@ -78,6 +80,12 @@ onload = () => {
 		const box = e.getBoundingClientRect()
 		if (box.right > page.documentElement.clientWidth || e.clientWidth && e.scrollWidth > e.clientWidth)
 			said.push("cut: " + e.tagName + " " + e.innerText)
+		if (e.matches("td:nth-child(n+3)")) {
+			const was = e.clientWidth
+			e.style.overflowWrap = "normal"
+			if (e.clientWidth > was) said.push("a word is broken: " + e.innerText)
+			e.style.overflowWrap = ""
+		}
 	}
 	document.querySelector("pre").textContent = said.join("\n") + "\nend"
 }</script>`
@@ -187,11 +195,12 @@ func TestScreenshot(t *testing.T) {
 // testFleetPage looks at what healthgate serve shows of an Envoy in maintenance and of two that do not answer.
 func testFleetPage(t *testing.T, d *demo) {
 	d.setRuntime("healthgate.maintenance", "true", "healthgate.maintenance.reason",
-		"<script>document.title='x'</script>/a/path/of/a/disk/that/is/longer/than/a/telephone/is/wide")
+		"<script>document.title='x'</script>/a/path/of/a/disk/that/is/longer/than/a/telephone/is/wide"+
+			strings.Repeat("/and/longer", 16))
 	command := must.Get(envoytest.Command())(t)
 	url := "http://" + envoytest.Loopback(must.Port(t)) + "/"
 	launch(t, command, "serve", "--listen", strings.Trim(url, "htp:/"), "--interval", "1s", "--admin", d.admin,
-		"--admin", "unix:///nonexistent", "--admin", envoytest.Loopback(must.Port(t)))
+		"--admin", "unix:///nonexistent"+strings.Repeat("/folder", 12), "--admin", envoytest.Loopback(must.Port(t)))
 	var page string
 	envoytest.Eventually(t, envoytest.Limit, "maintenance shows", func() error {
 		status, body, err := d.get(url)
@@ -214,10 +223,16 @@ func testFleetPage(t *testing.T, d *demo) {
 	}
 	nothingCut(t, page, 3)
 
-	_, metrics, err := d.get(url + "metrics")
-	if err != nil || !strings.Contains(metrics, `endpoint="my-service",verdict="maintenance",sure="true"`) {
-		t.Errorf("%v\n%s", err, metrics)
-	}
+	stop := envoytest.Repeat(t, 100*time.Millisecond, func() { _, _, _ = d.get(d.envoy + "/my-service/healthcheck") })
+	defer stop()
+	var metrics string
+	envoytest.Eventually(t, envoytest.Limit, "a check is seen", func() (err error) {
+		_, metrics, err = d.get(url + "metrics")
+		if !strings.Contains(metrics, `endpoint="my-service",verdict="maintenance",sure="true"`) {
+			err = fmt.Errorf("%v\n%s", err, metrics)
+		}
+		return err
+	})
 	cmd := exec.Command(find(t, "promtool", "prometheus"), "check", "metrics")
 	cmd.Stdin = strings.NewReader(metrics)
 	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
