@@ -105,7 +105,7 @@ func (r Replacement) Drop() {
 // replace makes a file or link beside another, and moves it there.
 func replace(path string, in folder, name string, write func(next string) error) error {
 	next, mark, err := in.claim(name, "")
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrPermission) { // a file system need not have links
 		return notWritten(path, err)
 	}
 	r := Replacement{path, in, name, next, mark}

@@ -16,8 +16,6 @@ type listChange struct {
 	removed map[int]bool
 }
 
-func isNew(n *yaml.Node) bool { return n.Line == 0 }
-
 func (s *source) change(list *yaml.Node) *listChange {
 	if s.lists[list] == nil {
 		s.lists[list] = &listChange{map[int][]*yaml.Node{}, map[int]bool{}}
@@ -27,10 +25,6 @@ func (s *source) change(list *yaml.Node) *listChange {
 
 // insert adds elements to a list before the one of this index.
 func (s *source) insert(list *yaml.Node, i int, elements ...*yaml.Node) {
-	if isNew(list) {
-		list.Content = slices.Insert(list.Content, i, elements...)
-		return
-	}
 	if s.fits(list, yaml.SequenceNode, "a list is") {
 		c := s.change(list)
 		c.added[i] = append(c.added[i], elements...)
@@ -42,13 +36,8 @@ func (s *source) remove(list *yaml.Node, i int) { s.change(list).removed[i] = tr
 
 // set adds a field to an object that does not have it.
 func (s *source) set(object *yaml.Node, name string, value *yaml.Node) {
-	pair := []*yaml.Node{{Kind: yaml.ScalarNode, Value: s.spell(name)}, value}
-	if isNew(object) {
-		object.Content = append(object.Content, pair...)
-		return
-	}
 	if s.fits(object, yaml.MappingNode, "fields are") {
-		s.objects[object] = append(s.objects[object], pair...)
+		s.objects[object] = append(s.objects[object], &yaml.Node{Kind: yaml.ScalarNode, Value: s.spell(name)}, value)
 	}
 }
 
@@ -60,7 +49,7 @@ func (s *source) fits(n *yaml.Node, kind yaml.Kind, expected string) bool {
 	return n.Kind == kind
 }
 
-// replace puts a node into the place of an alias, of nothing, or of what is in brackets or braces.
+// replace puts a node into the place of an alias, or of nothing.
 func (s *source) replace(old, n *yaml.Node) {
 	at := s.at(old)
 	if old.Kind == yaml.ScalarNode && s.bare(old) != at {
@@ -69,11 +58,8 @@ func (s *source) replace(old, n *yaml.Node) {
 	}
 	s.replaced[old] = n
 	end := at + len(old.Value)
-	switch {
-	case old.Kind == yaml.AliasNode:
+	if old.Kind == yaml.AliasNode {
 		end++
-	case old.Kind != yaml.ScalarNode:
-		end = s.close(old)
 	}
 	parent := s.parents[old]
 	switch {
@@ -395,8 +381,6 @@ func writeFlow(out *strings.Builder, n *yaml.Node, newline string) {
 	}
 	brackets := map[yaml.Kind]string{yaml.MappingNode: "{}", yaml.SequenceNode: "[]"}[n.Kind]
 	switch {
-	case n.Kind == yaml.AliasNode:
-		writeFlow(out, n.Alias, newline)
 	case n.Kind == yaml.ScalarNode:
 		out.WriteString(scalar(n))
 	case len(n.Content) == 0:
