@@ -228,8 +228,8 @@ func testFleetPage(t *testing.T, d *demo) {
 	var metrics string
 	envoytest.Eventually(t, envoytest.Limit, "a check is seen", func() (err error) {
 		_, metrics, err = d.get(url + "metrics")
-		if !strings.Contains(metrics, `endpoint="my-service",verdict="maintenance",sure="true"`) {
-			err = fmt.Errorf("%v\n%s", err, metrics)
+		if err == nil && !strings.Contains(metrics, `endpoint="my-service",verdict="maintenance",sure="true"`) {
+			err = fmt.Errorf("not in %s", metrics)
 		}
 		return err
 	})
