@@ -52,7 +52,10 @@ something is wrong.`,
 				return err
 			}
 			tell(cmd, red, "error:", found.Wrong)
-			tell(cmd, yellow, "warning:", append(found.Warnings, lint.Configuration(found.Document, merge.Plain(files))...))
+			for _, d := range found.Documents {
+				found.Warnings = append(found.Warnings, lint.Configuration(d, merge.Plain(files))...)
+			}
+			tell(cmd, yellow, "warning:", found.Warnings)
 			tell(cmd, "", "note:", found.Notes)
 			if len(found.Wrong) > 0 {
 				return failure{errSilent}

@@ -31,7 +31,8 @@ func (m *merger) filter(h *manager) error {
 	m.done[list.n] = true
 	for _, f := range h.list("http_filters") {
 		if f.text("name") == filterName && !isPlugin(f) {
-			return f.problem(f.n, "%s: this filter has healthgate's name and is another; give it a name of its own", h.where)
+			return f.problem(f.n, "%s: this filter has healthgate's name, and no configuration of its that is read here: give "+
+				"it a name of its own, or the configuration as a google.protobuf.Struct", h.where)
 		}
 	}
 	m.put(h, list, 0, m.pieces.Filter, "the filter", isPlugin)

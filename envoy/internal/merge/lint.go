@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"bytes"
 	"regexp"
 	"slices"
 
@@ -16,10 +17,11 @@ type Findings struct {
 	Wrong    []*document.Problem // missing, in the wrong order, or without effect
 	Warnings []*document.Problem
 	Notes    []*document.Problem
-	Document *document.Document // what was asked for
+	// Documents are what was asked for: of the filters themselves, each with its listeners, unless another is given.
+	Documents []*document.Document
 }
 
-// Lint says what is wrong. Without a document the configuration of the filter itself is asked.
+// Lint says what is wrong. Without a document the configurations of the filters themselves are asked.
 func Lint(files []File, d *document.Document) (*Findings, error) {
 	e, err := read(files)
 	if err != nil {
@@ -29,29 +31,78 @@ func Lint(files []File, d *document.Document) (*Findings, error) {
 	if err := m.managers(); err != nil {
 		return nil, err
 	}
-	o := Options{Common: render.Common{Wasm: "healthgate.wasm", RouteKey: "healthgate.route_maintenance"},
-		keys: map[string]string{}, judging: true}
 	m.shared()
+	out := &Findings{}
+	var asked []*Options // of each document
+	add := func(d *document.Document) {
+		out.Documents = append(out.Documents, d)
+		asked = append(asked, &Options{judging: true, keys: map[string]string{},
+			Common: render.Common{Wasm: "healthgate.wasm", RouteKey: "healthgate.route_maintenance"}})
+	}
+	if d != nil {
+		add(d)
+	}
+	of := map[*manager]int{}
 	for _, h := range m.all {
-		h.inspect(m, &o, &d)
+		own := d
+		if err := h.asks(&own); err != nil {
+			return nil, err
+		}
+		if own == nil {
+			continue
+		}
+		of[h] = slices.IndexFunc(out.Documents, func(other *document.Document) bool {
+			return bytes.Equal(own.JSON(), other.JSON())
+		})
+		if of[h] < 0 {
+			of[h] = len(asked)
+			add(own)
+		}
+		o := asked[of[h]]
+		o.Listeners = append(o.Listeners, m.name(h.listener))
 	}
-	if d == nil && m.unread != nil {
-		return nil, m.unread
-	}
-	if d == nil {
+	switch {
+	case len(asked) == 0:
 		return nil, e.bootstrap.problem(nil, "has no healthgate; give healthgate.yaml, too, to see what is missing")
+	case len(asked) == 1: // for all listeners
+		asked[0].Listeners = nil
 	}
-	merged, err := merge(d, files, o)
-	if err != nil {
-		return nil, err
+	for _, h := range m.all {
+		h.inspect(m, asked[of[h]])
 	}
-	out := &Findings{Wrong: append(m.changes, merged.Changes...), Warnings: merged.Warnings,
-		Notes: merged.Notes, Document: d}
-	if len(merged.Changes) == 0 {
+	out.Wrong = m.changes
+	for i, o := range asked {
+		merged, err := merge(out.Documents[i], files, *o)
+		if err != nil {
+			return nil, err
+		}
+		out.Wrong = append(out.Wrong, merged.Changes...)
+		out.Warnings, out.Notes = append(out.Warnings, merged.Warnings...), append(out.Notes, merged.Notes...)
+	}
+	if len(out.Wrong) == len(m.changes) {
 		m.gaps(out)
 	}
-	out.Wrong = sorted(out.Wrong)
+	out.Wrong, out.Warnings, out.Notes = sorted(out.Wrong), sorted(out.Warnings), sorted(out.Notes)
 	return out, nil
+}
+
+// asks reads the configuration of the plugin, where there is one and no other was given.
+func (h *manager) asks(d **document.Document) (err error) {
+	for _, f := range h.list("http_filters") {
+		if !isPlugin(f) {
+			continue
+		}
+		_ = each(f.n, nil, func(n, _ *yaml.Node) error {
+			if value := (cursor{source: f.source, n: n}).get("configuration", "value"); value.is() && *d == nil && err == nil {
+				*d, err = document.Part(f.Name, value.n)
+				if text := value.text(); text != "" { // google.protobuf.StringValue
+					*d, err = document.Parse("the filter's configuration in "+f.Name, document.EscapeJSON([]byte(text)))
+				}
+			}
+			return nil
+		})
+	}
+	return err
 }
 
 // users matches filters that look at users, or count them.
@@ -60,7 +111,7 @@ var users = regexp.MustCompile(`\.filters\.http\.(ext_authz|jwt_authn|rbac|basic
 
 // inspect finds the plugin in a connection manager, takes from it what it was rendered with, and says what is wrong
 // with its place and with what routes call filters.
-func (h *manager) inspect(m *merger, o *Options, d **document.Document) {
+func (h *manager) inspect(m *merger, o *Options) {
 	names := map[string]bool{}
 	first := ""
 	for _, f := range h.list("http_filters") {
@@ -88,12 +139,6 @@ func (h *manager) inspect(m *merger, o *Options, d **document.Document) {
 			w := cursor{source: f.source, n: n}
 			if file := w.text("code", "local", "filename"); file != "" {
 				o.Wasm = file
-			}
-			if value := w.get("configuration", "value"); value.is() && *d == nil {
-				*d, m.unread = document.Part(f.Name, value.n)
-				if text := value.text(); text != "" { // google.protobuf.StringValue
-					*d, m.unread = document.Parse("the filter's configuration in "+f.Name, document.EscapeJSON([]byte(text)))
-				}
 			}
 			return nil
 		})

@@ -56,7 +56,6 @@ type merger struct {
 	warnings      []*document.Problem
 	notes         []*document.Problem
 	changes       []*document.Problem
-	unread        error // why the configuration of a filter there is none of the plugin's
 }
 
 func optionError(flag, format string, args ...any) error {

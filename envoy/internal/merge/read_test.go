@@ -124,12 +124,38 @@ func isRead(t *testing.T, text, name string) {
 				continue
 			}
 			var got, want map[string]any
-			must.Do(t, json.Unmarshal(found.Document.JSON(), &got))
+			must.Do(t, json.Unmarshal(found.Documents[0].JSON(), &got))
 			must.Do(t, json.Unmarshal(asked.JSON(), &want))
 			if !reflect.DeepEqual(got["endpoints"], want["endpoints"]) {
 				wrong(f.Name+", "+gate, fmt.Errorf("it asks for %v", got), f.Text)
 			}
 		}
+	}
+}
+
+// Filters may have configurations of their own, by which each is judged.
+func TestLintSeveral(t *testing.T) {
+	t.Parallel()
+	edge := strings.NewReplacer("name: web", "name: edge", "8080", "8081").Replace
+	bootstrap := web("- {name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: app}}]}")
+	_, listener, _ := strings.Cut(bootstrap.Text, "listeners:\n")
+	files := []File{{"envoy.yaml", short.Replace("static_resources:\n  listeners:\n" + listener + edge(listener))}}
+	common := render.Common{Wasm: "/hg.wasm", RouteKey: "healthgate.route_maintenance"}
+	for _, name := range []string{"web", "edge"} {
+		asked := must.Get(document.Parse("f", []byte("endpoints: [{name: "+name+", paths: [/"+name+"], "+
+			"trusted: {cidrs: [10.0.0.0/8]}, maintenance: {keys: [k]}}]\nadmin: {cluster: adm}")))(t)
+		o := Options{Common: common, Listeners: []string{name}, Admin: "127.0.0.1:9901"}
+		files = must.Get(Merge(asked, files, o))(t).Files
+	}
+	found := must.Get(Lint(files, nil))(t)
+	if len(found.Wrong) > 0 || len(found.Documents) != 2 {
+		t.Errorf("%d documents\n%s", len(found.Documents), lines("error", found.Wrong))
+	}
+	files[0].Text = strings.Replace(files[0].Text, `"path": "/edge"`, `"path": "/other"`, 1)
+	found = must.Get(Lint(files, nil))(t)
+	found = must.Get(Lint(files, nil))(t)
+	if said := lines("error", found.Wrong); !strings.Contains(said, `listener "edge"`) || strings.Contains(said, `"web"`) {
+		t.Error(said)
 	}
 }
 
