@@ -164,7 +164,7 @@ func (c *Client) send(ctx context.Context, by *http.Client, method, path string)
 	if age := Aged(response); age != "" {
 		path, _, _ = strings.Cut(path, "?")
 		return nil, nil, fmt.Errorf("%s %s was answered by a cache, as it was %s s ago: "+
-			"give the address of Envoy itself, or have the proxy before it keep nothing", method, path, age)
+			"give the address of Envoy itself, or have the proxy before it keep nothing", method, path, c.hidden(age))
 	}
 	c.compare(response, begin, time.Now())
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))

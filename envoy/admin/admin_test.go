@@ -278,9 +278,10 @@ func TestClosesLater(t *testing.T) {
 	}
 }
 
-// TestFaults: what listens is told apart, as far as it can be.
+// TestFaults: what listens is told apart, as far as it can be. No part of an answer that repeats the login shows it.
 func TestFaults(t *testing.T) {
 	t.Parallel()
+	login := file(t, "ops:s3cret")
 	for _, test := range []struct{ says, want string }{
 		{"", "closed the connection without an answer: is this Envoy's admin address?"},
 		{"SSH-2.0-OpenSSH_9.9\r\n", "does not speak HTTP/1.1: is this Envoy's admin address?"},
@@ -292,6 +293,12 @@ func TestFaults(t *testing.T) {
 		{"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", "GET /runtime was answered 503"},
 		{"HTTP/1.1 302 Found\r\nLocation: http://ops:s3cret@[::1\r\nContent-Length: 0\r\n\r\n",
 			"answers with a redirect to what is no address; none is followed"},
+		{"HTTP/1.1 302 Found\r\nLocation: http://s3cret.example/\r\nContent-Length: 0\r\n\r\n",
+			"with a redirect to http://[hidden].example/"},
+		{"HTTP/1.1 200 OK\r\nops s3cret\r\n\r\n", "does not speak HTTP/1.1"},
+		{"HTTP/1.1 200 OK\r\nContent-Length: s3cret\r\n\r\n", "does not speak HTTP/1.1"},
+		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: s3cret\r\n\r\n", "does not speak HTTP/1.1"},
+		{"HTTP/1.1 200 OK\r\nAge: s3cret\r\nContent-Length: 2\r\n\r\n{}", "as it was [hidden] s ago"},
 		{"HTTP/1.1 403 Forbidden\r\nContent-Length: 48\r\n\r\nrequest to path /runtime?format=json not allowed",
 			"GET /runtime was answered 403: its admin.allow_paths has to have it; the plugin asks for it, too"},
 	} {
@@ -308,7 +315,7 @@ func TestFaults(t *testing.T) {
 					connection.Close()
 				}
 			}()
-			got := runtime(t, listener.Addr().String(), Files{})
+			got := runtime(t, listener.Addr().String(), Files{Login: login})
 			if !strings.Contains(got, test.want) || strings.Contains(got, "s3cret") || strings.HasSuffix(got, " ") {
 				t.Errorf("%q: %s, want %s", test.says, got, test.want)
 			}

@@ -69,7 +69,7 @@ func Explain(ctx context.Context, err error) error {
 			"(--admin-cert-file, --admin-key-file) of another authority?", alert)
 	case strings.Contains(text, `malformed HTTP response "\x15\x03`): // an alert
 		return errTLS
-	case strings.Contains(text, "malformed HTTP"):
+	case strings.Contains(text, "malformed HTTP"), strings.Contains(text, "transport connection broken"):
 		return errors.New("does not speak HTTP/1.1: " + isAdmin)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err,
 		syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
@@ -115,7 +115,7 @@ func (c *Client) answered(method, path string, response *http.Response, body []b
 		return fmt.Errorf("%s: %s", said, login)
 	case status >= 300 && status < 400:
 		if to, err := response.Location(); err == nil {
-			said += " with a redirect to " + to.Scheme + "://" + to.Host + c.hidden(to.Path)
+			said += " with a redirect to " + c.hidden(to.Scheme+"://"+to.Host+to.Path)
 		}
 		return errors.New(said + "; none is followed: give the address that answers itself")
 	case status == http.StatusForbidden && strings.HasPrefix(text, "request to path "): // as Envoy says it
