@@ -102,9 +102,12 @@ func (e *Envoy) bodiless(p *Plugin) (out []string) {
 
 // refuses notes that the last update of a listener or a filter was refused.
 func (e *Envoy) refuses(kind, name string, update any) {
+	before := ", and what was there before goes on"
+	if kind == "listener" && object(update, "active_state") == nil {
+		before = ""
+	}
 	if why := text(update, "error_state", "details"); why != "" {
-		e.refused = append(e.refused, fmt.Sprintf("the last update of the %s %q was refused, and what was there before "+
-			"goes on: %s", kind, name, why))
+		e.refused = append(e.refused, fmt.Sprintf("the last update of the %s %q was refused%s: %s", kind, name, before, why))
 	}
 }
 
@@ -144,7 +147,7 @@ func (e *Envoy) Absent() string {
 		return fmt.Sprintf("%s that is seen: the filter chains of %s come by FCDS, which this command does not know", absent,
 			strings.Join(e.undiscovered, ", "))
 	case len(e.awaited) == 0:
-		return absent
+		return strings.Join(append([]string{absent}, e.refused...), "; ")
 	}
 	return fmt.Sprintf("%s; the configuration of the filter %s, by ECDS, has not arrived: requests get 500 until then",
 		absent, strings.Join(e.awaited, ", "))

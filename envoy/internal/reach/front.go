@@ -96,8 +96,8 @@ func (n *neighbour) mayAnswer(c *check, own ...any) judged {
 var statusField = regexp.MustCompile(`"(http_status|status_on_error)"`)
 
 // unusual are parts of paths that Envoy may write otherwise before a plugin sees them: by normalize_path,
-// merge_slashes and path_with_escaped_slashes_action.
-var unusual = regexp.MustCompile(`(?i)//|%2f|%5c|%2e|\\|/\.\.?(/|$)`)
+// merge_slashes and path_with_escaped_slashes_action. Letters other than these, of RFC 3986, it escapes or unescapes.
+var unusual = regexp.MustCompile(`//|/\.\.?(/|$)|[^a-zA-Z0-9/._~!$&'()*+,;=:@-]`)
 
 // disturbed says that the plugin may see checks in another form than they are sent, or none of which it trusts who
 // sent it; nothing where it does.
@@ -326,6 +326,9 @@ func (e *Envoy) around(d *door, c *check, f *filter, host, route any) (out []Gap
 		switch answers := may(c, own...); {
 		case !behind && n.refuses(own...):
 			out = append(out, c.gap("%s: the filter %q refuses checks of %s before healthgate", d.where, n.name, c.path))
+		case answers.fit == no && holds(append(own, n.config)):
+			out = append(out, c.refusal(unproved{}, "%s: the filter %q has the answer to checks of %s wait for a service, "+
+				"which may hang", d.where, n.name, c.path))
 		case answers.fit == no && (behind || !n.mayRefuse(e, c, host, route, own...)):
 		case answers.fit == no:
 			one := len(c.endpoint.Paths) == 1 && len(hosts(d.routes, c.endpoint.Hosts)) == 1
@@ -351,61 +354,5 @@ func (e *Envoy) around(d *door, c *check, f *filter, host, route any) (out []Gap
 			out = append(out, c.gap("%s: the filter %q answers checks of %s before healthgate", d.where, n.name, c.path))
 		}
 	}
-	out = append(out, e.limits(d, c, f.plugin, route)...)
-	for _, mapper := range list(d.manager, "local_reply_config", "mappers") {
-		if status, is := dump.At(mapper, "status_code").(float64); is && status < 400 && c.touches(mapper) {
-			out = append(out,
-				c.doubt("%s: its local_reply_config may make %g of the status that healthgate answers", d.where, status))
-		}
-	}
-	return out
-}
-
-// Replaced says where another error is answered than the plugin's, which is one for a load balancer all the same: of
-// endpoints that are asked for.
-func (e *Envoy) Replaced(of func(endpoint string) bool) (out []string) {
-	e.eachPath(func(p *Plugin, c *check) {
-		if c.endpoint.Kind != config.KindHealthCheck || c.endpoint.GRPC || !of(c.endpoint.Name) {
-			return
-		}
-		for i := range e.doors {
-			d := &e.doors[i]
-			if !d.has(p) {
-				continue
-			}
-			for _, mapper := range list(d.manager, "local_reply_config", "mappers") {
-				status, is := dump.At(mapper, "status_code").(float64)
-				what := fmt.Sprintf("%s: its local_reply_config may make %g of the %d that %q has in maintenance", d.where,
-					status, c.endpoint.Maintenance.Reply.Status, c.endpoint.Name)
-				if is && status >= 400 && int(status) != int(c.endpoint.Maintenance.Reply.Status) && c.touches(mapper) &&
-					!slices.Contains(out, what) {
-					out = append(out, what)
-				}
-			}
-		}
-	})
-	return out
-}
-
-// touches reports whether a mapper of local replies may take an endpoint's reply in maintenance: by its status, or by a
-// condition that this command does not know.
-func (c *check) touches(mapper any) bool {
-	filter := object(mapper, "filter")
-	if len(filter) == 1 && filter["response_flag_filter"] != nil { // healthgate's reply has none
-		return false
-	}
-	comparison := object(filter, "status_code_filter", "comparison")
-	limit, _ := dump.At(comparison, "value", "default_value").(float64)
-	status := float64(c.endpoint.Maintenance.Reply.Status)
-	switch op := text(comparison, "op"); {
-	case len(filter) != 1 || comparison == nil, text(comparison, "value", "runtime_key") != "":
-		return true
-	case op == "GE":
-		return status >= limit
-	case op == "LE":
-		return status <= limit
-	case op == "" || op == "EQ":
-		return status == limit
-	}
-	return true
+	return append(append(out, e.limits(d, c, f.plugin, route)...), e.replies(d, c)...)
 }

@@ -27,6 +27,13 @@ func onlyLooks(configs []any, headers bool) bool {
 	})
 }
 
+// holds reports whether Lua's code has the answer wait for another service.
+func holds(configs []any) bool {
+	return slices.ContainsFunc(texts(configs), func(code string) bool {
+		return strings.Contains(code, "httpCall") && strings.Contains(code, "envoy_on_response")
+	})
+}
+
 // leavesStatus reports whether Lua's code leaves the status of answers as it is.
 func leavesStatus(configs []any) bool {
 	return seen(configs) && !slices.ContainsFunc(texts(configs), func(code string) bool {

@@ -23,6 +23,7 @@ import (
 	"maps"
 	"net/netip"
 	"net/url"
+	"path"
 	"reflect"
 	"regexp"
 	"slices"
@@ -278,8 +279,10 @@ func addresses(hosts any) (out []string) {
 	dump.Each(hosts, func(v map[string]any) bool {
 		if address := socketAddress(v); address != "" {
 			out = append(out, address)
-		} else if of := dump.At(v, "address"); dump.At(of, "pipe") != nil || dump.At(of, "envoy_internal_address") != nil {
-			out = append(out, fmt.Sprint(of)) // a Unix socket, or an internal listener
+		} else if of := dump.At(v, "address"); dump.At(of, "envoy_internal_address") != nil {
+			out = append(out, fmt.Sprint(of))
+		} else if socket := text(of, "pipe", "path"); socket != "" {
+			out = append(out, "unix:"+path.Clean(socket))
 		}
 		return true
 	})

@@ -209,7 +209,7 @@ func (s *scene) line(line string) {
 		filters := s.manager["http_filters"].([]any)
 		s.manager["http_filters"] = append(filters[:len(filters)-1], s.filter, s.piece("router"))
 	case "refused":
-		s.draining = append(s.draining, obj{"name": name, "error_state": more})
+		s.draining = append(s.draining, obj{"name": name, "error_state": more, "active_state": more["active_state"]})
 	case "updated":
 		s.draining = append(s.draining, obj{"active_state": obj{"last_updated": name, "listener": s.listener}})
 		s.listeners = s.listeners[:len(s.listeners)-1]
