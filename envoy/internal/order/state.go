@@ -128,7 +128,7 @@ func (e *Envoy) lookAgain(ctx context.Context) error {
 	if known.Begun != e.known.Begun || e.client.Stays(ctx, known.Begun) != nil {
 		return &OpenError{admin.ErrAnother}
 	}
-	known.Answered, known.Fresh = e.known.Answered, e.known.Fresh
+	known.Answered, known.Fresh, known.Reloaded = e.known.Answered, e.known.Fresh, e.known.Reloaded
 	e.known = known
 	return nil
 }
@@ -153,7 +153,7 @@ func (e *Envoy) readGauges(ctx context.Context) error {
 	e.drainsUnseen, e.refusesUnseen = report.DrainsUnseen(stats, e.known), report.Unseen(stats, e.known)
 	e.parent = report.Parent(stats)
 	if e.known != nil {
-		e.known.Answered, e.known.Fresh = report.Answered(stats), report.Fresh(e.begin, stats)
+		report.Tell(e.known, e.begin, stats)
 		e.stopped = cmp.Or(e.stopped, e.known.Limited())
 	}
 	e.draining = stats[report.IsDraining] > 0

@@ -165,7 +165,7 @@ func (e *Envoy) unanswered(endpoint string) string {
 }
 
 // late says which part of a way in was updated when Envoy may have answered checks already; "" for none. What
-// it begins with comes within a minute.
+// it begins with comes within a minute, and once.
 func (e *Envoy) late(d *door) string {
 	parts := []string{"listener " + d.listener, "routes " + text(d.manager, "rds", "route_config_name")}
 	for _, name := range d.names {
@@ -175,8 +175,11 @@ func (e *Envoy) late(d *door) string {
 		parts = append(parts, "filter "+text(f, "name"))
 	}
 	begun, _ := time.Parse(time.RFC3339, e.Begun)
+	if !e.Reloaded {
+		begun = begun.Add(time.Minute)
+	}
 	for _, part := range parts {
-		if at, err := time.Parse(time.RFC3339, e.updated[part]); err == nil && at.Sub(begun) > time.Minute {
+		if at, err := time.Parse(time.RFC3339, e.updated[part]); err == nil && at.After(begun) {
 			return part + " at " + e.updated[part]
 		}
 	}

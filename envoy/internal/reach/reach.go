@@ -48,6 +48,8 @@ type Envoy struct {
 	Answered map[string]bool
 	// Fresh are those that answered one while this command looked.
 	Fresh map[string]bool
+	// Reloaded is whether something came by xDS again: then what came within a minute need not be what Envoy began with.
+	Reloaded bool
 	// Begun is when it loaded its bootstrap, to the millisecond; empty when that is not known.
 	Begun string
 	// Own are addresses of its machine, besides loopback, as far as they are known.
@@ -262,6 +264,16 @@ func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 		}
 	}
 	return e
+}
+
+// Discovered returns how many routes and filters came by xDS.
+func (e *Envoy) Discovered() (n int) {
+	for of := range e.updated {
+		if !strings.HasPrefix(of, "listener ") {
+			n++
+		}
+	}
+	return n
 }
 
 // runsWasm reports whether a listener may have a plugin. What drains and has none answers the checks of connections

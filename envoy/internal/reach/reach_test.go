@@ -48,6 +48,9 @@ var commands = map[string]func(*testing.T, *datadriven.TestData) []string{
 		}
 		return out
 	},
+	"spoiled": func(t *testing.T, d *datadriven.TestData) []string {
+		return slices.DeleteFunc([]string{play(t, d).Spoiled("e")}, func(s string) bool { return s == "" })
+	},
 	"faults": func(t *testing.T, d *datadriven.TestData) []string {
 		e := play(t, d)
 		return append(e.Faults(), "metrics: "+e.NoMetrics())

@@ -19,8 +19,7 @@ func (e *Envoy) mapped(d *door, c *check, answer config.Reply, visit func(status
 	}
 }
 
-// replies says which of the plugin's answers Envoy may give another status: a success in maintenance, or an error when
-// all is well.
+// replies says where Envoy may make a success of the plugin's answer in maintenance.
 func (e *Envoy) replies(d *door, c *check) (out []Gap) {
 	e.mapped(d, c, c.endpoint.Maintenance.Reply, func(status float64) {
 		if status < 400 {
@@ -28,13 +27,25 @@ func (e *Envoy) replies(d *door, c *check) (out []Gap) {
 				c.doubt("%s: its local_reply_config may make %g of the status that healthgate answers", d.where, status))
 		}
 	})
-	if c.endpoint.Healthy.Pass || c.endpoint.GRPC {
-		return out
-	}
-	e.mapped(d, c, c.endpoint.Healthy, func(status float64) {
-		if status >= 300 {
-			out = append(out, c.refusal(unproved{}, "%s: its local_reply_config may make %g of the %d that %q has when all is well",
-				d.where, status, c.endpoint.Healthy.Status, c.endpoint.Name))
+	return out
+}
+
+// Spoiled says where Envoy may make another answer than a success of what an endpoint has when all is well; "" for
+// nowhere.
+func (e *Envoy) Spoiled(endpoint string) (out string) {
+	e.eachPath(func(p *Plugin, c *check) {
+		if c.endpoint.Name != endpoint || c.endpoint.Healthy.Pass || c.endpoint.GRPC {
+			return
+		}
+		for i := range e.doors {
+			if d := &e.doors[i]; d.has(p) {
+				e.mapped(d, c, c.endpoint.Healthy, func(status float64) {
+					if status >= 300 {
+						out = fmt.Sprintf("%s: its local_reply_config may make %g of the %d that %q has when all is well", d.where,
+							status, c.endpoint.Healthy.Status, endpoint)
+					}
+				})
+			}
 		}
 	})
 	return out

@@ -81,6 +81,7 @@ rest: {match: {prefix: /}, route: {cluster: app}}`
 //	vhost_header NAME                          more of the routes; answered NAME, untrusted NAME: to which endpoint
 //	                                           checks have come; without a line, that is not known;
 //	                                           fresh NAME: one has while it was looked
+//	reloaded                                   something came by xDS again
 //	service-cluster NAME                       the flag of Envoy's
 //	stats {…}                                  the stats_matcher
 //	runtime KEY VALUE                          in the layer hand; without a line, runtime is empty; no-runtime: not known
@@ -97,7 +98,7 @@ type scene struct {
 	answered, fresh                       map[string]bool
 	cluster, own                          string
 	clusters                              []any
-	typed                                 bool
+	typed, reloaded                       bool
 }
 
 type obj = map[string]any
@@ -156,6 +157,8 @@ func (s *scene) line(line string) {
 		s.answered = map[string]bool{name: true}
 	case "fresh":
 		s.fresh = map[string]bool{name: true}
+	case "reloaded":
+		s.reloaded = true
 	case "untrusted":
 		s.answered = map[string]bool{name: false}
 	case "vhost_header":
@@ -362,7 +365,7 @@ func (s *scene) read() *Envoy {
 		}
 	}
 	e := Read(asJSON, config.Node{Zone: "b", Cluster: s.cluster}, s.runtime)
-	e.Answered, e.Fresh = s.answered, s.fresh
+	e.Answered, e.Fresh, e.Reloaded = s.answered, s.fresh, s.reloaded
 	if s.own != "" {
 		e.Own = append(e.Own, netip.MustParseAddr(s.own))
 	}

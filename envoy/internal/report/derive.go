@@ -32,13 +32,16 @@ const (
 	drainingListeners = "listener_manager.total_listeners_draining"
 	drainingChains    = "listener_manager.total_filter_chains_draining"
 	stoppedListeners  = "listener_manager.listener_stopped"
+	modifiedListeners = "listener_manager.listener_modified"
+	removedListeners  = "listener_manager.listener_removed"
 	parentConnections = "server.parent_connections"
 )
 
 // Metrics is a regular expression for what is derived from.
 const Metrics = `^(wasmcustom\.healthgate_(maintenance\.|probe_up\.|draining$|snapshot_(age_seconds|writes_total)$|` +
 	`checks_total\.endpoint\.|callout_failures_total\.callout\.admin_runtime$)|` +
-	`server\.parent_connections$|listener_manager\.(total_(listeners|filter_chains)_draining|listener_stopped)$|` +
+	`server\.parent_connections$|listener_manager\.(total_(listeners|filter_chains)_draining$|` +
+	`listener_(stopped|modified|removed)$)|(http\..+\.rds\..+|extension_config_discovery\..+)\.config_reload$|` +
 	`wasm\.(.+\.)?healthgate(~.+)?\.vm_reload_(success|failure)$|` +
 	`overload\..*(stop_accepting|reject_incoming|load_shed_points).*\.(active|scale_percent)$)`
 
@@ -200,6 +203,26 @@ func (s *asked) unnoticed(p *reach.Plugin, state string) string {
 		return ""
 	}
 	return "Envoy is DRAINING, and the plugin has not noticed it"
+}
+
+// Tell has a configuration know what metrics tell of checks and updates: those that were read first, and last.
+func Tell(known *reach.Envoy, first, last map[string]uint64) {
+	known.Answered, known.Fresh = Answered(last), Fresh(first, last)
+	known.Reloaded = reloaded(last, known.Discovered())
+}
+
+// reloaded reports whether a listener, routes or a filter came by xDS more than once, or may have, for Envoy does not
+// show it.
+func reloaded(stats map[string]uint64, discovered int) bool {
+	for name, n := range stats {
+		if n > 1 && strings.HasSuffix(name, ".config_reload") {
+			return true
+		} else if strings.HasSuffix(name, ".config_reload") {
+			discovered--
+		}
+	}
+	_, is := stats[modifiedListeners]
+	return !is || discovered > 0 || stats[modifiedListeners]+stats[removedListeners] > 0
 }
 
 // Answered returns of endpoints to which a check has come since Envoy began whether they have answered one, from an

@@ -53,3 +53,27 @@ func TestSeenFromReportToReport(t *testing.T) {
 		})
 	}
 }
+
+// What Envoy begins with comes once: what came again is told by counters, and so is what can't be seen.
+func TestReloaded(t *testing.T) {
+	t.Parallel()
+	const routes, filter = "http.ingress.rds.r.config_reload", "extension_config_discovery.http_filter.f.config_reload"
+	for _, test := range []struct {
+		stats      map[string]uint64
+		discovered int
+		want       bool
+	}{
+		{map[string]uint64{modifiedListeners: 0}, 0, false},
+		{map[string]uint64{modifiedListeners: 1}, 0, true},
+		{map[string]uint64{modifiedListeners: 0, removedListeners: 1}, 0, true},
+		{map[string]uint64{modifiedListeners: 0, routes: 1, filter: 1}, 2, false},
+		{map[string]uint64{modifiedListeners: 0, routes: 2}, 1, true},
+		{map[string]uint64{modifiedListeners: 0, filter: 2}, 1, true},
+		{map[string]uint64{modifiedListeners: 0, routes: 1}, 2, true},
+		{map[string]uint64{}, 0, true},
+	} {
+		if got := reloaded(test.stats, test.discovered); got != test.want {
+			t.Errorf("with %d discovered, %v: %t", test.discovered, test.stats, got)
+		}
+	}
+}

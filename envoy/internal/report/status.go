@@ -125,7 +125,7 @@ func (s *asked) stats(ctx context.Context, envoy *admin.Client) {
 		if s.begin == nil {
 			s.begin = s.gauges
 		}
-		s.known.Answered, s.known.Fresh = Answered(s.gauges), Fresh(s.begin, s.gauges)
+		Tell(s.known, s.begin, s.gauges)
 	}
 }
 
@@ -265,6 +265,9 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *asked)
 			}
 			if e.Unsure = append(e.Unsure, doubts...); crash != "" && e.Verdict != verdict.Maintenance.String() {
 				e.Unsure = append(e.Unsure, crash)
+			}
+			if why := s.known.Spoiled(e.Name); why != "" && Of(e.Verdict) == Healthy {
+				e.Unsure = append(e.Unsure, why)
 			}
 		}
 	}

@@ -64,6 +64,8 @@ func TestFromAdminAlone(t *testing.T) {
 		"secretless": strings.Replace(strings.Replace(configured, `"filter_chains": [{`, `"filter_chains": [{
 			"transport_socket": {"certificates": [{"name": "cert", "sds_config": {}}]}, `, 1), `"configs": [`,
 			`"configs": [{"@type": "x.SecretsConfigDump", "dynamic_warming_secrets": [{"name": "cert"}]}, `, 1),
+		"spoils": strings.Replace(configured, `"http_filters"`,
+			`"local_reply_config": {"mappers": [{"status_code": 404}]}, "http_filters"`, 1),
 		"refused": strings.Replace(configured, `"/a"`, `"bad"`, 1),
 		"sheds": strings.Replace(configured, `{"layered_runtime"`, `{"overload_manager": {"actions": [
 			{"name": "shrink_heap"}, {"name": "stop_accepting_requests"}]}, "layered_runtime"`, 1),
