@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/healthgate/healthgate/envoy"
+	"github.com/healthgate/healthgate/envoy/internal/dump"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -23,23 +24,12 @@ func pluginConfig() ([]byte, error) {
 }
 
 // findStruct returns the value of the first google.protobuf.Struct below v.
-func findStruct(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		if v["@type"] == "type.googleapis.com/google.protobuf.Struct" {
-			return v["value"]
+func findStruct(v any) (found any) {
+	dump.Each(v, func(o map[string]any) bool {
+		if found == nil && o["@type"] == "type.googleapis.com/google.protobuf.Struct" {
+			found = o["value"]
 		}
-		for _, inner := range v {
-			if found := findStruct(inner); found != nil {
-				return found
-			}
-		}
-	case []any:
-		for _, inner := range v {
-			if found := findStruct(inner); found != nil {
-				return found
-			}
-		}
-	}
-	return nil
+		return found == nil
+	})
+	return found
 }

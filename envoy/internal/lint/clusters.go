@@ -115,31 +115,17 @@ func runs(listener any) (found bool) {
 }
 
 // probed returns the clusters of the probes in the plugin's configuration, wherever that stands.
-func probed(v any) []string {
-	var children []any
-	switch v := v.(type) {
-	case []any:
-		children = v
-	case map[string]any:
-		probes, is := v["probes"].([]any)
-		if is && v["endpoints"] != nil {
-			var out []string
+func probed(v any) (out []string) {
+	dump.Each(v, func(o map[string]any) bool {
+		if probes, is := o["probes"].([]any); is && o["endpoints"] != nil && out == nil {
 			for _, p := range probes {
 				name, _ := dump.At(p, "cluster").(string)
 				out = append(out, name)
 			}
-			return out
 		}
-		for _, child := range v {
-			children = append(children, child)
-		}
-	}
-	for _, child := range children {
-		if out := probed(child); out != nil {
-			return out
-		}
-	}
-	return nil
+		return out == nil
+	})
+	return out
 }
 
 // cluster is what is known of a cluster of Envoy's.
@@ -192,7 +178,6 @@ func (c *cluster) faults() []string {
 	return out
 }
 
-// panicThreshold returns a percentage. A dump leaves a 0 out of its message.
 // named reports whether its host is given by a name: an address stands for one host, also where Envoy resolves it.
 func (c *cluster) named() bool {
 	named := true
@@ -206,6 +191,7 @@ func (c *cluster) named() bool {
 	return named
 }
 
+// panicThreshold returns a percentage. A dump leaves a 0 out of its message.
 func (c *cluster) panicThreshold() float64 {
 	threshold := dump.At(c.settings, "common_lb_config", "healthy_panic_threshold")
 	if threshold == nil {

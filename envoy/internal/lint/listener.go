@@ -96,18 +96,12 @@ func foreign(family string, set *trust.Set) bool {
 
 // listeners returns the listeners in what YAML or JSON holds.
 func listeners(v any) (out []any) {
-	switch v := v.(type) {
-	case []any:
-		for _, child := range v {
-			out = append(out, listeners(child)...)
+	dump.Each(v, func(o map[string]any) bool {
+		is := o["filter_chains"] != nil || o["default_filter_chain"] != nil
+		if is {
+			out = append(out, o)
 		}
-	case map[string]any:
-		if v["filter_chains"] != nil || v["default_filter_chain"] != nil {
-			return []any{v}
-		}
-		for _, child := range v {
-			out = append(out, listeners(child)...)
-		}
-	}
+		return !is
+	})
 	return out
 }
