@@ -153,7 +153,6 @@ func TestLintSeveral(t *testing.T) {
 	}
 	files[0].Text = strings.Replace(files[0].Text, `"path": "/edge"`, `"path": "/other"`, 1)
 	found = must.Get(Lint(files, nil))(t)
-	found = must.Get(Lint(files, nil))(t)
 	if said := lines("error", found.Wrong); !strings.Contains(said, `listener "edge"`) || strings.Contains(said, `"web"`) {
 		t.Error(said)
 	}
