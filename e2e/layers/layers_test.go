@@ -56,8 +56,8 @@ func TestEachWay(t *testing.T) {
 	e = envoytest.Start(t, config, workers)
 	url := "http://" + config.Listener("ingress").Address()
 	envoytest.Eventually(t, envoytest.Limit, "healthy", func() error { return answers(url+check, fine) })
-	users := startLoad(t, url+envoytest.UsersPath, 4, 10*time.Millisecond)
-	checks := startLoad(t, url+check, 2*workers, 4*time.Millisecond)
+	users := startLoad(t, url+envoytest.UsersPath, 4, 40*time.Millisecond)
+	checks := startLoad(t, url+check, 2*workers, 10*time.Millisecond)
 
 	var table strings.Builder
 	fmt.Fprintf(&table, "%-32s %14s %14s %14s %14s\n", "", "first 503", "last 200", "first 200", "last 503")
