@@ -20,6 +20,7 @@ type Layer struct {
 	Folder      string // where a disk layer's keys are below SymlinkRoot, by subdirectory and append_service_cluster
 	File        string // that an RTDS layer reads; empty when it is a server's
 	Resource    string // of an RTDS layer, the one that it takes of what it reads
+	Watched     string // the folder into which something has to be moved, if the file alone is not watched
 }
 
 // layers returns the layers of runtime. The node knows its cluster also by a flag of Envoy's.
@@ -39,6 +40,7 @@ func layers(bootstrap any, node config.Node) (out []Layer) {
 		}
 		layer.File = text(l, "rtds_layer", "rtds_config", "path_config_source", "path") +
 			text(l, "rtds_layer", "rtds_config", "path")
+		layer.Watched = text(l, "rtds_layer", "rtds_config", "path_config_source", "watched_directory", "path")
 		out = append(out, layer)
 	}
 	return out
@@ -64,6 +66,9 @@ func (l Layer) Source() string {
 	source := path.Join(l.SymlinkRoot+l.File, l.Folder)
 	if l.File != "" && l.Resource != "" {
 		source = "the resource " + l.Resource + " of " + source
+	}
+	if l.Watched != "" && Canonical(l.Watched) != filepath.Dir(Canonical(l.File)) {
+		source += " once something is moved into " + l.Watched
 	}
 	return source
 }

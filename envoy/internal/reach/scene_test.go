@@ -41,7 +41,8 @@ rest: {match: {prefix: /}, route: {cluster: app}}`
       {name: base, static_layer: {}},
       {name: disk, disk_layer: {symlink_root: /r, append_service_cluster: true, subdirectory: s}},
       {name: slashes, disk_layer: {symlink_root: /r, subdirectory: /a//b/}},
-      {name: rtds, rtds_layer: {name: keys, rtds_config: {path_config_source: {path: /rtds.yaml}}}},
+      {name: rtds, rtds_layer: {name: keys,
+        rtds_config: {path_config_source: {path: /rtds.yaml, watched_directory: {path: /elsewhere}}}}},
       {name: hand, admin_layer: {}}]}}}
 - {"@type": x.ClustersConfigDump, dynamic_active_clusters: [{cluster: {name: probes}}], static_clusters: [
     {cluster: {name: aggregate, cluster_type: {typed_config: {clusters: [adm, app]}}}},
