@@ -152,7 +152,7 @@ func (r *Report) derive(listener string, p *reach.Plugin, s *asked) {
 	}
 	for i := range c.Probes {
 		p := r.probe(listener, c.Probes[i].Name)
-		if up, is := s.gauges[probeUp+p.Name]; is {
+		if up, is := s.gauges[probeUp+p.Name]; is && c.Probes[i].OnDemand == 0 {
 			healthy := up > 0
 			p.Healthy = &healthy
 		}
@@ -308,7 +308,8 @@ func (s *asked) verdict(c *config.Config, e *config.Endpoint, out Endpoint) Endp
 	missing := slices.IndexFunc(needed, func(metric string) bool { _, is := s.gauges[metric]; return !is })
 	key, gone := s.switchedOn(c, e), (keys || draining) && !s.known.HasCluster(c.Admin.Cluster)
 	maint, there := s.gauges[InMaintenance+e.Name]
-	got := verdict.Decide(c, e, s.record(c), maint > 0, Clock(s.now))
+	record := s.record(c)
+	got := verdict.Decide(c, e, record, maint > 0, Clock(s.now))
 	switch is := got.Kind; {
 	case gone && is == verdict.Unknown:
 		out.Output = fmt.Sprintf("admin.cluster is %q, and Envoy has no such cluster", c.Admin.Cluster)
@@ -339,6 +340,18 @@ func (s *asked) verdict(c *config.Config, e *config.Endpoint, out Endpoint) Endp
 	if key != nil && got.Kind != verdict.Maintenance {
 		out.Unsure = append(out.Unsure,
 			fmt.Sprintf("the key %s is set to %s, and the plugin does not have it in maintenance", key.Key, key.Value))
+	}
+	for _, up := range []bool{true, false} {
+		for i := range c.Probes {
+			if c.Probes[i].OnDemand > 0 {
+				record.Probes[i].Healthy = up
+			}
+		}
+		if verdict.Decide(c, e, record, maint > 0, Clock(s.now)).Kind != got.Kind {
+			out.Unsure = append(out.Unsure, "gauges of probes on demand are of their last results: a check asks anew, "+
+				"and so does a status endpoint")
+			break
+		}
 	}
 	return out
 }

@@ -51,6 +51,7 @@ func TestFromAdminAlone(t *testing.T) {
 		"undiscovered": `{"configs": [{"@type": "x.ListenersConfigDump", "static_listeners": [{"listener":
 			{"name": "l", "fcds_config": {"name": "c"}}}]}]}`,
 		"no-cluster": strings.Replace(configured, `"admin": {"cluster": "adm"`, `"admin": {"cluster": "gone"`, 1),
+		"on-demand":  strings.Replace(configured, `"path": "/p"`, `"path": "/p", "on_demand": {}`, 1),
 		"quiet": strings.NewReplacer(`"keys": ["k"], `, "", `, "probes": {"names": ["p"]}`, "", // nothing is asked
 			`"probes": [{"name": "p", "cluster": "app", "path": "/p"}], "admin": {"cluster": "adm"}`, `"probes": []`,
 		).Replace(configured),
