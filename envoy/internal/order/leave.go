@@ -386,11 +386,13 @@ func (e *Envoy) Open(ctx context.Context) error {
 	return e.WaitOpen(ctx, false)
 }
 
-// WaitOpen waits until each health check is answered with success: those that the key switches, or all.
+// WaitOpen waits until each health check is answered with success: those that the key switches, or all. It looks for a
+// check of each for a moment, for a load balancer may begin to ask later.
 func (e *Envoy) WaitOpen(ctx context.Context, byKey bool) error {
+	seen := &report.Seen{}
 	return until(ctx, func() (string, error) {
-		r := report.FromAdmin(ctx, e.client, time.Now(), nil)
-		var lacks []string
+		r := report.FromAdmin(ctx, e.client, time.Now(), seen)
+		var lacks, unseen []string
 		if strings.HasSuffix(r.State, "INITIALIZING") {
 			lacks = append(lacks, "Envoy is "+r.State+": it does not take connections yet")
 		}
@@ -416,11 +418,15 @@ func (e *Envoy) WaitOpen(ctx context.Context, byKey bool) error {
 			switch {
 			case byKey && !e.reads(endpoint.Name):
 				continue
-			case report.Of(endpoint.Verdict) == report.Healthy && len(endpoint.Unsure) > 0:
-				e.Doubts = append(e.Doubts, fmt.Sprintf("whether checks of %s get success is not for sure: %s", endpoint.Name,
-					strings.ReplaceAll(some(endpoint.Unsure), "not for sure: ", "")))
-				continue
 			case report.Of(endpoint.Verdict) == report.Healthy:
+				switch endpoint.Mark() {
+				case "":
+				case report.NoCheckSeen:
+					unseen = append(unseen, endpoint.Name)
+				default:
+					e.Doubts = append(e.Doubts, fmt.Sprintf("whether checks of %s get success is not for sure: %s", endpoint.Name,
+						strings.ReplaceAll(some(endpoint.Unsure), "not for sure: ", "")))
+				}
 				continue
 			}
 			why := endpoint.Output
@@ -433,6 +439,13 @@ func (e *Envoy) WaitOpen(ctx context.Context, byKey bool) error {
 		}
 		if r.Error == "" && len(r.Endpoints) == 0 {
 			lacks = append(lacks, "no health check is known")
+		}
+		if len(unseen) > 0 {
+			none := "no check was seen that got success from " + strings.Join(unseen, ", ")
+			e.Doubts = append(e.Doubts, none+": `healthgate check` sends one")
+			if seen.Wait == 0 && len(lacks) == 0 {
+				lacks, seen.Wait = []string{none}, settle
+			}
 		}
 		return r.Error + strings.Join(lacks, "; "), nil
 	})
