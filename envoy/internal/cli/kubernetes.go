@@ -100,7 +100,10 @@ func renderKubernetes(cmd *cobra.Command, file, folder string, o *render.Kuberne
 		if err := spare(cmd, to, file); err != nil {
 			return err
 		}
-		if _, err := os.Lstat(to); err == nil && !ours {
+		there, _ := os.ReadFile(to)
+		head, _, _ := strings.Cut(f.Text, "\n")
+		another := strings.HasPrefix(f.Path, "zones/") && !strings.HasPrefix(string(there), head) // zone, not made yet
+		if _, err := os.Lstat(to); err == nil && (!ours || another) {
 			return &render.OptionError{Flag: "output", What: fmt.Sprintf("%s was not made by this command, and would be lost; "+
 				"write into another folder", to)}
 		}

@@ -87,10 +87,10 @@ func TestKubernetesFolder(t *testing.T) {
 	t.Chdir(t.TempDir())
 	must.Do(t, os.MkdirAll("real/deep", 0o755))
 	must.Do(t, os.Symlink("real/deep", "link"))
-	render := func(folder string) (stderr string, code int) {
-		_, stderr, code = call(t, "render", "kubernetes", filepath.Join(examples, "healthgate.yaml"),
+	render := func(folder string, zones ...string) (stderr string, code int) {
+		_, stderr, code = call(t, append([]string{"render", "kubernetes", filepath.Join(examples, "healthgate.yaml"),
 			"--into", filepath.Join(examples, "shop.yaml"), "--readiness", "kubelet",
-			"--image", "registry.example/healthgate:v1.2.3", "--cluster", "shop=127.0.0.1:7070", "-o", folder)
+			"--image", "registry.example/healthgate:v1.2.3", "--cluster", "shop=127.0.0.1:7070", "-o", folder}, zones...)...)
 		return stderr, code
 	}
 	for _, own := range []string{"kustomization.yaml", "networkpolicy.yaml"} {
@@ -108,5 +108,18 @@ func TestKubernetesFolder(t *testing.T) {
 			t.Errorf("exit code %d, %s", code, stderr)
 		}
 		must.Write(t, "real/made/base/workload.yaml", "")
+	}
+	const zone = "real/made/zones/eu-1a.yaml"
+	must.Do(t, os.MkdirAll("real/made/zones", 0o755))
+	must.Write(t, zone, "mine")
+	if stderr, code := render("real/made", "--zone", "eu-1a"); code != 2 || must.Read(t, zone) != "mine" ||
+		!strings.Contains(stderr, zone+" was not made by this command, and would be lost") {
+		t.Errorf("exit code %d, %s", code, stderr)
+	}
+	must.Do(t, os.Remove(zone))
+	for range 2 {
+		if stderr, code := render("real/made", "--zone", "eu-1a"); code != 0 {
+			t.Errorf("exit code %d, %s", code, stderr)
+		}
 	}
 }
