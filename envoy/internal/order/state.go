@@ -129,6 +129,9 @@ func (e *Envoy) lookAgain(ctx context.Context) error {
 		return &OpenError{admin.ErrAnother}
 	}
 	known.Answered, known.Fresh, known.Reloaded = e.known.Answered, e.known.Fresh, e.known.Reloaded
+	if known.Updated(e.known) { // of which no check that was answered before proves anything
+		e.begin, known.Fresh, known.Reloaded = nil, nil, true
+	}
 	e.known = known
 	return nil
 }

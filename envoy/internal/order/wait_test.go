@@ -392,6 +392,40 @@ func TestWaitSeesAnotherConfiguration(t *testing.T) {
 	}
 }
 
+// A check that was answered while it was waited, but before an update, proves nothing of what came by it.
+func TestWaitSeesAnUpdate(t *testing.T) {
+	t.Parallel()
+	for last, want := range map[string]string{"T00:00:10Z": "", "T00:10:00Z": "its configuration is another one than at " +
+		`the begin: not for sure: listener "l": whether a check of /a comes to healthgate is not known`} {
+		var dumps, checks atomic.Int32
+		dump := func(at string) string {
+			return configuration(t, `"x.BootstrapConfigDump"`, `"x.BootstrapConfigDump", "last_updated": "2026-11-30T00:00:00Z"`,
+				`"static_listeners": [{`, `"dynamic_listeners": [{"active_state": {"last_updated": "2026-11-30`+at+`", `,
+				`"filters": [`, `"filters": [{"name": "own", "typed_config": {"@type": "x.filters.network.own.v3.Own"}}, `,
+				"TWIN", "}")
+		}
+		client, _ := answers{
+			"/runtime": says(isOn), "/stats": func(w http.ResponseWriter) {
+				fmt.Fprintf(w, "%s1\nlistener_manager.listener_modified: 0\n%sa.verdict.maintenance: %d\n", gaugeOfA, report.Checks,
+					checks.Add(1))
+			},
+			"/config_dump": func(w http.ResponseWriter) {
+				if dumps.Add(1) == 1 {
+					fmt.Fprint(w, dump("T00:00:10Z"))
+					return
+				}
+				fmt.Fprint(w, dump(last))
+			},
+		}.start(t)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		s := Ask(ctx, client, "k", false).Wait(ctx, Order{Key: "k", Value: On, On: true}, reach.Admin, nil)
+		if !strings.HasPrefix(s.Error, want) || want == "" && s.Error != "" {
+			t.Errorf("updated at %s: %q", last, s.Error)
+		}
+	}
+}
+
 // A wait that was too short is not the Envoy's fault.
 func TestShortWait(t *testing.T) {
 	t.Parallel()

@@ -276,6 +276,9 @@ func (e *Envoy) Discovered() (n int) {
 	return n
 }
 
+// Updated reports whether a listener, routes or a filter came by xDS since an earlier reading.
+func (e *Envoy) Updated(since *Envoy) bool { return !maps.Equal(e.updated, since.updated) }
+
 // runsWasm reports whether a listener may have a plugin. What drains and has none answers the checks of connections
 // that were made before.
 func runsWasm(listener any) (found bool) {
