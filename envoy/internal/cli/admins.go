@@ -201,9 +201,9 @@ func (a *admins) read(ctx context.Context, stdin io.Reader) ([]fleet.Line, error
 	}
 	done := make(chan content, 1)
 	go func() {
-		name, read := a.file, func() ([]byte, error) { return os.ReadFile(a.file) }
+		name, read := a.file, func() ([]byte, error) { return readFile(a.file) }
 		if a.file == "-" {
-			name, read = "standard input", func() ([]byte, error) { return io.ReadAll(stdin) }
+			name, read = "standard input", func() ([]byte, error) { return readAll(name, stdin) }
 		}
 		text, err := read()
 		if err != nil {

@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -80,7 +79,7 @@ func envoyFiles(names []string) (out []merge.File, err error) {
 		if names[i] == "-" {
 			return nil, errors.New("-: the configuration of Envoy is read of files alone; give their names")
 		}
-		text, err := os.ReadFile(names[i])
+		text, err := readFile(names[i])
 		if err != nil {
 			return nil, document.Unread(names[i], "the configuration of Envoy", err)
 		}

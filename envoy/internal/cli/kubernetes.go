@@ -83,7 +83,7 @@ func renderKubernetes(cmd *cobra.Command, file, folder string, o *render.Kuberne
 	if o.Command, err = commandLine(cmd, file); err != nil {
 		return err
 	}
-	if o.Manifests, err = os.ReadFile(o.File); err != nil {
+	if o.Manifests, err = readFile(o.File); err != nil {
 		return &render.OptionError{Flag: "into", What: err.Error()}
 	}
 	files, err := render.Kubernetes(d, *o)

@@ -3,8 +3,11 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/healthgate/healthgate/envoy/internal/layer"
 )
@@ -49,6 +52,25 @@ func writeFiles(files ...fileToWrite) error {
 		}
 	}
 	return nil
+}
+
+// readFile reads a file that need not be a regular one: a pipe from another command is, and a device may never end.
+func readFile(name string) ([]byte, error) {
+	in, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	return readAll(name, in)
+}
+
+func readAll(name string, in io.Reader) ([]byte, error) {
+	const limit = 32 << 20 // more than any has of what is read
+	text, err := io.ReadAll(io.LimitReader(in, limit+1))
+	if err == nil && len(text) > limit {
+		err = &fs.PathError{Op: "read", Path: name, Err: syscall.EFBIG}
+	}
+	return text, err
 }
 
 type prepared struct {
