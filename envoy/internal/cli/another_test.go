@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/healthgate/healthgate/envoy/internal/admintest"
 )
@@ -189,6 +190,17 @@ func TestSeveralBehindOneAddress(t *testing.T) {
 	}))
 	t.Cleanup(both.Close)
 	says(t, 1, "maintenance on --wait 10s --admin "+both.URL, "  ?  ", "another Envoy answers here than at the begin")
+}
+
+// status waits for no check that would change nothing: of a verdict, or of an endpoint, that is not what is expected.
+func TestStatusWaitsForWhatIsExpected(t *testing.T) {
+	t.Parallel()
+	a, begin := admintest.Start(t), time.Now()
+	says(t, 1, "status --wait 1m --expect shop=maintenance --admin "+a.URL, "shop is healthy, not maintenance")
+	says(t, 1, "status --wait 1m --expect other=healthy --admin "+a.URL, `there is no health check "other"`)
+	if took := time.Since(begin); took > 30*time.Second {
+		t.Errorf("it took %s", took)
+	}
 }
 
 // Who has watched, and never seen anything, has not seen that all is well.

@@ -95,12 +95,15 @@ asks for one.`,
 			if err != nil {
 				return err
 			}
+			if cmd.Flags().Changed("wait") && len(clients) == 0 {
+				return &render.OptionError{Flag: "wait", What: "is for --admin: a status endpoint counts no checks"}
+			}
 			for _, client := range clients {
 				names = append(names, client.Name)
 				if watching {
 					defer client.Close()
 				}
-				seen := &report.Seen{Wait: wait}
+				seen := &report.Seen{Wait: wait, For: expected}
 				envoys.ask = append(envoys.ask, func(ctx context.Context) report.Report {
 					if !watching {
 						defer client.Close()

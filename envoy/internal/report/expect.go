@@ -26,6 +26,8 @@ func ParseExpectation(s string) (Expectation, error) {
 	return x, nil
 }
 
+func (x Expectation) of(e *Endpoint) bool { return x.endpoint == "" || x.endpoint == e.Name }
+
 // Lacks says why an Envoy is not as expected; empty when it is, for sure.
 func (x Expectation) Lacks(r *Report) (out []string) {
 	if r.Error != "" {
@@ -33,7 +35,7 @@ func (x Expectation) Lacks(r *Report) (out []string) {
 	}
 	found := false
 	for _, e := range r.Endpoints {
-		if x.endpoint != "" && x.endpoint != e.Name {
+		if !x.of(&e) {
 			continue
 		}
 		found = true

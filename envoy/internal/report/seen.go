@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ const recent = 30 * time.Second
 // they show that what the plugin would answer is what checks get.
 type Seen struct {
 	Wait time.Duration // how long a report waits for a check of each endpoint
+	For  []Expectation // of what a check is waited for where something is expected
 
 	process string               // of whose counters they are
 	counted map[string]uint64    // as they were read last
@@ -25,7 +27,7 @@ type Seen struct {
 // take takes an Envoy's metrics as they are read.
 func (o *Seen) take(stats map[string]uint64, process string, now time.Time) {
 	if o.counted == nil || o.process != process {
-		*o = Seen{Wait: o.Wait, process: process, counted: maps.Clone(stats), rose: map[string]time.Time{}}
+		*o = Seen{Wait: o.Wait, For: o.For, process: process, counted: maps.Clone(stats), rose: map[string]time.Time{}}
 		return
 	}
 	for name, n := range stats {
@@ -58,7 +60,8 @@ func (r *Report) look(ctx context.Context, envoy *admin.Client, s *asked, seen *
 			}
 			shows := seen.shows(e, begin) && (s.known == nil || len(s.known.Namesakes(e.Name)) < 2)
 			e.CheckSeen = &shows
-			all = all && (shows || len(e.Unsure) > 0)
+			all = all && (shows || len(e.Unsure) > 0 || seen.For != nil &&
+				!slices.ContainsFunc(seen.For, func(x Expectation) bool { return x.of(e) && x.met(e.Verdict) }))
 		}
 		if all || begin.Sub(start) >= seen.Wait || ctx.Err() != nil {
 			return
