@@ -25,6 +25,7 @@ func lock(ctx context.Context, in folder) (unlock func(), err error) {
 	if err != nil {
 		return nil, unread(in, err)
 	}
+	start := time.Now()
 	patience, cancel := context.WithTimeout(ctx, lockPatience)
 	defer cancel()
 	for {
@@ -42,10 +43,11 @@ func lock(ctx context.Context, in folder) (unlock func(), err error) {
 		select {
 		case <-patience.Done():
 			f.Close()
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return nil, fmt.Errorf("interrupted while another change held %s: this one was not made", in.path)
 			}
-			return nil, fmt.Errorf("another change has held %s for %s", in.path, lockPatience)
+			return nil, fmt.Errorf("another change has held %s for %s, so this one was not made: do it again", in.path,
+				time.Since(start).Round(100*time.Millisecond))
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

@@ -198,6 +198,31 @@ func TestManyAtOnce(t *testing.T) {
 	})
 }
 
+// Who waits for another change too long, or is interrupted, says so and changes nothing.
+func TestHeldByAnother(t *testing.T) {
+	eachKind(t, func(t *testing.T, path string) {
+		held, err := os.Open(filepath.Dir(path))
+		must(t, errors.Join(err, syscall.Flock(int(held.Fd()), syscall.LOCK_EX)))
+		defer held.Close()
+		before := content(t, path)
+		late, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		interrupted, interrupt := context.WithCancel(t.Context())
+		interrupt()
+		for want, ctx := range map[string]context.Context{
+			"another change has held " + filepath.Dir(path) + " for ":                                 late,
+			"interrupted while another change held " + filepath.Dir(path) + ": this one was not made": interrupted,
+		} {
+			if err := layerAt(path).Apply(ctx, Change{{"new", "1"}}); err == nil || !strings.HasPrefix(err.Error(), want) {
+				t.Errorf("%v, want %s", err, want)
+			}
+		}
+		if after := content(t, path); after != before {
+			t.Errorf("there is %s, was %s", after, before)
+		}
+	})
+}
+
 // What another program moves into the layer's place during a change, without a lock, stays.
 func TestMovedMeanwhile(t *testing.T) {
 	t.Parallel()

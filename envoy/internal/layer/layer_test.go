@@ -1,7 +1,6 @@
 package layer
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -60,32 +59,6 @@ func TestDisk(t *testing.T) {
 	info, err := os.Stat(filepath.Join(root, "other"))
 	if err != nil || info.Mode().Perm() != 0o644 {
 		t.Errorf("an Envoy of another user can't read it: %v, %v", info.Mode(), err)
-	}
-}
-
-func TestDiskRefuses(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	locked := filepath.Join(dir, "locked")
-	if err := os.Mkdir(locked, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	around, err := openFolder(locked)
-	must(t, err)
-	defer around.Close()
-	unlock, err := lock(t.Context(), around)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unlock()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := (DiskLayer{Root: filepath.Join(locked, "current")}).Apply(ctx, Change{{"k", "1"}}); err == nil ||
-		!strings.Contains(err.Error(), "context canceled") {
-		t.Error(err)
-	}
-	if left, err := os.ReadDir(locked); err != nil || len(left) != 0 {
-		t.Errorf("something is left: %v, %v", left, err)
 	}
 }
 
