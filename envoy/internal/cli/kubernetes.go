@@ -104,8 +104,8 @@ func renderKubernetes(cmd *cobra.Command, file, folder string, o *render.Kuberne
 		head, _, _ := strings.Cut(f.Text, "\n")
 		another := strings.HasPrefix(f.Path, "zones/") && !strings.HasPrefix(string(there), head) // zone, not made yet
 		if _, err := os.Lstat(to); err == nil && (!ours || another) {
-			return &render.OptionError{Flag: "output", What: fmt.Sprintf("%s was not made by this command, and would be lost; "+
-				"write into another folder", to)}
+			return &render.OptionError{Flag: "output", What: fmt.Sprintf("%s would be lost, and nothing says that this command "+
+				"made it; move it away, or write into another folder", to)}
 		}
 	}
 	tell(cmd, yellow, "warning:", o.Unreached(d))

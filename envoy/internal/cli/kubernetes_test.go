@@ -98,7 +98,7 @@ func TestKubernetesFolder(t *testing.T) {
 		must.Write(t, own+"/base/"+own, "resources: [shop.yaml]")
 		stderr, code := render(own)
 		left := must.Get(os.ReadDir(own + "/base"))(t)
-		if code != 2 || !strings.Contains(stderr, own+" was not made by this command, and would be lost") || len(left) != 1 ||
+		if code != 2 || !strings.Contains(stderr, own+" would be lost, and nothing says") || len(left) != 1 ||
 			must.Read(t, own+"/base/"+own) != "resources: [shop.yaml]" {
 			t.Errorf("exit code %d, %s%v", code, stderr, left)
 		}
@@ -113,7 +113,7 @@ func TestKubernetesFolder(t *testing.T) {
 	must.Do(t, os.MkdirAll("real/made/zones", 0o755))
 	must.Write(t, zone, "mine")
 	if stderr, code := render("real/made", "--zone", "eu-1a"); code != 2 || must.Read(t, zone) != "mine" ||
-		!strings.Contains(stderr, zone+" was not made by this command, and would be lost") {
+		!strings.Contains(stderr, zone+" would be lost, and nothing says that this command made it") {
 		t.Errorf("exit code %d, %s", code, stderr)
 	}
 	must.Do(t, os.Remove(zone))
