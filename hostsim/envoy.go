@@ -71,7 +71,7 @@ func Bootstrap(code []byte, dir, listener, admin string, serve func(name string,
 			"envoy.extensions.access_loggers.file.v3.FileAccessLog", object{"path": access, "log_format": object{
 				"text_format_source": object{"inline_string": "%RESPONSE_CODE_DETAILS% %RESPONSE_FLAGS% %UPSTREAM_CLUSTER%\n"}}})}},
 		"route_config": object{"virtual_hosts": []any{object{
-			"name": "all", "domains": []any{"*"}, "routes": c.envoyRoutes()}}},
+			"name": virtualHost, "domains": []any{"*"}, "routes": c.envoyRoutes()}}},
 		"http_filters": chain,
 	})
 	return json.Marshal(object{

@@ -233,6 +233,9 @@ func (c *pluginContext) responseAttribute(name string) (any, bool) {
 	return nil, false
 }
 
+// virtualHost is the name of the one there is, here and in what Bootstrap writes.
+const virtualHost = "hostsim"
+
 // xds is the configuration that was chosen. In a root context only the node is known.
 func (c *pluginContext) xds(name string) (any, bool) {
 	h, s := c.vm.host, c.stream
@@ -250,7 +253,7 @@ func (c *pluginContext) xds(name string) (any, bool) {
 	case "cluster_name":
 		return s.route.Cluster, s.route.Cluster != ""
 	case "virtual_host_name":
-		return "hostsim", true
+		return virtualHost, true
 	case "filter_chain_name":
 		return "", true
 	case "upstream_host_metadata":

@@ -45,6 +45,16 @@ func TestNotOnEnvoy(t *testing.T) {
 	}
 }
 
+// TestVirtualHost: a plugin that reads xds.virtual_host_name finds on a real Envoy what it finds on hostsim.
+func TestVirtualHost(t *testing.T) {
+	t.Parallel()
+	text, err := hostsim.Bootstrap(nil, t.TempDir(), "127.0.0.1:1", "127.0.0.1:2",
+		func(string, http.Handler) string { return "127.0.0.1:3" })
+	if err != nil || !strings.Contains(string(text), `"virtual_hosts":[{"domains":["*"],"name":"hostsim",`) {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
 func TestNoEnvoy(t *testing.T) {
 	t.Parallel()
 	p := &pretended{TB: t}
