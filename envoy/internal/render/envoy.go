@@ -49,33 +49,27 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 		return "", &OptionError{"listen", err.Error()}
 	}
 	if !static {
-		return "", &OptionError{"listen", fmt.Sprintf(
-			"%q: Envoy listens on an IP address; for all of them: 0.0.0.0", o.Listen)}
+		return "", wrong("listen", o.Listen, ": Envoy listens on an IP address; for all of them: 0.0.0.0")
 	}
-	admin, static, err := address(o.Admin)
-	if err == nil && !static {
-		err = fmt.Errorf("%q: Envoy listens on an IP address or a Unix socket", o.Admin)
+	admin, err := Address("admin", o.Admin)
+	if err != nil {
+		return "", err
 	}
 	if Overlap(o.Admin, o.Listen) {
-		err = fmt.Errorf("%q is --listen, too: users would reach admin; give each its own", o.Admin)
+		return "", wrong("admin", o.Admin, " is --listen, too: users would reach admin; give each its own")
 	}
 	for flag, other := range map[string]string{"listen": o.Listen, "admin": o.Admin} {
 		if Overlap(o.Metrics, other) {
 			return "", wrong("metrics-listen", o.Metrics, " is --%s, too; give each its own", flag)
 		}
 	}
-	dir, unfit := RuntimeDir(o.RuntimeDir)
-	if unfit != nil {
-		return "", unfit
+	if o.RuntimeDir, err = RuntimeDir(o.RuntimeDir); err != nil {
+		return "", err
 	}
-	o.RuntimeDir = dir
 	if extension := filepath.Ext(o.RTDSFile); o.RTDSFile != "" &&
 		!slices.Contains([]string{".yaml", ".yml", ".json"}, extension) {
-		return "", &OptionError{"rtds-file",
-			fmt.Sprintf("%q: Envoy tells the format by the name, so it must end in .yaml, .yml or .json", o.RTDSFile)}
-	}
-	if err != nil {
-		return "", &OptionError{"admin", err.Error()}
+		return "", wrong("rtds-file", o.RTDSFile,
+			": Envoy tells the format by the name, so it must end in .yaml, .yml or .json")
 	}
 	clusters, err := o.clusters(d, admin)
 	if err != nil {
@@ -90,8 +84,7 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 	if len(busy) > 0 {
 		own := app.own()
 		if slices.ContainsFunc(clusters, func(c cluster) bool { return c.Name == own.Name }) {
-			return "", &OptionError{"cluster", fmt.Sprintf(
-				"%q is the name of the cluster of the probes of %q", own.Name, app.Name)}
+			return "", wrong("cluster", own.Name, " is the name of the cluster of the probes of %q", app.Name)
 		}
 		clusters = slices.Insert(clusters, 1, own)
 	}

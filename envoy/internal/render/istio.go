@@ -108,13 +108,8 @@ func (o *IstioOptions) values(d *document.Document) (*document.Document, values,
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := errors.Join(checkName("name", o.Name, "-runtime"), checkName("namespace", o.Namespace, "")); err != nil {
-		return nil, nil, err
-	}
-	if err := o.checkWasm(); err != nil {
-		return nil, nil, err
-	}
-	if err := checkKeys(d, Node{}); err != nil {
+	if err := cmp.Or(errors.Join(checkName("name", o.Name, "-runtime"), checkName("namespace", o.Namespace, "")),
+		o.checkWasm(), checkKeys(d, Node{})); err != nil {
 		return nil, nil, err
 	}
 	if len(o.Selector) == 0 {

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/healthgate/healthgate/envoy/internal/document"
@@ -37,10 +38,7 @@ func NewPieces(d *document.Document, o Common, gate string, on Node) (*Pieces, e
 	if err != nil {
 		return nil, err
 	}
-	if err := checkFile("wasm", o.Wasm); err != nil {
-		return nil, err
-	}
-	if err := checkKeys(d, on); err != nil {
+	if err := cmp.Or(checkFile("wasm", o.Wasm), checkKeys(d, on)); err != nil {
 		return nil, err
 	}
 	code := part("code", values{"file": o.Wasm})
