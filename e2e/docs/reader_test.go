@@ -53,7 +53,7 @@ func newReader(t testing.TB, change ...string) *reader {
 	r.change = strings.NewReplacer(append(change,
 		"127.0.0.1:10000", listener, "127.0.0.1:8080", listener, "0.0.0.0:8080", listener,
 		"127.0.0.1:9901", admin, "10.0.0.1:9901", admin, "10.0.1.1:9901", admin,
-		"127.0.0.1:7070", app,
+		"127.0.0.1:7070", app, "containerPort: 7070", "containerPort: "+ports[2],
 		"hostsim serve", "hostsim serve --listen "+listener+" --admin "+admin,
 		"demo -app-only", "demo -app-only -app-port "+ports[2],
 	)...)
