@@ -63,7 +63,7 @@ func (i *intoOptions) merge(cmd *cobra.Command, file, output string, o *render.E
 	said := lint.Configuration(result.Document, merge.Plain(result.Files))
 	tell(cmd, yellow, "warning:", append(result.Warnings, said...))
 	tell(cmd, "", "note:", result.Notes)
-	return writeMerged(cmd, file, output, files, result)
+	return i.writeMerged(cmd, file, output, files, result)
 }
 
 // tell prints remarks, each with its kind.
@@ -105,8 +105,8 @@ func envoyFiles(names []string) (out []merge.File, err error) {
 }
 
 // writeMerged writes files: the bootstrap to the output, and the others beside it, or each into its own place where the
-// output is the bootstrap. All that were given are replaced, or none.
-func writeMerged(cmd *cobra.Command, file, output string, given []merge.File, r *merge.Result) error {
+// output is the bootstrap. All are replaced, or none, and in other folders what was given alone.
+func (i *intoOptions) writeMerged(cmd *cobra.Command, file, output string, given []merge.File, r *merge.Result) error {
 	files := r.Files
 	if output == "" || output == "-" {
 		if len(files) > 1 {
@@ -125,16 +125,19 @@ func writeMerged(cmd *cobra.Command, file, output string, given []merge.File, r 
 	var made []fileToWrite
 	for _, f := range files {
 		to := output
+		below, err := filepath.Rel(filepath.Dir(r.Bootstrap), f.Name)
+		beside := err == nil && filepath.IsLocal(below)
 		switch {
 		case f.Name == r.Bootstrap:
+		case inPlace && !beside && !slices.Contains(i.files, f.Name):
+			return &render.OptionError{Flag: "into", What: fmt.Sprintf("%s, which %s reads, lies elsewhere: give it, too, if "+
+				"it is to be replaced", f.Name, r.Bootstrap)}
 		case inPlace:
 			to = f.Name
-		default:
-			below, err := filepath.Rel(filepath.Dir(r.Bootstrap), f.Name)
-			if err != nil || !filepath.IsLocal(below) {
-				below = filepath.Base(f.Name)
-			}
+		case beside:
 			to = around + below
+		default:
+			to = around + filepath.Base(f.Name)
 		}
 		if other := written[to]; other != "" {
 			return &render.OptionError{Flag: "output", What: fmt.Sprintf("%s and %s would both be written to %s; put them "+

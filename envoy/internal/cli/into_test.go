@@ -117,7 +117,11 @@ func TestIntoOtherFolders(t *testing.T) {
 		merged []string
 	}{
 		{"in place", map[string]string{"etc/envoy.yaml": reads, "lds/web.yaml": listeners},
-			[]string{"--into", "etc/envoy.yaml", "-o", "etc/envoy.yaml"}, "", []string{"etc/envoy.yaml", "lds/web.yaml"}},
+			[]string{"--into", "etc/envoy.yaml", "--into", "lds/web.yaml", "-o", "etc/envoy.yaml"}, "",
+			[]string{"etc/envoy.yaml", "lds/web.yaml"}},
+		{"in place, not given", map[string]string{"etc/envoy.yaml": reads, "lds/web.yaml": listeners},
+			[]string{"--into", "etc/envoy.yaml", "-o", "etc/envoy.yaml"},
+			elsewhere + ", which etc/envoy.yaml reads, lies elsewhere", nil},
 		{"to another folder", map[string]string{"etc/envoy.yaml": reads, "lds/web.yaml": listeners},
 			[]string{"--into", "etc/envoy.yaml", "-o", "link/../out/envoy.yaml"}, "",
 			[]string{"real/out/envoy.yaml", "real/out/web.yaml"}},
