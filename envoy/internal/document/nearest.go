@@ -3,7 +3,7 @@ package document
 import "strings"
 
 // Nearest returns the name that was probably meant by another one, "" if none is near: equal but for case, hyphens and
-// two letters, or one begins with the other.
+// two letters, or one begins, or ends, with the other.
 func Nearest(meant string, names []string) string {
 	plain := func(s string) string { return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(s)) }
 	meant = plain(meant)
@@ -11,7 +11,13 @@ func Nearest(meant string, names []string) string {
 	for _, name := range names {
 		other := plain(name)
 		far := edits(meant, other)
-		if len(meant) > 2 && (strings.HasPrefix(other, meant) || strings.HasPrefix(meant, other)) {
+		switch {
+		case len(meant) < 2: // no letter is like a name
+			continue
+		case len(meant) > 3 && strings.HasPrefix(other, meant):
+			far = min(far, 1)
+		case len(meant) > 2 && (strings.HasPrefix(other, meant) || strings.HasPrefix(meant, other)),
+			len(meant) > 3 && strings.HasSuffix(other, meant):
 			far = min(far, 2)
 		}
 		if far < best && far < max(len(meant), len(other)) {
