@@ -116,7 +116,8 @@ func (e *Envoy) disturbed(d *door, p *Plugin, c *check) (out []Gap) {
 		}
 	}
 	if why := e.unasked(d, c); why != "" {
-		out = append(out, c.doubt("%s: %s, and %s", d.where, e.unanswered(c.endpoint.Name), why))
+		no := e.unanswered(c.endpoint.Name)
+		out = append(out, c.unless(unproved{", and " + why, no.stale}, "%s: %s", d.where, no.text))
 	}
 	return out
 }
@@ -129,39 +130,45 @@ type unproved struct {
 }
 
 func (e *Envoy) unproved(p *Plugin, c *check, alike func(o *door) bool) unproved {
-	switch {
+	switch no := e.unanswered(c.endpoint.Name); {
 	case e.Answered == nil:
 		return unproved{text: ", as far as the configuration tells"}
-	case !e.answered(c.endpoint.Name):
-		return unproved{text: ", and " + e.unanswered(c.endpoint.Name)}
+	case no.text != "":
+		return unproved{", and " + no.text, no.stale}
 	}
-	elsewhere, late := false, ""
 	for i := range e.doors {
-		if d := &e.doors[i]; d.has(p) && !d.quic() {
-			elsewhere, late = elsewhere || !alike(d), cmp.Or(late, e.late(d))
+		if d := &e.doors[i]; d.has(p) && !d.quic() && !alike(d) {
+			return unproved{text: fmt.Sprintf(", and which checks endpoint %q has answered is not known: an endpoint of "+
+				"another name for each path, host and listener would tell", c.endpoint.Name)}
 		}
-	}
-	switch {
-	case late != "" && !e.Fresh[c.endpoint.Name]:
-		const what = ", and whether endpoint %q has answered a check since the update of its %s is not known"
-		return unproved{fmt.Sprintf(what, c.endpoint.Name, late), true}
-	case elsewhere:
-		return unproved{text: fmt.Sprintf(", and which checks endpoint %q has answered is not known: an endpoint of another "+
-			"name for each path, host and listener would tell", c.endpoint.Name)}
 	}
 	return unproved{}
 }
 
-// unanswered says why it is not known for sure that an endpoint has answered a check.
-func (e *Envoy) unanswered(endpoint string) string {
-	no := "has answered no check since Envoy began"
+// unanswered says why it is not known for sure that an endpoint, as it is now, has answered a check; without a text
+// where it is.
+func (e *Envoy) unanswered(endpoint string) unproved {
+	all, late := e.Namesakes(endpoint), ""
+	for i := range e.doors {
+		if d := &e.doors[i]; slices.ContainsFunc(all, d.has) && !d.quic() {
+			late = cmp.Or(late, e.late(d))
+		}
+	}
+	no := ""
 	switch {
 	case e.hidesChecks(endpoint):
 		no = "does not show whether it has answered a check, for its stats_matcher leaves that out"
-	case e.Answered[endpoint]:
+	case !e.Answered[endpoint]:
+		no = "has answered no check since Envoy began"
+	case len(all) > 1:
 		no = "has a namesake, and the checks that were answered may be of that one"
+	case late != "" && !e.Fresh[endpoint]:
+		const what = "whether endpoint %q has answered a check since the update of its %s is not known"
+		return unproved{fmt.Sprintf(what, endpoint, late), true}
+	default:
+		return unproved{}
 	}
-	return fmt.Sprintf("endpoint %q %s", endpoint, no)
+	return unproved{text: fmt.Sprintf("endpoint %q %s", endpoint, no)}
 }
 
 // late says which part of a way in was updated when Envoy may have answered checks already; "" for none. What

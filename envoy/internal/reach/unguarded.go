@@ -156,11 +156,12 @@ func (e *Envoy) leads(d *door, c *check, g guarded, where string, route any, dou
 
 // redirected doubts that checks come to a plugin, where there is a redirect: some load balancers take one for healthy.
 func (e *Envoy) redirected(c *check, where string) []Gap {
-	if e.answered(c.endpoint.Name) {
+	no := e.unanswered(c.endpoint.Name)
+	if no.text == "" {
 		return nil
 	}
-	return []Gap{c.doubt("%s has no healthgate, and redirects checks of %s, which some load balancers take for healthy; "+
-		"endpoint %q is not known to have answered one", where, c.path, c.endpoint.Name)}
+	return []Gap{c.unless(unproved{stale: no.stale}, "%s has no healthgate, and redirects checks of %s, which some load "+
+		"balancers take for healthy; endpoint %q is not known to have answered one", where, c.path, c.endpoint.Name)}
 }
 
 // inPlace returns which filters answer checks where no plugin does, or may. Those that only refuse, or lead to a login,
@@ -251,8 +252,5 @@ func (e *Envoy) takes(p *Plugin, c *check) bool {
 	})
 }
 
-// answered reports whether an endpoint has answered a check for sure: where several plugins have one of its name, what
-// is counted may be of another.
-func (e *Envoy) answered(endpoint string) bool {
-	return e.Answered[endpoint] && len(e.Namesakes(endpoint)) < 2
-}
+// answered reports whether an endpoint, as it is now, has answered a check for sure.
+func (e *Envoy) answered(endpoint string) bool { return e.unanswered(endpoint).text == "" }
