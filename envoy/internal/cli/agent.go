@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os/signal"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/internal/agent"
@@ -44,6 +46,7 @@ exit code is 0 then, and 1 when --agent-check can't be served.`,
       --agent-check :9001`,
 		Args: takes(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			signal.Ignore(syscall.SIGPIPE) // who no longer reads closes no port
 			if url == "" {
 				return errors.New("--status-url: say which status endpoint to ask")
 			}

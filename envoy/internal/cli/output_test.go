@@ -7,8 +7,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/healthgate/healthgate/envoy/internal/admintest"
 	"github.com/healthgate/healthgate/envoy/must"
 )
 
@@ -38,6 +41,43 @@ func TestEndsAtInterrupt(t *testing.T) {
 	err = errors.Join(err, cmd.Process.Signal(os.Interrupt), cmd.Wait())
 	if status, is := cmd.ProcessState.Sys().(syscall.WaitStatus); !is || status.Signal() != os.Interrupt {
 		t.Errorf("%v, it did not end by the signal", err)
+	}
+}
+
+// Who no longer reads what is said ends neither agent, whose port would be closed, nor serve.
+func TestUnread(t *testing.T) {
+	t.Parallel()
+	a, asked := admintest.Start(t), make(chan struct{})
+	a.Before = func(_ http.ResponseWriter, r *http.Request) bool {
+		select {
+		case asked <- struct{}{}:
+		case <-r.Context().Done():
+		}
+		return false
+	}
+	for _, command := range []string{"serve --listen 127.0.0.1:0 --admin " + a.URL,
+		fmt.Sprintf("agent --status-url %s/status --tcp 127.0.0.1:%d --interval 100ms --max-age 1m", a.URL, must.Port(t))} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestEndsAtInterrupt$")
+		cmd.Env = append(os.Environ(), "HEALTHGATE_TEST_COMMAND=healthgate "+command)
+		r, w, err := os.Pipe()
+		must.Do(t, errors.Join(err, r.Close()))
+		cmd.Stdout = w
+		must.Do(t, errors.Join(cmd.Start(), w.Close()))
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		for range 5 {
+			select {
+			case <-asked:
+			case err := <-ended:
+				t.Fatalf("%s: %v", command, err)
+			}
+		}
+		must.Do(t, cmd.Process.Signal(os.Interrupt))
+		if err := <-ended; cmd.ProcessState.ExitCode() < 0 {
+			t.Errorf("%s: %v", command, err)
+		}
 	}
 }
 

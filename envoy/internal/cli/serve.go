@@ -10,8 +10,10 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os/signal"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/admin"
@@ -51,6 +53,7 @@ asked as before; the page, /metrics and standard error say so.`,
 			if _, wrong := strconv.ParseUint(port, 10, 16); err != nil || wrong != nil {
 				return &render.OptionError{Flag: "listen", What: fmt.Sprintf("%q is not HOST:PORT", listen)}
 			}
+			signal.Ignore(syscall.SIGPIPE) // who no longer reads ends nothing
 			envoys.orDefault()
 			clients, err := envoys.clients(cmd)
 			if err != nil {
