@@ -60,8 +60,12 @@ func (i *intoOptions) merge(cmd *cobra.Command, file, output string, o *render.E
 	if err != nil {
 		return err
 	}
-	said := lint.Configuration(result.Document, merge.Plain(result.Files))
-	tell(cmd, yellow, "warning:", append(result.Warnings, said...))
+	said := append(result.Warnings, lint.Configuration(result.Document, merge.Plain(result.Files))...)
+	if found, err := merge.Lint(result.Files, result.Document); err == nil &&
+		options.Listen == "" && len(i.listeners) == 0 { // else others stay as they are on purpose
+		said = append(said, slices.DeleteFunc(found.Wrong, func(p *document.Problem) bool { return p.Line > 0 })...)
+	}
+	tell(cmd, yellow, "warning:", said)
 	tell(cmd, "", "note:", result.Notes)
 	return i.writeMerged(cmd, file, output, files, result)
 }

@@ -164,6 +164,25 @@ func TestIntoOtherFolders(t *testing.T) {
 	}
 }
 
+// What of it cannot work is said, as lint says it.
+func TestIntoUnreached(t *testing.T) {
+	t.Parallel()
+	file, into := write(t, minimal), filepath.Join(t.TempDir(), "envoy.yaml")
+	_, listener, _ := strings.Cut(listeners, "\n")
+	listener = strings.ReplaceAll(listener, "cluster: web", "cluster: app")
+	off := `typed_per_filter_config: {healthgate: {"@type": type.googleapis.com/envoy.config.route.v3.FilterConfig, ` +
+		`disabled: true}}`
+	for hosts, want := range map[string]string{"name: all": "", "name: all, " + off: "no route enables the filter for"} {
+		must.Write(t, into, "admin: {address: {socket_address: {address: 127.0.0.1, port_value: 9901}}}\n"+
+			"static_resources:\n  clusters: [{name: app, connect_timeout: 1s}]\n  listeners:\n  "+
+			strings.ReplaceAll(strings.Replace(listener, "name: all", hosts, 1), "\n", "\n  "))
+		_, stderr, code := call(t, "render", "envoy", file, "--into", into, "--gate", "matcher", "--wasm", "/hg.wasm")
+		if code != 0 || !strings.Contains(stderr, want) || want == "" && strings.Contains(stderr, "warning") {
+			t.Errorf("%s: exit code %d, %s", hosts, code, stderr)
+		}
+	}
+}
+
 // The pieces alone name the lists that they go into.
 func TestParts(t *testing.T) {
 	t.Parallel()
