@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -80,4 +81,32 @@ func TestSeen(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNotAsItWas: what status says of one endpoint is not older than its wait for a check of another.
+func TestNotAsItWas(t *testing.T) {
+	t.Parallel()
+	a := app.Start(t)
+	c := envoytest.Shipped(t, envoytest.Wasm(t), a.Port)
+	envoy, admin := envoytest.Start(t, c, 1), envoytest.Loopback(c.AdminPort)
+	url := "http://" + c.Listener("ingress").Address()
+	gets := func(want int) {
+		envoytest.Eventually(t, envoytest.Limit, "the verdict", func() error {
+			if status, body := get(t, url+check, ""); status != want {
+				return fmt.Errorf("%d %s", status, body)
+			}
+			return nil
+		})
+	}
+	gets(http.StatusOK)
+	ended := make(chan result)
+	go func() {
+		ended <- run(t, "status", "--admin", admin, "--expect", "middleware=healthy", "--wait", "2m")
+	}()
+	envoy.Grows("wasmcustom.healthgate_checks_total.endpoint.status.verdict.shown", 1) // the command has asked
+	a.Answer("/stats/isalive", http.StatusInternalServerError)
+	gets(http.StatusInternalServerError)
+	envoytest.Repeat(t, 200*time.Millisecond, func() { get(t, url+"/healthz", "") })
+	r := <-ended
+	r.is(t, 0, "my-service  500 unhealthy", "middleware  200 healthy  ")
 }

@@ -104,6 +104,7 @@ asks for one.`,
 					defer client.Close()
 				}
 				seen := &report.Seen{Wait: wait, For: expected}
+				envoys.seen = append(envoys.seen, seen)
 				envoys.ask = append(envoys.ask, func(ctx context.Context) report.Report {
 					if !watching {
 						defer client.Close()
@@ -161,7 +162,8 @@ func statusURL(url string) error {
 // asking is whom status asks.
 type asking struct {
 	admins
-	ask []func(context.Context) report.Report
+	ask  []func(context.Context) report.Report
+	seen []*report.Seen
 }
 
 // all asks all Envoys.
@@ -180,6 +182,9 @@ func (a *asking) all(ctx context.Context) []report.Report {
 // once shows what all Envoys say, and judges it.
 func once(cmd *cobra.Command, names []string, envoys *asking, output string, expected []report.Expectation) error {
 	reports := envoys.all(cmd.Context())
+	if slices.ContainsFunc(envoys.seen, func(s *report.Seen) bool { return s.Waited }) {
+		reports = envoys.all(cmd.Context()) // others may be another way since
+	}
 	interrupted := cmd.Context().Err() != nil // Ctrl-C cut the answers off
 	if interrupted && output != "json" {
 		return failure{errInterrupted}

@@ -389,7 +389,7 @@ func (e *Envoy) Open(ctx context.Context) error {
 // WaitOpen waits until each health check is answered with success: those that the key switches, or all. It looks for a
 // check of each for a moment, for a load balancer may begin to ask later.
 func (e *Envoy) WaitOpen(ctx context.Context, byKey bool) error {
-	seen := &report.Seen{}
+	seen, looked := &report.Seen{}, false
 	return until(ctx, func() (string, error) {
 		r := report.FromAdmin(ctx, e.client, time.Now(), seen)
 		var lacks, unseen []string
@@ -443,8 +443,8 @@ func (e *Envoy) WaitOpen(ctx context.Context, byKey bool) error {
 		if len(unseen) > 0 {
 			none := "no check was seen that got success from " + strings.Join(unseen, ", ")
 			e.Doubts = append(e.Doubts, none+": `healthgate check` sends one")
-			if seen.Wait == 0 && len(lacks) == 0 {
-				lacks, seen.Wait = []string{none}, settle
+			if !looked && len(lacks) == 0 {
+				lacks, seen.Wait, looked = []string{none}, settle, true
 			}
 		}
 		return r.Error + strings.Join(lacks, "; "), nil

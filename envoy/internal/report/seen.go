@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/admin"
+	"github.com/healthgate/healthgate/envoy/internal/reach"
 )
 
 // recent is how old a check that was seen may be: more than the interval of most load balancers.
@@ -16,18 +17,30 @@ const recent = 30 * time.Second
 // Seen are the checks that an Envoy was seen to answer, by the plugin's counters, from one report to the next. Only
 // they show that what the plugin would answer is what checks get.
 type Seen struct {
-	Wait time.Duration // how long a report waits for a check of each endpoint
-	For  []Expectation // of what a check is waited for where something is expected
+	Wait   time.Duration // how long the next report waits for a check of each endpoint; those after it do not
+	For    []Expectation // of what a check is waited for where something is expected
+	Waited bool          // so long that what the report says of other endpoints is old
 
+	keep    time.Duration        // how old a check may be
+	known   *reach.Envoy         // the configuration that was read last; nil when that is not known
 	process string               // of whose counters they are
 	counted map[string]uint64    // as they were read last
 	rose    map[string]time.Time // when each was found to have risen last
 }
 
+// configured takes an Envoy's configuration as it is read: of one that came by an update no earlier check tells.
+func (o *Seen) configured(known *reach.Envoy) {
+	if o.known != nil && known.Updated(o.known) {
+		clear(o.rose)
+	}
+	o.known = known
+}
+
 // take takes an Envoy's metrics as they are read.
 func (o *Seen) take(stats map[string]uint64, process string, now time.Time) {
 	if o.counted == nil || o.process != process {
-		*o = Seen{Wait: o.Wait, For: o.For, process: process, counted: maps.Clone(stats), rose: map[string]time.Time{}}
+		*o = Seen{Wait: o.Wait, For: o.For, keep: max(recent, o.Wait), known: o.known, process: process,
+			counted: maps.Clone(stats), rose: map[string]time.Time{}}
 		return
 	}
 	for name, n := range stats {
@@ -45,13 +58,13 @@ func (o *Seen) shows(e *Endpoint, now time.Time) bool {
 		kind = "unhealthy"
 	}
 	at, is := o.rose[Checks+e.Name+".verdict."+kind]
-	return is && now.Sub(at) <= max(recent, o.Wait)
+	return is && now.Sub(at) <= o.keep
 }
 
 // look waits until a check of each endpoint was seen whose verdict is not in doubt for another reason. Checks that a
 // maintenance route answers are not counted.
 func (r *Report) look(ctx context.Context, envoy *admin.Client, s *asked, seen *Seen) {
-	for start := time.Now(); ; {
+	for start, wait := time.Now(), seen.Wait; ; {
 		begin, all := time.Now(), true
 		for i := range r.Endpoints {
 			e := &r.Endpoints[i]
@@ -63,7 +76,8 @@ func (r *Report) look(ctx context.Context, envoy *admin.Client, s *asked, seen *
 			all = all && (shows || len(e.Unsure) > 0 || seen.For != nil &&
 				!slices.ContainsFunc(seen.For, func(x Expectation) bool { return x.of(e) && x.met(e.Verdict) }))
 		}
-		if all || begin.Sub(start) >= seen.Wait || ctx.Err() != nil {
+		if waited := begin.Sub(start); all || waited >= wait || ctx.Err() != nil {
+			seen.Wait, seen.Waited = 0, waited > time.Second
 			return
 		}
 		s.stats(ctx, envoy)

@@ -1,8 +1,13 @@
 package report
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
+
+	"github.com/healthgate/healthgate/envoy/internal/reach"
+	"github.com/healthgate/healthgate/envoy/must"
+	"github.com/healthgate/healthgate/filter/config"
 )
 
 // TestSeenFromReportToReport: what counts is a check that got the verdict, of the same Envoy, lately.
@@ -51,6 +56,29 @@ func TestSeenFromReportToReport(t *testing.T) {
 				t.Errorf("%t, want %t", got, test.want)
 			}
 		})
+	}
+}
+
+// A check that was answered before an update by xDS tells nothing of what is there since.
+func TestSeenBeforeAnUpdate(t *testing.T) {
+	t.Parallel()
+	of := func(updated string) *reach.Envoy {
+		var dump any
+		must.Do(t, json.Unmarshal([]byte(`{"configs": [{"@type": "x.ListenersConfigDump", "dynamic_listeners": [
+			{"active_state": {"last_updated": "`+updated+`", "listener": {"name": "l"}}}]}]}`), &dump))
+		return reach.Read(dump, config.Node{}, nil)
+	}
+	begin, seen := time.Unix(1_800_000_000, 0), Seen{}
+	for i, report := range []struct {
+		updated string
+		checks  uint64
+		want    bool
+	}{{"a", 0, false}, {"a", 1, true}, {"a", 1, true}, {"b", 1, false}, {"b", 2, true}} {
+		seen.configured(of(report.updated))
+		seen.take(map[string]uint64{Checks + "e.verdict.healthy": report.checks}, "p", begin)
+		if got := seen.shows(&Endpoint{Name: "e", Verdict: "healthy"}, begin); got != report.want {
+			t.Errorf("report %d: %t", i, got)
+		}
 	}
 }
 

@@ -183,7 +183,9 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time, seen *Se
 			s.known = reach.Read(s.dump, s.node, s.runtime)
 			s.known.Own = append(s.known.Own, envoy.Machine()...)
 			r.Process = s.known.Process(s.node)
-			s.process = r.Process
+			if s.process = r.Process; seen != nil {
+				seen.configured(s.known)
+			}
 		}
 	}
 	if err != nil {
