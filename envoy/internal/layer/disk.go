@@ -22,13 +22,14 @@ type DiskLayer struct {
 	Subdirectory *string
 }
 
+const ofConfigMap = "%s is a mounted ConfigMap, which the kubelet replaces; change it with kubectl patch configmap"
+
 // Check reports an error if Root cannot be a symlink_root whose link this package replaces.
 func (d DiskLayer) Check() error {
 	around, name := split(d.Root)
 	root := around + name
 	if name == "..data" {
-		return fmt.Errorf("%s is a mounted ConfigMap, which the kubelet replaces; change it with kubectl patch configmap",
-			d.Root)
+		return fmt.Errorf(ofConfigMap, d.Root)
 	}
 	if d.Subdirectory != nil && *d.Subdirectory != "" && !filepath.IsLocal(*d.Subdirectory) {
 		return fmt.Errorf("the subdirectory %q is no folder below %s", *d.Subdirectory, d.Root)

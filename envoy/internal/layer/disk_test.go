@@ -247,9 +247,11 @@ func TestFoldersKeepTheirModes(t *testing.T) {
 func TestRTDSPlaces(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	tree(t, dir, map[string]string{"link.yaml": "-> gone.yaml"})
+	tree(t, dir, map[string]string{"link.yaml": "-> gone.yaml", "mounted.yaml": "-> ..data/mounted.yaml",
+		"..data": "-> ..1", "..1/mounted.yaml": emptyRTDS})
 	for file, want := range map[string]string{
 		"link.yaml":      "is a link to gone.yaml, which does not exist",
+		"mounted.yaml":   "is a mounted ConfigMap, which the kubelet replaces",
 		"typo/rtds.yaml": "there is no folder " + filepath.Join(dir, "typo"),
 	} {
 		if err := RTDSFile(filepath.Join(dir, file)).Check(); err == nil || !strings.Contains(err.Error(), want) {

@@ -145,7 +145,10 @@ func (f RTDSFile) changed(change Change) ([]byte, error) {
 	if err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file", file)
 	}
-	if target, readlink := os.Readlink(file); readlink == nil && errors.Is(err, fs.ErrNotExist) {
+	switch target, readlink := os.Readlink(file); {
+	case strings.HasPrefix(target, "..data/"):
+		return nil, fmt.Errorf(ofConfigMap, file)
+	case readlink == nil && errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%s is a link to %s, which does not exist; make that first", file, target)
 	}
 	text, err := os.ReadFile(file)
