@@ -174,10 +174,9 @@ func (c *carrying) stopped(ctx context.Context, i int, next string, err error) {
 	back := "do it again, or take it back: " + document.Shell(words...) + " " + c.clients[i].Flags
 	left := "nothing was changed"
 	if c.written {
-		if left = c.path() + " was written, and it may read that: "; c.coming {
-			back = "do it again"
+		if left = c.reads() + ": " + back; c.coming {
+			left = c.reads() + ": do it again"
 		}
-		left += back
 	}
 	switch {
 	case errors.As(err, new(*order.OpenError)) && did(order.Draining):

@@ -243,10 +243,16 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 		if c.states[i].Error == "" || c.ask(ctx, i) { // one of which nothing was to come may read the layer all the same
 			c.finish(ctx, i, false)
 		}
+		if st := &c.states[i]; st.Error != "" && st.On == nil && !c.stepwise {
+			st.Error += "; " + c.reads()
+		}
 		c.cut(ctx, i, true)
 	})
 	return c.report(cmd, c.order.Key, c.results())
 }
+
+// reads says of an Envoy that could not be asked, or is another one's, what has changed.
+func (c *carrying) reads() string { return c.path() + " was written, and it may read that" }
 
 // apply changes the layer, or tries whether it can be changed.
 func (c *carrying) apply(ctx context.Context) error {
