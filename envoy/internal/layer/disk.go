@@ -99,42 +99,39 @@ func (d DiskLayer) Apply(ctx context.Context, change Change) error {
 	defer old.Close()
 	below, _ := filepath.Rel(place.path, old.path)
 	used, _, _ := strings.Cut(below, "/") // the old layer is that folder, or lies in it
-	before := place.made(name, name)
-	if old.path != filepath.Join(place.path, before) {
-		before = ""
-	}
-	next, link, err := place.claim(name, used)
+	folder, err := place.claim(name, used)
 	if err != nil {
 		return notWritten(d.Root, err)
 	}
-	made, err := place.mkdir(next)
+	made, err := place.mkdir(folder)
 	if err == nil {
 		defer made.Close()
-		if err = d.write(made, old, change); err == nil && before != "" {
-			err = place.Symlink(ours+before, outdated(name))
+		err = d.write(made, old, change)
+		if err == nil {
+			err = place.relink(ours+folder, next(name), name)
 		}
 		if err == nil {
 			err = place.unmoved(name, since)
 		}
 		if err == nil {
-			err = place.Rename(link, name)
+			err = place.Rename(next(name), name)
 		}
 		if err != nil {
-			_, _ = made.empty(), place.Remove(next)
+			_, _ = made.empty(), place.Remove(folder)
 		}
 	}
 	if err != nil {
-		place.sweep(name, used, before, next)
+		place.sweep(name, used)
 		return notWritten(d.Root, err)
 	}
 	if err := keep(d.Root, place); err != nil {
 		return err
 	}
-	if before != "" {
+	if place.made(used) && below == used {
 		_ = old.empty() // which was copied, whatever bears its name by now
-		_ = place.Remove(before)
-		_ = place.Remove(outdated(name))
+		_ = place.Remove(used)
 	}
+	place.sweep(name, folder)
 	return nil
 }
 

@@ -106,11 +106,11 @@ func (r Replacement) Drop() {
 
 // replace makes a file or link beside another, and moves it there.
 func replace(path string, in folder, name string, write func(next string) error) error {
-	next, mark, err := in.claim(name, "")
+	next, err := in.claim(name, "")
 	if err != nil && !errors.Is(err, fs.ErrPermission) { // a file system need not have links
 		return notWritten(path, err)
 	}
-	r := Replacement{path, in, name, next, mark}
+	r := Replacement{path, in, name, next, mark(next)}
 	if err := r.prepare(func() error { return write(r.next) }); err != nil {
 		return err
 	}

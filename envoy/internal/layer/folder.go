@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -158,56 +157,58 @@ func (f folder) names() ([]string, error) {
 	return all.Readdirnames(-1)
 }
 
-// What is made beside a file or link bears its name and a letter, and a link to it is its mark: a run that is killed
-// leaves no other proof that it is not somebody else's.
+// What is made beside a file or link bears its name and a letter. As long as it is there a link to it, its mark, is the
+// proof that it is not somebody else's, also after a run that is killed, or where others move their own into place.
 
 // ours begins the links of this package, and nobody else's.
 const ours = "././"
 
-// made returns what was made beside a name, if a link is of this package.
-func (f folder) made(name, link string) string {
-	target, _ := f.Readlink(link)
-	rest, is := strings.CutPrefix(target, ours+name+".")
-	if !is || len(rest) != 1 {
-		return ""
-	}
-	return name + "." + rest
+func mark(made string) string { return "." + made }
+
+// made reports whether this package made what bears a name.
+func (f folder) made(name string) bool {
+	target, err := f.Readlink(mark(name))
+	return err == nil && target == ours+name
 }
 
-// outdated is the mark of what was replaced and is to be removed.
-func outdated(name string) string { return "." + name + ".old" }
+// next is the link that is to be moved onto another.
+func next(link string) string { return "." + link + ".link" }
 
-// claim returns what is free beside a name, and its mark, once it has removed what killed runs left and is not used.
-func (f folder) claim(name, used string) (next, mark string, err error) {
+// claim returns a name that is free beside another, and marks it, once what earlier runs left and is not used is gone.
+func (f folder) claim(name, used string) (string, error) {
 	f.sweep(name, used)
-	mark, err = "."+name+".link", fs.ErrExist
-	for c := 'a'; c <= 'z' && err != nil; c++ {
-		next = name + "." + string(c)
-		if _, there := f.Lstat(next); errors.Is(there, fs.ErrNotExist) {
-			err = nil
+	for c := 'a'; ; c++ {
+		free := name + "." + string(c)
+		_, there := f.Lstat(free)
+		_, marked := f.Lstat(mark(free))
+		switch {
+		case errors.Is(there, fs.ErrNotExist) && errors.Is(marked, fs.ErrNotExist):
+			return free, f.relink(ours+free, mark(free), name)
+		case c == 'z':
+			return "", &fs.PathError{Path: free, Err: fs.ErrExist}
 		}
 	}
-	if err != nil {
-		return "", "", &fs.PathError{Path: next, Err: err}
-	}
-	return next, mark, f.relink(ours+next, mark, name)
 }
 
-// sweep removes what is marked beside a name and not used. Where others may write, root does not know whose it is.
-func (f folder) sweep(name string, used ...string) {
-	for _, mark := range []string{"." + name + ".link", outdated(name)} {
-		left := f.made(name, mark)
-		if left == "" {
+// sweep removes what this package made beside a name and is not used. Where others may write, root does not know whose
+// it is.
+func (f folder) sweep(name, used string) {
+	if target, _ := f.Readlink(next(name)); strings.HasPrefix(target, ours+name+".") {
+		_ = f.Remove(next(name))
+	}
+	for c := 'a'; c <= 'z'; c++ {
+		left := name + "." + string(c)
+		if left == used || !f.made(left) {
 			continue
 		}
-		if info, err := f.Lstat(left); err == nil && !slices.Contains(used, left) {
-			if !info.IsDir() {
-				_ = f.Remove(left)
-			} else if notOfAnother(f.path) == nil {
-				_ = f.removeAll(left)
-			}
+		if info, err := f.Lstat(left); err == nil && !info.IsDir() {
+			_ = f.Remove(left)
+		} else if err == nil && notOfAnother(f.path) == nil {
+			_ = f.removeAll(left)
 		}
-		_ = f.Remove(mark)
+		if _, err := f.Lstat(left); errors.Is(err, fs.ErrNotExist) {
+			_ = f.Remove(mark(left))
+		}
 	}
 }
 
