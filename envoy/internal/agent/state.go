@@ -49,10 +49,10 @@ func Of(r *report.Report, endpoint string, now time.Time) State {
 	case "draining":
 		return State{Drain, found.Why(now)}
 	case "healthy", "degraded", "passed":
-		if found.Mark() == "" {
-			return State{Up, ""}
+		if len(found.Unsure) > 0 {
+			return State{Down, "not known for sure: " + found.Unsure[0]}
 		}
-		return State{Down, "not known for sure: " + found.Unsure[0]}
+		return State{Up, ""}
 	}
 	return State{Down, cmp.Or(found.Verdict, "not known") + ": " + found.Why(now)}
 }

@@ -78,6 +78,10 @@ asks for one.`,
 			if output != "table" && output != "json" {
 				return fmt.Errorf("--output: %q is neither table nor json", output)
 			}
+			if len(urls) > 0 && len(expects) > 0 {
+				return errors.New("--expect: wants to see a check, and a status endpoint does not tell of any: " +
+					"give --admin in the place of --status-url, or send a check: healthgate check")
+			}
 			if watching && len(expects) > 0 {
 				return errors.New("--expect: makes an exit code, and --watch has no end; leave one of them out")
 			}

@@ -348,6 +348,9 @@ func (m *merger) tags() {
 				patterns = append(patterns, mapping("prefix", text(prefix)))
 			}
 		}
+		if reach.Hides(asLists(plain(matcher.n)), "http.any.downstream_rq_active") {
+			patterns = append(patterns, mapping("suffix", text(".downstream_rq_active")))
+		}
 		if len(patterns) > 0 {
 			m.changed(list, list.n, "stats_matcher leaves out metrics of the plugin, or of Envoy, that healthgate goes by")
 		}

@@ -136,7 +136,8 @@ func strip(v any) any {
 			if strings.HasPrefix(name, "healthgate") || strings.HasPrefix(name, "maintenance-") || name == "envoy_admin" ||
 				name == "admin" || name == "disk" || name == "envoy.bootstrap.internal_listener" ||
 				strings.HasPrefix(regex, "^wasm") || strings.HasPrefix(prefix, "wasm") ||
-				prefix == "listener_manager." || prefix == "overload." {
+				prefix == "listener_manager." || prefix == "overload." ||
+				o["suffix"] == ".downstream_rq_active" {
 				continue
 			}
 			out = append(out, strip(child))

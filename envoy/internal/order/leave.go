@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/admin"
-	"github.com/healthgate/healthgate/envoy/internal/dump"
 	"github.com/healthgate/healthgate/envoy/internal/lifecycle"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/envoy/internal/report"
@@ -146,6 +145,11 @@ func (e *Envoy) Stays(byKey bool, open string) (why string) {
 	case why == "" && e.known.Silent():
 		return "what the plugin does would not be known: " + e.known.NoMetrics()
 	}
+	for _, gauge := range e.managers() {
+		if why == "" && e.known.Hides(gauge) {
+			why = "how many requests run would not be known: its stats_matcher leaves out " + gauge
+		}
+	}
 	return why
 }
 
@@ -171,11 +175,11 @@ func (e *Envoy) Fail(ctx context.Context) error {
 	})
 }
 
-// Past returns why a load balancer keeps an Envoy that drains, as the configuration has it for sure: ways past the
-// plugin, and replies that it takes for success.
+// Past returns why a load balancer keeps an Envoy that drains, or may: ways past the plugin, and replies that it takes
+// for success.
 func (e *Envoy) Past() (out []string) {
-	for _, gap := range e.known.Gaps() {
-		if !gap.Doubt && !slices.Contains(out, gap.What) {
+	for _, gap := range reach.Unrefused(e.known.Gaps()) {
+		if !slices.Contains(out, gap.What) {
 			out = append(out, gap.What)
 		}
 	}
@@ -256,18 +260,10 @@ func (e *Envoy) Drain(ctx context.Context) (string, error) {
 
 const active = ".downstream_rq_active"
 
-// managers returns the gauges of the requests that run in the plugins' listeners.
+// managers returns the gauges of the requests that run, in whatever listener: users may have one of their own.
 func (e *Envoy) managers() (gauges []string) {
-	for _, p := range cmp.Or(e.known, &reach.Envoy{}).Plugins {
-		for _, place := range p.Places {
-			dump.Each(place.Listener, func(object map[string]any) bool {
-				prefix, is := object["stat_prefix"].(string)
-				if is && strings.HasSuffix(fmt.Sprint(object["@type"]), ".HttpConnectionManager") {
-					gauges = append(gauges, "http."+strings.ReplaceAll(prefix, ":", "_")+active)
-				}
-				return true
-			})
-		}
+	for _, prefix := range cmp.Or(e.known, &reach.Envoy{}).StatPrefixes() {
+		gauges = append(gauges, "http."+strings.ReplaceAll(prefix, ":", "_")+active)
 	}
 	return gauges
 }

@@ -34,6 +34,9 @@ func TestStays(t *testing.T) {
 		{"no metrics", `{"layered_runtime"`,
 			`{"stats_config": {"stats_matcher": {"reject_all": true}}, "layered_runtime"`, "", "",
 			"its stats_matcher leaves out the plugin's metrics"},
+		{"no requests", `{"layered_runtime"`,
+			`{"stats_config": {"stats_matcher": {"exclusion_list": {"patterns": [{"suffix": ".downstream_rq_active"}]}}},
+				"layered_runtime"`, "", "", "how many requests run would not be known: its stats_matcher leaves out http."},
 		{"no plugin", "filters.http.wasm", "filters.http.lua", "", "", "its configuration has no health check of healthgate"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -103,12 +106,20 @@ func TestNotShown(t *testing.T) {
 	}
 }
 
-// A load balancer that looks at the status keeps an Envoy whose reply is no failure.
+// A load balancer keeps an Envoy whose reply is no failure, or may become none, or may be another one's.
 func TestPast(t *testing.T) {
 	t.Parallel()
-	e := &Envoy{known: read(t, `"name": "b"`, `"name": "b", "draining": {"status": 200}`)}
-	want := `the endpoint "b" answers 200 while Envoy drains: a load balancer that looks at the status keeps the instance`
-	if got := strings.Join(e.Past(), "; "); !strings.Contains(got, want) || strings.Contains(got, `"a" answers`) {
-		t.Error(got)
+	for want, edit := range map[string][2]string{
+		`the endpoint "b" answers 200 while Envoy drains: a load balancer that looks at the status keeps the instance`: {
+			`"name": "b"`, `"name": "b", "draining": {"status": 200}`},
+		`the filter "odd" stands before healthgate, and whether it answers checks of /a is not known`: {
+			`"http_filters": [`, `"http_filters": [{"name": "odd", "typed_config": {"@type": "x.Odd"}}, `},
+		`its local_reply_config may make 200 of the status that healthgate answers`: {`"http_filters": [`,
+			`"local_reply_config": {"mappers": [{"status_code": 200}]}, "http_filters": [`},
+	} {
+		e := &Envoy{known: read(t, edit[0], edit[1])}
+		if got := strings.Join(e.Past(), "; "); !strings.Contains(got, want) || strings.Contains(got, `"a" answers`) {
+			t.Error(got)
+		}
 	}
 }

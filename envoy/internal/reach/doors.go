@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -40,6 +42,36 @@ type door struct {
 	routes     any         // the route configuration; nil when it is not known
 	set        string      // see sets
 	bars       []bar       // of a way in that has a plugin
+}
+
+// Ways names the ways in by which checks of an endpoint come to its plugin; of those that are alike, the first. No
+// metric tells by which a check came.
+func (e *Envoy) Ways(endpoint string) (out []string) {
+	var met [][]any
+	for i := range e.doors {
+		d := &e.doors[i]
+		if d.quic() || !slices.ContainsFunc(e.Namesakes(endpoint), d.has) {
+			continue
+		}
+		manager := maps.Clone(object(d.manager))
+		delete(manager, "stat_prefix")
+		way := []any{d.socket["listener_filters"], dump.At(d.chain, "filter_chain_match"),
+			dump.At(d.chain, "transport_socket"), d.before, manager}
+		if !slices.ContainsFunc(met, func(other []any) bool { return reflect.DeepEqual(way, other) }) {
+			met, out = append(met, way), append(out, d.where)
+		}
+	}
+	return out
+}
+
+// StatPrefixes returns those of the HTTP connection managers that are ways in.
+func (e *Envoy) StatPrefixes() (out []string) {
+	for i := range e.doors {
+		if d := &e.doors[i]; is(d.manager, typeManager) && !slices.Contains(out, text(d.manager, "stat_prefix")) {
+			out = append(out, text(d.manager, "stat_prefix"))
+		}
+	}
+	return out
 }
 
 // tcpCluster is the filter state that comes before a TCP proxy's own cluster.

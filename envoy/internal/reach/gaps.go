@@ -56,8 +56,8 @@ func (e *Envoy) Refusals(of func(endpoint string) bool) (out []string) {
 	return out
 }
 
-// unrefused leaves out what is no harm in maintenance.
-func unrefused(gaps []Gap) []Gap {
+// Unrefused leaves out what is no harm where checks are to fail.
+func Unrefused(gaps []Gap) []Gap {
 	return slices.DeleteFunc(gaps, func(g Gap) bool { return g.Refusal || g.Slow })
 }
 

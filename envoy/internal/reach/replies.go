@@ -19,14 +19,16 @@ func (e *Envoy) mapped(d *door, c *check, answer config.Reply, visit func(status
 	}
 }
 
-// replies says where Envoy may make a success of the plugin's answer in maintenance.
+// replies says where Envoy may make a success of the plugin's answer in maintenance, or when it drains.
 func (e *Envoy) replies(d *door, c *check) (out []Gap) {
-	e.mapped(d, c, c.endpoint.Maintenance.Reply, func(status float64) {
-		if status < 400 {
-			out = append(out,
-				c.doubt("%s: its local_reply_config may make %g of the status that healthgate answers", d.where, status))
-		}
-	})
+	for _, answer := range []config.Reply{c.endpoint.Maintenance.Reply, c.endpoint.Draining} {
+		e.mapped(d, c, answer, func(status float64) {
+			gap := c.doubt("%s: its local_reply_config may make %g of the status that healthgate answers", d.where, status)
+			if status < 400 && !slices.Contains(out, gap) {
+				out = append(out, gap)
+			}
+		})
+	}
 	return out
 }
 

@@ -47,7 +47,7 @@ func (e *Envoy) KeyGaps(key string) (out []Gap) {
 			out = append(out, c.gap("%sendpoint %q has %s, and not the key %s", p.where(), c.endpoint.Name, c.path, key))
 		}
 	})
-	return unrefused(out)
+	return Unrefused(out)
 }
 
 // apart reports whether nothing is in both of two lists, of which an empty one means anything.
@@ -183,7 +183,7 @@ func (e *Envoy) RouteGaps(key, value string) (out []Gap) {
 			out = append(out, e.unguarded(p, c)...)
 		}
 	})
-	return unrefused(out)
+	return Unrefused(out)
 }
 
 // meant reports whether a maintenance route of the key that is on is there for a check, wherever it stands.

@@ -2,6 +2,7 @@ package report
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -78,9 +79,19 @@ func (r *Report) look(ctx context.Context, envoy *admin.Client, s *asked, seen *
 		}
 		if waited := begin.Sub(start); all || waited >= wait || ctx.Err() != nil {
 			seen.Wait, seen.Waited = 0, waited > time.Second
-			return
+			break
 		}
 		s.stats(ctx, envoy)
 		time.Sleep(max(100*time.Millisecond, 10*time.Since(begin))) // Envoy's main thread writes all metrics for each
+	}
+	for i := range r.Endpoints {
+		e := &r.Endpoints[i]
+		if s.known == nil || e.CheckSeen == nil || !*e.CheckSeen {
+			continue
+		}
+		if ways := s.known.Ways(e.Name); len(ways) > 1 {
+			r.note(fmt.Sprintf("a check of %s was seen, and not by which of its ways in, which are unlike: %s", e.Name,
+				strings.Join(ways, "; ")))
+		}
 	}
 }

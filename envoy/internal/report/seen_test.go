@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,6 +103,23 @@ func TestReloaded(t *testing.T) {
 	} {
 		if got := reloaded(test.stats, test.discovered); got != test.want {
 			t.Errorf("with %d discovered, %v: %t", test.discovered, test.stats, got)
+		}
+	}
+}
+
+// Ways in that are alike, as one for each family of addresses, are one. No metric tells by which of others checks came.
+func TestUnlikeWays(t *testing.T) {
+	t.Parallel()
+	second := listener(`"name": "m"`, "")
+	for text, want := range map[string]int{
+		second: 1,
+		strings.Replace(second, `"filter_chains": [{`, `"filter_chains": [{"transport_socket": {"name": "tls"}, `, 1): 2,
+		strings.Replace(second, `"name": "m"`, `"name": "m", "listener_filters": [{"name": "proxy"}]`, 1):             2,
+	} {
+		var dump any
+		must.Do(t, json.Unmarshal([]byte(strings.TrimSuffix(configured, "]}]}")+`, {"listener": `+text+"}]}]}"), &dump))
+		if ways := reach.Read(dump, config.Node{}, nil).Ways("a"); len(ways) != want {
+			t.Errorf("%q, want %d ways of %s", ways, want, text)
 		}
 	}
 }

@@ -93,6 +93,9 @@ func FromURL(ctx context.Context, url string, trust *tls.Config) Report {
 	}
 	r.Node = d.ServiceID
 	r.take("", url, d)
+	for i := range r.Endpoints { // a status endpoint does not tell of checks
+		r.Endpoints[i].CheckSeen = new(bool)
+	}
 	return r
 }
 
