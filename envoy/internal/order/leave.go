@@ -74,8 +74,10 @@ func (e *Envoy) StaysClosed(ctx context.Context, o Order, kind reach.Kind) error
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), atLeast)
 	defer cancel()
 	// First, for of another Envoy that has been started in its place what it is says nothing.
-	if err := e.lookAgain(ctx); err != nil {
-		return err
+	if changed := e.changed(ctx, o, nil); changed.final {
+		return &OpenError{errors.New(changed.what)}
+	} else if changed.what != "" {
+		return errors.New(changed.what)
 	}
 	if o.Key != "" {
 		lack := e.askRuntime(ctx, o, kind)

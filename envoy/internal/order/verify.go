@@ -18,8 +18,9 @@ import (
 )
 
 // The plugin counts as many checks as are sent here: proof of them, and more where it counts others' checks, too, as
-// it does while it is watched for a moment. Fewer would be said to be from here while somebody else answers. Where a
-// plugin that has crashed stays so, each worker's is to be met: a connection of its own for each check goes to any.
+// it does while it is watched for a moment, or for as long as checks took on a slow way. Fewer would be said to be from
+// here while somebody else answers. Where a plugin that has crashed stays so, each worker's is to be met: a connection
+// of its own for each check goes to any.
 const (
 	proof     = 3
 	most      = 60
@@ -67,8 +68,16 @@ func (e *Envoy) verify(ctx context.Context, o Order, to string) (met string, lac
 		}
 	}
 	after := read()
+	span := after.at.Sub(before.at)
 	rose, others := before.rise(after, want...), float64(idle.rise(before, want...))
-	others *= float64(after.at.Sub(before.at)) / float64(before.at.Sub(idle.at))
+	others *= float64(span) / float64(before.at.Sub(idle.at))
+	if span > moment { // others' checks may be too rare for a moment, and are not for so long
+		select {
+		case <-ctx.Done():
+		case <-time.After(span):
+		}
+		others = max(others, float64(after.rise(read(), want...)))
+	}
 	switch what := "the check " + report.Shown(to); {
 	case unseen != nil:
 		return "", problem{what: what + ": whether this Envoy's plugin answers it is not known: " + unseen.Error()}

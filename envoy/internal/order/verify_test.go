@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/envoy/must"
@@ -35,6 +36,7 @@ func TestVerify(t *testing.T) {
 		{"refused", on, 503, "untrusted", "its endpoint does not trust the address of this machine"},
 		{"others are counted, too", on, 503, "maintenance and others", ""},
 		{"only others are counted", on, 503, "others", "not from this Envoy's plugin"},
+		{"only others are counted, on a slow way", on, 503, "rarely", "not from this Envoy's plugin"},
 		{"no metrics", on, 503, "none",
 			"whether this Envoy's plugin answers it is not known: its configuration has healthgate"},
 		{"stats forbidden", on, 503, "forbidden", "is not known: GET /stats was answered 403"},
@@ -47,6 +49,7 @@ func TestVerify(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			var checks, asked atomic.Int32
+			begin := time.Now()
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				checks.Add(1)
 				if r.Method != http.MethodHead || r.Host != "shop" || r.Header.Get("x") != "y" ||
@@ -54,6 +57,9 @@ func TestVerify(t *testing.T) {
 					t.Errorf("%s %s %v", r.Method, r.Host, r.Header)
 				}
 				w.Header().Set("Content-Type", map[int]string{200: "text/html", 503: "text/plain"}[test.status])
+				if test.counted == "rarely" {
+					time.Sleep(450 * time.Millisecond) // the way is slow
+				}
 				if test.counted == "untyped" {
 					w.Header().Set("Content-Type", "text/css")
 				}
@@ -73,6 +79,9 @@ func TestVerify(t *testing.T) {
 						}
 						if outcome == "maintenance" && strings.HasSuffix(test.counted, "others") {
 							n += 5 * asked.Add(1)
+						}
+						if outcome == "maintenance" && test.counted == "rarely" {
+							n += int32(time.Since(begin) / (400 * time.Millisecond))
 						}
 						fmt.Fprintf(w, "wasmcustom.healthgate_checks_total.endpoint.a.verdict.%s: %d\n", outcome, n)
 					}

@@ -426,6 +426,33 @@ func TestWaitSeesAnUpdate(t *testing.T) {
 	}
 }
 
+// A step that follows sees what an update changes, too.
+func TestStaysClosedThroughAnUpdate(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ then, want string }{
+		"nothing": {configuration(t), ""},
+		"a filter in front": {configuration(t, `"http_filters": [`,
+			`"http_filters": [{"name": "odd", "typed_config": {"@type": "x.Odd"}}, `),
+			"its configuration is another one than at the begin: not for sure: "},
+	} {
+		var dumps atomic.Int32
+		client, _ := answers{
+			"/runtime": says(isOn), "/stats": says(gaugeOfA + "1\n"), "/config_dump": func(w http.ResponseWriter) {
+				if dumps.Add(1) == 1 {
+					fmt.Fprint(w, configuration(t))
+					return
+				}
+				fmt.Fprint(w, test.then)
+			},
+		}.start(t)
+		e := Ask(t.Context(), client, "k", false)
+		err := e.StaysClosed(t.Context(), Order{Key: "k", Value: On, On: true}, reach.Admin)
+		if said := fmt.Sprint(err); (err == nil) != (test.want == "") || !strings.HasPrefix(said, test.want) && err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // A wait that was too short is not the Envoy's fault.
 func TestShortWait(t *testing.T) {
 	t.Parallel()

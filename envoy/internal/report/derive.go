@@ -172,7 +172,7 @@ func (s *asked) stands(ctx context.Context, envoy *admin.Client, p *reach.Plugin
 	counts = counts && Ticks(p)
 	for start := time.Now(); counts && time.Since(start) < patience &&
 		ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
-		if s.stats(ctx, envoy); s.gauges[Writes] != writes {
+		if _ = s.stats(ctx, envoy); s.gauges[Writes] != writes {
 			return false
 		}
 	}

@@ -173,7 +173,7 @@ func (s *asked) ask(ctx context.Context, envoy *admin.Client, to string, c *conf
 		if errors.As(err, new(unansweredError)) {
 			return nil, err
 		}
-		s.stats(ctx, envoy)
+		_ = s.stats(ctx, envoy)
 		if err != nil && s.gauges[untrusted] > refused {
 			err = refusedError{err}
 		}

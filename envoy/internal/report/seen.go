@@ -2,6 +2,7 @@ package report
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,12 +16,15 @@ import (
 // recent is how old a check that was seen may be: more than the interval of most load balancers.
 const recent = 30 * time.Second
 
+// pause is how long Envoy is left alone at least between two looks at its metrics.
+const pause = 100 * time.Millisecond
+
 // Seen are the checks that an Envoy was seen to answer, by the plugin's counters, from one report to the next. Only
 // they show that what the plugin would answer is what checks get.
 type Seen struct {
 	Wait   time.Duration // how long the next report waits for a check of each endpoint; those after it do not
 	For    []Expectation // of what a check is waited for where something is expected
-	Waited bool          // so long that what the report says of other endpoints is old
+	Waited bool          // so long that what the report says of other endpoints is too old
 
 	keep    time.Duration        // how old a check may be
 	known   *reach.Envoy         // the configuration that was read last; nil when that is not known
@@ -63,8 +67,8 @@ func (o *Seen) shows(e *Endpoint, now time.Time) bool {
 }
 
 // look waits until a check of each endpoint was seen whose verdict is not in doubt for another reason. Checks that a
-// maintenance route answers are not counted.
-func (r *Report) look(ctx context.Context, envoy *admin.Client, s *asked, seen *Seen) {
+// maintenance route answers are not counted. It returns an error if Envoy answers no more: what it said is old.
+func (r *Report) look(ctx context.Context, envoy *admin.Client, s *asked, seen *Seen) error {
 	for start, wait := time.Now(), seen.Wait; ; {
 		begin, all := time.Now(), true
 		for i := range r.Endpoints {
@@ -78,11 +82,14 @@ func (r *Report) look(ctx context.Context, envoy *admin.Client, s *asked, seen *
 				!slices.ContainsFunc(seen.For, func(x Expectation) bool { return x.of(e) && x.met(e.Verdict) }))
 		}
 		if waited := begin.Sub(start); all || waited >= wait || ctx.Err() != nil {
-			seen.Wait, seen.Waited = 0, waited > time.Second
+			seen.Wait, seen.Waited = 0, waited > time.Second || waited > pause && seen.For != nil
 			break
 		}
-		s.stats(ctx, envoy)
-		time.Sleep(max(100*time.Millisecond, 10*time.Since(begin))) // Envoy's main thread writes all metrics for each
+		if shown := s.noGauges == ""; s.stats(ctx, envoy) != nil && shown && ctx.Err() == nil {
+			return errors.New(s.noGauges)
+		}
+		// Envoy's main thread writes all metrics for each.
+		time.Sleep(min(max(pause, 10*time.Since(begin)), time.Second))
 	}
 	for i := range r.Endpoints {
 		e := &r.Endpoints[i]
@@ -94,4 +101,5 @@ func (r *Report) look(ctx context.Context, envoy *admin.Client, s *asked, seen *
 				strings.Join(ways, "; ")))
 		}
 	}
+	return nil
 }

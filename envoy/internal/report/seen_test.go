@@ -2,10 +2,15 @@ package report
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/healthgate/healthgate/envoy/admin"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/envoy/must"
 	"github.com/healthgate/healthgate/filter/config"
@@ -121,5 +126,38 @@ func TestUnlikeWays(t *testing.T) {
 		if ways := reach.Read(dump, config.Node{}, nil).Ways("a"); len(ways) != want {
 			t.Errorf("%q, want %d ways of %s", ways, want, text)
 		}
+	}
+}
+
+// An Envoy that answers no more while a check is waited for is not shown as it was.
+func TestLostMeanwhile(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/runtime":
+			fmt.Fprint(w, `{"layers": ["hand"], "entries": {}}`)
+		case "/config_dump":
+			fmt.Fprint(w, configured)
+		case "/server_info":
+			fmt.Fprint(w, `{"version": "x", "node": {"id": "n"}}`)
+		case "/stats":
+			if asked.Add(1) > 20 {
+				panic(http.ErrAbortHandler)
+			}
+			fmt.Fprintf(w, "%s: 1\n%s: %d\n", probeUp+"p", Writes, asked.Load())
+			for _, name := range []string{InMaintenance + "a", InMaintenance + "b", IsDraining, snapshotAge, stoppedListeners,
+				drainingListeners, drainingChains} {
+				fmt.Fprintln(w, name+": 0")
+			}
+		default:
+			fmt.Fprint(w, "LIVE")
+		}
+	}))
+	defer server.Close()
+	client := must.Get(admin.New(server.URL, admin.Access{}))(t)
+	r := FromAdmin(t.Context(), client, time.Now(), &Seen{Wait: time.Minute})
+	if !strings.HasPrefix(r.Error, "its metrics can't be read: ") || len(r.Endpoints) > 0 {
+		t.Errorf("%+v", r)
 	}
 }

@@ -6,6 +6,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -114,8 +115,7 @@ type asked struct {
 }
 
 // stats reads the plugin's metrics.
-func (s *asked) stats(ctx context.Context, envoy *admin.Client) {
-	var err error
+func (s *asked) stats(ctx context.Context, envoy *admin.Client) (err error) {
 	if s.gauges, err = envoy.Stats(ctx, Metrics); err != nil {
 		s.noGauges = "its metrics can't be read: " + err.Error()
 	} else if s.noGauges = ""; !s.any() && s.known != nil {
@@ -130,6 +130,7 @@ func (s *asked) stats(ctx context.Context, envoy *admin.Client) {
 		}
 		Tell(s.known, s.begin, s.gauges)
 	}
+	return err
 }
 
 // any reports whether a metric is there that is healthgate's.
@@ -146,7 +147,7 @@ func (s *asked) any() bool {
 // answers.
 func Told(ctx context.Context, envoy *admin.Client, known *reach.Envoy, node config.Node) []Endpoint {
 	r, s := newReport(envoy.Name), asked{now: time.Now(), node: node, known: known}
-	s.stats(ctx, envoy)
+	_ = s.stats(ctx, envoy) // noGauges says why there are none
 	for _, p := range known.Plugins {
 		r.fromStatusEndpoints(ctx, envoy, &s, p, p.Listeners(), nil)
 	}
@@ -194,7 +195,7 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time, seen *Se
 	if err != nil {
 		r.note("its configuration can't be read: " + err.Error() + "; a status endpoint tells more: --status-url URL")
 	}
-	s.stats(ctx, envoy)
+	_ = s.stats(ctx, envoy) // noGauges says why there are none
 	if draining, is := s.gauges[IsDraining]; is {
 		on := draining > 0
 		r.Draining = &on
@@ -223,13 +224,14 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time, seen *Se
 	default:
 		r.fromPlugins(ctx, envoy, &s)
 	}
+	var lost error
 	if seen != nil {
-		r.look(ctx, envoy, &s, seen)
+		lost = r.look(ctx, envoy, &s, seen)
 	}
 	if s.known != nil {
 		err = envoy.Stays(ctx, s.known.Begun)
 	}
-	if errors.Is(err, admin.ErrAnother) {
+	if err = cmp.Or(lost, err); lost != nil || errors.Is(err, admin.ErrAnother) {
 		r = newReport(envoy.Name)
 		r.Error = err.Error()
 	}
@@ -292,7 +294,7 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *asked)
 	stale := func(g reach.Gap) bool { return g.Stale }
 	for start := time.Now(); time.Since(start) < patience && ctx.Err() == nil &&
 		slices.ContainsFunc(s.known.Gaps(), stale); time.Sleep(100 * time.Millisecond) {
-		s.stats(ctx, envoy)
+		_ = s.stats(ctx, envoy)
 	}
 	r.fromRoutes(s)
 	r.unsure(s.known.Gaps())
