@@ -44,7 +44,7 @@ func TestFullOutput(t *testing.T) {
 func TestHalfWritten(t *testing.T) {
 	t.Parallel()
 	first := filepath.Join(t.TempDir(), "first")
-	err := writeFiles(fileToWrite{first, "1"}, fileToWrite{"/dev/full", "2"})
+	err := writeFiles(fileToWrite{path: first, text: "1"}, fileToWrite{path: "/dev/full", text: "2"})
 	if want := "write /dev/full: no space left on device; " + first + " is written already"; err == nil ||
 		err.Error() != want {
 		t.Errorf("%v, want %s", err, want)

@@ -127,7 +127,10 @@ func (i *intoOptions) writeMerged(cmd *cobra.Command, file, output string, given
 	inPlace := sameFile(output, r.Bootstrap)
 	written := map[string]string{}
 	var made []fileToWrite
-	for _, f := range files {
+	for n, f := range files {
+		if inPlace && f.Text == given[n].Text { // not to be put into the place of what others write meanwhile
+			continue
+		}
 		to := output
 		below, err := filepath.Rel(filepath.Dir(r.Bootstrap), f.Name)
 		beside := err == nil && filepath.IsLocal(below)
@@ -161,7 +164,7 @@ func (i *intoOptions) writeMerged(cmd *cobra.Command, file, output string, given
 		if f.Name == r.Bootstrap { // which Envoy reads when it starts alone, so it changes nothing yet
 			at = 0
 		}
-		made = slices.Insert(made, at, fileToWrite{to, f.Text})
+		made = slices.Insert(made, at, fileToWrite{to, f.Text, f.Name})
 	}
 	if err := writeTree(made); err != nil {
 		return failure{err}

@@ -195,3 +195,54 @@ func TestParts(t *testing.T) {
 		}
 	}
 }
+
+// What a bootstrap reads besides listeners, routes and clusters, such as secrets and runtime keys, is neither read nor
+// copied. A copy is open to nobody to whom the file was not, and what nothing changes in stays untouched in its place.
+func TestIntoLeavesAlone(t *testing.T) {
+	shop := must.Read(t, "../../examples/kubernetes/shop.yaml")
+	t.Chdir(t.TempDir())
+	must.Do(t, os.Mkdir("etc", 0o755))
+	others := "layered_runtime: {layers: [{name: r, rtds_layer: {name: r, rtds_config: {path_config_source: " +
+		"{path: rtds.yaml}}}}]}\n"
+	secrets := "  - transport_socket: {typed_config: {sds_config: {path_config_source: {path: sds.yaml}}}}\n"
+	for name, text := range map[string]string{"healthgate.yaml": minimal, "etc/envoy.yaml": bootstrap + others,
+		"etc/web.yaml": listeners + secrets, "etc/rtds.yaml": "", "etc/sds.yaml": "{{ a template }}",
+		"shop.yaml": shop} {
+		must.Write(t, name, text)
+		must.Do(t, os.Chmod(name, 0o600))
+	}
+	is := func(path string, mode fs.FileMode) {
+		t.Helper()
+		if info, err := os.Stat(path); err != nil || info.Mode() != mode {
+			t.Errorf("%s: %v, %v", path, info, err)
+		}
+	}
+	run := func(args ...string) {
+		t.Helper()
+		if _, stderr, code := call(t, args...); code != 0 {
+			t.Errorf("%q: exit code %d, %s", args, code, stderr)
+		}
+	}
+	run("render", "envoy", "healthgate.yaml", "--into", "etc/envoy.yaml", "-o", "out/envoy.yaml")
+	if made := must.Get(os.ReadDir("out"))(t); len(made) != 2 {
+		t.Errorf("there are %v", made)
+	}
+	is("out/envoy.yaml", 0o600)
+	is("out/web.yaml", 0o600)
+	run("render", "kubernetes", "healthgate.yaml", "--into", "shop.yaml", "--readiness", "a", "--image", "i:1", "-o", "k")
+	is("k/base/workload.yaml", 0o600)
+	is("k/base/envoy.yaml", 0o644)
+	in := func(name string) fs.FileInfo { return must.Get(os.Stat("etc/" + name))(t) }
+	var before []fs.FileInfo
+	names := []string{"sds.yaml", "rtds.yaml", "web.yaml", "envoy.yaml"}
+	for i := range 2 { // the second time nothing changes
+		run("render", "envoy", "healthgate.yaml", "--into", "etc/envoy.yaml", "-o", "etc/envoy.yaml")
+		for j, name := range names {
+			before = append(before, in(name))
+			is("etc/"+name, 0o600)
+			if i > 0 && !os.SameFile(before[j], in(name)) {
+				t.Errorf("%s is another file", name)
+			}
+		}
+	}
+}

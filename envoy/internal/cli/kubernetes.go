@@ -96,7 +96,11 @@ func renderKubernetes(cmd *cobra.Command, file, folder string, o *render.Kuberne
 	var made []fileToWrite
 	for _, f := range files {
 		to := folder + f.Path
-		made = append(made, fileToWrite{to, f.Text})
+		of := ""
+		if f.Path == render.Workload {
+			of = o.File
+		}
+		made = append(made, fileToWrite{to, f.Text, of})
 		if err := spare(cmd, to, file); err != nil {
 			return err
 		}

@@ -259,7 +259,7 @@ func renderTo(cmd *cobra.Command, file, output string, o *render.Common,
 	if output == "" || output == "-" {
 		_, err = fmt.Fprint(cmd.OutOrStdout(), text)
 	} else {
-		err = writeFiles(fileToWrite{output, text})
+		err = writeFiles(fileToWrite{path: output, text: text})
 	}
 	if err != nil {
 		return failure{err}

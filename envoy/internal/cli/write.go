@@ -12,8 +12,8 @@ import (
 	"github.com/healthgate/healthgate/envoy/internal/layer"
 )
 
-// fileToWrite is a file with its text to come.
-type fileToWrite struct{ path, text string }
+// fileToWrite is a file with its text to come. A new one gets the mode of the file that it is a copy of, if of any.
+type fileToWrite struct{ path, text, of string }
 
 // writeTree is writeFiles that makes the folders, too.
 func writeTree(files []fileToWrite) error {
@@ -104,6 +104,6 @@ func (f fileToWrite) prepare() (prepared, error) {
 			return prepared{}, fmt.Errorf("%s is a link to %s: %w; mend it first", path, to, errors.Unwrap(err))
 		}
 	}
-	r, err := layer.Replace(path, f.text)
+	r, err := layer.Replace(path, f.text, f.of)
 	return prepared{r.Move, r.Drop}, err
 }

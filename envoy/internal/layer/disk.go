@@ -306,7 +306,7 @@ func copyFolder(to, from folder, name string, moved bool) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(resemble(made, like), made.Close())
+	return errors.Join(resemble(made, like, true), made.Close())
 }
 
 // copyLink copies a link that leads to the same place, or to the same place in the copy if it leads into the layer, by
@@ -352,7 +352,7 @@ func copyFile(to, from folder, name string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(to.create(name, in, in), to.Chtimes(name, time.Time{}, info.ModTime()))
+	return errors.Join(to.create(name, in, in, true), to.Chtimes(name, time.Time{}, info.ModTime()))
 }
 
 // writeKey sets or takes out one key. Envoy joins the names of folders and file with dots, so a key can lie as a.b, or
@@ -390,7 +390,7 @@ func writeKey(layer folder, keys string, p Pair) error {
 	if info, err := layer.Lstat(file); err == nil && info.IsDir() {
 		return fmt.Errorf("the key %s can't be a file: the layer holds a folder of that name", p.Key)
 	}
-	return layer.create(file, strings.NewReader(p.Value+"\n"), before)
+	return layer.create(file, strings.NewReader(p.Value+"\n"), before, true)
 }
 
 // find returns where a key lies below folder: the paths that are its name once their slashes are dots.

@@ -61,8 +61,9 @@ type Replacement struct {
 	name, next, mark string
 }
 
-// Replace makes a replacement with a text. Mode and owner are those of the file that is there.
-func Replace(file, text string) (Replacement, error) {
+// Replace makes a replacement with a text. Mode and owner are those of the file that is there, or else of the regular
+// file that it is a copy of; "" for none.
+func Replace(file, text, of string) (Replacement, error) {
 	around, name := split(file)
 	in, err := openFolder(around)
 	if err != nil {
@@ -70,12 +71,20 @@ func Replace(file, text string) (Replacement, error) {
 	}
 	r := Replacement{file, in, name, fmt.Sprintf(".%s.%d", name, rand.Uint32()), ""}
 	like, err := in.Open(name)
-	if err == nil {
-		defer like.Close()
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return r, fmt.Errorf("%s can't be replaced with its mode: %w", file, err)
+	strict := err == nil
+	if errors.Is(err, fs.ErrNotExist) {
+		like, err = nil, nil
+		if info, _ := os.Stat(of); info != nil && info.Mode().IsRegular() { // a pipe has been read already
+			like, err = os.Open(of)
+		}
 	}
-	return r, r.prepare(func() error { return in.create(r.next, strings.NewReader(text), like) })
+	if err != nil {
+		return r, fmt.Errorf("%s can't be written with its mode: %w", file, err)
+	}
+	if like != nil {
+		defer like.Close()
+	}
+	return r, r.prepare(func() error { return in.create(r.next, strings.NewReader(text), like, strict) })
 }
 
 func (r Replacement) prepare(write func() error) error {

@@ -248,16 +248,16 @@ func (f folder) sync() error {
 	return errors.Join(opened.Sync(), opened.Close())
 }
 
-// create writes a new file with the mode, the owner and the attributes of an earlier one; without one, everybody may
-// read it.
-func (f folder) create(name string, content io.Reader, like *os.File) error {
+// create writes a new file with the mode, the owner and the attributes of an earlier one, or, unless that is strict, as
+// many as this user may give; without one, everybody may read it.
+func (f folder) create(name string, content io.Reader, like *os.File, strict bool) error {
 	made, err := f.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(made, content)
 	if like != nil {
-		err = errors.Join(err, resemble(made, like))
+		err = errors.Join(err, resemble(made, like, strict))
 	} else {
 		f.inherit(made, name)
 		err = errors.Join(err, made.Chmod(0o644))
@@ -266,8 +266,9 @@ func (f folder) create(name string, content io.Reader, like *os.File) error {
 }
 
 // resemble gives a new file or folder what another has: its mode, its owner, if root changes what belongs to somebody
-// else, and its access control list.
-func resemble(made, like *os.File) error {
+// else, and its access control list. Unless it is strict, the owner may be another, whose group gets no more then than
+// all others have.
+func resemble(made, like *os.File, strict bool) error {
 	info, err := like.Stat()
 	if err != nil {
 		return err
@@ -276,7 +277,10 @@ func resemble(made, like *os.File) error {
 	if info.IsDir() {
 		mode |= info.Mode() & (fs.ModeSetgid | fs.ModeSetuid | fs.ModeSticky)
 	}
-	return errors.Join(own(made, info), made.Chmod(mode), copyAttributes(made, like))
+	if err = own(made, info); err != nil && !strict {
+		err, mode = nil, mode&(0o707|mode<<3&0o070)
+	}
+	return errors.Join(err, made.Chmod(mode), copyAttributes(made, like))
 }
 
 // own gives a file the owner that like has.

@@ -108,7 +108,7 @@ func (f RTDSFile) Apply(ctx context.Context, change Change) error {
 		return unread(target, err)
 	}
 	err = replace(string(f), target, name, func(next string) error {
-		return cmp.Or(target.create(next, bytes.NewReader(text), like), own.unmoved(link, since),
+		return cmp.Or(target.create(next, bytes.NewReader(text), like, true), own.unmoved(link, since),
 			target.unmoved(name, targetSince))
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -136,17 +137,16 @@ func Sources(f File) (out [][]string) {
 	}
 	folder, _ := filepath.Split(f.Name) // filepath.Join takes .. behind a link for the folder that the link lies in
 	_ = each(s.root, nil, func(n, _ *yaml.Node) error {
-		c := cursor{source: s, n: n}
-		path := c.text("path_config_source", "path")
-		for _, name := range []string{"lds_config", "cds_config", "config_source", "rds_config_source",
-			"scoped_rds_config_source"} {
-			path += c.text(name, "path")
-		}
-		switch {
-		case filepath.IsAbs(path):
-			out = append(out, []string{folder + filepath.Base(path), path})
-		case path != "":
-			out = append(out, []string{folder + strings.TrimPrefix(path, "./"), folder + filepath.Base(path), path})
+		for _, field := range [][]string{{"lds_config"}, {"cds_config"}, {"rds", "config_source"}, {"rds_config_source"},
+			{"scoped_rds_config_source"}} { // no other's: secrets and runtime keys are not for a merge to read or to copy
+			c := cursor{source: s, n: n}.get(field...)
+			path := cmp.Or(c.text("path_config_source", "path"), c.text("path"))
+			switch {
+			case filepath.IsAbs(path):
+				out = append(out, []string{folder + filepath.Base(path), path})
+			case path != "":
+				out = append(out, []string{folder + strings.TrimPrefix(path, "./"), folder + filepath.Base(path), path})
+			}
 		}
 		return nil
 	})

@@ -107,7 +107,7 @@ func merge(d *document.Document, files []File, o Options) (*Result, error) {
 		}
 		out := &Result{Bootstrap: m.bootstrap.Name, Document: m.d, Warnings: sorted(m.warnings), Notes: sorted(m.notes),
 			Changes: sorted(m.changes)}
-		for _, s := range m.files {
+		for i, s := range m.files {
 			if s.unfit != nil {
 				return nil, s.unfit
 			}
@@ -115,6 +115,9 @@ func merge(d *document.Document, files []File, o Options) (*Result, error) {
 			if read, err := parse(f); err != nil || !reflect.DeepEqual(plain(read.root), s.meant(s.root)) {
 				return nil, fmt.Errorf("%s: the text that was merged says something else than was meant, which is a mistake of "+
 					"this command, so nothing is written: write lists without brackets, and comments on lines of their own", s.Name)
+			}
+			if f.Text == s.Text {
+				f = files[i] // with all escapes that it has
 			}
 			out.Files = append(out.Files, f)
 		}

@@ -53,6 +53,7 @@ type KubernetesFile struct{ Path, Text string }
 const (
 	EnvoyConfiguration = "base/envoy.yaml"
 	Kustomization      = "base/kustomization.yaml"
+	Workload           = "base/workload.yaml" // the manifests as they were
 )
 
 var kubernetesTemplate = load("kubernetes")
@@ -131,7 +132,7 @@ func Kubernetes(d *document.Document, o KubernetesOptions) ([]KubernetesFile, er
 		v["kubectl"] = []string{"  (there is none without a placeholder)"}
 	}
 	names := []string{Kustomization, "base/sidecar.yaml", "base/networkpolicy.yaml"}
-	out := []KubernetesFile{{EnvoyConfiguration, envoy}, {"base/workload.yaml", string(o.Manifests)}}
+	out := []KubernetesFile{{EnvoyConfiguration, envoy}, {Workload, string(o.Manifests)}}
 	made := documents(kubernetesTemplate, v)
 	for i, name := range names {
 		text, err := document.Encode(made[i])
