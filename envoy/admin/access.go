@@ -36,8 +36,10 @@ func (f Files) Open() (Access, error) {
 	var a Access
 	if f.Login != "" {
 		text, err := head(f.Login)
-		if wrong := (*fs.PathError)(nil); strings.Contains(f.Login, ":") && errors.As(err, &wrong) {
-			return a, fmt.Errorf("--admin-auth-file: %w: give a file that holds the login", wrong.Err) // and no password's text
+		path := strings.HasPrefix(f.Login, "/") || strings.HasPrefix(f.Login, ".")
+		if wrong := (*fs.PathError)(nil); (!path || strings.Contains(f.Login, ":")) && errors.As(err, &wrong) {
+			// The name may be the login itself.
+			return a, fmt.Errorf("--admin-auth-file: %w: give a file that holds the login", wrong.Err)
 		}
 		if err != nil {
 			return a, fmt.Errorf("--admin-auth-file: %w", err)

@@ -145,6 +145,8 @@ func TestProtected(t *testing.T) {
 			"write the token alone, without the word Bearer"},
 		{"no file, but a login", plain.URL, Files{Login: "ops:s3cret"},
 			"--admin-auth-file: no such file or directory: give a file that holds the login"},
+		{"a token in the place of the file", plain.URL, Files{Login: "eyJh.s3cret.sig"},
+			"--admin-auth-file: no such file or directory: give a file that holds the login"},
 		{"no file", plain.URL, Files{Login: "/nonexistent"}, "--admin-auth-file: open /nonexistent: no such file"},
 		{"no PEM", secure.URL, Files{CA: basic}, "--admin-ca-file: " + basic + ": has no certificate in PEM form"},
 		{"no CA", secure.URL, Files{CA: "/nonexistent"}, "--admin-ca-file: open /nonexistent"},

@@ -122,7 +122,9 @@ func (a *admins) list(ctx context.Context, stdin io.Reader) ([]*admin.Client, er
 			flag = "--admins-file: " + line.Place + ": "
 		}
 		client, err := admin.New(line.Address, access)
-		if err != nil {
+		if err != nil && line.Place != "" { // what stands there may be a login
+			return nil, errors.New(flag + strings.ReplaceAll(err.Error(), strconv.Quote(line.Address), "the line"))
+		} else if err != nil {
 			return nil, fmt.Errorf("%s%w", flag, err)
 		}
 		place := strings.TrimRight(strings.TrimPrefix(line.Address, "http://"), "/")

@@ -126,8 +126,9 @@ func TestFleetFile(t *testing.T) {
 	address := strings.TrimPrefix(admins[1].URL, "http://")
 	for _, test := range []struct{ flags, want string }{
 		{edit(""), "fleet.txt: has no address of an admin"},
-		{edit("\n10.0.0.7\n"), `fleet.txt:2: "10.0.0.7" is not http://HOST:PORT`},
-		{edit("a:1,b:1"), `fleet.txt:1: "a:1,b:1" is several addresses`},
+		{edit("\n10.0.0.7\n"), `fleet.txt:2: the line is not http://HOST:PORT`},
+		{edit("ops:s3cret\n"), "fleet.txt:1: the line is not http://HOST:PORT"},
+		{edit("a:1,b:1"), `fleet.txt:1: the line is several addresses`},
 		{edit("a:1\n# b\nhttp://a:1/\n"), "fleet.txt:3: http://a:1/ is given twice"},
 		{file + " --admin " + address, "fleet.txt:4: " + address + " is given twice"},
 		{file + ".gone", "no such file"},

@@ -263,6 +263,15 @@ func (c *carrying) takeBack(i int) func(ctx context.Context) error {
 	}
 }
 
+// note adds notes to those of an Envoy, each once.
+func (c *carrying) note(i int, notes ...string) {
+	for _, note := range notes {
+		if !slices.Contains(c.states[i].Notes, note) {
+			c.states[i].Notes = append(c.states[i].Notes, note)
+		}
+	}
+}
+
 // drains is what Envoy's admin does not show in any way.
 const drains = "; if drain_listeners was posted to it before, which can't be seen, its listeners still close"
 
@@ -295,6 +304,9 @@ func (c *carrying) leave(ctx context.Context, i int) {
 		} else if err == nil { // and what it said is no more
 			c.states[i] = order.State{Envoy: e.State.Envoy, Key: c.order.Key, Endpoints: []string{}, Notes: c.states[i].Notes}
 		}
+		if c.order.Key == "" {
+			c.note(i, e.Past()...) // an update may have brought some
+		}
 		if err != nil {
 			c.stopped(ctx, i, next.name, err)
 			return
@@ -321,7 +333,7 @@ func (c *carrying) byHealthCheck(ctx context.Context, i int) {
 	case e.Stays(false, "") != "":
 		c.stopped(ctx, i, "", errors.New(e.Stays(false, "")))
 	default:
-		c.states[i].Notes = e.Past()
+		c.note(i, e.Past()...)
 		if err := e.Fail(ctx); err != nil {
 			c.stopped(ctx, i, order.Closed, err)
 			return

@@ -74,11 +74,16 @@ func (e *Envoy) StaysClosed(ctx context.Context, o Order, kind reach.Kind) error
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), atLeast)
 	defer cancel()
 	// First, for of another Envoy that has been started in its place what it is says nothing.
+	all := e.Stays(o.Key != "", "") == ""
 	if changed := e.changed(ctx, o, nil); changed.final {
 		return &OpenError{errors.New(changed.what)}
 	} else if changed.what != "" {
 		return errors.New(changed.what)
 	}
+	if why := e.Stays(o.Key != "", ""); all && why != "" {
+		return &OpenError{errors.New("its configuration is another one than at the begin: " + why)}
+	}
+	o.Reason = "" // that of another operator opens nothing
 	if o.Key != "" {
 		lack := e.askRuntime(ctx, o, kind)
 		e.State = e.state(e.now())

@@ -134,6 +134,9 @@ func (e *Envoy) ask(ctx context.Context, o Order, kind reach.Kind, checks []stri
 	now := time.Now()
 	if arrived.IsZero() || now.Sub(e.asked) > time.Second {
 		if lack := e.askRuntime(ctx, o, kind); lack.what != "" {
+			if lack.lost && !e.right {
+				lack.what = "what was written is not known to have arrived: " + lack.what
+			}
 			*arrived = time.Time{}
 			if (e.right || time.Since(e.looked) > lookInterval) && !lack.lost {
 				if changed := e.changed(ctx, o, nil); changed.lost {

@@ -429,24 +429,30 @@ func TestWaitSeesAnUpdate(t *testing.T) {
 // A step that follows sees what an update changes, too.
 func TestStaysClosedThroughAnUpdate(t *testing.T) {
 	t.Parallel()
+	with := func(edits ...string) string {
+		return configuration(t, append(edits, `"name": "b"`, `"name": "b", "maintenance": {"keys": ["k"]}`)...)
+	}
 	for name, test := range map[string]struct{ then, want string }{
-		"nothing": {configuration(t), ""},
-		"a filter in front": {configuration(t, `"http_filters": [`,
+		"nothing": {with(), ""},
+		"a filter in front": {with(`"http_filters": [`,
 			`"http_filters": [{"name": "odd", "typed_config": {"@type": "x.Odd"}}, `),
 			"its configuration is another one than at the begin: not for sure: "},
+		"an endpoint without the key": {with(`"endpoints": [`,
+			`"endpoints": [{"name": "c", "paths": ["/c"], "trusted": {"cidrs": ["10.0.0.0/8"]}}, `),
+			`its configuration is another one than at the begin: the key k does not switch the endpoint "c"`},
 	} {
 		var dumps atomic.Int32
 		client, _ := answers{
 			"/runtime": says(isOn), "/stats": says(gaugeOfA + "1\n"), "/config_dump": func(w http.ResponseWriter) {
 				if dumps.Add(1) == 1 {
-					fmt.Fprint(w, configuration(t))
+					fmt.Fprint(w, with())
 					return
 				}
 				fmt.Fprint(w, test.then)
 			},
 		}.start(t)
 		e := Ask(t.Context(), client, "k", false)
-		err := e.StaysClosed(t.Context(), Order{Key: "k", Value: On, On: true}, reach.Admin)
+		err := e.StaysClosed(t.Context(), Order{Key: "k", Value: On, On: true, Reason: "mine"}, reach.Admin)
 		if said := fmt.Sprint(err); (err == nil) != (test.want == "") || !strings.HasPrefix(said, test.want) && err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
