@@ -46,12 +46,14 @@ func TestPod(t *testing.T) {
 	example := filepath.Join(envoytest.Root, "envoy", "examples", "kubernetes")
 	settings := replaced(t, filepath.Join(example, "healthgate.yaml"), "10.0.0.0/8", "127.0.0.1/32")
 	settings = replaced(t, settings, "10.128.0.0/16", "10.128.0.0/16, 127.0.0.1/32")
-	run(t, "render", "kubernetes", settings, "--into", filepath.Join(example, "shop.yaml"), "--readiness", "kubelet",
+	shop := replaced(t, filepath.Join(example, "shop.yaml"), "containerPort: 7070",
+		fmt.Sprintf("containerPort: %d", a.Port))
+	run(t, "render", "kubernetes", settings, "--into", shop, "--readiness", "kubelet",
 		"--cluster", "shop="+envoytest.Loopback(a.Port), "--image", "registry.example/healthgate:v1.2.3", "--zone", "eu-1a",
 		"--listen", "0.0.0.0:"+port, "--admin", admin, "--quiet", "2s", "-o", dir).is(t, 0)
 	var pod patch
 	decode(t, filepath.Join(dir, "base", "sidecar.yaml"), &pod)
-	envoy, shop := pod.Spec.Template.Spec.InitContainers[0], pod.Spec.Template.Spec.Containers[0]
+	envoy, container := pod.Spec.Template.Spec.InitContainers[0], pod.Spec.Template.Spec.Containers[0]
 
 	// What is mounted in the pod lies elsewhere here, and only this machine reaches the listener.
 	config, runtime := filepath.Join(dir, "base", "envoy.yaml"), filepath.Join(dir, "runtime")
@@ -97,7 +99,7 @@ func TestPod(t *testing.T) {
 	envoytest.MountConfigMap(t, runtime, nil)
 	becomes(200, "OK")
 
-	hook := shop.Lifecycle.PreStop.Exec.Command
+	hook := container.Lifecycle.PreStop.Exec.Command
 	run(t, hook[1:]...).is(t, 0, "closed: by the key healthgate.maintenance", "seen:", "draining:", "idle:")
 	becomes(503, sorry)
 	if n := a.Count("/shop/healthcheck") + a.Count(envoy.ReadinessProbe.HTTPGet.Path); n > 0 {
