@@ -1,12 +1,15 @@
 package merge
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/internal/document"
+	"github.com/healthgate/healthgate/envoy/internal/dump"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/envoy/internal/render"
 	"github.com/healthgate/healthgate/filter/config"
@@ -212,9 +215,18 @@ func (m *merger) probed() error {
 				continue // it works, and is another's warning
 			}
 			values[place] = own
-			if !m.cluster(own).is() && !copied[own] {
+			if !copied[own] {
 				copied[own] = true
-				m.made = append(m.made, m.own(c, own))
+				m.copyFor(c, own)
+			}
+			if c.source != m.bootstrap && len(hosts(c)) > 0 {
+				m.note(c, c.n, "the cluster %q may change here, and %q, its copy for probes, does not change with it: merge "+
+					"again then", p.Cluster, own)
+			}
+		default:
+			if of := m.cluster(strings.TrimPrefix(p.Cluster, render.OwnPrefix)); strays(c, of) {
+				m.warn(c, c.n, "the cluster %q leads elsewhere than %q: probes do not ask what serves users",
+					p.Cluster, of.text("name"))
 			}
 		}
 	}
@@ -254,6 +266,51 @@ func (m *merger) carries(name string) bool {
 		}
 	}
 	return false
+}
+
+// copyFor makes the copy of a cluster for probes, in the place of one that leads elsewhere.
+func (m *merger) copyFor(c cursor, name string) {
+	there, made := m.cluster(name), m.own(c, name)
+	if !there.is() {
+		m.made = append(m.made, made)
+		return
+	}
+	if !strays(there, c) {
+		return
+	}
+	m.changed(there, there.n, "the cluster %q leads elsewhere than %q, of which it is the copy for probes", name,
+		c.text("name"))
+	list := there.parents[there.n]
+	if list == nil || list.Kind != yaml.SequenceNode { // of a resource in a wrapper, or what an alias stands for
+		there.unfit = there.problem(there.n, "this copy of %q leads elsewhere; take it out, and merge again", c.text("name"))
+		return
+	}
+	if kind := there.own("@type"); kind != nil {
+		made.Content = slices.Insert(made.Content, 0, text("@type"), clone(kind))
+	}
+	i := slices.Index(list.Content, there.n)
+	there.insert(list, i, made)
+	there.remove(list, i)
+}
+
+// strays reports whether a copy of a cluster leads to other hosts than that, or by another transport. It may lead to
+// some of them.
+func strays(c, of cursor) bool {
+	if !of.is() {
+		return false
+	}
+	its, all := hosts(c), hosts(of)
+	service := func(c cursor) string {
+		if eds := c.get("eds_cluster_config"); eds.is() {
+			return cmp.Or(eds.text("service_name"), c.text("name"))
+		}
+		return ""
+	}
+	a, b := plain(c.n), plain(of.n)
+	return len(its) == 0 && len(all) > 0 || service(c) != service(of) ||
+		slices.ContainsFunc(its, func(at string) bool { return !slices.Contains(all, at) }) ||
+		!reflect.DeepEqual(dump.At(a, "transport_socket"), dump.At(b, "transport_socket")) ||
+		!reflect.DeepEqual(dump.At(a, "transport_socket_matches"), dump.At(b, "transport_socket_matches"))
 }
 
 // own returns a copy of a cluster for the probes alone: nothing ejects its hosts, and no limit that is full of requests

@@ -1,0 +1,93 @@
+package merge
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/healthgate/healthgate/envoy/internal/document"
+	"github.com/healthgate/healthgate/envoy/internal/render"
+	"github.com/healthgate/healthgate/envoy/must"
+)
+
+const clusters = `  clusters:
+  - name: app
+    type: STRICT_DNS
+    load_assignment:
+      cluster_name: app
+      endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: app.one, port_value: 80}}}}]}]
+`
+
+// What changes in a configuration after a merge is put right by the next, and lint says it.
+func TestMergedAgain(t *testing.T) {
+	t.Parallel()
+	asked := must.Get(document.Parse("healthgate.yaml", []byte("{endpoints: [{name: a, paths: [/hc], "+
+		"trusted: {cidrs: [10.0.0.0/8]}, probes: {names: [p]}, maintenance: {route_metadata: true}}], "+
+		"probes: [{name: p, cluster: app, path: /}]}")))(t)
+	o := Options{Common: render.Common{Wasm: "hg.wasm", RouteKey: "healthgate.route_maintenance"}}
+	const hosts = "- {name: v, domains: [x.example], routes: [{match: {prefix: /}, route: {cluster: app}}]}"
+	bootstrap := web(hosts)
+	bootstrap.Text = short.Replace(bootstrap.Text) + clusters
+	merged := must.Get(Merge(asked, []File{bootstrap}, o))(t).Files[0]
+	for _, test := range []struct {
+		name string
+		old  []string // each followed by what comes in its place, the first time
+		said string   // by lint
+		want []string // what there is then, and behind ! what there is not
+	}{
+		{"nothing", nil, "", []string{"address: app.one"}},
+		{"the application moves", []string{"{address: app.one, port_value: 80}", "{address: app.two, port_value: 80}"},
+			`the cluster "healthgate_app" leads elsewhere than "app"`, []string{"!app.one"}},
+		{"the application gets TLS", []string{"type: STRICT_DNS\n", "transport_socket: {name: tls}\n    type: STRICT_DNS\n"},
+			`the cluster "healthgate_app" leads elsewhere than "app"`, []string{"!app.two"}},
+		{"the application has more hosts", []string{"address: {socket_address: {address: app.one, port_value: 80}}}}]",
+			"address: {socket_address: {address: app.one, port_value: 80}}}}, {endpoint: {address: {socket_address: " +
+				"{address: app.two, port_value: 80}}}}]"}, "", []string{"app.two"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := merged
+			for i := 0; i < len(test.old); i += 2 {
+				if !strings.Contains(f.Text, test.old[i]) {
+					t.Fatalf("there is no %q in\n%s", test.old[i], f.Text)
+				}
+				f.Text = strings.Replace(f.Text, test.old[i], test.old[i+1], 1)
+			}
+			said := lines("", must.Get(Lint([]File{f}, asked))(t).Wrong)
+			if !strings.Contains(said, test.said) || test.said == "" && said != "" {
+				t.Errorf("lint says %s", said)
+			}
+			again := must.Get(Merge(asked, []File{f}, o))(t).Files[0]
+			for _, want := range test.want {
+				if what, not := strings.CutPrefix(want, "!"); strings.Contains(again.Text, what) == not {
+					t.Errorf("%q in\n%s", want, again.Text)
+				}
+			}
+			if found := must.Get(Lint([]File{again}, asked))(t); len(found.Wrong) > 0 {
+				t.Errorf("lint still says %s", lines("", found.Wrong))
+			}
+		})
+	}
+}
+
+// A copy of a cluster from a file of CDS does not change with it, which is said; one beside it is mended there.
+func TestCopiesOfCDS(t *testing.T) {
+	t.Parallel()
+	asked := must.Get(document.Parse("healthgate.yaml", []byte("{endpoints: [{name: a, paths: [/hc], "+
+		"trusted: {cidrs: [10.0.0.0/8]}, probes: {names: [p]}}], probes: [{name: p, cluster: app, path: /}]}")))(t)
+	o := Options{Common: render.Common{Wasm: "hg.wasm"}}
+	bootstrap := web("- {name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: app}}]}")
+	bootstrap.Text = short.Replace(bootstrap.Text) + "dynamic_resources: {cds_config: {}}\n"
+	const start = `- "@type": type.googleapis.com` + "/envoy" + typeCluster + "\n"
+	app := start + strings.TrimPrefix(strings.Replace(clusters, "  - ", "    ", 1), "  clusters:\n")
+	files := []File{bootstrap, {"cds.yaml", "resources:\n" + strings.ReplaceAll(app, "    ", "  ")}}
+	r := must.Get(Merge(asked, files, o))(t)
+	if said := lines("", r.Notes); !strings.Contains(said, `"healthgate_app", its copy for probes, does not change`) {
+		t.Errorf("it says %s", said)
+	}
+	files[1].Text += strings.NewReplacer("name: app", "name: healthgate_app", "app.one", "app.old").Replace(
+		strings.TrimPrefix(files[1].Text, "resources:\n"))
+	r = must.Get(Merge(asked, files, o))(t)
+	if text := r.Files[1].Text; strings.Contains(text, "app.old") || strings.Count(text, typeCluster) != 2 ||
+		strings.Contains(r.Files[0].Text, "name: healthgate_app") {
+		t.Errorf("there are\n%s\n%s", r.Files[0].Text, text)
+	}
+}
