@@ -30,7 +30,8 @@ type Seen struct {
 	known   *reach.Envoy         // the configuration that was read last; nil when that is not known
 	process string               // of whose counters they are
 	counted map[string]uint64    // as they were read last
-	rose    map[string]time.Time // when each was found to have risen last
+	read    time.Time            // when that was
+	rose    map[string]time.Time // since when each may have risen last
 }
 
 // configured takes an Envoy's configuration as it is read: of one that came by an update no earlier check tells.
@@ -45,15 +46,16 @@ func (o *Seen) configured(known *reach.Envoy) {
 func (o *Seen) take(stats map[string]uint64, process string, now time.Time) {
 	if o.counted == nil || o.process != process {
 		*o = Seen{Wait: o.Wait, For: o.For, keep: max(recent, o.Wait), known: o.known, process: process,
-			counted: maps.Clone(stats), rose: map[string]time.Time{}}
+			counted: maps.Clone(stats), read: now, rose: map[string]time.Time{}}
 		return
 	}
 	for name, n := range stats {
 		if strings.HasPrefix(name, Checks) && n > o.counted[name] {
-			o.rose[name] = now
+			o.rose[name] = o.read // it may be as old as that reading
 		}
 	}
 	maps.Copy(o.counted, stats)
+	o.read = now
 }
 
 // shows reports whether a check of an endpoint was answered by its verdict lately.
