@@ -2,6 +2,7 @@ package order
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -103,6 +104,42 @@ func TestNotShown(t *testing.T) {
 				t.Errorf("%q", said)
 			}
 		})
+	}
+}
+
+// A listener may share the gauge of Envoy's admin, where the question itself is a request that runs.
+func TestIdleBesideAdmin(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		prefix string
+		of     [2]int // requests that run, of admin and of the listener
+		want   string
+	}{
+		{"in", [2]int{3, 0}, ""},
+		{"in", [2]int{1, 1}, "requests that run: 1"},
+		{"admin", [2]int{1, 0}, ""},
+		{"admin", [2]int{1, 1}, "requests that run: 1"},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			running := map[string]int{}
+			running["admin"] += test.of[0]
+			running[test.prefix] += test.of[1]
+			for prefix, n := range running {
+				fmt.Fprintf(w, "http.%s%s: %d\n", prefix, active, n)
+			}
+		}))
+		defer server.Close()
+		e := &Envoy{client: must.Get(admin.New(server.URL, admin.Access{}))(t),
+			known: read(t, `"http_filters"`, `"stat_prefix": "`+test.prefix+`", "http_filters"`)}
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		said := ""
+		if err := e.WaitIdle(ctx); err != nil {
+			said = err.Error()
+		}
+		if said != test.want {
+			t.Errorf("%+v: %q", test, said)
+		}
 	}
 }
 
