@@ -99,7 +99,8 @@ func TestStatus(t *testing.T) {
 	run(t, "status", "--admin", gone).is(t, 1, gone, "connection refused")
 	run(t, "status", "--status-url", "http://"+i.listen+"/shop").is(t, 1,
 		"the request went on to the application: 200 OK",
-		"127.0.0.1 in its trusted list, and the path in the gate?")
+		"127.0.0.1 in its trusted list, the path in the gate, and does it ask for neither hosts nor headers that this "+
+			"request lacks?")
 	run(t, "status", "--status-url", "http://"+i.listen+"/healthz").is(t, 1,
 		`what came is no status document (server: "envoy"): 200 OK; is the path a status endpoint's`)
 

@@ -58,7 +58,7 @@ func TestKnown(t *testing.T) {
 	if got := k.At(now).Line(); got != "ready down #Envoy was not asked yet\n" {
 		t.Errorf("at first: %q", got)
 	}
-	k.Put(State{Up, ""}, now)
+	k.Put(State{Word: Up}, now)
 	const old = "ready down #what is known is too old\n"
 	for after, want := range map[time.Duration]string{-1: "up ready\n", 0: "up ready\n", 1: old} {
 		if got := k.At(now.Add(after)).Line(); got != want {

@@ -89,9 +89,9 @@ func (k *Known) At(now time.Time) State {
 	defer k.mu.Unlock()
 	switch {
 	case k.until.IsZero():
-		return State{Down, "Envoy was not asked yet"}
+		return State{Word: Down, Why: "Envoy was not asked yet"}
 	case now.After(k.until):
-		return State{Down, "what is known is too old"}
+		return State{Word: Down, Why: "what is known is too old"}
 	}
 	return k.state
 }

@@ -12,7 +12,10 @@ import (
 )
 
 // State is what HAProxy is told of a health check, in its words, and why.
-type State struct{ Word, Why string }
+type State struct {
+	Word, Why string
+	Key       string // of maintenance, with its value and reason: Why has the time that is left, too
+}
 
 // The words of HAProxy's agent check that are used.
 const (
@@ -25,7 +28,7 @@ const (
 // Of returns the state of a health check; "" is the only one. Whatever is not known for sure is down.
 func Of(r *report.Report, endpoint string, now time.Time) State {
 	if r.Error != "" {
-		return State{Down, r.Error}
+		return State{Word: Down, Why: r.Error}
 	}
 	var found *report.Endpoint
 	var names []string
@@ -37,24 +40,29 @@ func Of(r *report.Report, endpoint string, now time.Time) State {
 	}
 	switch {
 	case found == nil && len(names) == 0:
-		return State{Down, "there is no health check"}
+		return State{Word: Down, Why: "there is no health check"}
 	case found == nil && endpoint == "":
-		return State{Down, "there are several health checks, choose with --endpoint: " + strings.Join(names, ", ")}
+		return State{Word: Down, Why: "there are several health checks, choose with --endpoint: " + strings.Join(names, ", ")}
 	case found == nil:
-		return State{Down, fmt.Sprintf("there is no health check %q, there is: %s", endpoint, strings.Join(names, ", "))}
+		return State{Word: Down, Why: fmt.Sprintf("there is no health check %q, there is: %s", endpoint,
+			strings.Join(names, ", "))}
 	}
 	switch found.Verdict {
 	case "maintenance":
-		return State{Maint, found.Why(now)}
+		state := State{Word: Maint, Why: found.Why(now)}
+		if m := found.Maintenance; m != nil {
+			state.Key = m.Key + "=" + m.Value + ": " + m.Reason
+		}
+		return state
 	case "draining":
-		return State{Drain, found.Why(now)}
+		return State{Word: Drain, Why: found.Why(now)}
 	case "healthy", "degraded", "passed":
 		if len(found.Unsure) > 0 {
-			return State{Down, "not known for sure: " + found.Unsure[0]}
+			return State{Word: Down, Why: "not known for sure: " + found.Unsure[0]}
 		}
-		return State{Up, ""}
+		return State{Word: Up}
 	}
-	return State{Down, cmp.Or(found.Verdict, "not known") + ": " + found.Why(now)}
+	return State{Word: Down, Why: cmp.Or(found.Verdict, "not known") + ": " + found.Why(now)}
 }
 
 // Line is what HAProxy's agent check reads. Only the word ready ends what maint and drain began. Behind the # stands

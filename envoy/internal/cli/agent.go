@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -143,14 +144,15 @@ func follow(cmd *cobra.Command, ask func(context.Context) *report.Report, endpoi
 	defer func() { _ = gate.Set(false) }()
 	said, because, next := "", "", time.Time{}
 	tell := func(s agent.State) { // each change of the word is told at once
-		what, why, now := s.Word, s.Why, time.Now()
+		what, why, same, now := s.Word, s.Why, cmp.Or(s.Key, s.Why), time.Now()
 		if err := gate.Set(tcp != "" && s.Word == agent.Up); err != nil {
 			what, why = "up, but the port is closed", "--tcp: "+err.Error()
+			same = why
 		}
 		switch {
 		case what != said:
 			next = now
-		case why == because || what == agent.Maint || now.Before(next): // maintenance says how much of its time is left
+		case same == because || now.Before(next):
 			return
 		default:
 			next = now.Add(10 * time.Second)
@@ -161,7 +163,7 @@ func follow(cmd *cobra.Command, ask func(context.Context) *report.Report, endpoi
 		}
 		select {
 		case lines <- line:
-			said, because = what, why
+			said, because = what, same
 		default: // the state of then is told later
 		}
 	}

@@ -124,34 +124,46 @@ func TestAgent(t *testing.T) {
 	}
 }
 
-// Why nothing is known is told also where it was down before.
+// Why it is so is told also where it was so before: why nothing is known, and a new reason of maintenance. How much of
+// its time is left is no news.
 func TestAgentTellsWhy(t *testing.T) {
 	t.Parallel()
+	asked, until := 0, time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 	status := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		reason := "disk A"
+		if asked++; asked > 15 { // more than a second later
+			reason = "disk B"
+		}
 		w.Header().Set("Content-Type", "application/health+json")
-		fmt.Fprint(w, `{"description": "health checks answered by healthgate", "checks": {"shop:verdict": [
-			{"componentId": "shop", "observedValue": "healthy"}]}}`)
+		fmt.Fprintf(w, `{"description": "health checks answered by healthgate", "checks": {"shop:verdict": [
+			{"componentId": "shop", "observedValue": "maintenance", "maintenance":
+				{"key": "k", "value": %q, "until": %[1]q, "reason": %q}}]}}`, until, reason)
 	}))
 	t.Cleanup(status.Close)
-	ctx, interrupt := context.WithTimeout(t.Context(), time.Minute)
-	root := newRoot(thisBuild("", ""))
-	said, out := io.Pipe()
-	root.SetOut(out)
-	ended := make(chan error, 1)
-	go func() {
-		defer out.Close()
-		ended <- execute(ctx, root, []string{"agent", "--status-url", status.URL + "/status", "--endpoint", "shpo", "--tcp",
-			"127.0.0.1:" + strconv.Itoa(must.Port(t)), "--interval", "100ms", "--max-age", "1m"})
-	}()
-	lines := bufio.NewScanner(said)
-	for _, want := range []string{"Envoy was not asked yet", `there is no health check "shpo", there is: shop`} {
-		if !lines.Scan() || !strings.HasSuffix(lines.Text(), " down: "+want) {
-			t.Errorf("%q, want %q", lines.Text(), want)
+	for _, test := range [][]string{
+		{"shop", " down: Envoy was not asked yet", ": disk A", ": disk B"},
+		{"shpo", " down: Envoy was not asked yet", ` down: there is no health check "shpo", there is: shop`},
+	} {
+		ctx, interrupt := context.WithTimeout(t.Context(), time.Minute)
+		root := newRoot(thisBuild("", ""))
+		said, out := io.Pipe()
+		root.SetOut(out)
+		ended := make(chan error, 1)
+		go func() {
+			defer out.Close()
+			ended <- execute(ctx, root, []string{"agent", "--status-url", status.URL + "/status", "--endpoint", test[0],
+				"--tcp", "127.0.0.1:" + strconv.Itoa(must.Port(t)), "--interval", "100ms", "--max-age", "1m"})
+		}()
+		lines := bufio.NewScanner(said)
+		for _, want := range test[1:] {
+			if !lines.Scan() || !strings.HasSuffix(lines.Text(), want) {
+				t.Errorf("%q, want %q", lines.Text(), want)
+			}
 		}
-	}
-	interrupt()
-	if err := <-ended; err != nil {
-		t.Error(err)
+		interrupt()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -77,7 +77,8 @@ func (q *question) why() string {
 	case q.endpoint != nil:
 		return "is " + q.from + " in the endpoint's trusted list?"
 	}
-	return "is the path a status endpoint's, " + q.from + " in its trusted list, and the path in the gate?"
+	return "is the path a status endpoint's, " + q.from + " in its trusted list, the path in the gate, " +
+		"and does it ask for neither hosts nor headers that this request lacks?"
 }
 
 // unansweredError is of a request that got no answer.

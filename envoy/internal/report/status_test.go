@@ -295,7 +295,8 @@ func TestForeign(t *testing.T) {
 			"the endpoint trusts 10.0.0.7, so the request did not come to the plugin"},
 		{"a shut gate", 200, app, "", question{endpoint: passes, shut: true}, "the gate keeps it out of the plugin"},
 		{"the gate not known", 200, app, "", question{from: "::1"},
-			"is the path a status endpoint's, ::1 in its trusted list, and the path in the gate?"},
+			"is the path a status endpoint's, ::1 in its trusted list, the path in the gate, and " +
+				"does it ask for neither hosts nor headers that this request lacks?"},
 		{"an application that is down", 503, envoy, "no healthy upstream", question{}, "went on to the application"},
 		{"an application that hangs up", 503, envoy, "upstream connect error or disconnect", question{},
 			"went on to the application"},
