@@ -56,6 +56,10 @@ func (i *intoOptions) merge(cmd *cobra.Command, file, output string, o *render.E
 	if cmd.Flags().Changed("cluster") {
 		options.Clusters = o.Clusters
 	}
+	if err := options.Keep(files, cmd.Flags().Changed); err != nil {
+		return err
+	}
+	o.Wasm = options.Wasm
 	result, err := merge.Merge(d, files, options)
 	if err != nil {
 		return err

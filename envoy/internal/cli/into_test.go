@@ -246,3 +246,52 @@ func TestIntoLeavesAlone(t *testing.T) {
 		}
 	}
 }
+
+// What a merge is not told stays as an earlier one wrote it; where that is several things, it says what is to be told.
+func TestIntoKeepsOptions(t *testing.T) {
+	t.Parallel()
+	file, folder := write(t, minimal), t.TempDir()
+	main := filepath.Join(folder, "envoy.yaml")
+	must.Write(t, filepath.Join(folder, "web.yaml"), listeners)
+	must.Write(t, main, bootstrap)
+	merge := func(args ...string) (all, stderr string, code int) {
+		_, stderr, code = call(t, append([]string{"render", "envoy", file, "--into", main, "-o", main}, args...)...)
+		return must.Read(t, main) + must.Read(t, filepath.Join(folder, "web.yaml")), stderr, code
+	}
+	before, stderr, code := merge("--wasm", "/opt/hg.wasm", "--gate", "matcher", "--route-key", "shop.drain")
+	if after, again, _ := merge(); code != 0 || after != before || strings.Contains(again, "--wasm") {
+		t.Errorf("%s%s: it is\n%s\nand was\n%s", stderr, again, after, before)
+	}
+	for flag, want := range map[string]string{"--wasm=/new.wasm": "/new.wasm", "--route-key=fleet.drain": "fleet.drain",
+		"--gate=route": "healthgate-a"} {
+		must.Write(t, main, bootstrap)
+		if after, stderr, code := merge(flag); code != 0 || strings.Contains(before, want) || !strings.Contains(after, want) {
+			t.Errorf("%s: exit code %d, %s%s", flag, code, stderr, after)
+		}
+	}
+	_, web, _ := strings.Cut(before, "\nresources:\n")
+	for old, test := range map[string][2]string{
+		`"route": {"cluster": "web"}}, {match`: {`"route": {"cluster": "web"}}, {match: {path: /hc, runtime_fraction: ` +
+			`{runtime_key: fleet.drain}}, metadata: {filter_metadata: {healthgate: {maintenance: true}}}}, {match`,
+			"this route of maintenance for /hc has the key fleet.drain, and another has shop.drain: --route-key KEY says"},
+		`"path": "/hc"`: {`"path": "/old"`,
+			"--route-key: is needed: the route of maintenance for /old has the key shop.drain"},
+		"local: {filename: /opt/hg.wasm}": {"remote: {}", "--wasm: is needed: the filter of listener \"web\" in "},
+	} {
+		text := "resources:\n" + web
+		if !strings.Contains(text, old) {
+			t.Fatalf("there is no %s in\n%s", old, text)
+		}
+		must.Write(t, filepath.Join(folder, "web.yaml"), strings.Replace(text, old, test[0], 1))
+		must.Write(t, main, bootstrap)
+		if _, stderr, code := merge(); code != 2 || !strings.Contains(stderr, test[1]) {
+			t.Errorf("%s: exit code %d, %s", old, code, stderr)
+		}
+	}
+	edge := strings.NewReplacer("name: web", "name: edge", "/opt", "/other").Replace(web)
+	must.Write(t, filepath.Join(folder, "web.yaml"), "resources:\n"+web+edge)
+	if _, stderr, code := merge(); code != 2 ||
+		!strings.Contains(stderr, `is /other/hg.wasm in listener "edge", and /opt/hg.wasm before; or choose`) {
+		t.Errorf("two listeners: exit code %d, %s", code, stderr)
+	}
+}

@@ -39,8 +39,9 @@ runtime layers, the labels of metrics. FILE is a healthgate.yaml, or - for stand
 With --into it merges these into the configuration of an Envoy that is there, and leaves all other text as it is. What
 it cannot merge it refuses, with the line. Merging again changes nothing. Files of listeners, routes and clusters (LDS,
 RDS, CDS) are taken where they lie beside the bootstrap, or given with more --into; -o names where the bootstrap goes,
-and the others go beside it. Without --runtime-dir no disk layer is added, and without --admin no admin. --listen adds a
-listener for checks alone, on which each check comes on a new connection.`,
+and the others go beside it. Without --runtime-dir no disk layer is added, and without --admin no admin; without --wasm,
+--gate and --route-key what an earlier merge wrote with them stays. --listen adds a listener for checks alone, on which
+each check comes on a new connection.`,
 		Example: `  healthgate render envoy healthgate.yaml --wasm /etc/envoy/healthgate.wasm -o envoy.yaml
   healthgate render envoy healthgate.yaml --listen 0.0.0.0:443 --admin unix:///run/envoy/admin.sock \
       --cluster app=127.0.0.1:8080 --cluster stats=stats.internal:7070
@@ -61,7 +62,7 @@ listener for checks alone, on which each check comes on a new connection.`,
 					return render.Envoy(d, o)
 				})
 			}
-			if err == nil {
+			if err == nil && o.Wasm == cmd.Flags().Lookup("wasm").DefValue {
 				warnAbsent(cmd, "wasm", o.Wasm)
 			}
 			if err == nil && len(into.files) == 0 {

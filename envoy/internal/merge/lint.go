@@ -36,8 +36,8 @@ func Lint(files []File, d *document.Document) (*Findings, error) {
 	var asked []*Options // of each document
 	add := func(d *document.Document) {
 		out.Documents = append(out.Documents, d)
-		asked = append(asked, &Options{judging: true, keys: map[string]string{},
-			Common: render.Common{Wasm: "healthgate.wasm", RouteKey: "healthgate.route_maintenance"}})
+		asked = append(asked, &Options{judging: true, Common: render.Common{Wasm: "healthgate.wasm",
+			RouteKey: "healthgate.route_maintenance", RouteKeys: map[string]string{}}})
 	}
 	if d != nil {
 		add(d)
@@ -156,7 +156,12 @@ func (h *manager) calls(m *merger, o *Options, routes cursor, names map[string]b
 		c := cursor{source: routes.source, n: n}
 		if key := c.text("match", "runtime_fraction", "runtime_key"); key != "" &&
 			c.text("metadata", "filter_metadata", "healthgate", "maintenance") == "true" {
-			o.RouteKey, o.keys[c.text("match", "path")] = key, key
+			path := c.text("match", "path")
+			if other := o.RouteKeys[path]; other != "" && other != key {
+				o.several = append(o.several, c.problem(n, "this route of maintenance for %s has the key %s, and another has %s: "+
+					"--route-key KEY says which all are to have", path, key, other))
+			}
+			o.RouteKey, o.RouteKeys[path] = key, key
 		}
 		own := c.get("typed_per_filter_config")
 		if own.n == nil || own.n.Kind != yaml.MappingNode {

@@ -27,8 +27,8 @@ type Options struct {
 	Listeners []string // which get the filter; empty for all that lead to the application
 	Clusters  []string // NAME=ADDRESS, of probes
 
-	keys    map[string]string // of maintenance by route, by path, where they are known; else RouteKey
-	judging bool              // nothing is written: what works as well is right, too
+	several []*document.Problem // routes with another key for a path than RouteKeys
+	judging bool                // nothing is written: what works as well is right, too
 }
 
 // Result is what a merge made.
@@ -163,9 +163,8 @@ func (m *merger) pass() (again bool, err error) {
 	if m.pieces, err = render.NewPieces(m.d, m.Common, m.Gate, render.Node{}); err != nil {
 		return false, err
 	}
-	for i := range m.pieces.Paths {
-		p := &m.pieces.Paths[i]
-		p.Key = cmp.Or(m.keys[p.Path], p.Key)
+	if err := m.sameKeys(); err != nil {
+		return false, err
 	}
 	m.answersGRPC()
 	for _, h := range m.all {

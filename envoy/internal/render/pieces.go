@@ -41,6 +41,9 @@ func NewPieces(d *document.Document, o Common, gate string, on Node) (*Pieces, e
 	if err := cmp.Or(checkFile("wasm", o.Wasm), checkKeys(d, on)); err != nil {
 		return nil, err
 	}
+	for i := range routes {
+		routes[i].Key = cmp.Or(o.RouteKeys[routes[i].Path], routes[i].Key)
+	}
 	code := part("code", values{"file": o.Wasm})
 	element := func(n *yaml.Node) *yaml.Node {
 		return values{"n": n}.elements(&yaml.Node{Kind: yaml.ScalarNode, Value: "$n"})[0]

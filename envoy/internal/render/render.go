@@ -21,7 +21,8 @@ type Common struct {
 	WasmSHA256 string   // of what a URL brings, 64 hexadecimal digits
 	RuntimeDir string   // symlink_root of the disk runtime layer; empty: no such layer
 	// RouteKey is the runtime key of maintenance by route, a percentage. {endpoint} stands for an endpoint's name.
-	RouteKey string
+	RouteKey  string
+	RouteKeys map[string]string // by path, of routes that are there already
 }
 
 // entry is a key with its value.
