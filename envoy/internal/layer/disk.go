@@ -97,41 +97,38 @@ func (d DiskLayer) Apply(ctx context.Context, change Change) error {
 		return err
 	}
 	defer old.Close()
-	below, _ := filepath.Rel(place.path, old.path)
-	used, _, _ := strings.Cut(below, "/") // the old layer is that folder, or lies in it
-	folder, err := place.claim(name, used)
-	if err != nil {
-		return notWritten(d.Root, err)
-	}
+	place.sweep(name)
+	folder, link := beside(name), beside(name)
 	made, err := place.mkdir(folder)
 	if err == nil {
 		defer made.Close()
 		err = d.write(made, old, change)
 		if err == nil {
-			err = place.relink(ours+folder, next(name), name)
+			err = place.relink(folder, link, name)
 		}
 		if err == nil {
 			err = place.unmoved(name, since)
 		}
 		if err == nil {
-			err = place.Rename(next(name), name)
+			err = place.Rename(link, name)
 		}
 		if err != nil {
 			_, _ = made.empty(), place.Remove(folder)
 		}
 	}
 	if err != nil {
-		place.sweep(name, used)
+		place.sweep(name)
 		return notWritten(d.Root, err)
 	}
 	if err := keep(d.Root, place); err != nil {
 		return err
 	}
-	if place.made(used) && below == used {
+	if before := filepath.Base(old.path); filepath.Dir(old.path) == place.path && isBeside(before, name) &&
+		!place.used()[before] {
 		_ = old.empty() // which was copied, whatever bears its name by now
-		_ = place.Remove(used)
+		_ = place.Remove(before)
 	}
-	place.sweep(name, folder)
+	place.sweep(name)
 	return nil
 }
 
@@ -180,6 +177,10 @@ func (d DiskLayer) open(place folder) (folder, error) {
 		return folder{}, fmt.Errorf("%s is a link to a folder that the link lies in, so it can't be copied there", d.Root)
 	}
 	if below, err := filepath.Rel(place.path, path); err == nil && filepath.IsLocal(below) {
+		if made, inside, found := strings.Cut(below, "/"); found && unique.MatchString(made) {
+			return folder{}, fmt.Errorf("%s leads to %s in %s, which this command made and removes with its next change: "+
+				"move that folder out of there, and lead the link to it", d.Root, inside, filepath.Join(place.path, made))
+		}
 		return place.below(below)
 	}
 	if err := notOfAnother(place.path); err != nil {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,9 +55,9 @@ func lock(ctx context.Context, in folder) (unlock func(), err error) {
 // Replacement is a file that was made beside another, to be moved into its place. No reader and no interruption sees
 // half of it.
 type Replacement struct {
-	path             string
-	in               folder
-	name, next, mark string
+	path       string
+	in         folder
+	name, next string
 }
 
 // Replace makes a replacement with a text. Mode and owner are those of the file that is there, or else of the regular
@@ -69,7 +68,7 @@ func Replace(file, text, of string) (Replacement, error) {
 	if err != nil {
 		return Replacement{}, notWritten(file, err)
 	}
-	r := Replacement{file, in, name, fmt.Sprintf(".%s.%d", name, rand.Uint32()), ""}
+	r := Replacement{file, in, name, "." + beside(name)} // which no sweep takes away meanwhile
 	like, err := in.Open(name)
 	strict := err == nil
 	if errors.Is(err, fs.ErrNotExist) {
@@ -89,9 +88,6 @@ func Replace(file, text, of string) (Replacement, error) {
 
 func (r Replacement) prepare(write func() error) error {
 	err := write()
-	if errors.Is(err, fs.ErrExist) {
-		r.next = "" // which is somebody else's
-	}
 	if err != nil {
 		r.Drop()
 	}
@@ -109,17 +105,14 @@ func (r Replacement) Move() error {
 
 // Drop removes the replacement.
 func (r Replacement) Drop() {
-	_, _ = r.in.Remove(r.next), r.in.Remove(r.mark)
+	_ = r.in.Remove(r.next)
 	r.in.Close()
 }
 
 // replace makes a file or link beside another, and moves it there.
 func replace(path string, in folder, name string, write func(next string) error) error {
-	next, err := in.claim(name, "")
-	if err != nil && !errors.Is(err, fs.ErrPermission) { // a file system need not have links
-		return notWritten(path, err)
-	}
-	r := Replacement{path, in, name, next, mark(next)}
+	in.sweep(name)
+	r := Replacement{path, in, name, beside(name)}
 	if err := r.prepare(func() error { return write(r.next) }); err != nil {
 		return err
 	}
@@ -131,12 +124,11 @@ func replace(path string, in folder, name string, write func(next string) error)
 func notWritten(path string, err error) error {
 	var file *fs.PathError
 	var link *os.LinkError
-	made := ""
 	switch {
 	case errors.As(err, &file):
-		made, err = file.Path, file.Err
+		err = file.Err
 	case errors.As(err, &link):
-		made, err = link.New, link.Err
+		err = link.Err
 	default:
 		return err
 	}
@@ -154,8 +146,6 @@ func notWritten(path string, err error) error {
 		remedy = "; it is unchanged: no other file can take the place of one that is mounted, so mount its folder"
 	case errors.Is(err, syscall.EFBIG):
 		remedy = "; it is unchanged: raise the limit of this shell, ulimit -f, and do it again"
-	case errors.Is(err, fs.ErrExist):
-		remedy = "; move away " + filepath.Join(folder, filepath.Base(made)) + ", which is in the way"
 	case errors.Is(err, fs.ErrPermission):
 		remedy = "; do it as a user who may write in " + folder
 	}

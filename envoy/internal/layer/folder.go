@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -134,18 +136,20 @@ func (f folder) readableByAll(name string) error {
 	if err != nil {
 		return err
 	}
-	f.inherit(made, name)
-	return errors.Join(made.Chmod(0o755), made.Close())
+	return errors.Join(f.open(made, name, 0o755), made.Close())
 }
 
-// inherit gives what root makes to the owner of the folder that it is in, who could not change or remove it otherwise.
-func (f folder) inherit(made *os.File, name string) {
-	if os.Geteuid() != 0 {
-		return
+// open gives a new file or folder a mode by which everybody may read it, whatever the umask and the access control list
+// that the folder around it hands down. What root makes is given to the owner of that folder, who could not change or
+// remove it otherwise.
+func (f folder) open(made *os.File, name string, mode fs.FileMode) error {
+	if os.Geteuid() == 0 {
+		if info, err := os.Stat(filepath.Dir(filepath.Join(f.path, name))); err == nil {
+			_ = own(made, info) // in a container, root need not be allowed to
+		}
 	}
-	if info, err := os.Stat(filepath.Dir(filepath.Join(f.path, name))); err == nil {
-		_ = own(made, info) // in a container, root need not be allowed to
-	}
+	_ = unix.Fremovexattr(int(made.Fd()), accessList)
+	return made.Chmod(mode)
 }
 
 func (f folder) names() ([]string, error) {
@@ -157,57 +161,48 @@ func (f folder) names() ([]string, error) {
 	return all.Readdirnames(-1)
 }
 
-// What is made beside a file or link bears its name and a letter. As long as it is there a link to it, its mark, is the
-// proof that it is not somebody else's, also after a run that is killed, or where others move their own into place.
+// unique ends the names of what this package makes beside a file or link. Nobody else gives a name such an end: it is
+// the proof that a thing is this package's own, also after a run that is killed.
+var unique = regexp.MustCompile(`\.healthgate-[0-9a-f]{16}$`)
 
-// ours begins the links of this package, and nobody else's.
-const ours = "././"
+// beside returns a new name beside another.
+func beside(name string) string { return fmt.Sprintf("%s.healthgate-%016x", name, rand.Uint64()) }
 
-func mark(made string) string { return "." + made }
-
-// made reports whether this package made what bears a name.
-func (f folder) made(name string) bool {
-	target, err := f.Readlink(mark(name))
-	return err == nil && target == ours+name
+// isBeside reports whether this package made what bears a name, beside another.
+func isBeside(made, name string) bool {
+	return unique.MatchString(made) && unique.ReplaceAllString(made, "") == name
 }
 
-// next is the link that is to be moved onto another.
-func next(link string) string { return "." + link + ".link" }
-
-// claim returns a name that is free beside another, and marks it, once what earlier runs left and is not used is gone.
-func (f folder) claim(name, used string) (string, error) {
-	f.sweep(name, used)
-	for c := 'a'; ; c++ {
-		free := name + "." + string(c)
-		_, there := f.Lstat(free)
-		_, marked := f.Lstat(mark(free))
-		switch {
-		case errors.Is(there, fs.ErrNotExist) && errors.Is(marked, fs.ErrNotExist):
-			return free, f.relink(ours+free, mark(free), name)
-		case c == 'z':
-			return "", &fs.PathError{Path: free, Err: fs.ErrExist}
-		}
-	}
-}
-
-// sweep removes what this package made beside a name and is not used. Where others may write, root does not know whose
-// it is.
-func (f folder) sweep(name, used string) {
-	if target, _ := f.Readlink(next(name)); strings.HasPrefix(target, ours+name+".") {
-		_ = f.Remove(next(name))
-	}
-	for c := 'a'; c <= 'z'; c++ {
-		left := name + "." + string(c)
-		if left == used || !f.made(left) {
+// used returns what the links in the folder lead to, or into: names in this folder.
+func (f folder) used() map[string]bool {
+	used := map[string]bool{}
+	names, _ := f.names()
+	for _, link := range names {
+		if _, err := f.Readlink(link); err != nil || unique.MatchString(link) { // which only a killed run left
 			continue
 		}
-		if info, err := f.Lstat(left); err == nil && !info.IsDir() {
-			_ = f.Remove(left)
-		} else if err == nil && notOfAnother(f.path) == nil {
-			_ = f.removeAll(left)
+		if target, err := filepath.EvalSymlinks(filepath.Join(f.path, link)); err == nil {
+			below, _ := filepath.Rel(f.path, target)
+			name, _, _ := strings.Cut(below, "/")
+			used[name] = true
 		}
-		if _, err := f.Lstat(left); errors.Is(err, fs.ErrNotExist) {
-			_ = f.Remove(mark(left))
+	}
+	return used
+}
+
+// sweep removes what this package made beside a name and no link leads to. Where others may write, root does not know
+// what they put into a folder.
+func (f folder) sweep(name string) {
+	used := f.used()
+	names, _ := f.names()
+	for _, left := range names {
+		info, err := f.Lstat(left)
+		switch {
+		case err != nil || !isBeside(left, name) || used[left]:
+		case !info.IsDir():
+			_ = f.Remove(left)
+		case notOfAnother(f.path) == nil:
+			_ = f.removeAll(left)
 		}
 	}
 }
@@ -219,6 +214,9 @@ func (f folder) removeAll(name string) error {
 		return err
 	}
 	defer left.Close()
+	if err := left.still(); err != nil {
+		return err
+	}
 	return errors.Join(left.empty(), f.Remove(name))
 }
 
@@ -259,15 +257,14 @@ func (f folder) create(name string, content io.Reader, like *os.File, strict boo
 	if like != nil {
 		err = errors.Join(err, resemble(made, like, strict))
 	} else {
-		f.inherit(made, name)
-		err = errors.Join(err, made.Chmod(0o644))
+		err = errors.Join(err, f.open(made, name, 0o644))
 	}
 	return errors.Join(err, made.Sync(), made.Close()) // to be there after a power failure
 }
 
 // resemble gives a new file or folder what another has: its mode, its owner, if root changes what belongs to somebody
-// else, and its access control list. Unless it is strict, the owner may be another, whose group gets no more then than
-// all others have.
+// else, and its access control list, or none. Unless it is strict, the owner may be another, whose group gets no more
+// then than all others have.
 func resemble(made, like *os.File, strict bool) error {
 	info, err := like.Stat()
 	if err != nil {
@@ -309,9 +306,14 @@ func own(f *os.File, like fs.FileInfo) error {
 		like.Name(), why)
 }
 
+// The access control list of a file or folder, and the one that a folder hands down to what is made in it.
+const accessList, defaultList = "system.posix_acl_access", "system.posix_acl_default"
+
 // copyAttributes copies extended attributes. An access control list must be copied, since it may be what lets Envoy
 // read the file, and the mode tells no more than its mask.
 func copyAttributes(to, from *os.File) error {
+	_ = unix.Fremovexattr(int(to.Fd()), accessList) // which the folder around it hands down
+	_ = unix.Fremovexattr(int(to.Fd()), defaultList)
 	names, value := make([]byte, 64<<10), make([]byte, 64<<10) // Linux's limits
 	n, err := unix.Flistxattr(int(from.Fd()), names)
 	if err != nil || n == 0 { // the file system may have none at all
@@ -322,7 +324,7 @@ func copyAttributes(to, from *os.File) error {
 		if err == nil {
 			err = unix.Fsetxattr(int(to.Fd()), name, value[:n], 0)
 		}
-		if err != nil && strings.HasPrefix(name, "system.posix_acl") {
+		if err != nil && (name == accessList || name == defaultList) {
 			return fmt.Errorf("the access control list of %s can't be copied: %w", from.Name(), err)
 		}
 	}
