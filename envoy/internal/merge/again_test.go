@@ -24,8 +24,8 @@ func TestMergedAgain(t *testing.T) {
 		"trusted: {cidrs: [10.0.0.0/8]}, probes: {names: [p]}, maintenance: {route_metadata: true}}], "+
 		"probes: [{name: p, cluster: app, path: /}]}")))(t)
 	o := Options{Common: render.Common{Wasm: "hg.wasm", RouteKey: "healthgate.route_maintenance"}}
-	const hosts = "- {name: v, domains: [x.example], routes: [{match: {prefix: /}, route: {cluster: app}}]}"
-	bootstrap := web(hosts)
+	const route = "- {match: {prefix: /}, route: {cluster: app}}\n"
+	bootstrap := web("- name: v\n  domains: [x.example]\n  routes:\n  " + route)
 	bootstrap.Text = short.Replace(bootstrap.Text) + clusters
 	merged := must.Get(Merge(asked, []File{bootstrap}, o))(t).Files[0]
 	for _, test := range []struct {
@@ -42,6 +42,13 @@ func TestMergedAgain(t *testing.T) {
 		{"the application has more hosts", []string{"address: {socket_address: {address: app.one, port_value: 80}}}}]",
 			"address: {socket_address: {address: app.one, port_value: 80}}}}, {endpoint: {address: {socket_address: " +
 				"{address: app.two, port_value: 80}}}}]"}, "", []string{"app.two"}},
+		{"his own routes go", []string{"              " + route, ""},
+			`virtual host "v": the routes for checks are not those`, []string{"status: 404"}},
+		{"a virtual host takes all", []string{"domains: [x.example]", `domains: [x.example, "*"]`},
+			`virtual host "healthgate" was made for checks that another one takes now`, []string{"!direct_response"}},
+		{"in maintenance by hand", []string{route, "- {match: {prefix: /}, route: {cluster: app}, metadata: " +
+			"{filter_metadata: {healthgate: {maintenance: true}}}}\n"}, `virtual host "v": the routes for checks are not those`,
+			[]string{"- {match: {prefix: /}, route: {cluster: app}, metadata: {filter_metadata: {healthgate: {maint"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := merged

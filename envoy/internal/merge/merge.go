@@ -85,13 +85,18 @@ func Merge(d *document.Document, files []File, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if again, err := merge(d, out.Files, o); err != nil {
-		return nil, fmt.Errorf("what was merged can't be merged again, which is a mistake of this command: %w", err)
-	} else if i := slices.IndexFunc(out.Files, func(f File) bool { return !slices.Contains(again.Files, f) }); i >= 0 {
-		return nil, fmt.Errorf("%s: what was merged is not all there, which is a mistake of this command: "+
-			"write lists without brackets, and comments on lines of their own", out.Files[i].Name)
+	for range 3 { // what one merge took out may be what it went by
+		again, err := merge(d, out.Files, o)
+		if err != nil {
+			return nil, fmt.Errorf("what was merged can't be merged again, which is a mistake of this command: %w", err)
+		}
+		if slices.Equal(out.Files, again.Files) {
+			return out, nil
+		}
+		out.Files, out.Document = again.Files, again.Document
 	}
-	return out, nil
+	return nil, fmt.Errorf("%s: each merge changes what the last one wrote, which is a mistake of this command: "+
+		"take healthgate's filter and routes out, and merge again", out.Bootstrap)
 }
 
 func merge(d *document.Document, files []File, o Options) (*Result, error) {

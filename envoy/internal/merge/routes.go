@@ -41,10 +41,15 @@ func (m *merger) virtualHosts(h *manager, routes cursor) {
 	}
 	m.done[routes.n] = true
 	every := false // Hosts are taken
-	for _, host := range routes.list("virtual_hosts") {
-		for _, d := range host.list("domains") {
-			every = every || d.n.Value == "*"
+	all := routes.list("virtual_hosts")
+	for i, host := range all {
+		if m.isOwn(host) && slices.ContainsFunc(all, func(h cursor) bool { return !m.isOwn(h) && takesAll(h) }) {
+			m.changed(host, host.n, "%s: virtual host %q was made for checks that another one takes now, and Envoy refuses two "+
+				"with the domain *", h.where, host.text("name"))
+			routes.remove(routes.get("virtual_hosts").n, i)
+			continue
 		}
+		every = every || takesAll(host)
 		if tls := host.text("require_tls"); tls != "" && tls != "NONE" && !h.tls {
 			m.warn(host, host.get("require_tls").n,
 				"%s: require_tls is %s: a check without TLS gets a redirect before any filter sees it", h.where, tls)
@@ -54,6 +59,17 @@ func (m *merger) virtualHosts(h *manager, routes cursor) {
 	if !every {
 		m.addHost(routes)
 	}
+}
+
+// takesAll reports whether a virtual host takes requests with a Host that no other takes.
+func takesAll(host cursor) bool {
+	return slices.ContainsFunc(host.list("domains"), func(d cursor) bool { return d.n.Value == "*" })
+}
+
+// isOwn reports whether a virtual host is the one of addHost.
+func (m *merger) isOwn(host cursor) bool {
+	return host.text("name") == filterName && len(host.list("domains")) == 1 && takesAll(host) &&
+		!slices.ContainsFunc(host.list("routes"), func(r cursor) bool { return !m.isOurs(r) })
 }
 
 // needsRoutes reports whether there is anything for routes to do.
@@ -163,9 +179,12 @@ func same(a, b *yaml.Node) bool {
 	return reflect.DeepEqual(x, y)
 }
 
-// isOurs reports whether a route was made for checks: of maintenance, or the gate by its name.
+// isOurs reports whether a route was made for checks: of maintenance for one path by a key, or the gate by its name.
 func (m *merger) isOurs(r cursor) bool {
-	if r.text("metadata", "filter_metadata", "healthgate", "maintenance") == "true" {
+	match := r.get("match")
+	if r.text("metadata", "filter_metadata", "healthgate", "maintenance") == "true" &&
+		match.text("runtime_fraction", "runtime_key") != "" && (match.get("path").is() ||
+		slices.ContainsFunc(match.list("headers"), func(h cursor) bool { return h.text("name") == ":path" })) {
 		return true
 	}
 	return namedOurs(r) && r.get("typed_per_filter_config", filterName).is()
