@@ -10,8 +10,11 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"os/user"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -145,7 +148,7 @@ func (f folder) readableByAll(name string) error {
 func (f folder) open(made *os.File, name string, mode fs.FileMode) error {
 	if os.Geteuid() == 0 {
 		if info, err := os.Stat(filepath.Dir(filepath.Join(f.path, name))); err == nil {
-			_ = own(made, info) // in a container, root need not be allowed to
+			_ = own(made, info, false) // in a container, root need not be allowed to
 		}
 	}
 	_ = unix.Fremovexattr(int(made.Fd()), accessList)
@@ -247,16 +250,20 @@ func (f folder) sync() error {
 }
 
 // create writes a new file with the mode, the owner and the attributes of an earlier one, or, unless that is strict, as
-// many as this user may give; without one, everybody may read it.
+// many as this user may give; without one, everybody may read it, or, unless that is strict, whom the umask leaves.
 func (f folder) create(name string, content io.Reader, like *os.File, strict bool) error {
-	made, err := f.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	mode := fs.FileMode(0o600)
+	if like == nil && !strict {
+		mode = 0o666
+	}
+	made, err := f.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(made, content)
 	if like != nil {
 		err = errors.Join(err, resemble(made, like, strict))
-	} else {
+	} else if strict {
 		err = errors.Join(err, f.open(made, name, 0o644))
 	}
 	return errors.Join(err, made.Sync(), made.Close()) // to be there after a power failure
@@ -274,14 +281,14 @@ func resemble(made, like *os.File, strict bool) error {
 	if info.IsDir() {
 		mode |= info.Mode() & (fs.ModeSetgid | fs.ModeSetuid | fs.ModeSticky)
 	}
-	if err = own(made, info); err != nil && !strict {
+	if err = own(made, info, strict); err != nil && !strict {
 		err, mode = nil, mode&(0o707|mode<<3&0o070)
 	}
 	return errors.Join(err, made.Chmod(mode), copyAttributes(made, like))
 }
 
-// own gives a file the owner that like has.
-func own(f *os.File, like fs.FileInfo) error {
+// own gives a file the owner that like has, or, if it is strict, another if that owner may still read it.
+func own(f *os.File, like fs.FileInfo, strict bool) error {
 	owner, is := like.Sys().(*syscall.Stat_t)
 	info, err := f.Stat()
 	if !is || err != nil {
@@ -294,7 +301,7 @@ func own(f *os.File, like fs.FileInfo) error {
 	}
 	why, mode := "", like.Mode()
 	switch {
-	case now.Uid != owner.Uid && mode>>6&^(mode>>3|mode)&5 != 0: // he alone may read it
+	case strict && now.Uid != owner.Uid && !readsStill(owner, mode):
 		why = fmt.Sprintf("belongs to the user %d", owner.Uid)
 	// An owner may give a file to each group that he is in. It matters if the group may what others may not.
 	case f.Chown(-1, int(owner.Gid)) != nil && (mode>>3&7 != mode&7 || mode&fs.ModeSetgid != 0):
@@ -304,6 +311,16 @@ func own(f *os.File, like fs.FileInfo) error {
 	}
 	return fmt.Errorf("%s %s, so its like can't be made: do this as its owner, or as root that may give files away",
 		like.Name(), why)
+}
+
+// readsStill reports whether the owner of a file is known to be able to read it where it belongs to another user.
+func readsStill(owner *syscall.Stat_t, mode fs.FileMode) bool {
+	if u, err := user.LookupId(strconv.Itoa(int(owner.Uid))); err == nil {
+		if groups, err := u.GroupIds(); err == nil && slices.Contains(groups, strconv.Itoa(int(owner.Gid))) {
+			mode |= mode >> 3
+		}
+	}
+	return owner.Uid == 0 || mode>>6&^mode&5 == 0
 }
 
 // The access control list of a file or folder, and the one that a folder hands down to what is made in it.

@@ -43,6 +43,13 @@ func child(how, path, key string) error {
 		}
 	case "masked":
 		syscall.Umask(0o077)
+	case "document":
+		syscall.Umask(0o077)
+		r, err := Replace(path, key, "")
+		if err != nil {
+			return err
+		}
+		return r.Move()
 	case "full": // no file can grow, as on a full disk
 		signal.Ignore(syscall.SIGXFSZ)
 		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{}); err != nil {
@@ -189,6 +196,21 @@ func TestUmask(t *testing.T) {
 			t.Errorf("%v, %v", info.Mode(), err)
 		}
 	})
+}
+
+// A document that is not there yet is as private as the umask says.
+func TestUmaskOfDocument(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "envoy.yaml")
+	for _, mode := range []os.FileMode{0o600, 0o644} { // new, and one that has a mode already
+		if out, err := command(t, "document", file, "text").CombinedOutput(); err != nil {
+			t.Fatalf("%v %s", err, out)
+		}
+		if info, err := os.Stat(file); err != nil || info.Mode() != mode {
+			t.Errorf("%v, %v, want %v", info.Mode(), err, mode)
+		}
+		must(t, os.Chmod(file, 0o644))
+	}
 }
 
 // No change is lost, whoever makes it at the same time.

@@ -51,6 +51,42 @@ func TestAsStranger(t *testing.T) {
 	})
 }
 
+// Who changes what another user owns becomes its owner: only where that other may still read it, for all may, or his
+// group, which he is known to be in.
+func TestAsMemberOfTheGroup(t *testing.T) {
+	if os.Getuid() != 0 {
+		return // only root can play him
+	}
+	eachKindIn(t, sharedFolder, func(t *testing.T, path string) {
+		if filepath.Ext(path) != ".yaml" {
+			must(t, os.Remove(filepath.Join(path, "secret")))
+		}
+		for _, of := range []struct {
+			uid  int
+			mode fs.FileMode
+			want string // empty: it is written
+		}{
+			{54321, 0o640, "belongs to the user 54321, so its like can't be made"},
+			{54321, 0o644, ""},
+			{1, 0o640, ""}, // who is in the group 1 everywhere
+		} {
+			must(t, os.Chmod(filepath.Dir(path), 0o777))
+			chownAll(t, filepath.Dir(path), of.uid, 1)
+			files, _ := filepath.Glob(path + "/*")
+			for _, file := range append(files, path) {
+				if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() {
+					must(t, os.Chmod(file, of.mode))
+				}
+			}
+			cmd := command(t, "once", path, "new")
+			as(t, cmd, 65534, 1)
+			if out, err := cmd.CombinedOutput(); (err == nil) != (of.want == "") || !strings.Contains(string(out), of.want) {
+				t.Errorf("%v: %v %s", of, err, out)
+			}
+		}
+	})
+}
+
 // Root that may not give files away, as in a container without capabilities, changes what all may read, and nothing
 // else.
 func TestAsRootWithoutCapabilities(t *testing.T) {
