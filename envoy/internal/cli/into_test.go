@@ -280,6 +280,7 @@ func TestIntoKeepsOptions(t *testing.T) {
 			"this route of maintenance for /hc has the key fleet.drain, and another has shop.drain: --route-key KEY says"},
 		`"path": "/hc"`: {`"path": "/old"`,
 			"--route-key: is needed: the route of maintenance for /old has the key shop.drain"},
+		`"runtime_key": "shop.drain"`:     {`"runtime_key": "k l"`, `--route-key: "k l" has characters other than`},
 		"local: {filename: /opt/hg.wasm}": {"remote: {}", "--wasm: is needed: the filter of listener \"web\" in "},
 	} {
 		text := "resources:\n" + web

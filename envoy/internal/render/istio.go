@@ -131,7 +131,7 @@ func (o *IstioOptions) values(d *document.Document) (*document.Document, values,
 	if o.Gateway {
 		v["what"], v["context"], v["mode"] = "a gateway", "GATEWAY", "CLIENT_AND_SERVER"
 	}
-	routes, err := maintenanceRoutes(d, o.RouteKey)
+	routes, err := maintenanceRoutes(d, o.RouteKey, nil)
 	if err != nil {
 		return nil, nil, err
 	}

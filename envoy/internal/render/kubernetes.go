@@ -88,7 +88,7 @@ func Kubernetes(d *document.Document, o KubernetesOptions) ([]KubernetesFile, er
 	if err != nil {
 		return nil, err
 	}
-	routes, err := maintenanceRoutes(d, o.RouteKey)
+	routes, err := maintenanceRoutes(d, o.RouteKey, nil)
 	if err != nil {
 		return nil, err
 	}

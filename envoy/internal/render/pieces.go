@@ -34,15 +34,12 @@ type Path struct {
 
 // NewPieces returns the pieces of a document.
 func NewPieces(d *document.Document, o Common, gate string, on Node) (*Pieces, error) {
-	routes, err := maintenanceRoutes(d, o.RouteKey)
+	routes, err := maintenanceRoutes(d, o.RouteKey, o.RouteKeys)
 	if err != nil {
 		return nil, err
 	}
 	if err := cmp.Or(checkFile("wasm", o.Wasm), checkKeys(d, on)); err != nil {
 		return nil, err
-	}
-	for i := range routes {
-		routes[i].Key = cmp.Or(o.RouteKeys[routes[i].Path], routes[i].Key)
 	}
 	code := part("code", values{"file": o.Wasm})
 	element := func(n *yaml.Node) *yaml.Node {

@@ -3,6 +3,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -146,28 +147,17 @@ func routeName(kind, endpoint string, i int) string {
 }
 
 // maintenanceRoutes returns a route for each path of an endpoint that asks for one.
-func maintenanceRoutes(d *document.Document, key string) ([]route, error) {
+func maintenanceRoutes(d *document.Document, key string, there map[string]string) ([]route, error) {
 	var out []route
 	for n, e := range d.Config.Endpoints {
 		if !e.Maintenance.RouteMetadata {
 			continue
 		}
-		key := strings.ReplaceAll(key, "{endpoint}", e.Name)
-		if key == "" {
-			return nil, &OptionError{"route-key", "must not be empty"}
-		}
-		if strings.ContainsAny(key, "{}") {
-			return nil, wrong("route-key", key,
-				" has a placeholder, and Envoy fills in none for a route; only {endpoint} is filled in, by render")
-		}
-		if err := layer.CheckKey(key); err != nil {
-			return nil, &OptionError{"route-key", err.Error()}
-		}
-		if slices.Contains(d.Config.Keys, key) {
-			return nil, &OptionError{"route-key", fmt.Sprintf("%q is one of the maintenance keys of %s, too. "+
-				"A route's key is a percentage and theirs a truth value, so choose another", key, d.File)}
-		}
 		for i, path := range e.Paths {
+			key := cmp.Or(there[path], strings.ReplaceAll(key, "{endpoint}", e.Name))
+			if err := checkRouteKey(d, key); err != nil {
+				return nil, err
+			}
 			r := route{routeName("maintenance", e.Name, i), path, key, takesGRPC(d.Config, path)}
 			other := slices.IndexFunc(out, func(r route) bool { return r.Path == path })
 			if other < 0 {
@@ -180,6 +170,25 @@ func maintenanceRoutes(d *document.Document, key string) ([]route, error) {
 		}
 	}
 	return out, nil
+}
+
+// checkRouteKey refuses what can't be the key of a route, or is that of something else.
+func checkRouteKey(d *document.Document, key string) error {
+	if key == "" {
+		return &OptionError{"route-key", "must not be empty"}
+	}
+	if strings.ContainsAny(key, "{}") {
+		return wrong("route-key", key,
+			" has a placeholder, and Envoy fills in none for a route; only {endpoint} is filled in, by render")
+	}
+	if err := layer.CheckKey(key); err != nil {
+		return &OptionError{"route-key", err.Error()}
+	}
+	if slices.Contains(d.Config.Keys, key) {
+		return &OptionError{"route-key", fmt.Sprintf("%q is one of the maintenance keys of %s, too. "+
+			"A route's key is a percentage and theirs a truth value, so choose another", key, d.File)}
+	}
+	return nil
 }
 
 // keys returns the runtime keys that an operator may set, with what switches them on. Those with placeholders are left
