@@ -50,6 +50,7 @@ func TestWrongInput(t *testing.T) {
 		"two.yaml":   strings.NewReplacer("cidrs", "cidr", "path: /alive", "path: alive").Replace(minimal),
 		"keyed.yaml": strings.Replace(minimal, "{route_metadata: true}", `{keys: ["k.{zone}"]}`, 1),
 		"none.yaml":  strings.Replace(minimal, "admin: {cluster: adm}\n", "", 1),
+		"ided.yaml":  strings.Replace(minimal, "{route_metadata: true}", `{keys: ["k.{node_id}"]}`, 1),
 		"odd.yaml":   strings.Replace(minimal, "{route_metadata: true}", `{keys: ["k l"]}`, 1),
 	} {
 		must.Write(t, name, text)
@@ -83,7 +84,7 @@ func TestWrongInput(t *testing.T) {
 			t.Errorf("%q: exit code %d, %s", args, code, stderr)
 		}
 	}
-	if left, err := os.ReadDir("."); err != nil || len(left) != 6 {
+	if left, err := os.ReadDir("."); err != nil || len(left) != 7 {
 		t.Errorf("%v, %v", left, err)
 	}
 }

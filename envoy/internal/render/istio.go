@@ -109,7 +109,7 @@ func (o *IstioOptions) values(d *document.Document) (*document.Document, values,
 		return nil, nil, err
 	}
 	if err := cmp.Or(errors.Join(checkName("name", o.Name, "-runtime"), checkName("namespace", o.Namespace, "")),
-		o.checkWasm(), checkKeys(d, Node{})); err != nil {
+		o.checkWasm(), checkKeys(d, Node{ID: "TYPE~IP~POD~DOMAIN"})); err != nil {
 		return nil, nil, err
 	}
 	if len(o.Selector) == 0 {

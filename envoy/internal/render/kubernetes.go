@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/healthgate/healthgate/envoy/internal/document"
+	"github.com/healthgate/healthgate/envoy/internal/layer"
 	"github.com/healthgate/healthgate/filter/config"
 	"github.com/healthgate/healthgate/filter/match"
 	"go.yaml.in/yaml/v3"
@@ -396,6 +397,9 @@ func (o *KubernetesOptions) zone(d *document.Document, zone string) (*yaml.Node,
 	for _, key := range d.Config.Keys {
 		filled := strings.ReplaceAll(key, "{zone}", zone)
 		if filled != key && !strings.Contains(filled, "{") {
+			if err := layer.CheckKey(filled); err != nil {
+				return nil, wrong("zone", zone, ": %v", err)
+			}
 			out = append(out, entry{filled, "true"})
 		}
 	}

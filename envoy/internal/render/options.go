@@ -207,7 +207,8 @@ func checkKeys(d *document.Document, node Node) error {
 			if err := layer.CheckKey(fill.Replace(key)); err != nil {
 				what := err.Error()
 				if strings.Contains(key, "{") {
-					what += "; {node_id}, {cluster}, {region} and {zone} are what --node-id, --node-cluster, --region and --zone say"
+					what += "; {node_id}, {cluster}, {region} and {zone} are what Envoy's node says: --node-id, --node-cluster, " +
+						"--region and --zone, where there are these"
 				}
 				return d.Problem(fmt.Sprintf("%s[%d]", place, i), what)
 			}
