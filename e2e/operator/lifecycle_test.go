@@ -131,7 +131,7 @@ func TestShutdownOfOneThatDies(t *testing.T) {
 	cmd, said := command(t, "shutdown", "--admin", i.admin, "--quiet", "10m", "--timeout", "10m"), &envoytest.Log{}
 	begin(t, cmd, said)
 	i.envoy.Kill()
-	ends(t, cmd, said, "connection refused", "it has ended meanwhile")
+	ends(t, cmd, said, "connection refused", "when it was asked last, its health checks failed; `healthgate status ")
 }
 
 // begin starts a shutdown, and waits until it has closed the instance.

@@ -2,6 +2,7 @@
 package admintest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -43,6 +44,10 @@ type Admin struct {
 	Before func(w http.ResponseWriter, r *http.Request) (answered bool)
 	// Filters are JSON, of HTTP filters before the plugin, each with a comma.
 	Filters string
+	// Rests is JSON, of what the health check rests on in place of its probe.
+	Rests string
+	// Asks is whether a load balancer sends a check between two looks at the metrics; nil: none ever does.
+	Asks func(out bool) bool
 
 	mu      sync.Mutex
 	runtime map[string]string
@@ -50,11 +55,12 @@ type Admin struct {
 	drains  bool
 	posts   int
 	writes  int // of the plugin's record
+	counts  map[verdict.Kind]int
 }
 
 // Start starts an admin whose instance is healthy.
 func Start(t testing.TB) *Admin {
-	a := &Admin{runtime: map[string]string{}, up: true}
+	a := &Admin{runtime: map[string]string{}, up: true, counts: map[verdict.Kind]int{}}
 	a.Server = httptest.NewServer(a)
 	t.Cleanup(a.Close)
 	return a
@@ -78,8 +84,10 @@ func (a *Admin) Posts() int {
 func (a *Admin) Out() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return !a.up || a.drains || a.inMaintenance()
+	return a.out()
 }
+
+func (a *Admin) out() bool { return !a.up || a.drains || a.inMaintenance() }
 
 func (a *Admin) inMaintenance() bool {
 	key, _ := maintenance.ParseSwitch(a.runtime[Key])
@@ -124,8 +132,9 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/ready":
 		fmt.Fprint(w, map[bool]string{true: "DRAINING", false: "LIVE"}[a.drains])
 	case "/config_dump":
-		const filters = `"http_filters": [` // BEGUN tells one from another, too
-		fmt.Fprint(w, strings.NewReplacer("BEGUN", a.URL, filters, filters+a.Filters).Replace(dump))
+		const filters, rests = `"http_filters": [`, `"probes": {"names": ["web"]}` // BEGUN tells one from another, too
+		fmt.Fprint(w, strings.NewReplacer("BEGUN", a.URL, filters, filters+a.Filters, rests, cmp.Or(a.Rests, rests)).
+			Replace(dump))
 	case "/server_info":
 		fmt.Fprint(w, `{"version": "x", "node": {"id": "n"}}`)
 	default:
@@ -136,6 +145,18 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (a *Admin) stats(w http.ResponseWriter, asked *regexp.Regexp) {
 	number := map[bool]int{true: 1}
 	a.writes++
+	if a.Asks != nil && a.Asks(a.out()) {
+		switch {
+		case a.inMaintenance():
+			a.counts[verdict.Maintenance]++
+		case a.drains:
+			a.counts[verdict.Draining]++
+		case a.up:
+			a.counts[verdict.Healthy]++
+		default:
+			a.counts[verdict.Unhealthy]++
+		}
+	}
 	const prefix = "wasmcustom.healthgate_"
 	for _, of := range []string{"listener_stopped", "total_listeners_draining", "total_filter_chains_draining"} {
 		if name := "listener_manager." + of; asked.MatchString(name) {
@@ -150,7 +171,7 @@ func (a *Admin) stats(w http.ResponseWriter, asked *regexp.Regexp) {
 		"snapshot_writes_total":     a.writes,
 	}
 	for k := range verdict.Kind(verdict.Kinds) {
-		counts["checks_total.endpoint.shop.verdict."+k.String()] = 0
+		counts["checks_total.endpoint.shop.verdict."+k.String()] = a.counts[k]
 	}
 	for name, value := range counts {
 		if asked.MatchString(prefix + name) {

@@ -64,7 +64,7 @@ type row struct {
 type item struct{ Class, Name, State, Why string }
 
 var colours = [report.Classes]string{report.Failing: "fail", report.Unasked: "fail", report.NotKnown: "warn",
-	report.Planned: "warn", report.Healthy: "pass"}
+	report.Planned: "warn", report.Degraded: "warn", report.Passed: "warn", report.Healthy: "pass"}
 
 // view makes the page: the worst first, and else in the order in which the Envoys were given.
 func (b *Board) view(now time.Time, paused bool) view {

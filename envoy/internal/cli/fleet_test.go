@@ -268,7 +268,7 @@ func TestTurnsInterrupted(t *testing.T) {
 	code := exitCode(root, execute(ctx, root, strings.Fields("maintenance on --for 1h --max-unavailable 1 --admins-file "+
 		file)))
 	for _, text := range []string{"\n1 failed: " + first + ", 2 left as they were: interrupted\n",
-		"error: " + first + ": interrupted: it is not back yet; it is out of rotation\n"} {
+		"error: " + first + ": interrupted: it was not seen to be back; `healthgate status --admin " + first + "` tells"} {
 		if !strings.Contains(said, text) || code != 1 {
 			t.Errorf("exit code %d, it does not say %q:\n%s", code, text, said)
 		}

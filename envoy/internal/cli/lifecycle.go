@@ -10,11 +10,11 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/healthgate/healthgate/envoy/admin"
 	"github.com/healthgate/healthgate/envoy/internal/document"
 	"github.com/healthgate/healthgate/envoy/internal/lifecycle"
 	"github.com/healthgate/healthgate/envoy/internal/order"
 	"github.com/healthgate/healthgate/envoy/internal/render"
+	"github.com/healthgate/healthgate/envoy/internal/report"
 	"github.com/spf13/cobra"
 )
 
@@ -161,7 +161,10 @@ func (c *carrying) step(i int, name, what string) {
 	fmt.Fprintf(c.progress, "%s: %s: %s\n", printable(c.clients[i].Name), name, printable(what))
 }
 
-// stopped says why an Envoy did not come to a step, and how it is left.
+// lostError is of an Envoy of which it is not known whether it is still as it was.
+type lostError struct{ error }
+
+// stopped says why an Envoy did not come to a step, and how it is left as far as that is known.
 func (c *carrying) stopped(ctx context.Context, i int, next string, err error) {
 	did := func(name string) bool {
 		return slices.ContainsFunc(c.steps[i], func(s order.Step) bool { return s.Name == name })
@@ -172,6 +175,7 @@ func (c *carrying) stopped(ctx context.Context, i int, next string, err error) {
 			given("--runtime-dir", c.runtimeDir, "--subdirectory", c.subdirectory, "--rtds-file", c.rtdsFile)...)
 	}
 	back := "do it again, or take it back: " + document.Shell(words...) + " " + c.clients[i].Flags
+	look := "`" + document.Shell("healthgate", "status") + " " + c.clients[i].Flags + "` tells how it is now"
 	left := "nothing was changed"
 	if c.written {
 		if left = c.reads() + ": " + back; c.coming {
@@ -183,22 +187,26 @@ func (c *carrying) stopped(ctx context.Context, i int, next string, err error) {
 		left = "its health checks may get success, and it drains, which can't be taken back: close it again, or end it"
 	case errors.As(err, new(*order.OpenError)):
 		left = "its health checks may get success"
-	case errors.As(err, new(*admin.GoneError)) && len(c.steps[i]) > 0:
-		left = "it has ended meanwhile"
+	case errors.As(err, new(lostError)) && (did(order.Draining) || next == order.Draining):
+		left = "when it was asked last, its health checks failed, and it may drain, which can't be taken back; " + look
+	case errors.As(err, new(lostError)):
+		left = "when it was asked last, its health checks failed; " + look + "; " + back
 	case next == order.Back:
-		left = "it is out of rotation"
+		left = look
 	case next == order.Gone:
 		left = "it drains, and may be ending"
 	case did(order.Draining):
 		left = "its health checks fail, and it drains, which can't be taken back: do it again, or end it"
 	case next == order.Draining:
 		left = "its health checks fail, and it may drain: do it again, or end it"
+	case did(order.Closed) && c.states[i].Until != nil:
+		left = "its health checks fail until " + report.Moment(c.states[i].Until, time.Now()) + ": " + back
 	case did(order.Closed):
 		left = "its health checks fail, and stay so: " + back
 	case next == order.Closed:
 		left = "its health checks may fail: " + back
 	case next == order.Opened:
-		left = "it was told to open"
+		left = "it may open yet"
 	}
 	if c.order.Key != "" && len(c.steps[i]) > 0 { // what was known of it is of before
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askAgain)
@@ -294,8 +302,12 @@ func (c *carrying) leave(ctx context.Context, i int) {
 		}
 		what, err := next.do()
 		if next.name != order.Gone {
-			if closed := e.StaysClosed(ctx, c.order, c.kind); err == nil || errors.As(closed, new(*order.OpenError)) {
+			closed := e.StaysClosed(ctx, c.order, c.kind)
+			switch {
+			case errors.As(closed, new(*order.OpenError)):
 				err = closed
+			case closed != nil:
+				err = lostError{cmp.Or(err, closed)}
 			}
 			if c.order.Key != "" {
 				notes := c.states[i].Notes

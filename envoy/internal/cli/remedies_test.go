@@ -50,7 +50,7 @@ func awkward(t *testing.T) (a *admintest.Admin, address string) {
 	return a, "unix://" + socket
 }
 
-var remedy = regexp.MustCompile(`: (healthgate .*?)(; it was told to open)?\n`)
+var remedy = regexp.MustCompile(`: (healthgate .*?)(; it may open yet)?\n`)
 
 // A command line in an error does what it says, as it stands.
 func TestRemedies(t *testing.T) {

@@ -95,23 +95,21 @@ func writeDetails(w io.Writer, r *report.Report, now time.Time) error {
 
 // summary says in words how many health checks fail.
 func summary(r *report.Report) (out []cell) {
-	count := map[string]int{}
+	count := map[report.Class]int{}
 	marks := map[string]bool{}
 	for _, e := range r.Endpoints {
-		count[verdictColour(e.Verdict)]++
+		count[report.Of(e.Verdict)]++
 		marks[e.Mark()] = true
 	}
 	all := len(r.Endpoints)
-	for _, part := range []cell{{"failing", red}, {"not known", ""}, {"in maintenance or draining", yellow}} {
-		if n := count[part.colour]; n > 0 {
-			out = append(out, cell{fmt.Sprintf("%d of %d health checks %s", n, all, part.text), part.colour})
+	for class := range report.Classes {
+		if n := count[class]; n > 0 && (n == all || class != report.Healthy) {
+			out = append(out, cell{fmt.Sprintf("%d of %d health checks %s", n, all,
+				strings.TrimSuffix(class.String(), " for sure")), colours[class]})
 		}
 	}
-	switch {
-	case all == 0:
+	if all == 0 {
 		out = []cell{{"no health check is known", yellow}}
-	case count[green] == all:
-		out = []cell{{fmt.Sprintf("%d of %d health checks healthy", all, all), green}}
 	}
 	for _, mark := range []string{", not everywhere", ", not for sure"} {
 		if marks[mark] {
@@ -136,9 +134,10 @@ func endpointRows(r *report.Report, now time.Time) [][]cell {
 	return rows
 }
 
-// colours are those of classes; what is not known has none.
+// colours are those of classes; what is not known has none, and what the application answers.
 var colours = map[report.Class]string{
-	report.Failing: red, report.Unasked: red, report.Planned: yellow, report.Healthy: green,
+	report.Failing: red, report.Unasked: red, report.Planned: yellow, report.Degraded: yellow,
+	report.Healthy: green,
 }
 
 func verdictColour(verdict string) string { return colours[report.Of(verdict)] }

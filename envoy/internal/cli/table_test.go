@@ -57,7 +57,8 @@ func TestWriteReport(t *testing.T) {
 func TestColours(t *testing.T) {
 	t.Parallel()
 	for verdict, want := range map[string]cell{
-		"healthy": {"healthy", green}, "passed": {"healthy", green}, "degraded": {"healthy", green}, "": {"not known", ""},
+		"healthy": {"healthy", green}, "passed": {"passed to the application", ""}, "": {"not known", ""},
+		"degraded":    {"degraded", yellow},
 		"maintenance": {"in maintenance or draining", yellow}, "draining": {"in maintenance or draining", yellow},
 		"unhealthy": {"failing", red}, "unknown": {"failing", red}, "failing": {"failing", red},
 	} {

@@ -68,7 +68,7 @@ func (c *carrying) carry(ctx context.Context, do func(ctx context.Context, i int
 		out, processes := make([]string, len(pending)), make([]string, len(pending))
 		c.admins.each(len(pending), func(i int) {
 			r := report.FromAdmin(ctx, c.clients[i], time.Now(), nil)
-			if processes[i] = r.Process; r.Class() != report.Healthy {
+			if processes[i] = r.Process; !r.Open() {
 				out[i] = c.clients[i].Name + " " + r.Class().String()
 			}
 			if !c.look.going[i] { // else it is being asked for more
@@ -185,20 +185,23 @@ func (c *carrying) wave(ctx context.Context, wave []int, one func(i int)) string
 		if until := c.states[i].Until; until != nil {
 			end = *until
 		}
-		ctx, cancel := context.WithDeadline(ctx, end.Add(c.wait))
+		look, cancel := context.WithDeadline(ctx, end.Add(max(c.wait, c.leaving.quiet)))
+		defer cancel()
+		ctx, cancel := context.WithDeadline(look, end.Add(c.wait))
 		defer cancel()
 		select {
 		case <-time.After(time.Until(end)):
 		case <-ctx.Done():
 		}
-		if err := order.WaitBack(ctx, c.clients[i]); err != nil {
+		what, err := c.envoys[i].WaitBack(ctx, look)
+		if err != nil {
 			if errors.Is(ctx.Err(), context.Canceled) {
-				err = errors.New("it is not back yet")
+				err = errors.New("it was not seen to be back")
 			}
 			c.stopped(ctx, i, order.Back, err)
 			return
 		}
-		c.step(i, order.Back, "its health checks are healthy")
+		c.step(i, order.Back, what)
 		if c.order.Key != "" {
 			value := c.states[i].Value
 			c.states[i] = order.Ask(ctx, c.clients[i], c.order.Key, c.route).State

@@ -375,16 +375,58 @@ func (e *Envoy) WaitProbes(ctx context.Context, byKey bool) (string, error) {
 	})
 }
 
-// WaitBack waits until all health checks of an Envoy that was out of rotation get success again.
-func WaitBack(ctx context.Context, client *admin.Client) error {
-	return until(ctx, func() (string, error) {
-		r := report.FromAdmin(ctx, client, time.Now(), nil)
-		if class := r.Class(); class != report.Healthy {
-			return cmp.Or(r.Error, "its health checks are "+class.String()), nil
+// WaitBack waits until all health checks of an Envoy that was out of rotation get success again, and then, while look
+// lasts, for a check of each endpoint that had answered one before. It says what is known.
+func (e *Envoy) WaitBack(ctx, look context.Context) (what string, err error) {
+	seen, before := &report.Seen{}, cmp.Or(e.known, &reach.Envoy{}).Answered
+	var unseen []string
+	open := func() (string, error) {
+		r := report.FromAdmin(ctx, e.client, time.Now(), seen)
+		if unseen = nil; r.Error != "" {
+			return r.Error + notKnown, nil
+		}
+		what = "its health checks are " + r.Class().String()
+		for _, endpoint := range r.Endpoints {
+			switch class := report.Of(endpoint.Verdict); {
+			case len(endpoint.Unsure) > 0:
+				what += "; " + endpoint.Name + ": " + strings.TrimPrefix(endpoint.Unsure[0], "not for sure: ")
+			case class == report.Passed:
+				what += "; the application answers checks of " + endpoint.Name + ", and is not asked"
+			case class == report.Degraded:
+				what += "; " + endpoint.Name + ": " + strings.TrimSuffix(endpoint.Gets(), endpoint.Mark())
+			case class == report.NotKnown:
+				what += "; " + endpoint.Name + ": " + endpoint.Output
+			}
+			switch {
+			case !endpoint.Open() || endpoint.Mark() != report.NoCheckSeen:
+			case before[endpoint.Name]:
+				unseen = append(unseen, endpoint.Name)
+			default:
+				what += "; no check of " + endpoint.Name + " was seen, nor any before"
+			}
+		}
+		switch class := r.Class(); {
+		case class == report.Failing, class == report.Planned:
+			return what + "; it is out of rotation", nil
+		case !r.Open():
+			return what + notKnown, nil
 		}
 		return "", nil
+	}
+	if err = until(ctx, open); err != nil {
+		return "", err
+	}
+	err = until(look, func() (string, error) {
+		lack, err := open()
+		if lack == "" && len(unseen) > 0 {
+			lack = what + "; no check was seen that got it from " + strings.Join(unseen, ", ") + notKnown
+		}
+		return lack, err
 	})
+	return what, err
 }
+
+const notKnown = "; whether it is in rotation is not known"
 
 // Open ends what Fail began, or a file in Envoy's flags_path, and waits until health checks get success.
 func (e *Envoy) Open(ctx context.Context) error {
@@ -426,7 +468,11 @@ func (e *Envoy) WaitOpen(ctx context.Context, byKey bool) error {
 			switch {
 			case byKey && !e.reads(endpoint.Name):
 				continue
-			case report.Of(endpoint.Verdict) == report.Healthy:
+			case endpoint.Open():
+				if report.Of(endpoint.Verdict) == report.Passed {
+					e.Doubts = append(e.Doubts, "the application answers checks of "+endpoint.Name+
+						", and whether with success is not known: `healthgate check` asks it")
+				}
 				switch endpoint.Mark() {
 				case "":
 				case report.NoCheckSeen:
@@ -442,8 +488,11 @@ func (e *Envoy) WaitOpen(ctx context.Context, byKey bool) error {
 				return "", finalError{fmt.Errorf("%s is in maintenance by the key %s, too: %s", endpoint.Name, m.Key,
 					e.command("release", m.Key))}
 			}
-			lacks = append(lacks, fmt.Sprintf("checks of %s get %s: %s", endpoint.Name,
-				cmp.Or(endpoint.Verdict, "what is not known"), why))
+			got := cmp.Or(endpoint.Verdict, "what is not known")
+			if report.Of(endpoint.Verdict) == report.Degraded {
+				got = fmt.Sprintf("%d, which is no success", endpoint.HTTPStatus)
+			}
+			lacks = append(lacks, fmt.Sprintf("checks of %s get %s: %s", endpoint.Name, got, why))
 		}
 		if r.Error == "" && len(r.Endpoints) == 0 {
 			lacks = append(lacks, "no health check is known")

@@ -158,7 +158,7 @@ func (e *Envoy) counts(ctx context.Context, endpoint string) (out [verdict.Kinds
 // answers, a success.
 func (e *Envoy) wrong(endpoint *config.Endpoint, outcome verdict.Kind, response *http.Response, body []byte) string {
 	reply := verdict.Reply(endpoint, outcome)
-	if outcome == verdict.Healthy && len(endpoint.Degraded.Probes) > 0 &&
+	if outcome == verdict.Healthy && len(endpoint.Degraded.Probes) > 0 && endpoint.Degraded.Reply.Status < 400 &&
 		e.wrong(endpoint, verdict.Degraded, response, body) == "" {
 		return ""
 	}
@@ -182,7 +182,8 @@ func (e *Envoy) wrong(endpoint *config.Endpoint, outcome verdict.Kind, response 
 		return fmt.Sprintf(", and %s it is %s%s", when(outcome), reply.Body, trusts)
 	case response.StatusCode != int(reply.Status), response.Request.Method != http.MethodHead &&
 		string(body) != reply.Body:
-		for _, kind := range []verdict.Kind{verdict.Draining, verdict.Unknown, verdict.Unhealthy} {
+		for _, kind := range []verdict.Kind{verdict.Draining, verdict.Unknown, verdict.Unhealthy,
+			verdict.Degraded} {
 			if other := verdict.Reply(endpoint, kind); response.StatusCode == int(other.Status) && other.Body != "" &&
 				string(body) == other.Body {
 				return ": the plugin's reply where the state is " + kind.String()

@@ -14,6 +14,8 @@ import (
 
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/envoy/must"
+	"github.com/healthgate/healthgate/filter/config"
+	"github.com/healthgate/healthgate/filter/verdict"
 )
 
 // A check is sent as the endpoint wants it, and what it gets is held against the endpoint's own reply. It counts only
@@ -216,4 +218,18 @@ func inMaintenance(t *testing.T) (*httptest.Server, *atomic.Int32) {
 	}))
 	t.Cleanup(server.Close)
 	return server, &checks
+}
+
+// A degraded reply is what off waits for where load balancers take it for a success.
+func TestVerifyDegraded(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[uint32]string{200: "", 429: ": the plugin's reply where the state is degraded"} {
+		endpoint := &config.Endpoint{Healthy: config.Reply{Status: 200, Body: "OK"}, Degraded: config.Degraded{
+			Probes: []int{0}, Reply: config.Reply{Status: status, Body: "warm-up"}}}
+		response := &http.Response{StatusCode: int(status), Request: &http.Request{Method: http.MethodGet}}
+		e := &Envoy{known: read(t)}
+		if got := e.wrong(endpoint, verdict.Healthy, response, []byte("warm-up")); got != want {
+			t.Errorf("%d: %q", status, got)
+		}
+	}
 }

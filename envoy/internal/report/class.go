@@ -1,5 +1,7 @@
 package report
 
+import "slices"
+
 // Class is how an Envoy is as a whole. The worst comes first.
 type Class int
 
@@ -9,12 +11,15 @@ const (
 	Unasked               // it could not be asked
 	NotKnown              // what some health check gets is not known, or not for sure
 	Planned
+	Degraded // by probes that do not fail it; whether its reply is a success is in HTTPStatus
+	Passed   // the application answers, and is not asked
 	Healthy
 	Classes
 )
 
 func (c Class) String() string {
-	return [...]string{"failing", "could not be asked", "not known for sure", "in maintenance or draining", "healthy"}[c]
+	return [...]string{"failing", "could not be asked", "not known for sure", "in maintenance or draining", "degraded",
+		"passed to the application", "healthy"}[c]
 }
 
 // Class returns that of the worst health check.
@@ -40,13 +45,25 @@ func (e *Endpoint) Class() Class {
 	return Of(e.Verdict)
 }
 
+// Open reports whether checks get success by the verdict, or what the application answers.
+func (e *Endpoint) Open() bool { return Of(e.Verdict) >= Degraded && e.HTTPStatus < 400 }
+
+// Open reports whether all checks get that, for sure.
+func (r *Report) Open() bool {
+	return r.Class() >= Degraded && !slices.ContainsFunc(r.Endpoints, func(e Endpoint) bool { return !e.Open() })
+}
+
 // Of returns the class of a verdict.
 func Of(verdict string) Class {
 	switch verdict {
 	case "":
 		return NotKnown
-	case "healthy", "degraded", "passed":
+	case "healthy":
 		return Healthy
+	case "degraded":
+		return Degraded
+	case "passed":
+		return Passed
 	case "maintenance", "draining":
 		return Planned
 	}

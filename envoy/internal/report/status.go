@@ -273,7 +273,7 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *asked)
 			if e.Unsure = append(e.Unsure, doubts...); crash != "" && e.Verdict != verdict.Maintenance.String() {
 				e.Unsure = append(e.Unsure, crash)
 			}
-			if why := s.known.Spoiled(e.Name); why != "" && Of(e.Verdict) == Healthy {
+			if why := s.known.Spoiled(e.Name); why != "" && Of(e.Verdict) >= Degraded {
 				e.Unsure = append(e.Unsure, why)
 			}
 		}

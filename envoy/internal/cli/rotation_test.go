@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/healthgate/healthgate/envoy/internal/admintest"
+	"github.com/healthgate/healthgate/envoy/internal/report"
+)
+
+// What the application answers, or a load balancer makes of a reply that is no success, is not said to be healthy.
+func TestNotHealthy(t *testing.T) {
+	t.Parallel()
+	const warm = `"degraded": {"probes": ["web"], "status": `
+	for _, test := range []struct {
+		name, rests, head string
+		release           int
+		released, back    string
+	}{
+		{"passed", `"healthy": {"action": "pass"}`, "passed to the application", 0,
+			"the application answers checks of shop, and whether with success is not known: `healthgate check` asks it",
+			"back: its health checks are passed to the application; the application answers checks of shop, and is not asked; "},
+		{"degraded, a success", warm + `200}`, "degraded", 0, "open: POST /healthcheck/ok",
+			"back: its health checks are degraded; shop: 200 degraded; "},
+		{"degraded, no success", warm + `429}`, "degraded", 1,
+			"not open in the time that was given: checks of shop get 429, which is no success", "counted as out: "},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			admins, file := newFleet(t, 2)
+			for _, a := range admins {
+				a.Rests = test.rests
+				a.Probe(false)
+			}
+			file = " --admins-file " + file
+			says(t, 0, "status --admin "+admins[0].URL, "  1 of 1 health checks "+test.head+"  ")
+			says(t, 0, "status"+file, "2 Envoys: 2 "+test.head)
+			says(t, test.release, "release --timeout 3s"+file, test.released)
+			says(t, test.release, "maintenance on --for 3s --max-unavailable 1"+file, test.back)
+		})
+	}
+}
+
+// An Envoy is back when a check has seen it, unless none had seen it before, either.
+func TestBack(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name string
+		asks func(out bool) bool // whether a load balancer does
+		code int
+		want string
+	}{
+		{"asked all the time", func(bool) bool { return true }, 0, ": back: its health checks are healthy\n"},
+		{"never asked", nil, 0,
+			": back: its health checks are healthy; no check of shop was seen, nor any before\n"},
+		{"asked no more", func(out bool) bool { return out }, 1, ": not back in the time that was given: " +
+			"its health checks are healthy; no check was seen that got it from shop; whether it is in rotation is not known; " +
+			"`healthgate status --admin "},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			admins, file := newFleet(t, 2)
+			for _, a := range admins {
+				a.Asks = test.asks
+			}
+			says(t, test.code, "maintenance on --for 4s --wait-checks 1 --quiet 2s --wait 6s --max-unavailable 1 --admins-file "+
+				file, test.want)
+			if admins[1].Posts() != 1-test.code {
+				t.Error("another one goes")
+			}
+		})
+	}
+}
+
+// Health checks that fail until a key ends do not stay so.
+func TestLeftUntil(t *testing.T) {
+	t.Parallel()
+	a := admintest.Start(t)
+	says(t, 1, "maintenance on --for 1h --wait-checks 2 --wait 4s --quiet 4s --admin "+a.URL,
+		"; its health checks fail until 20", "(in 59m", "): do it again, or take it back: healthgate maintenance off ")
+}
+
+// How an Envoy is that can't be asked any more is not known, whatever it was before.
+func TestLost(t *testing.T) {
+	t.Parallel()
+	const status, last = "; `healthgate status --admin ", "; when it was asked last, its health checks failed"
+	for command, want := range map[string]string{
+		"shutdown " + admintest.Key + " --timeout 4s --quiet 3s": last + status,
+		"shutdown --timeout 4s --quiet 3s":                       last + status,
+		"maintenance on --for 3s --max-unavailable 1 --wait 4s":  "; whether it is in rotation is not known" + status,
+	} {
+		for how, answer := range map[string]func(http.ResponseWriter){
+			"it hangs up": func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
+			"by a proxy":  func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) },
+		} {
+			t.Run(command+" "+how, func(t *testing.T) {
+				t.Parallel()
+				a := admintest.Start(t)
+				var lost atomic.Bool
+				a.Before = func(w http.ResponseWriter, r *http.Request) bool {
+					seen := strings.HasPrefix(r.URL.Query().Get("filter"), "^"+report.Checks)
+					if seen || a.Posts() > 0 && !a.Out() {
+						lost.Store(true)
+					}
+					if lost.Load() {
+						answer(w)
+					}
+					return lost.Load()
+				}
+				says(t, 1, command+" --admin "+a.URL, want)
+			})
+		}
+	}
+}
