@@ -148,19 +148,7 @@ func (d DiskLayer) Try(change Change) error {
 		return err
 	}
 	defer old.Close()
-	trial := os.TempDir() + "/, where it is tried,"
-	temporary, err := os.MkdirTemp("", "healthgate-")
-	if err != nil {
-		return notWritten(trial, err)
-	}
-	defer os.Remove(temporary)
-	made, err := openFolder(temporary)
-	if err != nil {
-		return notWritten(trial, err)
-	}
-	defer made.Close()
-	defer func() { _ = made.empty() }()
-	return notWritten(trial, d.write(made, old, change))
+	return try(func(made folder) error { return d.write(made, old, change) })
 }
 
 // open opens the folder behind Root, which is none if Root is missing.

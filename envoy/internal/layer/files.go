@@ -119,6 +119,23 @@ func replace(path string, in folder, name string, write func(next string) error)
 	return r.Move()
 }
 
+// try does in a folder for temporary files what is to be done elsewhere.
+func try(write func(made folder) error) error {
+	trial := os.TempDir() + "/, where it is tried,"
+	temporary, err := os.MkdirTemp("", "healthgate-")
+	if err != nil {
+		return notWritten(trial, err)
+	}
+	defer os.Remove(temporary)
+	made, err := openFolder(temporary)
+	if err != nil {
+		return notWritten(trial, err)
+	}
+	defer made.Close()
+	defer func() { _ = made.empty() }()
+	return notWritten(trial, write(made))
+}
+
 // notWritten says of a path that it can't be written, and what to do, if err is of one of the files that are made on
 // the way: nobody asked for those.
 func notWritten(path string, err error) error {

@@ -281,7 +281,10 @@ func resemble(made, like *os.File, strict bool) error {
 	if info.IsDir() {
 		mode |= info.Mode() & (fs.ModeSetgid | fs.ModeSetuid | fs.ModeSticky)
 	}
-	if err = own(made, info, strict); err != nil && !strict {
+	if err = own(made, info, strict); err != nil {
+		err = fmt.Errorf("%s %w", like.Name(), err)
+	}
+	if err != nil && !strict {
 		err, mode = nil, mode&(0o707|mode<<3&0o070)
 	}
 	return errors.Join(err, made.Chmod(mode), copyAttributes(made, like))
@@ -309,8 +312,7 @@ func own(f *os.File, like fs.FileInfo, strict bool) error {
 	default:
 		return nil
 	}
-	return fmt.Errorf("%s %s, so its like can't be made: do this as its owner, or as root that may give files away",
-		like.Name(), why)
+	return fmt.Errorf("%s, so its like can't be made: do this as its owner, or as root that may give files away", why)
 }
 
 // readsStill reports whether the owner of a file is known to be able to read it where it belongs to another user.

@@ -60,6 +60,9 @@ func child(how, path, key string) error {
 		d.Subdirectory = new(string)
 		l = d
 	}
+	if how == "try" {
+		return l.Try(Change{{key, "1"}})
+	}
 	return l.Apply(context.Background(), Change{{key, "1"}})
 }
 

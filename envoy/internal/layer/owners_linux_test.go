@@ -78,10 +78,13 @@ func TestAsMemberOfTheGroup(t *testing.T) {
 					must(t, os.Chmod(file, of.mode))
 				}
 			}
-			cmd := command(t, "once", path, "new")
-			as(t, cmd, 65534, 1)
-			if out, err := cmd.CombinedOutput(); (err == nil) != (of.want == "") || !strings.Contains(string(out), of.want) {
-				t.Errorf("%v: %v %s", of, err, out)
+			for _, how := range []string{"try", "once"} {
+				cmd := command(t, how, path, "new")
+				as(t, cmd, 65534, 1)
+				out, err := cmd.CombinedOutput()
+				if (err == nil) != (of.want == "") || !strings.Contains(string(out), of.want) {
+					t.Errorf("%v: %s: %v %s", of, how, err, out)
+				}
 			}
 		}
 	})

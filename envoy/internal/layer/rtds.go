@@ -43,14 +43,28 @@ func (f RTDSFile) Holds(key string) bool {
 
 // Try reports an error if Apply can't make a change.
 func (f RTDSFile) Try(change Change) error {
-	own, target, _, err := f.enter()
+	own, target, name, err := f.enter()
 	if err != nil {
 		return err
 	}
-	own.Close()
-	target.Close()
-	_, err = f.changed(change)
-	return err
+	defer own.Close()
+	defer target.Close()
+	text, err := f.changed(change)
+	if err != nil {
+		return err
+	}
+	return try(func(made folder) error { return write(made, name, text, target, name) })
+}
+
+// write makes a new file of a text, like the one that bears a name in a folder, if there is one.
+func write(in folder, made string, text []byte, from folder, name string) error {
+	like, err := from.Open(name)
+	if err == nil {
+		defer like.Close()
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return unread(from, err)
+	}
+	return in.create(made, bytes.NewReader(text), like, true)
 }
 
 // enter opens the folder of the file, and that of the file behind it, if it is a link, and returns the latter's name.
@@ -101,14 +115,8 @@ func (f RTDSFile) Apply(ctx context.Context, change Change) error {
 	if err != nil {
 		return err
 	}
-	like, err := target.Open(name)
-	if err == nil {
-		defer like.Close()
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return unread(target, err)
-	}
 	err = replace(string(f), target, name, func(next string) error {
-		return cmp.Or(target.create(next, bytes.NewReader(text), like, true), own.unmoved(link, since),
+		return cmp.Or(write(target, next, text, target, name), own.unmoved(link, since),
 			target.unmoved(name, targetSince))
 	})
 	if err != nil {
