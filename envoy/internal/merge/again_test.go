@@ -1,12 +1,14 @@
 package merge
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/healthgate/healthgate/envoy/internal/document"
 	"github.com/healthgate/healthgate/envoy/internal/render"
 	"github.com/healthgate/healthgate/envoy/must"
+	"github.com/healthgate/healthgate/envoy/rendertest"
 )
 
 const clusters = `  clusters:
@@ -96,5 +98,23 @@ func TestCopiesOfCDS(t *testing.T) {
 	if text := r.Files[1].Text; strings.Contains(text, "app.old") || strings.Count(text, typeCluster) != 2 ||
 		strings.Contains(r.Files[0].Text, "name: healthgate_app") {
 		t.Errorf("there are\n%s\n%s", r.Files[0].Text, text)
+	}
+}
+
+// A copy of a cluster is made whatever characters its name has, which stands in a comment, too.
+func TestCopiesOfOddNames(t *testing.T) {
+	t.Parallel()
+	for some := range slices.Chunk(strange(), 30) {
+		name := rendertest.Double("a" + strings.Trim(string(some), "\x00") + "b")
+		asked := must.Get(document.Parse("f", []byte("{endpoints: [{name: a, paths: [/hc], trusted: {cidrs: [10.0.0.0/8]}, "+
+			"probes: {names: [p]}}], probes: [{name: p, cluster: "+name+", path: /}]}")))(t)
+		bootstrap := web("- {name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: " + name + "}}]}")
+		bootstrap.Text = short.Replace(bootstrap.Text) + strings.ReplaceAll(clusters, "name: app", "name: "+name)
+		r, err := Merge(asked, []File{bootstrap}, Options{Common: render.Common{Wasm: "hg.wasm"}})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if found := must.Get(Lint(r.Files, asked))(t); len(found.Wrong) > 0 {
+			t.Errorf("%s: %s", name, lines("", found.Wrong))
+		}
 	}
 }

@@ -317,7 +317,7 @@ func strays(c, of cursor) bool {
 // fails probes.
 func (m *merger) own(c cursor, name string) *yaml.Node {
 	out := mapping()
-	out.HeadComment = "# As the cluster " + c.text("name") + ", for the probes of healthgate alone."
+	out.HeadComment = "# As the cluster " + document.Shell(c.text("name")) + ", for the probes of healthgate alone."
 	for i := 0; i < len(c.n.Content); i += 2 {
 		field, value := clone(c.n.Content[i]), clone(c.n.Content[i+1])
 		switch snakeCase(field.Value) {
