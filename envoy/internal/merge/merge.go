@@ -262,8 +262,17 @@ func bound(at cursor) string {
 	return net.JoinHostPort(at.text("socket_address", "address"), at.text("socket_address", "port_value"))
 }
 
-// shared says where two listeners, or one and admin, have one address.
+// shared says where two listeners, or one and admin, have one address, and two layers are of admin.
 func (m *merger) shared() {
+	admins := 0
+	for _, l := range m.root().list("layered_runtime", "layers") {
+		if l.get("admin_layer").n == nil {
+			continue
+		}
+		if admins++; admins > 1 {
+			m.changed(l, l.n, "a second layer of admin, and Envoy refuses to start with two: take one out")
+		}
+	}
 	var before []cursor
 	for _, l := range append([]cursor{m.root().get("admin")}, m.listeners...) {
 		at := l.get("address")
