@@ -314,7 +314,7 @@ func TestOneThatHangsUsesUpNoOtherTime(t *testing.T) {
 	i := start(t)
 	for _, where := range [][]string{nil, {"--runtime-dir", i.runtimeDir}} {
 		args := append([]string{"maintenance", "on", "--admin", silent.Addr().String(), "--admin", i.admin,
-			"--wait", "4s"}, where...)
+			"--wait", "15s"}, where...)
 		out := run(t, args...)
 		out.is(t, 1, "error: "+silent.Addr().String()+": no answer in time", "my-service")
 		if strings.Contains(out.stderr, i.admin) {
