@@ -118,3 +118,22 @@ func TestCopiesOfOddNames(t *testing.T) {
 		}
 	}
 }
+
+// A merge into one listener alone is not silently followed by one into all.
+func TestMoreListeners(t *testing.T) {
+	t.Parallel()
+	asked := must.Get(document.Parse("f", []byte("{endpoints: [{name: a, paths: [/hc], "+
+		"trusted: {cidrs: [10.0.0.0/8]}}]}")))(t)
+	f := web("- {name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: app}}]}")
+	_, listener, _ := strings.Cut(f.Text, "listeners:\n")
+	f.Text = short.Replace(f.Text + strings.NewReplacer("name: web", "name: edge", "8080", "8081").Replace(listener))
+	o := Options{Common: render.Common{Wasm: "hg.wasm"}, Listeners: []string{"web"}}
+	r := must.Get(Merge(asked, []File{f}, o))(t)
+	for _, want := range []string{"", `listener "edge" gets healthgate now, as another has it: --listener`, ""} {
+		if said := lines("", r.Warnings); !strings.Contains(said, want) || want == "" && said != "" {
+			t.Errorf("it says %q, not %q", said, want)
+		}
+		o.Listeners = nil
+		r = must.Get(Merge(asked, r.Files, o))(t)
+	}
+}

@@ -263,6 +263,14 @@ func (m *merger) choose() error {
 		}
 		return m.bootstrap.problem(nil, "%s; render envoy --into with --listen HOST:PORT adds one for checks alone", what)
 	}
+	has := func(h *manager) bool { return h.chosen && slices.ContainsFunc(h.list("http_filters"), isPlugin) }
+	if len(m.Listeners) == 0 && !m.judging && slices.ContainsFunc(m.all, has) {
+		for _, h := range m.all {
+			if h.chosen && !has(h) {
+				m.warn(h.listener, h.listener.n, "%s gets healthgate now, as another has it: --listener NAME chooses", h.where)
+			}
+		}
+	}
 	if discovered && len(m.Listeners) == 0 && m.Listen == "" {
 		m.warn(lds, lds.n,
 			"listeners that come by lds_config stay as they are: give their file with another --into, or, where a "+
