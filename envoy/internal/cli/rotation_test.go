@@ -56,8 +56,8 @@ func TestBack(t *testing.T) {
 		{"never asked", nil, 0,
 			": back: its health checks are healthy; no check of shop was seen, nor any before\n"},
 		{"asked no more", func(out bool) bool { return out }, 1, ": not back in the time that was given: " +
-			"its health checks are healthy; no check was seen that got it from shop; whether it is in rotation is not known; " +
-			"`healthgate status --admin "},
+			"its health checks are healthy; no check was seen that got it from shop: is that time longer than the load " +
+			"balancer's interval?; whether it is in rotation is not known; `healthgate status --admin "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -419,7 +419,8 @@ func (e *Envoy) WaitBack(ctx, look context.Context) (what string, err error) {
 	err = until(look, func() (string, error) {
 		lack, err := open()
 		if lack == "" && len(unseen) > 0 {
-			lack = what + "; no check was seen that got it from " + strings.Join(unseen, ", ") + notKnown
+			lack = what + "; no check was seen that got it from " + strings.Join(unseen, ", ") +
+				": is that time longer than the load balancer's interval?" + notKnown
 		}
 		return lack, err
 	})
