@@ -125,6 +125,16 @@ func start(t testing.TB, flags ...string) *instance {
 	return startFile(t, shipped, flags...)
 }
 
+// startRecorded starts an Envoy whose plugin has written a record, and returns the address of its admin, too.
+func startRecorded(t *testing.T, c *envoytest.Config, workers int) (*envoytest.Envoy, string) {
+	t.Helper()
+	envoy := envoytest.Start(t, c, workers)
+	envoytest.Eventually(t, envoytest.Limit, "a record", func() error {
+		return envoy.Stat("wasmcustom.healthgate_probe_up.probe.stats", 1)
+	})
+	return envoy, envoytest.Loopback(c.AdminPort)
+}
+
 func startFile(t testing.TB, file string, flags ...string) *instance {
 	t.Helper()
 	port := must.Port(t)

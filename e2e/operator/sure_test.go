@@ -124,10 +124,7 @@ func TestNotForSure(t *testing.T) {
 			t.Parallel()
 			c := envoytest.Shipped(t, envoytest.Wasm(t), app.Start(t).Port)
 			test.edit(c)
-			envoy, admin := envoytest.Start(t, c, 1), envoytest.Loopback(c.AdminPort)
-			envoytest.Eventually(t, envoytest.Limit, "a record", func() error {
-				return envoy.Stat("wasmcustom.healthgate_probe_up.probe.stats", 1)
-			})
+			envoy, admin := startRecorded(t, c, 1)
 			test.run(t, envoy, admin, c.Listener("ingress").Address())
 		})
 	}

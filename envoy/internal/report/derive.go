@@ -171,7 +171,7 @@ func (s *asked) stands(ctx context.Context, envoy *admin.Client, p *reach.Plugin
 	writes, counts := s.gauges[Writes]
 	counts = counts && Ticks(p)
 	for start := time.Now(); counts && time.Since(start) < patience &&
-		ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
+		ctx.Err() == nil; time.Sleep(pause) {
 		if _ = s.stats(ctx, envoy); s.gauges[Writes] != writes {
 			return false
 		}

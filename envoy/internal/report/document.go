@@ -165,7 +165,8 @@ func fetch(ctx context.Context, client *http.Client, to string, q question) (*do
 // answer: without a metric that does, it is not known who answered.
 func (s *asked) ask(ctx context.Context, envoy *admin.Client, to string, c *config.Config,
 	q question) (d *document, err error) {
-	shown, untrusted := answeredBy(q.endpoint.Name, verdict.Shown), answeredBy(q.endpoint.Name, verdict.Untrusted)
+	shown := Counter(q.endpoint.Name, verdict.Shown.String())
+	untrusted := Counter(q.endpoint.Name, verdict.Untrusted.String())
 	for attempt := range 4 {
 		before, counts := s.gauges[shown]
 		refused := s.gauges[untrusted]
@@ -242,10 +243,8 @@ func (s *asked) contradicts(d *document, c *config.Config) string {
 	return ""
 }
 
-// answeredBy is the counter of an endpoint's answers.
-func answeredBy(endpoint string, k verdict.Kind) string {
-	return Checks + endpoint + ".verdict." + k.String()
-}
+// Counter is the counter of the checks that an endpoint has answered by a verdict.
+func Counter(endpoint, verdict string) string { return Checks + endpoint + ".verdict." + verdict }
 
 // take takes what a status endpoint answered.
 func (r *Report) take(listener, url string, d *document) {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,19 +35,22 @@ type Seen struct {
 	rose    map[string]time.Time // since when each may have risen last
 }
 
-// configured takes an Envoy's configuration as it is read: of one that came by an update no earlier check tells.
-func (o *Seen) configured(known *reach.Envoy) {
-	if o.known != nil && known.Updated(o.known) {
+// configured takes which process an Envoy is, and its configuration, as far as both are known: of one that came by an
+// update no earlier check tells, and another process counts anew.
+func (o *Seen) configured(known *reach.Envoy, process string) {
+	if o.process != process {
+		o.counted = nil
+	}
+	if o.known != nil && known != nil && known.Updated(o.known) {
 		clear(o.rose)
 	}
-	o.known = known
+	o.known, o.process = cmp.Or(known, o.known), process
 }
 
 // take takes an Envoy's metrics as they are read.
-func (o *Seen) take(stats map[string]uint64, process string, now time.Time) {
-	if o.counted == nil || o.process != process {
-		*o = Seen{Wait: o.Wait, For: o.For, keep: max(recent, o.Wait), known: o.known, process: process,
-			counted: maps.Clone(stats), read: now, rose: map[string]time.Time{}}
+func (o *Seen) take(stats map[string]uint64, now time.Time) {
+	if o.counted == nil {
+		o.keep, o.counted, o.read, o.rose = max(recent, o.Wait), maps.Clone(stats), now, map[string]time.Time{}
 		return
 	}
 	for name, n := range stats {
@@ -64,7 +68,7 @@ func (o *Seen) shows(e *Endpoint, now time.Time) bool {
 	if kind == "failing" {
 		kind = "unhealthy"
 	}
-	at, is := o.rose[Checks+e.Name+".verdict."+kind]
+	at, is := o.rose[Counter(e.Name, kind)]
 	return is && now.Sub(at) <= o.keep
 }
 

@@ -58,7 +58,8 @@ func TestSeenFromReportToReport(t *testing.T) {
 			t.Parallel()
 			begin, seen := time.Unix(1_800_000_000, 0), Seen{Wait: test.wait}
 			for _, r := range append([]reading{first}, test.then...) {
-				seen.take(r.stats, r.process, begin.Add(r.after))
+				seen.configured(nil, r.process)
+				seen.take(r.stats, begin.Add(r.after))
 			}
 			if got := seen.shows(&Endpoint{Name: "e", Verdict: test.verdict}, begin.Add(test.at)); got != test.want {
 				t.Errorf("%t, want %t", got, test.want)
@@ -82,8 +83,8 @@ func TestSeenBeforeAnUpdate(t *testing.T) {
 		checks  uint64
 		want    bool
 	}{{"a", 0, false}, {"a", 1, true}, {"a", 1, true}, {"b", 1, false}, {"b", 2, true}} {
-		seen.configured(of(report.updated))
-		seen.take(map[string]uint64{Checks + "e.verdict.healthy": report.checks}, "p", begin)
+		seen.configured(of(report.updated), "p")
+		seen.take(map[string]uint64{Checks + "e.verdict.healthy": report.checks}, begin)
 		if got := seen.shows(&Endpoint{Name: "e", Verdict: "healthy"}, begin); got != report.want {
 			t.Errorf("report %d: %t", i, got)
 		}

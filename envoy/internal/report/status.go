@@ -111,7 +111,6 @@ type asked struct {
 	begin    map[string]uint64 // the first of them
 	noGauges string            // why there are none
 	seen     *Seen
-	process  string
 }
 
 // stats reads the plugin's metrics.
@@ -122,7 +121,7 @@ func (s *asked) stats(ctx context.Context, envoy *admin.Client) (err error) {
 		s.noGauges = s.known.NoMetrics()
 	}
 	if s.seen != nil && err == nil {
-		s.seen.take(s.gauges, s.process, time.Now())
+		s.seen.take(s.gauges, time.Now())
 	}
 	if s.known != nil {
 		if s.begin == nil {
@@ -187,13 +186,13 @@ func FromAdmin(ctx context.Context, envoy *admin.Client, now time.Time, seen *Se
 			s.known = reach.Read(s.dump, s.node, s.runtime)
 			s.known.Own = append(s.known.Own, envoy.Machine()...)
 			r.Process = s.known.Process(s.node)
-			if s.process = r.Process; seen != nil {
-				seen.configured(s.known)
-			}
 		}
 	}
 	if err != nil {
 		r.note("its configuration can't be read: " + err.Error() + "; a status endpoint tells more: --status-url URL")
+	}
+	if seen != nil {
+		seen.configured(s.known, r.Process)
 	}
 	_ = s.stats(ctx, envoy) // noGauges says why there are none
 	if draining, is := s.gauges[IsDraining]; is {
@@ -293,7 +292,7 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *asked)
 	}
 	stale := func(g reach.Gap) bool { return g.Stale }
 	for start := time.Now(); time.Since(start) < patience && ctx.Err() == nil &&
-		slices.ContainsFunc(s.known.Gaps(), stale); time.Sleep(100 * time.Millisecond) {
+		slices.ContainsFunc(s.known.Gaps(), stale); time.Sleep(pause) {
 		_ = s.stats(ctx, envoy)
 	}
 	r.fromRoutes(s)
