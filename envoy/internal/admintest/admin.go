@@ -61,7 +61,8 @@ type Admin struct {
 // Start starts an admin whose instance is healthy.
 func Start(t testing.TB) *Admin {
 	a := &Admin{runtime: map[string]string{}, up: true, counts: map[verdict.Kind]int{}}
-	a.Server = httptest.NewServer(a)
+	a.Server = httptest.NewUnstartedServer(a) // so that who is asked by another process has seen all of it
+	a.Server.Start()
 	t.Cleanup(a.Close)
 	return a
 }

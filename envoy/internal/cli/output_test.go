@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,15 +49,17 @@ func TestEndsAtInterrupt(t *testing.T) {
 func TestUnread(t *testing.T) {
 	t.Parallel()
 	a, asked := admintest.Start(t), make(chan struct{})
-	a.Before = func(_ http.ResponseWriter, r *http.Request) bool {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case asked <- struct{}{}:
 		case <-r.Context().Done():
 		}
-		return false
-	}
-	for _, command := range []string{"serve --listen 127.0.0.1:0 --admin " + a.URL,
-		fmt.Sprintf("agent --status-url %s/status --tcp 127.0.0.1:%d --interval 100ms --max-age 1m", a.URL, must.Port(t))} {
+		a.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	for _, command := range []string{"serve --listen 127.0.0.1:0 --admin " + server.URL,
+		fmt.Sprintf("agent --status-url %s/status --tcp 127.0.0.1:%d --interval 100ms --max-age 1m", server.URL,
+			must.Port(t))} {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestEndsAtInterrupt$")
