@@ -136,7 +136,7 @@ $(1) $(GO) vet $(2)
 endef
 
 test-unit: filter filter-faults check-race ## all tests that need no Envoy, with the race detector where there are goroutines
-	$(TEST) $(RACE) -parallel 4 $(CONCURRENT)
+	$(TEST) $(RACE) -parallel 8 $(CONCURRENT)
 	$(TEST) $$($(GO) list ./... | grep -vxE ".*/e2e(/.*)?|$$($(GO) list $(CONCURRENT) ./filter/simtest | paste -sd'|')")
 	$(TEST) ./filter/simtest -checks 1000000
 

@@ -119,7 +119,7 @@ func TestOneEnvoyAtTwoAddresses(t *testing.T) {
 	a := admintest.Start(t)
 	again := httptest.NewServer(a)
 	t.Cleanup(again.Close)
-	for _, command := range []string{"maintenance on", "maintenance off", "shutdown " + admintest.Key} {
+	for _, command := range []string{"maintenance on", "maintenance off", "shutdown --quiet 1s " + admintest.Key} {
 		says(t, 1, command+" --admin "+a.URL+" --admin "+again.URL, "it is the Envoy of http://127.0.0.1:",
 			"at another address: leave one of them out")
 	}
