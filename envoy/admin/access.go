@@ -101,13 +101,15 @@ var token = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
 func (a *Access) login(text string) error {
 	text = strings.TrimPrefix(text, "\ufeff") // which some editors write first
 	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
-	_, password, basic := strings.Cut(text, ":")
+	user, password, basic := strings.Cut(text, ":")
 	switch {
 	case text == "":
 		return errors.New("is empty; write USER:PASSWORD or a bearer token into it")
 	case strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c == 0x7f }):
 		return errors.New("has more than one line, or a control character; " +
 			"write USER:PASSWORD or a bearer token, and nothing else")
+	case strings.EqualFold(user, "Authorization"):
+		return errors.New("is a whole header; write USER:PASSWORD or a bearer token alone")
 	case basic:
 		coded := base64.StdEncoding.EncodeToString([]byte(text))
 		a.authorization = "Basic " + coded

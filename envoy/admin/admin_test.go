@@ -143,6 +143,8 @@ func TestProtected(t *testing.T) {
 		{"an empty file", plain.URL, Files{Login: file(t, "\n")}, "is empty; write USER:PASSWORD"},
 		{"a header's value", plain.URL, Files{Login: file(t, "Bearer s3cret")},
 			"write the token alone, without the word Bearer"},
+		{"a header", plain.URL, Files{Login: file(t, "authorization: Bearer s3cret")},
+			"is a whole header; write USER:PASSWORD or a bearer token alone"},
 		{"no file, but a login", plain.URL, Files{Login: "ops:s3cret"},
 			"--admin-auth-file: no such file or directory: give a file that holds the login"},
 		{"a token in the place of the file", plain.URL, Files{Login: "eyJh.s3cret.sig"},
