@@ -104,7 +104,7 @@ func (e *Envoy) besides(o Order) (out []string) {
 		}
 	}
 	if o.On && e.known != nil {
-		out = slices.Concat(out, e.known.Replaced(e.reads), e.known.Refusals(e.reads), e.known.OtherAdmins())
+		out = slices.Concat(out, e.known.Replaced(e.reads), e.known.OtherAdmins())
 	}
 	if clock := e.client.Clock(); o.On && clock != "" && o.Value != On && !o.Route {
 		out = append(out, clock+", and the key ends by it")

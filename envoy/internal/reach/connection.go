@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/healthgate/healthgate/envoy/internal/dump"
 	"github.com/healthgate/healthgate/filter/config"
@@ -30,112 +29,62 @@ var (
 		`kafka_\w+)\.`)
 )
 
-// bar is something on the way of a connection to the HTTP filters that a check may not get past.
-type bar struct {
-	what    string
-	refuses bool // and does nothing else
-	rations bool // what comes too often, so that a check that passed proves nothing
-	notGRPC bool // checks of gRPC get past it
-	always  bool // no check gets past it
-}
-
-// bars returns what may keep checks from the HTTP filters of a way in, or do something else to them.
-func (e *Envoy) bars(d *door) (out []bar) {
-	may := func(refuses bool, format string, args ...any) {
-		out = append(out, bar{what: fmt.Sprintf(format, args...), refuses: refuses})
+// extensions returns what of Envoy's extensions stands between a connection and the HTTP filters.
+func (d *door) extensions() []any {
+	out := slices.Concat(list(d.socket, "listener_filters"), d.before, list(d.manager, "original_ip_detection_extensions"))
+	if socket := dump.At(d.chain, "transport_socket"); typeOf(socket) != "" {
+		out = append(out, socket)
 	}
-	for _, f := range slices.Concat(list(d.socket, "listener_filters"), d.before) {
-		kind, name := typeOf(f), text(f, "name")
-		if passing.MatchString(kind) {
-			continue
-		}
-		of := cmp.Or(typeName(dump.At(f, "typed_config")), "unknown")
-		if strings.Contains(kind, ".network.rbac.") && denies(object(f, "typed_config", "rules")) {
-			out = append(out, bar{what: fmt.Sprintf("the filter %q refuses each connection", name), always: true})
-			continue
-		}
-		may(closing.MatchString(kind), "the filter %q (%s) may close its connection", name, of)
-		out[len(out)-1].rations = strings.Contains(kind, "ratelimit.")
-	}
-	for _, f := range append(list(d.manager, "original_ip_detection_extensions"), dump.At(d.chain, "transport_socket")) {
-		if kind := typeOf(f); kind != "" && !passing.MatchString(kind) {
-			may(closing.MatchString(kind), "%q (%s) may refuse it", text(f, "name"), kind[strings.LastIndexByte(kind, '.')+1:])
-		}
-	}
-	common := object(d.manager, "common_http_protocol_options")
-	for kind, message := range map[string]any{"Listener": d.socket, "FilterChain": d.chain,
-		"HttpConnectionManager":        d.manager,
-		"common_http_protocol_options": common} {
-		if name := foreign(message, kind); name != "" {
-			may(false, "what its %s does to it is not known", name)
-		}
-	}
-	for name, of := range map[string]any{"listener_filters_timeout": d.socket, "transport_socket_connect_timeout": d.chain,
-		"request_headers_timeout": d.manager, "idle_timeout": common, "max_connection_duration": common} {
-		if limit := text(of, name); ends(limit, atOnce) {
-			may(true, "its %s is %s", name, limit)
-		}
-	}
-	if codec := text(d.manager, "codec_type"); codec != "" && codec != "AUTO" && codec != "HTTP1" {
-		may(true, "its codec_type is %s", codec)
-		out[len(out)-1].notGRPC = true
-	}
-	unbound := dump.At(d.socket, "bind_to_port") == false || dump.At(d.socket, "deprecated_v1", "bind_to_port") == false
-	if unbound && !slices.ContainsFunc(e.doors, func(o door) bool { return handsOver(o.socket) }) {
-		may(true, "its listener has no port of its own, for bind_to_port is false")
-	}
-	open := func(o door) bool { return o.listener == d.listener && len(o.filters) > 0 && !o.mutual }
-	if !slices.ContainsFunc(e.doors, open) {
-		may(true, "its TLS asks for a client's certificate")
-	}
-	port, is := dump.At(d.chain, "filter_chain_match", "destination_port").(float64)
-	own := dump.At(d.socket, "address", "socket_address", "port_value")
-	// What stands for the destination is changed by these: original_dst, or the PROXY protocol.
-	if is && port != own && own != nil && len(list(d.socket, "listener_filters")) == 0 &&
-		dump.At(d.socket, "use_original_dst") != true && len(list(d.socket, "additional_addresses")) == 0 {
-		may(true, "its filter chain is for the port %v alone, and connections come to %v", port, own)
-		out[len(out)-1].always = true
-	}
-	if what := d.narrow(); what != "" {
-		may(true, "its filter chain is not for each connection, by %s", what)
-	}
-	slices.SortFunc(out, func(a, b bar) int { return strings.Compare(a.what, b.what) })
 	return out
 }
 
-// atOnce is more than a check needs to be sent, and to be answered where it waits for nothing.
-const atOnce = time.Second
-
-// ends reports whether a limit, of which 0 is none, may end what takes so long.
-func ends(limit string, long time.Duration) bool {
-	d, err := time.ParseDuration(limit)
-	return limit != "" && (err != nil || d > 0 && d < long)
-}
-
-// limits says what may end a check that a route takes before the plugin has answered it: at once, or when the probes on
-// demand that it waits for are over.
-func (e *Envoy) limits(d *door, c *check, p *Plugin, route any) (out []Gap) {
-	wait := atOnce
-	for _, i := range slices.Concat(c.endpoint.Probes.Names, c.endpoint.Degraded.Probes) {
-		if probe := &p.Config.Probes[i]; probe.OnDemand > 0 {
-			wait = max(wait, atOnce+probe.Timeout)
+// strangers names what on the way of a connection to the HTTP filters is not known, and may do anything to a check.
+func (d *door) strangers() (out []string) {
+	for _, f := range d.extensions() {
+		if kind := typeOf(f); !passing.MatchString(kind) && !closing.MatchString(kind) {
+			of := cmp.Or(typeName(dump.At(f, "typed_config")), "unknown")
+			out = append(out, fmt.Sprintf("%q (%s)", text(f, "name"), of))
 		}
 	}
-	of, all := object(route, "route", "max_stream_duration"), object(d.manager, "common_http_protocol_options")
-	for _, limit := range [][2]string{{"request_timeout", text(d.manager, "request_timeout")},
-		{"stream_idle_timeout", cmp.Or(text(route, "route", "idle_timeout"), text(d.manager, "stream_idle_timeout"))},
-		{"max_stream_duration", cmp.Or(text(of, "max_stream_duration"), text(all, "max_stream_duration"))},
-		{"grpc_timeout_header_max", text(of, "grpc_timeout_header_max")},
-	} {
-		may := fmt.Sprintf("%s: its %s of %s may end a check of %s", d.where, limit[0], limit[1], c.path)
-		why := e.unproved(p, c, func(o *door) bool { return o == d && len(c.endpoint.Paths) == 1 })
-		if why.text != "" && ends(limit[1], atOnce) {
-			out = append(out, c.refusal(why, "%s before the plugin answers", may))
+	for kind, message := range map[string]any{"Listener": d.socket, "FilterChain": d.chain,
+		"HttpConnectionManager":        d.manager,
+		"common_http_protocol_options": object(d.manager, "common_http_protocol_options")} {
+		if name := foreign(message, kind); name != "" {
+			out = append(out, "its "+name)
 		}
-		if wait > atOnce && ends(limit[1], wait) {
-			gap := c.doubt("%s that waits for a probe on demand: it has to be %s at least", may, wait)
-			gap.Slow = true
-			out = append(out, gap)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Refusing names what may refuse checks of an endpoint before they come to its plugin, whether it does or not; nothing
+// where one of the ways in has nothing that may.
+func (e *Envoy) Refusing(endpoint string) (out []string) {
+	plugins := e.Namesakes(endpoint)
+	for i := range e.doors {
+		d := &e.doors[i]
+		if !slices.ContainsFunc(plugins, d.has) {
+			continue
+		}
+		before := len(out)
+		may := func(is bool, format string, args ...any) {
+			if is {
+				out = append(out, d.where+": "+fmt.Sprintf(format, args...))
+			}
+		}
+		for _, f := range d.extensions() {
+			may(closing.MatchString(typeOf(f)) && !passing.MatchString(typeOf(f)), "%q", text(f, "name"))
+		}
+		for _, n := range d.neighbours[:d.filters[0].before] {
+			may(refusing.MatchString(n.kind()), "the filter %q", n.name)
+		}
+		codec := text(d.manager, "codec_type")
+		may((codec == "HTTP2" || codec == "HTTP3") && !plugins[0].HealthCheck(endpoint).GRPC, "its codec_type is %s", codec)
+		may(dump.At(d.socket, "bind_to_port") == false, "its bind_to_port is false")
+		may(d.mutual, "its TLS asks for a client's certificate")
+		may(d.narrow() != "", "its filter chain is not for each connection, by %s", d.narrow())
+		if len(out) == before {
+			return nil
 		}
 	}
 	return out
@@ -153,6 +102,13 @@ func handsOver(listener any) bool {
 
 // narrow returns a condition of the filter chain that a check's connection may not meet; "" for none.
 func (d *door) narrow() string {
+	port, is := dump.At(d.chain, "filter_chain_match", "destination_port").(float64)
+	own := dump.At(d.socket, "address", "socket_address", "port_value")
+	// What stands for the destination is changed by these: original_dst, or the PROXY protocol.
+	if is && port != own && own != nil && len(list(d.socket, "listener_filters")) == 0 &&
+		dump.At(d.socket, "use_original_dst") != true && len(list(d.socket, "additional_addresses")) == 0 {
+		return "destination_port"
+	}
 	if what := d.asks(); what != "" || d.ordinary() {
 		return what
 	}
@@ -168,7 +124,7 @@ func (d *door) asks() string {
 	for _, name := range slices.Sorted(maps.Keys(match)) {
 		met := false
 		switch name {
-		case "destination_port": // see bars
+		case "destination_port": // see narrow
 			met = true
 		case "server_names", "application_protocols", "transport_protocol": // see ordinary
 			met = true
@@ -229,26 +185,14 @@ func (e *Envoy) kept(d *door, p *Plugin, c *check) (out []Gap) {
 	if d.quic() && slices.ContainsFunc(e.doors, func(o door) bool { return o.has(p) && !o.quic() }) {
 		return nil
 	}
-	for _, b := range d.bars {
-		if b.always {
-			out = append(out, c.gap("%s: %s", d.where, b.what))
-			continue
-		}
-		why := e.unproved(p, c, func(o *door) bool { return slices.Contains(o.bars, b) })
-		if b.rations {
-			why = often
-		}
-		if why.text == "" || b.notGRPC && c.endpoint.GRPC {
-			continue
-		}
-		gap := c.unless(why, "%s: whether a check of %s comes to healthgate is not known: %s", d.where, c.path, b.what)
-		gap.Refusal = b.refuses
-		out = append(out, gap)
+	var whats []string
+	for _, stranger := range d.strangers() {
+		whats = append(whats, fmt.Sprintf("%s: whether a check of %s comes to healthgate is not known: what %s does to it "+
+			"is not known", d.where, c.path, stranger))
 	}
-	why := e.unproved(p, c, func(o *door) bool { return o == d })
 	for i := range e.doors {
 		o := &e.doors[i]
-		if why.text == "" || o.has(p) || o.excludes(c) || e.takenAt(o, c) {
+		if o.has(p) || o.excludes(c) || e.takenAt(o, c) {
 			continue
 		}
 		by := ""
@@ -264,8 +208,20 @@ func (e *Envoy) kept(d *door, p *Plugin, c *check) (out []Gap) {
 			by = "that filter chain is for some connections, by " + others
 		}
 		if by != "" {
-			out = append(out, c.unless(why, "%s: whether a check of %s comes there, or to %s, is not known: %s", d.where,
+			whats = append(whats, fmt.Sprintf("%s: whether a check of %s comes there, or to %s, is not known: %s", d.where,
 				c.path, o.where, by))
+		}
+	}
+	if len(whats) > 0 {
+		if why := e.unproved(c); why.text != "" {
+			for _, what := range whats {
+				out = append(out, c.unless(why, "%s", what))
+			}
+		}
+	}
+	for _, f := range d.extensions() {
+		if rationing.MatchString(typeOf(f)) {
+			out = append(out, c.refusal(rations, d.where, text(f, "name"), c.path))
 		}
 	}
 	return out

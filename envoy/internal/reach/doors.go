@@ -41,7 +41,6 @@ type door struct {
 	names      []string    // of all HTTP filters
 	routes     any         // the route configuration; nil when it is not known
 	set        string      // see sets
-	bars       []bar       // of a way in that has a plugin
 }
 
 // Ways names the ways in by which checks of an endpoint come to its plugin; of those that are alike, the first. No

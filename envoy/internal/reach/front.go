@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -37,6 +36,18 @@ var transparent = regexp.MustCompile(`\.filters\.http\.(` +
 	`original_src|peer_metadata|set_filter_state|set_metadata|stateful_session|tap|upstream_codec)\.|` +
 	`io\.istio\.http\.peer_metadata\.|stats\.PluginConfig$|istio\.envoy\.config\.filter\.http\.`)
 
+// refusing are filters that never answer a check with a success, and may refuse it or hold it up. Of these, rationing
+// ones refuse what comes too often, so that a check that passed proves nothing of the next.
+var (
+	refusing = regexp.MustCompile(`\.filters\.http\.(adaptive_concurrency|admission_control|api_key_auth|` +
+		`basic_auth|credential_injector|csrf|dynamic_forward_proxy|jwt_authn|local_ratelimit|on_demand|rate_limit_quota|` +
+		`ratelimit|rbac)\.`)
+	rationing  = regexp.MustCompile(`\.(adaptive_concurrency|admission_control|(local_)?ratelimit|rate_limit_quota)\.`)
+	httpFilter = regexp.MustCompile(`\.(?:filters\.http|early_header_mutation)\.(\w+)\.`)
+)
+
+const rations = "%s: the filter %q may refuse checks of %s, for it refuses what comes too often"
+
 // rewrites is what a header mutation has that makes another request of a check.
 var rewrites = regexp.MustCompile(`(?i)"key":":|"remove":"(:|host")`)
 
@@ -46,6 +57,23 @@ func (n *neighbour) kind() string {
 		return inner
 	}
 	return text(n.config, "@type")
+}
+
+// short returns the name of the filter's type among Envoy's; "" for another's.
+func (n *neighbour) short() string {
+	if m := httpFilter.FindStringSubmatch(n.kind()); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// rations reports whether a neighbour refuses what comes too often of what a route takes: local_ratelimit and ratelimit
+// do where they, the route or its virtual host say how much that is.
+func (n *neighbour) rations(host, route any, own ...any) bool {
+	written, err := json.Marshal(append([]any{n.config, dump.At(route, "route")}, own...))
+	field, is := map[string]string{"local_ratelimit": "token_bucket", "ratelimit": "rate_limits"}[n.short()]
+	return rationing.MatchString(n.kind()) &&
+		(!is || err != nil || strings.Contains(string(written), `"`+field+`":`) || list(host, field) != nil)
 }
 
 // mayAnswer says how many checks a neighbour may answer before healthgate does, or make other requests of. own are its
@@ -75,7 +103,7 @@ func (n *neighbour) mayAnswer(c *check, own ...any) judged {
 		return notKnown("it may take away what makes a check")
 	case statusField.MatchString(text):
 		return notKnown("its %s, which may be a success", statusField.FindStringSubmatch(text)[1])
-	case transparent.MatchString(name), n.refusing(),
+	case transparent.MatchString(name), refusing.MatchString(name),
 		n.isLua() && onlyLooks(append(own, n.config), len(c.endpoint.Headers) > 0):
 		return judged{fit: no}
 	case short == "fault" && !strings.Contains(text, `"abort":`):
@@ -122,25 +150,22 @@ func (e *Envoy) disturbed(d *door, p *Plugin, c *check) (out []Gap) {
 	return out
 }
 
-// unproved is why no check is known to have come to a plugin by a way in. It has no text where one was answered, and
-// the plugin stands in no other way in but those that are alike; it is stale where none is known since an update.
+// unproved is why no check is known to have come to a plugin by its way in. It has no text where one was answered, and
+// all its ways in are alike; it is stale where none is known since an update.
 type unproved struct {
 	text  string
 	stale bool
 }
 
-func (e *Envoy) unproved(p *Plugin, c *check, alike func(o *door) bool) unproved {
+func (e *Envoy) unproved(c *check) unproved {
 	switch no := e.unanswered(c.endpoint.Name); {
 	case e.Answered == nil:
 		return unproved{text: ", as far as the configuration tells"}
 	case no.text != "":
 		return unproved{", and " + no.text, no.stale}
-	}
-	for i := range e.doors {
-		if d := &e.doors[i]; d.has(p) && !d.quic() && !alike(d) {
-			return unproved{text: fmt.Sprintf(", and which checks endpoint %q has answered is not known: an endpoint of "+
-				"another name for each path, host and listener would tell", c.endpoint.Name)}
-		}
+	case len(e.Ways(c.endpoint.Name)) > 1:
+		return unproved{text: fmt.Sprintf(", and which checks endpoint %q has answered is not known: an endpoint of "+
+			"another name for each listener and filter chain would tell", c.endpoint.Name)}
 	}
 	return unproved{}
 }
@@ -334,24 +359,12 @@ func (e *Envoy) around(d *door, c *check, f *filter, host, route any) (out []Gap
 			may = n.mayChange
 		}
 		switch answers := may(c, own...); {
-		case !behind && n.refuses(own...):
-			out = append(out, c.gap("%s: the filter %q refuses checks of %s before healthgate", d.where, n.name, c.path))
 		case answers.fit == no && holds(append(own, n.config)):
-			out = append(out, c.refusal(unproved{}, "%s: the filter %q has the answer to checks of %s wait for a service, "+
-				"which may hang", d.where, n.name, c.path))
-		case answers.fit == no && (behind || !n.mayRefuse(e, c, host, route, own...)):
+			out = append(out, c.refusal("%s: the filter %q has the answer to checks of %s wait for a service, which may hang",
+				d.where, n.name, c.path))
+		case answers.fit == no && !behind && n.rations(host, route, own...):
+			out = append(out, c.refusal(rations, d.where, n.name, c.path))
 		case answers.fit == no:
-			one := len(c.endpoint.Paths) == 1 && len(hosts(d.routes, c.endpoint.Hosts)) == 1
-			why := e.unproved(f.plugin, c, func(o *door) bool {
-				return one && reflect.DeepEqual(o.routes, d.routes) && reflect.DeepEqual(o.neighbours, d.neighbours)
-			})
-			if n.rations() {
-				why = often
-			}
-			if why.text != "" {
-				out = append(out, c.refusal(why, "%s: the filter %q may refuse checks of %s before healthgate answers", d.where,
-					n.name, c.path))
-			}
 		case behind:
 			out = append(out,
 				c.doubt("%s: the filter %q stands behind healthgate, and whether it changes the answer is not known: %s"+
@@ -364,5 +377,5 @@ func (e *Envoy) around(d *door, c *check, f *filter, host, route any) (out []Gap
 			out = append(out, c.gap("%s: the filter %q answers checks of %s before healthgate", d.where, n.name, c.path))
 		}
 	}
-	return append(append(out, e.limits(d, c, f.plugin, route)...), e.replies(d, c)...)
+	return append(out, e.replies(d, c)...)
 }

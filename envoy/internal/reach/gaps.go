@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"reflect"
 	"slices"
 	"strconv"
 
@@ -17,10 +16,8 @@ type Gap struct {
 	Endpoint string
 	What     string
 	Doubt    bool // it may be one: this command does not know
-	// Refusal is a doubt whether checks are refused before they come to the plugin. In maintenance they fail all the same.
+	// Refusal is a doubt whether checks get an answer that is a success: in maintenance they are to fail all the same.
 	Refusal bool
-	// Slow is a doubt of checks that wait for a probe on demand. In maintenance none does.
-	Slow bool
 	// Stale is a doubt that a check which is answered now may take away.
 	Stale bool
 }
@@ -40,25 +37,16 @@ func (c *check) unless(why unproved, format string, args ...any) Gap {
 	return out
 }
 
-func (c *check) refusal(why unproved, format string, args ...any) Gap {
-	out := c.unless(why, format, args...)
+// refusal doubts that what is healthy gets a success, whether or not the plugin has counted a check.
+func (c *check) refusal(format string, args ...any) Gap {
+	out := c.doubt(format, args...)
 	out.Refusal = true
-	return out
-}
-
-// Refusals says what may refuse checks of some endpoints before they come to the plugin.
-func (e *Envoy) Refusals(of func(endpoint string) bool) (out []string) {
-	for _, gap := range e.Gaps() {
-		if gap.Refusal && of(gap.Endpoint) && !slices.Contains(out, gap.What) {
-			out = append(out, gap.What)
-		}
-	}
 	return out
 }
 
 // Unrefused leaves out what is no harm where checks are to fail.
 func Unrefused(gaps []Gap) []Gap {
-	return slices.DeleteFunc(gaps, func(g Gap) bool { return g.Refusal || g.Slow })
+	return slices.DeleteFunc(gaps, func(g Gap) bool { return g.Refusal })
 }
 
 // Gaps returns the ways past the plugins, and those that may be some. A listener or filter chain without a plugin is
@@ -107,7 +95,7 @@ func (e *Envoy) past(p *Plugin, c *check) []Gap { return append(e.shut(p, c), e.
 // shut returns where a plugin stands and its gate keeps an endpoint's checks out.
 func (e *Envoy) shut(p *Plugin, c *check) (out []Gap) {
 	enabled := false
-	var missing, perhaps []Gap // nobody answers there
+	var missing []Gap // nobody answers there
 	for i := range e.doors {
 		d := &e.doors[i]
 		c := d.sees(c)
@@ -157,12 +145,7 @@ func (e *Envoy) shut(p *Plugin, c *check) (out []Gap) {
 			}
 			switch ruled := f.enabled(d.routes, host, ruling.route); {
 			case ruling.route == nil && f.byRoute():
-				gap := c.gap("%s: no route takes %s: its checks get 404", d.in(host), c.path)
-				missing = append(missing, gap)
-				why := e.unproved(p, c, func(o *door) bool { return reflect.DeepEqual(o.routes, d.routes) })
-				if why.text != "" {
-					perhaps = append(perhaps, c.refusal(why, "%s", gap.What))
-				}
+				missing = append(missing, c.gap("%s: no route takes %s: its checks get 404", d.in(host), c.path))
 			case ruled == no, ruled == some:
 				out = append(out, c.gap("%s: %s", d.in(host), d.shuts(f, host, ruling.route, c.path)))
 			default:
@@ -176,7 +159,6 @@ func (e *Envoy) shut(p *Plugin, c *check) (out []Gap) {
 	if !enabled {
 		return append(out, missing...)
 	}
-	out = append(out, perhaps...)
 	return slices.CompactFunc(out, func(a, b Gap) bool { return a == b })
 }
 

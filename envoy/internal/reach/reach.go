@@ -258,11 +258,6 @@ func Read(envoy any, node config.Node, runtime *admin.Runtime) *Envoy {
 		}
 		r.listener(l, sidecar && text(l, "traffic_direction") == "OUTBOUND")
 	}
-	for i := range e.doors {
-		if d := &e.doors[i]; len(d.filters) > 0 {
-			d.bars = e.bars(d)
-		}
-	}
 	return e
 }
 

@@ -45,12 +45,13 @@ var commands = map[string]func(*testing.T, *datadriven.TestData) []string{
 	"hidden": func(t *testing.T, d *datadriven.TestData) (out []string) {
 		for _, g := range play(t, d).Gaps() {
 			out = append(out, g.Endpoint+": "+g.What)
+			if g.Refusal {
+				out[len(out)-1] += " (no harm in maintenance)"
+			}
 		}
 		return out
 	},
-	"spoiled": func(t *testing.T, d *datadriven.TestData) []string {
-		return slices.DeleteFunc([]string{play(t, d).Spoiled("e")}, func(s string) bool { return s == "" })
-	},
+	"refusing": func(t *testing.T, d *datadriven.TestData) []string { return play(t, d).Refusing("e") },
 	"faults": func(t *testing.T, d *datadriven.TestData) []string {
 		e := play(t, d)
 		return append(e.Faults(), "metrics: "+e.NoMetrics())

@@ -19,7 +19,8 @@ func (e *Envoy) mapped(d *door, c *check, answer config.Reply, visit func(status
 	}
 }
 
-// replies says where Envoy may make a success of the plugin's answer in maintenance, or when it drains.
+// replies says where Envoy may make a success of the plugin's answer in maintenance, or when it drains, and another
+// answer of a success.
 func (e *Envoy) replies(d *door, c *check) (out []Gap) {
 	for _, answer := range []config.Reply{c.endpoint.Maintenance.Reply, c.endpoint.Draining} {
 		e.mapped(d, c, answer, func(status float64) {
@@ -29,25 +30,13 @@ func (e *Envoy) replies(d *door, c *check) (out []Gap) {
 			}
 		})
 	}
-	return out
-}
-
-// Spoiled says where Envoy may make another answer than a success of what an endpoint has when all is well; "" for
-// nowhere.
-func (e *Envoy) Spoiled(endpoint string) (out string) {
-	e.eachPath(func(p *Plugin, c *check) {
-		if c.endpoint.Name != endpoint || c.endpoint.Healthy.Pass || c.endpoint.GRPC {
-			return
-		}
-		for i := range e.doors {
-			if d := &e.doors[i]; d.has(p) {
-				e.mapped(d, c, c.endpoint.Healthy, func(status float64) {
-					if status >= 300 {
-						out = fmt.Sprintf("%s: its local_reply_config may make %g of the %d that %q has when all is well", d.where,
-							status, c.endpoint.Healthy.Status, endpoint)
-					}
-				})
-			}
+	if c.endpoint.Healthy.Pass || c.endpoint.GRPC {
+		return out
+	}
+	e.mapped(d, c, c.endpoint.Healthy, func(status float64) {
+		if status >= 300 {
+			out = append(out, c.refusal("%s: its local_reply_config may make %g of the %d that %q has when all is well", d.where,
+				status, c.endpoint.Healthy.Status, c.endpoint.Name))
 		}
 	})
 	return out

@@ -99,7 +99,13 @@ func (r *Report) look(ctx context.Context, envoy *admin.Client, s *asked, seen *
 	}
 	for i := range r.Endpoints {
 		e := &r.Endpoints[i]
-		if s.known == nil || e.CheckSeen == nil || !*e.CheckSeen {
+		if s.known == nil || e.CheckSeen == nil {
+			continue
+		}
+		if !*e.CheckSeen {
+			if may := s.known.Refusing(e.Name); len(may) > 0 {
+				r.note(fmt.Sprintf("no check of %s was seen, and these may refuse one: %s", e.Name, strings.Join(may, "; ")))
+			}
 			continue
 		}
 		if ways := s.known.Ways(e.Name); len(ways) > 1 {

@@ -272,9 +272,6 @@ func (r *Report) fromPlugins(ctx context.Context, envoy *admin.Client, s *asked)
 			if e.Unsure = append(e.Unsure, doubts...); crash != "" && e.Verdict != verdict.Maintenance.String() {
 				e.Unsure = append(e.Unsure, crash)
 			}
-			if why := s.known.Spoiled(e.Name); why != "" && Of(e.Verdict) >= Degraded {
-				e.Unsure = append(e.Unsure, why)
-			}
 		}
 	}
 	if s.noGauges != "" {
@@ -462,12 +459,12 @@ func isByRoute(text string) bool { return strings.HasPrefix(text, byRoute) }
 // unsure notes the ways of checks past what their endpoints are said to answer, known ones and doubts.
 func (r *Report) unsure(gaps []reach.Gap) {
 	for _, gap := range gaps {
-		if !gap.Slow {
+		if !gap.Refusal {
 			r.note(gap.What)
 		}
 		for i := range r.Endpoints {
 			e := &r.Endpoints[i]
-			if e.Name != gap.Endpoint || gap.Slow && Of(e.Verdict) == Planned {
+			if e.Name != gap.Endpoint || gap.Refusal && Of(e.Verdict) < Degraded {
 				continue
 			}
 			e.NotEverywhere = e.NotEverywhere || !gap.Doubt

@@ -71,9 +71,9 @@ func TestFromAdminAlone(t *testing.T) {
 		"sheds": strings.Replace(configured, `{"layered_runtime"`, `{"overload_manager": {"actions": [
 			{"name": "shrink_heap"}, {"name": "stop_accepting_requests"}]}, "layered_runtime"`, 1),
 		"updated": strings.TrimSuffix(strings.NewReplacer(`"static_listeners": [{`, `"dynamic_listeners": [{"active_state": {
-			"last_updated": "2026-11-29T01:00:00Z", `, `"http_filters": [`, `"http_filters": [{"name": "auth",
-			"typed_config": {"@type": "x.filters.http.basic_auth.v3.BasicAuth"}}, `, `BootstrapConfigDump",`,
-			`BootstrapConfigDump", "last_updated": "2026-11-29T00:00:00Z", `).Replace(configured), "]}]}") + "}]}]}",
+			"last_updated": "2026-11-29T01:00:00Z", `, `"http_filters": [`, `"moon": "full", "http_filters": [`,
+			`BootstrapConfigDump",`, `BootstrapConfigDump", "last_updated": "2026-11-29T00:00:00Z", `).
+			Replace(configured), "]}]}") + "}]}]}",
 		"goes": strings.TrimSuffix(configured, "]}]}") + `],
 			"dynamic_listeners": [{"draining_state": {"listener": {"name": "other",
 			"filter_chains": []}}}]}]}`,
