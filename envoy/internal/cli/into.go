@@ -170,9 +170,12 @@ func (i *intoOptions) writeMerged(cmd *cobra.Command, file, output string, given
 		}
 		made = slices.Insert(made, at, fileToWrite{to, f.Text, f.Name})
 	}
-	if inPlace && len(made) > 1 && sameFile(made[0].path, r.Bootstrap) {
-		p := document.Problem{File: made[1].path, What: "an Envoy that runs takes this at once, but " + r.Bootstrap +
-			", with clusters and runtime layers, at a restart alone: checks may get 503 until you restart it"}
+	if inPlace && len(made) > 0 && sameFile(made[0].path, r.Bootstrap) {
+		p := document.Problem{File: r.Bootstrap,
+			What: "an Envoy that runs takes this, with clusters and runtime layers, at a restart alone"}
+		if len(made) > 1 {
+			p.What += ", but " + made[1].path + " at once: checks may get 503 until you restart it"
+		}
 		tell(cmd, yellow, "warning:", []*document.Problem{&p})
 	}
 	if err := writeTree(made); err != nil {

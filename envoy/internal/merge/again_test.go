@@ -38,9 +38,13 @@ func TestMergedAgain(t *testing.T) {
 	}{
 		{"nothing", nil, "", []string{"address: app.one"}},
 		{"the application moves", []string{"{address: app.one, port_value: 80}", "{address: app.two, port_value: 80}"},
-			`the cluster "healthgate_app" leads elsewhere than "app"`, []string{"!app.one"}},
+			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, []string{"!app.one"}},
 		{"the application gets TLS", []string{"type: STRICT_DNS\n", "transport_socket: {name: tls}\n    type: STRICT_DNS\n"},
-			`the cluster "healthgate_app" leads elsewhere than "app"`, []string{"!app.two"}},
+			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, []string{"!app.two"}},
+		{"the application speaks HTTP/2", []string{"type: STRICT_DNS", "http2_protocol_options: {}\n    type: STRICT_DNS"},
+			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+		{"the application's hosts come by EDS", []string{"type: STRICT_DNS", "eds_cluster_config: {eds_config: {ads: {}}}\n" +
+			"    type: EDS"}, `the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
 		{"the application has more hosts", []string{"address: {socket_address: {address: app.one, port_value: 80}}}}]",
 			"address: {socket_address: {address: app.one, port_value: 80}}}}, {endpoint: {address: {socket_address: " +
 				"{address: app.two, port_value: 80}}}}]"}, "", []string{"app.two"}},

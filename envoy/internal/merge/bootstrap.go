@@ -1,7 +1,6 @@
 package merge
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"reflect"
@@ -224,8 +223,8 @@ func (m *merger) probed() error {
 					"again then", p.Cluster, own)
 			}
 		default:
-			if of := m.cluster(strings.TrimPrefix(p.Cluster, render.OwnPrefix)); strays(c, of) {
-				m.warn(c, c.n, "the cluster %q leads elsewhere than %q: probes do not ask what serves users",
+			if of := m.cluster(strings.TrimPrefix(p.Cluster, render.OwnPrefix)); m.strays(c, of) {
+				m.warn(c, c.n, "the cluster %q leads elsewhere, or in another way, than %q: probes do not ask what serves users",
 					p.Cluster, of.text("name"))
 			}
 		}
@@ -275,14 +274,15 @@ func (m *merger) copyFor(c cursor, name string) {
 		m.made = append(m.made, made)
 		return
 	}
-	if !strays(there, c) {
+	if !m.strays(there, c) {
 		return
 	}
-	m.changed(there, there.n, "the cluster %q leads elsewhere than %q, of which it is the copy for probes", name,
-		c.text("name"))
+	m.changed(there, there.n, "the cluster %q leads elsewhere, or in another way, than %q, of which it is the copy for "+
+		"probes", name, c.text("name"))
 	list := there.parents[there.n]
 	if list == nil || list.Kind != yaml.SequenceNode { // of a resource in a wrapper, or what an alias stands for
-		there.unfit = there.problem(there.n, "this copy of %q leads elsewhere; take it out, and merge again", c.text("name"))
+		there.unfit = there.problem(there.n, "this copy of %q leads elsewhere, or in another way; take it out, and merge "+
+			"again", c.text("name"))
 		return
 	}
 	if kind := there.own("@type"); kind != nil {
@@ -293,24 +293,22 @@ func (m *merger) copyFor(c cursor, name string) {
 	there.remove(list, i)
 }
 
-// strays reports whether a copy of a cluster leads to other hosts than that, or by another transport. It may lead to
-// some of them.
-func strays(c, of cursor) bool {
+// ways are what says where a cluster's connections lead, besides its hosts, and how.
+var ways = []string{"eds_cluster_config", "cluster_type", "original_dst_lb_config", "transport_socket",
+	"transport_socket_matches", "typed_extension_protocol_options", "http_protocol_options", "http2_protocol_options",
+	"upstream_bind_config"}
+
+// strays reports whether a copy of a cluster leads to other hosts than that, or in another way. It may lead to some of
+// them.
+func (m *merger) strays(c, of cursor) bool {
 	if !of.is() {
 		return false
 	}
 	its, all := hosts(c), hosts(of)
-	service := func(c cursor) string {
-		if eds := c.get("eds_cluster_config"); eds.is() {
-			return cmp.Or(eds.text("service_name"), c.text("name"))
-		}
-		return ""
-	}
-	a, b := plain(c.n), plain(of.n)
-	return len(its) == 0 && len(all) > 0 || service(c) != service(of) ||
+	a, b := plain(m.own(c, "")), plain(m.own(of, ""))
+	return len(its) == 0 && len(all) > 0 ||
 		slices.ContainsFunc(its, func(at string) bool { return !slices.Contains(all, at) }) ||
-		!reflect.DeepEqual(dump.At(a, "transport_socket"), dump.At(b, "transport_socket")) ||
-		!reflect.DeepEqual(dump.At(a, "transport_socket_matches"), dump.At(b, "transport_socket_matches"))
+		slices.ContainsFunc(ways, func(way string) bool { return !reflect.DeepEqual(dump.At(a, way), dump.At(b, way)) })
 }
 
 // own returns a copy of a cluster for the probes alone: nothing ejects its hosts, and no limit that is full of requests
