@@ -313,7 +313,7 @@ func (e *Envoy) gaps(verified map[string]bool) []reach.Gap {
 	}
 	gaps := e.known.KeyGaps(e.key)
 	if e.route {
-		gaps = e.known.RouteGaps(e.key, RouteOn)
+		gaps = append(e.known.RouteGaps(e.key, RouteOn), e.known.RouteBeside(e.key)...)
 	}
 	return slices.DeleteFunc(gaps, func(gap reach.Gap) bool { return e.settled(verified, gap.Endpoint) })
 }

@@ -332,15 +332,6 @@ func (e *Envoy) around(d *door, c *check, f *filter, host, route any) (out []Gap
 		out = append(out, c.gap("%s: the virtual host %q has no route to the cluster %q, which answers checks of gRPC: "+
 			"`healthgate render envoy` writes it", d.where, text(host, "name"), GRPCListener))
 	}
-	for i := range d.filters {
-		first := &d.filters[i]
-		if first == f {
-			break
-		}
-		if first.plugin != f.plugin && first.enabled(d.routes, host, route) != no {
-			out = append(out, first.plugin.hidden(c)...)
-		}
-	}
 	for i := range d.neighbours {
 		n := &d.neighbours[i]
 		if n.name == GRPCFilter || enabled(n.name, !n.disabled, d.routes, host, route) == no {

@@ -52,30 +52,7 @@ func Unrefused(gaps []Gap) []Gap {
 // Gaps returns the ways past the plugins, and those that may be some. A listener or filter chain without a plugin is
 // a gap where it leads to the same application: a listener for something else does not count.
 func (e *Envoy) Gaps() (out []Gap) {
-	e.eachPath(func(p *Plugin, c *check) {
-		out = append(out, e.past(p, c)...)
-		out = append(out, p.hidden(c)...)
-	})
-	return out
-}
-
-// hidden returns the endpoints of a plugin that take checks of a later one, of the same plugin or of one behind: the
-// first that has path, method, host and headers answers.
-func (p *Plugin) hidden(c *check) (out []Gap) {
-	for i := range p.Config.Endpoints {
-		first := &p.Config.Endpoints[i]
-		const what = "the endpoint %q comes first, and has %s, too: checks that it takes never come to %q"
-		switch {
-		case first == c.endpoint:
-			return out
-		case !slices.Contains(first.Paths, c.path),
-			apart(first.Hosts, c.endpoint.Hosts), apart(first.Methods, c.endpoint.Methods):
-		case len(first.Headers) > 0:
-			out = append(out, c.doubt(what, first.Name, c.path, c.endpoint.Name))
-		default:
-			out = append(out, c.gap(what, first.Name, c.path, c.endpoint.Name))
-		}
-	}
+	e.eachPath(func(p *Plugin, c *check) { out = append(out, e.past(p, c)...) })
 	return out
 }
 

@@ -76,7 +76,7 @@ func gaps(t *testing.T, d *datadriven.TestData) (out []string) {
 			t.Errorf("%s: Gaps has no %v", d.Pos, g)
 		}
 	}
-	for _, g := range e.RouteGaps("by", "100") {
+	for _, g := range append(e.RouteGaps("by", "100"), e.RouteBeside("by")...) {
 		out = append(out, "route: "+g.What)
 	}
 	return out

@@ -29,25 +29,30 @@ func (p *Plugin) Reads(endpoint *config.Endpoint, key string) bool {
 }
 
 // KeyGaps returns the ways of checks past the maintenance that a key switches, and those that may be some: past the
-// plugin, and an endpoint of another plugin that has the same path and not the key.
+// plugin, and an endpoint that has the same path and not the key.
 func (e *Envoy) KeyGaps(key string) (out []Gap) {
-	switched := map[string][]*config.Endpoint{} // by path
+	switches := func(p *Plugin, c *check) bool { return p.Reads(c.endpoint, key) }
 	e.eachPath(func(p *Plugin, c *check) {
-		if p.Reads(c.endpoint, key) {
-			switched[c.path] = append(switched[c.path], c.endpoint)
+		if switches(p, c) {
 			out = append(out, e.past(p, c)...)
 		}
 	})
+	return append(Unrefused(out), e.beside(switches, "the key "+key)...)
+}
+
+// beside returns the endpoints that may take checks of one that is switched, and are not switched themselves.
+func (e *Envoy) beside(switches func(p *Plugin, c *check) bool, what string) (out []Gap) {
 	e.eachPath(func(p *Plugin, c *check) {
-		shares := func(other *config.Endpoint) bool {
-			return !apart(c.endpoint.Hosts, other.Hosts) && !apart(c.endpoint.Methods, other.Methods)
-		}
-		if slices.ContainsFunc(switched[c.path], shares) && c.endpoint.Kind == config.KindHealthCheck &&
-			!p.Reads(c.endpoint, key) {
-			out = append(out, c.gap("%sendpoint %q has %s, and not the key %s", p.where(), c.endpoint.Name, c.path, key))
+		takes := false
+		e.eachPath(func(of *Plugin, o *check) {
+			takes = takes || o.path == c.path && !apart(c.endpoint.Hosts, o.endpoint.Hosts) &&
+				!apart(c.endpoint.Methods, o.endpoint.Methods) && switches(of, o)
+		})
+		if takes && !switches(p, c) {
+			out = append(out, c.gap("%sendpoint %q has %s, and not %s", p.where(), c.endpoint.Name, c.path, what))
 		}
 	})
-	return Unrefused(out)
+	return out
 }
 
 // apart reports whether nothing is in both of two lists, of which an empty one means anything.
@@ -184,6 +189,14 @@ func (e *Envoy) RouteGaps(key, value string) (out []Gap) {
 		}
 	})
 	return Unrefused(out)
+}
+
+// RouteBeside returns the endpoints that may take checks of one that a route's key switches, and do not see the route.
+func (e *Envoy) RouteBeside(key string) []Gap {
+	return e.beside(func(_ *Plugin, c *check) bool {
+		c.on = key
+		return c.endpoint.Maintenance.RouteMetadata && e.meant(c)
+	}, "route_metadata: true")
 }
 
 // meant reports whether a maintenance route of the key that is on is there for a check, wherever it stands.
