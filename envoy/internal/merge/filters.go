@@ -52,7 +52,7 @@ func (m *merger) different() error {
 			case !h.chosen || m.judging || !isPlugin(f):
 			case !first.is():
 				first = f
-			case !reflect.DeepEqual(configuration(plain(f.n)), configuration(plain(first.n))):
+			case !sameSettings(f, first):
 				return f.problem(f.n, "%s: healthgate has another configuration here than in %s:%d, and one of both would "+
 					"be lost: merge into one listener alone, with --listener, or take one of them out",
 					h.where, first.Name, first.n.Line)
@@ -65,7 +65,7 @@ func (m *merger) different() error {
 // put puts a filter into a list before the element of an index, or into the place of the one that is there already, at
 // the index or behind it. The same one stays where it is.
 func (m *merger) put(h *manager, list cursor, at int, filter *yaml.Node, what string, is func(cursor) bool) {
-	filter = unfolded(list.spelt(filter))
+	filter = list.spelt(filter)
 	there := 0
 	for i, n := range list.n.Content {
 		if f := list.follow(n); is(f) {
@@ -96,46 +96,44 @@ func (m *merger) alike(a, b *yaml.Node) bool {
 	if !m.judging {
 		return reflect.DeepEqual(plain(a), plain(b))
 	}
-	kind := func(n *yaml.Node) string { return cursor{n: n}.text("typed_config", "@type") }
-	return kind(a) == kind(b) && reflect.DeepEqual(configuration(plain(a)), configuration(plain(b)))
+	there, wanted := cursor{n: a}, cursor{n: b}
+	return there.text("typed_config", "@type") == wanted.text("typed_config", "@type") && sameSettings(there, wanted)
 }
 
-// configuration returns the plugin's configuration in what JSON holds of a filter, and whether it gets bodies.
-func configuration(v any) (out [2]any) {
-	dump.Each(v, func(o map[string]any) bool {
-		if value := dump.At(o, "configuration", "value"); value != nil {
-			if text, is := value.(string); is { // google.protobuf.StringValue
-				_ = json.Unmarshal([]byte(text), &value)
-			}
-			out = [2]any{value, o["allow_on_headers_stop_iteration"] == true}
+// plugin returns healthgate's PluginConfig in an HTTP filter, behind a gate or not: its configuration has endpoints.
+func plugin(f cursor) (out cursor) {
+	_ = each(f.n, nil, func(n, _ *yaml.Node) error {
+		c := cursor{source: f.source, n: n}
+		if endpoints, _ := dump.At(settings(c.get("config")), "endpoints").([]any); len(endpoints) > 0 && !out.is() &&
+			c.isType(".filters.http.wasm.v3.Wasm") &&
+			(dump.At(endpoints[0], "paths") != nil || dump.At(endpoints[0], "grpc") != nil) {
+			out = c.get("config")
 		}
-		return out[0] == nil
+		return nil
 	})
 	return out
 }
 
-// isPlugin reports whether an HTTP filter is healthgate: its configuration has endpoints, behind a gate or not.
-func isPlugin(f cursor) bool {
-	found := false
-	_ = each(f.n, nil, func(n, _ *yaml.Node) error {
-		c := cursor{source: f.source, n: n}
-		if value := c.get("config", "configuration", "value"); c.isType(".filters.http.wasm.v3.Wasm") && value.is() {
-			text, err := json.Marshal(plain(value.n))
-			if value.n.Kind == yaml.ScalarNode { // google.protobuf.StringValue
-				text = []byte(value.n.Value)
-			}
-			var looks struct {
-				Endpoints []struct {
-					Paths []string
-					GRPC  any
-				}
-			}
-			found = found || err == nil && json.Unmarshal(text, &looks) == nil && len(looks.Endpoints) > 0 &&
-				(len(looks.Endpoints[0].Paths) > 0 || looks.Endpoints[0].GRPC != nil)
-		}
+func isPlugin(f cursor) bool { return plugin(f).is() }
+
+// settings returns what a PluginConfig hands to its plugin.
+func settings(config cursor) (v any) {
+	value := config.get("configuration", "value")
+	if !value.is() {
 		return nil
-	})
-	return found
+	}
+	v = plain(value.n)
+	if text, is := v.(string); is { // google.protobuf.StringValue
+		_ = json.Unmarshal([]byte(text), &v)
+	}
+	return v
+}
+
+// sameSettings reports whether two filters hand the same to the plugin, and both bodies or neither.
+func sameSettings(a, b cursor) bool {
+	const bodies = "allow_on_headers_stop_iteration"
+	a, b = plugin(a), plugin(b)
+	return reflect.DeepEqual(settings(a), settings(b)) && (a.text(bodies) == "true") == (b.text(bodies) == "true")
 }
 
 // unshare gives a connection manager that gets the filter lists of its own where it shares them, by an alias, with one

@@ -29,7 +29,7 @@ func (m *merger) answersGRPC() {
 // lacks puts an element of static resources into the place of one of its name that is not like it, or returns it where
 // there is none.
 func (m *merger) lacks(list string, wanted *yaml.Node) []*yaml.Node {
-	wanted = unfolded(m.bootstrap.spelt(wanted))
+	wanted = m.bootstrap.spelt(wanted)
 	there := m.root().get("static_resources", list)
 	name := find(wanted, "name").Value
 	for i, c := range there.list() {

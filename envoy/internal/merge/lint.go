@@ -2,6 +2,7 @@ package merge
 
 import (
 	"bytes"
+	"cmp"
 	"regexp"
 	"slices"
 
@@ -45,8 +46,10 @@ func Lint(files []File, d *document.Document) (*Findings, error) {
 	of := map[*manager]int{}
 	for _, h := range m.all {
 		own := d
-		if err := h.asks(&own); err != nil {
-			return nil, err
+		if own == nil {
+			if own, err = h.asks(); err != nil {
+				return nil, err
+			}
 		}
 		if own == nil {
 			continue
@@ -86,23 +89,18 @@ func Lint(files []File, d *document.Document) (*Findings, error) {
 	return out, nil
 }
 
-// asks reads the configuration of the plugin, where there is one and no other was given.
-func (h *manager) asks(d **document.Document) (err error) {
+// asks reads the configuration of the plugin, where there is one.
+func (h *manager) asks() (*document.Document, error) {
 	for _, f := range h.list("http_filters") {
-		if !isPlugin(f) {
-			continue
+		value := plugin(f).get("configuration", "value")
+		if text := value.text(); text != "" { // google.protobuf.StringValue
+			return document.Parse("the filter's configuration in "+f.Name, document.EscapeJSON([]byte(text)))
 		}
-		_ = each(f.n, nil, func(n, _ *yaml.Node) error {
-			if value := (cursor{source: f.source, n: n}).get("configuration", "value"); value.is() && *d == nil && err == nil {
-				*d, err = document.Part(f.Name, value.n)
-				if text := value.text(); text != "" { // google.protobuf.StringValue
-					*d, err = document.Parse("the filter's configuration in "+f.Name, document.EscapeJSON([]byte(text)))
-				}
-			}
-			return nil
-		})
+		if value.is() {
+			return document.Part(f.Name, value.n)
+		}
 	}
-	return err
+	return nil, nil
 }
 
 // users matches filters that look at users, or count them.
@@ -117,7 +115,8 @@ func (h *manager) inspect(m *merger, o *Options) {
 	for _, f := range h.list("http_filters") {
 		name := f.text("name")
 		names[name] = true
-		if !isPlugin(f) {
+		config := plugin(f)
+		if !config.is() {
 			if first == "" && users.MatchString(f.text("typed_config", "@type")) {
 				first = name
 			}
@@ -135,13 +134,7 @@ func (h *manager) inspect(m *merger, o *Options) {
 		} else {
 			o.Gate = render.ByMatcher
 		}
-		_ = each(f.n, nil, func(n, _ *yaml.Node) error {
-			w := cursor{source: f.source, n: n}
-			if file := w.text("code", "local", "filename"); file != "" {
-				o.Wasm = file
-			}
-			return nil
-		})
+		o.Wasm = cmp.Or(config.text("vm_config", "code", "local", "filename"), o.Wasm)
 	}
 	configs, _ := m.routeConfigs(h)
 	for _, routes := range configs {

@@ -3,7 +3,6 @@ package merge
 import (
 	"cmp"
 	"fmt"
-	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -155,17 +154,7 @@ func Sources(f File) (out [][]string) {
 
 // name says which listener it is.
 func (e *envoy) name(l cursor) string {
-	if name := l.text("name"); name != "" {
-		return name
-	}
-	if path := l.text("address", "pipe", "path"); path != "" {
-		return path
-	}
-	return address(l.get("address", "socket_address"))
-}
-
-func address(socket cursor) string {
-	return net.JoinHostPort(socket.text("address"), socket.text("port_value"))
+	return cmp.Or(l.text("name"), l.text("address", "pipe", "path"), bound(l.get("address")))
 }
 
 // managers finds all HTTP connection managers that take connections.

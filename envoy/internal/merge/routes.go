@@ -94,7 +94,7 @@ func (m *merger) routeOfGRPC(s *source) []*yaml.Node {
 	if m.pieces.GRPC == nil {
 		return nil
 	}
-	return []*yaml.Node{unfolded(s.spelt(m.pieces.GRPC.Route))}
+	return []*yaml.Node{s.spelt(m.pieces.GRPC.Route)}
 }
 
 // host puts the routes for checks before all others of a virtual host.

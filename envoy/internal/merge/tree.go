@@ -105,40 +105,28 @@ func (s *source) spell(name string) string {
 	return underscore.ReplaceAllStringFunc(name, func(s string) string { return strings.ToUpper(s[1:]) })
 }
 
-// byName are fields whose value has names that are no fields; so has all that is in those of free form.
-var byName = map[string]bool{"typed_per_filter_config": true, "typed_extension_protocol_options": true}
+// free are fields of which the names in their values are no fields, but an operator's.
 var free = map[string]bool{"filter_metadata": true, "static_layer": true, "value": true}
 
-// spelt returns a node of snake case in the spelling of the file.
+// spelt returns a node of snake case in the spelling of the file, without aliases and anchors, which might be those of
+// other things in it.
 func (s *source) spelt(n *yaml.Node) *yaml.Node {
-	if !s.camel {
-		return n
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
 	}
 	out := *n
-	out.Content = nil
+	out.Anchor, out.Content = "", nil
 	for i, child := range n.Content {
-		if n.Kind == yaml.MappingNode {
-			if i%2 == 1 {
-				continue
-			}
-			value, name := n.Content[i+1], *child
-			switch {
-			case free[snakeCase(name.Value)]:
-			case byName[snakeCase(name.Value)] && value.Kind == yaml.MappingNode:
-				filters := *value
-				filters.Content = nil
-				for j := 0; j < len(value.Content); j += 2 {
-					filters.Content = append(filters.Content, value.Content[j], s.spelt(value.Content[j+1]))
-				}
-				value = &filters
-			default:
-				value = s.spelt(value)
-			}
+		switch {
+		case n.Kind == yaml.MappingNode && i%2 == 0:
+			name := *child
 			name.Value = s.spell(name.Value)
-			out.Content = append(out.Content, &name, value)
-		} else {
-			out.Content = append(out.Content, s.spelt(child))
+			child = &name
+		case n.Kind == yaml.MappingNode && free[snakeCase(n.Content[i-1].Value)]:
+		default:
+			child = s.spelt(child)
 		}
+		out.Content = append(out.Content, child)
 	}
 	return &out
 }
@@ -156,19 +144,6 @@ func clone(n *yaml.Node) *yaml.Node {
 		out.Content = append(out.Content, clone(child))
 	}
 	return out
-}
-
-// unfolded returns a copy without aliases and anchors, which might be those of other things in the file.
-func unfolded(n *yaml.Node) *yaml.Node {
-	for n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
-	out := *n
-	out.Anchor, out.Content = "", nil
-	for _, child := range n.Content {
-		out.Content = append(out.Content, unfolded(child))
-	}
-	return &out
 }
 
 // plain returns what JSON holds for a node, fields in snake case.
