@@ -28,17 +28,17 @@ func (d *Document) writeJSON(out *bytes.Buffer, n *yaml.Node) {
 	case yaml.MappingNode:
 		out.WriteByte('{')
 		comma := ""
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Kind != yaml.ScalarNode {
-				d.odd[n.Content[i]] = "the name of a field must be text"
+		for name, value := range Fields(n) {
+			if name.Kind != yaml.ScalarNode {
+				d.odd[name] = "the name of a field must be text"
 				continue
 			}
-			d.checkTag(n.Content[i])
+			d.checkTag(name)
 			out.WriteString(comma)
 			comma = ","
-			out.WriteString(JSON(n.Content[i].Value, ""))
+			out.WriteString(JSON(name.Value, ""))
 			out.WriteByte(':')
-			d.writeJSON(out, n.Content[i+1])
+			d.writeJSON(out, value)
 		}
 		out.WriteByte('}')
 	case yaml.SequenceNode:

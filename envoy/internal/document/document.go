@@ -379,13 +379,11 @@ func (d *Document) find(place string) (at, value *yaml.Node) {
 		case yaml.MappingNode:
 			// A name may hold dots, so the longest that fits is meant; of two equal ones the second is too many.
 			length := 0
-			for i := 0; i+1 < len(value.Content); i += 2 {
-				name := value.Content[i].Value
-				after, fits := strings.CutPrefix(rest, name)
-				if !fits || len(name) < length || after != "" && after[0] != '.' && after[0] != '[' {
-					continue
+			for name, field := range Fields(value) {
+				after, fits := strings.CutPrefix(rest, name.Value)
+				if fits && len(name.Value) >= length && (after == "" || after[0] == '.' || after[0] == '[') {
+					length, at, next = len(name.Value), name, field
 				}
-				length, at, next = len(name), value.Content[i], value.Content[i+1]
 			}
 			rest = rest[length:]
 		}

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"iter"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -21,6 +23,20 @@ func All(file string, text []byte) (out []*yaml.Node, err error) {
 			return nil, NotYAML(file, text, err)
 		}
 		out = append(out, &n)
+	}
+}
+
+// Fields visits the names and values of an object; of any other node, and of nil, none.
+func Fields(object *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
+	return func(yield func(name, value *yaml.Node) bool) {
+		if object == nil || object.Kind != yaml.MappingNode {
+			return
+		}
+		for field := range slices.Chunk(object.Content, 2) {
+			if !yield(field[0], field[1]) {
+				return
+			}
+		}
 	}
 }
 

@@ -51,9 +51,9 @@ func (t *editing) apply(p Pair) {
 		return
 	}
 	name := resource.Content[0]
-	for i := 0; i < len(resource.Content); i += 2 {
-		if resource.Content[i+1] == layer {
-			name = resource.Content[i]
+	for field, value := range document.Fields(resource) {
+		if value == layer {
+			name = field
 		}
 	}
 	if !t.change(name, layer, p.Key, p.Value) && p.Value != "" {

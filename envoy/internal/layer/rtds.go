@@ -298,9 +298,8 @@ func refused(n *yaml.Node, inLayer bool) error {
 	if n.Kind == yaml.SequenceNode && len(n.Content) == 1 {
 		return refused(n.Content[0], inLayer)
 	}
-	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
-		name, v := n.Content[i].Value, n.Content[i+1]
-		tag := v.ShortTag()
+	for field, v := range document.Fields(n) {
+		name, tag := field.Value, v.ShortTag()
 		switch {
 		case inLayer && (name == "numerator" || name == "denominator"): // the object is a fraction, whatever it holds
 			return nil
@@ -317,12 +316,9 @@ func refused(n *yaml.Node, inLayer bool) error {
 }
 
 func field(n *yaml.Node, name string) *yaml.Node {
-	if n.Kind != yaml.MappingNode {
-		return nil
-	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == name {
-			return n.Content[i+1]
+	for field, value := range document.Fields(n) {
+		if field.Value == name {
+			return value
 		}
 	}
 	return nil
@@ -374,9 +370,8 @@ func hasKeys(v *yaml.Node) bool {
 // whether it lies there. What has it a second time is taken out, and without a value all, with the objects that held
 // nothing else.
 func replaceKey(n *yaml.Node, key, value string) (found bool) {
-	kept := n.Content[:0]
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		name, v := n.Content[i], n.Content[i+1]
+	var kept []*yaml.Node
+	for name, v := range document.Fields(n) {
 		if name.Value == key && !hasKeys(v) {
 			if found || value == "" {
 				found = true

@@ -316,8 +316,7 @@ func (m *merger) strays(c, of cursor) bool {
 func (m *merger) own(c cursor, name string) *yaml.Node {
 	out := mapping()
 	out.HeadComment = "# As the cluster " + document.Shell(c.text("name")) + ", for the probes of healthgate alone."
-	for i := 0; i < len(c.n.Content); i += 2 {
-		field, value := clone(c.n.Content[i]), clone(c.n.Content[i+1])
+	for field, value := range document.Fields(clone(c.n)) {
 		switch snakeCase(field.Value) {
 		case "@type", "outlier_detection", "health_checks", "circuit_breakers", "alt_stat_name":
 			continue
@@ -337,22 +336,16 @@ func (m *merger) own(c cursor, name string) *yaml.Node {
 	return out
 }
 
-// addition is what is added to a list.
-type addition struct {
-	list     string
-	elements []*yaml.Node
-}
-
 // addTo adds elements to lists in a section of the bootstrap, none of which need be there. A section is added to once.
-func (m *merger) addTo(section string, all ...addition) {
+func (m *merger) addTo(section string, lists *yaml.Node) {
 	there, made := m.root().get(section), mapping()
-	for _, a := range all {
+	for name, list := range document.Fields(lists) {
 		switch {
-		case len(a.elements) == 0:
+		case len(list.Content) == 0:
 		case there.is():
-			there.add(a.list, a.elements...)
+			there.add(name.Value, list.Content...)
 		default:
-			made.Content = append(made.Content, text(m.bootstrap.spell(a.list)), listOf(a.elements...))
+			made.Content = append(made.Content, text(m.bootstrap.spell(name.Value)), list)
 		}
 	}
 	if len(made.Content) > 0 {
@@ -375,7 +368,7 @@ func (m *merger) tags() {
 	if len(missing) > 0 && m.judging {
 		m.warn(m.root(), m.root().get("stats_config").n, "stats_config.stats_tags lacks labels of the plugin's metrics")
 	}
-	m.addTo("stats_config", addition{"stats_tags", missing})
+	m.addTo("stats_config", mapping("stats_tags", listOf(missing...)))
 	matcher := m.root().get("stats_config", "stats_matcher")
 	var unread []string // by probes
 	for _, p := range m.d.Config.Probes {

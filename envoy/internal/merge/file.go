@@ -86,8 +86,7 @@ func parse(f File) (*source, error) {
 			return nil
 		}
 		seen := map[string]*yaml.Node{}
-		for i := 0; i < len(n.Content); i += 2 {
-			name := n.Content[i]
+		for name := range document.Fields(n) {
 			if name.Kind != yaml.ScalarNode {
 				return s.problem(name, "the name of a field must be text; of a template, give what becomes of it")
 			}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/healthgate/healthgate/envoy/internal/document"
 	"github.com/healthgate/healthgate/envoy/internal/render"
 	"go.yaml.in/yaml/v3"
 )
@@ -49,52 +50,42 @@ func (m *merger) layers() {
 			m.note(l, l.n, "the disk layer %q may hold maintenance keys, too: %s%s", l.text("name"), folder, below)
 		}
 	}
-	named := func(name string) string {
+	added := map[int][]*yaml.Node{}
+	add := func(at int, name string, keys *yaml.Node, folder string) {
 		if slices.Contains(names, name) {
-			return "healthgate_" + name
+			name = "healthgate_" + name
 		}
-		return name
+		added[at] = append(added[at], m.bootstrap.spelt(render.Layer(name, keys, folder)))
 	}
-	add := map[int][]*yaml.Node{}
-	if missing, layer := m.missingKeys(known); layer.is() {
-		for i := 0; i < len(missing.Content); i += 2 {
-			layer.objects[layer.n] = append(layer.objects[layer.n], missing.Content[i], missing.Content[i+1])
-		}
-	} else if len(missing.Content) > 0 {
-		add[first] = append(add[first], render.Layer(named("defaults"), missing, ""))
+	switch missing, layer := m.missingKeys(known); {
+	case len(missing.Content) == 0:
+	case layer.is():
+		layer.objects[layer.n] = append(layer.objects[layer.n], missing.Content...)
+	default:
+		add(first, "defaults", missing, "")
 	}
 	if !disk {
-		add[last] = append(add[last], render.Layer(named("disk"), nil, m.RuntimeDir))
+		add(last, "disk", nil, m.RuntimeDir)
 	}
 	if last == len(there) && m.adminAddress != nil {
 		m.changed(m.root(), m.root().get("layered_runtime").n,
 			"layered_runtime has no layer of admin, so nobody can set keys there")
-		add[last] = append(add[last], render.Layer(named("admin"), nil, ""))
+		add(last, "admin", nil, "")
 	}
-	list := m.root().get("layered_runtime", "layers")
-	if !list.is() || len(there) == 0 {
-		var all []*yaml.Node
-		for _, layer := range add[0] {
-			all = append(all, m.bootstrap.spelt(layer))
-		}
-		m.addTo("layered_runtime", addition{"layers", all})
+	if len(there) == 0 {
+		m.addTo("layered_runtime", mapping("layers", listOf(added[0]...)))
 		return
 	}
-	for i, layers := range add {
-		for _, layer := range layers {
-			m.bootstrap.insert(list.n, i, m.bootstrap.spelt(layer))
-		}
+	for i, layers := range added {
+		m.bootstrap.insert(m.root().get("layered_runtime", "layers").n, i, layers...)
 	}
 }
 
 // switches returns one of keys that switches maintenance; "" when none does.
 func (m *merger) switches(keys map[string]cursor) string {
-	if m.pieces.Defaults == nil {
-		return ""
-	}
-	for i := 0; i < len(m.pieces.Defaults.Content); i += 2 {
-		if key := m.pieces.Defaults.Content[i].Value; keys[key].is() {
-			return key
+	for key := range document.Fields(m.pieces.Defaults) {
+		if keys[key.Value].is() {
+			return key.Value
 		}
 	}
 	return ""
@@ -102,33 +93,22 @@ func (m *merger) switches(keys map[string]cursor) string {
 
 // missingKeys returns the keys that no static layer has, and the layer that has others of them.
 func (m *merger) missingKeys(known map[string]cursor) (missing *yaml.Node, layer cursor) {
-	missing = &yaml.Node{Kind: yaml.MappingNode}
-	if m.pieces.Defaults == nil {
-		return missing, layer
-	}
-	for i := 0; i < len(m.pieces.Defaults.Content); i += 2 {
-		key := m.pieces.Defaults.Content[i]
+	missing = mapping()
+	for key, off := range document.Fields(m.pieces.Defaults) {
 		if at, is := known[key.Value]; is {
 			layer = at
 		} else {
-			missing.Content = append(missing.Content, key, m.pieces.Defaults.Content[i+1])
+			missing.Content = append(missing.Content, key, off)
 		}
-	}
-	if len(missing.Content) == 0 {
-		layer = cursor{}
 	}
 	return missing, layer
 }
 
 // flatten notes the keys of a static layer, and the object that each stands in: a.b may be written a: {b: }.
 func flatten(c cursor, prefix string, keys map[string]cursor) {
-	if c.n.Kind != yaml.MappingNode {
-		return
-	}
-	for i := 0; i < len(c.n.Content); i += 2 {
-		key := prefix + c.n.Content[i].Value
-		keys[key] = c
-		flatten(c.follow(c.n.Content[i+1]), key+".", keys)
+	for name, value := range document.Fields(c.n) {
+		keys[prefix+name.Value] = c
+		flatten(c.follow(value), prefix+name.Value+".", keys)
 	}
 }
 

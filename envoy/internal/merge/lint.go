@@ -157,11 +157,8 @@ func (h *manager) calls(m *merger, o *Options, routes cursor, names map[string]b
 			o.RouteKey, o.RouteKeys[path] = key, key
 		}
 		own := c.get("typed_per_filter_config")
-		if own.n == nil || own.n.Kind != yaml.MappingNode {
-			return nil
-		}
-		for i := 0; i < len(own.n.Content); i += 2 {
-			if name := own.n.Content[i]; !names[name.Value] {
+		for name := range document.Fields(own.n) {
+			if !names[name.Value] {
 				names[name.Value] = true // said once
 				m.changed(own, name, "%s has no filter %q, so this has no effect there", h.where, name.Value)
 			}

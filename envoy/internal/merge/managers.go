@@ -115,11 +115,11 @@ func (c cursor) isBootstrap() error {
 	}
 	what := "is neither a bootstrap of Envoy (it has no static_resources, dynamic_resources or admin) " +
 		"nor a file of resources that Envoy reads (resources)"
-	for name := range slices.Chunk(c.n.Content, 2) {
-		near := document.Nearest(snakeCase(name[0].Value), []string{"static_resources", "dynamic_resources", "resources",
+	for name := range document.Fields(c.n) {
+		near := document.Nearest(snakeCase(name.Value), []string{"static_resources", "dynamic_resources", "resources",
 			"endpoints"})
 		if near != "" {
-			return c.problem(name[0], "%s; did you mean %s?", what, near)
+			return c.problem(name, "%s; did you mean %s?", what, near)
 		}
 	}
 	return c.problem(nil, "%s", what)

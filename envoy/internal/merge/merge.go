@@ -146,7 +146,7 @@ func (m *merger) pass() (again bool, err error) {
 			return false, err
 		} else if !there {
 			if !wrap(m.root().get("static_resources", "listeners")) {
-				m.addTo("static_resources", addition{"listeners", []*yaml.Node{m.bootstrap.spelt(listener)}})
+				m.addTo("static_resources", mapping("listeners", listOf(m.bootstrap.spelt(listener))))
 			}
 			return true, nil
 		}
@@ -193,7 +193,7 @@ func (m *merger) pass() (again bool, err error) {
 	for _, l := range m.madeListeners {
 		m.changed(m.root(), nil, "the listener %q is missing", find(l, "name").Value)
 	}
-	m.addTo("static_resources", addition{"listeners", m.madeListeners}, addition{"clusters", m.made})
+	m.addTo("static_resources", mapping("listeners", listOf(m.madeListeners...), "clusters", listOf(m.made...)))
 	m.layers()
 	m.tags()
 	m.placeholders()

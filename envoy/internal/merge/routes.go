@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/healthgate/healthgate/envoy/internal/document"
 	"github.com/healthgate/healthgate/envoy/internal/render"
 	"go.yaml.in/yaml/v3"
 )
@@ -306,24 +307,22 @@ func copied(r cursor, name string, p render.Path, key string) *yaml.Node {
 		} else {
 			match.Content = append(match.Content, text("headers"), listOf(only))
 		}
-	} else if old.n != nil {
-		for i := 0; i < len(old.n.Content); i += 2 {
-			if slices.Contains(conditions, snakeCase(old.n.Content[i].Value)) {
-				match.Content = append(match.Content, clone(old.n.Content[i]), clone(old.n.Content[i+1]))
+	} else {
+		for field, value := range document.Fields(old.n) {
+			if slices.Contains(conditions, snakeCase(field.Value)) {
+				match.Content = append(match.Content, clone(field), clone(value))
 			}
 		}
 	}
-	for i := 0; i < len(r.n.Content); i += 2 {
-		field := r.n.Content[i]
-		value := clone(r.n.Content[i+1])
-		switch kind := snakeCase(field.Value); {
-		case kind == "name" || kind == "match" || field.Tag == "!ignore":
-		case kind == "metadata":
+	for field, value := range document.Fields(clone(r.n)) {
+		switch snakeCase(field.Value) {
+		case "name", "match":
+		case "metadata":
 			r.combine(made, value, "metadata", "filter_metadata", "healthgate")
-		case kind == "typed_per_filter_config":
+		case "typed_per_filter_config":
 			r.combine(made, value, "typed_per_filter_config", filterName)
 		default:
-			made.Content = append(made.Content, clone(field), value)
+			made.Content = append(made.Content, field, value)
 		}
 	}
 	return made
@@ -367,12 +366,12 @@ func (s *source) combine(made, value *yaml.Node, names ...string) {
 		return
 	}
 	old.Style &= value.Style // braces where both have them
-	for i := 0; i < len(value.Content); i += 2 {
-		field := snakeCase(value.Content[i].Value)
+	for name, inner := range document.Fields(value) {
+		field := snakeCase(name.Value)
 		if find(old, field) == nil {
-			old.Content = append(old.Content, value.Content[i], value.Content[i+1])
+			old.Content = append(old.Content, name, inner)
 		} else if len(names) > 1 && field == names[1] {
-			s.combine(old, value.Content[i+1], names[1:]...)
+			s.combine(old, inner, names[1:]...)
 		}
 	}
 }

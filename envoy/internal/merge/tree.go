@@ -33,11 +33,9 @@ func (c cursor) follow(n *yaml.Node) cursor {
 func (c cursor) get(names ...string) cursor {
 	for _, name := range names {
 		var found *yaml.Node
-		if c.n != nil && c.n.Kind == yaml.MappingNode {
-			for i := 0; i < len(c.n.Content); i += 2 {
-				if snakeCase(c.n.Content[i].Value) == name && c.n.Content[i].Tag != "!ignore" {
-					found = c.n.Content[i+1]
-				}
+		for field, value := range document.Fields(c.n) {
+			if snakeCase(field.Value) == name && field.Tag != "!ignore" {
+				found = value
 			}
 		}
 		c = c.follow(found)
@@ -47,9 +45,6 @@ func (c cursor) get(names ...string) cursor {
 
 // own returns the value of a field as it is written, which may be an alias.
 func (c cursor) own(name string) *yaml.Node {
-	if c.n == nil {
-		return nil
-	}
 	return find(c.n, name)
 }
 
@@ -199,9 +194,9 @@ func (s *source) changed(n *yaml.Node) any {
 
 // find returns the value of a field in either spelling; nil if there is none.
 func find(object *yaml.Node, name string) *yaml.Node {
-	for i := 0; object.Kind == yaml.MappingNode && i < len(object.Content); i += 2 {
-		if snakeCase(object.Content[i].Value) == name {
-			return object.Content[i+1]
+	for field, value := range document.Fields(object) {
+		if snakeCase(field.Value) == name {
+			return value
 		}
 	}
 	return nil

@@ -23,9 +23,8 @@ var envoyTemplate, istioTemplate, partsTemplate, gatewayTemplate = load("envoy")
 // parts are the templates that others are made of.
 var parts = func() values {
 	out := values{}
-	root := load("parts")[0].Content[0]
-	for i := 0; i < len(root.Content); i += 2 {
-		out[root.Content[i].Value] = root.Content[i+1]
+	for name, part := range document.Fields(load("parts")[0].Content[0]) {
+		out[name.Value] = part
 	}
 	return out
 }()
