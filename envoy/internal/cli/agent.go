@@ -111,10 +111,7 @@ func onLoopback(flag, address string) (string, error) {
 	if n, wrong := strconv.ParseUint(port, 10, 16); err != nil || wrong != nil || n == 0 {
 		return "", &render.OptionError{Flag: flag, What: fmt.Sprintf("%q is not HOST:PORT", address)}
 	}
-	if host == "" {
-		host = "127.0.0.1"
-	}
-	return net.JoinHostPort(host, port), nil
+	return net.JoinHostPort(cmp.Or(host, "127.0.0.1"), port), nil
 }
 
 // follow asks and tells until the context ends.

@@ -44,7 +44,7 @@ The exit code is 0 when the load balancer takes the instance for healthy, and 1 
   healthgate check http://127.0.0.1:10000/healthz --as haproxy --host lb.example --from 127.0.0.2 \
       --admin 127.0.0.1:9901
   healthgate check http://10.0.3.17:8080/healthz --as envoy --interval 5s --unhealthy 3 --healthy 2 -o json`,
-		Args: someURL,
+		Args: cobra.MatchAll(someOf("URL to check, such as http://127.0.0.1:10000/healthz"), takes("URL")),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			b, to, source, err := asked(cmd.Context(), args[0], as, from, host)
 			if err != nil {
@@ -95,15 +95,12 @@ The exit code is 0 when the load balancer takes the instance for healthy, and 1 
 			}
 			result := balancer.Judge(&b, to.String(), sent, envoy)
 			if output == "json" {
-				err = writeJSON(cmd.OutOrStdout(), result, "  ")
+				_ = writeJSON(cmd.OutOrStdout(), result, "  ")
 			} else {
-				err = writeCheck(cmd.OutOrStdout(), &b, result)
+				writeCheck(cmd.OutOrStdout(), &b, result)
 			}
-			if err == nil && !result.Healthy {
-				err = errSilent
-			}
-			if err != nil {
-				return failure{err}
+			if !result.Healthy {
+				return failure{errSilent}
 			}
 			return nil
 		},
@@ -124,16 +121,6 @@ The exit code is 0 when the load balancer takes the instance for healthy, and 1 
 	f.StringVarP(&output, "output", "o", "table", "`FORM` of what is written: table or json")
 	_ = cmd.RegisterFlagCompletionFunc("as", cobra.FixedCompletions(balancer.Names(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
-}
-
-func someURL(_ *cobra.Command, args []string) error {
-	switch len(args) {
-	case 0:
-		return errors.New("say which URL to check, such as http://127.0.0.1:10000/healthz")
-	case 1:
-		return nil
-	}
-	return fmt.Errorf("check takes one URL, and got %d: %q", len(args), args)
 }
 
 // asked reads what the command is to do.
@@ -244,7 +231,7 @@ func at(plugins []*reach.Plugin, to *url.URL) (out []*reach.Plugin) {
 }
 
 // writeCheck writes what a person wants to see of a check.
-func writeCheck(w io.Writer, b *balancer.Balancer, r *balancer.Result) error {
+func writeCheck(w io.Writer, b *balancer.Balancer, r *balancer.Result) {
 	judged := cell{"unhealthy: " + r.Why, red}
 	if r.Healthy {
 		judged = cell{"healthy: " + r.Why, green}
@@ -291,5 +278,5 @@ func writeCheck(w io.Writer, b *balancer.Balancer, r *balancer.Result) error {
 		add(name, fact)
 		name = ""
 	}
-	return writeTable(w, "", rows)
+	writeTable(w, "", rows)
 }

@@ -30,7 +30,7 @@ func Main(version, commit string) int {
 	case code == 0:
 		return exitCode(root, failure{fmt.Errorf("%w; nothing else failed", out.failed)})
 	}
-	return 1 // which was told
+	return exitCode(root, failure{out.failed})
 }
 
 // execute runs the command with its arguments. A misspelt command is told also where --help would hide it.

@@ -22,6 +22,7 @@ func TestFullOutput(t *testing.T) {
 		"--help", "--version", "schema", "completion bash", "validate " + write(t, minimal), "maintenance on --dry-run",
 		"maintenance on --rtds-file " + filepath.Join(t.TempDir(), "rtds.yaml"),
 		"shutdown " + admintest.Key + " --wait-checks 0 --admin " + a.URL,
+		"status --watch --admin " + a.URL, "status --admin 127.0.0.1:1",
 	} {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestEndsAtInterrupt$")
 		cmd.Env = append(os.Environ(), "HEALTHGATE_TEST_COMMAND=healthgate "+command)

@@ -122,9 +122,7 @@ func (i *intoOptions) writeMerged(cmd *cobra.Command, file, output string, given
 				What: fmt.Sprintf("is needed: there are %d files; name where %s goes, and "+
 					"the others go beside it", len(files), r.Bootstrap)}
 		}
-		if _, err := fmt.Fprint(cmd.OutOrStdout(), files[0].Text); err != nil {
-			return failure{err}
-		}
+		fmt.Fprint(cmd.OutOrStdout(), files[0].Text)
 		return nil
 	}
 	around, _ := filepath.Split(output) // filepath.Join takes .. behind a link for the folder that the link lies in

@@ -339,11 +339,10 @@ func (s *switching) releasing(do func(i int)) func(i int) {
 
 // report shows how it went, also after Ctrl-C.
 func (s *switching) report(cmd *cobra.Command, key string, states []order.State) error {
-	var err error // of the output, which Main tells if nothing else failed
 	if s.output == "json" {
-		err = writeJSON(cmd.OutOrStdout(), states, "  ")
+		_ = writeJSON(cmd.OutOrStdout(), states, "  ")
 	} else {
-		err = s.table(cmd, key, states)
+		s.table(cmd, key, states)
 	}
 	switch {
 	case s.stepwise || !errors.Is(cmd.Context().Err(), context.Canceled):
@@ -353,25 +352,23 @@ func (s *switching) report(cmd *cobra.Command, key string, states []order.State)
 		return failure{errInterrupted}
 	}
 	if slices.ContainsFunc(states, wrong) {
-		return failure{cmp.Or(err, errSilent)}
+		return failure{errSilent}
 	}
 	return nil
 }
 
 func wrong(st order.State) bool { return st.Error != "" }
 
-func (s *switching) table(cmd *cobra.Command, key string, states []order.State) error {
+func (s *switching) table(cmd *cobra.Command, key string, states []order.State) {
 	var rows [][]cell
 	if !s.stepwise && slices.ContainsFunc(states, func(st order.State) bool { return !st.Left }) {
 		rows = stateRows(key, states)
 	}
-	err := writeTable(cmd.OutOrStdout(), "", rows)
+	writeTable(cmd.OutOrStdout(), "", rows)
 	writeNotes(cmd.ErrOrStderr(), states)
-	if err != nil || len(states) < 2 {
-		return err
+	if len(states) > 1 {
+		fmt.Fprintln(cmd.OutOrStdout(), printable(order.Summary(states)))
 	}
-	_, err = fmt.Fprintln(cmd.OutOrStdout(), printable(order.Summary(states)))
-	return err
 }
 
 func stateRows(key string, states []order.State) [][]cell {

@@ -254,15 +254,10 @@ func renderTo(cmd *cobra.Command, file, output string, o *render.Common,
 	if err != nil {
 		return err
 	}
-	for _, p := range warnings {
-		fmt.Fprintln(cmd.ErrOrStderr(), paint(cmd.ErrOrStderr(), yellow, "warning:"), p)
-	}
+	tell(cmd, yellow, "warning:", warnings)
 	if output == "" || output == "-" {
-		_, err = fmt.Fprint(cmd.OutOrStdout(), text)
-	} else {
-		err = writeFiles(fileToWrite{path: output, text: text})
-	}
-	if err != nil {
+		fmt.Fprint(cmd.OutOrStdout(), text)
+	} else if err := writeFiles(fileToWrite{path: output, text: text}); err != nil {
 		return failure{err}
 	}
 	return nil

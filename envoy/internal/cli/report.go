@@ -12,9 +12,9 @@ import (
 )
 
 // writeCounts says of many Envoys how many are how, and puts those first that fail.
-func writeCounts(w io.Writer, reports []report.Report) error {
+func writeCounts(w io.Writer, reports []report.Report) {
 	if len(reports) < 2 {
-		return nil
+		return
 	}
 	count := map[report.Class]int{}
 	for i := range reports {
@@ -27,23 +27,18 @@ func writeCounts(w io.Writer, reports []report.Report) error {
 		}
 	}
 	slices.SortStableFunc(reports, func(a, b report.Report) int { return int(a.Class()) - int(b.Class()) })
-	_, err := fmt.Fprintf(w, "%d Envoys: %s\n\n", len(reports), strings.Join(parts, ", "))
-	return err
+	fmt.Fprintf(w, "%d Envoys: %s\n\n", len(reports), strings.Join(parts, ", "))
 }
 
 // writeReport writes what a person wants to see of one Envoy.
-func writeReport(w io.Writer, r *report.Report, now time.Time) error {
-	for _, write := range []func(io.Writer, *report.Report, time.Time) error{writeVerdicts, writeDetails} {
-		if err := write(w, r, now); err != nil {
-			return err
-		}
-	}
-	_, err := fmt.Fprintln(w)
-	return err
+func writeReport(w io.Writer, r *report.Report, now time.Time) {
+	writeVerdicts(w, r, now)
+	writeDetails(w, r, now)
+	fmt.Fprintln(w)
 }
 
 // writeVerdicts writes what checks get, and which Envoy says so.
-func writeVerdicts(w io.Writer, r *report.Report, now time.Time) error {
+func writeVerdicts(w io.Writer, r *report.Report, now time.Time) {
 	head := []string{paint(w, bold, printable(r.Envoy))}
 	add := func(colour, text string) {
 		if text != "" {
@@ -52,8 +47,8 @@ func writeVerdicts(w io.Writer, r *report.Report, now time.Time) error {
 	}
 	if r.Error != "" {
 		add(red, r.Error)
-		_, err := fmt.Fprintln(w, strings.Join(head, "  "))
-		return err
+		fmt.Fprintln(w, strings.Join(head, "  "))
+		return
 	}
 	for _, part := range summary(r) {
 		add(part.colour, part.text)
@@ -74,23 +69,16 @@ func writeVerdicts(w io.Writer, r *report.Report, now time.Time) error {
 	if r.SnapshotAgeMS != nil {
 		add("", "record "+(time.Duration(*r.SnapshotAgeMS)*time.Millisecond).String()+" old")
 	}
-	if _, err := fmt.Fprintln(w, strings.Join(head, "  ")); err != nil {
-		return err
-	}
-	return writeTable(w, "  ", endpointRows(r, now))
+	fmt.Fprintln(w, strings.Join(head, "  "))
+	writeTable(w, "  ", endpointRows(r, now))
 }
 
 // writeDetails writes the probes, and notes.
-func writeDetails(w io.Writer, r *report.Report, now time.Time) error {
-	if err := writeTable(w, "  ", probeRows(r, now)); err != nil {
-		return err
-	}
+func writeDetails(w io.Writer, r *report.Report, now time.Time) {
+	writeTable(w, "  ", probeRows(r, now))
 	for _, note := range r.Notes {
-		if _, err := fmt.Fprintf(w, "  note: %s\n", printable(note)); err != nil {
-			return err
-		}
+		fmt.Fprintf(w, "  note: %s\n", printable(note))
 	}
-	return nil
 }
 
 // summary says in words how many health checks fail.

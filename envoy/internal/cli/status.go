@@ -200,18 +200,12 @@ func once(cmd *cobra.Command, names []string, envoys *asking, output string, exp
 	}
 	out := cmd.OutOrStdout()
 	if output == "json" {
-		if err := writeJSON(out, reports, "  "); err != nil {
-			return failure{err}
-		}
+		_ = writeJSON(out, reports, "  ")
 	} else {
 		shown := slices.Clone(reports)
-		if err := writeCounts(out, shown); err != nil {
-			return failure{err}
-		}
+		writeCounts(out, shown)
 		for i := range shown {
-			if err := writeReport(out, &shown[i], time.Now()); err != nil {
-				return failure{err}
-			}
+			writeReport(out, &shown[i], time.Now())
 		}
 	}
 	if interrupted {
@@ -240,9 +234,7 @@ func watch(cmd *cobra.Command, envoys *asking, output string, interval time.Dura
 	out := cmd.OutOrStdout()
 	var screen sync.Mutex
 	if output != "json" && isTerminal(out) {
-		if _, err := io.WriteString(out, enterScreen); err != nil {
-			return failure{err}
-		}
+		fmt.Fprint(out, enterScreen)
 		defer func() { _, _ = io.WriteString(out, leaveScreen) }()
 		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGQUIT)
 		defer stop()
@@ -266,7 +258,7 @@ func watch(cmd *cobra.Command, envoys *asking, output string, interval time.Dura
 		}
 		screen.Unlock()
 		if err != nil {
-			return failure{err}
+			return failure{errSilent} // Main tells why
 		}
 		select {
 		case <-cmd.Context().Done():

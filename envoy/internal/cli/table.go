@@ -27,7 +27,7 @@ func plain(texts ...string) []cell {
 
 // writeTable writes rows whose columns are aligned. What an Envoy says may hold anything: nothing that steers a
 // terminal gets through.
-func writeTable(w io.Writer, margin string, rows [][]cell) error {
+func writeTable(w io.Writer, margin string, rows [][]cell) {
 	var widths []int
 	for _, row := range rows {
 		for i := range row {
@@ -53,8 +53,7 @@ func writeTable(w io.Writer, margin string, rows [][]cell) error {
 		}
 		out.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
-	_, err := io.WriteString(w, out.String())
-	return err
+	fmt.Fprint(w, out.String())
 }
 
 // columns is how many columns of a terminal a text takes: two for each character of Chinese and the like.
@@ -76,7 +75,7 @@ func writeJSON(w io.Writer, value any, indent string) error {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetIndent("", indent)
-	err := encoder.Encode(value)
+	_ = encoder.Encode(value) // can always be written
 	var out []byte
 	for _, c := range text.String() {
 		if c == '\n' || unicode.IsPrint(c) {
@@ -87,9 +86,7 @@ func writeJSON(w io.Writer, value any, indent string) error {
 			out = fmt.Appendf(out, "\\u%04x", unit)
 		}
 	}
-	if err == nil {
-		_, err = w.Write(out)
-	}
+	_, err := w.Write(out)
 	return err
 }
 

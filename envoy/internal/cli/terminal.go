@@ -19,7 +19,8 @@ const (
 	bold   = "1"
 )
 
-// output is standard output. It keeps the first error: what could not be written was not said.
+// output is standard output. It keeps the first error, which Main tells: what could not be written was not said. So who
+// writes here, by fmt or as below, need not look for one.
 type output struct {
 	*os.File
 	failed error

@@ -68,12 +68,13 @@ func meant(said string, names []string, prefix string) string {
 	return ";"
 }
 
-// takes refuses all arguments of a command, or all but one.
+// takes refuses all arguments of a command, or all but one. Where that is neither a FILE nor a URL, an address is that
+// of an Envoy.
 func takes(one string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		for _, arg := range args {
 			switch {
-			case one == "FILE" || cmd.Flag("admin") == nil || !strings.Contains(arg, ":"):
+			case one == "FILE" || one == "URL" || cmd.Flag("admin") == nil || !strings.Contains(arg, ":"):
 			case strings.Contains(arg, "@"): // which is not repeated: it holds a password
 				return errors.New("an Envoy is named by a flag, --admin, and its login is in a file, --admin-auth-file FILE")
 			default:

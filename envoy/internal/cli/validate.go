@@ -45,7 +45,7 @@ balancer takes the wrong way round.`,
 				return errors.New("-, standard input, is given twice, and can be read once")
 			}
 			var wrong error
-			warnings := 0
+			warned := false
 			for _, file := range files {
 				d, err := document.Read(file)
 				if err != nil {
@@ -55,17 +55,13 @@ balancer takes the wrong way round.`,
 					wrong = errSilent
 					continue
 				}
-				for _, p := range lint.Check(d) {
-					warnings++
-					fmt.Fprintln(cmd.ErrOrStderr(), paint(cmd.ErrOrStderr(), yellow, "warning:"), p)
-				}
-				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: valid: %s, %s, %s\n", d.File,
-					count(len(d.Config.Endpoints), "endpoint"),
-					count(len(d.Config.Probes), "probe"), count(len(d.Config.Keys), "maintenance key")); err != nil {
-					return failure{err}
-				}
+				warnings := lint.Check(d)
+				tell(cmd, yellow, "warning:", warnings)
+				warned = warned || len(warnings) > 0
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: valid: %s, %s, %s\n", d.File, count(len(d.Config.Endpoints), "endpoint"),
+					count(len(d.Config.Probes), "probe"), count(len(d.Config.Keys), "maintenance key"))
 			}
-			if wrong == nil && strict && warnings > 0 {
+			if wrong == nil && strict && warned {
 				return failure{errSilent}
 			}
 			return wrong
@@ -93,9 +89,7 @@ while it is written. It does not see all that healthgate validate sees: names th
   # yaml-language-server: $schema=healthgate.schema.json`,
 		Args: takes(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, err := cmd.OutOrStdout().Write(schema.JSON()); err != nil {
-				return failure{err}
-			}
+			fmt.Fprint(cmd.OutOrStdout(), string(schema.JSON()))
 			return nil
 		},
 	}

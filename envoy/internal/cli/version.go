@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 )
 
 // thisBuild is what --version says. Where the linker set no version and commit, the build information of Go has what it
@@ -26,14 +28,7 @@ func buildVersion(version, commit string, info *debug.BuildInfo) string {
 			dirty = "-dirty"
 		}
 	}
-	if version == "" {
-		version = info.Main.Version
-	}
-	if version == "" || version == "(devel)" {
-		version = "devel"
-	}
-	if commit == "" {
-		commit = "unknown"
-	}
-	return fmt.Sprintf("%s (commit %s, %s, %s/%s)", version, commit+dirty, info.GoVersion, runtime.GOOS, runtime.GOARCH)
+	version = cmp.Or(version, strings.Trim(info.Main.Version, "()"), "devel") // "(devel)" is none
+	return fmt.Sprintf("%s (commit %s, %s, %s/%s)", version, cmp.Or(commit, "unknown")+dirty, info.GoVersion, runtime.GOOS,
+		runtime.GOARCH)
 }

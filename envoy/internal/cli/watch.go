@@ -71,28 +71,24 @@ type frame struct {
 func watchReports(w io.Writer, reports []report.Report, interval time.Duration, now time.Time) error {
 	f := &frame{to: w}
 	fmt.Fprintf(f, "%s  every %s, Ctrl-C ends\n\n", paint(w, bold, now.UTC().Format(time.RFC3339)), interval)
-	parts := []func(io.Writer, *report.Report, time.Time) error{writeReport}
+	parts := []func(io.Writer, *report.Report, time.Time){writeReport}
 	rows, columns := 0, 0
 	if isTerminal(w) {
-		parts = []func(io.Writer, *report.Report, time.Time) error{writeVerdicts,
-			func(w io.Writer, r *report.Report, now time.Time) error {
+		parts = []func(io.Writer, *report.Report, time.Time){writeVerdicts,
+			func(w io.Writer, r *report.Report, now time.Time) {
 				if len(reports) > 1 && len(r.Probes)+len(r.Notes) > 0 {
 					fmt.Fprintln(w, paint(w, bold, printable(r.Envoy)))
 				}
-				return writeDetails(w, r, now)
+				writeDetails(w, r, now)
 			}}
 		if width, height, err := term.GetSize(int(w.(interface{ Fd() uintptr }).Fd())); err == nil {
 			rows, columns = height, width
 		}
 	}
-	if err := writeCounts(f, reports); err != nil {
-		return err
-	}
+	writeCounts(f, reports)
 	for _, write := range parts {
 		for i := range reports {
-			if err := write(f, &reports[i], now); err != nil {
-				return err
-			}
+			write(f, &reports[i], now)
 			if len(parts) > 1 && i == len(reports)-1 {
 				fmt.Fprintln(f)
 			}

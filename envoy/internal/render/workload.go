@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -205,11 +206,7 @@ func (w *workload) services(refuse func(string, ...any) error, appPort int, open
 			selects = selects && w.Spec.Template.Metadata.Labels[key] == value
 		}
 		for _, p := range s.Spec.Ports {
-			target := p.TargetPort
-			if target == "" {
-				target = fmt.Sprint(p.Port)
-			}
-			switch {
+			switch target := cmp.Or(p.TargetPort, fmt.Sprint(p.Port)); {
 			case !selects:
 			case target == fmt.Sprint(appPort) || w.named(target) == appPort:
 				return refuse("the Service %q leads to its port %d, past Envoy, and the NetworkPolicy closes that port: "+
@@ -246,11 +243,7 @@ func (w *workload) openPorts(appPort int, envoy ...int) []*yaml.Node {
 	for _, c := range slices.Concat(w.Spec.Template.Spec.Containers, w.Spec.Template.Spec.InitContainers) {
 		for _, p := range c.Ports {
 			if p.Number != appPort {
-				protocol := p.Protocol
-				if protocol == "" {
-					protocol = "TCP"
-				}
-				out = append(out, part("policy_port", values{"port": p.Number, "protocol": protocol}))
+				out = append(out, part("policy_port", values{"port": p.Number, "protocol": cmp.Or(p.Protocol, "TCP")}))
 			}
 		}
 	}
