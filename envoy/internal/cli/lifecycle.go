@@ -21,6 +21,7 @@ import (
 // leaving is what is waited for, and done, when an instance goes.
 type leaving struct {
 	checks uint64
+	back   uint64 // how many get success before another may go
 	quiet  time.Duration
 	idle   bool
 	drain  bool
@@ -30,16 +31,21 @@ type leaving struct {
 
 func (l *leaving) flags(cmd *cobra.Command, checks uint64) {
 	cmd.Flags().Uint64Var(&l.checks, "wait-checks", checks, "wait until each endpoint has answered `N` checks in a row "+
-		"with 503: as many as the load balancer's threshold, times those who check")
+		"with 503: as many as the load balancer's threshold, times those who check; with --max-unavailable also, 3 unless "+
+		"given, with success, before the next goes")
 	cmd.Flags().DurationVar(&l.quiet, "quiet", 30*time.Second,
 		"an endpoint to which no check comes for so long is not waited for: more than the load balancer's interval")
 }
 
 func (l *leaving) check(cmd *cobra.Command, wait time.Duration) error {
+	if l.back = l.checks; !cmd.Flags().Changed("wait-checks") {
+		l.back = 3
+	}
 	switch {
 	case l.quiet <= 0:
 		return &render.OptionError{Flag: "quiet", What: l.quiet.String() + " is not a time to wait"}
-	case cmd.Flags().Changed("quiet") && l.checks == 0 && !cmd.Flags().Changed("wait-checks"):
+	case cmd.Flags().Changed("quiet") && l.checks == 0 && !cmd.Flags().Changed("wait-checks") &&
+		!cmd.Flags().Changed("max-unavailable"):
 		return &render.OptionError{Flag: "quiet", What: "is for --wait-checks"}
 	case cmd.Flags().Changed("quiet") && l.checks > 0 && l.quiet > wait:
 		return &render.OptionError{Flag: "quiet", What: fmt.Sprintf("%s is more than the %s that all may take: "+

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/healthgate/healthgate/envoy/internal/admintest"
 	"github.com/healthgate/healthgate/envoy/internal/report"
@@ -43,30 +44,42 @@ func TestNotHealthy(t *testing.T) {
 	}
 }
 
-// An Envoy is back when a check has seen it, unless none had seen it before, either.
+// An Envoy is back when so many checks in a row have seen it, unless none had seen it before, either.
 func TestBack(t *testing.T) {
 	t.Parallel()
+	const often = "--wait-checks 2 --quiet 2s --wait 6s"
 	for _, test := range []struct {
-		name string
-		asks func(out bool) bool // whether a load balancer does
-		code int
-		want string
+		name, flags string
+		asks        func() func(out bool) bool // whether a load balancer does
+		code        int
+		want        string
 	}{
-		{"asked all the time", func(bool) bool { return true }, 0, ": back: its health checks are healthy\n"},
-		{"never asked", nil, 0,
+		{"asked all the time", often, func() func(bool) bool { return func(bool) bool { return true } }, 0,
+			": back: its health checks are healthy; checks with success: shop "},
+		{"asked less often than --wait", "--quiet 20s --wait 3s", func() func(bool) bool {
+			last := time.Now()
+			return func(bool) bool {
+				asks := time.Since(last) > 2*time.Second
+				if asks {
+					last = time.Now()
+				}
+				return asks
+			}
+		}, 0, ": back: its health checks are healthy; checks with success: shop 3\n"},
+		{"never asked", often, func() func(bool) bool { return nil }, 0,
 			": back: its health checks are healthy; no check of shop was seen, nor any before\n"},
-		{"asked no more", func(out bool) bool { return out }, 1, ": not back in the time that was given: " +
-			"its health checks are healthy; no check was seen that got it from shop: is that time longer than the load " +
-			"balancer's interval?; whether it is in rotation is not known; `healthgate status --admin "},
+		{"asked no more", often, func() func(bool) bool { return func(out bool) bool { return out } }, 1,
+			": not back in the time that was given: its health checks are healthy; shop has answered 0 of 2 checks with " +
+				"success: is that time enough for so many of the load balancer's?; whether it is in rotation is not known; " +
+				"`healthgate status --admin "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			admins, file := newFleet(t, 2)
 			for _, a := range admins {
-				a.Asks = test.asks
+				a.Asks = test.asks()
 			}
-			says(t, test.code, "maintenance on --for 4s --wait-checks 1 --quiet 2s --wait 6s --max-unavailable 1 --admins-file "+
-				file, test.want)
+			says(t, test.code, "maintenance on --for 4s "+test.flags+" --max-unavailable 1 --admins-file "+file, test.want)
 			if admins[1].Posts() != 1-test.code {
 				t.Error("another one goes")
 			}

@@ -185,20 +185,21 @@ func (c *carrying) wave(ctx context.Context, wave []int, one func(i int)) string
 		if until := c.states[i].Until; until != nil {
 			end = *until
 		}
-		look, cancel := context.WithDeadline(ctx, end.Add(max(c.wait, c.leaving.quiet)))
+		ctx, cancel := context.WithDeadline(ctx, end.Add(max(c.wait, time.Duration(c.leaving.back)*c.leaving.quiet)))
 		defer cancel()
-		ctx, cancel := context.WithDeadline(look, end.Add(c.wait))
+		soon, cancel := context.WithDeadline(ctx, end.Add(c.wait))
 		defer cancel()
 		select {
 		case <-time.After(time.Until(end)):
 		case <-ctx.Done():
 		}
-		what, err := c.envoys[i].WaitBack(ctx, look)
+		what, err := c.envoys[i].WaitBack(ctx, soon, c.leaving.back)
 		if err != nil {
+			ended := soon
 			if errors.Is(ctx.Err(), context.Canceled) {
-				err = errors.New("it was not seen to be back")
+				ended, err = ctx, errors.New("it was not seen to be back")
 			}
-			c.stopped(ctx, i, order.Back, err)
+			c.stopped(ended, i, order.Back, err)
 			return
 		}
 		c.step(i, order.Back, what)

@@ -15,17 +15,18 @@ type Count struct {
 	Closed uint64
 }
 
-// Checks waits until the checks of each endpoint have seen that the instance is closed.
+// Checks waits until the checks of each endpoint have seen that the instance is closed, or open again.
 type Checks struct {
-	Need  uint64        // of each endpoint, since an answer was the last that was open
-	Quiet time.Duration // an endpoint to which no check comes for so long is not waited for
+	Open  bool          // it is waited for answers that are open
+	Need  uint64        // of each endpoint, since an answer was the last of the other kind
+	Quiet time.Duration // an endpoint to which no check comes for so long is not waited for; 0: each is
 
 	seen map[string]*seen
 }
 
 type seen struct {
 	last Count
-	n    uint64 // closed answers in a row
+	n    uint64 // answers in a row that are waited for
 	at   time.Time
 	any  bool
 }
@@ -42,19 +43,22 @@ func (c *Checks) Take(now time.Time, counts map[string]Count) string {
 			c.seen[name] = &seen{last: count, at: now}
 			s = c.seen[name]
 		}
-		open, closed := count.Open-s.last.Open, count.Closed-s.last.Closed
-		if open+closed > 0 {
+		other, wanted, still := count.Open-s.last.Open, count.Closed-s.last.Closed, "success"
+		if c.Open {
+			other, wanted, still = wanted, other, "failure"
+		}
+		if other+wanted > 0 {
 			s.at, s.any = now, true
 		}
-		if s.n += closed; open > 0 {
+		if s.n += wanted; other > 0 {
 			s.n = 0
 		}
 		s.last = count
 		switch {
-		case s.n >= c.Need || now.Sub(s.at) >= c.Quiet:
+		case s.n >= c.Need || c.Quiet > 0 && now.Sub(s.at) >= c.Quiet:
 		case s.any && s.n == 0:
-			lacks = append(lacks, name+" answers checks with success still")
-		case !s.any:
+			lacks = append(lacks, name+" answers checks with "+still+" still")
+		case !s.any && c.Quiet > 0:
 			lacks = append(lacks, fmt.Sprintf("%s has answered no check (after %s without one it counts as seen: --quiet)", name,
 				c.Quiet))
 		default:
@@ -76,7 +80,7 @@ func (c *Checks) Seen() string {
 		out = append(out, text)
 	}
 	slices.Sort(out)
-	return "failed checks: " + strings.Join(out, "; ")
+	return map[bool]string{false: "failed checks: ", true: "checks with success: "}[c.Open] + strings.Join(out, "; ")
 }
 
 // Calm is how long no request has to run: the next one of a connection may be on its way.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -215,25 +216,9 @@ func (e *Envoy) WaitChecks(ctx context.Context, checks *lifecycle.Checks, byKey 
 		if last = stats; first == nil {
 			first = stats
 		}
-		counts, hidden := map[string]lifecycle.Count{}, ""
-		for _, name := range names {
-			count := func(kinds ...verdict.Kind) (n uint64) {
-				for _, k := range kinds {
-					counter := report.Counter(name, k.String())
-					if _, is := stats[counter]; !is {
-						hidden = counter
-					}
-					n += stats[counter]
-				}
-				return n
-			}
-			counts[name] = lifecycle.Count{
-				Open:   count(verdict.Healthy, verdict.Degraded, verdict.Passed),
-				Closed: count(verdict.Maintenance, verdict.Draining, verdict.Unhealthy, verdict.Unknown),
-			}
-		}
-		if hidden != "" {
-			return "", finalError{errors.New("which checks it answers is not known: " + report.NotShown(hidden))}
+		counts, err := counted(stats, names)
+		if err != nil {
+			return "", finalError{err}
 		}
 		return checks.Take(time.Now(), counts), nil
 	})
@@ -245,6 +230,31 @@ func (e *Envoy) WaitChecks(ctx context.Context, checks *lifecycle.Checks, byKey 
 		}
 	}
 	return seen, err
+}
+
+// counted returns what the plugin has counted of endpoints' answers.
+func counted(stats map[string]uint64, names []string) (map[string]lifecycle.Count, error) {
+	counts, hidden := map[string]lifecycle.Count{}, ""
+	for _, name := range names {
+		count := func(kinds ...verdict.Kind) (n uint64) {
+			for _, k := range kinds {
+				counter := report.Counter(name, k.String())
+				if _, is := stats[counter]; !is {
+					hidden = counter
+				}
+				n += stats[counter]
+			}
+			return n
+		}
+		counts[name] = lifecycle.Count{
+			Open:   count(verdict.Healthy, verdict.Degraded, verdict.Passed),
+			Closed: count(verdict.Maintenance, verdict.Draining, verdict.Unhealthy, verdict.Unknown),
+		}
+	}
+	if hidden != "" {
+		return nil, errors.New("which checks it answers is not known: " + report.NotShown(hidden))
+	}
+	return counts, nil
 }
 
 // Drain has Envoy close connections as their requests end, and its listeners after its drain time: those of a sidecar's
@@ -372,14 +382,15 @@ func (e *Envoy) WaitProbes(ctx context.Context, byKey bool) (string, error) {
 	})
 }
 
-// WaitBack waits until all health checks of an Envoy that was out of rotation get success again, and then, while look
-// lasts, for a check of each endpoint that had answered one before. It says what is known.
-func (e *Envoy) WaitBack(ctx, look context.Context) (what string, err error) {
-	seen, before := &report.Seen{}, cmp.Or(e.known, &reach.Envoy{}).Answered
-	var unseen []string
-	open := func() (string, error) {
+// WaitBack waits until all health checks of an Envoy that was out of rotation get success again, which is to be soon,
+// and then for so many checks in a row of each endpoint that somebody asks: a load balancer may want several. It says
+// what is known.
+func (e *Envoy) WaitBack(ctx, soon context.Context, checks uint64) (what string, err error) {
+	var open []string
+	seen, before, asked := &report.Seen{}, cmp.Or(e.known, &reach.Envoy{}).Answered, map[string]bool{}
+	back := func(ctx context.Context) (string, error) {
 		r := report.FromAdmin(ctx, e.client, time.Now(), seen)
-		if unseen = nil; r.Error != "" {
+		if open = nil; r.Error != "" {
 			return r.Error + notKnown, nil
 		}
 		what = "its health checks are " + r.Class().String()
@@ -394,12 +405,8 @@ func (e *Envoy) WaitBack(ctx, look context.Context) (what string, err error) {
 			case class == report.NotKnown:
 				what += "; " + endpoint.Name + ": " + endpoint.Output
 			}
-			switch {
-			case !endpoint.Open() || endpoint.Mark() != report.NoCheckSeen:
-			case before[endpoint.Name]:
-				unseen = append(unseen, endpoint.Name)
-			default:
-				what += "; no check of " + endpoint.Name + " was seen, nor any before"
+			if endpoint.Open() {
+				open = append(open, endpoint.Name)
 			}
 		}
 		switch class := r.Class(); {
@@ -410,17 +417,40 @@ func (e *Envoy) WaitBack(ctx, look context.Context) (what string, err error) {
 		}
 		return "", nil
 	}
-	if err = until(ctx, open); err != nil || len(unseen) == 0 {
+	if err = until(soon, func() (string, error) { return back(soon) }); err != nil {
 		return what, err
 	}
-	err = until(look, func() (string, error) {
-		lack, err := open()
-		if lack == "" && len(unseen) > 0 {
-			lack = what + "; no check was seen that got it from " + strings.Join(unseen, ", ") +
-				": is that time longer than the load balancer's interval?" + notKnown
+	success := lifecycle.Checks{Open: true, Need: max(checks, 1)}
+	err = until(ctx, func() (string, error) {
+		if lack, err := back(ctx); lack != "" || err != nil {
+			return lack, err
 		}
-		return lack, err
+		stats, err := e.client.Stats(ctx, "^"+report.Checks)
+		if err != nil {
+			return "", err
+		}
+		counts, err := counted(stats, open)
+		if err != nil {
+			return what + "; " + err.Error() + notKnown, nil
+		}
+		maps.DeleteFunc(counts, func(name string, n lifecycle.Count) bool {
+			asked[name] = asked[name] || before[name] || n.Open+n.Closed > 0
+			return !asked[name]
+		})
+		lack := success.Take(time.Now(), counts)
+		if lack != "" {
+			lack = what + "; " + lack + " with success: is that time enough for so many of the load balancer's?" + notKnown
+		}
+		return lack, nil
 	})
+	if slices.ContainsFunc(open, func(name string) bool { return asked[name] }) {
+		what += "; " + success.Seen()
+	}
+	for _, name := range open {
+		if !asked[name] {
+			what += "; no check of " + name + " was seen, nor any before"
+		}
+	}
 	return what, err
 }
 
