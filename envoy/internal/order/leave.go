@@ -216,9 +216,9 @@ func (e *Envoy) WaitChecks(ctx context.Context, checks *lifecycle.Checks, byKey 
 		if last = stats; first == nil {
 			first = stats
 		}
-		counts, err := counted(stats, names)
-		if err != nil {
-			return "", finalError{err}
+		counts, hidden := counted(stats, names)
+		if hidden != "" {
+			return "", finalError{errors.New(hidden)}
 		}
 		return checks.Take(time.Now(), counts), nil
 	})
@@ -232,15 +232,15 @@ func (e *Envoy) WaitChecks(ctx context.Context, checks *lifecycle.Checks, byKey 
 	return seen, err
 }
 
-// counted returns what the plugin has counted of endpoints' answers.
-func counted(stats map[string]uint64, names []string) (map[string]lifecycle.Count, error) {
-	counts, hidden := map[string]lifecycle.Count{}, ""
+// counted returns what the plugin has counted of endpoints' answers, and says where that is not known.
+func counted(stats map[string]uint64, names []string) (counts map[string]lifecycle.Count, hidden string) {
+	counts = map[string]lifecycle.Count{}
 	for _, name := range names {
 		count := func(kinds ...verdict.Kind) (n uint64) {
 			for _, k := range kinds {
 				counter := report.Counter(name, k.String())
 				if _, is := stats[counter]; !is {
-					hidden = counter
+					hidden = "which checks it answers is not known: " + report.NotShown(counter)
 				}
 				n += stats[counter]
 			}
@@ -251,10 +251,7 @@ func counted(stats map[string]uint64, names []string) (map[string]lifecycle.Coun
 			Closed: count(verdict.Maintenance, verdict.Draining, verdict.Unhealthy, verdict.Unknown),
 		}
 	}
-	if hidden != "" {
-		return nil, errors.New("which checks it answers is not known: " + report.NotShown(hidden))
-	}
-	return counts, nil
+	return counts, hidden
 }
 
 // Drain has Envoy close connections as their requests end, and its listeners after its drain time: those of a sidecar's
@@ -429,9 +426,9 @@ func (e *Envoy) WaitBack(ctx, soon context.Context, checks uint64) (what string,
 		if err != nil {
 			return "", err
 		}
-		counts, err := counted(stats, open)
-		if err != nil {
-			return what + "; " + err.Error() + notKnown, nil
+		counts, hidden := counted(stats, open)
+		if hidden != "" {
+			return what + "; " + hidden + notKnown, nil
 		}
 		maps.DeleteFunc(counts, func(name string, n lifecycle.Count) bool {
 			asked[name] = asked[name] || before[name] || n.Open+n.Closed > 0
