@@ -50,12 +50,10 @@ func TestAgent(t *testing.T) {
 	must.Do(t, other.Close())
 
 	ctx, interrupt := context.WithCancel(t.Context())
-	root, out := newRoot(thisBuild("", "")), &bytes.Buffer{}
-	root.SetOut(out)
-	ended := make(chan error, 1)
+	out, ended := &bytes.Buffer{}, make(chan int, 1)
 	go func() {
-		ended <- execute(ctx, root, []string{"agent", "--status-url", status.URL + "/status", "--tcp", ":" + tcpPort,
-			"--agent-check", agentCheck, "--interval", "100ms", "--max-age", "1s"})
+		ended <- run(ctx, out, t.Output(), "agent", "--status-url", status.URL+"/status", "--tcp", ":"+tcpPort,
+			"--agent-check", agentCheck, "--interval", "100ms", "--max-age", "1s")
 	}()
 	open := func() bool {
 		conn, err := net.Dial("tcp", tcp)
@@ -100,8 +98,8 @@ func TestAgent(t *testing.T) {
 	become("refused", "ready down #", false)
 	become("healthy", "up ready\n", true)
 	interrupt()
-	if err := <-ended; err != nil {
-		t.Error(err)
+	if code := <-ended; code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 	for _, address := range []string{tcp, agentCheck} {
 		if conn, err := net.Dial("tcp", address); err == nil {
@@ -145,14 +143,12 @@ func TestAgentTellsWhy(t *testing.T) {
 		{"shpo", " down: Envoy was not asked yet", ` down: there is no health check "shpo", there is: shop`},
 	} {
 		ctx, interrupt := context.WithTimeout(t.Context(), time.Minute)
-		root := newRoot(thisBuild("", ""))
 		said, out := io.Pipe()
-		root.SetOut(out)
-		ended := make(chan error, 1)
+		ended := make(chan int, 1)
 		go func() {
 			defer out.Close()
-			ended <- execute(ctx, root, []string{"agent", "--status-url", status.URL + "/status", "--endpoint", test[0],
-				"--tcp", "127.0.0.1:" + strconv.Itoa(must.Port(t)), "--interval", "100ms", "--max-age", "1m"})
+			ended <- run(ctx, out, t.Output(), "agent", "--status-url", status.URL+"/status", "--endpoint", test[0],
+				"--tcp", "127.0.0.1:"+strconv.Itoa(must.Port(t)), "--interval", "100ms", "--max-age", "1m")
 		}()
 		lines := bufio.NewScanner(said)
 		for _, want := range test[1:] {
@@ -161,8 +157,8 @@ func TestAgentTellsWhy(t *testing.T) {
 			}
 		}
 		interrupt()
-		if err := <-ended; err != nil {
-			t.Error(err)
+		if code := <-ended; code != 0 {
+			t.Errorf("exit code %d", code)
 		}
 	}
 }
@@ -191,12 +187,10 @@ func TestAgentUnread(t *testing.T) {
 
 	reader, writer := io.Pipe()
 	ctx, interrupt := context.WithCancel(t.Context())
-	root := newRoot(thisBuild("", ""))
-	root.SetOut(writer)
-	ended := make(chan error, 1)
+	ended := make(chan int, 1)
 	go func() {
-		ended <- execute(ctx, root, []string{"agent", "--status-url", status.URL + "/status", "--tcp", address,
-			"--interval", "100ms", "--max-age", "1s"})
+		ended <- run(ctx, writer, t.Output(), "agent", "--status-url", status.URL+"/status", "--tcp", address,
+			"--interval", "100ms", "--max-age", "1s")
 	}()
 	for lines := bufio.NewScanner(reader); lines.Scan() && !strings.HasSuffix(lines.Text(), " up"); {
 	}
@@ -215,7 +209,7 @@ func TestAgentUnread(t *testing.T) {
 	}
 	interrupt()
 	_ = reader.Close()
-	if err := <-ended; err != nil {
-		t.Error(err)
+	if code := <-ended; code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }

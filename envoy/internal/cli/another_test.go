@@ -222,12 +222,9 @@ func TestWatchOfNothing(t *testing.T) {
 			return frozen
 		}
 		ctx, interrupt := context.WithCancel(t.Context())
-		root := newRoot(thisBuild("", ""))
-		root.SetOut(io.Discard)
-		root.SetErr(io.Discard)
 		done := make(chan int)
 		go func() {
-			done <- exitCode(root, execute(ctx, root, []string{"status", "--watch", "--interval", "10ms", "--admin", a.URL}))
+			done <- run(ctx, io.Discard, io.Discard, "status", "--watch", "--interval", "10ms", "--admin", a.URL)
 		}()
 		<-asked
 		if !frozen {

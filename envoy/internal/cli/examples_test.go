@@ -2,7 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,12 +41,17 @@ var examples = map[string]string{
 // call runs the command in this process, in the repository's root.
 func call(t testing.TB, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	root := newRoot(thisBuild("", ""))
 	var out, errors bytes.Buffer
-	root.SetOut(&out)
-	root.SetErr(&errors)
-	code = exitCode(root, execute(t.Context(), root, args))
+	code = run(t.Context(), &out, &errors, args...)
 	return out.String(), errors.String(), code
+}
+
+// run is call for who reads what is written meanwhile, or ends the command.
+func run(ctx context.Context, stdout, stderr io.Writer, args ...string) (code int) {
+	root := newRoot(thisBuild("", ""))
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	return exitCode(root, execute(ctx, root, args))
 }
 
 const kubernetes = "render kubernetes envoy/examples/kubernetes/healthgate.yaml " +

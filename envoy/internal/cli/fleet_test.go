@@ -157,12 +157,8 @@ func TestFleetInterrupted(t *testing.T) {
 			}
 			return false
 		}
-		root := newRoot(thisBuild("", ""))
 		var stdout, stderr bytes.Buffer
-		root.SetOut(&stdout)
-		root.SetErr(&stderr)
-		args := []string{"maintenance", "on", "--parallel", "1", "--admins-file", file, "-o", form}
-		code := exitCode(root, execute(ctx, root, args))
+		code := run(ctx, &stdout, &stderr, "maintenance", "on", "--parallel", "1", "--admins-file", file, "-o", form)
 		second := strings.TrimPrefix(admins[2].URL, "http://")
 		want := "\n2 on, 1 failed: " + second + ", 3 left as they were: interrupted\n"
 		if form == "json" {
@@ -256,17 +252,14 @@ func TestTurnsInterrupted(t *testing.T) {
 	admins, file := newFleet(t, 3)
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
-	root := newRoot(thisBuild("", ""))
 	said := ""
-	root.SetOut(writer(func(text string) { said += text }))
-	root.SetErr(writer(func(text string) {
+	out := writer(func(text string) {
 		if said += text; strings.Contains(text, ": closed: ") {
 			interrupt()
 		}
-	}))
+	})
 	first := strings.TrimPrefix(admins[0].URL, "http://")
-	code := exitCode(root, execute(ctx, root, strings.Fields("maintenance on --for 1h --max-unavailable 1 --admins-file "+
-		file)))
+	code := run(ctx, out, out, strings.Fields("maintenance on --for 1h --max-unavailable 1 --admins-file "+file)...)
 	for _, text := range []string{"\n1 failed: " + first + ", 2 left as they were: interrupted\n",
 		"error: " + first + ": interrupted: it was not seen to be back; `healthgate status --admin " + first + "` tells"} {
 		if !strings.Contains(said, text) || code != 1 {
@@ -290,10 +283,8 @@ func TestOutIsAskedAgain(t *testing.T) {
 			}
 			return false
 		}
-		root := newRoot(thisBuild("", ""))
 		said := ""
-		root.SetOut(writer(func(text string) { said += text }))
-		root.SetErr(writer(func(text string) {
+		out := writer(func(text string) {
 			if said += text; !strings.Contains(text, ": closed: ") {
 				return
 			}
@@ -301,9 +292,9 @@ func TestOutIsAskedAgain(t *testing.T) {
 				response := must.Get(http.Post(admins[0].URL+"/runtime_modify?"+admintest.Key+"=", "", nil))(t)
 				must.Do(t, response.Body.Close())
 			}
-		}))
-		code := exitCode(root, execute(t.Context(), root, strings.Fields(
-			"maintenance on --for 3s --wait 4s --max-unavailable 1 --admins-file "+file)))
+		})
+		code := run(t.Context(), out, out, strings.Fields(
+			"maintenance on --for 3s --wait 4s --max-unavailable 1 --admins-file "+file)...)
 		if (code == 1) != lost.Load() || !strings.Contains(said, want) {
 			t.Errorf("exit code %d, it does not say %q:\n%s", code, want, said)
 		}

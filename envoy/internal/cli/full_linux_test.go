@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,8 +23,7 @@ func TestFullOutput(t *testing.T) {
 		"shutdown " + admintest.Key + " --wait-checks 0 --admin " + a.URL,
 		"status --watch --admin " + a.URL, "status --admin 127.0.0.1:1",
 	} {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestEndsAtInterrupt$")
-		cmd.Env = append(os.Environ(), "HEALTHGATE_TEST_COMMAND=healthgate "+command)
+		cmd := process(t.Context(), command)
 		var said bytes.Buffer
 		cmd.Stdout, cmd.Stderr = full, &said
 		if err := cmd.Run(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(said.String(), "no space left on device") {

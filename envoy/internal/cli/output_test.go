@@ -33,8 +33,7 @@ func TestEndsAtInterrupt(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestEndsAtInterrupt$")
-	cmd.Env = append(os.Environ(), "HEALTHGATE_TEST_COMMAND=healthgate validate -")
+	cmd := process(ctx, "validate -")
 	stdin := must.Get(cmd.StdinPipe())(t)
 	must.Do(t, cmd.Start())
 	// More than a pipe holds: when all of it is written, the command reads.
@@ -43,6 +42,13 @@ func TestEndsAtInterrupt(t *testing.T) {
 	if status, is := cmd.ProcessState.Sys().(syscall.WaitStatus); !is || status.Signal() != os.Interrupt {
 		t.Errorf("%v, it did not end by the signal", err)
 	}
+}
+
+// process is the command as a process of its own.
+func process(ctx context.Context, command string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestEndsAtInterrupt$")
+	cmd.Env = append(os.Environ(), "HEALTHGATE_TEST_COMMAND=healthgate "+command)
+	return cmd
 }
 
 // Who no longer reads what is said ends neither agent, whose port would be closed, nor serve.
@@ -62,8 +68,7 @@ func TestUnread(t *testing.T) {
 			must.Port(t))} {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestEndsAtInterrupt$")
-		cmd.Env = append(os.Environ(), "HEALTHGATE_TEST_COMMAND=healthgate "+command)
+		cmd := process(ctx, command)
 		r, w, err := os.Pipe()
 		must.Do(t, errors.Join(err, r.Close()))
 		cmd.Stdout = w
@@ -94,8 +99,7 @@ func TestInterruptedQuestion(t *testing.T) {
 		defer silent.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestEndsAtInterrupt$")
-		cmd.Env = append(os.Environ(), "HEALTHGATE_TEST_COMMAND=healthgate "+command+" --admin "+silent.Addr().String())
+		cmd := process(ctx, command+" --admin "+silent.Addr().String())
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &out
 		must.Do(t, cmd.Start())
@@ -242,10 +246,9 @@ func TestUntilInItsZone(t *testing.T) {
 		{"UTC", "23:00", "T23:00:00Z (in "}, {"", "23:00", "T23:00:00Z (in "},
 	} {
 		file := filepath.Join(t.TempDir(), "rtds.yaml")
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestEndsAtInterrupt$")
 		until := strings.ReplaceAll(test.until, " ", "T")
-		cmd.Env = append(os.Environ(), "TZ="+test.zone,
-			"HEALTHGATE_TEST_COMMAND=healthgate maintenance on --rtds-file "+file+" --until "+until)
+		cmd := process(t.Context(), "maintenance on --rtds-file "+file+" --until "+until)
+		cmd.Env = append(cmd.Env, "TZ="+test.zone)
 		out, err := cmd.CombinedOutput()
 		if !strings.Contains(string(out), test.want) || (err == nil) == strings.Contains(test.want, "TZ is") {
 			t.Errorf("TZ=%s, %s: %v, %s", test.zone, test.until, err, out)
@@ -257,8 +260,7 @@ func TestUntilInItsZone(t *testing.T) {
 func TestOutputIsNotStandardInput(t *testing.T) {
 	t.Parallel()
 	file := write(t, minimal)
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestEndsAtInterrupt$")
-	cmd.Env = append(os.Environ(), "HEALTHGATE_TEST_COMMAND=healthgate render envoy - -o "+file)
+	cmd := process(t.Context(), "render envoy - -o "+file)
 	stdin := must.Get(os.Open(file))(t)
 	defer stdin.Close()
 	cmd.Stdin = stdin

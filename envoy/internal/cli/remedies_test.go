@@ -55,31 +55,26 @@ var remedy = regexp.MustCompile(`: (healthgate .*?)(; it may open yet)?\n`)
 // A command line in an error does what it says, as it stands.
 func TestRemedies(t *testing.T) {
 	t.Parallel()
-	t.Run("shutdown is taken back", func(t *testing.T) {
-		t.Parallel()
-		a, address := awkward(t)
-		_, stderr, code := call(t, "shutdown", admintest.Key, "--timeout", "3s", "--admin", address)
-		m := remedy.FindStringSubmatch(stderr)
-		if code != 1 || m == nil || !a.Out() {
-			t.Fatalf("exit code %d:\n%s", code, stderr)
-		}
-		if typed(t, m[1]); a.Out() {
-			t.Errorf("%s: its checks still fail", m[1])
-		}
-	})
-	t.Run("another key is on", func(t *testing.T) {
-		t.Parallel()
-		a, address := awkward(t)
-		call(t, "maintenance", "on", "--admin", address)
-		_, stderr, code := call(t, "release", "--timeout", "3s", "--admin", address)
-		m := remedy.FindStringSubmatch(stderr)
-		if code != 1 || m == nil || !a.Out() {
-			t.Fatalf("exit code %d:\n%s", code, stderr)
-		}
-		if typed(t, m[1]); a.Out() {
-			t.Errorf("%s: its checks still fail", m[1])
-		}
-	})
+	for name, commands := range map[string][]string{
+		"shutdown is taken back": {"shutdown " + admintest.Key + " --timeout 3s"},
+		"another key is on":      {"maintenance on", "release --timeout 3s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, address := awkward(t)
+			stderr, code := "", 0
+			for _, command := range commands {
+				_, stderr, code = call(t, append(strings.Fields(command), "--admin", address)...)
+			}
+			m := remedy.FindStringSubmatch(stderr)
+			if code != 1 || m == nil || !a.Out() {
+				t.Fatalf("exit code %d:\n%s", code, stderr)
+			}
+			if typed(t, m[1]); a.Out() {
+				t.Errorf("%s: its checks still fail", m[1])
+			}
+		})
+	}
 	t.Run("a layer by another name", func(t *testing.T) {
 		t.Parallel()
 		_, address := awkward(t)

@@ -19,19 +19,16 @@ import (
 // and returns what it wrote to standard error.
 func serve(t *testing.T, flags string) (shows func(path, text, not string), end func() string) {
 	ctx, interrupt := context.WithCancel(t.Context())
-	root := newRoot(thisBuild("", ""))
 	stdout, out := io.Pipe()
 	var said, mu = strings.Builder{}, sync.Mutex{}
-	root.SetOut(out)
-	root.SetErr(writer(func(text string) {
+	stderr := writer(func(text string) {
 		mu.Lock()
 		defer mu.Unlock()
 		said.WriteString(text)
-	}))
+	})
 	done := make(chan int, 1)
 	go func() {
-		args := strings.Fields("serve --listen 127.0.0.1:0 --interval 1s " + flags)
-		done <- exitCode(root, execute(ctx, root, args))
+		done <- run(ctx, out, stderr, strings.Fields("serve --listen 127.0.0.1:0 --interval 1s "+flags)...)
 		_ = out.Close() // which may have said nothing
 	}()
 	line := must.Get(bufio.NewReader(stdout).ReadString('\n'))(t)

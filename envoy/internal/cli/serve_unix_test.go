@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -64,9 +63,8 @@ func TestServe(t *testing.T) {
 	defer silent.Close()
 	taken := silent.Addr().String()
 	slow := strings.ReplaceAll(" --admin http://HOST/1 --admin http://HOST/2 --admin http://HOST/3", "HOST", taken)
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestEndsAtInterrupt$")
-	cmd.Env = append(os.Environ(), "HEALTHGATE_TEST_COMMAND=healthgate serve --listen 127.0.0.1:0 --interval 1s "+
-		"--parallel 1"+slow+" --admin unix:///nonexistent"+strings.ReplaceAll(slow, taken, taken+"/also"))
+	cmd := process(t.Context(), "serve --listen 127.0.0.1:0 --interval 1s --parallel 1"+slow+
+		" --admin unix:///nonexistent"+strings.ReplaceAll(slow, taken, taken+"/also"))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout := must.Get(cmd.StdoutPipe())(t)
