@@ -25,3 +25,34 @@ func At(v any, path ...string) any {
 	}
 	return v
 }
+
+// List returns the list in nested objects under these names; nil if there is none.
+func List(v any, path ...string) []any {
+	out, _ := At(v, path...).([]any)
+	return out
+}
+
+// Text returns the text in nested objects under these names; "" if there is none.
+func Text(v any, path ...string) string {
+	out, _ := At(v, path...).(string)
+	return out
+}
+
+// Object returns the object in nested ones under these names; nil if there is none.
+func Object(v any, path ...string) map[string]any {
+	out, _ := At(v, path...).(map[string]any)
+	return out
+}
+
+// Targets returns the clusters that a route leads to, as far as it names them.
+func Targets(route any) (out []string) {
+	if name := Text(route, "route", "cluster"); name != "" {
+		out = append(out, name)
+	}
+	for _, c := range List(route, "route", "weighted_clusters", "clusters") {
+		if name := Text(c, "name"); name != "" { // or it is in a header
+			out = append(out, name)
+		}
+	}
+	return out
+}

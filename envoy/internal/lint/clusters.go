@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/netip"
@@ -50,7 +51,7 @@ func Rendered(d *document.Document, text string) ([]*document.Problem, error) {
 		}
 		rendered = append(rendered, v)
 		// An EnvoyProxy has it as a text.
-		if text, is := dump.At(v, "spec", "bootstrap", "value").(string); is {
+		if text := dump.Text(v, "spec", "bootstrap", "value"); text != "" {
 			var bootstrap any
 			if err := yaml.Unmarshal([]byte(text), &bootstrap); err != nil {
 				return nil, err
@@ -80,10 +81,7 @@ func Configuration(d *document.Document, rendered []any) []*document.Problem {
 	}
 	counted := map[string]bool{}
 	for name, c := range survey(rendered) {
-		if other, is := c.settings["alt_stat_name"].(string); is && other != "" {
-			name = other
-		}
-		counted[config.Membership(name)+"total"] = true
+		counted[config.Membership(cmp.Or(dump.Text(c.settings, "alt_stat_name"), name))+"total"] = true
 	}
 	for i := range d.Config.Probes {
 		if p := &d.Config.Probes[i]; p.Witness != "" && !p.XDS && !counted[p.Stats[0]] {
@@ -117,10 +115,9 @@ func runs(listener any) (found bool) {
 // probed returns the clusters of the probes in the plugin's configuration, wherever that stands.
 func probed(v any) (out []string) {
 	dump.Each(v, func(o map[string]any) bool {
-		if probes, is := o["probes"].([]any); is && o["endpoints"] != nil && out == nil {
-			for _, p := range probes {
-				name, _ := dump.At(p, "cluster").(string)
-				out = append(out, name)
+		if out == nil && o["endpoints"] != nil {
+			for _, p := range dump.List(o, "probes") {
+				out = append(out, dump.Text(p, "cluster"))
 			}
 		}
 		return out == nil
@@ -159,15 +156,14 @@ func (c *cluster) faults() []string {
 	default:
 		say("has a panic threshold of %g%%: when fewer hosts are left, those that are out are probed, too", threshold)
 	}
-	thresholds, _ := dump.At(c.settings, "circuit_breakers", "thresholds").([]any)
-	for _, v := range thresholds {
+	for _, v := range dump.List(c.settings, "circuit_breakers", "thresholds") {
 		for _, limit := range []string{"max_requests", "max_pending_requests"} {
 			if n, is := number(dump.At(v, limit)); is && n < math.MaxUint32 { // Istio writes this for none
 				say("has a circuit breaker, %s %.f: what is above it fails, and so may probes", limit, n)
 			}
 		}
 	}
-	switch kind, _ := c.settings["type"].(string); {
+	switch kind := dump.Text(c.settings, "type"); {
 	case c.hosts > 1:
 		say("has %d hosts: %s", c.hosts, flips)
 	case c.hosts == 0 && kind == "EDS":
@@ -182,7 +178,7 @@ func (c *cluster) faults() []string {
 func (c *cluster) named() bool {
 	named := true
 	dump.Each(c.settings["load_assignment"], func(o map[string]any) bool {
-		if address, is := dump.At(o, "socket_address", "address").(string); is {
+		if address := dump.Text(o, "socket_address", "address"); address != "" {
 			_, err := netip.ParseAddr(address)
 			named = err != nil
 		}
@@ -205,34 +201,23 @@ func (c *cluster) panicThreshold() float64 {
 func survey(envoy any) map[string]*cluster {
 	found, hosts, routed := map[string]*cluster{}, map[string]int{}, map[string]bool{}
 	dump.Each(envoy, func(v map[string]any) bool {
-		if name, is := v["name"].(string); is && isCluster(v) {
+		if name := dump.Text(v, "name"); name != "" && isCluster(v) {
 			found[name] = &cluster{settings: v}
 		}
-		if name, is := v["cluster_name"].(string); is {
+		if name := dump.Text(v, "cluster_name"); name != "" {
 			n := 0
-			places, _ := v["endpoints"].([]any)
-			for _, place := range places {
-				list, _ := dump.At(place, "lb_endpoints").([]any)
-				n += len(list)
+			for _, place := range dump.List(v, "endpoints") {
+				n += len(dump.List(place, "lb_endpoints"))
 			}
 			hosts[name] = max(hosts[name], n) // a dump tells it again, with what names stand for
 		}
-		if name, is := dump.At(v, "route", "cluster").(string); is {
+		for _, name := range dump.Targets(v) {
 			routed[name] = true
-		}
-		several, _ := dump.At(v, "route", "weighted_clusters", "clusters").([]any)
-		for _, one := range several {
-			if name, is := dump.At(one, "name").(string); is {
-				routed[name] = true
-			}
 		}
 		return true
 	})
 	for name, c := range found {
-		service, is := dump.At(c.settings, "eds_cluster_config", "service_name").(string)
-		if !is {
-			service = name
-		}
+		service := cmp.Or(dump.Text(c.settings, "eds_cluster_config", "service_name"), name)
 		c.hosts, c.routed = hosts[service], routed[name]
 	}
 	return found
@@ -240,8 +225,7 @@ func survey(envoy any) map[string]*cluster {
 
 // isCluster reports whether a message of Envoy's is a Cluster. A dump tells the type, a bootstrap does not.
 func isCluster(v map[string]any) bool {
-	kind, _ := v["@type"].(string)
-	return strings.HasSuffix(kind, ".config.cluster.v3.Cluster") ||
+	return strings.HasSuffix(dump.Text(v, "@type"), ".config.cluster.v3.Cluster") ||
 		v["load_assignment"] != nil || v["eds_cluster_config"] != nil || v["connect_timeout"] != nil
 }
 

@@ -55,10 +55,8 @@ func Listener(listener any, c *config.Config) []ListenerWarning {
 
 // Proxied returns how a listener takes the PROXY protocol, by which a client states an address; nil when it does not.
 func Proxied(listener any) any {
-	filters, _ := dump.At(listener, "listener_filters").([]any)
-	for _, f := range filters {
-		if kind, _ := dump.At(f, "typed_config", "@type").(string); strings.HasSuffix(kind,
-			".proxy_protocol.v3.ProxyProtocol") {
+	for _, f := range dump.List(listener, "listener_filters") {
+		if strings.HasSuffix(dump.Text(f, "typed_config", "@type"), ".proxy_protocol.v3.ProxyProtocol") {
 			return dump.At(f, "typed_config")
 		}
 	}
@@ -67,12 +65,10 @@ func Proxied(listener any) any {
 
 // families returns the one family that a listener's addresses have; "" for both, or none.
 func families(listener any) string {
-	more, _ := dump.At(listener, "additional_addresses").([]any)
 	is4, is6 := false, false
-	for _, of := range append([]any{listener}, more...) {
-		text, _ := dump.At(of, "address", "socket_address", "address").(string)
+	for _, of := range append([]any{listener}, dump.List(listener, "additional_addresses")...) {
 		compat := dump.At(of, "address", "socket_address", "ipv4_compat") == true
-		ip, err := netip.ParseAddr(text)
+		ip, err := netip.ParseAddr(dump.Text(of, "address", "socket_address", "address"))
 		if err != nil {
 			return ""
 		}

@@ -104,7 +104,7 @@ func (m *merger) alike(a, b *yaml.Node) bool {
 func plugin(f cursor) (out cursor) {
 	_ = each(f.n, nil, func(n, _ *yaml.Node) error {
 		c := cursor{source: f.source, n: n}
-		if endpoints, _ := dump.At(settings(c.get("config")), "endpoints").([]any); len(endpoints) > 0 && !out.is() &&
+		if endpoints := dump.List(settings(c.get("config")), "endpoints"); len(endpoints) > 0 && !out.is() &&
 			c.isType(".filters.http.wasm.v3.Wasm") &&
 			(dump.At(endpoints[0], "paths") != nil || dump.At(endpoints[0], "grpc") != nil) {
 			out = c.get("config")

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/internal/document"
+	"github.com/healthgate/healthgate/envoy/internal/dump"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"go.yaml.in/yaml/v3"
 )
@@ -273,26 +274,19 @@ func (m *merger) leadsToAdmin(h *manager) bool {
 	some, all := false, true
 	for _, host := range m.hosts(h) {
 		for _, r := range host.list("routes") {
-			for _, name := range targets(r) {
+			names := targets(r)
+			for _, name := range names {
 				some = true
 				all = all && m.ofAdmin(name)
 			}
-			all = all && !r.get("redirect").is()
+			all = all && !r.get("redirect").is() && (len(names) > 0 || !r.get("route").is()) // to one named in a header
 		}
 	}
 	return some && all
 }
 
 // targets returns the clusters that a route leads to.
-func targets(r cursor) (out []string) {
-	if name := r.text("route", "cluster"); name != "" {
-		out = append(out, name)
-	}
-	for _, c := range r.list("route", "weighted_clusters", "clusters") {
-		out = append(out, c.text("name"))
-	}
-	return out
-}
+func targets(r cursor) []string { return dump.Targets(asLists(plain(r.n))) }
 
 // unread is a place with routes that can't be read, and why.
 type unread struct {

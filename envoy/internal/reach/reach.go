@@ -418,21 +418,7 @@ func (e *Envoy) members(cluster string) (out []string) {
 	return out
 }
 
-// list returns the list in nested objects under these names.
-func list(v any, names ...string) []any {
-	out, _ := dump.At(v, names...).([]any)
-	return out
-}
-
-func text(v any, names ...string) string {
-	out, _ := dump.At(v, names...).(string)
-	return out
-}
-
-func object(v any, names ...string) map[string]any {
-	out, _ := dump.At(v, names...).(map[string]any)
-	return out
-}
+var list, text, object, targets = dump.List, dump.Text, dump.Object, dump.Targets
 
 // is reports whether a message has the type with this ending.
 func is(v any, ending string) bool { return strings.HasSuffix(text(v, "@type"), ending) }

@@ -193,16 +193,3 @@ func domainFits(domain, host string) int {
 	}
 	return -1
 }
-
-// targets returns who answers what a route takes: clusters, or the route itself.
-func targets(route any) (out []string) {
-	if name := text(route, "route", "cluster"); name != "" {
-		out = append(out, name)
-	}
-	for _, c := range list(route, "route", "weighted_clusters", "clusters") {
-		if name := text(c, "name"); name != "" { // or it is in a header
-			out = append(out, name)
-		}
-	}
-	return out
-}
