@@ -275,22 +275,20 @@ func (m *merger) enable(r cursor, p render.Path) bool {
 		m.changed(r, r.n, "the route %q does not enable the filter", r.text("match", "path"))
 	}
 	if r.own("typed_per_filter_config") == nil {
-		made := render.Route(p, "", "")
-		r.put("typed_per_filter_config", find(r.spelt(made), "typed_per_filter_config"))
+		r.put("typed_per_filter_config", find(r.spelt(p.Route("", "")), "typed_per_filter_config"))
 		return true
 	}
 	if own.alias != nil || own.n.Anchor != "" || own.n.Kind != yaml.MappingNode || len(own.n.Content) == 0 ||
 		own.get(filterName).is() {
 		return false
 	}
-	own.set(own.n, filterName, find(find(own.spelt(render.Route(p, "", "")),
-		"typed_per_filter_config"), filterName))
+	own.set(own.n, filterName, find(find(own.spelt(p.Route("", "")), "typed_per_filter_config"), filterName))
 	return true
 }
 
 // copied returns a route for checks that does what this one does, for the path alone.
 func copied(r cursor, name string, p render.Path, key string) *yaml.Node {
-	made := r.spelt(render.Route(p, name, key))
+	made := r.spelt(p.Route(name, key))
 	match := find(made, "match")
 	old := r.get("match")
 	if unclear(old) || rewrites(r) {
@@ -339,17 +337,10 @@ func rewrites(r cursor) bool {
 
 // missing returns the routes for a path that no route takes: what is no check gets 404, as before.
 func (m *merger) missing(s *source, p render.Path) (out []*yaml.Node) {
-	add := func(name, key string) {
-		r := render.Route(p, name, key)
+	for _, r := range p.Routes() {
 		r.Content = append(r.Content, text("direct_response"),
 			mapping("status", &yaml.Node{Kind: yaml.ScalarNode, Value: "404"}))
 		out = append(out, s.spelt(r))
-	}
-	if p.Maintenance != "" {
-		add(p.Maintenance, p.Key)
-	}
-	if p.Gate != "" {
-		add(p.Gate, "")
 	}
 	return out
 }

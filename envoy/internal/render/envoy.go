@@ -92,13 +92,13 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var gate, maintenance []route
+	var gate, maintenance []*yaml.Node
 	for _, path := range p.Paths {
 		if path.Gate != "" {
-			gate = append(gate, route{path.Gate, path.Path, "", path.GRPC})
+			gate = append(gate, path.route(path.Gate, "", app.Name))
 		}
 		if path.Maintenance != "" {
-			maintenance = append(maintenance, route{path.Maintenance, path.Path, path.Key, path.GRPC})
+			maintenance = append(maintenance, path.route(path.Maintenance, path.Key, app.Name))
 		}
 	}
 	metrics, err := Metrics(d, o.Metrics)
@@ -111,7 +111,7 @@ func Envoy(d *document.Document, o EnvoyOptions) (string, error) {
 		"node_id": o.Node.ID, "node_cluster": o.Node.Cluster, "region": o.Node.Region, "zone": o.Node.Zone,
 		"admin": admin, "listen": listen, "metrics": metrics,
 		"app": app.Name, "peer": p.Peer, "tags": p.Tags, "filter": p.Filter, "defaults": p.Defaults,
-		"gate_routes": nodes(gate, app.Name, "", true), "routes": nodes(maintenance, app.Name, "", len(gate) > 0),
+		"gate_routes": gate, "routes": maintenance,
 		"runtime_dir": o.RuntimeDir,
 		"rtds":        o.RTDSFile != "" || o.RTDSServer != "", "rtds_file": watched(o.RTDSFile),
 		"rtds_server": o.RTDSServer != "",

@@ -80,7 +80,7 @@ func EnvoyGateway(d *document.Document, o GatewayOptions) (string, error) {
 		hostnames = append(hostnames, document.Text(h))
 	}
 	for _, p := range paths(d.Config) {
-		matches = append(matches, part("gateway_match", values{"path": p}))
+		matches = append(matches, part("gateway_match", values{"path": p.Path}))
 	}
 	for _, name := range ahead {
 		order = append(order, part("gateway_order", values{"before": "envoy.filters.http." + name}))
@@ -197,10 +197,7 @@ func (o *GatewayOptions) checkWasm() error {
 	case !strings.Contains(o.Wasm, "://"):
 		return wrong("wasm", o.Wasm, ": Envoy Gateway fetches the plugin itself and takes no file; give oci:// or http(s)://")
 	}
-	if o.WasmSHA256 != "" && !sum.MatchString(o.WasmSHA256) {
-		return &OptionError{"wasm-sha256", "is not 64 lower-case hexadecimal digits, as sha256sum prints"}
-	}
-	return checkURL(o.Wasm)
+	return o.checkURL()
 }
 
 // backend returns the reference to the application.

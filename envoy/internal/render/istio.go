@@ -266,8 +266,10 @@ func (o *IstioOptions) routePatches(d *document.Document, routes []route, v valu
 		}
 	}
 	var out []*yaml.Node
-	for _, n := range nodes(routes, cluster, "0s", false) {
-		patch := values{"context": v["context"], "route": n}
+	for _, r := range routes {
+		patch := values{"context": v["context"], "route": part("route", values{
+			"name": r.Name, "path": r.Path, "key": r.Key, "cluster": cluster, "timeout": "0s",
+		})}
 		// A gateway's routes are found by the port of its service, its listeners by the container's, which this is. So
 		// there the route is in each of the gateway's ports; it does nothing where no request has its path.
 		if !o.Gateway {

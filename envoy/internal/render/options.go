@@ -151,14 +151,11 @@ func checkMount(flag, value, folder string) error {
 
 // checkWasm checks where the proxy gets the plugin from, and what is mounted.
 func (o *IstioOptions) checkWasm() error {
-	if o.WasmSHA256 != "" && !sum.MatchString(o.WasmSHA256) {
-		return &OptionError{"wasm-sha256", "is not 64 lower-case hexadecimal digits, as sha256sum prints"}
-	}
 	if err := checkMount("runtime-dir", o.RuntimeDir, o.RuntimeDir); err != nil {
 		return err
 	}
 	if !o.isFile() {
-		return checkURL(o.Wasm)
+		return o.checkURL()
 	}
 	if err := checkMount("wasm", o.Wasm, path.Dir(o.Wasm)); err != nil {
 		return err
@@ -176,7 +173,11 @@ func (o *IstioOptions) checkWasm() error {
 }
 
 // checkURL checks where a control plane or a proxy fetches the plugin.
-func checkURL(wasm string) error {
+func (o *Common) checkURL() error {
+	if o.WasmSHA256 != "" && !sum.MatchString(o.WasmSHA256) {
+		return &OptionError{"wasm-sha256", "is not 64 lower-case hexadecimal digits, as sha256sum prints"}
+	}
+	wasm := o.Wasm
 	scheme, rest, _ := strings.Cut(wasm, "://")
 	switch scheme {
 	case "oci":

@@ -46,10 +46,9 @@ func NewPieces(d *document.Document, o Common, gate string, on Node) (*Pieces, e
 		return values{"n": n}.elements(&yaml.Node{Kind: yaml.ScalarNode, Value: "$n"})[0]
 	}
 	out := &Pieces{Peer: peer(d.Config), Defaults: defaults(keys(d.Config, routes)), Tags: part("tags", nil)}
-	for _, r := range gateRoutes(d.Config) {
-		p := Path{Path: r.Path, Gate: r.Name, GRPC: r.GRPC}
+	for _, p := range paths(d.Config) {
 		for _, m := range routes {
-			if m.Path == r.Path {
+			if m.Path == p.Path {
 				p.Maintenance, p.Key = m.Name, m.Key
 			}
 		}
@@ -78,8 +77,22 @@ func NewPieces(d *document.Document, o Common, gate string, on Node) (*Pieces, e
 }
 
 // Route returns a route for checks of a path without its action. With a key it is one of maintenance.
-func Route(p Path, name, key string) *yaml.Node {
-	return part("route", values{"name": name, "path": p.Path, "key": key, "enables": p.Gate != "", "grpc": p.GRPC})
+func (p Path) Route(name, key string) *yaml.Node { return p.route(name, key, "") }
+
+func (p Path) route(name, key, cluster string) *yaml.Node {
+	return part("route", values{"name": name, "path": p.Path, "key": key, "enables": p.Gate != "", "grpc": p.GRPC,
+		"cluster": cluster})
+}
+
+// Routes returns the routes for checks of a path without their actions, that of maintenance first.
+func (p Path) Routes() (out []*yaml.Node) {
+	if p.Maintenance != "" {
+		out = append(out, p.Route(p.Maintenance, p.Key))
+	}
+	if p.Gate != "" {
+		out = append(out, p.Route(p.Gate, ""))
+	}
+	return out
 }
 
 // NewCluster returns a cluster of an option, NAME=ADDRESS, and its name.
@@ -179,12 +192,7 @@ func Parts(d *document.Document, o EnvoyOptions) (string, error) {
 		listeners = append(listeners, metrics)
 	}
 	for _, path := range p.Paths {
-		if path.Maintenance != "" {
-			routes = append(routes, Route(path, path.Maintenance, path.Key))
-		}
-		if path.Gate != "" {
-			routes = append(routes, Route(path, path.Gate, ""))
-		}
+		routes = append(routes, path.Routes()...)
 	}
 	layers := []*yaml.Node{Layer("admin", nil, "")}
 	if o.RuntimeDir != "" {

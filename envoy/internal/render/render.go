@@ -29,13 +29,14 @@ type Common struct {
 // entry is a key with its value.
 type entry struct{ Key, Value string }
 
-// paths returns every path of an endpoint, each once.
-func paths(c *config.Config) []string {
-	var out []string
+// paths returns every path of an endpoint, each once, with the name of the gate's route.
+func paths(c *config.Config) []Path {
+	var out []Path
 	for _, e := range c.Endpoints {
-		for _, p := range e.Paths {
-			if !slices.Contains(out, p) {
-				out = append(out, p)
+		for i, path := range e.Paths {
+			if !slices.ContainsFunc(out, func(p Path) bool { return p.Path == path }) {
+				out = append(out, Path{Path: path, Gate: routeName("healthgate", e.Name, i),
+					GRPC: path == config.GRPCCheck && answersGRPC(c)})
 			}
 		}
 	}
@@ -53,8 +54,8 @@ func matcher(d *document.Document, code *yaml.Node) *yaml.Node {
 	again := &yaml.Node{Kind: yaml.AliasNode, Value: input.Anchor, Alias: input}
 	var predicates []*yaml.Node
 	for _, p := range paths(d.Config) {
-		predicates = append(predicates, part("predicate", values{"input": input, "exact": p}),
-			part("predicate", values{"input": again, "prefix": p + "?"}))
+		predicates = append(predicates, part("predicate", values{"input": input, "exact": p.Path}),
+			part("predicate", values{"input": again, "prefix": p.Path + "?"}))
 		input = again
 	}
 	return part("matcher", values{"predicates": predicates, "wasm": wasm(d, code)})
@@ -76,12 +77,8 @@ func peer(c *config.Config) *yaml.Node {
 	return part("peer", values{"objects": objects})
 }
 
-// route is a route for checks.
-type route struct {
-	Name, Path string
-	Key        string // of a maintenance route
-	GRPC       bool   // checks of gRPC may come
-}
+// route is a route of maintenance.
+type route struct{ Name, Path, Key string }
 
 // answersGRPC reports whether an endpoint is the health service of gRPC.
 func answersGRPC(c *config.Config) bool {
@@ -109,35 +106,6 @@ func RefuseGRPC(d *document.Document, why string) error {
 	return nil
 }
 
-// nodes returns the routes as Envoy has them. They lead to a cluster, and may enable a filter that is disabled
-// elsewhere.
-func nodes(routes []route, cluster, timeout string, enable bool) []*yaml.Node {
-	var out []*yaml.Node
-	for _, r := range routes {
-		out = append(out, part("route", values{
-			"name": r.Name, "path": r.Path, "key": r.Key, "enables": enable, "cluster": cluster, "timeout": timeout,
-			"grpc": r.GRPC,
-		}))
-	}
-	return out
-}
-
-// gateRoutes returns a route for each path of an endpoint, each once.
-func gateRoutes(c *config.Config) []route {
-	var out []route
-	for _, e := range c.Endpoints {
-		for i, path := range e.Paths {
-			if !slices.ContainsFunc(out, func(r route) bool { return r.Path == path }) {
-				out = append(out, route{Name: routeName("healthgate", e.Name, i), Path: path, GRPC: takesGRPC(c, path)})
-			}
-		}
-	}
-	return out
-}
-
-// takesGRPC reports whether checks of a path may be of gRPC.
-func takesGRPC(c *config.Config, path string) bool { return path == config.GRPCCheck && answersGRPC(c) }
-
 // routeName returns the name of the route for an endpoint's path of this index.
 func routeName(kind, endpoint string, i int) string {
 	if i == 0 {
@@ -158,7 +126,7 @@ func maintenanceRoutes(d *document.Document, key string, there map[string]string
 			if err := checkRouteKey(d, key); err != nil {
 				return nil, err
 			}
-			r := route{routeName("maintenance", e.Name, i), path, key, takesGRPC(d.Config, path)}
+			r := route{routeName("maintenance", e.Name, i), path, key}
 			other := slices.IndexFunc(out, func(r route) bool { return r.Path == path })
 			if other < 0 {
 				out = append(out, r)

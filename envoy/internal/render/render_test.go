@@ -217,9 +217,9 @@ func checkMatcher(t *testing.T, d *document.Document, documents any) {
 			prefix = append(prefix, m["prefix"].(string))
 		}
 	}
-	for _, path := range paths(d.Config) {
-		if !slices.Contains(exact, path) || !slices.Contains(prefix, path+"?") {
-			t.Errorf("the gate keeps %q out", path)
+	for _, p := range paths(d.Config) {
+		if !slices.Contains(exact, p.Path) || !slices.Contains(prefix, p.Path+"?") {
+			t.Errorf("the gate keeps %q out", p.Path)
 		}
 	}
 	if len(exact) != len(paths(d.Config)) || len(prefix) != len(exact) {
@@ -270,8 +270,9 @@ func checkGateRoutes(t *testing.T, d *document.Document, documents any) {
 			got = append(got, path)
 		}
 	}
-	if want := paths(d.Config); !reflect.DeepEqual(got, want) {
-		t.Errorf("the gate lets %q through, not %q", got, want)
+	want := paths(d.Config)
+	if !slices.EqualFunc(got, want, func(path string, p Path) bool { return path == p.Path }) {
+		t.Errorf("the gate lets %q through, not %v", got, want)
 	}
 }
 
