@@ -197,7 +197,7 @@ func (d DiskLayer) write(made, old folder, change Change) error {
 			return err
 		}
 	}
-	if err := readable(filepath.Join(made.path, keys)); err != nil {
+	if err := readable(filepath.Join(made.path, keys), ".", 0); err != nil {
 		return err
 	}
 	return made.sync()

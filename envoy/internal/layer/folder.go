@@ -127,7 +127,7 @@ func (f folder) mkdir(name string) (folder, error) {
 	if err != nil {
 		return made, err
 	}
-	if names, _ := made.names(); len(names) > 0 {
+	if entries, _ := made.entries(); len(entries) > 0 {
 		err = swapped(made.path)
 	}
 	return made, errors.Join(err, made.still())
@@ -155,14 +155,7 @@ func (f folder) open(made *os.File, name string, mode fs.FileMode) error {
 	return made.Chmod(mode)
 }
 
-func (f folder) names() ([]string, error) {
-	all, err := f.Open(".")
-	if err != nil {
-		return nil, err
-	}
-	defer all.Close()
-	return all.Readdirnames(-1)
-}
+func (f folder) entries() ([]fs.DirEntry, error) { return fs.ReadDir(f.FS(), ".") }
 
 // unique ends the names of what this package makes beside a file or link. Nobody else gives a name such an end: it is
 // the proof that a thing is this package's own, also after a run that is killed.
@@ -179,12 +172,12 @@ func isBeside(made, name string) bool {
 // used returns what the links in the folder lead to, or into: names in this folder.
 func (f folder) used() map[string]bool {
 	used := map[string]bool{}
-	names, _ := f.names()
-	for _, link := range names {
-		if _, err := f.Readlink(link); err != nil || unique.MatchString(link) { // which only a killed run left
+	entries, _ := f.entries()
+	for _, e := range entries {
+		if e.Type()&fs.ModeSymlink == 0 || unique.MatchString(e.Name()) { // which only a killed run left
 			continue
 		}
-		if target, err := filepath.EvalSymlinks(filepath.Join(f.path, link)); err == nil {
+		if target, err := filepath.EvalSymlinks(filepath.Join(f.path, e.Name())); err == nil {
 			below, _ := filepath.Rel(f.path, target)
 			name, _, _ := strings.Cut(below, "/")
 			used[name] = true
@@ -197,12 +190,11 @@ func (f folder) used() map[string]bool {
 // what they put into a folder.
 func (f folder) sweep(name string) {
 	used := f.used()
-	names, _ := f.names()
-	for _, left := range names {
-		info, err := f.Lstat(left)
-		switch {
-		case err != nil || !isBeside(left, name) || used[left]:
-		case !info.IsDir():
+	entries, _ := f.entries()
+	for _, e := range entries {
+		switch left := e.Name(); {
+		case !isBeside(left, name) || used[left]:
+		case !e.IsDir():
 			_ = f.Remove(left)
 		case notOfAnother(f.path) == nil:
 			_ = f.removeAll(left)
@@ -233,9 +225,9 @@ func (f folder) empty() error {
 			return nil
 		})
 	}
-	names, err := f.names()
-	for _, name := range names {
-		err = errors.Join(err, f.RemoveAll(name))
+	entries, err := f.entries()
+	for _, e := range entries {
+		err = errors.Join(err, f.RemoveAll(e.Name()))
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -38,12 +39,8 @@ func (c Change) Pairs() []string {
 // CheckRemoval refuses a change that only takes keys out of a layer that is not there: the path is wrong, or nothing
 // was ever switched on through it.
 func CheckRemoval(path string, c Change) error {
-	for _, p := range c {
-		if p.Value != "" {
-			return nil
-		}
-	}
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+	sets := slices.ContainsFunc(c, func(p Pair) bool { return p.Value != "" })
+	if _, err := os.Lstat(path); sets || !errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return fmt.Errorf("%s does not exist, so no key can be taken out of it; is it the path that Envoy's layer has?", path)

@@ -63,10 +63,8 @@ func plain(n *yaml.Node) error {
 // maxDepth is how deep in folders Envoy reads keys.
 const maxDepth = 15
 
-// readable refuses a folder of keys for which Envoy would drop the whole layer.
-func readable(keys string) error { return readableBelow(keys, ".", 0) }
-
-func readableBelow(keys, folder string, depth int) error {
+// readable refuses a folder below that of the keys for which Envoy would drop the whole layer.
+func readable(keys, folder string, depth int) error {
 	if depth > maxDepth {
 		return fmt.Errorf("%s lies deeper in folders or links than %d, and Envoy drops the whole layer for it: move it away",
 			folder, maxDepth)
@@ -83,7 +81,7 @@ func readableBelow(keys, folder string, depth int) error {
 				name)
 		case err != nil:
 		case info.IsDir():
-			err = readableBelow(keys, name, depth+1)
+			err = readable(keys, name, depth+1)
 		case info.Mode().IsRegular():
 			err = readableFile(filepath.Join(keys, name), name)
 		}

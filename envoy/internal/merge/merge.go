@@ -151,11 +151,10 @@ func (m *merger) pass() (again bool, err error) {
 			return true, nil
 		}
 	}
-	if err := m.managers(); err != nil {
-		return false, err
-	}
-	if err := cmp.Or(m.choose(), m.different()); err != nil {
-		return false, err
+	for _, step := range []func() error{m.managers, m.choose, m.different} {
+		if err := step(); err != nil {
+			return false, err
+		}
 	}
 	if m.unshare() || m.wrapAll() {
 		return true, nil
@@ -176,10 +175,7 @@ func (m *merger) pass() (again bool, err error) {
 		if !h.chosen {
 			continue
 		}
-		if err := m.filter(h); err != nil {
-			return false, err
-		}
-		if err := m.gate(h); err != nil {
+		if err := cmp.Or(m.filter(h), m.gate(h)); err != nil {
 			return false, err
 		}
 		m.doubts(h)
