@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // Tests run this program again, as processes that change a layer and are killed, limited or many.
@@ -103,9 +105,7 @@ func eachKindIn(t *testing.T, newFolder func(*testing.T) string, run func(t *tes
 	t.Run("RTDS", func(t *testing.T) {
 		t.Parallel()
 		file := filepath.Join(newFolder(t), "rtds.yaml")
-		if err := RTDSFile(file).Apply(t.Context(), Change{{"k", "1"}, {"other", "7"}}); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, RTDSFile(file).Apply(t.Context(), Change{{"k", "1"}, {"other", "7"}}))
 		run(t, file)
 	})
 }
@@ -125,11 +125,11 @@ func content(t *testing.T, path string) string {
 		return listing(t, path)
 	}
 	text, err := os.ReadFile(path)
-	must(t, err)
+	must.Do(t, err)
 	root, err := parse(path, text)
-	must(t, err)
+	must.Do(t, err)
 	_, layer, err := findLayer(root)
-	must(t, err)
+	must.Do(t, err)
 	var keys []string
 	for field := range slices.Chunk(layer.Content, 2) {
 		if field[0].ShortTag() != "!!str" {
@@ -155,9 +155,7 @@ func TestKilled(t *testing.T) {
 	eachKind(t, func(t *testing.T, path string) {
 		for range 75 {
 			cmd := command(t, "forever", path, "k")
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
+			must.Do(t, cmd.Start())
 			time.Sleep(time.Duration(rand.Int64N(int64(20 * time.Millisecond)))) // any moment is a good one
 			_ = cmd.Process.Kill()
 			_ = cmd.Wait()
@@ -212,7 +210,7 @@ func TestUmaskOfDocument(t *testing.T) {
 		if info, err := os.Stat(file); err != nil || info.Mode() != mode {
 			t.Errorf("%v, %v, want %v", info.Mode(), err, mode)
 		}
-		must(t, os.Chmod(file, 0o644))
+		must.Do(t, os.Chmod(file, 0o644))
 	}
 }
 
@@ -238,7 +236,7 @@ func TestManyAtOnce(t *testing.T) {
 func TestHeldByAnother(t *testing.T) {
 	eachKind(t, func(t *testing.T, path string) {
 		held, err := os.Open(filepath.Dir(path))
-		must(t, errors.Join(err, syscall.Flock(int(held.Fd()), syscall.LOCK_EX)))
+		must.Do(t, errors.Join(err, syscall.Flock(int(held.Fd()), syscall.LOCK_EX)))
 		defer held.Close()
 		before := content(t, path)
 		late, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -288,7 +286,7 @@ func TestMovedMeanwhile(t *testing.T) {
 			}
 		}
 		want, err := os.Lstat(filepath.Join(dir, test.theirs))
-		must(t, errors.Join(err, os.Rename(filepath.Join(dir, test.theirs), filepath.Join(dir, test.place))))
+		must.Do(t, errors.Join(err, os.Rename(filepath.Join(dir, test.theirs), filepath.Join(dir, test.place))))
 		if err := <-ended; err != nil && !strings.Contains(err.Error(), "something else was put in the place of") {
 			t.Error(err)
 		}
@@ -304,11 +302,11 @@ func TestLedElsewhere(t *testing.T) {
 	dir := t.TempDir()
 	tree(t, dir, map[string]string{"theirs/k": "2", "current": "-> theirs"})
 	for range 30 {
-		must(t, DiskLayer{filepath.Join(dir, "current"), some("")}.Apply(t.Context(), Change{{"new", "1"}}))
+		must.Do(t, DiskLayer{filepath.Join(dir, "current"), some("")}.Apply(t.Context(), Change{{"new", "1"}}))
 		tree(t, dir, map[string]string{"their.link": "-> theirs"})
-		must(t, os.Rename(filepath.Join(dir, "their.link"), filepath.Join(dir, "current")))
+		must.Do(t, os.Rename(filepath.Join(dir, "their.link"), filepath.Join(dir, "current")))
 	}
-	must(t, DiskLayer{filepath.Join(dir, "current"), some("")}.Apply(t.Context(), Change{{"new", "1"}}))
+	must.Do(t, DiskLayer{filepath.Join(dir, "current"), some("")}.Apply(t.Context(), Change{{"new", "1"}}))
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 3 { // the link, its folder, and theirs
 		t.Errorf("there are %v, %v", left, err)
 	}
@@ -321,28 +319,22 @@ func TestCleaningUpFails(t *testing.T) {
 	tree(t, dir, map[string]string{made + "/k": "1", made + "/other": "7", "current": "-> " + made})
 	root := filepath.Join(dir, "current")
 	held := filepath.Join(dir, made, "held")
-	if err := os.Mkdir(held, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, os.Mkdir(held, 0o755))
 	if err := syscall.Mount("none", held, "tmpfs", 0, "size=4k"); err != nil {
 		// Without root's rights a folder that may not be written to does the same.
 		tree(t, held, map[string]string{"file": "1"})
-		if err := os.Chmod(held, 0o555); err != nil {
-			t.Fatal(err)
-		}
+		must.Do(t, os.Chmod(held, 0o555))
 		t.Cleanup(func() { removeAll(t, dir) })
 	} else {
 		t.Cleanup(func() { _ = syscall.Unmount(held, 0) })
 	}
-	if err := (DiskLayer{root, some("")}).Apply(t.Context(), Change{{"k", "2"}}); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, (DiskLayer{root, some("")}).Apply(t.Context(), Change{{"k", "2"}}))
 	for file, want := range map[string]string{"k": "2\n", "other": "7"} {
 		if text, err := os.ReadFile(filepath.Join(root, file)); err != nil || string(text) != want {
 			t.Errorf("%s: %q, %v", file, text, err)
 		}
 	}
-	must(t, DiskLayer{root, some("")}.Apply(t.Context(), Change{{"k", "3"}})) // beside what is in the way
+	must.Do(t, DiskLayer{root, some("")}.Apply(t.Context(), Change{{"k", "3"}})) // beside what is in the way
 	if text, err := os.ReadFile(filepath.Join(root, "k")); err != nil || string(text) != "3\n" {
 		t.Errorf("%q, %v", text, err)
 	}
@@ -355,9 +347,7 @@ func TestRTDSKeepsModeAndLink(t *testing.T) {
 	tree(t, dir, map[string]string{"real/rtds.yaml@600": emptyRTDS, "rtds.yaml": "-> real/rtds.yaml"})
 	file := filepath.Join(dir, "rtds.yaml")
 	before, _ := os.Lstat(file)
-	if err := RTDSFile(file).Apply(t.Context(), Change{{"123", "1"}, {"true", "1"}}); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, RTDSFile(file).Apply(t.Context(), Change{{"123", "1"}, {"true", "1"}}))
 	if link, err := os.Readlink(file); err != nil || link != "real/rtds.yaml" {
 		t.Errorf("%q, %v", link, err)
 	}
@@ -377,12 +367,10 @@ func TestRTDSKeepsModeAndLink(t *testing.T) {
 func TestReadOnly(t *testing.T) {
 	refused := func(t *testing.T, path, folder string) {
 		t.Helper()
-		must(t, os.Chmod(folder, 0o555))
-		t.Cleanup(func() { must(t, os.Chmod(folder, 0o755)) })
-		cmd := command(t, "once", path, "new")
-		as(t, cmd, 65534, 65534)
-		if out, err := cmd.CombinedOutput(); err == nil ||
-			string(out) != "no file can be made in "+folder+": permission denied\n" {
+		must.Do(t, os.Chmod(folder, 0o555))
+		t.Cleanup(func() { must.Do(t, os.Chmod(folder, 0o755)) })
+		if out, err := as(t, 65534, 65534, "once", path); err == nil ||
+			out != "no file can be made in "+folder+": permission denied\n" {
 			t.Errorf("%v %s", err, out)
 		}
 		whole(t, path)
@@ -395,11 +383,11 @@ func TestReadOnly(t *testing.T) {
 		t.Parallel()
 		folder := sharedFolder(t)
 		target, link := filepath.Join(folder, "open", "rtds.yaml"), filepath.Join(folder, "closed", "rtds.yaml")
-		must(t, os.Mkdir(filepath.Dir(target), 0o755))
-		must(t, os.Mkdir(filepath.Dir(link), 0o755))
-		must(t, RTDSFile(target).Apply(t.Context(), Change{{"k", "1"}, {"other", "7"}}))
-		must(t, os.Symlink(target, link))
-		must(t, os.Chmod(filepath.Dir(target), 0o777))
+		must.Do(t, os.Mkdir(filepath.Dir(target), 0o755))
+		must.Do(t, os.Mkdir(filepath.Dir(link), 0o755))
+		must.Do(t, RTDSFile(target).Apply(t.Context(), Change{{"k", "1"}, {"other", "7"}}))
+		must.Do(t, os.Symlink(target, link))
+		must.Do(t, os.Chmod(filepath.Dir(target), 0o777))
 		refused(t, link, filepath.Dir(link))
 	})
 }
@@ -411,7 +399,7 @@ func TestAboveALink(t *testing.T) {
 	tree(t, dir, map[string]string{"link": "-> there/far", "there/far/x": "", "there/current": "-> current.a",
 		"there/current.a/a": "1", "there/rtds.yaml": emptyRTDS})
 	for path, want := range map[string]string{"current": "a=1; k=1", "rtds.yaml": "k=1"} {
-		must(t, layerAt(dir+"/link/../"+path).Apply(t.Context(), Change{{"k", "1"}}))
+		must.Do(t, layerAt(dir+"/link/../"+path).Apply(t.Context(), Change{{"k", "1"}}))
 		if got := content(t, filepath.Join(dir, "there", path)); got != want {
 			t.Errorf("%s holds %q, want %q", path, got, want)
 		}
@@ -421,7 +409,7 @@ func TestAboveALink(t *testing.T) {
 func TestRTDSFileIsNoPipe(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "rtds.yaml")
-	must(t, syscall.Mkfifo(file, 0o600))
+	must.Do(t, syscall.Mkfifo(file, 0o600))
 	if err := RTDSFile(file).Check(); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
 		t.Error(err)
 	}
@@ -439,7 +427,7 @@ func TestNobodyElses(t *testing.T) {
 			name + ".healthgate-1": "mine", left + "3.bak": "mine", left + "A": "mine", "." + left + "4": "mine",
 			"other" + left + "5/key": "mine"}
 		tree(t, dir, mine)
-		must(t, layerAt(path).Apply(t.Context(), Change{{"k", "2"}}))
+		must.Do(t, layerAt(path).Apply(t.Context(), Change{{"k", "2"}}))
 		whole(t, path)
 		for file, text := range mine {
 			got, err := os.Readlink(filepath.Join(dir, file))

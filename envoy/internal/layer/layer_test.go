@@ -4,63 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 )
-
-// keys reads a disk layer as Envoy does: through its link.
-func keys(t *testing.T, root string) map[string]string {
-	t.Helper()
-	entries, err := os.ReadDir(root + "/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]string{}
-	for _, e := range entries {
-		text, err := os.ReadFile(filepath.Join(root, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		out[e.Name()] = strings.TrimSpace(string(text))
-	}
-	return out
-}
-
-func same(a, b map[string]string) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
-
-func TestDisk(t *testing.T) {
-	t.Parallel()
-	root := filepath.Join(t.TempDir(), "current")
-	for _, step := range []struct {
-		change Change
-		want   map[string]string
-	}{
-		{Change{{"k", "true"}, {"k.reason", "disk swap"}},
-			map[string]string{"k": "true", "k.reason": "disk swap"}}, // the first makes it
-		{Change{{"other", "1"}}, map[string]string{"k": "true", "k.reason": "disk swap", "other": "1"}},
-		{Change{{"k", ""}, {"k.reason", ""}, {"absent", ""}}, map[string]string{"other": "1"}},
-	} {
-		before, _ := os.Readlink(root)
-		if err := (DiskLayer{Root: root}).Apply(t.Context(), step.change); err != nil {
-			t.Fatal(err)
-		}
-		if got := keys(t, root); !same(got, step.want) {
-			t.Errorf("%v: %v, want %v", step.change, got, step.want)
-		}
-		if after, err := os.Readlink(root); err != nil || after == before {
-			t.Errorf("the link was not replaced, so Envoy would not notice: %q, %q, %v", before, after, err)
-		}
-		if left, err := os.ReadDir(filepath.Dir(root)); err != nil || len(left) != 2 {
-			t.Errorf("beside the link there is more than its folder: %v, %v", left, err)
-		}
-	}
-	info, err := os.Stat(filepath.Join(root, "other"))
-	if err != nil || info.Mode().Perm() != 0o644 {
-		t.Errorf("an Envoy of another user can't read it: %v, %v", info.Mode(), err)
-	}
-}
 
 func TestCheckKey(t *testing.T) {
 	t.Parallel()

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/healthgate/healthgate/envoy/must"
 	"golang.org/x/sys/unix"
 )
 
@@ -23,25 +24,22 @@ func TestAsStranger(t *testing.T) {
 		return // only root can play him
 	}
 	eachKindIn(t, sharedFolder, func(t *testing.T, path string) {
-		must(t, os.Chmod(filepath.Dir(path), 0o777))
+		must.Do(t, os.Chmod(filepath.Dir(path), 0o777))
 		readers := path
 		if filepath.Ext(path) != ".yaml" {
-			must(t, os.Remove(filepath.Join(path, "secret")))
+			must.Do(t, os.Remove(filepath.Join(path, "secret")))
 			readers = filepath.Join(path, "other")
 		}
 		once := func(mode fs.FileMode) (string, error) {
-			must(t, os.Chmod(readers, mode))
-			cmd := command(t, "once", path, "new")
-			as(t, cmd, 65534, 65534)
-			out, err := cmd.CombinedOutput()
-			return string(out), err
+			must.Do(t, os.Chmod(readers, mode))
+			return as(t, 65534, 65534, "once", path)
 		}
 		before := content(t, path)
 		out, err := once(0o664)
 		if err == nil || !strings.Contains(out, "is of the group 0, which this user is not in") {
 			t.Errorf("%v %s", err, out)
 		}
-		must(t, os.Chmod(readers, 0o644))
+		must.Do(t, os.Chmod(readers, 0o644))
 		if after := content(t, path); after != before {
 			t.Errorf("there is %s, was %s", after, before)
 		}
@@ -59,7 +57,7 @@ func TestAsMemberOfTheGroup(t *testing.T) {
 	}
 	eachKindIn(t, sharedFolder, func(t *testing.T, path string) {
 		if filepath.Ext(path) != ".yaml" {
-			must(t, os.Remove(filepath.Join(path, "secret")))
+			must.Do(t, os.Remove(filepath.Join(path, "secret")))
 		}
 		for _, of := range []struct {
 			uid  int
@@ -70,20 +68,17 @@ func TestAsMemberOfTheGroup(t *testing.T) {
 			{54321, 0o644, ""},
 			{1, 0o640, ""}, // who is in the group 1 everywhere
 		} {
-			must(t, os.Chmod(filepath.Dir(path), 0o777))
+			must.Do(t, os.Chmod(filepath.Dir(path), 0o777))
 			chownAll(t, filepath.Dir(path), of.uid, 1)
 			files, _ := filepath.Glob(path + "/*")
 			for _, file := range append(files, path) {
 				if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() {
-					must(t, os.Chmod(file, of.mode))
+					must.Do(t, os.Chmod(file, of.mode))
 				}
 			}
 			for _, how := range []string{"try", "once"} {
-				cmd := command(t, how, path, "new")
-				cmd.Env = append(cmd.Environ(), "TMPDIR=/tmp") // this process's may be closed to others
-				as(t, cmd, 65534, 1)
-				out, err := cmd.CombinedOutput()
-				if (err == nil) != (of.want == "") || !strings.Contains(string(out), of.want) {
+				out, err := as(t, 65534, 1, how, path)
+				if (err == nil) != (of.want == "") || !strings.Contains(out, of.want) {
 					t.Errorf("%v: %s: %v %s", of, how, err, out)
 				}
 			}
@@ -98,16 +93,16 @@ func TestAsRootWithoutCapabilities(t *testing.T) {
 		return // only root can play it
 	}
 	eachKindIn(t, sharedFolder, func(t *testing.T, path string) {
-		must(t, os.Chmod(filepath.Dir(path), 0o777))
+		must.Do(t, os.Chmod(filepath.Dir(path), 0o777))
 		chownAll(t, filepath.Dir(path), 65534, 0)
 		file := path
 		if filepath.Ext(path) != ".yaml" {
-			must(t, os.Remove(filepath.Join(path, "secret")))
+			must.Do(t, os.Remove(filepath.Join(path, "secret")))
 			file = filepath.Join(path, "other")
 		}
 		for _, want := range []string{"belongs to the user 65534, so its like can't be made", ""} {
 			mode := map[bool]fs.FileMode{true: 0o644, false: 0o600}[want == ""]
-			must(t, os.Chmod(file, mode))
+			must.Do(t, os.Chmod(file, mode))
 			before := content(t, path)
 			cmd := command(t, "once", path, "new")
 			ended := make(chan struct{})
@@ -138,7 +133,7 @@ func TestAsRoot(t *testing.T) {
 	}
 	eachKindIn(t, func(t *testing.T) string {
 		below := filepath.Join(sharedFolder(t), "below")
-		must(t, os.Mkdir(below, 0o755))
+		must.Do(t, os.Mkdir(below, 0o755))
 		return below
 	}, func(t *testing.T, path string) {
 		above := filepath.Dir(filepath.Dir(path))
@@ -153,8 +148,8 @@ func TestAsRoot(t *testing.T) {
 			{0, 0, 0o775, ""},
 			{0, 65534, 0o777 | fs.ModeSticky, ""},
 		} {
-			must(t, os.Chown(above, of.uid, of.gid))
-			must(t, os.Chmod(above, of.mode))
+			must.Do(t, os.Chown(above, of.uid, of.gid))
+			must.Do(t, os.Chmod(above, of.mode))
 			out, err := command(t, "once", path, "new").CombinedOutput()
 			if (err == nil) != (of.want == "") || !strings.Contains(string(out), of.want) {
 				t.Errorf("%v: %v %s", of, err, out)
@@ -185,8 +180,8 @@ func TestAsRootAmongOthers(t *testing.T) {
 			uid, gid int
 			mode     fs.FileMode
 		}{{0, 0, 0o777}, {0, 65534, 0o775 | fs.ModeSetgid}, {65534, 65534, 0o755}} {
-			must(t, os.Chown(around, of.uid, of.gid))
-			must(t, os.Chmod(around, of.mode))
+			must.Do(t, os.Chown(around, of.uid, of.gid))
+			must.Do(t, os.Chmod(around, of.mode))
 			once("")
 			if !strings.Contains(content(t, path), "new=1") {
 				t.Errorf("%v: %s", of, content(t, path))
@@ -195,12 +190,10 @@ func TestAsRootAmongOthers(t *testing.T) {
 		// What root makes does not keep the owner of the folder from what he may do.
 		chownAll(t, around, 65534, 65534)
 		if filepath.Ext(path) != ".yaml" {
-			must(t, (DiskLayer{path, some("sub/folder")}).Apply(t.Context(), Change{{"k", "1"}}))
+			must.Do(t, (DiskLayer{path, some("sub/folder")}).Apply(t.Context(), Change{{"k", "1"}}))
 		}
 		for range 3 {
-			cmd := command(t, "once", path, "new")
-			as(t, cmd, 65534, 65534)
-			if out, err := cmd.CombinedOutput(); err != nil {
+			if out, err := as(t, 65534, 65534, "once", path); err != nil {
 				t.Errorf("%v %s", err, out)
 			}
 		}
@@ -213,17 +206,32 @@ func TestAsRootAmongOthers(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(around, made, "private")); err != nil {
 				t.Errorf("what root may not have made is gone: %v", err)
 			}
-			must(t, os.Remove(path))
-			must(t, os.Symlink(filepath.Join(elsewhere, "layer"), path))
+			must.Do(t, os.Remove(path))
+			must.Do(t, os.Symlink(filepath.Join(elsewhere, "layer"), path))
 		} else {
-			must(t, os.Remove(path))
-			must(t, os.Symlink(filepath.Join(elsewhere, "rtds.yaml"), path))
+			must.Do(t, os.Remove(path))
+			must.Do(t, os.Symlink(filepath.Join(elsewhere, "rtds.yaml"), path))
 		}
 		once("leads elsewhere, to " + elsewhere)
 		if after := listing(t, elsewhere); after != before {
 			t.Errorf("elsewhere is %s, was %s", after, before)
 		}
 	})
+}
+
+// setList gives a file or folder an access control list, u::owner,u:65534:other,g::---,m::other,o::---. It returns the
+// list, nil where the file system has none.
+func setList(t *testing.T, path, name string, owner, other byte) []byte {
+	t.Helper()
+	list := []byte{0: 2, 4: 1, 6: owner, 8: 255, 9: 255, 10: 255, 11: 255, 12: 2, 14: other, 16: 254, 17: 255, 20: 4,
+		24: 255, 25: 255, 26: 255, 27: 255, 28: 16, 30: other, 32: 255, 33: 255, 34: 255, 35: 255, 36: 32, 40: 255, 41: 255,
+		42: 255, 43: 255}
+	err := unix.Setxattr(path, name, list, 0)
+	if errors.Is(err, unix.ENOTSUP) {
+		return nil
+	}
+	must.Do(t, err)
+	return list
 }
 
 // What lets Envoy read a file stays, also where its mode does not say it, and so does the time of what is not changed.
@@ -233,17 +241,12 @@ func TestAttributesStay(t *testing.T) {
 		if filepath.Ext(path) != ".yaml" {
 			file = filepath.Join(path, "secret")
 		}
-		// u::rw-,u:65534:r--,g::---,m::r--,o::---
-		list := []byte{2: 0, 0: 2, 4: 1, 6: 6, 8: 255, 9: 255, 10: 255, 11: 255, 12: 2, 14: 4, 16: 254, 17: 255,
-			20: 4, 24: 255, 25: 255, 26: 255, 27: 255, 28: 16, 30: 4, 32: 255, 33: 255, 34: 255, 35: 255,
-			36: 32, 40: 255, 41: 255, 42: 255, 43: 255}
-		if err := unix.Setxattr(file, accessList, list, 0); errors.Is(err, unix.ENOTSUP) {
-			return // the file system has none
-		} else if err != nil {
-			t.Fatal(err)
+		list := setList(t, file, accessList, 6, 4)
+		if list == nil {
+			return
 		}
 		then := time.Unix(1e9, 0)
-		must(t, os.Chtimes(file, then, then))
+		must.Do(t, os.Chtimes(file, then, then))
 		if out, err := command(t, "once", path, "new").CombinedOutput(); err != nil {
 			t.Fatalf("%v %s", err, out)
 		}
@@ -263,14 +266,8 @@ func TestAttributesStay(t *testing.T) {
 // key.
 func TestNothingHandedDown(t *testing.T) {
 	eachKind(t, func(t *testing.T, path string) {
-		// u::rwx,u:65534:rwx,g::---,m::rwx,o::---
-		list := []byte{2: 0, 0: 2, 4: 1, 6: 7, 8: 255, 9: 255, 10: 255, 11: 255, 12: 2, 14: 7, 16: 254, 17: 255,
-			20: 4, 24: 255, 25: 255, 26: 255, 27: 255, 28: 16, 30: 7, 32: 255, 33: 255, 34: 255, 35: 255,
-			36: 32, 40: 255, 41: 255, 42: 255, 43: 255}
-		if err := unix.Setxattr(filepath.Dir(path), defaultList, list, 0); errors.Is(err, unix.ENOTSUP) {
-			return // the file system has none
-		} else if err != nil {
-			t.Fatal(err)
+		if setList(t, filepath.Dir(path), defaultList, 7, 7) == nil {
+			return
 		}
 		modes := map[string]fs.FileMode{path: 0o640}
 		if filepath.Ext(path) != ".yaml" {
@@ -278,10 +275,10 @@ func TestNothingHandedDown(t *testing.T) {
 		}
 		for file, mode := range modes {
 			if filepath.Base(file) != "new" {
-				must(t, os.Chmod(file, mode))
+				must.Do(t, os.Chmod(file, mode))
 			}
 		}
-		must(t, layerAt(path).Apply(t.Context(), Change{{"new", "1"}}))
+		must.Do(t, layerAt(path).Apply(t.Context(), Change{{"new", "1"}}))
 		for file, mode := range modes {
 			if info, err := os.Stat(file); err != nil || info.Mode().Perm() != mode {
 				t.Errorf("%s: %v, %v, want %v", file, info.Mode(), err, mode)
@@ -305,16 +302,14 @@ func TestAsOwner(t *testing.T) {
 		}
 		folder := filepath.Dir(path)
 		tree(t, folder, map[string]string{made + "/closed/x": "1"})
-		must(t, os.Chmod(filepath.Join(folder, made, "closed"), 0o555))
+		must.Do(t, os.Chmod(filepath.Join(folder, made, "closed"), 0o555))
 		chownAll(t, folder, uid, gid)
 		for range 4 {
-			cmd := command(t, "once", path, "new")
-			as(t, cmd, uid, gid)
-			if out, err := cmd.CombinedOutput(); err != nil {
+			if out, err := as(t, uid, gid, "once", path); err != nil {
 				t.Fatalf("%v %s", err, out)
 			}
 			info, err := os.Stat(path)
-			must(t, err)
+			must.Do(t, err)
 			if got := info.Sys().(*syscall.Stat_t); int(got.Uid) != uid || int(got.Gid) != gid {
 				t.Errorf("it belongs to %d:%d, want %d:%d", got.Uid, got.Gid, uid, gid)
 			}
@@ -330,17 +325,15 @@ func TestSticky(t *testing.T) {
 			uid, gid = 65534, 12345
 		}
 		if filepath.Ext(path) == ".yaml" {
-			must(t, os.Mkdir(filepath.Join(folder, "real"), 0o755))
-			must(t, os.Rename(path, filepath.Join(folder, "real", "rtds.yaml")))
-			must(t, os.Symlink("real/rtds.yaml", path))
+			must.Do(t, os.Mkdir(filepath.Join(folder, "real"), 0o755))
+			must.Do(t, os.Rename(path, filepath.Join(folder, "real", "rtds.yaml")))
+			must.Do(t, os.Symlink("real/rtds.yaml", path))
 		}
 		chownAll(t, folder, uid, gid)
-		must(t, os.Lchown(folder, os.Getuid(), os.Getgid()))
-		must(t, os.Chmod(folder, 0o777|fs.ModeSticky))
-		must(t, layerAt(path).Apply(t.Context(), Change{{"k", "2"}}))
-		cmd := command(t, "once", path, "new")
-		as(t, cmd, uid, gid)
-		if out, err := cmd.CombinedOutput(); err != nil {
+		must.Do(t, os.Lchown(folder, os.Getuid(), os.Getgid()))
+		must.Do(t, os.Chmod(folder, 0o777|fs.ModeSticky))
+		must.Do(t, layerAt(path).Apply(t.Context(), Change{{"k", "2"}}))
+		if out, err := as(t, uid, gid, "once", path); err != nil {
 			t.Errorf("its owner can't change it any more: %s", out)
 		}
 	})
@@ -348,7 +341,7 @@ func TestSticky(t *testing.T) {
 
 func chownAll(t *testing.T, folder string, uid, gid int) {
 	t.Helper()
-	must(t, filepath.WalkDir(folder, func(p string, _ fs.DirEntry, err error) error {
+	must.Do(t, filepath.WalkDir(folder, func(p string, _ fs.DirEntry, err error) error {
 		if err == nil {
 			err = os.Lchown(p, uid, gid)
 		}
@@ -356,20 +349,29 @@ func chownAll(t *testing.T, folder string, uid, gid int) {
 	}))
 }
 
-// as makes root run a command as another user, with a further group.
-func as(t *testing.T, cmd *exec.Cmd, uid, group int) {
+// as changes a layer, by root as another user with a further group, and returns what the process says.
+func as(t *testing.T, uid, group int, how, path string) (out string, err error) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		return
+	cmd := command(t, how, path, "new")
+	if os.Getuid() == 0 {
+		play(t, cmd, uid, group)
 	}
+	said, err := cmd.CombinedOutput()
+	return string(said), err
+}
+
+// play has root run a command as another user.
+func play(t *testing.T, cmd *exec.Cmd, uid, group int) {
+	t.Helper()
+	cmd.Env = append(cmd.Environ(), "TMPDIR=/tmp")       // this process's may be closed to others
 	cmd.Path = filepath.Join(sharedFolder(t), "program") // where another user may run it
 	binary, err := os.ReadFile(os.Args[0])
-	must(t, err)
+	must.Do(t, err)
 	syscall.ForkLock.RLock() // a process that another test starts would keep the file open, and an open program can't run
 	err = os.WriteFile(cmd.Path, binary, 0o755)
 	syscall.ForkLock.RUnlock()
-	must(t, err)
-	must(t, os.Chmod(cmd.Path, 0o755))
+	must.Do(t, err)
+	must.Do(t, os.Chmod(cmd.Path, 0o755))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid),
 		Groups: []uint32{uint32(group)}}}
 }
@@ -378,18 +380,18 @@ func as(t *testing.T, cmd *exec.Cmd, uid, group int) {
 func sharedFolder(t *testing.T) string {
 	t.Helper()
 	folder, err := os.MkdirTemp("/tmp", "healthgate-layer-")
-	must(t, err)
+	must.Do(t, err)
 	t.Cleanup(func() { removeAll(t, folder) })
-	must(t, os.Chmod(folder, 0o755))
+	must.Do(t, os.Chmod(folder, 0o755))
 	return folder
 }
 
 // removeAll also removes what lies in folders without write permission.
 func removeAll(t *testing.T, path string) {
 	around, err := openFolder(filepath.Dir(path))
-	must(t, err)
+	must.Do(t, err)
 	defer around.Close()
-	must(t, around.removeAll(filepath.Base(path)))
+	must.Do(t, around.removeAll(filepath.Base(path)))
 }
 
 // Whoever owns a layer's folder may put anything in the place of what was a folder or a file when it was listed: it is
@@ -399,12 +401,12 @@ func TestSwappedMeanwhile(t *testing.T) {
 	dir := t.TempDir()
 	tree(t, dir, map[string]string{"layer/sub": "-> ../secret", "layer/file": "-> ../secret/key", "secret/key": "1",
 		"copy/a": "1"})
-	must(t, syscall.Mkfifo(filepath.Join(dir, "layer/pipe"), 0o600))
+	must.Do(t, syscall.Mkfifo(filepath.Join(dir, "layer/pipe"), 0o600))
 	from, err := openFolder(filepath.Join(dir, "layer"))
-	must(t, err)
+	must.Do(t, err)
 	defer from.Close()
 	to, err := openFolder(filepath.Join(dir, "copy"))
-	must(t, err)
+	must.Do(t, err)
 	defer to.Close()
 	if err := copyFolder(to, from, "sub", false); err == nil {
 		t.Error("a link was followed as a folder")
@@ -414,12 +416,12 @@ func TestSwappedMeanwhile(t *testing.T) {
 			t.Errorf("the %s was read", name)
 		}
 	}
-	must(t, os.Rename(to.path, filepath.Join(dir, "moved")))
+	must.Do(t, os.Rename(to.path, filepath.Join(dir, "moved")))
 	tree(t, dir, map[string]string{"copy": "-> secret"})
 	if err := to.still(); err == nil {
 		t.Error("a link in a folder's place was not noticed")
 	}
-	must(t, to.empty())
+	must.Do(t, to.empty())
 	tree(t, dir, map[string]string{"left": "-> secret"})
 	if around, err := openFolder(dir); err != nil || around.removeAll("left") == nil {
 		t.Errorf("a link was followed as a folder that is to be removed, %v", err)

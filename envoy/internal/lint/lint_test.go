@@ -74,12 +74,9 @@ func TestListener(t *testing.T) {
 	t.Parallel()
 	datadriven.RunTest(t, "testdata/listeners.txt", func(t *testing.T, d *datadriven.TestData) string {
 		listener, trusted, _ := strings.Cut(d.Input, "\n")
-		c, err := document.Parse("f.yaml", []byte("endpoints:\n"+
+		c := must.Get(document.Parse("f.yaml", []byte("endpoints:\n"+
 			"- {name: a, paths: [/a], trusted: {cidrs: [10.0.0.0/8], peer: {filter_state: k}}}\n"+
-			"- {name: b, paths: [/b], trusted: {"+trusted+"}}\n"))
-		if err != nil {
-			d.Fatalf(t, "%v", err)
-		}
+			"- {name: b, paths: [/b], trusted: {"+trusted+"}}\n")))(t)
 		found := listeners(decode(t, "{dynamic: [{listener: {filter_chains: [{}], "+listener+"}}]}"))
 		if len(found) != 1 {
 			d.Fatalf(t, "found %d listeners", len(found))
@@ -128,12 +125,8 @@ admin: {cluster: envoy_admin}
 		"static_resources: {" + listeners + "}\ndynamic_resources: {cds_config: {ads: {}}}":                       "",
 		"static_resources: {clusters: [{name: c, connect_timeout: 1s}]}":                                          "",
 	} {
-		found, err := Rendered(d, text)
-		if err != nil {
-			t.Fatal(err)
-		}
 		got := ""
-		for _, f := range found {
+		for _, f := range must.Get(Rendered(d, text))(t) {
 			got += f.Error()
 		}
 		if got != want {

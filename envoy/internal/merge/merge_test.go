@@ -114,11 +114,8 @@ func cut(diff string) string {
 // diff shows what a merge changed.
 func diff(t *testing.T, before, after File) string {
 	t.Helper()
-	text, err := difflib.GetUnifiedDiffString(difflib.UnifiedDiff{A: difflib.SplitLines(before.Text),
-		B: difflib.SplitLines(after.Text), FromFile: before.Name, Context: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must.Get(difflib.GetUnifiedDiffString(difflib.UnifiedDiff{A: difflib.SplitLines(before.Text),
+		B: difflib.SplitLines(after.Text), FromFile: before.Name, Context: 1}))(t)
 	_, text, _ = strings.Cut(text, "\n+++ \n")
 	if text == "" {
 		return ""
@@ -145,10 +142,7 @@ func TestMerge(t *testing.T) {
 		var asked *document.Document
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			if d.Cmd == "healthgate" {
-				var err error
-				if asked, err = document.Parse("healthgate.yaml", []byte(d.Input)); err != nil {
-					d.Fatalf(t, "%v", err)
-				}
+				asked = must.Get(document.Parse("healthgate.yaml", []byte(d.Input)))(t)
 				return ""
 			}
 			files, o := given(d)
@@ -232,19 +226,13 @@ func TestRendered(t *testing.T) {
 // JSON is merged into with all escapes that it has.
 func TestEscapes(t *testing.T) {
 	t.Parallel()
-	asked, err := document.Parse("f", []byte("endpoints: [{name: a, paths: [/hc], trusted: {cidrs: ['::1']}}]"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	asked := must.Get(document.Parse("f", []byte("endpoints: [{name: a, paths: [/hc], trusted: {cidrs: ['::1']}}]")))(t)
 	text := short.Replace(`{"static_resources": {"listeners": [{"name": "\ud83d\ude00\/", "filter_chains": [{"filters": [
 		{"typed_config": {"@type": "type.googleapis.com\/envoy.extensions` + typeManagerV3 + `", "route_config": {},
 		"http_filters": [{"name": "\\/\ud83d\ude00"}]}}]}]}]}}`)
-	r, err := Merge(asked, []File{{"envoy.json", text}}, Options{Common: render.Common{Wasm: "hg.wasm"}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := must.Get(Merge(asked, []File{{"envoy.json", text}}, Options{Common: render.Common{Wasm: "hg.wasm"}}))(t)
 	var want, got any
-	err = errors.Join(json.Unmarshal([]byte(text), &want), json.Unmarshal([]byte(r.Files[0].Text), &got))
+	err := errors.Join(json.Unmarshal([]byte(text), &want), json.Unmarshal([]byte(r.Files[0].Text), &got))
 	if got, want := strip(got), strip(want); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v: without healthgate there is %q, and there was %q", err, got, want)
 	}

@@ -3,13 +3,13 @@ package merge
 import (
 	"flag"
 	"fmt"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
 	"github.com/healthgate/healthgate/envoy/internal/document"
+	"github.com/healthgate/healthgate/envoy/must"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -54,9 +54,7 @@ func encoded(t *testing.T, s *source, n *yaml.Node, columns int) File {
 	var out strings.Builder
 	e := yaml.NewEncoder(&out)
 	e.SetIndent(columns)
-	if err := e.Encode(n); err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, e.Encode(n))
 	return File{strings.TrimSuffix(s.Name, ".json") + ".yaml", out.String()}
 }
 
@@ -67,16 +65,11 @@ var seeds = flag.Int("seeds", 8, "how many times TestStyles scribbles each case"
 func TestStyles(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"files", "grpc", "routes"} {
-		text, err := os.ReadFile("testdata/merge/" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
+		text := must.Read(t, "testdata/merge/"+name)
 		var asked *document.Document
-		datadriven.RunTestFromString(t, string(text), func(t *testing.T, d *datadriven.TestData) string {
+		datadriven.RunTestFromString(t, text, func(t *testing.T, d *datadriven.TestData) string {
 			if d.Cmd == "healthgate" {
-				if asked, err = document.Parse("healthgate.yaml", []byte(d.Input)); err != nil {
-					t.Fatal(err)
-				}
+				asked = must.Get(document.Parse("healthgate.yaml", []byte(d.Input)))(t)
 				return d.Expected
 			}
 			files, o := given(d)
@@ -92,11 +85,7 @@ func TestStyles(t *testing.T) {
 			check := func(style string, write func(s *source) File) {
 				var other []File
 				for _, f := range files {
-					s, err := parse(f)
-					if err != nil {
-						t.Fatal(err)
-					}
-					other = append(other, write(s))
+					other = append(other, write(must.Get(parse(f))(t)))
 				}
 				r, err := Merge(asked, other, o)
 				if err != nil {

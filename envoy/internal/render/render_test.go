@@ -144,10 +144,8 @@ func TestProbesHaveClustersOfTheirOwn(t *testing.T) {
 			"healthgate_app", `{"address":"127.0.0.1","port_value":7}`},
 		{"Envoy, another", "stats", func(d *document.Document) (string, error) { return Envoy(d, envoy) },
 			"stats", `{"address":"127.0.0.1","port_value":9}`},
-		{"EnvoyFilter, an added one", "stats", func(d *document.Document) (string,
-			error) {
-			return IstioEnvoyFilter(d, sidecar)
-		},
+		{"EnvoyFilter, an added one", "stats",
+			func(d *document.Document) (string, error) { return IstioEnvoyFilter(d, sidecar) },
 			"stats", `{"address":"127.0.0.1","port_value":9}`},
 		{"EnvoyFilter, inbound", "inbound|80||",
 			func(d *document.Document) (string, error) { return IstioEnvoyFilter(d, sidecar) },
@@ -165,7 +163,7 @@ func TestProbesHaveClustersOfTheirOwn(t *testing.T) {
 		for _, asks := range []string{"path: /q", "grpc: {}"} {
 			t.Run(test.name+", "+asks, func(t *testing.T) {
 				t.Parallel()
-				out, err := test.render(parse(t, `
+				out := must.Get(test.render(parse(t, `
 endpoints:
 - {name: a, paths: [/a], trusted: {cidrs: ["::1"]}, maintenance: {route_metadata: true}, probes: {names: [p, q]}}
 probes:
@@ -173,10 +171,7 @@ probes:
 - {name: q, cluster: `+test.cluster+`, `+asks+`}
 - {name: r, gauge: {stat: server.live, above: 1}}  # through the cluster of admin
 admin: {cluster: adm}
-`))
-				if err != nil {
-					t.Fatal(err)
-				}
+`)))(t)
 				documents := decode(t, out)
 				for _, v := range collect(collect(documents, "probes"), "cluster") {
 					if v != test.asked {
