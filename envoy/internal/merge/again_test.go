@@ -1,6 +1,8 @@
 package merge
 
 import (
+	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +21,13 @@ const clusters = `  clusters:
       endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: app.one, port_value: 80}}}}]}]
 `
 
+// inBrackets write a configuration as JSON, in one line and in many, and as YAML in braces.
+var inBrackets = []func(t *testing.T, s *source) File{
+	styles[4].write,
+	func(_ *testing.T, s *source) File { return File{"envoy.json", s.flow(clone(s.root))} },
+	styles[2].write,
+}
+
 // What changes in a configuration after a merge is put right by the next, and lint says it.
 func TestMergedAgain(t *testing.T) {
 	t.Parallel()
@@ -26,9 +35,13 @@ func TestMergedAgain(t *testing.T) {
 		"trusted: {cidrs: [10.0.0.0/8]}, probes: {names: [p]}, maintenance: {route_metadata: true}}], "+
 		"probes: [{name: p, cluster: app, path: /}]}")))(t)
 	o := Options{Common: render.Common{Wasm: "hg.wasm", RouteKey: "healthgate.route_maintenance"}}
+	other := must.Get(document.Parse("healthgate.yaml", []byte("{endpoints: [{name: a, paths: [/new], "+
+		"trusted: {cidrs: [10.0.0.0/8]}, probes: {names: [p, q]}}, {name: b, paths: [/b], trusted: {cidrs: [10.0.0.0/8]}}], "+
+		"probes: [{name: p, cluster: app, path: /}, {name: q, cluster: api, path: /}]}")))(t)
 	const route = "- {match: {prefix: /}, route: {cluster: app}}\n"
 	bootstrap := web("- name: v\n  domains: [x.example]\n  routes:\n  " + route)
-	bootstrap.Text = short.Replace(bootstrap.Text) + clusters
+	bootstrap.Text = short.Replace(bootstrap.Text) + clusters + strings.NewReplacer("  clusters:\n", "", "app", "api").
+		Replace(clusters)
 	merged := must.Get(Merge(asked, []File{bootstrap}, o))(t).Files[0]
 	for _, test := range []struct {
 		name string
@@ -76,6 +89,20 @@ func TestMergedAgain(t *testing.T) {
 			}
 			if found := must.Get(Lint([]File{again}, asked))(t); len(found.Wrong) > 0 {
 				t.Errorf("lint still says %s", lines("", found.Wrong))
+			}
+			for _, asked := range []*document.Document{asked, other} {
+				want := asLists(Plain(must.Get(Merge(asked, []File{f}, o))(t).Files))
+				for _, style := range inBrackets {
+					said := style(t, must.Get(parse(f))(t))
+					again, err := Merge(asked, []File{said}, o)
+					if err != nil {
+						t.Fatalf("%s: %v\n%s", said.Name, err, said.Text)
+					}
+					if text := again.Files[0].Text; json.Valid([]byte(text)) != (said.Name == "envoy.json") ||
+						!reflect.DeepEqual(asLists(Plain(again.Files)), want) {
+						t.Errorf("%s: merged again:\n%s", said.Name, text)
+					}
+				}
 			}
 		})
 	}

@@ -185,27 +185,59 @@ func (s *source) writeList(list *yaml.Node, c *listChange) {
 	}
 }
 
-// writeFlow changes a list in brackets.
+// writeFlow changes a list in brackets. What is added takes the place, and the comma, of what goes behind it.
 func (s *source) writeFlow(list *yaml.Node, c *listChange) {
-	var last []string
-	for i := range len(list.Content) + 1 {
-		for _, n := range c.added[i] {
-			if i == len(list.Content) {
-				last = append(last, s.flowIn(list, n))
-				continue
-			}
-			at := s.at(list.Content[i])
-			s.edit(at, at, s.flowAt(n, at)+s.comma(list, at))
+	all := list.Content
+	rest := len(all) // from there on all go
+	for rest > 0 && c.removed[rest-1] && len(c.added[rest-1]) == 0 {
+		rest--
+	}
+	if last := c.added[len(all)]; rest < len(all) && len(last) > 0 {
+		c.added[rest], c.added[len(all)] = last, nil
+		rest++
+	}
+	for i, n := range all {
+		at := s.at(n)
+		var texts []string
+		for _, added := range c.added[i] {
+			texts = append(texts, s.flowAt(added, at))
 		}
-		if i < len(list.Content) && c.removed[i] {
-			next := s.close(list) - 1
-			if i+1 < len(list.Content) {
-				next = s.at(list.Content[i+1])
+		comma := s.comma(list, at)
+		switch text := strings.Join(texts, comma); {
+		case i >= rest:
+			if i == rest {
+				s.cutFlow(list, i)
 			}
-			s.edit(s.at(list.Content[i]), next, "")
+		case !c.removed[i] && text != "":
+			s.edit(at, at, text+comma)
+		case c.removed[i] && text != "":
+			s.edit(at, s.inlineEnd(list, i), text)
+		case c.removed[i]:
+			s.edit(at, s.at(all[i+1]), "")
 		}
 	}
+	var last []string
+	for _, n := range c.added[len(all)] {
+		last = append(last, s.flowIn(list, n))
+	}
 	s.appendFlow(list, last)
+}
+
+// cutFlow takes the elements from an index on out of a list in brackets, and the comma before them.
+func (s *source) cutFlow(list *yaml.Node, i int) {
+	from, end := s.at(list.Content[i]), s.close(list)-1
+	if i > 0 {
+		end = s.inlineEnd(list, len(list.Content)-1)
+		s.scan(s.inlineEnd(list, i-1), func(comma int, _ bool) bool {
+			if strings.Contains(s.Text[comma:from], "#") { // a comment stays
+				s.edit(comma, comma+1, "")
+			} else {
+				from = comma
+			}
+			return false
+		})
+	}
+	s.edit(from, end, "")
 }
 
 // flowIn returns a node as JSON for the end of what is in brackets or braces.

@@ -5,6 +5,7 @@ package merge
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"net"
 	"reflect"
@@ -117,7 +118,8 @@ func merge(d *document.Document, files []File, o Options) (*Result, error) {
 				return nil, s.unfit
 			}
 			f := File{s.Name, s.write()}
-			if read, err := parse(f); err != nil || !reflect.DeepEqual(plain(read.root), s.meant(s.root)) {
+			if read, err := parse(f); err != nil || !reflect.DeepEqual(plain(read.root), s.meant(s.root)) ||
+				s.json && json.Valid([]byte(s.Text)) && !json.Valid([]byte(f.Text)) {
 				return nil, fmt.Errorf("%s: the text that was merged says something else than was meant, which is a mistake of "+
 					"this command, so nothing is written: write lists without brackets, and comments on lines of their own", s.Name)
 			}
