@@ -74,6 +74,7 @@ func TestLacks(t *testing.T) {
 			"address": {"socket_address": {"address": "127.0.0.1", "port_value": 9902}}}}`),
 		"none":       read(t, "filters.http.wasm", "filters.http.lua"),
 		"unreloaded": read(t, "FAIL_RELOAD", "FAIL_CLOSED"),
+		"beside":     read(t, `"paths": ["/b"]`, `"paths": ["/a"]`),
 		"two": read(t, `"/rtds.yaml"}}}}`, `"/rtds.yaml"}}}}, {"name": "rtds2", "rtds_layer": {"name": "keys", "rtds_config":
 			{"path_config_source": {"path": "/rtds2.yaml"}}}}, {"name": "disk2", "disk_layer": {"symlink_root": "/r",
 			"subdirectory": "over"}}`),
