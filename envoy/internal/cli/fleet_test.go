@@ -234,7 +234,7 @@ func TestMaxUnavailable(t *testing.T) {
 		return before(w, r)
 	}
 	says(t, 1, "maintenance on --for 3s --wait 6s"+command+"2", "error: "+name(3)+
-		": not back in the time that was given: its health checks are failing; it is out of rotation",
+		": not back in the time that was given: its health checks are failing; checks of shop get failing: ",
 		"\n3 back, 1 failed: "+name(3)+", 3 left as they were: "+name(3)+" failed\n")
 }
 
