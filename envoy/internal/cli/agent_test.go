@@ -21,11 +21,8 @@ import (
 	"github.com/healthgate/healthgate/envoy/must"
 )
 
-// The ports follow the status endpoint, each change is one line, and Ctrl-C closes the ports.
-func TestAgent(t *testing.T) {
-	t.Parallel()
-	var verdict atomic.Value
-	verdict.Store("healthy")
+// statusOf serves a status endpoint of one health check with a verdict, which may be to say nothing, or to refuse.
+func statusOf(t *testing.T, verdict *atomic.Value) (url string) {
 	status := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch v := verdict.Load(); v {
 		case "silent":
@@ -38,12 +35,21 @@ func TestAgent(t *testing.T) {
 				{"componentId": "shop", "status": "pass", "observedValue": %q}]}}`, v)
 		}
 	}))
-	defer status.Close()
+	t.Cleanup(status.Close)
+	return status.URL + "/status"
+}
+
+// The ports follow the status endpoint, each change is one line, and Ctrl-C closes the ports.
+func TestAgent(t *testing.T) {
+	t.Parallel()
+	var verdict atomic.Value
+	verdict.Store("healthy")
+	status := statusOf(t, &verdict)
 	tcpPort := strconv.Itoa(must.Port(t))
 	tcp, agentCheck := "127.0.0.1:"+tcpPort, "127.0.0.1:"+strconv.Itoa(must.Port(t))
 	free := must.Get(net.Listen("tcp", tcp))(t)
 	other := must.Get(net.Listen("tcp", agentCheck))(t)
-	_, said, code := call(t, "agent", "--status-url", status.URL+"/status", "--agent-check", agentCheck)
+	_, said, code := call(t, "agent", "--status-url", status, "--agent-check", agentCheck)
 	if code != 1 || !strings.Contains(said, "--agent-check: ") || !strings.Contains(said, "in use") {
 		t.Errorf("at an address that is taken: exit code %d, %s", code, said)
 	}
@@ -52,7 +58,7 @@ func TestAgent(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	out, ended := &bytes.Buffer{}, make(chan int, 1)
 	go func() {
-		ended <- run(ctx, out, t.Output(), "agent", "--status-url", status.URL+"/status", "--tcp", ":"+tcpPort,
+		ended <- run(ctx, out, t.Output(), "agent", "--status-url", status, "--tcp", ":"+tcpPort,
 			"--agent-check", agentCheck, "--interval", "100ms", "--max-age", "1s")
 	}()
 	open := func() bool {
@@ -166,21 +172,13 @@ func TestAgentTellsWhy(t *testing.T) {
 // A port is not held open by output that nobody takes, as of a terminal after Ctrl-S.
 func TestAgentUnread(t *testing.T) {
 	t.Parallel()
-	var gone atomic.Bool
-	status := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if gone.Load() {
-			http.NotFound(w, r)
-			return
-		}
-		w.Header().Set("Content-Type", "application/health+json")
-		fmt.Fprint(w, `{"description": "health checks answered by healthgate", "checks": {"shop:verdict": [
-			{"componentId": "shop", "status": "pass", "observedValue": "healthy"}]}}`)
-	}))
-	defer status.Close()
+	var verdict atomic.Value
+	verdict.Store("healthy")
+	status := statusOf(t, &verdict)
 	free := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)
 	address := free.Addr().String()
 	must.Do(t, free.Close())
-	_, said, code := call(t, "agent", "--status-url", status.URL+"/status", "--tcp", address, "--agent-check", address)
+	_, said, code := call(t, "agent", "--status-url", status, "--tcp", address, "--agent-check", address)
 	if code != 2 || !strings.Contains(said, "--tcp, --agent-check: both are "+address) {
 		t.Errorf("exit code %d, %s", code, said)
 	}
@@ -189,12 +187,12 @@ func TestAgentUnread(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, writer, t.Output(), "agent", "--status-url", status.URL+"/status", "--tcp", address,
+		ended <- run(ctx, writer, t.Output(), "agent", "--status-url", status, "--tcp", address,
 			"--interval", "100ms", "--max-age", "1s")
 	}()
 	for lines := bufio.NewScanner(reader); lines.Scan() && !strings.HasSuffix(lines.Text(), " up"); {
 	}
-	gone.Store(true)
+	verdict.Store("refused")
 	limit := time.Now().Add(time.Minute)
 	for {
 		conn, err := net.Dial("tcp", address)

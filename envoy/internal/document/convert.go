@@ -87,11 +87,7 @@ var ambiguousNumber = regexp.MustCompile(`^[-+]?0[0-9xXoObB_]|_`)
 
 // isText reports whether a scalar is a string. A date is one here.
 func isText(n *yaml.Node) bool {
-	switch n.ShortTag() {
-	case "!!null", "!!bool", "!!int", "!!float":
-		return false
-	}
-	return true
+	return !slices.Contains([]string{"!!null", "!!bool", "!!int", "!!float"}, n.ShortTag())
 }
 
 // writeValue writes a number, a truth value or null as JSON, which is YAML in each of its versions.

@@ -240,17 +240,11 @@ func (m *merger) probed() error {
 // speaksHTTP2 reports whether a cluster's connections are of HTTP/2 (HttpProtocolOptions, and the field before it).
 func speaksHTTP2(c cursor) bool {
 	const options = "http2_protocol_options"
-	if c.get(options).is() {
-		return true
+	speaks := c.get(options).is()
+	for _, extension := range document.Fields(c.get("typed_extension_protocol_options").n) {
+		speaks = speaks || c.follow(extension).get("explicit_http_config", options).is()
 	}
-	if extension := c.get("typed_extension_protocol_options"); extension.is() {
-		for _, n := range extension.n.Content {
-			if (cursor{n: n}).get("explicit_http_config", options).is() {
-				return true
-			}
-		}
-	}
-	return false
+	return speaks
 }
 
 // carries reports whether a route leads users' requests to a cluster.

@@ -144,8 +144,7 @@ func (s *source) strange() error {
 
 // isField are the fields that a merge looks for; other names may be free.
 var isField = map[string]bool{"static_resources": true, "layered_runtime": true,
-	"static_layer": true, "stats_config": true,
-	"stats_tags": true, "stats_matcher": true, "filter_chains": true, "default_filter_chain": true, "typed_config": true,
+	"static_layer": true, "stats_config": true, "stats_tags": true, "stats_matcher": true, "filter_chains": true, "default_filter_chain": true, "typed_config": true,
 	"http_filters": true, "route_config": true, "virtual_hosts": true, "typed_per_filter_config": true,
 	"filter_metadata": true, "inclusion_list": true}
 

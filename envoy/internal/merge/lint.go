@@ -209,9 +209,7 @@ func (m *merger) dump() any {
 
 // repeated are the fields in which one element may stand without a list.
 var repeated = []string{"bootstrap_extensions", "resources", "listeners", "clusters", "layers", "stats_tags",
-	"patterns",
-	"filter_chains", "filters",
-	"http_filters", "virtual_hosts", "domains", "routes"}
+	"patterns", "filter_chains", "filters", "http_filters", "virtual_hosts", "domains", "routes"}
 
 // asLists makes lists of elements that stand without one, as Envoy does.
 func asLists(v any) any {

@@ -194,9 +194,8 @@ func (m *merger) isOurs(r cursor) bool {
 func namedOurs(r cursor) bool { return strings.HasPrefix(r.text("name"), "healthgate-") }
 
 // conditions are the parts of a match that a request for the path may fail.
-var conditions = []string{"headers", "query_parameters", "cookies", "grpc", "tls_context",
-	"dynamic_metadata", "filter_state",
-	"runtime_fraction"}
+var conditions = []string{"headers", "query_parameters", "cookies", "grpc", "tls_context", "dynamic_metadata",
+	"filter_state", "runtime_fraction"}
 
 // takes reports whether a route may take requests for a path.
 func takes(r cursor, path string) bool {
@@ -222,12 +221,7 @@ func takes(r cursor, path string) bool {
 // conditional reports whether a route takes only a part of the requests for a path that it may take.
 func conditional(r cursor) bool {
 	match := r.get("match")
-	for _, name := range conditions {
-		if match.get(name).is() {
-			return true
-		}
-	}
-	return unclear(match)
+	return unclear(match) || slices.ContainsFunc(conditions, func(name string) bool { return match.get(name).is() })
 }
 
 // unclear reports whether only Envoy can tell which paths a match takes.

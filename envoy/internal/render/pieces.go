@@ -123,9 +123,6 @@ func Address(flag, text string) (*yaml.Node, error) {
 	return n, nil
 }
 
-// OwnPrefix begins the names of clusters that are made for probes alone.
-const OwnPrefix = ownPrefix
-
 // Layer returns a layer of runtime: of keys, or a disk layer, or the one that admin writes.
 func Layer(name string, keys *yaml.Node, folder string) *yaml.Node {
 	return part("layer", values{"name": name, "keys": keys, "folder": folder, "admin": keys == nil && folder == ""})

@@ -214,8 +214,8 @@ func CheckProtocols(d *document.Document) error {
 	return nil
 }
 
-// ownPrefix begins the names of clusters that are made for probes alone.
-const ownPrefix = "healthgate_"
+// OwnPrefix begins the names of clusters that are made for probes alone.
+const OwnPrefix = "healthgate_"
 
 // ownClusters returns the document with probes that go through clusters of their own in the place of those that carry
 // requests, and the names of these. As requests of the application, failed probes would eject it by outlier detection,
@@ -230,7 +230,7 @@ func ownClusters(d *document.Document, carries func(cluster string) bool) (*docu
 		if p.OfEnvoy() || !carries(p.Cluster) {
 			continue
 		}
-		values[fmt.Sprintf("probes[%d].cluster", i)] = ownPrefix + p.Cluster
+		values[fmt.Sprintf("probes[%d].cluster", i)] = OwnPrefix + p.Cluster
 		if !slices.Contains(busy, p.Cluster) {
 			busy = append(busy, p.Cluster)
 		}
@@ -246,7 +246,7 @@ func ownClusters(d *document.Document, carries func(cluster string) bool) (*docu
 func (c cluster) own() cluster {
 	c.Comment = "The application, for the probes alone, which are none of its traffic: no outlier detection ejects it " +
 		"for them, and\nno circuit breaker that is full of requests fails them."
-	c.Name = ownPrefix + c.Name
+	c.Name = OwnPrefix + c.Name
 	return c
 }
 

@@ -121,7 +121,7 @@ func replaceClusters(configuration map[string]any, busy func(string) bool) {
 	probes, _ := configuration["probes"].([]any)
 	for _, p := range probes {
 		if p, is := p.(map[string]any); is && busy(p["cluster"].(string)) {
-			p["cluster"] = ownPrefix + p["cluster"].(string)
+			p["cluster"] = OwnPrefix + p["cluster"].(string)
 		}
 	}
 }
