@@ -279,7 +279,7 @@ func (m *merger) copyFor(c cursor, name string) {
 			"again", c.text("name"))
 		return
 	}
-	if kind := there.own("@type"); kind != nil {
+	if kind := find(there.n, "@type"); kind != nil {
 		made.Content = slices.Insert(made.Content, 0, text("@type"), clone(kind))
 	}
 	i := slices.Index(list.Content, there.n)

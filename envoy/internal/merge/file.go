@@ -2,6 +2,7 @@ package merge
 
 import (
 	"fmt"
+	"iter"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -75,30 +76,27 @@ func parse(f File) (*source, error) {
 		return nil, s.problem(s.root, "is not a configuration of Envoy: fields are expected")
 	}
 	camel, snake, block := 0, 0, true
-	err = each(s.root, nil, func(n, parent *yaml.Node) error {
+	for n, parent := range each(s.root) {
 		s.parents[n] = parent
 		s.starts = append(s.starts, s.at(n))
 		if n.Kind == yaml.SequenceNode && n.Style&yaml.FlowStyle == 0 && block && len(n.Content) > 0 && parent != nil &&
 			parent.Kind == yaml.MappingNode {
 			s.inset, block = max(s.dash(n.Content[0]).column-keyOf(parent, n).Column, 0), false
 		}
-		if n.Kind != yaml.MappingNode {
-			return nil
-		}
 		seen := map[string]*yaml.Node{}
 		for name := range document.Fields(n) {
 			if name.Kind != yaml.ScalarNode {
-				return s.problem(name, "the name of a field must be text; of a template, give what becomes of it")
+				return nil, s.problem(name, "the name of a field must be text; of a template, give what becomes of it")
 			}
 			if first := seen[name.Value]; first != nil {
-				return s.problem(name, "%q stands in line %d already, and Envoy silently takes the last one; make them one",
+				return nil, s.problem(name, "%q stands in line %d already, and Envoy silently takes the last one; make them one",
 					name.Value, first.Line)
 			}
 			if name.Tag == "!!merge" {
-				return s.problem(name, "a merge key (<<), which Envoy does not know; write the fields out")
+				return nil, s.problem(name, "a merge key (<<), which Envoy does not know; write the fields out")
 			}
 			if other := seen[snakeCase(name.Value)]; other != nil && isField[snakeCase(name.Value)] {
-				return s.problem(name,
+				return nil, s.problem(name,
 					"%q stands in line %d already, as %q, and in which order Envoy takes both is open; make them one",
 					name.Value, other.Line, other.Value)
 			}
@@ -109,11 +107,10 @@ func parse(f File) (*source, error) {
 				snake++
 			}
 		}
-		return nil
-	})
+	}
 	slices.Sort(s.starts)
 	s.camel = camel > snake
-	return s, err
+	return s, nil
 }
 
 // strange refuses what Envoy reads in another way than this command.
@@ -130,7 +127,7 @@ func (s *source) strange() error {
 		return s.problem(&yaml.Node{Line: 1 + strings.Count(text[:i], "\n"), Column: 1},
 			"a carriage return stands alone in this line, which ends no line for Envoy; take it out")
 	}
-	return each(s.root, nil, func(n, _ *yaml.Node) error {
+	for n := range each(s.root) {
 		if n.Tag == "!!int" && strings.Contains(n.Value, "_") {
 			return s.problem(n, "%s is no number for Envoy; write it without _", n.Value)
 		}
@@ -138,31 +135,31 @@ func (s *source) strange() error {
 		if before := strings.TrimRight(s.Text[s.lines[s.line(at)]:at], " "); strings.HasSuffix(before, "?") {
 			n.Column = utf8.RuneCountInString(before) // what is added stands beneath the question mark
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // isField are the fields that a merge looks for; other names may be free.
-var isField = map[string]bool{"static_resources": true, "layered_runtime": true,
-	"static_layer": true, "stats_config": true, "stats_tags": true, "stats_matcher": true, "filter_chains": true, "default_filter_chain": true, "typed_config": true,
-	"http_filters": true, "route_config": true, "virtual_hosts": true, "typed_per_filter_config": true,
-	"filter_metadata": true, "inclusion_list": true}
+var isField = map[string]bool{"static_resources": true, "layered_runtime": true, "static_layer": true,
+	"stats_config": true, "stats_tags": true, "stats_matcher": true, "filter_chains": true, "default_filter_chain": true,
+	"typed_config": true, "http_filters": true, "route_config": true, "virtual_hosts": true,
+	"typed_per_filter_config": true, "filter_metadata": true, "inclusion_list": true}
 
 func keyOf(mapping, value *yaml.Node) *yaml.Node {
 	return mapping.Content[slices.Index(mapping.Content, value)-1]
 }
 
-// each visits a node and what is in it, outer ones first, but not what aliases stand for.
-func each(n, parent *yaml.Node, visit func(n, parent *yaml.Node) error) error {
-	if err := visit(n, parent); err != nil {
-		return err
-	}
+// each visits a node and what is in it, with what is around it, outer ones first, but not what aliases stand for.
+func each(n *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
+	return func(yield func(n, parent *yaml.Node) bool) { walk(n, nil, yield) }
+}
+
+func walk(n, parent *yaml.Node, visit func(n, parent *yaml.Node) bool) (more bool) {
+	more = visit(n, parent)
 	for _, child := range n.Content {
-		if err := each(child, n, visit); err != nil {
-			return err
-		}
+		more = more && walk(child, n, visit)
 	}
-	return nil
+	return more
 }
 
 // problem returns a remark on a node; nil is the whole file.

@@ -101,17 +101,16 @@ func (m *merger) alike(a, b *yaml.Node) bool {
 }
 
 // plugin returns healthgate's PluginConfig in an HTTP filter, behind a gate or not: its configuration has endpoints.
-func plugin(f cursor) (out cursor) {
-	_ = each(f.n, nil, func(n, _ *yaml.Node) error {
+func plugin(f cursor) cursor {
+	for n := range each(f.n) {
 		c := cursor{source: f.source, n: n}
-		if endpoints := dump.List(settings(c.get("config")), "endpoints"); len(endpoints) > 0 && !out.is() &&
+		if endpoints := dump.List(settings(c.get("config")), "endpoints"); len(endpoints) > 0 &&
 			c.isType(".filters.http.wasm.v3.Wasm") &&
 			(dump.At(endpoints[0], "paths") != nil || dump.At(endpoints[0], "grpc") != nil) {
-			out = c.get("config")
+			return c.get("config")
 		}
-		return nil
-	})
-	return out
+	}
+	return cursor{}
 }
 
 func isPlugin(f cursor) bool { return plugin(f).is() }

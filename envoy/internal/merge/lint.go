@@ -10,7 +10,6 @@ import (
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/envoy/internal/render"
 	"github.com/healthgate/healthgate/filter/config"
-	"go.yaml.in/yaml/v3"
 )
 
 // Findings are what is wrong with healthgate in an Envoy's configuration.
@@ -145,7 +144,7 @@ func (h *manager) inspect(m *merger, o *Options) {
 // calls says which filters the routes call that the connection manager does not have, and takes the keys of
 // maintenance by route from them.
 func (h *manager) calls(m *merger, o *Options, routes cursor, names map[string]bool) {
-	_ = each(routes.n, nil, func(n, _ *yaml.Node) error {
+	for n := range each(routes.n) {
 		c := cursor{source: routes.source, n: n}
 		if key := c.text("match", "runtime_fraction", "runtime_key"); key != "" &&
 			c.text("metadata", "filter_metadata", "healthgate", "maintenance") == "true" {
@@ -163,8 +162,7 @@ func (h *manager) calls(m *merger, o *Options, routes cursor, names map[string]b
 				m.changed(own, name, "%s has no filter %q, so this has no effect there", h.where, name.Value)
 			}
 		}
-		return nil
-	})
+	}
 }
 
 // gaps adds the ways past the plugin, as for an Envoy that runs.

@@ -10,7 +10,6 @@ import (
 	"github.com/healthgate/healthgate/envoy/internal/document"
 	"github.com/healthgate/healthgate/envoy/internal/dump"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
-	"go.yaml.in/yaml/v3"
 )
 
 const (
@@ -136,7 +135,7 @@ func Sources(f File) (out [][]string) {
 		return nil
 	}
 	folder, _ := filepath.Split(f.Name) // filepath.Join takes .. behind a link for the folder that the link lies in
-	_ = each(s.root, nil, func(n, _ *yaml.Node) error {
+	for n := range each(s.root) {
 		for _, field := range [][]string{{"lds_config"}, {"cds_config"}, {"rds", "config_source"}, {"rds_config_source"},
 			{"scoped_rds_config_source"}} { // no other's: secrets and runtime keys are not for a merge to read or to copy
 			c := cursor{source: s, n: n}.get(field...)
@@ -148,8 +147,7 @@ func Sources(f File) (out [][]string) {
 				out = append(out, []string{folder + strings.TrimPrefix(path, "./"), folder + filepath.Base(path), path})
 			}
 		}
-		return nil
-	})
+	}
 	return out
 }
 

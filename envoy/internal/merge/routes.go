@@ -268,7 +268,7 @@ func (m *merger) enable(r cursor, p render.Path) bool {
 	if own.alias == r.alias && (own.n == nil || !own.get(filterName).is()) {
 		m.changed(r, r.n, "the route %q does not enable the filter", r.text("match", "path"))
 	}
-	if r.own("typed_per_filter_config") == nil {
+	if find(r.n, "typed_per_filter_config") == nil {
 		r.put("typed_per_filter_config", find(r.spelt(p.Route("", "")), "typed_per_filter_config"))
 		return true
 	}

@@ -29,10 +29,9 @@ var styles = []struct {
 	}},
 	{"without braces", func(t *testing.T, s *source) File {
 		n := clone(s.root)
-		_ = each(n, nil, func(n, _ *yaml.Node) error {
+		for n := range each(n) {
 			n.Style = 0
-			return nil
-		})
+		}
 		return encoded(t, s, n, 2)
 	}},
 	{"JSON", func(_ *testing.T, s *source) File {

@@ -43,11 +43,6 @@ func (c cursor) get(names ...string) cursor {
 	return c
 }
 
-// own returns the value of a field as it is written, which may be an alias.
-func (c cursor) own(name string) *yaml.Node {
-	return find(c.n, name)
-}
-
 // list returns the elements of a list. Envoy takes one element without a list for a list of it.
 func (c cursor) list(names ...string) (out []cursor) {
 	l := c.get(names...)
@@ -219,7 +214,7 @@ func listOf(elements ...*yaml.Node) *yaml.Node {
 
 // put adds a field to an object that has none of the name, or nothing in it.
 func (c cursor) put(name string, value *yaml.Node) {
-	if old := c.own(name); old != nil {
+	if old := find(c.n, name); old != nil {
 		c.replace(old, value)
 		return
 	}

@@ -1,7 +1,6 @@
 package render
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -289,20 +288,13 @@ func (o *KubernetesOptions) Unreached(d *document.Document) (out []*document.Pro
 
 // loopbackAlone reports whether nobody outside the pod is trusted.
 func loopbackAlone(d *document.Document, endpoint int) bool {
-	var c struct {
-		Endpoints []struct {
-			Trusted struct{ CIDRs, Providers []string }
-		}
-	}
-	if err := json.Unmarshal(d.JSON(), &c); err != nil {
-		return false // it has been read
-	}
-	trusted := c.Endpoints[endpoint].Trusted
-	return len(trusted.Providers) == 0 && !slices.ContainsFunc(trusted.CIDRs, func(cidr string) bool {
+	trusted := fmt.Sprintf("endpoints[%d].trusted.", endpoint)
+	others := func(cidr string) bool {
 		address, _, _ := strings.Cut(cidr, "/")
 		ip, err := netip.ParseAddr(address)
 		return err != nil || !ip.IsLoopback()
-	})
+	}
+	return len(d.Strings(trusted+"providers")) == 0 && !slices.ContainsFunc(d.Strings(trusted+"cidrs"), others)
 }
 
 // probeRequest is what the kubelet sends.
