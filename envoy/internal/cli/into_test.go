@@ -269,6 +269,19 @@ func TestIntoKeepsOptions(t *testing.T) {
 	if after, again, _ := merge(); code != 0 || after != before || strings.Contains(again, "--wasm") {
 		t.Errorf("%s%s: it is\n%s\nand was\n%s", stderr, again, after, before)
 	}
+	_, web, _ := strings.Cut(before, "\nresources:\n")
+	edge := strings.Replace(strings.TrimPrefix(listeners, "resources:\n"), "name: web", "name: edge", 1)
+	for args, filters := range map[string]int{"--listen 127.0.0.1:8090": 2, "--listener edge": 2,
+		"--listen 127.0.0.1:8090 --listener edge": 3} {
+		must.Write(t, main, bootstrap)
+		must.Write(t, filepath.Join(folder, "web.yaml"), "resources:\n"+web+edge)
+		all, stderr, code := merge(strings.Fields(args)...)
+		for _, what := range []string{"/opt/hg.wasm", "ExecuteFilterAction", `"shop.drain"`} {
+			if code != 0 || strings.Count(all, what) != filters {
+				t.Errorf("%s: exit code %d, %s, %q is not there %d times\n%s", args, code, stderr, what, filters, all)
+			}
+		}
+	}
 	for flag, want := range map[string]string{"--wasm=/new.wasm": "/new.wasm", "--route-key=fleet.drain": "fleet.drain",
 		"--gate=route": "healthgate-a"} {
 		must.Write(t, main, bootstrap)
@@ -276,7 +289,6 @@ func TestIntoKeepsOptions(t *testing.T) {
 			t.Errorf("%s: exit code %d, %s%s", flag, code, stderr, after)
 		}
 	}
-	_, web, _ := strings.Cut(before, "\nresources:\n")
 	for old, test := range map[string][2]string{
 		`"route": {"cluster": "web"}}, {match`: {`"route": {"cluster": "web"}}, {match: {path: /hc, runtime_fraction: ` +
 			`{runtime_key: fleet.drain}}, metadata: {filter_metadata: {healthgate: {maintenance: true}}}}, {match`,
@@ -296,7 +308,7 @@ func TestIntoKeepsOptions(t *testing.T) {
 			t.Errorf("%s: exit code %d, %s", old, code, stderr)
 		}
 	}
-	edge := strings.NewReplacer("name: web", "name: edge", "/opt", "/other").Replace(web)
+	edge = strings.NewReplacer("name: web", "name: edge", "/opt", "/other").Replace(web)
 	must.Write(t, filepath.Join(folder, "web.yaml"), "resources:\n"+web+edge)
 	if _, stderr, code := merge(); code != 2 ||
 		!strings.Contains(stderr, `is /other/hg.wasm in listener "edge", and /opt/hg.wasm before; or choose`) {

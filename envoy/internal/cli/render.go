@@ -41,7 +41,7 @@ it cannot merge it refuses, with the line. Merging again changes nothing. Files 
 RDS, CDS) are taken where they lie beside the bootstrap, or given with more --into; -o names where the bootstrap goes,
 and the others go beside it. Without --runtime-dir no disk layer is added, and without --admin no admin; without --wasm,
 --gate and --route-key what an earlier merge wrote with them stays. --listen adds a listener for checks alone, on which
-each check comes on a new connection.`,
+each check comes on a new connection; only it then gets the filter, and those of --listener.`,
 		Example: `  healthgate render envoy healthgate.yaml --wasm /etc/envoy/healthgate.wasm -o envoy.yaml
   healthgate render envoy healthgate.yaml --listen 0.0.0.0:443 --admin unix:///run/envoy/admin.sock \
       --cluster app=127.0.0.1:8080 --cluster stats=stats.internal:7070

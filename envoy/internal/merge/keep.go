@@ -10,7 +10,8 @@ import (
 )
 
 // Keep sets the options that are not given to what is there: where the plugin is, the form of its gate, and the keys of
-// maintenance by route. It refuses to choose between several.
+// maintenance by route, in the listeners that are chosen, or in all where none of these has the plugin yet. It refuses
+// to choose between several.
 func (o *Options) Keep(files []File, given func(flag string) bool) error {
 	e, err := read(files)
 	if err != nil {
@@ -21,10 +22,11 @@ func (o *Options) Keep(files []File, given func(flag string) bool) error {
 		return err
 	}
 	kept := Options{Common: render.Common{RouteKeys: map[string]string{}}}
-	for _, h := range m.all {
-		if !m.wants(h.listener) {
-			continue
-		}
+	wanted := slices.DeleteFunc(slices.Clone(m.all), func(h *manager) bool { return !m.wants(h.listener) })
+	if !slices.ContainsFunc(wanted, (*manager).hasPlugin) {
+		wanted = m.all
+	}
+	for _, h := range wanted {
 		own := Options{Common: render.Common{RouteKeys: kept.RouteKeys}}
 		h.inspect(m, &own)
 		for _, p := range own.several {
@@ -32,7 +34,7 @@ func (o *Options) Keep(files []File, given func(flag string) bool) error {
 				return p
 			}
 		}
-		if !slices.ContainsFunc(h.list("http_filters"), isPlugin) {
+		if !h.hasPlugin() {
 			continue
 		}
 		own.Gate = cmp.Or(own.Gate, render.ByRoute)

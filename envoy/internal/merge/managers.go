@@ -204,12 +204,13 @@ func (m *merger) manager(l, chain, f cursor) error {
 	return nil
 }
 
-// wants reports whether the options choose a listener; without a choice all of them.
+func (h *manager) hasPlugin() bool { return slices.ContainsFunc(h.list("http_filters"), isPlugin) }
+
+// wants reports whether the options choose or add a listener; without either all of them.
 func (m *merger) wants(l cursor) bool {
-	if len(m.Listeners) > 0 {
-		return slices.Contains(m.Listeners, m.name(l))
-	}
-	return m.Listen == "" || m.name(l) == "healthgate"
+	name := m.name(l)
+	return slices.Contains(m.Listeners, name) || m.Listen != "" && name == "healthgate" ||
+		len(m.Listeners) == 0 && m.Listen == ""
 }
 
 // choose decides which connection managers get the filter.
@@ -251,7 +252,7 @@ func (m *merger) choose() error {
 		}
 		return m.bootstrap.problem(nil, "%s; render envoy --into with --listen HOST:PORT adds one for checks alone", what)
 	}
-	has := func(h *manager) bool { return h.chosen && slices.ContainsFunc(h.list("http_filters"), isPlugin) }
+	has := func(h *manager) bool { return h.chosen && h.hasPlugin() }
 	if len(m.Listeners) == 0 && !m.judging && slices.ContainsFunc(m.all, has) {
 		for _, h := range m.all {
 			if h.chosen && !has(h) {
