@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/healthgate/healthgate/envoy/admin"
 	"github.com/healthgate/healthgate/envoy/internal/document"
@@ -237,4 +238,40 @@ func (a *admins) each(n int, do func(i int)) {
 		})
 	}
 	_ = group.Wait() // none fails
+}
+
+const (
+	fresh = time.Second     // for so long an answer counts, besides the time that it took
+	stale = 3 * time.Second // an Envoy that was asked longer ago gets a note
+)
+
+// latest asks each of n Envoys, and again those whose answers are old when all have answered. Those are old, too, for
+// which ask reports that it has waited. There is a note, else empty, of each Envoy whose answer is old all the same.
+func (a *admins) latest(ctx context.Context, n int, ask func(i int) (waited bool)) []string {
+	notes, todo, waited := make([]string, n), make([]int, n), make([]bool, n)
+	begin, took := make([]time.Time, n), make([]time.Duration, n)
+	for i := range todo {
+		todo[i] = i
+	}
+	for round, asked := 0, 0; len(todo) > 0 && (round < 2 || len(todo) < asked) && ctx.Err() == nil; round++ {
+		a.each(len(todo), func(k int) {
+			i := todo[k]
+			begin[i] = time.Now()
+			waited[i] = ask(i)
+			took[i] = time.Since(begin[i])
+		})
+		asked, todo = len(todo), nil
+		for i := range n {
+			if waited[i] || time.Since(begin[i]) > fresh+2*took[i] {
+				todo = append(todo, i)
+			}
+		}
+	}
+	for i := range n {
+		if age := time.Since(begin[i]); age > stale {
+			notes[i] = "it was asked " + age.Round(100*time.Millisecond).String() + " ago, for answers are slow: " +
+				"it may be another way since"
+		}
+	}
+	return notes
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/healthgate/healthgate/envoy/internal/admintest"
 	"github.com/healthgate/healthgate/envoy/internal/order"
@@ -113,6 +114,45 @@ func TestFleet(t *testing.T) {
 	says(t, 0, "maintenance status --admins-file "+file, "\n200 off\n")
 	says(t, 0, "status --admins-file "+file, "200 Envoys: 1 failing, 199 healthy\n\n"+
 		strings.TrimPrefix(admins[5].URL, "http://"))
+}
+
+// What is said of an Envoy is not as old as what another one took to answer.
+func TestSlowOther(t *testing.T) {
+	t.Parallel()
+	fails := func(a *admintest.Admin) { a.Probe(false) }
+	on := func(a *admintest.Admin) {
+		_ = must.Get(http.Post(a.URL+"/runtime_modify?"+admintest.Key+"=true", "", nil))(t).Body.Close()
+	}
+	for command, test := range map[string]struct {
+		changes func(a *admintest.Admin)
+		code    int
+		want    string
+	}{
+		"status":                  {fails, 0, "2 Envoys: 1 failing, 1 healthy"},
+		"status --expect healthy": {fails, 1, ": shop is failing, not healthy"},
+		"maintenance status":      {on, 0, "1 off, 1 on"},
+	} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			admins, file := newFleet(t, 2)
+			var once sync.Once
+			for _, a := range admins {
+				a.Asks = func(bool) bool { return true }
+			}
+			admins[1].Before = func(_ http.ResponseWriter, r *http.Request) bool {
+				once.Do(func() {
+					time.Sleep(stale)
+					test.changes(admins[0])
+				})
+				return false
+			}
+			out, errs, code := call(t, strings.Fields(command+" --admins-file "+file)...)
+			if code != test.code || !strings.Contains(out+errs, test.want) ||
+				strings.Count(out+errs, "ago, for answers are slow: it may be another way since") != 1 {
+				t.Errorf("exit code %d\n%s%s", code, out, errs)
+			}
+		})
+	}
 }
 
 func TestFleetFile(t *testing.T) {

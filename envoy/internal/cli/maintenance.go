@@ -304,12 +304,17 @@ func newMaintenanceStatus() *cobra.Command {
 				return err
 			}
 			states, processes := make([]order.State, len(s.clients)), make([]string, len(s.clients))
-			s.each(func(i int) {
+			notes := s.admins.latest(cmd.Context(), len(states), func(i int) bool {
+				defer s.clients[i].Close()
 				e := order.Ask(cmd.Context(), s.clients[i], key, s.route)
 				states[i], processes[i] = e.Report(), e.Process()
+				return false
 			})
 			met := report.Met{}
 			for i := range states {
+				if states[i].Error == "" && notes[i] != "" {
+					states[i].Notes = append(states[i].Notes, notes[i])
+				}
 				if again := met.Again(processes[i], states[i].Envoy); again != "" {
 					states[i].Notes = append(states[i].Notes, again)
 				}

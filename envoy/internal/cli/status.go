@@ -173,9 +173,15 @@ type asking struct {
 // all asks all Envoys.
 func (a *asking) all(ctx context.Context) []report.Report {
 	reports := make([]report.Report, len(a.ask))
-	a.each(len(reports), func(i int) { reports[i] = a.ask[i](ctx) })
+	notes := a.latest(ctx, len(reports), func(i int) bool {
+		reports[i] = a.ask[i](ctx)
+		return i < len(a.seen) && a.seen[i].Waited
+	})
 	met := report.Met{}
 	for i := range reports {
+		if r := &reports[i]; r.Error == "" && notes[i] != "" {
+			r.Notes = append(r.Notes, notes[i])
+		}
 		if again := met.Again(reports[i].Process, reports[i].Envoy); again != "" {
 			reports[i].Notes = append(reports[i].Notes, again)
 		}
@@ -186,9 +192,6 @@ func (a *asking) all(ctx context.Context) []report.Report {
 // once shows what all Envoys say, and judges it.
 func once(cmd *cobra.Command, names []string, envoys *asking, output string, expected []report.Expectation) error {
 	reports := envoys.all(cmd.Context())
-	if slices.ContainsFunc(envoys.seen, func(s *report.Seen) bool { return s.Waited }) {
-		reports = envoys.all(cmd.Context()) // others may be another way since
-	}
 	interrupted := cmd.Context().Err() != nil // Ctrl-C cut the answers off
 	if interrupted && output != "json" {
 		return failure{errInterrupted}
