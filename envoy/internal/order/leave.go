@@ -181,11 +181,7 @@ func (e *Envoy) Fail(ctx context.Context) error {
 // Past returns why a load balancer keeps an Envoy that drains, or may: ways past the plugin, and replies that it takes
 // for success.
 func (e *Envoy) Past() (out []string) {
-	for _, gap := range reach.Unrefused(e.known.Gaps()) {
-		if !slices.Contains(out, gap.What) {
-			out = append(out, gap.What)
-		}
-	}
+	out = texts(reach.Unrefused(e.known.Gaps()))
 	e.each(func(_ *reach.Plugin, endpoint *config.Endpoint) {
 		if status := endpoint.Draining.Status; status < 400 && !endpoint.GRPC {
 			out = append(out, fmt.Sprintf("the endpoint %q answers %d while Envoy drains: "+

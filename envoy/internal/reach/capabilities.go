@@ -45,10 +45,10 @@ func (f *filter) restricted() string {
 
 // Restricted says what a plugin's filter takes from it that it needs; "" for nothing.
 func (e *Envoy) Restricted() string {
-	for i := range e.doors {
-		for j := range e.doors[i].filters {
-			if why := e.doors[i].filters[j].restricted(); why != "" {
-				return e.doors[i].where + ": " + why
+	for _, d := range e.doors {
+		for _, f := range d.filters {
+			if why := f.restricted(); why != "" {
+				return d.where + ": " + why
 			}
 		}
 	}

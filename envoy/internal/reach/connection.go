@@ -61,8 +61,7 @@ func (d *door) strangers() (out []string) {
 // where one of the ways in has nothing that may.
 func (e *Envoy) Refusing(endpoint string) (out []string) {
 	plugins := e.Namesakes(endpoint)
-	for i := range e.doors {
-		d := &e.doors[i]
+	for _, d := range e.doors {
 		if !slices.ContainsFunc(plugins, d.has) {
 			continue
 		}
@@ -182,7 +181,7 @@ func (d *door) quic() bool { return d.socket["udp_listener_config"] != nil }
 // kept says what may keep an endpoint's checks from a plugin's HTTP filters, or have another answer them, until one was
 // answered.
 func (e *Envoy) kept(d *door, p *Plugin, c *check) (out []Gap) {
-	if d.quic() && slices.ContainsFunc(e.doors, func(o door) bool { return o.has(p) && !o.quic() }) {
+	if d.quic() && slices.ContainsFunc(e.doors, func(o *door) bool { return o.has(p) && !o.quic() }) {
 		return nil
 	}
 	var whats []string
@@ -190,8 +189,7 @@ func (e *Envoy) kept(d *door, p *Plugin, c *check) (out []Gap) {
 		whats = append(whats, fmt.Sprintf("%s: whether a check of %s comes to healthgate is not known: what %s does to it "+
 			"is not known", d.where, c.path, stranger))
 	}
-	for i := range e.doors {
-		o := &e.doors[i]
+	for _, o := range e.doors {
 		if o.has(p) || o.excludes(c) || e.takenAt(o, c) {
 			continue
 		}

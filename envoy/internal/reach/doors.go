@@ -36,19 +36,18 @@ type door struct {
 	manager    any    // the HTTP connection manager
 	chain      any    // its filter chain
 	before     []any  // the network filters before the connection manager
-	filters    []filter
-	neighbours []neighbour // the other HTTP filters
-	names      []string    // of all HTTP filters
-	routes     any         // the route configuration; nil when it is not known
-	set        string      // see sets
+	filters    []*filter
+	neighbours []*neighbour // the other HTTP filters
+	names      []string     // of all HTTP filters
+	routes     any          // the route configuration; nil when it is not known
+	set        string       // see sets
 }
 
 // Ways names the ways in by which checks of an endpoint come to its plugin; of those that are alike, the first. No
 // metric tells by which a check came.
 func (e *Envoy) Ways(endpoint string) (out []string) {
 	var met [][]any
-	for i := range e.doors {
-		d := &e.doors[i]
+	for _, d := range e.doors {
 		if d.quic() || !slices.ContainsFunc(e.Namesakes(endpoint), d.has) {
 			continue
 		}
@@ -65,8 +64,8 @@ func (e *Envoy) Ways(endpoint string) (out []string) {
 
 // StatPrefixes returns those of the HTTP connection managers that are ways in.
 func (e *Envoy) StatPrefixes() (out []string) {
-	for i := range e.doors {
-		if d := &e.doors[i]; is(d.manager, typeManager) && !slices.Contains(out, text(d.manager, "stat_prefix")) {
+	for _, d := range e.doors {
+		if is(d.manager, typeManager) && !slices.Contains(out, text(d.manager, "stat_prefix")) {
 			out = append(out, text(d.manager, "stat_prefix"))
 		}
 	}
@@ -90,7 +89,7 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 	if l["fcds_config"] != nil && !outbound {
 		where := fmt.Sprintf("listener %q", nameOf(l))
 		r.undiscovered = append(r.undiscovered, where)
-		r.doors = append(r.doors, door{where: where, listener: nameOf(l), socket: l, unseen: "filter chains by FCDS"})
+		r.doors = append(r.doors, &door{where: where, listener: nameOf(l), socket: l, unseen: "filter chains by FCDS"})
 	}
 	for i, chain := range chains {
 		begin, elsewhere := len(r.doors), false
@@ -105,7 +104,7 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 				before = append(before, map[string]any{"name": text(f, "name"), "typed_config": manager})
 				continue
 			}
-			d := door{where: fmt.Sprintf("listener %q", nameOf(l)), listener: nameOf(l), socket: l,
+			d := &door{where: fmt.Sprintf("listener %q", nameOf(l)), listener: nameOf(l), socket: l,
 				elsewhere: elsewhere, manager: manager, tls: encrypts(chain), chain: chain, before: before}
 			dump.Each(dump.At(chain, "transport_socket"), func(o map[string]any) bool {
 				d.mutual = d.mutual || o["require_client_certificate"] == true
@@ -150,11 +149,11 @@ func (r *reader) listener(l map[string]any, outbound bool) {
 			d.set = d.sets()
 			r.doors = append(r.doors, d)
 		}
-		gated := slices.ContainsFunc(r.doors[begin:], func(d door) bool { return len(d.filters) > 0 })
+		gated := slices.ContainsFunc(r.doors[begin:], func(d *door) bool { return len(d.filters) > 0 })
 		for _, f := range before {
 			if kind := typeOf(f); !outbound && !gated && !passing.MatchString(kind) && !closing.MatchString(kind) &&
 				!noHTTP.MatchString(kind) {
-				r.doors = append(r.doors, door{where: fmt.Sprintf("listener %q", nameOf(l)), listener: nameOf(l), socket: l,
+				r.doors = append(r.doors, &door{where: fmt.Sprintf("listener %q", nameOf(l)), listener: nameOf(l), socket: l,
 					chain: chain, unseen: fmt.Sprintf("the filter %q, %s", text(f, "name"), typeName(dump.At(f, "typed_config")))})
 			}
 		}

@@ -20,8 +20,7 @@ func (e *Envoy) HasCluster(name string) bool {
 // Limited says that a plugin's listener takes no connection, by a limit in runtime or for want of a
 // certificate; "" when it does.
 func (e *Envoy) Limited() string {
-	for i := range e.doors {
-		d := &e.doors[i]
+	for _, d := range e.doors {
 		if len(d.filters) > 0 && d.secret != "" {
 			return fmt.Sprintf("%s: its TLS secret %q has not come by SDS: it resets each connection", d.where, d.secret)
 		}
@@ -73,10 +72,10 @@ func (e *Envoy) OtherAdmins() (out []string) {
 // Unreloaded says of a plugin what becomes of checks once it has crashed; "" where Envoy loads it again. A crash of
 // one worker's VM shows in nothing that Envoy's admin has.
 func (e *Envoy) Unreloaded(p *Plugin) string {
-	for i := range e.doors {
-		for _, f := range e.doors[i].filters {
+	for _, d := range e.doors {
+		for _, f := range d.filters {
 			if f.plugin == p && text(f.wasm, "config", "failure_policy") != "FAIL_RELOAD" && !f.failsOpen() {
-				return e.doors[i].where + ": its failure_policy is not FAIL_RELOAD: once the plugin has crashed, " +
+				return d.where + ": its failure_policy is not FAIL_RELOAD: once the plugin has crashed, " +
 					"checks get 503 until Envoy is restarted, and nobody can tell from here"
 			}
 		}
@@ -89,10 +88,10 @@ func (e *Envoy) bodiless(p *Plugin) (out []string) {
 	if !p.Config.NamesServices() {
 		return nil
 	}
-	for i := range e.doors {
-		for _, f := range e.doors[i].filters {
+	for _, d := range e.doors {
+		for _, f := range d.filters {
 			if f.plugin == p && dump.At(f.wasm, "config", "allow_on_headers_stop_iteration") != true {
-				out = append(out, e.doors[i].where+": its allow_on_headers_stop_iteration is not true: checks of an endpoint "+
+				out = append(out, d.where+": its allow_on_headers_stop_iteration is not true: checks of an endpoint "+
 					"with grpc.services get no answer; `healthgate render envoy` writes it")
 			}
 		}

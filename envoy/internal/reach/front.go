@@ -24,8 +24,8 @@ type neighbour struct {
 }
 
 // neighbour reads an entry of http_filters.
-func (r *reader) neighbour(entry any) neighbour {
-	return neighbour{text(entry, "name"), dump.At(entry, "disabled") == true, r.settings(entry)}
+func (r *reader) neighbour(entry any) *neighbour {
+	return &neighbour{text(entry, "name"), dump.At(entry, "disabled") == true, r.settings(entry)}
 }
 
 // transparent are filters that let each check pass, and leave what makes it a check: those that only look, and those
@@ -174,8 +174,8 @@ func (e *Envoy) unproved(c *check) unproved {
 // where it is.
 func (e *Envoy) unanswered(endpoint string) unproved {
 	all, late := e.Namesakes(endpoint), ""
-	for i := range e.doors {
-		if d := &e.doors[i]; slices.ContainsFunc(all, d.has) && !d.quic() {
+	for _, d := range e.doors {
+		if slices.ContainsFunc(all, d.has) && !d.quic() {
 			late = cmp.Or(late, e.late(d))
 		}
 	}
@@ -332,8 +332,7 @@ func (e *Envoy) around(d *door, c *check, f *filter, host, route any) (out []Gap
 		out = append(out, c.gap("%s: the virtual host %q has no route to the cluster %q, which answers checks of gRPC: "+
 			"`healthgate render envoy` writes it", d.where, text(host, "name"), GRPCListener))
 	}
-	for i := range d.neighbours {
-		n := &d.neighbours[i]
+	for i, n := range d.neighbours {
 		if n.name == GRPCFilter || enabled(n.name, !n.disabled, d.routes, host, route) == no {
 			continue
 		}

@@ -73,11 +73,9 @@ func (e *Envoy) past(p *Plugin, c *check) []Gap { return append(e.shut(p, c), e.
 func (e *Envoy) shut(p *Plugin, c *check) (out []Gap) {
 	enabled := false
 	var missing []Gap // nobody answers there
-	for i := range e.doors {
-		d := &e.doors[i]
-		c := d.sees(c)
-		f := d.instances(p, c)
-		if f == nil {
+	for _, d := range e.doors {
+		c, f := d.instances(p, c)
+		if len(f) == 0 {
 			continue
 		}
 		out = append(append(out, e.disturbed(d, p, c)...), e.kept(d, p, c)...)
@@ -141,7 +139,7 @@ func (e *Envoy) shut(p *Plugin, c *check) (out []Gap) {
 
 // has reports whether a plugin stands in a way in.
 func (d *door) has(p *Plugin) bool {
-	return slices.ContainsFunc(d.filters, func(f filter) bool { return f.plugin == p })
+	return slices.ContainsFunc(d.filters, func(f *filter) bool { return f.plugin == p })
 }
 
 func (p *Plugin) takesPath(path string) bool {
@@ -217,7 +215,7 @@ func enabled(name string, otherwise bool, routes, host, route any) fit {
 func (d *door) shuts(f instances, host, route any, path string) string {
 	what := fmt.Sprintf("no route enables the filter for %s: its checks reach the application", path)
 	switch {
-	case slices.ContainsFunc(d.filters, func(o filter) bool {
+	case slices.ContainsFunc(d.filters, func(o *filter) bool {
 		return o.plugin != f[0].plugin && o.enabled(d.routes, host, route) != no && o.plugin.takesPath(path)
 	}):
 		what = fmt.Sprintf("no route enables the filter for %s: another healthgate takes its checks", path)

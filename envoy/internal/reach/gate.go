@@ -31,7 +31,7 @@ const (
 )
 
 // filters finds the plugins in one entry of http_filters.
-func (r *reader) filters(entry any, listener map[string]any, chain any) (out []filter) {
+func (r *reader) filters(entry any, listener map[string]any, chain any) (out []*filter) {
 	config := r.settings(entry)
 	own := filter{name: text(entry, "name"), byRoute: dump.At(entry, "disabled") == true}
 	in := config
@@ -53,8 +53,9 @@ func (r *reader) filters(entry any, listener map[string]any, chain any) (out []f
 		}
 		if own.plugin = r.plugin(o); own.plugin != nil {
 			own.plugin.place(listener, chain)
-			own.wasm = o
-			out = append(out, own)
+			f := own
+			f.wasm = o
+			out = append(out, &f)
 		}
 		return false
 	})
@@ -64,21 +65,16 @@ func (r *reader) filters(entry any, listener map[string]any, chain any) (out []f
 // instances are the filters of one plugin in a chain of HTTP filters: the first that is made for a check answers it.
 type instances []*filter
 
-// instances returns the filters of a plugin to which checks may come, or all of them where every gate by matcher keeps
-// checks out; nil where the plugin does not stand.
-func (d *door) instances(p *Plugin, c *check) (out instances) {
-	var all instances
-	for i := range d.filters {
-		if f := &d.filters[i]; f.plugin == p {
-			if all = append(all, f); f.admits(c).fit != no {
-				out = append(out, f)
-			}
-		}
+// instances returns checks as the routes of a way in see them, and the filters of a plugin to which they may come, or
+// all of them where every gate by matcher keeps checks out; none where the plugin does not stand.
+func (d *door) instances(p *Plugin, c *check) (*check, instances) {
+	c = d.sees(c)
+	shut := func(f *filter) bool { return f.admits(c).fit == no }
+	all := slices.DeleteFunc(slices.Clone(d.filters), func(f *filter) bool { return f.plugin != p })
+	if out := slices.DeleteFunc(slices.Clone(all), shut); len(out) > 0 {
+		return c, out
 	}
-	if out == nil {
-		return all
-	}
-	return out
+	return c, all
 }
 
 // admits says how many checks the gates by matcher let in.

@@ -66,7 +66,7 @@ type Envoy struct {
 	secrets      []string // that have not arrived by SDS
 	awaited      []string // filters whose configuration by ECDS has not arrived
 	undiscovered []string // listeners whose filter chains come by FCDS, which are not read
-	doors        []door
+	doors        []*door
 	clusters     map[string][]string // their hosts, as far as they are known, and the clusters in them
 	choosing     map[string]string   // clusters whose hosts are chosen for each request, and by what
 	statsMatcher any

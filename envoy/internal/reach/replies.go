@@ -49,8 +49,7 @@ func (e *Envoy) Replaced(of func(endpoint string) bool) (out []string) {
 		if c.endpoint.Kind != config.KindHealthCheck || c.endpoint.GRPC || !of(c.endpoint.Name) {
 			return
 		}
-		for i := range e.doors {
-			d := &e.doors[i]
+		for _, d := range e.doors {
 			if !d.has(p) {
 				continue
 			}

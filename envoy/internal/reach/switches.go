@@ -148,19 +148,18 @@ func (e *Envoy) RouteKeys() (out []string) {
 }
 
 // RouteTouched returns the endpoints of which a route's key puts some checks at least under maintenance.
-func (e *Envoy) RouteTouched(key, value string) (out []string) {
-	e.switched(key, func(_ *Plugin, c *check, route *Route, _ string) {
-		if route != nil && route.Share(value) > 0 && !slices.Contains(out, c.endpoint.Name) {
-			out = append(out, c.endpoint.Name)
-		}
-	})
-	return out
+func (e *Envoy) RouteTouched(key, value string) []string {
+	return e.routed(key, func(r *Route) bool { return r.Share(value) > 0 })
 }
 
 // RouteReaders returns the endpoints that a route's key puts under maintenance, wherever it does, when it has a value.
-func (e *Envoy) RouteReaders(key, value string) (out []string) {
+func (e *Envoy) RouteReaders(key, value string) []string {
+	return e.routed(key, func(r *Route) bool { return r.Share(value) == 1 })
+}
+
+func (e *Envoy) routed(key string, takes func(*Route) bool) (out []string) {
 	e.switched(key, func(_ *Plugin, c *check, route *Route, _ string) {
-		if route != nil && route.Share(value) == 1 && !slices.Contains(out, c.endpoint.Name) {
+		if route != nil && takes(route) && !slices.Contains(out, c.endpoint.Name) {
 			out = append(out, c.endpoint.Name)
 		}
 	})
@@ -221,11 +220,9 @@ func (e *Envoy) switched(key string, visit func(p *Plugin, c *check, route *Rout
 			return
 		}
 		var found []Gap
-		for i := range e.doors {
-			d := &e.doors[i]
-			c := d.sees(c)
-			f := d.instances(p, c)
-			if f == nil {
+		for _, d := range e.doors {
+			c, f := d.instances(p, c)
+			if len(f) == 0 {
 				continue
 			}
 			found = append(append(found, e.disturbed(d, p, c)...), e.kept(d, p, c)...)

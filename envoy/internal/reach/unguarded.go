@@ -21,11 +21,9 @@ type guarded struct {
 
 func (e *Envoy) guarded(p *Plugin, c *check) guarded {
 	g := guarded{map[string]bool{}, map[string]bool{}, map[string]bool{}, false}
-	for i := range e.doors {
-		d := &e.doors[i]
-		c := d.sees(c)
-		f := d.instances(p, c)
-		if f == nil {
+	for _, d := range e.doors {
+		c, f := d.instances(p, c)
+		if len(f) == 0 {
 			continue
 		}
 		g.sniffed[d.listener] = g.sniffed[d.listener] || !d.tls && slices.Contains(d.protocols(), any("http/1.1"))
@@ -52,8 +50,7 @@ func (e *Envoy) guarded(p *Plugin, c *check) guarded {
 // unguarded returns where an endpoint's checks reach the same application without a plugin that takes them.
 func (e *Envoy) unguarded(p *Plugin, c *check) (out []Gap) {
 	g := e.guarded(p, c)
-	for i := range e.doors {
-		d := &e.doors[i]
+	for _, d := range e.doors {
 		c := d.sees(c)
 		if d.has(p) || e.takenAt(d, c) {
 			continue
@@ -167,8 +164,7 @@ func (e *Envoy) redirected(c *check, where string) []Gap {
 // inPlace returns which filters answer checks where no plugin does, or may. Those that only refuse, or lead to a login,
 // don't count: what they let pass is told by the routes.
 func (e *Envoy) inPlace(d *door, c *check, told bool) (out []Gap) {
-	for i := range d.neighbours {
-		n := &d.neighbours[i]
+	for _, n := range d.neighbours {
 		made := !n.disabled
 		for _, host := range hosts(d.routes, c.endpoint.Hosts) {
 			for _, t := range e.takers(host, c) {
@@ -233,7 +229,7 @@ func isFor(route any, of string) bool {
 
 // takenAt reports whether a plugin takes all checks at a way in.
 func (e *Envoy) takenAt(d *door, c *check) bool {
-	return slices.ContainsFunc(d.filters, func(f filter) bool { return e.takes(f.plugin, c) })
+	return slices.ContainsFunc(d.filters, func(f *filter) bool { return e.takes(f.plugin, c) })
 }
 
 // takes reports whether an endpoint of a plugin takes all checks: it asks for nothing more than theirs does, or it has
