@@ -2,6 +2,7 @@ package merge
 
 import (
 	"encoding/json"
+	"net"
 	"reflect"
 	"slices"
 	"strings"
@@ -166,5 +167,79 @@ func TestMoreListeners(t *testing.T) {
 		}
 		o.Listeners = nil
 		r = must.Get(Merge(asked, r.Files, o))(t)
+	}
+}
+
+// Addresses of one machine are not one address: what is there at another than is asked for now is mended, or refused.
+func TestLoopback(t *testing.T) {
+	t.Parallel()
+	const file = "{admin: {cluster: adm}, endpoints: [{name: a, paths: [/hc], trusted: {cidrs: [10.0.0.0/8]}, " +
+		"probes: {names: [p, q]}}], probes: [{name: p, cluster: app, path: /}, {name: q, cluster: more, path: /}]}"
+	asked := must.Get(document.Parse("healthgate.yaml", []byte(file)))(t)
+	all := []string{"127.0.0.1", "127.0.0.2", "0.0.0.0", "::", "::1", "localhost"}
+	for _, from := range all {
+		for _, to := range all {
+			port := func(port string) (a, b string) { return net.JoinHostPort(from, port), net.JoinHostPort(to, port) }
+			o := Options{Common: render.Common{Wasm: "hg.wasm"}, Clusters: []string{"more=127.0.0.1:82"}}
+			bootstrap := web("- {name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: app}}]}")
+			bootstrap.Text = short.Replace(bootstrap.Text) + strings.Replace(clusters, "app.one", `"`+from+`"`, 1) +
+				"admin: {address: {socket_address: {address: 127.0.0.1, port_value: 9901}}}\n"
+			merged := must.Get(Merge(asked, []File{bootstrap}, o))(t).Files
+			moved := merged[0]
+			moved.Text = strings.Replace(moved.Text, `"`+from+`"`, `"`+to+`"`, 1)
+			for _, c := range must.Get(read(must.Get(Merge(asked, []File{moved}, o))(t).Files))(t).clusters {
+				if at := hosts(c)[0]; strings.HasSuffix(c.text("name"), "app") && at != net.JoinHostPort(to, "80") {
+					t.Errorf("from %s to %s: %s leads to %s", from, to, c.text("name"), at)
+				}
+			}
+			refuses := func(f File, o Options, want string) {
+				t.Helper()
+				if _, err := Merge(asked, []File{f}, o); (want == "") != (err == nil) ||
+					err != nil && !strings.Contains(err.Error(), want) {
+					t.Errorf("from %s to %s: %v, not %q", from, to, err, want)
+				}
+			}
+			again := func(first, second Options, want string) {
+				t.Helper()
+				if from == to {
+					want = ""
+				}
+				refuses(must.Get(Merge(asked, []File{bootstrap}, first))(t).Files[0], second, want)
+			}
+			x, y := o, o
+			x.Clusters, y.Clusters = []string{"more=" + from + ":82"}, []string{"more=" + to + ":82"}
+			again(x, y, "other hosts than --cluster")
+			if from == "localhost" || to == "localhost" { // where nothing listens
+				continue
+			}
+			x, y = o, o
+			x.Listen, y.Listen = port("8090")
+			again(x, y, "has another address than --listen")
+			x, y = o, o
+			x.Metrics, y.Metrics = port("9102")
+			again(x, y, "has another address than --metrics-listen")
+			bootstrap.Text, _, _ = strings.Cut(bootstrap.Text, "admin: {address")
+			x, y = o, o
+			x.Admin, y.Admin = port("9901")
+			again(x, y, "has another address than --admin")
+			moved = must.Get(Merge(asked, []File{bootstrap}, x))(t).Files[0]
+			before, admin, _ := strings.Cut(moved.Text, "\nadmin:")
+			moved.Text = before + "\nadmin:" + strings.Replace(strings.ReplaceAll(admin, `"`, ""), from, `"`+to+`"`, 1)
+			want := `the cluster "adm", which is admin.cluster in healthgate.yaml, does not lead to admin: give it`
+			if leads(port("9901")) {
+				want = ""
+			}
+			refuses(moved, o, want)
+		}
+	}
+	for listens, is := range map[string][]bool{ // whether those of all lead there
+		"127.0.0.1": {0: true, 5: true}, "127.0.0.2": {1: true, 5: false}, "::1": {4: true, 5: false},
+		"0.0.0.0": {true, true, true, false, true, true}, "::": {true, true, false, true, true, true},
+	} {
+		for i, at := range all {
+			if got := leads(net.JoinHostPort(at, "9901"), net.JoinHostPort(listens, "9901")); got != (i < len(is) && is[i]) {
+				t.Errorf("%s leads to %s: %t", at, listens, got)
+			}
+		}
 	}
 }

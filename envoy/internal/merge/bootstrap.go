@@ -36,7 +36,7 @@ func (m *merger) admin() error {
 		if err != nil {
 			return err
 		}
-		if where(there) != where(cursor{source: m.bootstrap, n: given}) {
+		if bound(there) != bound(cursor{source: m.bootstrap, n: given}) {
 			return there.problem(there.n, "admin has another address than --admin %s; change it here, or leave that out",
 				m.Admin)
 		}
@@ -66,8 +66,8 @@ func (m *merger) admin() error {
 	m.shown(section)
 	if c := m.cluster(section.Cluster); c.is() {
 		if !m.ofAdmin(section.Cluster) {
-			return c.problem(c.n, "the cluster %q, which is admin.cluster in %s, does not lead to admin",
-				section.Cluster, m.d.File)
+			return c.problem(c.n, "the cluster %q, which is admin.cluster in %s, does not lead to admin: give it "+
+				"admin's address, or take it out to have it made", section.Cluster, m.d.File)
 		}
 		return nil
 	}
@@ -140,34 +140,32 @@ func (m *merger) cluster(name string) cursor {
 
 // ofAdmin reports whether a cluster leads to admin.
 func (m *merger) ofAdmin(name string) bool {
-	want := where(cursor{source: m.bootstrap, n: m.adminAddress})
+	admin := m.root().get("admin", "address")
+	if !admin.is() {
+		admin = cursor{source: m.bootstrap, n: m.adminAddress}
+	}
 	all := hosts(m.cluster(name))
-	return len(all) > 0 && want != "" && !slices.ContainsFunc(all, func(at string) bool { return at != want })
+	return len(all) > 0 && !slices.ContainsFunc(all, func(at string) bool { return !leads(at, bound(admin)) })
+}
+
+// leads reports whether who connects to an address of this machine reaches who listens at another one.
+func leads(at, listens string) bool {
+	to, notTo := netip.ParseAddrPort(strings.Replace(at, "localhost:", "127.0.0.1:", 1))
+	l, notL := netip.ParseAddrPort(listens)
+	if notTo != nil || notL != nil {
+		return at == listens && at != ""
+	}
+	return to == l || to.Port() == l.Port() && to.Addr().IsLoopback() && l.Addr().IsUnspecified()
 }
 
 // hosts returns where the hosts of a cluster are.
 func hosts(cluster cursor) (out []string) {
 	for _, group := range cluster.list("load_assignment", "endpoints") {
 		for _, host := range group.list("lb_endpoints") {
-			out = append(out, where(host.get("endpoint", "address")))
+			out = append(out, bound(host.get("endpoint", "address")))
 		}
 	}
 	return out
-}
-
-// where returns an address as text, the same for each way to write loopback.
-func where(c cursor) string {
-	if pipe := c.text("pipe", "path"); pipe != "" {
-		return pipe
-	}
-	if !c.get("socket_address").is() {
-		return ""
-	}
-	host, port := c.text("socket_address", "address"), c.text("socket_address", "port_value")
-	if ip, err := netip.ParseAddr(host); host == "localhost" || err == nil && (ip.IsLoopback() || ip.IsUnspecified()) {
-		host = "loopback"
-	}
-	return host + ":" + port
 }
 
 // probed sees to it that the clusters of the probes are there, and carry nothing else.

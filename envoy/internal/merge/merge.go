@@ -227,7 +227,7 @@ func (m *merger) there(flag, address string, listener *yaml.Node) (bool, error) 
 	for _, l := range m.listeners {
 		switch at := l.get("address"); {
 		case m.name(l) != find(listener, "name").Value:
-		case where(at) != where(cursor{source: m.bootstrap, n: find(listener, "address")}):
+		case bound(at) != bound(cursor{source: m.bootstrap, n: find(listener, "address")}):
 			return true, at.problem(at.n, "the listener %q has another address than --%s %s; change it here",
 				m.name(l), flag, address)
 		default:
@@ -252,10 +252,13 @@ func (m *merger) free(flag, address string) error {
 	return nil
 }
 
-// bound returns an address as an option has it.
+// bound returns an address as an option has it; "" for one within Envoy, and for none.
 func bound(at cursor) string {
 	if pipe := at.text("pipe", "path"); pipe != "" {
 		return "unix://" + pipe
+	}
+	if !at.get("socket_address").is() {
+		return ""
 	}
 	return net.JoinHostPort(at.text("socket_address", "address"), at.text("socket_address", "port_value"))
 }
@@ -274,7 +277,7 @@ func (m *merger) shared() {
 	var before []cursor
 	for _, l := range append([]cursor{m.root().get("admin")}, m.listeners...) {
 		at := l.get("address")
-		if !at.is() || at.text("socket_address", "port_value") == "0" || l.text("bind_to_port") == "false" ||
+		if bound(at) == "" || at.text("socket_address", "port_value") == "0" || l.text("bind_to_port") == "false" ||
 			at.text("socket_address", "protocol") == "UDP" {
 			continue
 		}
