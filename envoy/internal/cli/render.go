@@ -22,8 +22,10 @@ func newRender() *cobra.Command {
 cluster for the probes alone, the runtime layers and the labels of metrics. Nothing is written when the file has a
 mistake; what you will regret is a warning.`,
 	}
-	return group(cmd, newRenderEnvoy(), newRenderIstio("istio-envoyfilter"), newRenderIstio("istio-wasmplugin"),
-		newRenderIstio("istio-trafficextension"), newRenderEnvoyGateway(), newRenderKubernetes())
+	return group(cmd, newRenderEnvoy(), newRenderIstio("istio-envoyfilter", "an EnvoyFilter", render.IstioEnvoyFilter),
+		newRenderIstio("istio-wasmplugin", "a WasmPlugin", render.IstioWasmPlugin),
+		newRenderIstio("istio-trafficextension", "a TrafficExtension", render.IstioTrafficExtension),
+		newRenderEnvoyGateway(), newRenderKubernetes())
 }
 
 func newRenderEnvoy() *cobra.Command {
@@ -100,10 +102,10 @@ each check comes on a new connection; only it then gets the filter, and those of
 	return cmd
 }
 
-func newRenderIstio(form string) *cobra.Command {
+func newRenderIstio(form, kind string, write func(*document.Document, render.IstioOptions) (string, error),
+) *cobra.Command {
 	var o render.IstioOptions
 	var output, workload string
-	kind, write := "an EnvoyFilter", render.IstioEnvoyFilter
 	wasm := "/etc/healthgate/wasm/healthgate.wasm"
 	wasmHelp := "the plugin: a `PATH` in the proxy's container, or http(s)://…"
 	example := `  healthgate render istio-envoyfilter healthgate.yaml --selector app=shop --namespace shop --port 8080 \
@@ -111,10 +113,6 @@ func newRenderIstio(form string) *cobra.Command {
   healthgate render istio-envoyfilter healthgate.yaml --workload gateway --selector istio=ingressgateway \
       --namespace istio-system --route-cluster 'outbound|80||shop.shop.svc.cluster.local'`
 	if form != "istio-envoyfilter" {
-		kind, write = "a WasmPlugin", render.IstioWasmPlugin
-		if form == "istio-trafficextension" {
-			kind, write = "a TrafficExtension", render.IstioTrafficExtension
-		}
 		wasm, wasmHelp = "", "the plugin's `URL`: oci://…, http(s)://…, or a path in the proxy's container"
 		example = strings.NewReplacer("istio-envoyfilter", form, " \\\n      ",
 			" \\\n      --wasm oci://registry.example/hg:1 ").Replace(example)

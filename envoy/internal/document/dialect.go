@@ -23,11 +23,16 @@ func StrangeBreak(file string, text []byte) *Problem {
 		return nil
 	}
 	r, _ := utf8.DecodeRune(text[at:])
-	before := text[:at]
-	line := before[bytes.LastIndexByte(before, '\n')+1:]
-	return &Problem{File: file, Line: 1 + bytes.Count(before, []byte("\n")), Column: 1 + utf8.RuneCount(line),
+	line, column := position(text, at)
+	return &Problem{File: file, Line: line, Column: column,
 		What: fmt.Sprintf("the character %U ends a line for some readers of YAML, and for others does not; take it out, "+
 			`or write it as "\u%04x" in double quotes`, r, r)}
+}
+
+// position returns the line and the column of a place in a text.
+func position(text []byte, at int) (line, column int) {
+	before := text[:at]
+	return 1 + bytes.Count(before, []byte("\n")), 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
 }
 
 // Decoder returns a decoder of the YAML library for a text that may say that it is YAML 1.2: the library reads it, but

@@ -232,15 +232,13 @@ func NotYAML(file string, text []byte, err error) *Problem {
 	if said == "found character that cannot start any token" {
 		said = "a value here begins with a character such as @, % or `; write it in quotes"
 	}
-	if said == "mapping values are not allowed in this context" {
-		said += "; check the indentation, and write a value that has a colon before a blank in quotes"
-	}
-	if said == "found unknown escape character" {
-		said += "; between double quotes write a backslash as \\\\, and a slash as itself"
-	}
-	if said == "found invalid Unicode character escape code" {
-		said += "; write a character that takes two, such as \\ud83d\\ude00, as itself or as one, \\U0001f600"
-	}
+	said += map[string]string{
+		"mapping values are not allowed in this context": "; check the indentation, and write a value that has a colon " +
+			"before a blank in quotes",
+		"found unknown escape character": `; between double quotes write a backslash as \\, and a slash as itself`,
+		"found invalid Unicode character escape code": `; write a character that takes two, such as \ud83d\ude00, as ` +
+			`itself or as one, \U0001f600`,
+	}[said]
 	strange := -1 // where a character begins that no text has
 	switch {
 	case strings.Contains(said, "UTF-8"):
@@ -255,9 +253,7 @@ func NotYAML(file string, text []byte, err error) *Problem {
 		}
 	}
 	if strange >= 0 {
-		before := text[:strange]
-		p.Line = 1 + bytes.Count(before, []byte("\n"))
-		p.Column = 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
+		p.Line, p.Column = position(text, strange)
 	}
 	p.What = "not YAML: " + said
 	return p

@@ -3,6 +3,8 @@ package merge
 import (
 	"bytes"
 	"cmp"
+	"iter"
+	"maps"
 	"regexp"
 	"slices"
 
@@ -183,15 +185,11 @@ func (m *merger) gaps(out *Findings) {
 
 // dump returns the files as /config_dump would.
 func (m *merger) dump() any {
-	var clusters, listeners, routes []any
-	for _, c := range m.clusters {
-		clusters = append(clusters, map[string]any{"cluster": plain(c.n)})
-	}
-	for _, l := range m.listeners {
-		listeners = append(listeners, map[string]any{"listener": asLists(plain(l.n))})
-	}
-	for _, r := range m.routes {
-		routes = append(routes, map[string]any{"route_config": asLists(plain(r.n))})
+	list := func(field string, all iter.Seq[cursor]) (out []any) {
+		for c := range all {
+			out = append(out, map[string]any{field: asLists(plain(c.n))})
+		}
+		return out
 	}
 	part := func(kind string, fields map[string]any) any {
 		fields["@type"] = "type.googleapis.com/envoy.admin.v3." + kind + "ConfigDump"
@@ -199,9 +197,9 @@ func (m *merger) dump() any {
 	}
 	return map[string]any{"configs": []any{
 		part("Bootstrap", map[string]any{"bootstrap": plain(m.bootstrap.root)}),
-		part("Clusters", map[string]any{"static_clusters": clusters}),
-		part("Listeners", map[string]any{"static_listeners": listeners}),
-		part("Routes", map[string]any{"static_route_configs": routes}),
+		part("Clusters", map[string]any{"static_clusters": list("cluster", slices.Values(m.clusters))}),
+		part("Listeners", map[string]any{"static_listeners": list("listener", slices.Values(m.listeners))}),
+		part("Routes", map[string]any{"static_route_configs": list("route_config", maps.Values(m.routes))}),
 	}}
 }
 
