@@ -383,12 +383,9 @@ func stateRows(key string, states []order.State) [][]cell {
 				word = cell{"on", yellow}
 			}
 		}
-		until := "-"
-		if st.Until != nil {
-			until = report.Moment(st.Until, time.Now())
-		}
-		rows = append(rows, []cell{{text: st.Envoy}, word, {text: until}, {text: orDash(st.Reason)}, {text: orDash(st.Layer)},
-			{text: orDash(strings.Join(st.Endpoints, ", "))}})
+		rows = append(rows, []cell{{text: st.Envoy}, word, {text: report.Moment(st.Until, time.Now())},
+			{text: cmp.Or(st.Reason, "-")}, {text: cmp.Or(st.Layer, "-")},
+			{text: cmp.Or(strings.Join(st.Endpoints, ", "), "-")}})
 	}
 	return rows
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -117,7 +118,7 @@ func endpointRows(r *report.Report, now time.Time) [][]cell {
 	rows := [][]cell{plain("ENDPOINT", "CHECKS GET", "WHY")}
 	for _, e := range r.Endpoints {
 		rows = append(rows, []cell{{text: report.Named(e.Name, e.Listener)},
-			{e.Gets(), verdictColour(e.Verdict)}, {text: orDash(e.Why(now))}})
+			{e.Gets(), verdictColour(e.Verdict)}, {text: cmp.Or(e.Why(now), "-")}})
 	}
 	return rows
 }
@@ -147,7 +148,7 @@ func probeRows(r *report.Report, now time.Time) [][]cell {
 			latency = strconv.FormatInt(*p.LatencyMS, 10) + "ms"
 		}
 		rows = append(rows, []cell{{text: report.Named(p.Name, p.Listener)}, state, {text: report.Moment(p.Since, now)},
-			{text: orDash(p.Last())}, {text: latency}, {text: report.Moment(p.LastAsked, now)}})
+			{text: cmp.Or(p.Last(), "-")}, {text: latency}, {text: report.Moment(p.LastAsked, now)}})
 	}
 	return rows
 }

@@ -98,10 +98,3 @@ func printable(s string) string {
 		return c
 	}, s)
 }
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
