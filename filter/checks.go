@@ -172,10 +172,12 @@ func (c *checks) answer(allHeaders bool) types.Action {
 		}
 		status = verdict.Service(e, c.body)
 	}
-	if status == verdict.Named && p.demanded != nil && !c.late && a.Kind > verdict.Maintenance && p.wait(i) {
-		return types.ActionPause
+	if status == verdict.Named {
+		if p.demanded != nil && !c.late && a.Kind > verdict.Maintenance && p.wait(i) {
+			return types.ActionPause
+		}
+		host.Increment(p.metrics.checks[i][a.Kind])
 	}
-	host.Increment(p.metrics.checks[i][a.Kind])
 	if a.Kind == verdict.Shown {
 		p.showStatus()
 		return types.ActionPause
