@@ -57,6 +57,15 @@ func TestMergedAgain(t *testing.T) {
 			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, []string{"!app.two"}},
 		{"the application speaks HTTP/2", []string{"type: STRICT_DNS", "http2_protocol_options: {}\n    type: STRICT_DNS"},
 			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+		{"the application's name is resolved otherwise", []string{"type: STRICT_DNS", "dns_lookup_family: V6_ONLY\n" +
+			"    type: STRICT_DNS"}, `the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+		{"the application's hosts are of a subset", []string{"lb_endpoints: [{", "lb_endpoints: [{metadata: {a: b}, "},
+			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+		{"the copy is changed by hand", []string{"- name: healthgate_app\n", "- name: healthgate_app\n" +
+			"    upstream_bind_config: {}\n"}, `the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`,
+			[]string{"!upstream_bind"}},
+		{"what harms nothing", []string{"type: STRICT_DNS", "lb_policy: RANDOM\n    type: STRICT_DNS"}, "", nil},
+		{"the filter is changed by hand", []string{"FAIL_RELOAD", "FAIL_OPEN"}, "", []string{"FAIL_RELOAD"}},
 		{"the application's hosts come by EDS", []string{"type: STRICT_DNS", "eds_cluster_config: {eds_config: {ads: {}}}\n" +
 			"    type: EDS"}, `the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
 		{"the application has more hosts", []string{"address: {socket_address: {address: app.one, port_value: 80}}}}]",
@@ -82,7 +91,12 @@ func TestMergedAgain(t *testing.T) {
 			if !strings.Contains(said, test.said) || test.said == "" && said != "" {
 				t.Errorf("lint says %s", said)
 			}
-			again := must.Get(Merge(asked, []File{f}, o))(t).Files[0]
+			result := must.Get(Merge(asked, []File{f}, o))(t)
+			again := result.Files[0]
+			replaced := strings.Contains(test.said, "healthgate_app") || test.name == "the filter is changed by hand"
+			if told := lines("", result.Notes); strings.Contains(told, "is made anew") != replaced {
+				t.Errorf("it notes %s", told)
+			}
 			for _, want := range test.want {
 				if what, not := strings.CutPrefix(want, "!"); strings.Contains(again.Text, what) == not {
 					t.Errorf("%q in\n%s", want, again.Text)

@@ -271,6 +271,10 @@ func (m *merger) copyFor(c cursor, name string) {
 	}
 	m.changed(there, there.n, "the cluster %q leads elsewhere, or in another way, than %q, of which it is the copy for "+
 		"probes", name, c.text("name"))
+	if !m.judging {
+		m.note(there, there.n, "the cluster %q is made anew as %q is now, and changes of its own are lost: for these, have "+
+			"probes name a cluster with another name", name, c.text("name"))
+	}
 	list := there.parents[there.n]
 	if list == nil || list.Kind != yaml.SequenceNode { // of a resource in a wrapper, or what an alias stands for
 		there.unfit = there.problem(there.n, "this copy of %q leads elsewhere, or in another way; take it out, and merge "+
@@ -285,10 +289,9 @@ func (m *merger) copyFor(c cursor, name string) {
 	there.remove(list, i)
 }
 
-// ways are what says where a cluster's connections lead, besides its hosts, and how.
-var ways = []string{"eds_cluster_config", "cluster_type", "original_dst_lb_config", "transport_socket",
-	"transport_socket_matches", "typed_extension_protocol_options", "http_protocol_options", "http2_protocol_options",
-	"upstream_bind_config"}
+// harmless are the fields of a cluster that change neither where its connections lead nor how, besides its hosts.
+var harmless = []string{"load_assignment", "type", "connect_timeout", "lb_policy", "common_lb_config",
+	"dns_refresh_rate", "respect_dns_ttl", "per_connection_buffer_limit_bytes", "metadata"}
 
 // strays reports whether a copy of a cluster leads to other hosts than that, or in another way. It may lead to some of
 // them.
@@ -296,11 +299,26 @@ func (m *merger) strays(c, of cursor) bool {
 	if !of.is() {
 		return false
 	}
-	its, all := hosts(c), hosts(of)
-	a, b := plain(m.own(c, "")), plain(m.own(of, ""))
-	return len(its) == 0 && len(all) > 0 ||
-		slices.ContainsFunc(its, func(at string) bool { return !slices.Contains(all, at) }) ||
-		slices.ContainsFunc(ways, func(way string) bool { return !reflect.DeepEqual(dump.At(a, way), dump.At(b, way)) })
+	read := func(c cursor) (hosts []any, way any) {
+		for _, group := range c.list("load_assignment", "endpoints") {
+			for _, host := range group.list("lb_endpoints") {
+				v := plain(host.n)
+				hosts = append(hosts, []any{dump.At(v, "endpoint"), dump.At(v, "metadata")})
+			}
+		}
+		own := plain(m.own(c, "")).(map[string]any)
+		for _, name := range harmless {
+			delete(own, name)
+		}
+		return hosts, own
+	}
+	its, way := read(c)
+	all, wanted := read(of)
+	there := func(host any) bool {
+		return slices.ContainsFunc(all, func(other any) bool { return reflect.DeepEqual(host, other) })
+	}
+	return len(its) == 0 && len(all) > 0 || !reflect.DeepEqual(way, wanted) ||
+		slices.ContainsFunc(its, func(host any) bool { return !there(host) })
 }
 
 // own returns a copy of a cluster for the probes alone: nothing ejects its hosts, and no limit that is full of requests

@@ -78,6 +78,9 @@ func (m *merger) put(h *manager, list cursor, at int, filter *yaml.Node, what st
 				}
 				list.insert(list.n, i, filter)
 				m.changed(f, f.n, "%s: %s is not what %s asks for", h.where, what, m.d.File)
+				if isPlugin(f) && sameSettings(f, cursor{n: filter}) && !m.judging {
+					m.note(f, f.n, "%s: %s is made anew, and what was changed in it besides its configuration is lost", h.where, what)
+				}
 			}
 			list.remove(list.n, i) // another one, or the same again
 		}
