@@ -29,6 +29,30 @@ func StrangeBreak(file string, text []byte) *Problem {
 			`or write it as "\u%04x" in double quotes`, r, r)}
 }
 
+// signs match, behind quotes and comments, a sign that is a part of a text between brackets or braces in YAML 1.2,
+// or that somebody takes for one, and for the library ends it or begins something else.
+var signs = regexp.MustCompile(`"(?:\\.|[^"\\])*"|'[^']*'|(?m:(?:^|\s)#.*$)|` +
+	`[^\s\[\]{},:]([?\[{])|[\[{,:]\s+([:?]\S)|[\[{,](:\S)|[\s\[{,:]([*&](?:[^\w-]|$))`)
+
+// signFrom returns where the first of these signs is in what begins in a line, and ends before one no deeper; or -1.
+func signFrom(text []byte, line int) int {
+	lines := bytes.SplitAfter(text, []byte("\n"))
+	line = min(line, len(lines)) // the library tells one behind the last
+	blanks := func(s []byte) int { return len(s) - len(bytes.TrimLeft(s, " ")) }
+	from, end := len(bytes.Join(lines[:line-1], nil)), len(text)
+	if i := slices.IndexFunc(lines[line:], func(s []byte) bool {
+		return blanks(s) <= blanks(lines[line-1]) && bytes.IndexAny(s, "]}#\r\n") != blanks(s)
+	}); i >= 0 {
+		end = len(bytes.Join(lines[:line+i], nil))
+	}
+	for _, m := range signs.FindAllSubmatchIndex(text[from:end], -1) {
+		if at := max(m[2], m[4], m[6], m[8]); at >= 0 {
+			return from + at
+		}
+	}
+	return -1
+}
+
 // position returns the line and the column of a place in a text.
 func position(text []byte, at int) (line, column int) {
 	before := text[:at]

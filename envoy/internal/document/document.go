@@ -186,6 +186,10 @@ var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 var fromZero = regexp.MustCompile(`did not find expected (<document start>|node content|key|'-' indicator|',' or ` +
 	`'[]}]')$`)
 
+// inBrackets are the messages about what stands between brackets or braces, or may do so.
+var inBrackets = regexp.MustCompile("^did not find expected (node content|',' or '[]}]'|alphabetic or numeric " +
+	"character)$")
+
 // otherKind matches what the library says of a value that does not fit.
 var otherKind = regexp.MustCompile("^line (\\d+): cannot unmarshal \\S+( `.*`)? into ")
 
@@ -239,6 +243,12 @@ func NotYAML(file string, text []byte, err error) *Problem {
 		"found invalid Unicode character escape code": `; write a character that takes two, such as \ud83d\ude00, as ` +
 			`itself or as one, \U0001f600`,
 	}[said]
+	if inBrackets.MatchString(said) {
+		if at := signFrom(text, max(p.Line, 1)); at >= 0 {
+			said += "; between brackets or braces write a text in quotes that has ?, [ or {, or begins with :, * or &"
+			p.Line, p.Column = position(text, at)
+		}
+	}
 	strange := -1 // where a character begins that no text has
 	switch {
 	case strings.Contains(said, "UTF-8"):
