@@ -431,7 +431,7 @@ func (e *Envoy) deaf() string {
 		}
 		for _, p := range e.known.Plugins {
 			if a := p.Config.Admin; a != nil && e.failing {
-				return fmt.Sprintf(": its requests for runtime, through the cluster %q, fail", a.Cluster)
+				return ": " + p.Failing()
 			} else if a != nil {
 				return fmt.Sprintf(": it reads runtime every %s, through the cluster %q, and no failure is counted: does that "+
 					"lead to this Envoy's admin, or is it slow, and needs more --wait?", a.Interval, a.Cluster)

@@ -49,6 +49,11 @@ func (e *Envoy) AdminFaults() (out []string) {
 	return out
 }
 
+// Failing says that a plugin with an admin can't ask it.
+func (p *Plugin) Failing() string {
+	return fmt.Sprintf("its requests for runtime, through the cluster %q, fail", p.Config.Admin.Cluster)
+}
+
 // OtherAdmins says where a plugin may read another Envoy's keys: its admin.cluster leads elsewhere than to this one's
 // admin, perhaps by way of a proxy.
 func (e *Envoy) OtherAdmins() (out []string) {

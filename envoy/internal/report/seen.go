@@ -12,6 +12,7 @@ import (
 
 	"github.com/healthgate/healthgate/envoy/admin"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
+	"github.com/healthgate/healthgate/filter/verdict"
 )
 
 // recent is how old a check that was seen may be: more than the interval of most load balancers.
@@ -62,14 +63,19 @@ func (o *Seen) take(stats map[string]uint64, now time.Time) {
 	o.read = now
 }
 
-// shows reports whether a check of an endpoint was answered by its verdict lately.
-func (o *Seen) shows(e *Endpoint, now time.Time) bool {
-	kind := e.Verdict
-	if kind == "failing" {
-		kind = "unhealthy"
+// shows reports whether a check of an endpoint was answered by its verdict lately, and by which one it was since; empty
+// for none.
+func (o *Seen) shows(e *Endpoint, now time.Time) (shows bool, since string) {
+	own := cmp.Or(map[string]string{"failing": "unhealthy"}[e.Verdict], e.Verdict)
+	last := o.rose[Counter(e.Name, own)]
+	shows = now.Sub(last) <= o.keep
+	for kind := range verdict.Kind(verdict.Kinds) {
+		at := o.rose[Counter(e.Name, kind.String())]
+		if kind != verdict.Untrusted && at.After(last) && now.Sub(at) <= o.keep {
+			shows, last, since = false, at, kind.String()
+		}
 	}
-	at, is := o.rose[Counter(e.Name, kind)]
-	return is && now.Sub(at) <= o.keep
+	return shows, since
 }
 
 // look waits until a check of each endpoint was seen whose verdict is not in doubt for another reason. Checks that a
@@ -82,7 +88,8 @@ func (r *Report) look(ctx context.Context, envoy *admin.Client, s *asked, seen *
 			if e.Verdict == "" || e.Source == "route" {
 				continue
 			}
-			shows := seen.shows(e, begin) && (s.known == nil || len(s.known.Namesakes(e.Name)) < 2)
+			shows, _ := seen.shows(e, begin)
+			shows = shows && (s.known == nil || len(s.known.Namesakes(e.Name)) < 2)
 			e.CheckSeen = &shows
 			all = all && (shows || len(e.Unsure) > 0 || seen.For != nil &&
 				!slices.ContainsFunc(seen.For, func(x Expectation) bool { return x.of(e) && x.met(e.Verdict) }))
@@ -101,6 +108,14 @@ func (r *Report) look(ctx context.Context, envoy *admin.Client, s *asked, seen *
 		e := &r.Endpoints[i]
 		if s.known == nil || e.CheckSeen == nil {
 			continue
+		}
+		if _, since := seen.shows(e, time.Now()); since != "" && len(s.known.Namesakes(e.Name)) < 2 {
+			e.Unsure = append(e.Unsure, "the last check that was seen got another verdict: "+since)
+		}
+		for _, p := range s.known.Namesakes(e.Name) {
+			if p.Config.Admin != nil && e.Source == "gauges" && s.gauges[Unread] > s.begin[Unread] {
+				e.Unsure = append(e.Unsure, p.Failing())
+			}
 		}
 		if !*e.CheckSeen {
 			if may := s.known.Refusing(e.Name); len(may) > 0 {

@@ -39,6 +39,10 @@ func TestSeenFromReportToReport(t *testing.T) {
 		{"one more", []reading{{time.Second, "p", map[string]uint64{healthy: 6}}}, 0, "healthy", time.Second, true},
 		{"one of another verdict", []reading{{time.Second, "p", map[string]uint64{healthy: 5, unhealthy: 6}}}, 0, "healthy",
 			time.Second, false},
+		{"one, and then one of another verdict", []reading{{time.Second, "p", map[string]uint64{healthy: 6}},
+			{2 * time.Second, "p", map[string]uint64{unhealthy: 6}}}, 0, "healthy", 3 * time.Second, false},
+		{"one of another verdict, and then one", []reading{{time.Second, "p", map[string]uint64{unhealthy: 6}},
+			{2 * time.Second, "p", map[string]uint64{healthy: 6}}}, 0, "healthy", 3 * time.Second, true},
 		{"gauges alone name it failing", []reading{{time.Second, "p", map[string]uint64{unhealthy: 6}}}, 0, "failing",
 			time.Second, true},
 		{"the first of its verdict", []reading{{time.Second, "p", map[string]uint64{Checks + "e.verdict.maintenance": 1}}}, 0,
@@ -61,7 +65,7 @@ func TestSeenFromReportToReport(t *testing.T) {
 				seen.configured(nil, r.process)
 				seen.take(r.stats, begin.Add(r.after))
 			}
-			if got := seen.shows(&Endpoint{Name: "e", Verdict: test.verdict}, begin.Add(test.at)); got != test.want {
+			if got, _ := seen.shows(&Endpoint{Name: "e", Verdict: test.verdict}, begin.Add(test.at)); got != test.want {
 				t.Errorf("%t, want %t", got, test.want)
 			}
 		})
@@ -85,7 +89,7 @@ func TestSeenBeforeAnUpdate(t *testing.T) {
 	}{{"a", 0, false}, {"a", 1, true}, {"a", 1, true}, {"b", 1, false}, {"b", 2, true}} {
 		seen.configured(of(report.updated), "p")
 		seen.take(map[string]uint64{Checks + "e.verdict.healthy": report.checks}, begin)
-		if got := seen.shows(&Endpoint{Name: "e", Verdict: "healthy"}, begin); got != report.want {
+		if got, _ := seen.shows(&Endpoint{Name: "e", Verdict: "healthy"}, begin); got != report.want {
 			t.Errorf("report %d: %t", i, got)
 		}
 	}
