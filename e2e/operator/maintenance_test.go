@@ -314,7 +314,7 @@ func testJSON(t *testing.T, i *instance) {
 			s.Error != "" || len(s.Notes) > 0 {
 			t.Errorf("%q: %+v", args, states)
 		}
-		if want == 2 && (states[0].On != nil || states[0].Endpoints == nil ||
+		if want == 2 && (states[0].On != nil || states[0].Endpoints != nil ||
 			!strings.Contains(states[0].Error, "connection refused")) {
 			t.Errorf("one that is gone: %+v", states[0])
 		}

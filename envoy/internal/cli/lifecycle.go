@@ -320,7 +320,7 @@ func (c *carrying) leave(ctx context.Context, i int) {
 				c.states[i], c.states[i].Notes = e.State, notes
 			}
 		} else if err == nil { // and what it said is no more
-			c.states[i] = order.State{Envoy: e.State.Envoy, Key: c.order.Key, Endpoints: []string{}, Notes: c.states[i].Notes}
+			c.states[i] = order.State{Envoy: e.State.Envoy, Key: c.order.Key, Notes: c.states[i].Notes}
 		}
 		if c.order.Key == "" {
 			c.note(i, e.Past()...) // an update may have brought some
@@ -336,7 +336,7 @@ func (c *carrying) leave(ctx context.Context, i int) {
 // byHealthCheck closes an Envoy by its own health check, or opens it.
 func (c *carrying) byHealthCheck(ctx context.Context, i int) {
 	e := order.Ask(ctx, c.clients[i], defaultKey, false)
-	c.envoys[i], c.states[i] = e, order.State{Envoy: e.State.Envoy, Endpoints: []string{}}
+	c.envoys[i], c.states[i] = e, order.State{Envoy: e.State.Envoy}
 	switch {
 	case e.State.Error != "" || c.twice(i) != "":
 		c.stopped(ctx, i, "", errors.New(cmp.Or(e.State.Error, c.twice(i))))

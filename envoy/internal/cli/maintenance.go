@@ -324,7 +324,7 @@ func newMaintenanceStatus() *cobra.Command {
 					return failure{errInterrupted}
 				}
 				for i, client := range s.clients {
-					states[i] = order.State{Envoy: client.Name, Key: key, Endpoints: []string{}, Error: errInterrupted.Error()}
+					states[i] = order.State{Envoy: client.Name, Key: key, Error: errInterrupted.Error()}
 				}
 			}
 			return s.report(cmd, key, states)

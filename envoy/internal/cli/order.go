@@ -146,7 +146,7 @@ func (c *carrying) byAdmin(ctx context.Context, i int) {
 
 // leaveOut says why nothing was changed with an Envoy.
 func (c *carrying) leaveOut(i int, why string) {
-	c.states[i] = order.State{Envoy: c.clients[i].Name, Key: c.order.Key, Endpoints: []string{}, Left: true,
+	c.states[i] = order.State{Envoy: c.clients[i].Name, Key: c.order.Key, Left: true,
 		Error: order.LeftAsItWas + why}
 }
 
@@ -383,9 +383,12 @@ func stateRows(key string, states []order.State) [][]cell {
 				word = cell{"on", yellow}
 			}
 		}
+		in := cmp.Or(strings.Join(st.Endpoints, ", "), "-")
+		if st.Endpoints == nil {
+			in = "?"
+		}
 		rows = append(rows, []cell{{text: st.Envoy}, word, {text: report.Moment(st.Until, time.Now())},
-			{text: cmp.Or(st.Reason, "-")}, {text: cmp.Or(st.Layer, "-")},
-			{text: cmp.Or(strings.Join(st.Endpoints, ", "), "-")}})
+			{text: cmp.Or(st.Reason, "-")}, {text: cmp.Or(st.Layer, "-")}, {text: in}})
 	}
 	return rows
 }

@@ -32,7 +32,7 @@ func TestPostFails(t *testing.T) {
 		}.start(t)
 		s, sent := Ask(t.Context(), client, "k", false).Post(t.Context(), Order{Key: "k", Value: On, On: true})
 		known := s.On != nil && s.Value != ""
-		if sent || !strings.Contains(s.Error, want) || known != (status == 403) || s.Key != "k" || s.Endpoints == nil {
+		if sent || !strings.Contains(s.Error, want) || known != (status == 403) || s.Key != "k" || s.Endpoints != nil {
 			t.Errorf("answered %d: %+v", status, s)
 		}
 	}

@@ -65,6 +65,20 @@ func until(ctx context.Context, lacks func() (string, error)) error {
 	}
 }
 
+// until is the same, and ends where another Envoy has been started in the place of this one.
+func (e *Envoy) until(ctx context.Context, lacks func() (string, error)) error {
+	looked := time.Now()
+	return until(ctx, func() (string, error) {
+		if e.known != nil && time.Since(looked) > lookInterval {
+			looked = time.Now()
+			if err := e.client.Stays(ctx, e.known.Begun); err != nil {
+				return "", finalError{err}
+			}
+		}
+		return lacks()
+	})
+}
+
 // OpenError is of an instance that was closed, and is so no longer, or another one.
 type OpenError struct{ error }
 
@@ -203,7 +217,7 @@ func (e *Envoy) WaitChecks(ctx context.Context, checks *lifecycle.Checks, byKey 
 		e.each(func(_ *reach.Plugin, endpoint *config.Endpoint) { names = append(names, endpoint.Name) })
 	}
 	var first, last map[string]uint64
-	err := until(ctx, func() (string, error) {
+	err := e.until(ctx, func() (string, error) {
 		stats, err := e.client.Stats(ctx, "^"+report.Checks)
 		if err != nil {
 			return "", err
@@ -276,7 +290,7 @@ func (e *Envoy) managers() (gauges []string) {
 // WaitIdle waits until no request runs, but for those to admin.
 func (e *Envoy) WaitIdle(ctx context.Context) error {
 	var idle lifecycle.Idle
-	return until(ctx, func() (string, error) {
+	return e.until(ctx, func() (string, error) {
 		stats, err := e.client.Stats(ctx, `^http\..+\.downstream_rq_active$`)
 		if err != nil {
 			return "", err

@@ -14,6 +14,7 @@ import (
 	"github.com/healthgate/healthgate/envoy/internal/document"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/envoy/internal/report"
+	"github.com/healthgate/healthgate/filter/config"
 	filter "github.com/healthgate/healthgate/filter/maintenance"
 	"github.com/healthgate/healthgate/filter/verdict"
 )
@@ -27,7 +28,7 @@ type State struct {
 	Until  *time.Time `json:"until,omitempty"`
 	Reason string     `json:"reason,omitempty"`
 	Layer  string     `json:"layer,omitempty"` // of the runtime layers, the one that decides
-	// Endpoints are those in maintenance, by this key or another, as the plugin says, and by routes.
+	// Endpoints are those in maintenance, by this key or another, as the plugin says, and by routes; nil: not known.
 	Endpoints []string `json:"endpoints"`
 	Steps     []Step   `json:"steps,omitempty"`   // that came about, in their order
 	Already   bool     `json:"already,omitempty"` // it was as ordered, and nothing was written
@@ -53,7 +54,7 @@ type Envoy struct {
 	before     *admin.Runtime    // as it was read first
 	begin      map[string]uint64 // the plugins' metrics as they were read first
 	gauges     map[string]bool   // by endpoint, whether the plugin says that it is in maintenance
-	unseen     error             // why there are none
+	unseen     error             // why they can't be read
 	writes     uint64            // of the plugins' record
 	countsSeen bool              // of the plugins' checks
 	still      bool              // it was not written since it was looked at first
@@ -75,7 +76,7 @@ type Envoy struct {
 
 // Ask asks an Envoy for all that an order for a key needs to know. Nothing is changed.
 func Ask(ctx context.Context, client *admin.Client, key string, route bool) *Envoy {
-	e := &Envoy{client: client, key: key, route: route, State: State{Envoy: client.Name, Key: key, Endpoints: []string{}}}
+	e := &Envoy{client: client, key: key, route: route, State: State{Envoy: client.Name, Key: key}}
 	var err error
 	if e.runtime, err = client.Runtime(ctx); err != nil {
 		e.State.Error = err.Error()
@@ -93,7 +94,7 @@ func Ask(ctx context.Context, client *admin.Client, key string, route bool) *Env
 		e.State.Error = err.Error()
 		return e
 	}
-	if e.unseen = e.readGauges(ctx); ctx.Err() != nil {
+	if _ = e.readGauges(ctx); ctx.Err() != nil {
 		e.State.Error = "it was not asked to the end in time: give it more"
 		return e
 	}
@@ -139,6 +140,7 @@ func (e *Envoy) lookAgain(ctx context.Context) error {
 // readGauges reads what the plugins' gauges say, and asks their status endpoints where that tells too little.
 func (e *Envoy) readGauges(ctx context.Context) error {
 	stats, err := e.client.Stats(ctx, report.Metrics)
+	e.unseen = err
 	e.countsSeen = slices.ContainsFunc(slices.Collect(maps.Keys(stats)),
 		func(name string) bool { return strings.HasPrefix(name, report.Checks) })
 	if err != nil {
@@ -165,7 +167,7 @@ func (e *Envoy) readGauges(ctx context.Context) error {
 			e.gauges[endpoint] = value > 0
 		}
 	}
-	if slices.ContainsFunc(e.readers(), func(r reader) bool { return e.shared(r.name) != "" }) {
+	if slices.ContainsFunc(e.all(), func(r reader) bool { return e.shared(r.name) != "" }) {
 		e.told = report.Told(ctx, e.client, e.known, e.server.Node)
 	}
 	return nil
@@ -177,26 +179,30 @@ type reader struct {
 	name   string
 }
 
-// readers returns the health checks that the key switches when it is on; all that there are, where that is not known.
-func (e *Envoy) readers() (out []reader) {
-	if e.known == nil {
-		for _, name := range slices.Sorted(maps.Keys(e.gauges)) {
+// all returns the health checks that there are: by the gauges, where the configuration is not known.
+func (e *Envoy) all() (out []reader) {
+	e.each(func(p *reach.Plugin, endpoint *config.Endpoint) { out = append(out, reader{p, endpoint.Name}) })
+	for _, name := range slices.Sorted(maps.Keys(e.gauges)) {
+		if e.known == nil {
 			out = append(out, reader{nil, name})
 		}
-		return out
+	}
+	return out
+}
+
+// readers returns the health checks that the key switches when it is on; all that there are, where that is not known.
+func (e *Envoy) readers() []reader {
+	all := e.all()
+	if e.known == nil {
+		return all
 	}
 	names := e.known.Readers(e.key)
 	if e.route {
 		names = e.known.RouteReaders(e.key, RouteOn)
 	}
-	for _, name := range names {
-		for _, p := range e.known.Namesakes(name) {
-			if e.route || p.Reads(p.HealthCheck(name), e.key) {
-				out = append(out, reader{p, name})
-			}
-		}
-	}
-	return out
+	return slices.DeleteFunc(all, func(r reader) bool {
+		return !slices.Contains(names, r.name) || !e.route && !r.plugin.Reads(r.plugin.HealthCheck(r.name), e.key)
+	})
 }
 
 // reads reports whether the key switches a health check of this name.
@@ -255,7 +261,7 @@ func (e *Envoy) now() time.Time { return time.Now().Add(e.client.Skew()) }
 func (e *Envoy) state(now time.Time) State {
 	s := State{Envoy: e.client.Name, Key: e.key, Value: e.runtime.Entries[e.key].Value,
 		Reason: e.runtime.Entries[e.key+".reason"].Value,
-		Layer:  e.runtime.Layer(e.key), Endpoints: []string{}}
+		Layer:  e.runtime.Layer(e.key)}
 	on, until := false, int64(0)
 	if e.route {
 		s.On = e.byRoute(e.key)
@@ -268,22 +274,31 @@ func (e *Envoy) state(now time.Time) State {
 		end := time.Unix(0, until).UTC()
 		s.Until = &end
 	}
-	in := map[string]bool{}
-	for endpoint, is := range e.gauges {
-		if is {
-			in[endpoint] = true
+	known := e.unseen == nil && (e.known != nil || len(e.gauges) > 0)
+	for _, r := range e.all() {
+		in, unknown := e.inAny(r)
+		if known = known && unknown == ""; in && !slices.Contains(s.Endpoints, r.name) {
+			s.Endpoints = append(s.Endpoints, r.name)
 		}
 	}
-	if e.known != nil {
-		for _, key := range e.known.RouteKeys() {
-			percent, _ := e.percent(key)
-			for _, endpoint := range e.known.RouteReaders(key, percent) {
-				in[endpoint] = true
-			}
-		}
+	if slices.Sort(s.Endpoints); known && s.Endpoints == nil {
+		s.Endpoints = []string{}
 	}
-	s.Endpoints = append(s.Endpoints, slices.Sorted(maps.Keys(in))...)
 	return s
+}
+
+// inAny reports whether a health check is in maintenance, as its plugin says or by a route, or why that is not known.
+func (e *Envoy) inAny(r reader) (in bool, unknown string) {
+	in, unknown = e.in(r)
+	if _, runs := e.gauges[r.name]; !runs || in || e.known == nil {
+		return in, unknown
+	}
+	for _, key := range e.known.RouteKeys() {
+		if percent, ok := e.percent(key); ok && slices.Contains(e.known.RouteReaders(key, percent), r.name) {
+			return true, ""
+		}
+	}
+	return in, unknown
 }
 
 // percent returns the value of a route's key as Envoy takes it; false when that is not known.
@@ -366,6 +381,11 @@ func (e *Envoy) Report() State {
 	if e.unseen != nil {
 		s.Notes = append(s.Notes, "which endpoints are in maintenance is not known: "+e.unseen.Error())
 	}
+	for _, r := range e.all() {
+		if _, unknown := e.inAny(r); e.unseen == nil && unknown != "" && !slices.Contains(s.Notes, unknown) {
+			s.Notes = append(s.Notes, unknown)
+		}
+	}
 	if note := e.unread(); note != "" {
 		s.Notes = append(s.Notes, note)
 		return s
@@ -376,15 +396,14 @@ func (e *Envoy) Report() State {
 	if clock := e.client.Clock(); clock != "" && s.Until != nil {
 		s.Notes = append(s.Notes, clock+", and the key ends by it")
 	}
-	for _, r := range e.readers() {
-		if _, unknown := e.in(r); !e.route && e.shared(r.name) != "" && unknown != "" {
-			s.Notes = append(s.Notes, unknown)
-		}
-	}
 	if e.known != nil && !e.route {
-		s.Notes = append(s.Notes, e.known.AdminFaults()...)
+		s.Notes = slices.Concat(s.Notes, e.known.AdminFaults(), e.known.OtherAdmins())
 	}
-	s.Notes = append(s.Notes, texts(e.gaps(nil))...)
+	gaps := e.gaps(nil)
+	if percent, ok := e.percent(e.key); ok && s.on() && e.route && e.known != nil {
+		gaps = append(e.known.RouteGaps(e.key, percent), gaps...)
+	}
+	s.Notes = append(s.Notes, texts(gaps)...)
 	return s
 }
 

@@ -60,7 +60,7 @@ func (e *Envoy) Wait(ctx context.Context, o Order, kind reach.Kind, checks []str
 				lack = e.runtimeLacks(o, kind, now)
 			}
 			if last = e.state(now); lack.lost {
-				last = State{Envoy: last.Envoy, Key: last.Key, Endpoints: []string{}}
+				last = State{Envoy: last.Envoy, Key: last.Key}
 			}
 			last.Error = lack.what
 			if lack.what == "" && o.On && len(checks) > 0 {
@@ -137,7 +137,7 @@ func (e *Envoy) ask(ctx context.Context, o Order, kind reach.Kind, checks []stri
 			if lack.lost && !e.right {
 				lack.what = "what was written is not known to have arrived: " + lack.what
 			}
-			*arrived = time.Time{}
+			*arrived, _ = time.Time{}, e.readGauges(ctx)
 			if (e.right || time.Since(e.looked) > lookInterval) && !lack.lost {
 				if changed := e.changed(ctx, o, nil); changed.lost {
 					return changed
@@ -432,6 +432,8 @@ func (e *Envoy) deaf() string {
 		for _, p := range e.known.Plugins {
 			if a := p.Config.Admin; a != nil && e.failing {
 				return ": " + p.Failing()
+			} else if others := e.known.OtherAdmins(); a != nil && len(others) > 0 {
+				return ": " + strings.Join(others, "; ")
 			} else if a != nil {
 				return fmt.Sprintf(": it reads runtime every %s, through the cluster %q, and no failure is counted: does that "+
 					"lead to this Envoy's admin, or is it slow, and needs more --wait?", a.Interval, a.Cluster)
@@ -488,7 +490,7 @@ func (e *Envoy) Post(ctx context.Context, o Order) (State, bool) {
 		words = append(words, "--route")
 	}
 	if failed.Error = err.Error(); errors.As(err, new(*admin.UnansweredError)) {
-		failed = State{Envoy: failed.Envoy, Key: failed.Key, Endpoints: []string{},
+		failed = State{Envoy: failed.Envoy, Key: failed.Key,
 			Error: "whether the key was written is not known, see: " + e.command(words...) + "; " + err.Error()}
 	}
 	return failed, false

@@ -18,6 +18,7 @@ import (
 
 	"github.com/healthgate/healthgate/envoy/admin"
 	"github.com/healthgate/healthgate/envoy/internal/admintest"
+	"github.com/healthgate/healthgate/envoy/internal/lifecycle"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/envoy/internal/report"
 	"github.com/healthgate/healthgate/envoy/must"
@@ -493,7 +494,7 @@ func TestLimited(t *testing.T) {
 	}
 }
 
-// An Envoy that is restarted before the key was seen there has lost it.
+// An Envoy that is restarted before the key was seen there has lost it, and nothing of the one before is waited for.
 func TestRestartsAtOnce(t *testing.T) {
 	t.Parallel()
 	a, b := admintest.Start(t), admintest.Start(t)
@@ -505,8 +506,11 @@ func TestRestartsAtOnce(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if got := e.Wait(ctx, o, reach.Admin, nil).Error; got != admin.ErrAnother.Error() {
-		t.Errorf("%q", got)
+	_, checks := e.WaitChecks(ctx, &lifecycle.Checks{Need: 1}, true)
+	for _, got := range []string{fmt.Sprint(checks), fmt.Sprint(e.WaitIdle(ctx)), e.Wait(ctx, o, reach.Admin, nil).Error} {
+		if got != admin.ErrAnother.Error() {
+			t.Errorf("%q", got)
+		}
 	}
 }
 
