@@ -44,9 +44,6 @@ func (e *Envoy) verify(ctx context.Context, o Order, to string) (met string, lac
 				all[1].plugin.Listeners()), final: true}
 		}
 	}
-	if lack := e.check(ctx, endpoint, want[0], to); lack.what != "" {
-		return "", lack
-	}
 	var unseen error
 	read := func() (r reading) {
 		if unseen == nil {
@@ -55,7 +52,21 @@ func (e *Envoy) verify(ctx context.Context, o Order, to string) (met string, lac
 		r.at = time.Now()
 		return r
 	}
+	first := read()
+	lack, answered := e.check(ctx, endpoint, want[0], to)
 	idle := read()
+	switch {
+	case lack.what == "":
+	case answered && unseen != nil:
+		lack.what += "; whether this Envoy's plugin answers it is not known: " + unseen.Error()
+	case answered && first.rise(idle, verdict.Untrusted) > 0:
+		lack.what += "; this Envoy's plugin has counted a check from an address that its endpoint does not trust"
+	case answered && first.rise(idle) == 0:
+		lack.what += "; this Envoy's plugin has not counted it"
+	}
+	if lack.what != "" {
+		return "", lack
+	}
 	time.Sleep(moment)
 	before := read()
 	n := min(proof+2*idle.rise(before, want...), most)
@@ -63,7 +74,7 @@ func (e *Envoy) verify(ctx context.Context, o Order, to string) (met string, lac
 		n = max(n, perWorker*e.server.Workers)
 	}
 	for range n {
-		if lack := e.check(ctx, endpoint, want[0], to); lack.what != "" {
+		if lack, _ := e.check(ctx, endpoint, want[0], to); lack.what != "" {
 			return "", lack
 		}
 	}
@@ -97,37 +108,41 @@ type reading struct {
 	counts [verdict.Kinds]uint64
 }
 
-// rise returns how many checks of these outcomes were counted until a later reading.
+// rise returns how many checks of these outcomes, of any where none is given, were counted until a later reading.
 func (r reading) rise(later reading, outcomes ...verdict.Kind) (n uint64) {
-	for _, k := range outcomes {
-		n += later.counts[k] - min(r.counts[k], later.counts[k]) // they may have been reset
+	for k, count := range later.counts {
+		if len(outcomes) == 0 || slices.Contains(outcomes, verdict.Kind(k)) {
+			n += count - min(r.counts[k], count) // they may have been reset
+		}
 	}
 	return n
 }
 
-// check sends a check, and says what its answer lacks of the endpoint's reply to an outcome.
-func (e *Envoy) check(ctx context.Context, endpoint *config.Endpoint, want verdict.Kind, to string) problem {
+// check sends a check, and says what its answer lacks of the endpoint's reply to an outcome. It reports
+// whether there was one.
+func (e *Envoy) check(ctx context.Context, endpoint *config.Endpoint, want verdict.Kind, to string) (lack problem,
+	answered bool) {
 	request, err := reach.Request(ctx, endpoint, to)
 	if err != nil {
-		return problem{what: err.Error(), final: true}
+		return problem{what: err.Error(), final: true}, false
 	}
 	what := "the check " + request.Method + " " + report.Shown(to)
 	response, body, err := report.Send(report.Anyone, request)
 	if err != nil {
-		return problem{what: what + ": " + err.Error()}
+		return problem{what: what + ": " + err.Error()}, false
 	}
 	wrong := e.wrong(endpoint, want, response, body)
-	if wrong != "" && e.unreloaded(nil) != "" && report.ByEnvoy(response, body) {
+	got := strings.TrimSpace(response.Status + " " + firstLine(body))
+	switch {
+	case wrong == "":
+		return problem{}, true
+	case e.unreloaded(nil) != "" && report.ByEnvoy(response, body):
 		return problem{what: what + " gets " + response.Status + ", as from a worker whose plugin has crashed: " +
-			e.unreloaded(nil), final: true}
+			e.unreloaded(nil), final: true}, true
+	case endpoint.GRPC:
+		got = reach.Answer(response, body)
 	}
-	if wrong != "" && endpoint.GRPC {
-		return problem{what: what + " gets " + reach.Answer(response, body) + wrong}
-	}
-	if wrong != "" {
-		return problem{what: what + " gets " + strings.TrimSpace(response.Status+" "+firstLine(body)) + wrong}
-	}
-	return problem{}
+	return problem{what: what + " gets " + got + wrong}, true
 }
 
 // counts returns how many checks of an endpoint, or of any, the plugin has counted, by outcome.
@@ -162,35 +177,37 @@ func (e *Envoy) wrong(endpoint *config.Endpoint, outcome verdict.Kind, response 
 		e.wrong(endpoint, verdict.Degraded, response, body) == "" {
 		return ""
 	}
-	const trusts = ": is this machine's address one that the endpoint trusts?"
+	who := report.Who(response, body)
+	if who != "" {
+		who = ": " + who
+	}
 	success := response.StatusCode >= 200 && response.StatusCode < 300
 	switch {
 	case e.known == nil && outcome == verdict.Maintenance:
 		if response.StatusCode != http.StatusServiceUnavailable {
-			return ", not 503" + trusts
+			return ", not 503" + who
 		}
 		return ""
 	case e.known == nil, reply.Pass:
 		if !success {
-			return ", not a success"
+			return ", not a success" + who
 		}
 		return ""
 	case endpoint.GRPC:
 		if reach.Answer(response, body) == reply.Body {
 			return ""
 		}
-		return fmt.Sprintf(", and %s it is %s%s", when(outcome), reply.Body, trusts)
+		return fmt.Sprintf(", and %s it is %s%s", when(outcome), reply.Body, who)
 	case response.StatusCode != int(reply.Status), response.Request.Method != http.MethodHead &&
 		string(body) != reply.Body:
-		for _, kind := range []verdict.Kind{verdict.Draining, verdict.Unknown, verdict.Unhealthy,
-			verdict.Degraded} {
+		for kind := verdict.Maintenance; kind < verdict.Passed; kind++ {
 			if other := verdict.Reply(endpoint, kind); response.StatusCode == int(other.Status) && other.Body != "" &&
 				string(body) == other.Body {
 				return ": the plugin's reply where the state is " + kind.String()
 			}
 		}
 		return ", and " + when(outcome) + " it is " +
-			strings.TrimSpace(fmt.Sprintf("%d %s", reply.Status, firstLine([]byte(reply.Body)))) + trusts
+			strings.TrimSpace(fmt.Sprintf("%d %s", reply.Status, firstLine([]byte(reply.Body)))) + who
 	}
 	for _, h := range reply.Headers {
 		if name := h[0]; name != "server" && name != "date" && !slices.Contains(response.Header.Values(name), h[1]) {

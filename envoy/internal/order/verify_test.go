@@ -44,7 +44,12 @@ func TestVerify(t *testing.T) {
 		{"stats forbidden", on, 503, "forbidden", "is not known: GET /stats was answered 403"},
 		{"healthy", off, 200, "healthy", ""},
 		{"still in maintenance", off, 503, "maintenance", "gets 503 Service Unavailable, and when all is well it is 200"},
-		{"not found, by somebody else", off, 404, "", "gets 404 Not Found, and when all is well it is 200"},
+		{"not found, by somebody else", off, 404, "", "gets 404 Not Found, and when all is well it is 200: as where " +
+			"no route of Envoy's takes its host and path; this Envoy's plugin has not counted it"},
+		{"passed on to the application", on, 200, "untrusted",
+			"; this Envoy's plugin has counted a check from an address that its endpoint does not trust"},
+		{"a plugin that does not run", off, 503, "none", "200: as Envoy answers for a plugin that does not run (see its " +
+			"log); whether this Envoy's plugin answers it is not known: its configuration has healthgate, and no metric of"},
 		{"unhealthy", off, 500, "unhealthy", "gets 500 Internal Server Error, and when all is well it is 200"},
 		{"healthy, by somebody else", off, 200, "", "not from this Envoy's plugin"},
 	} {
@@ -59,6 +64,7 @@ func TestVerify(t *testing.T) {
 					t.Errorf("%s %s %v", r.Method, r.Host, r.Header)
 				}
 				w.Header().Set("Content-Type", map[int]string{200: "text/html", 503: "text/plain"}[test.status])
+				w.Header().Set("Server", "envoy")
 				if test.counted == "rarely" {
 					time.Sleep(450 * time.Millisecond) // the way is slow
 				}
@@ -110,7 +116,7 @@ func TestVerifyGRPC(t *testing.T) {
 	}{
 		{true, frame + "\x02\x08\x02", "", ""},
 		{false, frame + "\x02\x08\x01", "", ""},
-		{true, frame + "\x02\x08\x01", "", "gets SERVING, and in maintenance it is NOT_SERVING: is this machine's address"},
+		{true, frame + "\x02\x08\x01", "", "gets SERVING, and in maintenance it is NOT_SERVING"},
 		{false, frame + "\x02\x08\x02", "", "gets NOT_SERVING, and when all is well it is SERVING"},
 		{false, "", "12", "gets grpc-status 12, and when all is well it is SERVING"},
 	} {

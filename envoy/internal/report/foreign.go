@@ -31,27 +31,41 @@ func (q *question) foreign(response *http.Response, body []byte) string {
 	}
 	line, _, _ := strings.Cut(text, "\n")
 	got := strings.TrimSpace(response.Status + " " + line)
+	switch who := Who(response, body); {
+	case q.refused(response, body):
+		return "the plugin does not trust " + q.from + " there: " + got
+	case who == wentOn:
+		return who + ": " + got + "; " + q.why()
+	case who != "":
+		return who + ": " + got
+	}
+	return fmt.Sprintf("what came is no status document (server: %q): %s; %s", response.Header.Get("Server"), got, q.why())
+}
+
+const wentOn = "the request went on to the application"
+
+// Who says who gave an answer in the place of the plugin; "" where the answer does not tell.
+func Who(response *http.Response, body []byte) string {
+	text := string(bytes.TrimSpace(body))
 	isEnvoy := response.Header.Get("Server") == "envoy" && response.Header.Get("X-Envoy-Upstream-Service-Time") == ""
 	switch {
 	case strings.HasPrefix(text, "envoy overloaded"):
-		return "Envoy is overloaded and refuses each request before any filter: " + got
-	case q.refused(response, body):
-		return "the plugin does not trust " + q.from + " there: " + got
+		return "Envoy is overloaded and refuses each request before any filter"
 	case response.Header.Get("X-Envoy-Upstream-Service-Time") != "",
 		strings.HasPrefix(text, "upstream "), strings.HasPrefix(text, "no healthy upstream"):
-		return "the request went on to the application: " + got + "; " + q.why()
+		return wentOn
 	case response.StatusCode >= 300 && response.StatusCode < 400:
-		return fmt.Sprintf("a redirect to %s: %s", response.Header.Get("Location"), response.Status)
+		return "a redirect to " + response.Header.Get("Location")
 	case isEnvoy && response.StatusCode == http.StatusNotFound && text == "":
-		return "as where no route of Envoy's takes its host and path: " + got
+		return "as where no route of Envoy's takes its host and path"
 	case isEnvoy && strings.HasPrefix(text, "RBAC:"):
-		return "as where Envoy's RBAC filter refuses it: " + got
+		return "as where Envoy's RBAC filter refuses it"
 	case isEnvoy && response.StatusCode == http.StatusTooManyRequests:
-		return "as where Envoy's rate limit refuses it: " + got
+		return "as where Envoy's rate limit refuses it"
 	case ByEnvoy(response, body):
-		return "as Envoy answers for a plugin that does not run (see its log): " + got
+		return "as Envoy answers for a plugin that does not run (see its log)"
 	}
-	return fmt.Sprintf("what came is no status document (server: %q): %s; %s", response.Header.Get("Server"), got, q.why())
+	return ""
 }
 
 // ByEnvoy reports whether an answer is as that of Envoy alone, for a plugin that does not run.
