@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -24,8 +25,8 @@ import (
 
 // order carries an order out, waits for each Envoy, and shows how it went.
 func (s *switching) order(cmd *cobra.Command, o order.Order) error {
-	if path := s.path(); path != "" {
-		if err := layer.CheckRemoval(path, o.Change()); err != nil {
+	if s.layer != nil {
+		if err := layer.CheckRemoval(s.target(), o.Change()); err != nil {
 			return fmt.Errorf("%s: %w", s.flag(), err)
 		}
 	}
@@ -64,6 +65,15 @@ func (s *switching) order(cmd *cobra.Command, o order.Order) error {
 
 // path returns the layer's own, empty for the admin layer.
 func (s *switching) path() string { return s.runtimeDir + s.rtdsFile }
+
+// target returns where the keys of the layer are, as far as it is known.
+func (s *switching) target() string {
+	disk, is := s.layer.(layer.DiskLayer)
+	if !is || disk.Subdirectory == nil || filepath.Clean(*disk.Subdirectory) == "." {
+		return s.path()
+	}
+	return strings.TrimRight(s.path(), "/") + "/" + filepath.Clean(*disk.Subdirectory)
+}
 
 func (s *switching) flag() string {
 	if s.kind == reach.RTDS {
@@ -196,8 +206,8 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 	if disk, is := c.layer.(layer.DiskLayer); is && disk.Subdirectory != nil {
 		c.order.Folder = *disk.Subdirectory
 	}
-	made := ""
-	if _, err := os.Lstat(c.path()); errors.Is(err, fs.ErrNotExist) {
+	made, to := "", c.target()
+	if missing(to) {
 		made = ", which was not there and was made"
 	}
 	absent := c.order.Value == "" && !c.layer.Holds(c.order.Key)
@@ -209,7 +219,7 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 	}
 	if absent {
 		fmt.Fprintf(cmd.ErrOrStderr(), "note: %s has no key %s to take out; is it another key, or layer, that is on?\n",
-			c.path(), c.order.Key)
+			to, c.order.Key)
 	}
 	if c.dryRun {
 		c.plan(cmd.OutOrStdout(), c.order)
@@ -228,14 +238,14 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 			until = ", until " + report.Moment(&end, time.Now())
 		}
 		fmt.Fprintf(w, "written to %s%s%s; no --admin was given, so no Envoy was asked whether it arrived\n",
-			printable(c.path()), made, until)
+			printable(to), made, until)
 		if c.output == "json" {
 			return c.report(cmd, c.order.Key, c.results())
 		}
 		return nil
 	}
 	if c.written = true; made != "" {
-		fmt.Fprintf(cmd.ErrOrStderr(), "note: written to %s%s\n", printable(c.path()), made)
+		fmt.Fprintf(cmd.ErrOrStderr(), "note: written to %s%s\n", printable(to), made)
 	}
 	c.each(func(i int) {
 		ctx, cancel := context.WithTimeout(cmd.Context(), c.wait)
@@ -276,7 +286,7 @@ func (s *switching) place(envoys []*order.Envoy) error {
 			same = append(same, l)
 		}
 	}
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) && len(layers) > 0 && len(same) == 0 {
+	if missing(path) && len(layers) > 0 && len(same) == 0 {
 		with := ""
 		if folder := layers[0].Folder; folder != "" && s.subdirectory == "" {
 			with = ", and with " + document.Shell("--subdirectory", folder)
@@ -285,7 +295,17 @@ func (s *switching) place(envoys []*order.Envoy) error {
 			"as in a container, write to it once without --admin%s",
 			path, layers[0].SymlinkRoot+layers[0].File, with)
 	}
+	if s.kind == reach.RTDS && missing(path) && len(same) > 0 && same[0].Resource != layer.RTDSName {
+		return fmt.Errorf("%s is not there, and would be made with the resource %s, while Envoy's layer reads the resource "+
+			"%s of it: make it with that first", path, layer.RTDSName, same[0].Resource)
+	}
 	disk, is := s.layer.(layer.DiskLayer)
+	if is && disk.Subdirectory != nil && len(same) > 0 && !slices.ContainsFunc(same, func(l reach.Layer) bool {
+		return filepath.Clean(l.Folder) == filepath.Clean(*disk.Subdirectory)
+	}) {
+		return fmt.Errorf("Envoy has its keys in %s, and not in %s: leave out --subdirectory",
+			same[0].Source(), s.target())
+	}
 	if !is || disk.Subdirectory != nil {
 		return nil
 	}
@@ -304,9 +324,17 @@ func (s *switching) place(envoys []*order.Envoy) error {
 	return nil
 }
 
+func missing(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
 // plan says what order would do.
 func (s *switching) plan(w io.Writer, o order.Order) {
-	if where := s.path(); s.layer != nil {
+	if where := s.target(); s.layer != nil {
+		if missing(where) {
+			where += ", which is not there and would be made"
+		}
 		for _, p := range o.Change() {
 			if p.Value == "" {
 				fmt.Fprintf(w, "take %s out of %s\n", p.Key, where)

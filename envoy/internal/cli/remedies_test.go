@@ -29,8 +29,11 @@ func typed(t *testing.T, line string) string {
 	return stderr
 }
 
-// awkward starts an Envoy's admin on a socket whose path a shell would split, with a disk layer whose keys lie deeper.
-func awkward(t *testing.T) (a *admintest.Admin, address string) {
+// deeper is a disk layer whose keys lie below its link.
+const deeper = `{"name": "disk", "disk_layer": {"symlink_root": "/there/current", "subdirectory": "a b"}}`
+
+// awkward starts an Envoy's admin on a socket whose path a shell would split, with a layer more.
+func awkward(t *testing.T, layer string) (a *admintest.Admin, address string) {
 	t.Helper()
 	a = admintest.Start(t)
 	socket := filepath.Join(must.Get(os.MkdirTemp("", "it's a "))(t), "s")
@@ -40,7 +43,7 @@ func awkward(t *testing.T) (a *admintest.Admin, address string) {
 		a.ServeHTTP(said, r)
 		w.WriteHeader(said.Code)
 		must.Get(strings.NewReplacer(`{"layers": [
-`, `{"layers": [{"name": "disk", "disk_layer": {"symlink_root": "/there/current", "subdirectory": "a b"}},
+`, `{"layers": [`+layer+`,
 `).WriteString(w, said.Body.String()))(t)
 	}))
 	server.Listener.Close()
@@ -61,7 +64,7 @@ func TestRemedies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a, address := awkward(t)
+			a, address := awkward(t, deeper)
 			stderr, code := "", 0
 			for _, command := range commands {
 				_, stderr, code = call(t, append(strings.Fields(command), "--admin", address)...)
@@ -77,7 +80,7 @@ func TestRemedies(t *testing.T) {
 	}
 	t.Run("a layer by another name", func(t *testing.T) {
 		t.Parallel()
-		_, address := awkward(t)
+		_, address := awkward(t, deeper)
 		root := filepath.Join(t.TempDir(), "current")
 		_, stderr, code := call(t, "maintenance", "on", "--runtime-dir", root, "--admin", address)
 		_, flags, found := strings.Cut(strings.TrimSpace(stderr), "write to it once without --admin, and with ")
@@ -89,4 +92,41 @@ func TestRemedies(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// What would be written where Envoy does not read it is refused, and what is made is told.
+func TestLayersThatEnvoyReads(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	root, file := filepath.Join(dir, "current"), filepath.Join(dir, "rtds.yaml")
+	_, disk := awkward(t, strings.Replace(deeper, "/there/current", root, 1))
+	_, rtds := awkward(t, `{"name": "rtds", "rtds_layer": {"name": "shop", "rtds_config": {"path_config_source": `+
+		`{"path": "`+file+`"}}}}`)
+	to := "--runtime-dir " + root + " --subdirectory "
+	for _, step := range []struct {
+		args, admin string
+		code        int
+		want        string
+	}{
+		{"on " + to + "envoi", disk, 2, "--runtime-dir: Envoy has its keys in " + root + "/a b, and not in " + root +
+			"/envoi: leave out --subdirectory"},
+		{"on --rtds-file " + file, rtds, 2, "is not there, and would be made with the resource healthgate, while " +
+			"Envoy's layer reads the resource shop of it: make it with that first"},
+		{"on --rtds-file " + file + " --dry-run", "", 0, "to " + file + ", which is not there and would be made\n"},
+		{"on " + to + "envoi --dry-run", "", 0, "to " + root + "/envoi, which is not there and would be made\n"},
+		{"on " + to + "envoy", "", 0, "written to " + root + "/envoy, which was not there and was made; no --admin"},
+		{"on " + to + "envoy", "", 0, "written to " + root + "/envoy; no --admin"},
+		{"on " + to + "envoi/", "", 0, "written to " + root + "/envoi, which was not there and was made; no --admin"},
+		{"off " + to + "envio", "", 2, root + "/envio does not exist, so no key can be taken out of it"},
+		{"off " + to + "envoy k", "", 0, "note: " + root + "/envoy has no key k to take out"},
+	} {
+		args := append([]string{"maintenance"}, strings.Fields(step.args)...)
+		if step.admin != "" {
+			args = append(args, "--admin", step.admin)
+		}
+		out, stderr, code := call(t, args...)
+		if said := out + stderr; code != step.code || !strings.Contains(said, step.want) {
+			t.Errorf("%s: exit code %d, %s\nwant %s", step.args, code, said, step.want)
+		}
+	}
 }
