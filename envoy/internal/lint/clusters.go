@@ -73,14 +73,22 @@ func Configuration(d *document.Document, rendered []any) []*document.Problem {
 			out = append(out, d.Problem(endpoint(w.Endpoint, "trusted"), w.What))
 		}
 	}
-	for _, w := range Clusters(probed(rendered), rendered) {
+	probes, known := probed(rendered), survey(rendered)
+	for _, w := range Clusters(probes, rendered) {
 		out = append(out, d.Problem(fmt.Sprintf("probes[%d].cluster", w.Probe), w.What))
+	}
+	for i, p := range d.Config.Probes {
+		if p.Host == config.DefaultProbeHost && i < len(probes) && known[probes[i]].autoSNI() {
+			out = append(out, d.Problem(fmt.Sprintf("probes[%d]", i), fmt.Sprintf("the cluster %q asks for the name in TLS "+
+				"that a request's Host has (auto_sni), and this probe's is %s: give it the host that users ask for", probes[i],
+				p.Host)))
+		}
 	}
 	if !whole(rendered) {
 		return out
 	}
 	counted := map[string]bool{}
-	for name, c := range survey(rendered) {
+	for name, c := range known {
 		counted[config.Membership(cmp.Or(dump.Text(c.settings, "alt_stat_name"), name))+"total"] = true
 	}
 	for i := range d.Config.Probes {
@@ -163,7 +171,15 @@ func (c *cluster) faults() []string {
 			}
 		}
 	}
+	if subsets := dump.At(c.settings, "lb_subset_config"); len(dump.List(subsets, "subset_selectors")) > 0 &&
+		strings.TrimPrefix(dump.Text(subsets, "fallback_policy"), "NO_FALLBACK") == "" {
+		say("chooses hosts by the metadata of a route (lb_subset_config) and has no fallback_policy: a probe, which has no " +
+			"route, finds none, and fails")
+	}
 	switch kind := dump.Text(c.settings, "type"); {
+	case kind == "ORIGINAL_DST" && dump.At(c.settings, "original_dst_lb_config", "use_http_header") != true:
+		say("has the hosts that users' connections were meant for (ORIGINAL_DST): a probe, which has no such connection, " +
+			"fails")
 	case c.hosts > 1:
 		say("has %d hosts: %s", c.hosts, flips)
 	case c.hosts == 0 && kind == "EDS":
@@ -172,6 +188,18 @@ func (c *cluster) faults() []string {
 		say("has the hosts that a name stands for: if they are several %s", flips)
 	}
 	return out
+}
+
+// autoSNI reports whether the name in TLS is that of a request's Host.
+func (c *cluster) autoSNI() (found bool) {
+	if c == nil || c.settings["transport_socket"] == nil {
+		return false
+	}
+	dump.Each(c.settings, func(o map[string]any) bool {
+		found = found || o["auto_sni"] == true
+		return !found
+	})
+	return found
 }
 
 // named reports whether its host is given by a name: an address stands for one host, also where Envoy resolves it.

@@ -135,6 +135,29 @@ admin: {cluster: envoy_admin}
 	}
 }
 
+// A probe without a host asks for no name in TLS that the application has.
+func TestNameInTLS(t *testing.T) {
+	t.Parallel()
+	for _, host := range []string{"", ", host: shop.example"} {
+		probes := "probes: [{name: p, cluster: app, path: /" + host + "}]"
+		const endpoints = "endpoints: [{name: a, paths: [/a], trusted: {cidrs: ['::1']}, probes: {names: [p]}}]\n"
+		d := must.Get(document.Parse("f.yaml", []byte(endpoints+probes)))(t)
+		for cluster, warned := range map[string]bool{
+			"transport_socket: {name: tls}, x: {upstream_http_protocol_options: {auto_sni: true}}":  true,
+			"transport_socket: {name: tls}, x: {upstream_http_protocol_options: {auto_sni: false}}": false,
+			"upstream_http_protocol_options: {auto_sni: true}":                                      false,
+		} {
+			found := must.Get(Rendered(d, "[{"+strings.TrimSpace(endpoints)+", "+probes+"}, "+
+				"{name: app, connect_timeout: 1s, "+cluster+"}]"))(t)
+			want := "f.yaml:2:10: probes[0]: the cluster \"app\" asks for the name in TLS that a request's Host has " +
+				"(auto_sni), and this probe's is localhost: give it the host that users ask for"
+			if warned = warned && host == ""; len(found) > 0 != warned || warned && found[0].Error() != want {
+				t.Errorf("%s, %s: %v", host, cluster, found)
+			}
+		}
+	}
+}
+
 // What the repository ships has nothing to warn of, and warnings come in the order of the file.
 func TestShipped(t *testing.T) {
 	t.Parallel()
