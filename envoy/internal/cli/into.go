@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -124,6 +125,10 @@ func (i *intoOptions) writeMerged(cmd *cobra.Command, file, output string, given
 		}
 		fmt.Fprint(cmd.OutOrStdout(), files[0].Text)
 		return nil
+	}
+	if info, err := os.Stat(output); err == nil && !info.Mode().IsRegular() && !info.IsDir() && len(files) > 1 {
+		return &render.OptionError{Flag: "output", What: fmt.Sprintf("%s is no file, and %d files are written: name a file "+
+			"for %s, and the others go beside it", output, len(files), r.Bootstrap)}
 	}
 	around, _ := filepath.Split(output) // filepath.Join takes .. behind a link for the folder that the link lies in
 	inPlace := sameFile(output, r.Bootstrap)

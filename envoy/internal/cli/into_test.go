@@ -46,6 +46,10 @@ func TestInto(t *testing.T) {
 	}
 	is(2, "--output: is needed: there are 2 files", "render", "envoy", file, "--into", main)
 	is(2, "--output: "+file+" is FILE itself, which would be lost", "render", "envoy", file, "--into", main, "-o", file)
+	device := filepath.Join(t.TempDir(), "device") // as /dev/stdout, beside which root could write
+	must.Do(t, os.Symlink("/dev/null", device))
+	is(2, "--output: "+device+" is no file, and 2 files are written: name a file for "+main, "render", "envoy", file,
+		"--into", main, "-o", device)
 	beside := filepath.Join(other, "web.yaml")
 	must.Write(t, beside, minimal)
 	is(2, "--output: "+beside+" is FILE itself, which would be lost", "render", "envoy", beside, "--into", main,
