@@ -201,9 +201,13 @@ func (e *Envoy) wrong(endpoint *config.Endpoint, outcome verdict.Kind, response 
 	case response.StatusCode != int(reply.Status), response.Request.Method != http.MethodHead &&
 		string(body) != reply.Body:
 		for kind := verdict.Maintenance; kind < verdict.Passed; kind++ {
-			if other := verdict.Reply(endpoint, kind); response.StatusCode == int(other.Status) && other.Body != "" &&
-				string(body) == other.Body {
+			other := verdict.Reply(endpoint, kind)
+			switch same := response.StatusCode == int(other.Status) &&
+				(response.Request.Method == http.MethodHead || string(body) == other.Body); {
+			case same && len(body) > 0:
 				return ": the plugin's reply where the state is " + kind.String()
+			case same:
+				who = "" // it may be the plugin's
 			}
 		}
 		return ", and " + when(outcome) + " it is " +

@@ -43,13 +43,13 @@ func TestVerify(t *testing.T) {
 			"whether this Envoy's plugin answers it is not known: its configuration has healthgate"},
 		{"stats forbidden", on, 503, "forbidden", "is not known: GET /stats was answered 403"},
 		{"healthy", off, 200, "healthy", ""},
-		{"still in maintenance", off, 503, "maintenance", "gets 503 Service Unavailable, and when all is well it is 200"},
+		{"still in maintenance", off, 503, "maintenance", "gets 503 Service Unavailable, and when all is well it is 200\n"},
 		{"not found, by somebody else", off, 404, "", "gets 404 Not Found, and when all is well it is 200: as where " +
 			"no route of Envoy's takes its host and path; this Envoy's plugin has not counted it"},
 		{"passed on to the application", on, 200, "untrusted",
 			"; this Envoy's plugin has counted a check from an address that its endpoint does not trust"},
-		{"a plugin that does not run", off, 503, "none", "200: as Envoy answers for a plugin that does not run (see its " +
-			"log); whether this Envoy's plugin answers it is not known: its configuration has healthgate, and no metric of"},
+		{"a plugin that does not run", off, 503, "none", "and when all is well it is 200; whether this Envoy's plugin " +
+			"answers it is not known: its configuration has healthgate, and no metric of"},
 		{"unhealthy", off, 500, "unhealthy", "gets 500 Internal Server Error, and when all is well it is 200"},
 		{"healthy, by somebody else", off, 200, "", "not from this Envoy's plugin"},
 	} {
@@ -97,7 +97,7 @@ func TestVerify(t *testing.T) {
 			}}.start(t)
 			e := &Envoy{client: client, key: "k", known: read(t)}
 			name, lack := e.verify(t.Context(), Order{Key: "k", On: test.on}, server.URL+"/a?token=s3cret")
-			if (lack.what == "") != (test.want == "") || !strings.Contains(lack.what, test.want) ||
+			if (lack.what == "") != (test.want == "") || !strings.Contains(lack.what+"\n", test.want) ||
 				strings.Contains(lack.what, "s3cret") || (name == "a") != (test.want == "") {
 				t.Errorf("%q: %s", name, lack.what)
 			}
