@@ -61,6 +61,8 @@ func TestMergedAgain(t *testing.T) {
 			"    type: STRICT_DNS"}, `the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
 		{"the application's hosts are of a subset", []string{"lb_endpoints: [{", "lb_endpoints: [{metadata: {a: b}, "},
 			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+		{"a host of the application's is taken out", []string{"lb_endpoints: [{", "lb_endpoints: " +
+			"[{health_status: DRAINING, "}, `the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
 		{"the copy is changed by hand", []string{"- name: healthgate_app\n", "- name: healthgate_app\n" +
 			"    upstream_bind_config: {}\n"}, `the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`,
 			[]string{"!upstream_bind"}},

@@ -303,7 +303,7 @@ func (m *merger) strays(c, of cursor) bool {
 		for _, group := range c.list("load_assignment", "endpoints") {
 			for _, host := range group.list("lb_endpoints") {
 				v := plain(host.n)
-				hosts = append(hosts, []any{dump.At(v, "endpoint"), dump.At(v, "metadata")})
+				hosts = append(hosts, []any{dump.At(v, "endpoint"), dump.At(v, "metadata"), dump.At(v, "health_status")})
 			}
 		}
 		own := plain(m.own(c, "")).(map[string]any)
