@@ -6,6 +6,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -104,7 +105,9 @@ arrive); 2, wrong input, and nothing was changed.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return refuseEmpty(cmd) },
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			return cmp.Or(refuseEmpty(cmd), refuseLogin(cmd, args))
+		},
 	}, newValidate(), newRender(), newLint(), newSchema(), newCheck(), newMaintenance(), interruptible(newShutdown()),
 		interruptible(newRelease()), interruptible(newStatus()), interruptible(newServe()), interruptible(newAgent()))
 	root.SetFlagErrorFunc(flagError)

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -100,6 +101,29 @@ func refuseEmpty(cmd *cobra.Command) (err error) {
 			f.Value.Type() == "stringArray" && slices.Contains(list.GetSlice(), "") {
 			what, _ := pflag.UnquoteUsage(f)
 			err = &render.OptionError{Flag: f.Name, What: "is empty; give " + what + ", or leave it out"}
+		}
+	})
+	return err
+}
+
+// login matches an address with a login, which is not to be repeated where a file's name is expected.
+var login = regexp.MustCompile(`^[a-z]+://[^/]+@`)
+
+// refuseLogin refuses an address with a login in the place of a file.
+func refuseLogin(cmd *cobra.Command, args []string) (err error) {
+	refuse := func(name, value string) {
+		if login.MatchString(value) {
+			err = fmt.Errorf("%s: is an address, with a login, which lists of processes show; a file's name is expected", name)
+		}
+	}
+	for _, arg := range args {
+		if strings.Contains(cmd.Use, "FILE") {
+			refuse("FILE", arg)
+		}
+	}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if what, _ := pflag.UnquoteUsage(f); what == "FILE" || what == "DIR" || what == "PATH" {
+			refuse("--"+f.Name, strings.Trim(f.Value.String(), "[]"))
 		}
 	})
 	return err

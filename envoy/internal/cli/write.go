@@ -103,6 +103,9 @@ func (f fileToWrite) prepare() (prepared, error) {
 		if to, notLink := os.Readlink(path); notLink == nil {
 			return prepared{}, fmt.Errorf("%s is a link to %s: %w; mend it first", path, to, errors.Unwrap(err))
 		}
+		if folder, _ := filepath.Split(path); folder != "" && missing(folder) {
+			return prepared{}, fmt.Errorf("%s can't be written: there is no folder %s; make it first", path, folder)
+		}
 	}
 	r, err := layer.Replace(path, f.text, f.of)
 	return prepared{r.Move, r.Drop}, err
