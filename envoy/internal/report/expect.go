@@ -39,19 +39,20 @@ func (x Expectation) Lacks(r *Report) (out []string) {
 			continue
 		}
 		found = true
+		name := Named(e.Name, e.Listener)
 		switch {
 		case e.Verdict == "":
-			out = append(out, fmt.Sprintf("%s is not known to be %s: %s", e.Name, x.verdict, e.Output))
+			out = append(out, fmt.Sprintf("%s is not known to be %s: %s", name, x.verdict, e.Output))
 		case e.Verdict == "passed" && x.verdict == "healthy":
 			out = append(out, fmt.Sprintf("%s is passed, not healthy: the application's own endpoint answers, "+
-				"and this command does not ask it", e.Name))
+				"and this command does not ask it", name))
 		case !x.met(e.Verdict):
-			out = append(out, fmt.Sprintf("%s is %s, not %s", e.Name, e.Verdict, x.verdict))
+			out = append(out, fmt.Sprintf("%s is %s, not %s", name, e.Verdict, x.verdict))
 		case len(e.Unsure) > 0:
-			out = append(out, fmt.Sprintf("%s is %s%s: %s", e.Name, e.Verdict, e.Mark(), e.Unsure[0]))
+			out = append(out, fmt.Sprintf("%s is %s%s: %s", name, e.Verdict, e.Mark(), e.Unsure[0]))
 		case e.unseen():
 			out = append(out, fmt.Sprintf("%s is %s by all that is known, and no check was seen to get that: give a load "+
-				"balancer time to ask, by --wait, or send a check: healthgate check", e.Name, e.Verdict))
+				"balancer time to ask, by --wait, or send a check: healthgate check", name, e.Verdict))
 		}
 	}
 	if x.endpoint == "" && len(r.unreadable) > 0 {

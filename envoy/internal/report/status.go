@@ -456,8 +456,9 @@ const byRoute = "maintenance by route"
 
 func isByRoute(text string) bool { return strings.HasPrefix(text, byRoute) }
 
-// unsure notes the ways of checks past what their endpoints are said to answer, known ones and doubts.
+// unsure notes the ways of checks past what their endpoints are said to answer, known ones before doubts.
 func (r *Report) unsure(gaps []reach.Gap) {
+	known := map[*Endpoint]int{}
 	for _, gap := range gaps {
 		if !gap.Refusal {
 			r.note(gap.What)
@@ -468,8 +469,13 @@ func (r *Report) unsure(gaps []reach.Gap) {
 				continue
 			}
 			e.NotEverywhere = e.NotEverywhere || !gap.Doubt
-			if !slices.Contains(e.Unsure, gap.What) {
+			switch {
+			case slices.Contains(e.Unsure, gap.What):
+			case gap.Doubt:
 				e.Unsure = append(e.Unsure, gap.What)
+			default:
+				e.Unsure = slices.Insert(e.Unsure, known[e], gap.What)
+				known[e]++
 			}
 		}
 	}

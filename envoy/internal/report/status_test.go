@@ -170,6 +170,25 @@ func TestFromAdminAlone(t *testing.T) {
 	})
 }
 
+// Why an endpoint is not as expected is what decides, not the first doubt, and of several plugins it is said which.
+func TestLacks(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ verdict, listener, want string }{
+		{"maintenance", "", "a is maintenance, not everywhere: listener \"m\" has no healthgate"},
+		{"maintenance", "l", "a (l) is maintenance, not everywhere: listener \"m\" has no healthgate"},
+		{"draining", "l", "a (l) is maintenance, not draining"},
+	} {
+		r := Report{Endpoints: []Endpoint{{Name: "a", Listener: test.listener, Verdict: "maintenance",
+			Unsure: []string{"its status endpoint does not tell"}}}}
+		r.unsure([]reach.Gap{{Endpoint: "a", Doubt: true, What: "Lua"},
+			{Endpoint: "a", What: `listener "m" has no healthgate`}, {Endpoint: "a", What: `listener "n" has no healthgate`}})
+		x := must.Get(ParseExpectation(test.verdict))(t)
+		if got := x.Lacks(&r); len(got) != 1 || got[0] != test.want {
+			t.Errorf("%q, want %s", got, test.want)
+		}
+	}
+}
+
 // A status document counts only when the asked Envoy sent it: by its id, its count of answers, its gauges and its
 // configuration. Without a count it is not known who answered: an id may be that of many.
 func TestStatusDocument(t *testing.T) {
