@@ -253,7 +253,7 @@ func (a *admins) latest(ctx context.Context, n int, ask func(i int) (waited bool
 	for i := range todo {
 		todo[i] = i
 	}
-	for round, asked := 0, 0; len(todo) > 0 && (round < 2 || len(todo) < asked) && ctx.Err() == nil; round++ {
+	for round, asked := 0, 0; len(todo) > 0 && (round < 2 || len(todo) < asked); round++ {
 		a.each(len(todo), func(k int) {
 			i := todo[k]
 			begin[i] = time.Now()
@@ -262,7 +262,7 @@ func (a *admins) latest(ctx context.Context, n int, ask func(i int) (waited bool
 		})
 		asked, todo = len(todo), nil
 		for i := range n {
-			if waited[i] || time.Since(begin[i]) > fresh+2*took[i] {
+			if ctx.Err() == nil && (waited[i] || time.Since(begin[i]) > fresh+2*took[i]) {
 				todo = append(todo, i)
 			}
 		}

@@ -247,7 +247,7 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 	if c.written = true; made != "" {
 		fmt.Fprintf(cmd.ErrOrStderr(), "note: written to %s%s\n", printable(to), made)
 	}
-	c.each(func(i int) {
+	c.inTime(cmd.Context(), func(i int) {
 		ctx, cancel := context.WithTimeout(cmd.Context(), c.wait)
 		defer cancel()
 		if c.states[i].Error == "" || c.ask(ctx, i) { // one of which nothing was to come may read the layer all the same

@@ -51,6 +51,21 @@ func (s *switching) rolling() bool {
 	return s.unavailable.most != "" && (s.unavailable.span != "" || s.leaving.quit)
 }
 
+// inTime does something with each Envoy, and looks again at those that were done long before others.
+func (c *carrying) inTime(ctx context.Context, do func(i int)) {
+	done := make([]bool, len(c.clients))
+	_ = c.admins.latest(ctx, len(done), func(i int) bool {
+		defer c.clients[i].Close()
+		if s := &c.states[i]; !done[i] {
+			do(i)
+		} else if s.Error == "" && !s.Left && len(c.steps[i]) == 0 {
+			*s = c.envoys[i].Again(ctx, c.order, c.kind, *s)
+		}
+		done[i] = true
+		return false
+	})
+}
+
 // carry carries the order out with all Envoys, each at its own pace, or with as many at once as may be out.
 func (c *carrying) carry(ctx context.Context, do func(ctx context.Context, i int)) {
 	one := func(i int) {
@@ -59,7 +74,7 @@ func (c *carrying) carry(ctx context.Context, do func(ctx context.Context, i int
 		do(ctx, i)
 	}
 	if c.unavailable.most == "" {
-		c.each(one)
+		c.inTime(ctx, one)
 		return
 	}
 	most, _ := c.unavailable.limit.Of(len(c.clients)) // which was tried

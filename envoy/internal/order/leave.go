@@ -114,6 +114,25 @@ func (e *Envoy) StaysClosed(ctx context.Context, o Order, kind reach.Kind) error
 	return nil
 }
 
+// Again looks whether an Envoy that was as ordered still is: others took their time, and it is told with them.
+func (e *Envoy) Again(ctx context.Context, o Order, kind reach.Kind, was State) State {
+	ctx, cancel := context.WithTimeout(ctx, atLeast)
+	defer cancel()
+	lack := e.askRuntime(ctx, o, kind)
+	if changed := e.changed(ctx, o, nil); !lack.lost && (lack.what == "" || changed.lost) {
+		lack = changed
+	}
+	_ = e.readGauges(ctx)
+	now := e.state(e.now())
+	if lack.lost {
+		now = State{Envoy: was.Envoy, Key: was.Key}
+	}
+	if now.Already, now.Notes = was.Already, was.Notes; lack.what != "" {
+		now.Error = "it was as ordered before: " + lack.what
+	}
+	return now
+}
+
 // each visits the health checks of an Envoy's plugins.
 func (e *Envoy) each(visit func(p *reach.Plugin, endpoint *config.Endpoint)) {
 	if e.known == nil {

@@ -38,9 +38,12 @@ type problem struct {
 	lost  bool
 }
 
-// orVerify is the way out of what is not known. A check proves nothing where it is not seen that the plugin counts it.
-func (e *Envoy) orVerify() string {
-	if !e.countsSeen {
+// orVerify is the way out of what is not known: of maintenance, not of shutdown. A check proves nothing where it is not
+// seen that the plugin counts it.
+func (e *Envoy) orVerify(o Order) string {
+	if o.Steps {
+		return ""
+	} else if !e.countsSeen {
 		return "; --verify URL would tell where Envoy shows the plugin's metrics"
 	}
 	return "; a check would tell: --verify URL"
@@ -111,6 +114,9 @@ func (e *Envoy) besides(o Order) (out []string) {
 	}
 	if !o.On && e.refusesUnseen != "" {
 		out = append(out, e.refusesUnseen)
+	}
+	if !o.On && e.failing && e.known != nil {
+		out = append(out, "health checks may fail all the same"+e.deaf())
 	}
 	if !o.On && e.draining {
 		out = append(out, "Envoy is draining: its health checks fail all the same, until /healthcheck/ok")
@@ -226,7 +232,7 @@ func (e *Envoy) askPlugin(ctx context.Context, o Order, checks []string, arrived
 		return problem{}, verified
 	case err != nil && (o.On || !o.Route) && (e.known == nil || slices.ContainsFunc(e.readers(),
 		func(r reader) bool { return !e.settled(verified, r.name) })):
-		return problem{what: "the key is set right, and what the plugin does is not known: " + err.Error() + e.orVerify()},
+		return problem{what: "the key is set right, and what the plugin does is not known: " + err.Error() + e.orVerify(o)},
 			verified
 	}
 	return e.pluginLacks(o, verified, arrived, e.now()), verified
@@ -339,7 +345,7 @@ func (e *Envoy) pluginLacks(o Order, verified map[string]bool, arrived time.Dura
 		}
 		switch {
 		case unknown != "":
-			return problem{what: "the key is set right, and " + unknown + e.orVerify(), final: e.known.Silent()}
+			return problem{what: "the key is set right, and " + unknown + e.orVerify(o), final: e.known.Silent()}
 		case in:
 			inside = append(inside, r.name)
 		default:
@@ -365,22 +371,25 @@ func (e *Envoy) pluginLacks(o Order, verified map[string]bool, arrived time.Dura
 			"does it still run? See Envoy's log"}
 	case o.On && !o.Route && len(inside) > 0 && !e.State.on() && len(e.State.Endpoints) > 0 && arrived < settle:
 		return problem{what: set + "the plugin may not have read it yet"}
+	case !o.On && unproved && e.known != nil && e.begin[report.Unread] > 0 && !e.failing &&
+		arrived < max(settle, 2*e.interval()):
+		return problem{what: "the key is off, and whether the plugin's requests for runtime fail is not known yet"}
 	case !o.On && unproved && e.stopped != "":
 		return problem{what: "the key is off, and " + e.stopped, final: true}
 	case !o.On && unproved && e.overload != "":
-		return problem{what: "the key is off, and " + e.overload + e.orVerify()}
+		return problem{what: "the key is off, and " + e.overload + e.orVerify(o)}
 	case !o.On && !o.Steps && unproved && e.known != nil && e.refusesUnseen != "":
-		return problem{what: "the key is off, and " + e.refusesUnseen + e.orVerify(), final: true}
+		return problem{what: "the key is off, and " + e.refusesUnseen + e.orVerify(o), final: true}
 	case !o.On && !o.Steps && e.unreloaded(verified) != "":
 		return problem{what: "the key is off, and it is not for sure what checks get: " + e.unreloaded(verified) +
-			e.orVerify(), final: true}
+			e.orVerify(o), final: true}
 	case o.On && !o.Steps && len(readers) > 0 && e.drains != "":
-		return problem{what: set + e.drains + e.orVerify()}
+		return problem{what: set + e.drains + e.orVerify(o)}
 	case o.On && !o.Steps && len(readers) > 0 && e.drainsUnseen != "":
-		return problem{what: set + e.drainsUnseen + e.orVerify(), final: true}
+		return problem{what: set + e.drainsUnseen + e.orVerify(o), final: true}
 	case o.On:
 		if gaps := e.gaps(verified); len(gaps) > 0 {
-			return problem{what: some(texts(gaps)) + e.orVerify(),
+			return problem{what: some(texts(gaps)) + e.orVerify(o),
 				final: slices.ContainsFunc(gaps, func(g reach.Gap) bool { return !g.Stale })}
 		}
 	case len(inside) > 0 && e.known != nil:
@@ -476,22 +485,4 @@ func (e *Envoy) others(verified map[string]bool, now time.Time) (in, by []string
 		}
 	}
 	return in, by
-}
-
-// Post writes an order to the admin layer. Where it fails, the state that it returns says so.
-func (e *Envoy) Post(ctx context.Context, o Order) (State, bool) {
-	err := e.client.ModifyRuntime(ctx, o.Change().Pairs()...)
-	if err == nil {
-		return e.State, true
-	}
-	failed := e.State
-	words := []string{"maintenance", "status", o.Key}
-	if o.Route {
-		words = append(words, "--route")
-	}
-	if failed.Error = err.Error(); errors.As(err, new(*admin.UnansweredError)) {
-		failed = State{Envoy: failed.Envoy, Key: failed.Key,
-			Error: "whether the key was written is not known, see: " + e.command(words...) + "; " + err.Error()}
-	}
-	return failed, false
 }

@@ -57,6 +57,7 @@ func TestLacks(t *testing.T) {
 	orders := map[string]Order{
 		"on": {Key: "k", Value: On, On: true}, "on-why": {Key: "k", Value: On, On: true, Reason: "r"},
 		"on-until": {Key: "k", Value: "2026-01-01T06:00:00Z", On: true},
+		"shutdown": {Key: "k", Value: On, On: true, Steps: true},
 		"off":      {Key: "k"}, "override": {Key: "k", Value: Off},
 		"route-on": {Key: "r", Value: RouteOn, On: true, Route: true}, "route-off": {Key: "r", Route: true},
 	}
@@ -120,7 +121,9 @@ func TestLacks(t *testing.T) {
 		if d.HasArg("overload") {
 			e.overload = "Envoy is overloaded"
 		}
-		e.failing = d.HasArg("failing")
+		if e.failing = d.HasArg("failing"); d.HasArg("failed") {
+			e.begin = map[string]uint64{report.Unread: 1}
+		}
 		if d.HasArg("unseen") {
 			e.drainsUnseen, e.refusesUnseen = "whether it drains is not known", "whether it refuses is not known"
 		}

@@ -1,6 +1,8 @@
 package order
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -125,4 +127,22 @@ func (e *Envoy) Has(o Order, kind reach.Kind) bool {
 		value, loaded := in(e.runtime, may[0].Name, p.Key)
 		return !loaded || value != p.Value
 	})
+}
+
+// Post writes an order to the admin layer. Where it fails, the state that it returns says so.
+func (e *Envoy) Post(ctx context.Context, o Order) (State, bool) {
+	err := e.client.ModifyRuntime(ctx, o.Change().Pairs()...)
+	if err == nil {
+		return e.State, true
+	}
+	failed := e.State
+	words := []string{"maintenance", "status", o.Key}
+	if o.Route {
+		words = append(words, "--route")
+	}
+	if failed.Error = err.Error(); errors.As(err, new(*admin.UnansweredError)) {
+		failed = State{Envoy: failed.Envoy, Key: failed.Key,
+			Error: "whether the key was written is not known, see: " + e.command(words...) + "; " + err.Error()}
+	}
+	return failed, false
 }
