@@ -175,12 +175,7 @@ func (c *carrying) stopped(ctx context.Context, i int, next string, err error) {
 	did := func(name string) bool {
 		return slices.ContainsFunc(c.steps[i], func(s order.Step) bool { return s.Name == name })
 	}
-	words := []string{"healthgate", "release"}
-	if c.order.Key != "" {
-		words = append([]string{"healthgate", "maintenance", "off", c.order.Key},
-			given("--runtime-dir", c.runtimeDir, "--subdirectory", c.subdirectory, "--rtds-file", c.rtdsFile)...)
-	}
-	back := "do it again, or take it back: " + document.Shell(words...) + " " + c.clients[i].Flags
+	back := "do it again, or take it back: " + c.undo() + " " + c.clients[i].Flags
 	look := "`" + document.Shell("healthgate", "status") + " " + c.clients[i].Flags + "` tells how it is now"
 	left := "nothing was changed"
 	if c.written {

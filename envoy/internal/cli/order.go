@@ -222,6 +222,12 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 			to, c.order.Key)
 	}
 	if c.dryRun {
+		for i, e := range c.envoys {
+			if other := e.Elsewhere(c.order, c.kind); other != "" && c.states[i].Error == "" {
+				c.states[i].Notes = append(c.states[i].Notes, fmt.Sprintf("%s: is one of them %s by another name, "+
+					"as in a container?", other, to))
+			}
+		}
 		c.plan(cmd.OutOrStdout(), c.order)
 		if writeNotes(cmd.ErrOrStderr(), c.states); slices.ContainsFunc(c.states, wrong) {
 			return failure{errSilent}
@@ -253,8 +259,14 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 		if c.states[i].Error == "" || c.ask(ctx, i) { // one of which nothing was to come may read the layer all the same
 			c.finish(ctx, i, false)
 		}
-		if st := &c.states[i]; st.Error != "" && st.On == nil && !c.stepwise {
+		switch st := &c.states[i]; {
+		case st.Error == "" || c.stepwise || absent:
+		case st.On == nil:
 			st.Error += "; " + c.reads()
+		case !c.envoys[i].Arrived() && c.order.On:
+			st.Error += fmt.Sprintf("; %s was written, and stays so; to take it back: %s", to, c.undo())
+		case !c.envoys[i].Arrived():
+			st.Error += fmt.Sprintf("; %s was written, and stays so", to)
 		}
 		c.cut(ctx, i, true)
 	})
@@ -263,6 +275,15 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 
 // reads says of an Envoy that could not be asked, or is another one's, what has changed.
 func (c *carrying) reads() string { return c.path() + " was written, and it may read that" }
+
+// undo is the command that takes back what was done, but for the flags of an Envoy.
+func (c *carrying) undo() string {
+	if c.order.Key == "" {
+		return "healthgate release"
+	}
+	return document.Shell(append([]string{"healthgate", "maintenance", "off", c.order.Key},
+		given("--runtime-dir", c.runtimeDir, "--subdirectory", c.order.Folder, "--rtds-file", c.rtdsFile)...)...)
+}
 
 // apply changes the layer, or tries whether it can be changed.
 func (c *carrying) apply(ctx context.Context) error {

@@ -130,3 +130,34 @@ func TestLayersThatEnvoyReads(t *testing.T) {
 		}
 	}
 }
+
+// A layer that was written, and that the asked Envoy does not read, is named with the way back; --dry-run tells before.
+func TestLayerOfAnother(t *testing.T) {
+	t.Parallel()
+	for flag, layer := range map[string]string{"--runtime-dir": deeper, "--rtds-file": `{"name": "rtds", "rtds_layer":
+		{"name": "healthgate", "rtds_config": {"path_config_source": {"path": "/there/current"}}}}`} {
+		_, address := awkward(t, layer)
+		path := filepath.Join(t.TempDir(), "it's another.yaml")
+		args := []string{"maintenance", "on", flag, path, "--admin", address, "--wait", "1s"}
+		if _, stderr, code := call(t, args[:4]...); code != 0 {
+			t.Fatal(stderr)
+		}
+		_, stderr, code := call(t, append(args, "--dry-run")...)
+		if want := "/there/current"; code != 0 || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit code %d, %s, want %s", flag, code, stderr, want)
+		}
+		_, stderr, code = call(t, args...)
+		m := regexp.MustCompile("; " + regexp.QuoteMeta(path) + "(/a b)? was written, and stays so; to take it back: (.*)").
+			FindStringSubmatch(stderr)
+		if code != 1 || m == nil {
+			t.Fatalf("%s: exit code %d, %s", flag, code, stderr)
+		}
+		if said := typed(t, m[2]); strings.Contains(said, "has no key") {
+			t.Errorf("%s took nothing back", m[2])
+		}
+		_, stderr, _ = call(t, "maintenance", "off", flag, path, "--admin", address, "--wait", "1s")
+		if !strings.Contains(stderr, "has no key") || strings.Contains(stderr, "stays so") {
+			t.Error(stderr)
+		}
+	}
+}

@@ -64,6 +64,18 @@ func (e *Envoy) may(o Order, kind reach.Kind) (layers []reach.Layer, known bool)
 	return layers, true
 }
 
+// Arrived reports whether runtime was once as ordered.
+func (e *Envoy) Arrived() bool { return e.right }
+
+// Elsewhere says what the layers of a kind read, where none is known to be the one that an order is written to.
+func (e *Envoy) Elsewhere(o Order, kind reach.Kind) string {
+	may, known := e.may(o, kind)
+	if !known || slices.ContainsFunc(may, func(l reach.Layer) bool { return l.At(o.Path) }) {
+		return ""
+	}
+	return e.candidates(o, kind)
+}
+
 // candidates names the layers that may be the one that an order was written to, with what they say and read.
 func (e *Envoy) candidates(o Order, kind reach.Kind) string {
 	may, known := e.may(o, kind)
