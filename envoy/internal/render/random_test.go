@@ -50,12 +50,14 @@ func everyForm(d *document.Document, common Common) []form {
 		{name: "WasmPlugin", kinds: []string{"WasmPlugin", "EnvoyFilter", "ConfigMap", "ConfigMap"}, gate: checkNoGate},
 		{name: "TrafficExtension", kinds: []string{"TrafficExtension", "EnvoyFilter", "ConfigMap", "ConfigMap"},
 			gate: checkNoGate},
+		{name: "parts", kinds: []string{""}, gate: checkParts},
 	}
 	out[0].text, out[0].err = Envoy(d, e)
 	out[1].text, out[1].err = Envoy(d, matcher)
 	out[2].text, out[2].err = IstioEnvoyFilter(d, i)
 	out[3].text, out[3].err = IstioWasmPlugin(d, i)
 	out[4].text, out[4].err = IstioTrafficExtension(d, i)
+	out[5].text, out[5].err = Parts(d, e)
 	return out
 }
 
@@ -174,7 +176,8 @@ func says(t *testing.T, d *document.Document, common Common) {
 		checkRoutes(t, d, common.RouteKey, decoded)
 		checkPeers(t, d, decoded)
 		for line := range strings.Lines(made.text) {
-			if c := line[0]; c != ' ' && c != '#' && c != '\n' && (c < 'a' || c > 'z') && line != "---\n" {
+			if c := line[0]; c != ' ' && c != '#' && c != '\n' && (c < 'a' || c > 'z') && line != "---\n" &&
+				(form != "parts" || !strings.HasPrefix(line, "- ")) {
 				t.Errorf("%s: %q is not indented, which not every reader takes, in\n%s", form, line, made.text)
 			}
 		}
@@ -202,6 +205,18 @@ func TestRandomFilesInEveryForm(t *testing.T) {
 				t.Fatalf("read as %v, not %v, in\n%s", got, want, text)
 			}
 			says(t, d, istioOptions.Common)
+			o := gatewayOptions
+			for _, p := range d.Config.Probes {
+				if c := p.Cluster + "=h:7"; p.Cluster != "" && !slices.Contains(o.Clusters, c) {
+					o.Clusters = append(o.Clusters, c)
+				}
+			}
+			made, err := EnvoyGateway(d, o)
+			if err == nil && !slices.ContainsFunc(collect(decode(t, made), "config"), func(v any) bool {
+				return reflect.DeepEqual(v, any(want))
+			}) {
+				t.Errorf("not the configuration %v in\n%s", want, made)
+			}
 			if t.Failed() {
 				t.Logf("the file:\n%s", text)
 			}

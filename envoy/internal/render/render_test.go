@@ -271,6 +271,28 @@ func checkGateRoutes(t *testing.T, d *document.Document, documents any) {
 	}
 }
 
+// checkParts is checkGateRoutes where each path's routes stand together, before those of others.
+func checkParts(t *testing.T, d *document.Document, documents any) {
+	t.Helper()
+	parts := documents.([]any)[0].(map[string]any)
+	routes, _ := parts["routes"].([]any)
+	var first, gates []any
+	enabled := map[any]bool{}
+	for _, v := range routes {
+		switch match := v.(map[string]any)["match"].(map[string]any); {
+		case match["runtime_fraction"] == nil:
+			gates, enabled[match["path"]] = append(gates, v), true
+		case enabled[match["path"]]:
+			t.Errorf("route %v comes after the gate's", match)
+		default:
+			first = append(first, v)
+		}
+	}
+	application := map[string]any{"name": "the application's", "match": map[string]any{}}
+	parts["routes"] = slices.Concat(first, gates, []any{application})
+	checkGateRoutes(t, d, documents)
+}
+
 func checkRoutes(t *testing.T, d *document.Document, key string, documents any) {
 	t.Helper()
 	want := map[string]bool{}
