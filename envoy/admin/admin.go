@@ -79,6 +79,17 @@ func (c *Client) Same(other *Client) bool {
 		c.access.certificates == other.access.certificates
 }
 
+// Use has the secrets sent that were read again. Nothing is asked meanwhile.
+func (c *Client) Use(access Access) {
+	if transport, is := c.http.Transport.(*http.Transport); is && access.certificates != c.access.certificates {
+		transport.CloseIdleConnections()
+		transport = transport.Clone()
+		transport.TLSClientConfig = access.TLS()
+		c.http.Transport = transport
+	}
+	c.access = access
+}
+
 // New returns a client for an address, http(s)://HOST:PORT/PREFIX, HOST:PORT or unix:///PATH. It connects to nothing
 // yet.
 func New(address string, access Access) (*Client, error) {

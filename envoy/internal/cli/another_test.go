@@ -1,17 +1,22 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/healthgate/healthgate/envoy/internal/admintest"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // watched reports whether a request is one for the checks that the plugin has counted.
@@ -234,6 +239,63 @@ func TestWatchOfNothing(t *testing.T) {
 		interrupt()
 		if code := <-done; code != want {
 			t.Errorf("frozen %t: exit code %d, want %d", frozen, code, want)
+		}
+	}
+}
+
+// A login that was changed while somebody watches is sent, and where it can't be read, the one before.
+func TestWatchReadsAgain(t *testing.T) {
+	t.Parallel()
+	a := admintest.Start(t)
+	a.Before = func(w http.ResponseWriter, r *http.Request) bool {
+		wrong := r.Header.Get("Authorization") != "Bearer new"
+		if wrong {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+		return wrong
+	}
+	login := filepath.Join(t.TempDir(), "login")
+	must.Write(t, login, "old")
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	stdout, out := io.Pipe()
+	go func() {
+		run(ctx, out, io.Discard, "status", "--watch", "-o", "json", "--interval", "10ms", "--admin", a.URL,
+			"--admin-auth-file", login)
+		_ = out.Close()
+	}()
+	lines := bufio.NewScanner(stdout)
+	shows := func(all ...string) {
+		t.Helper()
+		for end := time.Now().Add(time.Minute); time.Now().Before(end) && lines.Scan(); {
+			if !slices.ContainsFunc(all, func(text string) bool { return !strings.Contains(lines.Text(), text) }) {
+				return
+			}
+		}
+		t.Fatalf("no line has %q, the last is %s", all, lines.Text())
+	}
+	shows("answered 401")
+	must.Write(t, login, "new")
+	shows(`"verdict":"healthy"`)
+	must.Do(t, os.Remove(login))
+	shows(`"verdict":"healthy"`, "--admin-auth-file: open "+login+": no such file or directory: what it held before")
+	go func() { _, _ = io.Copy(io.Discard, stdout) }()
+}
+
+// One Envoy by its admin and by its status endpoint may be two, as far as that tells.
+func TestOneIDTwice(t *testing.T) {
+	t.Parallel()
+	a := admintest.Start(t)
+	for id, note := range map[string]bool{"n": true, "m": false, "": false} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/health+json")
+			fmt.Fprintf(w, `{"serviceId": %q, "description": "healthgate", "checks": {}}`, id)
+		}))
+		t.Cleanup(server.Close)
+		out := says(t, 0, "status --admin "+a.URL+" --status-url "+server.URL+"/s --status-url "+server.URL+"/t")
+		want := `its id, "n", is also that of ` + a.URL + ": if that is the same Envoy, it is counted twice"
+		if strings.Contains(out, want) != note {
+			t.Errorf("%q: %s", id, out)
 		}
 	}
 }

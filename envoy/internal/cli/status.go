@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/healthgate/healthgate/envoy/admin"
 	"github.com/healthgate/healthgate/envoy/internal/render"
 	"github.com/healthgate/healthgate/envoy/internal/report"
 	"github.com/spf13/cobra"
@@ -116,20 +117,22 @@ asks for one.`,
 					return report.FromAdmin(ctx, client, time.Now(), seen)
 				})
 			}
-			access, err := envoys.open()
-			if err != nil {
+			if _, err := envoys.open(); err != nil {
 				return err
 			}
-			for _, url := range urls {
+			for i, url := range urls {
 				if err := statusURL(url); err != nil {
 					return err
 				}
+				if slices.Contains(urls[:i], url) {
+					return fmt.Errorf("--status-url: %s is given twice: is one of them to be another Envoy?", url)
+				}
 				names = append(names, url)
 				envoys.ask = append(envoys.ask,
-					func(ctx context.Context) report.Report { return report.FromURL(ctx, url, access.TLS()) })
+					func(ctx context.Context) report.Report { return report.FromURL(ctx, url, envoys.secrets.TLS()) })
 			}
 			if watching {
-				return watch(cmd, &envoys, output, interval)
+				return watch(cmd, &envoys, clients, output, interval)
 			}
 			return once(cmd, names, &envoys, output, expected)
 		},
@@ -177,13 +180,21 @@ func (a *asking) all(ctx context.Context) []report.Report {
 		reports[i] = a.ask[i](ctx)
 		return i < len(a.seen) && a.seen[i].Waited
 	})
-	met := report.Met{}
+	met, ids := report.Met{}, map[string]string{} // the first address of each
 	for i := range reports {
-		if r := &reports[i]; r.Error == "" && notes[i] != "" {
+		r := &reports[i]
+		if r.Error == "" && notes[i] != "" {
 			r.Notes = append(r.Notes, notes[i])
 		}
-		if again := met.Again(reports[i].Process, reports[i].Envoy); again != "" {
-			reports[i].Notes = append(reports[i].Notes, again)
+		first, is := ids[r.Node]
+		if again := met.Again(r.Process, r.Envoy); again != "" {
+			r.Notes = append(r.Notes, again)
+		} else if is && r.Node != "" && r.Process == "" {
+			r.Notes = append(r.Notes, fmt.Sprintf("its id, %q, is also that of %s: if that is the same Envoy, "+
+				"it is counted twice", r.Node, first))
+		}
+		if !is {
+			ids[r.Node] = r.Envoy
 		}
 	}
 	return reports
@@ -233,7 +244,7 @@ func once(cmd *cobra.Command, names []string, envoys *asking, output string, exp
 
 // watch shows what all Envoys say until Ctrl-C. Who watches waits for an Envoy that is not there, and fails where none
 // ever said anything.
-func watch(cmd *cobra.Command, envoys *asking, output string, interval time.Duration) error {
+func watch(cmd *cobra.Command, envoys *asking, clients []*admin.Client, output string, interval time.Duration) error {
 	out := cmd.OutOrStdout()
 	var screen sync.Mutex
 	if output != "json" && isTerminal(out) {
@@ -245,7 +256,18 @@ func watch(cmd *cobra.Command, envoys *asking, output string, interval time.Dura
 		defer suspendable(&screen, out, sleep)()
 	}
 	for known := false; ; {
+		access, unread := envoys.open() // a login may be another one by now
+		for _, client := range clients {
+			if unread == nil {
+				client.Use(access)
+			}
+		}
 		reports := envoys.all(cmd.Context())
+		for i := range reports {
+			if unread != nil {
+				reports[i].Notes = append(reports[i].Notes, unread.Error()+": what it held before is used")
+			}
+		}
 		if cmd.Context().Err() != nil && !known {
 			return failure{errInterrupted}
 		} else if cmd.Context().Err() != nil {
