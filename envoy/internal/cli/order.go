@@ -223,7 +223,10 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 	}
 	if c.dryRun {
 		for i, e := range c.envoys {
-			if other := e.Elsewhere(c.order, c.kind); other != "" && c.states[i].Error == "" {
+			if c.states[i].Error != "" {
+				continue
+			}
+			if other := e.Elsewhere(c.order, c.kind); other != "" {
 				c.states[i].Notes = append(c.states[i].Notes, fmt.Sprintf("%s: is one of them %s by another name, "+
 					"as in a container?", other, to))
 			}
