@@ -53,7 +53,7 @@ func (e *Envoy) verify(ctx context.Context, o Order, to string) (met string, lac
 		return r
 	}
 	first := read()
-	lack, answered := e.check(ctx, endpoint, want[0], to)
+	lack, answered := e.check(ctx, endpoint, want[0], to, func() bool { return first.rise(read()) > 0 || unseen != nil })
 	idle := read()
 	switch {
 	case lack.what == "":
@@ -74,7 +74,7 @@ func (e *Envoy) verify(ctx context.Context, o Order, to string) (met string, lac
 		n = max(n, perWorker*e.server.Workers)
 	}
 	for range n {
-		if lack, _ := e.check(ctx, endpoint, want[0], to); lack.what != "" {
+		if lack, _ := e.check(ctx, endpoint, want[0], to, func() bool { return false }); lack.what != "" {
 			return "", lack
 		}
 	}
@@ -119,9 +119,9 @@ func (r reading) rise(later reading, outcomes ...verdict.Kind) (n uint64) {
 }
 
 // check sends a check, and says what its answer lacks of the endpoint's reply to an outcome. It reports
-// whether there was one.
-func (e *Envoy) check(ctx context.Context, endpoint *config.Endpoint, want verdict.Kind, to string) (lack problem,
-	answered bool) {
+// whether there was one. Of a plugin that may have counted it, it does not say that it has crashed.
+func (e *Envoy) check(ctx context.Context, endpoint *config.Endpoint, want verdict.Kind, to string,
+	counted func() bool) (lack problem, answered bool) {
 	request, err := reach.Request(ctx, endpoint, to)
 	if err != nil {
 		return problem{what: err.Error(), final: true}, false
@@ -136,7 +136,7 @@ func (e *Envoy) check(ctx context.Context, endpoint *config.Endpoint, want verdi
 	switch {
 	case wrong == "":
 		return problem{}, true
-	case e.unreloaded(nil) != "" && report.ByEnvoy(response, body):
+	case e.unreloaded(nil) != "" && report.ByEnvoy(response, body) && !counted():
 		return problem{what: what + " gets " + response.Status + ", as from a worker whose plugin has crashed: " +
 			e.unreloaded(nil), final: true}, true
 	case endpoint.GRPC:

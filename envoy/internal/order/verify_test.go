@@ -105,6 +105,22 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// A 503 without a body is that of a plugin that has crashed, unless the plugin has counted it.
+func TestVerifyCrashed(t *testing.T) {
+	t.Parallel()
+	for counts, want := range map[int32]bool{0: true, 1: false} {
+		server, checks := inMaintenance(t)
+		client, _ := answers{"/stats": func(w http.ResponseWriter) {
+			fmt.Fprintf(w, "wasmcustom.healthgate_checks_total.endpoint.a.verdict.maintenance: %d\n", counts*checks.Load())
+		}}.start(t)
+		e := &Envoy{client: client, key: "k", known: read(t, "FAIL_RELOAD", "FAIL_CLOSED")}
+		_, lack := e.verify(t.Context(), Order{Key: "k"}, server.URL+"/a")
+		if strings.Contains(lack.what, "as from a worker whose plugin has crashed") != want || lack.final != want {
+			t.Errorf("counted %d: %+v", counts, lack)
+		}
+	}
+}
+
 // A check of gRPC is one, and its answer is a message, or an error.
 func TestVerifyGRPC(t *testing.T) {
 	t.Parallel()
@@ -219,6 +235,7 @@ func inMaintenance(t *testing.T) (*httptest.Server, *atomic.Int32) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		checks.Add(1)
 		w.Header().Set("Content-Type", "text/plain")
+		w.Header().Set("Server", "envoy")
 		w.WriteHeader(http.StatusServiceUnavailable)
 		_, _ = io.WriteString(w, "Under maintenance. Remove maintenance file when complete")
 	}))
