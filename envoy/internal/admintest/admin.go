@@ -28,7 +28,7 @@ const dump = `{"configs": [
   {"name": "admin", "admin_layer": {}}]}}},
 {"@type": "x.ClustersConfigDump", "static_clusters": [{"cluster": {"name": "adm"}}, {"cluster": {"name": "app"}}]},
 {"@type": "x.ListenersConfigDump", "static_listeners": [{"listener": {"name": "l", "filter_chains": [{"filters": [{
-  "typed_config": {"@type": "x.http_connection_manager.v3.HttpConnectionManager",
+  "typed_config": {"@type": "x.http_connection_manager.v3.HttpConnectionManager", "stat_prefix": "l",
   "http_filters": [{"name": "hg", "typed_config": {"@type": "x.filters.http.wasm.v3.Wasm", "config": {
     "failure_policy": "FAIL_RELOAD", "configuration": {"value": {
     "endpoints": [{"name": "shop", "paths": ["/hc"], "trusted": {"cidrs": ["10.0.0.0/8"]},
@@ -130,6 +130,8 @@ func (a *Admin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/healthcheck/fail", "/healthcheck/ok":
 		a.drains = r.URL.Path == "/healthcheck/fail"
 		fmt.Fprint(w, "OK\n")
+	case "/drain_listeners":
+		fmt.Fprint(w, "OK\n")
 	case "/ready":
 		fmt.Fprint(w, map[bool]string{true: "DRAINING", false: "LIVE"}[a.drains])
 	case "/config_dump":
@@ -170,6 +172,9 @@ func (a *Admin) stats(w http.ResponseWriter, asked *regexp.Regexp) {
 		"draining":                  number[a.drains],
 		"snapshot_age_seconds":      0,
 		"snapshot_writes_total":     a.writes,
+	}
+	if name := "http.l.downstream_rq_active"; asked.MatchString(name) {
+		fmt.Fprintln(w, name+": 0")
 	}
 	for k := range verdict.Kind(verdict.Kinds) {
 		counts["checks_total.endpoint.shop.verdict."+k.String()] = a.counts[k]

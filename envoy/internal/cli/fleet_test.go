@@ -120,10 +120,11 @@ func TestFleet(t *testing.T) {
 func TestSlowOther(t *testing.T) {
 	t.Parallel()
 	fails := func(a *admintest.Admin) { a.Probe(false) }
+	post := func(path string) func(a *admintest.Admin) {
+		return func(a *admintest.Admin) { _ = must.Get(http.Post(a.URL+path, "", nil))(t).Body.Close() }
+	}
 	says := func(value string) func(a *admintest.Admin) {
-		return func(a *admintest.Admin) {
-			_ = must.Get(http.Post(a.URL+"/runtime_modify?"+admintest.Key+"="+value, "", nil))(t).Body.Close()
-		}
+		return post("/runtime_modify?" + admintest.Key + "=" + value)
 	}
 	for command, test := range map[string]struct {
 		changes func(a *admintest.Admin)
@@ -136,6 +137,14 @@ func TestSlowOther(t *testing.T) {
 		"maintenance status":      {says("true"), 0, "1 off, 1 on", 1},
 		"maintenance on":          {says("false"), 1, "it was as ordered before: the key had arrived, and somebody has", 0},
 		"maintenance off":         {says("true"), 1, `: it was as ordered before: the layer "admin" says again "true"`, 0},
+		"maintenance off -o json": {post("/healthcheck/fail"), 0, "Envoy is draining: its health checks fail", 0},
+		"maintenance on --wait-checks 2 --max-unavailable 2": {says("false"), 1,
+			"it was as ordered before: the key had arrived, and somebody has", 0},
+		"release": {post("/healthcheck/fail"), 1,
+			": it was open before: checks of shop get draining", 0},
+		"release " + admintest.Key:                  {fails, 1, ": it was open before: checks of shop get failing", 0},
+		"shutdown --wait-checks 0":                  {post("/healthcheck/ok"), 1, ": no longer closed: Envoy says LIVE", 0},
+		"shutdown --wait-checks 0 " + admintest.Key: {says(""), 1, ": no longer closed: the key had arrived", 0},
 	} {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()
@@ -145,10 +154,12 @@ func TestSlowOther(t *testing.T) {
 				a.Asks = func(bool) bool { return true }
 			}
 			admins[1].Before = func(_ http.ResponseWriter, r *http.Request) bool {
-				once.Do(func() {
-					time.Sleep(stale)
-					test.changes(admins[0])
-				})
+				if r.Method == http.MethodPost || !strings.Contains(command, "--max-unavailable") { // which asks all first
+					once.Do(func() {
+						time.Sleep(stale)
+						test.changes(admins[0])
+					})
+				}
 				return false
 			}
 			out, errs, code := call(t, strings.Fields(command+" --admins-file "+file)...)
@@ -457,11 +468,11 @@ func TestTwoCommands(t *testing.T) {
 func TestReleaseNotForSure(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{"", admintest.Key} {
-		command := "release " + key + " --timeout 3s --admin "
+		command := "release " + key + " --timeout "
 		a := admintest.Start(t)
 		a.Filters = `{"name": "rl", "typed_config": {"@type": "x.filters.http.local_ratelimit.v3.LocalRateLimit",
 			"token_bucket": {"max_tokens": 1}}},`
-		says(t, 0, command+a.URL, "open: ", "whether checks of shop get success is not for sure: ",
+		says(t, 0, command+"30s --admin "+a.URL, "open: ", "whether checks of shop get success is not for sure: ",
 			`the filter "rl" may refuse`)
 		a.Before = func(w http.ResponseWriter, r *http.Request) bool {
 			if r.URL.Path == "/ready" {
@@ -469,6 +480,6 @@ func TestReleaseNotForSure(t *testing.T) {
 			}
 			return r.URL.Path == "/ready"
 		}
-		says(t, 1, command+a.URL, "not open in the time that was given: Envoy is INITIALIZING")
+		says(t, 1, command+"3s --admin "+a.URL, "not open in the time that was given: Envoy is INITIALIZING")
 	}
 }

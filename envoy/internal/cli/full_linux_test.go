@@ -30,7 +30,7 @@ func TestFullOutput(t *testing.T) {
 			t.Errorf("%s: %v, %s", command, err, said.String())
 		}
 		if strings.HasPrefix(command, "shutdown") && (!strings.Contains(said.String(), ": closed: by the key") ||
-			!strings.Contains(said.String(), "its health checks fail")) {
+			!strings.Contains(said.String(), ": idle: no request runs")) {
 			t.Errorf("how the instance is left is not said: %s", said.String())
 		}
 		if strings.HasPrefix(command, "maintenance on --rtds") && !strings.Contains(said.String(), "; nothing else failed") {

@@ -38,7 +38,7 @@ func (s *switching) order(cmd *cobra.Command, o order.Order) error {
 	}
 	n := len(s.clients)
 	c := carrying{switching: s, order: o, envoys: make([]*order.Envoy, n), states: make([]order.State, n),
-		steps: make([][]order.Step, n), progress: cmd.ErrOrStderr()}
+		steps: make([][]order.Step, n), done: make([]time.Time, n), progress: cmd.ErrOrStderr()}
 	if s.stepwise {
 		c.progress = elsewhere{cmd.OutOrStdout(), cmd.ErrOrStderr()}
 	}
@@ -89,6 +89,7 @@ type carrying struct {
 	envoys []*order.Envoy
 	states []order.State
 	steps  [][]order.Step // that came about, of each Envoy
+	done   []time.Time    // when each was done; zero: it is not
 
 	written  bool      // the layer of all Envoys
 	progress io.Writer // says them at once
@@ -226,10 +227,7 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 			if c.states[i].Error != "" {
 				continue
 			}
-			if other := e.Elsewhere(c.order, c.kind); other != "" {
-				c.states[i].Notes = append(c.states[i].Notes, fmt.Sprintf("%s: is one of them %s by another name, "+
-					"as in a container?", other, to))
-			}
+			c.note(i, e.Elsewhere(c.order, c.kind, to)...)
 		}
 		c.plan(cmd.OutOrStdout(), c.order)
 		if writeNotes(cmd.ErrOrStderr(), c.states); slices.ContainsFunc(c.states, wrong) {
@@ -263,7 +261,9 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 			c.finish(ctx, i, false)
 		}
 		switch st := &c.states[i]; {
-		case st.Error == "" || c.stepwise || absent:
+		case st.Error == "":
+			c.note(i, c.envoys[i].Elsewhere(c.order, c.kind, to)...)
+		case c.stepwise || absent:
 		case st.On == nil:
 			st.Error += "; " + c.reads()
 		case !c.envoys[i].Arrived() && c.order.On:

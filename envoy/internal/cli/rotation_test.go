@@ -38,7 +38,7 @@ func TestNotHealthy(t *testing.T) {
 			file = " --admins-file " + file
 			says(t, 0, "status --admin "+admins[0].URL, "  1 of 1 health checks "+test.head+"  ")
 			says(t, 0, "status"+file, "2 Envoys: 2 "+test.head)
-			says(t, test.release, "release --timeout 3s"+file, test.released)
+			says(t, test.release, "release --timeout "+[]string{"30s", "3s"}[test.release]+file, test.released)
 			says(t, test.release, "maintenance on --for 3s --max-unavailable 1"+file, test.back)
 		})
 	}
@@ -85,6 +85,21 @@ func TestBack(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An Envoy that was back, and is no longer when all were, is not counted as back.
+func TestBackNoMore(t *testing.T) {
+	t.Parallel()
+	admins, file := newFleet(t, 2)
+	admins[1].Before = func(http.ResponseWriter, *http.Request) bool {
+		if admins[1].Posts() > 0 && !admins[1].Out() { // its time is over
+			admins[0].Probe(false)
+		}
+		return false
+	}
+	first := strings.TrimPrefix(admins[0].URL, "http://")
+	says(t, 1, "maintenance on --for 3s --max-unavailable 1 --admins-file "+file, "1 back, 1 failed: "+first,
+		first+": it was back before: its health checks are failing; `healthgate status --admin "+first+"` tells how it is")
 }
 
 // Health checks that fail until a key ends do not stay so.

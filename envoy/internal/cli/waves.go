@@ -51,19 +51,56 @@ func (s *switching) rolling() bool {
 	return s.unavailable.most != "" && (s.unavailable.span != "" || s.leaving.quit)
 }
 
-// inTime does something with each Envoy, and looks again at those that were done long before others.
+// inTime does something with each Envoy, and looks again at those that were done before others.
 func (c *carrying) inTime(ctx context.Context, do func(i int)) {
-	done := make([]bool, len(c.clients))
-	_ = c.admins.latest(ctx, len(done), func(i int) bool {
-		defer c.clients[i].Close()
-		if s := &c.states[i]; !done[i] {
-			do(i)
-		} else if s.Error == "" && !s.Left && len(c.steps[i]) == 0 {
-			*s = c.envoys[i].Again(ctx, c.order, c.kind, *s)
-		}
-		done[i] = true
-		return false
+	c.each(func(i int) {
+		do(i)
+		c.done[i] = time.Now()
 	})
+	c.lookAgain(ctx)
+}
+
+// lookAgain looks again at Envoys that were done before others: what is said at the end is so then.
+func (c *carrying) lookAgain(ctx context.Context) {
+	c.each(func(i int) {
+		if ctx.Err() == nil && c.states[i].Error == "" && !c.done[i].IsZero() && time.Since(c.done[i]) > fresh {
+			c.again(ctx, i)
+		}
+	})
+}
+
+// again looks whether an Envoy with which all was done is as it was then.
+func (c *carrying) again(ctx context.Context, i int) {
+	var err error
+	switch e, s := c.envoys[i], &c.states[i]; {
+	case c.rolling():
+		switch r := report.FromAdmin(ctx, c.clients[i], time.Now(), nil); {
+		case r.Error != "":
+			err = errors.New(r.Error)
+		case !r.Open():
+			err = errors.New("its health checks are " + r.Class().String())
+		}
+	case !c.stepwise:
+		*s = e.Again(ctx, c.order, c.kind, c.checks(i), *s)
+	case c.leaving.quit: // it is gone
+	case c.coming:
+		open, cancel := context.WithTimeout(ctx, askTimeout)
+		defer cancel()
+		err = e.WaitOpen(open, c.order.Key != "")
+	default:
+		if err = e.StaysClosed(ctx, c.order, c.kind); err != nil && !errors.As(err, new(*order.OpenError)) {
+			err = lostError{err}
+		}
+	}
+	switch {
+	case err == nil:
+	case c.rolling():
+		c.stopped(ctx, i, order.Back, fmt.Errorf("it was back before: %w", err))
+	case c.coming:
+		c.stopped(ctx, i, order.Back, fmt.Errorf("it was open before: %w", err))
+	default:
+		c.stopped(ctx, i, "", err)
+	}
 }
 
 // carry carries the order out with all Envoys, each at its own pace, or with as many at once as may be out.
@@ -98,7 +135,7 @@ func (c *carrying) carry(ctx context.Context, do func(ctx context.Context, i int
 		}
 		return out
 	}
-	defer c.each(func(int) {}) // those that were looked at after their turn
+	defer c.lookAgain(ctx)
 	for why := ""; why == ""; {
 		c.look.going = make([]bool, len(pending))
 		out := c.look.out()
@@ -111,7 +148,7 @@ func (c *carrying) carry(ctx context.Context, do func(ctx context.Context, i int
 		case ctx.Err() != nil:
 			wave = nil
 		case !c.rolling() && why == "":
-			c.each(one)
+			c.inTime(ctx, one)
 			return
 		case !c.rolling() && c.look.twice == "":
 			why += "; " + c.unavailable.back
@@ -218,6 +255,7 @@ func (c *carrying) wave(ctx context.Context, wave []int, one func(i int)) string
 			return
 		}
 		c.step(i, order.Back, what)
+		c.done[i] = time.Now()
 		if c.order.Key != "" {
 			value := c.states[i].Value
 			c.states[i] = order.Ask(ctx, c.clients[i], c.order.Key, c.route).State

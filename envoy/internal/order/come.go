@@ -104,8 +104,12 @@ func (e *Envoy) WaitOpen(ctx context.Context, byKey bool) error {
 		}
 		for _, endpoint := range r.Endpoints {
 			if m := endpoint.Maintenance; m != nil && (!byKey || e.reads(endpoint.Name)) {
+				end := []string{"release", m.Key}
+				if endpoint.Source == "route" {
+					end = []string{"maintenance", "off", "--route", m.Key}
+				}
 				return "", finalError{fmt.Errorf("%s is in maintenance by the key %s, too: %s", endpoint.Name, m.Key,
-					e.command("release", m.Key))}
+					e.command(end...))}
 			}
 		}
 		_, unseen, doubts, closed := e.success(&r, byKey)

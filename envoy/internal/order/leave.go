@@ -115,20 +115,18 @@ func (e *Envoy) StaysClosed(ctx context.Context, o Order, kind reach.Kind) error
 }
 
 // Again looks whether an Envoy that was as ordered still is: others took their time, and it is told with them.
-func (e *Envoy) Again(ctx context.Context, o Order, kind reach.Kind, was State) State {
-	ctx, cancel := context.WithTimeout(ctx, atLeast)
+func (e *Envoy) Again(ctx context.Context, o Order, kind reach.Kind, checks []string, was State) State {
+	ctx, cancel := context.WithTimeout(ctx, settle)
 	defer cancel()
-	lack := e.askRuntime(ctx, o, kind)
-	if changed := e.changed(ctx, o, nil); !lack.lost && (lack.what == "" || changed.lost) {
-		lack = changed
+	now := e.wait(ctx, o, kind, checks, time.Now().Add(-settle))
+	now.Already, now.Steps = was.Already, was.Steps
+	for _, note := range was.Notes {
+		if !slices.Contains(now.Notes, note) {
+			now.Notes = append(now.Notes, note)
+		}
 	}
-	_ = e.readGauges(ctx)
-	now := e.state(e.now())
-	if lack.lost {
-		now = State{Envoy: was.Envoy, Key: was.Key}
-	}
-	if now.Already, now.Notes = was.Already, was.Notes; lack.what != "" {
-		now.Error = "it was as ordered before: " + lack.what
+	if now.Error != "" {
+		now.Error = "it was as ordered before: " + now.Error
 	}
 	return now
 }

@@ -79,3 +79,25 @@ func TestEndpointsOfAFailure(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// Where another layer may have been written, it is said what this Envoy reads, unless that has what was written since.
+func TestElsewhere(t *testing.T) {
+	t.Parallel()
+	says := func(value string) *admin.Runtime {
+		return &admin.Runtime{Layers: []string{"disk"},
+			Entries: map[string]admin.Entry{"k": {Value: value, Layers: []string{value}}}}
+	}
+	const note = `its disk layers are "disk"%s, which reads /here: is one of them %s by another name, as in a container?`
+	for _, test := range []struct{ path, before, now, want string }{
+		{"/here", "true", "true", ""},
+		{"/there", "", "true", ""},
+		{"/there", "true", "true", fmt.Sprintf(note, ` ("true", as before)`, "/there")},
+	} {
+		e := Envoy{key: "k", before: says(test.before), runtime: says(test.now), known: &reach.Envoy{Layers: []reach.Layer{
+			{Name: "disk", Kind: reach.Disk, SymlinkRoot: "/here"}}}}
+		o := Order{Key: "k", Value: On, On: true, Path: test.path}
+		if got := strings.Join(e.Elsewhere(o, reach.Disk, test.path), "\n"); got != test.want {
+			t.Errorf("%+v: %q", test, got)
+		}
+	}
+}

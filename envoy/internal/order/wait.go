@@ -52,8 +52,12 @@ func (e *Envoy) orVerify(o Order) string {
 // Wait asks an Envoy until it is as ordered, or the context ends; the state that it returns says which. kind is the
 // layer that the order was written to. Checks that are given have the last word on what checks get.
 func (e *Envoy) Wait(ctx context.Context, o Order, kind reach.Kind, checks []string) State {
+	return e.wait(ctx, o, kind, checks, time.Time{})
+}
+
+// wait is Wait from when the order had arrived in runtime; zero: it may not have.
+func (e *Envoy) wait(ctx context.Context, o Order, kind reach.Kind, checks []string, arrived time.Time) State {
 	last, start := e.State, time.Now()
-	var arrived time.Time
 	for {
 		begin := time.Now()
 		lack := e.ask(ctx, o, kind, checks, &arrived)

@@ -504,7 +504,11 @@ func TestRestartsAtOnce(t *testing.T) {
 	client := must.Get(admin.New(a.URL, admin.Access{}))(t)
 	e, o := Ask(t.Context(), client, admintest.Key, false), Order{Key: admintest.Key, Value: On, On: true}
 	a.Before = func(w http.ResponseWriter, r *http.Request) bool {
-		b.ServeHTTP(w, r)
+		if strings.Contains(r.URL.RawQuery, "downstream_rq_active") {
+			fmt.Fprintln(w, "http.l.downstream_rq_active: 1")
+		} else {
+			b.ServeHTTP(w, r)
+		}
 		return true
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -67,13 +67,18 @@ func (e *Envoy) may(o Order, kind reach.Kind) (layers []reach.Layer, known bool)
 // Arrived reports whether runtime was once as ordered.
 func (e *Envoy) Arrived() bool { return e.right }
 
-// Elsewhere says what the layers of a kind read, where none is known to be the one that an order is written to.
-func (e *Envoy) Elsewhere(o Order, kind reach.Kind) string {
+// Elsewhere notes what the layers of a kind read, where none is known to be the one that an order is written to, by its
+// path or because it has since what was ordered.
+func (e *Envoy) Elsewhere(o Order, kind reach.Kind, to string) []string {
 	may, known := e.may(o, kind)
-	if !known || slices.ContainsFunc(may, func(l reach.Layer) bool { return l.At(o.Path) }) {
-		return ""
+	if !known || slices.ContainsFunc(may, func(l reach.Layer) bool {
+		before, _ := in(e.before, l.Name, e.key)
+		value, _ := in(e.runtime, l.Name, e.key)
+		return l.At(o.Path) || value == o.Value && value != before
+	}) {
+		return nil
 	}
-	return e.candidates(o, kind)
+	return []string{fmt.Sprintf("%s: is one of them %s by another name, as in a container?", e.candidates(o, kind), to)}
 }
 
 // candidates names the layers that may be the one that an order was written to, with what they say and read.
