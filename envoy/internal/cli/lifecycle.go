@@ -175,7 +175,11 @@ func (c *carrying) stopped(ctx context.Context, i int, next string, err error) {
 	did := func(name string) bool {
 		return slices.ContainsFunc(c.steps[i], func(s order.Step) bool { return s.Name == name })
 	}
-	back := "do it again, or take it back: " + c.undo() + " " + c.clients[i].Flags
+	it := "it"
+	if c.admins.selector != "" { // the address of one pod holds as long as its forwarded port
+		it = "all that --selector names"
+	}
+	back := "do it again, or take " + it + " back: " + c.undo() + " " + c.clients[i].Flags
 	look := "`" + document.Shell("healthgate", "status") + " " + c.clients[i].Flags + "` tells how it is now"
 	left := "nothing was changed"
 	if c.written {

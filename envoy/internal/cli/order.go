@@ -327,8 +327,15 @@ func (s *switching) place(envoys []*order.Envoy) error {
 	if is && disk.Subdirectory != nil && len(same) > 0 && !slices.ContainsFunc(same, func(l reach.Layer) bool {
 		return filepath.Clean(l.Folder) == filepath.Clean(*disk.Subdirectory)
 	}) {
-		return fmt.Errorf("Envoy has its keys in %s, and not in %s: leave out --subdirectory",
-			same[0].Source(), s.target())
+		var folders []string
+		for _, l := range same {
+			folders = append(folders, l.Source())
+		}
+		if folders = slices.Compact(folders); len(folders) > 1 {
+			return fmt.Errorf("Envoy has its keys in %s, and not in %s: say which with --subdirectory",
+				strings.Join(folders, " and "), s.target())
+		}
+		return fmt.Errorf("Envoy has its keys in %s, and not in %s: leave out --subdirectory", folders[0], s.target())
 	}
 	if !is || disk.Subdirectory != nil {
 		return nil

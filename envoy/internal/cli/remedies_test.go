@@ -99,9 +99,11 @@ func TestLayersThatEnvoyReads(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	root, file := filepath.Join(dir, "current"), filepath.Join(dir, "rtds.yaml")
-	_, disk := awkward(t, strings.Replace(deeper, "/there/current", root, 1))
 	_, rtds := awkward(t, `{"name": "rtds", "rtds_layer": {"name": "shop", "rtds_config": {"path_config_source": `+
 		`{"path": "`+file+`"}}}}`)
+	layer := strings.Replace(deeper, "/there/current", root, 1)
+	_, disk := awkward(t, layer)
+	_, both := awkward(t, layer+","+strings.NewReplacer(`"disk"`, `"own"`, "a b", "c").Replace(layer))
 	to := "--runtime-dir " + root + " --subdirectory "
 	for _, step := range []struct {
 		args, admin string
@@ -110,6 +112,8 @@ func TestLayersThatEnvoyReads(t *testing.T) {
 	}{
 		{"on " + to + "envoi", disk, 2, "--runtime-dir: Envoy has its keys in " + root + "/a b, and not in " + root +
 			"/envoi: leave out --subdirectory"},
+		{"on " + to + "envoi", both, 2, "Envoy has its keys in " + root + "/a b and " + root + "/c, and not in " + root +
+			"/envoi: say which with --subdirectory"},
 		{"on --rtds-file " + file, rtds, 2, "is not there, and would be made with the resource healthgate, while " +
 			"Envoy's layer reads the resource shop of it: make it with that first"},
 		{"on --rtds-file " + file + " --dry-run", "", 0, "to " + file + ", which is not there and would be made\n"},

@@ -375,9 +375,6 @@ func (e *Envoy) pluginLacks(o Order, verified map[string]bool, arrived time.Dura
 			"does it still run? See Envoy's log"}
 	case o.On && !o.Route && len(inside) > 0 && !e.State.on() && len(e.State.Endpoints) > 0 && arrived < settle:
 		return problem{what: set + "the plugin may not have read it yet"}
-	case !o.On && unproved && e.known != nil && e.begin[report.Unread] > 0 && !e.failing &&
-		arrived < max(settle, 2*e.interval()):
-		return problem{what: "the key is off, and whether the plugin's requests for runtime fail is not known yet"}
 	case !o.On && unproved && e.stopped != "":
 		return problem{what: "the key is off, and " + e.stopped, final: true}
 	case !o.On && unproved && e.overload != "":
