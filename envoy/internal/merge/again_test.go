@@ -70,9 +70,23 @@ func TestMergedAgain(t *testing.T) {
 		{"the filter is changed by hand", []string{"FAIL_RELOAD", "FAIL_OPEN"}, "", []string{"FAIL_RELOAD"}},
 		{"the application's hosts come by EDS", []string{"type: STRICT_DNS", "eds_cluster_config: {eds_config: {ads: {}}}\n" +
 			"    type: EDS"}, `the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
-		{"the application has more hosts", []string{"address: {socket_address: {address: app.one, port_value: 80}}}}]",
-			"address: {socket_address: {address: app.one, port_value: 80}}}}, {endpoint: {address: {socket_address: " +
-				"{address: app.two, port_value: 80}}}}]"}, "", []string{"app.two"}},
+		{"the application has more hosts", []string{"port_value: 80}}}}]", "port_value: 80}}}}, {endpoint: {address: " +
+			"{socket_address: {address: app.two, port_value: 80}}}}]"},
+			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+		{"the application's host is for when others fail", []string{"endpoints: [{lb", "endpoints: [{priority: 1, lb"},
+			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+		{"the application's host has another weight", []string{"lb_endpoints: [{", "lb_endpoints: " +
+			"[{load_balancing_weight: 9, "}, `the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+		{"the application's host is elsewhere", []string{"endpoints: [{lb", "endpoints: [{locality: {zone: a}, lb"},
+			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+		{"the application gets fewer requests", []string{"cluster_name: app\n", "cluster_name: app\n      " +
+			"policy: {overprovisioning_factor: 100}\n"},
+			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+		{"the application's localities have weights", []string{"type: STRICT_DNS", "common_lb_config: " +
+			"{locality_weighted_lb_config: {}}\n    type: STRICT_DNS"},
+			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+		{"the application's name stands for one host", []string{"type: STRICT_DNS", "type: LOGICAL_DNS"},
+			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
 		{"his own routes go", []string{"              " + route, ""},
 			`virtual host "v": the routes for checks are not those`, []string{"status: 404"}},
 		{"a virtual host takes all", []string{"domains: [x.example]", `domains: [x.example, "*"]`},
@@ -241,19 +255,29 @@ func TestLoopback(t *testing.T) {
 			moved = must.Get(Merge(asked, []File{bootstrap}, x))(t).Files[0]
 			before, admin, _ := strings.Cut(moved.Text, "\nadmin:")
 			moved.Text = before + "\nadmin:" + strings.Replace(strings.ReplaceAll(admin, `"`, ""), from, `"`+to+`"`, 1)
-			want := `the cluster "adm", which is admin.cluster in healthgate.yaml, does not lead to admin: give it`
-			if leads(port("9901")) {
+			want := `the cluster "adm", which is admin.cluster in healthgate.yaml, is not known to lead to admin: give it`
+			if at, listens := port("9901"); leads(at, listens, false) {
 				want = ""
 			}
 			refuses(moved, o, want)
 		}
 	}
-	for listens, is := range map[string][]bool{ // whether those of all lead there
-		"127.0.0.1": {0: true, 5: true}, "127.0.0.2": {1: true, 5: false}, "::1": {4: true, 5: false},
-		"0.0.0.0": {true, true, true, false, true, true}, "::": {true, true, false, true, true, true},
+	for listens, is := range map[string][]string{ // what leads there
+		"127.0.0.1": {"127.0.0.1", "localhost V4_ONLY"}, "127.0.0.2": {"127.0.0.2"}, `"::1"`: {"::1", "localhost V6_ONLY"},
+		"0.0.0.0": {"127.0.0.1", "127.0.0.2", "0.0.0.0", "localhost V4_ONLY"}, `"::"`: {"::", "::1", "localhost V6_ONLY"},
+		`"::", ipv4_compat: true`: {"127.0.0.1", "127.0.0.2", "::", "::1", "localhost V4_ONLY", "localhost V6_ONLY"},
 	} {
-		for i, at := range all {
-			if got := leads(net.JoinHostPort(at, "9901"), net.JoinHostPort(listens, "9901")); got != (i < len(is) && is[i]) {
+		for _, at := range append(all, "localhost V4_ONLY", "localhost V6_ONLY", "localhost V4_PREFERRED") {
+			host, family, _ := strings.Cut(at, " ")
+			adm := strings.NewReplacer("name: app", "name: adm", "app.one", `"`+host+`"`, ": 80", ": 9901").Replace(clusters)
+			if family != "" {
+				adm += "    dns_lookup_family: " + family + "\n"
+			}
+			bootstrap := web("- {name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: app}}]}")
+			bootstrap.Text = short.Replace(bootstrap.Text) + adm +
+				"admin: {address: {socket_address: {address: " + listens + ", port_value: 9901}}}\n"
+			m := &merger{envoy: must.Get(read([]File{bootstrap}))(t)}
+			if got := m.ofAdmin("adm"); got != slices.Contains(is, at) {
 				t.Errorf("%s leads to %s: %t", at, listens, got)
 			}
 		}

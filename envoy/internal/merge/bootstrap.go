@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/healthgate/healthgate/envoy/internal/document"
-	"github.com/healthgate/healthgate/envoy/internal/dump"
 	"github.com/healthgate/healthgate/envoy/internal/reach"
 	"github.com/healthgate/healthgate/envoy/internal/render"
 	"github.com/healthgate/healthgate/filter/config"
@@ -66,8 +65,8 @@ func (m *merger) admin() error {
 	m.shown(section)
 	if c := m.cluster(section.Cluster); c.is() {
 		if !m.ofAdmin(section.Cluster) {
-			return c.problem(c.n, "the cluster %q, which is admin.cluster in %s, does not lead to admin: give it "+
-				"admin's address, or take it out to have it made", section.Cluster, m.d.File)
+			return c.problem(c.n, "the cluster %q, which is admin.cluster in %s, is not known to lead to admin: "+
+				"give it admin's address, or take it out to have it made", section.Cluster, m.d.File)
 		}
 		return nil
 	}
@@ -138,24 +137,36 @@ func (m *merger) cluster(name string) cursor {
 	return cursor{}
 }
 
-// ofAdmin reports whether a cluster leads to admin.
+// families are the addresses of localhost by the dns_lookup_family of a cluster; by another one it may be either.
+var families = map[string]string{"V4_ONLY": "127.0.0.1:", "V6_ONLY": "[::1]:"}
+
+// ofAdmin reports whether a cluster is known to lead to admin.
 func (m *merger) ofAdmin(name string) bool {
 	admin := m.root().get("admin", "address")
 	if !admin.is() {
 		admin = cursor{source: m.bootstrap, n: m.adminAddress}
 	}
-	all := hosts(m.cluster(name))
-	return len(all) > 0 && !slices.ContainsFunc(all, func(at string) bool { return !leads(at, bound(admin)) })
+	c := m.cluster(name)
+	all := hosts(c)
+	return len(all) > 0 && !slices.ContainsFunc(all, func(at string) bool {
+		if ip := families[c.text("dns_lookup_family")]; ip != "" {
+			at = strings.Replace(at, "localhost:", ip, 1)
+		}
+		return !leads(at, bound(admin), admin.text("socket_address", "ipv4_compat") == "true")
+	})
 }
 
-// leads reports whether who connects to an address of this machine reaches who listens at another one.
-func leads(at, listens string) bool {
-	to, notTo := netip.ParseAddrPort(strings.Replace(at, "localhost:", "127.0.0.1:", 1))
+// leads reports whether who connects to an address of this machine reaches who listens at another one, and there by
+// IPv4 besides IPv6 where it is for both.
+func leads(at, listens string, both bool) bool {
+	to, notTo := netip.ParseAddrPort(at)
 	l, notL := netip.ParseAddrPort(listens)
 	if notTo != nil || notL != nil {
 		return at == listens && at != ""
 	}
-	return to == l || to.Port() == l.Port() && to.Addr().IsLoopback() && l.Addr().IsUnspecified()
+	a, on := to.Addr(), l.Addr()
+	return to == l || to.Port() == l.Port() && (a == netip.IPv6Loopback() && on == netip.IPv6Unspecified() ||
+		a.Is4() && a.IsLoopback() && (on == netip.IPv4Unspecified() || both && on == netip.IPv6Unspecified()))
 }
 
 // hosts returns where the hosts of a cluster are.
@@ -222,7 +233,7 @@ func (m *merger) probed() error {
 			}
 		default:
 			if of := m.cluster(strings.TrimPrefix(p.Cluster, render.OwnPrefix)); m.strays(c, of) {
-				m.warn(c, c.n, "the cluster %q leads elsewhere, or in another way, than %q: probes do not ask what serves users",
+				m.warn(c, c.n, "the cluster %q leads elsewhere, or in another way, than %q: probes may not ask what serves users",
 					p.Cluster, of.text("name"))
 			}
 		}
@@ -289,36 +300,20 @@ func (m *merger) copyFor(c cursor, name string) {
 	there.remove(list, i)
 }
 
-// harmless are the fields of a cluster that change neither where its connections lead nor how, besides its hosts.
-var harmless = []string{"load_assignment", "type", "connect_timeout", "lb_policy", "common_lb_config",
-	"dns_refresh_rate", "respect_dns_ttl", "per_connection_buffer_limit_bytes", "metadata"}
+// harmless are the fields of a cluster that change neither where its connections lead nor how.
+var harmless = []string{"connect_timeout", "lb_policy", "dns_refresh_rate", "respect_dns_ttl",
+	"per_connection_buffer_limit_bytes", "metadata"}
 
-// strays reports whether a copy of a cluster leads to other hosts than that, or in another way. It may lead to some of
-// them.
+// strays reports whether a copy of a cluster leads to other hosts than that, or in another way.
 func (m *merger) strays(c, of cursor) bool {
-	if !of.is() {
-		return false
-	}
-	read := func(c cursor) (hosts []any, way any) {
-		for _, group := range c.list("load_assignment", "endpoints") {
-			for _, host := range group.list("lb_endpoints") {
-				v := plain(host.n)
-				hosts = append(hosts, []any{dump.At(v, "endpoint"), dump.At(v, "metadata"), dump.At(v, "health_status")})
-			}
-		}
+	read := func(c cursor) any {
 		own := plain(m.own(c, "")).(map[string]any)
 		for _, name := range harmless {
 			delete(own, name)
 		}
-		return hosts, own
+		return own
 	}
-	its, way := read(c)
-	all, wanted := read(of)
-	there := func(host any) bool {
-		return slices.ContainsFunc(all, func(other any) bool { return reflect.DeepEqual(host, other) })
-	}
-	return len(its) == 0 && len(all) > 0 || !reflect.DeepEqual(way, wanted) ||
-		slices.ContainsFunc(its, func(host any) bool { return !there(host) })
+	return of.is() && !reflect.DeepEqual(read(c), read(of))
 }
 
 // own returns a copy of a cluster for the probes alone: nothing ejects its hosts, and no limit that is full of requests
