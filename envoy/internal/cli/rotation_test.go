@@ -66,6 +66,13 @@ func TestBack(t *testing.T) {
 				return asks
 			}
 		}, 0, ": back: its health checks are healthy; checks with success: shop 3\n"},
+		{"asked once, before", often, func() func(bool) bool {
+			asks := true
+			return func(bool) bool {
+				defer func() { asks = false }()
+				return asks
+			}
+		}, 0, ": back: its health checks are healthy; checks with success: shop 0, then none for 2s\n"},
 		{"never asked", often, func() func(bool) bool { return nil }, 0,
 			": back: its health checks are healthy; no check of shop was seen, nor any before\n"},
 		{"asked no more", often, func() func(bool) bool { return func(out bool) bool { return out } }, 1,

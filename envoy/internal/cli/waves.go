@@ -245,7 +245,7 @@ func (c *carrying) wave(ctx context.Context, wave []int, one func(i int)) string
 		case <-time.After(time.Until(end)):
 		case <-ctx.Done():
 		}
-		what, err := c.envoys[i].WaitBack(ctx, soon, c.leaving.back)
+		what, err := c.envoys[i].WaitBack(ctx, soon, c.leaving.back, c.leaving.quiet)
 		if err != nil {
 			ended := soon
 			if errors.Is(ctx.Err(), context.Canceled) {

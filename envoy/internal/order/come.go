@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -131,11 +130,11 @@ func (e *Envoy) WaitOpen(ctx context.Context, byKey bool) error {
 const notKnown = "; whether it is in rotation is not known"
 
 // WaitBack waits until all health checks of an Envoy that was out of rotation get success again, which is to be soon,
-// and then for so many checks in a row of each endpoint that somebody asks: a load balancer may want several. It says
-// what is known.
-func (e *Envoy) WaitBack(ctx, soon context.Context, checks uint64) (what string, err error) {
+// and then for so many checks in a row of each endpoint that somebody asks: a load balancer may want several. One that
+// somebody asked before the order alone is waited for while its checks come, or may come. It says what is known.
+func (e *Envoy) WaitBack(ctx, soon context.Context, checks uint64, quiet time.Duration) (what string, err error) {
 	var open []string
-	seen, before, asked := &report.Seen{}, cmp.Or(e.known, &reach.Envoy{}).Answered, map[string]bool{}
+	seen, before := &report.Seen{}, cmp.Or(e.known, &reach.Envoy{})
 	back := func(ctx context.Context) (string, error) {
 		r := report.FromAdmin(ctx, e.client, time.Now(), seen)
 		if open = nil; r.Error != "" {
@@ -155,7 +154,10 @@ func (e *Envoy) WaitBack(ctx, soon context.Context, checks uint64) (what string,
 	if err = until(soon, func() (string, error) { return back(soon) }); err != nil {
 		return what, err
 	}
-	success := lifecycle.Checks{Open: true, Need: max(checks, 1)}
+	asked, lately := map[string]bool{}, map[string]bool{}
+	must := lifecycle.Checks{Open: true, Need: max(checks, 1)}
+	may := must
+	may.Quiet = quiet
 	err = until(ctx, func() (string, error) {
 		if lack, err := back(ctx); lack != "" || err != nil {
 			return lack, err
@@ -168,18 +170,28 @@ func (e *Envoy) WaitBack(ctx, soon context.Context, checks uint64) (what string,
 		if hidden != "" {
 			return what + "; " + hidden + notKnown, nil
 		}
-		maps.DeleteFunc(counts, func(name string, n lifecycle.Count) bool {
-			asked[name] = asked[name] || before[name] || n.Open+n.Closed > 0
-			return !asked[name]
-		})
-		lack := success.Take(time.Now(), counts)
+		rose, long := report.Fresh(e.begin, stats), map[string]lifecycle.Count{}
+		for name, n := range counts {
+			asked[name] = asked[name] || before.Answered[name] || n.Open+n.Closed > 0
+			if lately[name] = lately[name] || before.Fresh[name] || rose[name]; !lately[name] {
+				delete(counts, name)
+				if asked[name] {
+					long[name] = n
+				}
+			}
+		}
+		now := time.Now()
+		lack := strings.Join(slices.DeleteFunc([]string{must.Take(now, counts), may.Take(now, long)},
+			func(lack string) bool { return lack == "" }), ", ")
 		if lack != "" {
 			lack = what + "; " + lack + " with success: is that time enough for so many of the load balancer's?" + notKnown
 		}
 		return lack, nil
 	})
-	if slices.ContainsFunc(open, func(name string) bool { return asked[name] }) {
-		what += "; " + success.Seen()
+	for _, checks := range []*lifecycle.Checks{&must, &may} {
+		if text := checks.Seen(); !strings.HasSuffix(text, ": ") {
+			what += "; " + text
+		}
 	}
 	for _, name := range open {
 		if !asked[name] {
