@@ -76,18 +76,23 @@ func TestOpenedMeanwhile(t *testing.T) {
 // What another Envoy says, which was started in the place of one that was closed, is nobody's opening of it.
 func TestStartedAgainMeanwhile(t *testing.T) {
 	t.Parallel()
-	for _, key := range []string{"", admintest.Key} {
+	for i := range 4 {
+		key, drains := []string{"", admintest.Key}[i%2], i > 1
 		a, b, gone := admintest.Start(t), admintest.Start(t), atomic.Bool{}
 		a.Before = func(w http.ResponseWriter, r *http.Request) bool {
-			if gone.Store(gone.Load() || watched(r)); gone.Load() {
+			begins := watched(r) // one while checks are waited for, or one after it drains
+			if drains {
+				begins = strings.Contains(r.URL.RawQuery, "downstream_rq_active")
+			}
+			if gone.Store(gone.Load() || begins); gone.Load() {
 				b.ServeHTTP(w, r)
 			}
 			return gone.Load()
 		}
 		_, stderr, code := call(t, strings.Fields("shutdown --quiet 1s --admin "+a.URL+" "+key)...)
 		if code != 1 || !strings.Contains(stderr, "another Envoy answers here than at the begin") ||
-			strings.Contains(stderr, "somebody has") {
-			t.Errorf("exit code %d, %s", code, stderr)
+			!strings.Contains(stderr, "; its health checks may get success\n") || strings.Contains(stderr, "somebody has") {
+			t.Errorf("drains: %t, exit code %d, %s", drains, code, stderr)
 		}
 	}
 }
@@ -161,7 +166,7 @@ func TestReleaseWithoutProbes(t *testing.T) {
 			fmt.Fprint(w, strings.Replace(said.Body.String(), test.old, test.new, 1))
 		}))
 		t.Cleanup(other.Close)
-		if says(t, 1, "release --timeout 3s --admin "+other.URL, test.want); a.Posts() != test.posts {
+		if says(t, 1, "release --timeout 6s --admin "+other.URL, test.want); a.Posts() != test.posts {
 			t.Errorf("%d POSTs, want %d", a.Posts(), test.posts)
 		}
 	}
@@ -170,8 +175,8 @@ func TestReleaseWithoutProbes(t *testing.T) {
 // A proxy that lets only some paths of admin through is named for what is not known.
 func TestDenied(t *testing.T) {
 	t.Parallel()
-	for _, command := range []string{"maintenance on --wait 3s", "maintenance off --wait 3s",
-		"maintenance on --route --wait 3s r"} {
+	for _, command := range []string{"maintenance on --wait 6s", "maintenance off --wait 3s",
+		"maintenance on --route --wait 6s r"} {
 		a := admintest.Start(t)
 		a.Before = func(w http.ResponseWriter, r *http.Request) bool {
 			denied := r.URL.Path == "/stats" || r.URL.Path == "/server_info"

@@ -181,16 +181,16 @@ func (c *carrying) stopped(ctx context.Context, i int, next string, err error) {
 	}
 	back := "do it again, or take " + it + " back: " + c.undo() + " " + c.clients[i].Flags
 	look := "`" + document.Shell("healthgate", "status") + " " + c.clients[i].Flags + "` tells how it is now"
-	left := "nothing was changed"
+	left, open := "nothing was changed", (*order.OpenError)(nil)
 	if c.written {
 		if left = c.reads() + ": " + back; c.coming {
 			left = c.reads() + ": do it again"
 		}
 	}
 	switch {
-	case errors.As(err, new(*order.OpenError)) && did(order.Draining):
+	case errors.As(err, &open) && did(order.Draining) && !open.Another:
 		left = "its health checks may get success, and it drains, which can't be taken back: close it again, or end it"
-	case errors.As(err, new(*order.OpenError)):
+	case open != nil:
 		left = "its health checks may get success"
 	case errors.As(err, new(lostError)) && (did(order.Draining) || next == order.Draining):
 		left = "when it was asked last, its health checks failed, and it may drain, which can't be taken back; " + look

@@ -59,8 +59,8 @@ var remedy = regexp.MustCompile(`: (healthgate .*?)(; it may open yet)?\n`)
 func TestRemedies(t *testing.T) {
 	t.Parallel()
 	for name, commands := range map[string][]string{
-		"shutdown is taken back": {"shutdown " + admintest.Key + " --timeout 3s"},
-		"another key is on":      {"maintenance on", "release --timeout 3s"},
+		"shutdown is taken back": {"shutdown " + admintest.Key + " --timeout 6s"},
+		"another key is on":      {"maintenance on", "release --timeout 6s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -142,7 +142,7 @@ func TestLayerOfAnother(t *testing.T) {
 		{"name": "healthgate", "rtds_config": {"path_config_source": {"path": "/there/current"}}}}`} {
 		_, address := awkward(t, layer)
 		path := filepath.Join(t.TempDir(), "it's another.yaml")
-		args := []string{"maintenance", "on", flag, path, "--admin", address, "--wait", "1s"}
+		args := []string{"maintenance", "on", flag, path, "--admin", address, "--wait", "5s"}
 		if _, stderr, code := call(t, args[:4]...); code != 0 {
 			t.Fatal(stderr)
 		}
@@ -159,7 +159,7 @@ func TestLayerOfAnother(t *testing.T) {
 		if said := typed(t, m[2]); strings.Contains(said, "has no key") {
 			t.Errorf("%s took nothing back", m[2])
 		}
-		_, stderr, _ = call(t, "maintenance", "off", flag, path, "--admin", address, "--wait", "1s")
+		_, stderr, _ = call(t, "maintenance", "off", flag, path, "--admin", address, "--wait", "5s")
 		if !strings.Contains(stderr, "has no key") || strings.Contains(stderr, "stays so") {
 			t.Error(stderr)
 		}

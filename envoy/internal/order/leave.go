@@ -79,8 +79,11 @@ func (e *Envoy) until(ctx context.Context, lacks func() (string, error)) error {
 	})
 }
 
-// OpenError is of an instance that was closed, and is so no longer, or another one.
-type OpenError struct{ error }
+// OpenError is of an instance that was closed, and is so no longer.
+type OpenError struct {
+	error
+	Another bool // it is another process, which knows nothing of what was done
+}
 
 // StaysClosed looks again whether an instance that was closed still is, by an order or by Envoy's own health check:
 // somebody else may have opened it.
@@ -90,26 +93,26 @@ func (e *Envoy) StaysClosed(ctx context.Context, o Order, kind reach.Kind) error
 	// First, for of another Envoy that has been started in its place what it is says nothing.
 	all := e.Stays(o.Key != "", "") == ""
 	if changed := e.changed(ctx, o, nil); changed.final {
-		return &OpenError{errors.New(changed.what)}
+		return &OpenError{errors.New(changed.what), changed.lost}
 	} else if changed.what != "" {
 		return errors.New(changed.what)
 	}
 	if why := e.Stays(o.Key != "", ""); all && why != "" {
-		return &OpenError{errors.New("its configuration is another one than at the begin: " + why)}
+		return &OpenError{error: errors.New("its configuration is another one than at the begin: " + why)}
 	}
 	o.Reason = "" // that of another operator opens nothing
 	if o.Key != "" {
 		lack := e.askRuntime(ctx, o, kind)
 		e.State = e.state(e.now())
 		if lack.what != "" && !lack.lost {
-			return &OpenError{errors.New("no longer closed: " + lack.what)}
+			return &OpenError{error: errors.New("no longer closed: " + lack.what)}
 		} else if lack.what != "" {
 			return errors.New(lack.what)
 		}
 	} else if state, err := e.client.Ready(ctx); err != nil {
 		return err
 	} else if state != "DRAINING" {
-		return &OpenError{errors.New("no longer closed: Envoy says " + state + ": somebody has opened it")}
+		return &OpenError{error: errors.New("no longer closed: Envoy says " + state + ": somebody has opened it")}
 	}
 	return nil
 }

@@ -127,7 +127,7 @@ func (e *Envoy) lookAgain(ctx context.Context) error {
 		return err
 	}
 	if known.Begun != e.known.Begun || e.client.Stays(ctx, known.Begun) != nil {
-		return &OpenError{admin.ErrAnother}
+		return &OpenError{admin.ErrAnother, true}
 	}
 	known.Answered, known.Fresh, known.Reloaded = e.known.Answered, e.known.Fresh, e.known.Reloaded
 	if known.Updated(e.known) { // of which no check that was answered before proves anything
