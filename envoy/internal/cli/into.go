@@ -66,9 +66,16 @@ func (i *intoOptions) merge(cmd *cobra.Command, file, output string, o *render.E
 		return err
 	}
 	said := append(result.Warnings, lint.Configuration(result.Document, merge.Plain(result.Files))...)
-	if found, err := merge.Lint(result.Files, result.Document); err == nil &&
-		options.Listen == "" && len(i.listeners) == 0 { // else others stay as they are on purpose
-		said = append(said, slices.DeleteFunc(found.Wrong, func(p *document.Problem) bool { return p.Line > 0 })...)
+	if options.Listen != "" {
+		options.Listeners = append(options.Listeners, "healthgate")
+	}
+	if found, err := merge.Lint(result.Files, result.Document, options.Listeners...); err == nil {
+		for _, p := range found.Wrong {
+			p.Line = 0 // of what is yet to be written
+			if !slices.ContainsFunc(said, func(other *document.Problem) bool { return other.What == p.What }) {
+				said = append(said, p)
+			}
+		}
 	}
 	tell(cmd, yellow, "warning:", said)
 	tell(cmd, "", "note:", result.Notes)

@@ -194,6 +194,44 @@ func TestIntoUnreached(t *testing.T) {
 	}
 }
 
+// What a merge leaves as it is, and is wrong, is said, also of the listeners that are chosen.
+func TestIntoLeavesWrong(t *testing.T) {
+	t.Parallel()
+	file, into := write(t, minimal), filepath.Join(t.TempDir(), "envoy.yaml")
+	web := filepath.Join(filepath.Dir(into), "web.yaml")
+	must.Write(t, into, bootstrap)
+	must.Write(t, web, strings.ReplaceAll(listeners, "cluster: web", "cluster: app"))
+	run := func(want string, args ...string) {
+		t.Helper()
+		_, stderr, code := call(t, append([]string{"render", "envoy", file, "--into", into, "-o", into}, args...)...)
+		if code != 0 || !strings.Contains(stderr, want) || want == "" && strings.Contains(stderr, "web.yaml: ") ||
+			strings.Count(stderr, `the layer "late"`) > 1 {
+			t.Errorf("%q: exit code %d, %s", args, code, stderr)
+		}
+	}
+	run("", "--wasm", "/hg.wasm")
+	merged := must.Read(t, web)
+	for _, kind := range []string{"ext_authz.v3.ExtAuthz", "local_ratelimit.v3.LocalRateLimit",
+		"jwt_authn.v3.JwtAuthentication", "basic_auth.v3.BasicAuth"} {
+		text := strings.Replace(merged, "http_filters:\n", "http_filters:\n        - {name: login, typed_config: "+
+			`{"@type": type.googleapis.com/envoy.extensions.filters.http.`+kind+"}}\n", 1)
+		must.Write(t, web, text)
+		const want = `web.yaml: listener "web": the filter stands behind "login", which looks at users or counts them: ` +
+			"checks may not come through; move it to the front"
+		run(want)
+		run(want, "--listener", "web")
+		if must.Read(t, web) != text {
+			t.Errorf("%s: it is\n%s", kind, must.Read(t, web))
+		}
+	}
+	must.Write(t, web, strings.Replace(merged, "name: web\n", "name: web\n  address: {socket_address: {address: "+
+		"127.0.0.1, port_value: 9901}}\n", 1))
+	must.Write(t, into, strings.Replace(must.Read(t, into), "admin_layer: {}\n", "admin_layer: {}\n"+
+		"  - {name: late, static_layer: {healthgate.route_maintenance: 100}}\n", 1))
+	run("web.yaml: Envoy listens at 127.0.0.1:9901 already: give this listener another address")
+	run(`the layer "late" has healthgate.route_maintenance, and comes after "admin"`)
+}
+
 // The pieces alone name the lists that they go into.
 func TestParts(t *testing.T) {
 	t.Parallel()

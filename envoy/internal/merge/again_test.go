@@ -283,3 +283,29 @@ func TestLoopback(t *testing.T) {
 		}
 	}
 }
+
+// What is missing beside keys of a static layer that stand in objects is put beside these objects.
+func TestNestedKeys(t *testing.T) {
+	t.Parallel()
+	asked := must.Get(document.Parse("f", []byte("{admin: {cluster: adm}, endpoints: [{name: a, paths: [/hc], "+
+		"trusted: {cidrs: [10.0.0.0/8]}, maintenance: {keys: [shop.a.one, shop.b]}}]}")))(t)
+	for _, layer := range []string{" {shop: {b: true}}", "\n      shop: {b: true}\n      c: 1",
+		"\n      shop:\n        b: true", " {shop: {a: {one: false}}}", " {shop: {a: {one: false}, b: true}}"} {
+		bootstrap := web("- {name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: app}}]}")
+		bootstrap.Text = short.Replace(bootstrap.Text) + clusters +
+			"admin: {address: {socket_address: {address: 127.0.0.1, port_value: 9901}}}\n" +
+			"layered_runtime:\n  layers:\n  - name: own\n    static_layer:" + layer + "\n"
+		r, err := Merge(asked, []File{bootstrap}, Options{Common: render.Common{Wasm: "hg.wasm"}})
+		if err != nil {
+			t.Errorf("%s: %v", layer, err)
+			continue
+		}
+		layers := must.Get(read(r.Files))(t).bootstrap
+		root := cursor{source: layers, n: layers.root}
+		keys, own := map[string]bool{}, root.list("layered_runtime", "layers")[0].get("static_layer")
+		flatten(own, "", keys)
+		if !keys["shop.a.one"] || !keys["shop.b"] || keys["shop.shop.b"] || keys["shop.a.shop.b"] {
+			t.Errorf("%s: the keys are %v", layer, keys)
+		}
+	}
+}

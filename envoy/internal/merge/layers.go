@@ -1,7 +1,6 @@
 package merge
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -21,7 +20,7 @@ func (m *merger) layers() {
 	for i, l := range there {
 		names = append(names, l.text("name"))
 		if static := l.get("static_layer"); static.is() {
-			keys := map[string]cursor{}
+			keys := map[string]bool{}
 			flatten(static, "", keys)
 			if key := m.switches(keys); key != "" && first < i {
 				say := m.warn // it is not for a merge to change
@@ -31,7 +30,9 @@ func (m *merger) layers() {
 				say(l, l.n, "the layer %q has %s, and comes after %q: who sets the key there does not change it; "+
 					"let the layer come first, or take the key out of it", l.text("name"), key, names[first])
 			}
-			maps.Copy(known, keys)
+			for key := range keys {
+				known[key] = static
+			}
 		} else {
 			first = min(first, i)
 		}
@@ -82,9 +83,9 @@ func (m *merger) layers() {
 }
 
 // switches returns one of keys that switches maintenance; "" when none does.
-func (m *merger) switches(keys map[string]cursor) string {
+func (m *merger) switches(keys map[string]bool) string {
 	for key := range document.Fields(m.pieces.Defaults) {
-		if keys[key.Value].is() {
+		if keys[key.Value] {
 			return key.Value
 		}
 	}
@@ -104,10 +105,10 @@ func (m *merger) missingKeys(known map[string]cursor) (missing *yaml.Node, layer
 	return missing, layer
 }
 
-// flatten notes the keys of a static layer, and the object that each stands in: a.b may be written a: {b: }.
-func flatten(c cursor, prefix string, keys map[string]cursor) {
+// flatten notes the keys of a static layer: a.b may be written a: {b: }.
+func flatten(c cursor, prefix string, keys map[string]bool) {
 	for name, value := range document.Fields(c.n) {
-		keys[prefix+name.Value] = c
+		keys[prefix+name.Value] = true
 		flatten(c.follow(value), prefix+name.Value+".", keys)
 	}
 }

@@ -23,8 +23,9 @@ type Findings struct {
 	Documents []*document.Document
 }
 
-// Lint says what is wrong. Without a document the configurations of the filters themselves are asked.
-func Lint(files []File, d *document.Document) (*Findings, error) {
+// Lint says what is wrong. Without a document the configurations of the filters themselves are asked, and without names
+// of listeners all.
+func Lint(files []File, d *document.Document, listeners ...string) (*Findings, error) {
 	e, err := read(files)
 	if err != nil {
 		return nil, err
@@ -68,8 +69,8 @@ func Lint(files []File, d *document.Document) (*Findings, error) {
 	switch {
 	case len(asked) == 0:
 		return nil, e.bootstrap.problem(nil, "has no healthgate; give healthgate.yaml, too, to see what is missing")
-	case len(asked) == 1: // for all listeners
-		asked[0].Listeners = nil
+	case len(asked) == 1:
+		asked[0].Listeners = listeners
 	}
 	for _, h := range m.all {
 		h.inspect(m, asked[of[h]])
@@ -83,7 +84,7 @@ func Lint(files []File, d *document.Document) (*Findings, error) {
 		out.Wrong = append(out.Wrong, merged.Changes...)
 		out.Warnings, out.Notes = append(out.Warnings, merged.Warnings...), append(out.Notes, merged.Notes...)
 	}
-	if len(out.Wrong) == len(m.changes) {
+	if len(out.Wrong) == len(m.changes) && len(listeners) == 0 { // else others stay as they are on purpose
 		m.gaps(out)
 	}
 	out.Wrong, out.Warnings, out.Notes = sorted(out.Wrong), sorted(out.Warnings), sorted(out.Notes)
@@ -125,8 +126,8 @@ func (h *manager) inspect(m *merger, o *Options) {
 		}
 		if first != "" {
 			m.changed(f, f.n,
-				"%s: the filter stands behind %q, which looks at users or counts them: checks may not come through",
-				h.where, first)
+				"%s: the filter stands behind %q, which looks at users or counts them: checks may not come through; "+
+					"move it to the front", h.where, first)
 		}
 		if f.get("typed_config").isType(".wasm.v3.Wasm") {
 			if f.text("disabled") != "true" {
