@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -124,6 +125,18 @@ func renderKubernetes(cmd *cobra.Command, file, folder string, o *render.Kuberne
 	}
 	if err := writeTree(made); err != nil {
 		return failure{err}
+	}
+	zones, _ := os.ReadDir(folder + "zones") // there is none without --zone
+	for _, e := range zones {
+		at, zone := folder+"zones/"+e.Name(), strings.TrimSuffix(e.Name(), ".yaml")
+		if slices.Contains(o.Zones, zone) || !e.Type().IsRegular() {
+			continue
+		}
+		if text, _ := os.ReadFile(at); strings.HasPrefix(string(text), "# Maintenance of the zone "+zone+".") {
+			what := "is of an earlier run, and stays as it is: pods that are made from now on do not read it; give --zone " +
+				document.Shell(zone) + ", too, or take it out"
+			tell(cmd, "", "note:", []*document.Problem{{File: at, What: what}})
+		}
 	}
 	return nil
 }

@@ -117,9 +117,15 @@ func TestKubernetesFolder(t *testing.T) {
 		t.Errorf("exit code %d, %s", code, stderr)
 	}
 	must.Do(t, os.Remove(zone))
-	for range 2 {
-		if stderr, code := render("real/made", "--zone", "eu-1a"); code != 0 {
+	must.Write(t, "real/made/zones/mine.yaml", "mine")
+	for _, zones := range []string{"eu-1a,eu-1b", "eu-1a,eu-1b", "eu-1a"} {
+		stderr, code := render("real/made", "--zone", zones)
+		if code != 0 || must.Read(t, "real/made/zones/eu-1b.yaml") == "" || strings.Contains(stderr, "mine") ||
+			strings.Contains(stderr, "note: real/made/zones/eu-1b.yaml: is of an earlier run") != (zones == "eu-1a") {
 			t.Errorf("exit code %d, %s", code, stderr)
 		}
+	}
+	if stderr, code := render("real/made"); code != 0 || strings.Count(stderr, "give --zone eu-1") != 2 {
+		t.Errorf("exit code %d, %s", code, stderr)
 	}
 }
