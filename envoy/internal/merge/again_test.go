@@ -309,3 +309,28 @@ func TestNestedKeys(t *testing.T) {
 		}
 	}
 }
+
+// A new listener takes no address at which another one takes connections, whatever its form is.
+func TestTaken(t *testing.T) {
+	t.Parallel()
+	asked := must.Get(document.Parse("f", []byte("{endpoints: [{name: a, paths: [/hc], "+
+		"trusted: {cidrs: [10.0.0.0/8]}}]}")))(t)
+	for listener, taken := range map[string]map[string]bool{
+		`{socket_address: {address: "::", port_value: 90, ipv4_compat: true}}`: {"0.0.0.0:90": true, "127.0.0.1:90": true,
+			"[::]:90": true, "[::1]:90": true, "0.0.0.0:91": false},
+		`{socket_address: {address: "::", port_value: 90}}`: {"0.0.0.0:90": false, "[::1]:90": true},
+		"{socket_address: {address: 10.0.0.1, port_value: 89}}\n    additional_addresses: [{address: {socket_address: " +
+			"{address: 0.0.0.0, port_value: 90}}}]": {"0.0.0.0:90": true, "127.0.0.1:90": true, "0.0.0.0:89": true,
+			"127.0.0.1:89": false},
+		"{socket_address: {protocol: UDP, address: 0.0.0.0, port_value: 90}}": {"0.0.0.0:90": false},
+	} {
+		for listen, taken := range taken {
+			f := web("- {name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: app}}]}")
+			f.Text = short.Replace(f.Text) + "  - name: other\n    address: " + listener + "\n"
+			_, err := Merge(asked, []File{f}, Options{Common: render.Common{Wasm: "hg.wasm"}, Listen: listen})
+			if (err != nil) != taken || err != nil && !strings.Contains(err.Error(), "Envoy listens here, and would at") {
+				t.Errorf("--listen %s beside %s: %v", listen, listener, err)
+			}
+		}
+	}
+}

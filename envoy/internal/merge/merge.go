@@ -243,13 +243,28 @@ func (m *merger) free(flag, address string) error {
 	if !admin.get("address").is() && render.Overlap(address, m.Admin) {
 		return optionError(flag, "%q is --admin, too; give each its own", address)
 	}
-	for _, l := range append([]cursor{admin}, m.listeners...) {
-		at := l.get("address")
-		if render.Overlap(address, bound(at)) {
+	for _, at := range m.addresses() {
+		every := at.text("socket_address", "ipv4_compat") == "true" &&
+			render.Overlap(address, net.JoinHostPort("0.0.0.0", at.text("socket_address", "port_value")))
+		if every || render.Overlap(address, bound(at)) {
 			return at.problem(at.n, "Envoy listens here, and would at --%s %s, too; give that another address", flag, address)
 		}
 	}
 	return nil
+}
+
+// addresses returns those at which admin and listeners take connections of TCP, or by a Unix socket.
+func (m *merger) addresses() (out []cursor) {
+	for _, l := range append([]cursor{m.root().get("admin")}, m.listeners...) {
+		for _, of := range append([]cursor{l}, l.list("additional_addresses")...) {
+			at := of.get("address")
+			if bound(at) != "" && at.text("socket_address", "port_value") != "0" && l.text("bind_to_port") != "false" &&
+				at.text("socket_address", "protocol") != "UDP" {
+				out = append(out, at)
+			}
+		}
+	}
+	return out
 }
 
 // bound returns an address as an option has it; "" for one within Envoy, and for none.
@@ -275,12 +290,7 @@ func (m *merger) shared() {
 		}
 	}
 	var before []cursor
-	for _, l := range append([]cursor{m.root().get("admin")}, m.listeners...) {
-		at := l.get("address")
-		if bound(at) == "" || at.text("socket_address", "port_value") == "0" || l.text("bind_to_port") == "false" ||
-			at.text("socket_address", "protocol") == "UDP" {
-			continue
-		}
+	for _, at := range m.addresses() {
 		for _, other := range before {
 			if bound(at) == bound(other) {
 				m.changed(at, at.n, "Envoy listens at %s already: give this listener another address", bound(at))
