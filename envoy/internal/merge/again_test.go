@@ -277,7 +277,8 @@ func TestLoopback(t *testing.T) {
 			bootstrap.Text = short.Replace(bootstrap.Text) + adm +
 				"admin: {address: {socket_address: {address: " + listens + ", port_value: 9901}}}\n"
 			m := &merger{envoy: must.Get(read([]File{bootstrap}))(t)}
-			if got := m.ofAdmin("adm"); got != slices.Contains(is, at) {
+			may := host == "localhost" && len(is) > 1
+			if got := m.ofAdmin("adm", false); got != slices.Contains(is, at) || m.ofAdmin("adm", true) != (got || may) {
 				t.Errorf("%s leads to %s: %t", at, listens, got)
 			}
 		}

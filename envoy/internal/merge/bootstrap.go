@@ -64,14 +64,14 @@ func (m *merger) admin() error {
 	}
 	m.shown(section)
 	if c := m.cluster(section.Cluster); c.is() {
-		if !m.ofAdmin(section.Cluster) {
+		if !m.ofAdmin(section.Cluster, false) {
 			return c.problem(c.n, "the cluster %q, which is admin.cluster in %s, is not known to lead to admin: "+
 				"give it admin's address, or take it out to have it made", section.Cluster, m.d.File)
 		}
 		return nil
 	}
 	for _, c := range m.clusters {
-		if name := c.text("name"); m.ofAdmin(name) {
+		if name := c.text("name"); m.ofAdmin(name, false) {
 			m.d, err = m.d.With(map[string]string{"admin.cluster": name})
 			return err
 		}
@@ -140,8 +140,8 @@ func (m *merger) cluster(name string) cursor {
 // families are the addresses of localhost by the dns_lookup_family of a cluster; by another one it may be either.
 var families = map[string]string{"V4_ONLY": "127.0.0.1:", "V6_ONLY": "[::1]:"}
 
-// ofAdmin reports whether a cluster is known to lead to admin.
-func (m *merger) ofAdmin(name string) bool {
+// ofAdmin reports whether a cluster is known to lead to admin, or else may, by localhost.
+func (m *merger) ofAdmin(name string, may bool) bool {
 	admin := m.root().get("admin", "address")
 	if !admin.is() {
 		admin = cursor{source: m.bootstrap, n: m.adminAddress}
@@ -149,10 +149,13 @@ func (m *merger) ofAdmin(name string) bool {
 	c := m.cluster(name)
 	all := hosts(c)
 	return len(all) > 0 && !slices.ContainsFunc(all, func(at string) bool {
-		if ip := families[c.text("dns_lookup_family")]; ip != "" {
-			at = strings.Replace(at, "localhost:", ip, 1)
+		both := admin.text("socket_address", "ipv4_compat") == "true"
+		reached := leads(at, bound(admin), both)
+		for family, ip := range families {
+			reached = reached || (may || c.text("dns_lookup_family") == family) &&
+				leads(strings.Replace(at, "localhost:", ip, 1), bound(admin), both)
 		}
-		return !leads(at, bound(admin), admin.text("socket_address", "ipv4_compat") == "true")
+		return !reached
 	})
 }
 

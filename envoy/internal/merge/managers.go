@@ -268,7 +268,7 @@ func (m *merger) choose() error {
 	return nil
 }
 
-// leadsToAdmin reports whether a connection manager has routes to clusters, and all these are of admin.
+// leadsToAdmin reports whether a connection manager has routes to clusters, and all these are, or may be, of admin.
 func (m *merger) leadsToAdmin(h *manager) bool {
 	some, all := false, true
 	for _, host := range m.hosts(h) {
@@ -276,7 +276,7 @@ func (m *merger) leadsToAdmin(h *manager) bool {
 			names := targets(r)
 			for _, name := range names {
 				some = true
-				all = all && m.ofAdmin(name)
+				all = all && m.ofAdmin(name, true)
 			}
 			all = all && !r.get("redirect").is() && (len(names) > 0 || !r.get("route").is()) // to one named in a header
 		}
