@@ -60,7 +60,7 @@ func until(ctx context.Context, lacks func() (string, error)) error {
 		select {
 		case <-ctx.Done():
 			return errors.New(last)
-		case <-time.After(min(max(pollInterval, pollShare*time.Since(begin)), time.Second)):
+		case <-time.After(pause(time.Since(begin))):
 		}
 	}
 }

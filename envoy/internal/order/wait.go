@@ -30,6 +30,11 @@ const (
 	lookInterval = 3 * time.Second // between two looks at the configuration, which may be large
 )
 
+// pause is how long an Envoy is left alone that has taken so long for its answers.
+func pause(took time.Duration) time.Duration {
+	return min(max(pollInterval, pollShare*took), time.Second)
+}
+
 // problem says why an order is not carried out yet. Waiting does not help if it is final. Where Envoy is lost, what
 // was known of it is no more.
 type problem struct {
@@ -87,7 +92,7 @@ func (e *Envoy) wait(ctx context.Context, o Order, kind reach.Kind, checks []str
 				last.Error += fmt.Sprintf("; --wait left %s for it, give it more", waited.Round(time.Millisecond))
 			}
 			return last
-		case <-time.After(max(pollInterval, pollShare*time.Since(begin))):
+		case <-time.After(pause(time.Since(begin))):
 		}
 	}
 }

@@ -323,6 +323,28 @@ func TestWaitAsksForWhatIsNeeded(t *testing.T) {
 	}
 }
 
+// An Envoy whose configuration takes long to read is asked again in time all the same.
+func TestWaitOfASlowConfiguration(t *testing.T) {
+	t.Parallel()
+	begin := time.Now()
+	client, _ := answers{
+		"/runtime": says(isOn),
+		"/stats": func(w http.ResponseWriter) {
+			fmt.Fprintf(w, "%s%d\n", gaugeOfA, map[bool]int{true: 1}[time.Since(begin) > 5*time.Second])
+		},
+		"/config_dump": func(w http.ResponseWriter) {
+			time.Sleep(time.Second)
+			says(configuration(t))(w)
+		},
+	}.start(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Second)
+	defer cancel()
+	s := Ask(ctx, client, "k", false).Wait(ctx, Order{Key: "k", Value: On, On: true}, reach.Admin, nil)
+	if s.Error != "" {
+		t.Errorf("%+v", s)
+	}
+}
+
 // Somebody else may change a key while it is waited for the plugin, and also when that has just taken it up.
 func TestWaitSeesAnotherHand(t *testing.T) {
 	t.Parallel()
