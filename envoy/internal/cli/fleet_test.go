@@ -142,7 +142,9 @@ func TestSlowOther(t *testing.T) {
 			"it was as ordered before: the key had arrived, and somebody has", 0},
 		"release": {post("/healthcheck/fail"), 1,
 			": it was open before: checks of shop get draining", 0},
-		"release " + admintest.Key:                  {fails, 1, ": it was open before: checks of shop get failing", 0},
+		"release " + admintest.Key: {fails, 1, ": it was open before: checks of shop get failing", 0},
+		"shutdown --wait-checks 0 --quiet 9s": {func(a *admintest.Admin) { a.Close() }, 0,
+			"whether they still do is not known", 0},
 		"shutdown --wait-checks 0":                  {post("/healthcheck/ok"), 1, ": no longer closed: Envoy says LIVE", 0},
 		"shutdown --wait-checks 0 " + admintest.Key: {says(""), 1, ": no longer closed: the key had arrived", 0},
 	} {

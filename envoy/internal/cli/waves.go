@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/healthgate/healthgate/envoy/admin"
 	"github.com/healthgate/healthgate/envoy/internal/fleet"
 	"github.com/healthgate/healthgate/envoy/internal/order"
 	"github.com/healthgate/healthgate/envoy/internal/report"
@@ -90,10 +89,9 @@ func (c *carrying) again(ctx context.Context, i int) {
 		err = e.WaitOpen(open, c.order.Key != "")
 	default:
 		if err = e.StaysClosed(ctx, c.order, c.kind); err != nil && !errors.As(err, new(*order.OpenError)) {
-			err = lostError{err}
-			if _, gone := c.clients[i].Ready(ctx); errors.As(gone, new(*admin.GoneError)) {
-				err = nil // who ended it did not have to wait for the others
-			}
+			// Who ended it did not have to wait for the others.
+			c.note(i, "its health checks failed to its end here, and whether they still do is not known: "+err.Error())
+			err = nil
 		}
 	}
 	switch {
