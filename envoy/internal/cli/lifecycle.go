@@ -247,7 +247,7 @@ func (c *carrying) finish(ctx context.Context, i int, already bool) {
 		c.stopped(ctx, i, name, errors.New(c.states[i].Error))
 		return
 	case c.coming:
-		if err := c.envoys[i].WaitOpen(ctx, true); err != nil {
+		if err := c.envoys[i].WaitOpen(ctx, true, true); err != nil {
 			c.stopped(ctx, i, name, err)
 			return
 		}

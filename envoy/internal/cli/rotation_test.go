@@ -72,9 +72,9 @@ func TestBack(t *testing.T) {
 				defer func() { asks = false }()
 				return asks
 			}
-		}, 0, ": back: its health checks are healthy; checks with success: shop 0, then none for 2s\n"},
+		}, 0, ": back: its health checks are healthy; no check of shop came while it went, and none is waited for\n"},
 		{"never asked", often, func() func(bool) bool { return nil }, 0,
-			": back: its health checks are healthy; no check of shop was seen, nor any before\n"},
+			": back: its health checks are healthy; no check of shop came while it went, and none is waited for\n"},
 		{"asked no more", often, func() func(bool) bool { return func(out bool) bool { return out } }, 1,
 			": not back in the time that was given: its health checks are healthy; shop has answered 0 of 2 checks with " +
 				"success: is that time enough for so many of the load balancer's?; whether it is in rotation is not known; " +
@@ -91,6 +91,32 @@ func TestBack(t *testing.T) {
 				t.Error("another one goes")
 			}
 		})
+	}
+}
+
+// What was asked while it went is asked when it has been started again, or it is not back.
+func TestBackAnotherProcess(t *testing.T) {
+	t.Parallel()
+	admins, file := newFleet(t, 2)
+	again := admintest.Start(t) // which nobody asks
+	var went time.Time
+	admins[0].Asks = func(out bool) bool { // less often than it takes to close
+		if went.IsZero() && out {
+			went = time.Now()
+		}
+		return out && time.Since(went) > time.Second
+	}
+	admins[0].Before = func(w http.ResponseWriter, r *http.Request) bool {
+		over := admins[0].Posts() > 0 && !admins[0].Out()
+		if over {
+			again.ServeHTTP(w, r)
+		}
+		return over
+	}
+	says(t, 1, "maintenance on --for 4s --wait-checks 2 --quiet 2s --wait 6s --max-unavailable 1 --admins-file "+file,
+		"shop has answered 0 of 2 checks with success")
+	if admins[1].Posts() > 0 {
+		t.Error("another one goes")
 	}
 }
 

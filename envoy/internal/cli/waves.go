@@ -86,7 +86,7 @@ func (c *carrying) again(ctx context.Context, i int) {
 	case c.coming:
 		open, cancel := context.WithTimeout(ctx, askTimeout)
 		defer cancel()
-		err = e.WaitOpen(open, c.order.Key != "")
+		err = e.WaitOpen(open, c.order.Key != "", false)
 	default:
 		if err = e.StaysClosed(ctx, c.order, c.kind); err != nil && !errors.As(err, new(*order.OpenError)) {
 			// Who ended it did not have to wait for the others.
@@ -247,7 +247,7 @@ func (c *carrying) wave(ctx context.Context, wave []int, one func(i int)) string
 		case <-time.After(time.Until(end)):
 		case <-ctx.Done():
 		}
-		what, err := c.envoys[i].WaitBack(ctx, soon, c.leaving.back, c.leaving.quiet)
+		what, err := c.envoys[i].WaitBack(ctx, soon, c.leaving.back)
 		if err != nil {
 			ended := soon
 			if errors.Is(ctx.Err(), context.Canceled) {

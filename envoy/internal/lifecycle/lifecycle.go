@@ -69,6 +69,9 @@ func (c *Checks) Take(now time.Time, counts map[string]Count) string {
 	return strings.Join(lacks, ", ")
 }
 
+// Asked reports whether a check of an endpoint came while it was waited for.
+func (c *Checks) Asked(name string) bool { return c.seen[name] != nil && c.seen[name].any }
+
 // Seen says how many checks each endpoint has answered.
 func (c *Checks) Seen() string {
 	var out []string

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -71,13 +72,13 @@ func (e *Envoy) Open(ctx context.Context) error {
 	if err := e.client.Post(ctx, "/healthcheck/ok"); err != nil {
 		return err
 	}
-	return e.WaitOpen(ctx, false)
+	return e.WaitOpen(ctx, false, true)
 }
 
 // WaitOpen waits until each health check is answered with success: those that the key switches, or all. It looks for a
 // check of each for a moment, for a load balancer may begin to ask later.
-func (e *Envoy) WaitOpen(ctx context.Context, byKey bool) error {
-	seen, looked := &report.Seen{}, false
+func (e *Envoy) WaitOpen(ctx context.Context, byKey, look bool) error {
+	seen, looked := &report.Seen{}, !look
 	return until(ctx, func() (string, error) {
 		r := report.FromAdmin(ctx, e.client, time.Now(), seen)
 		var lacks []string
@@ -130,11 +131,11 @@ func (e *Envoy) WaitOpen(ctx context.Context, byKey bool) error {
 const notKnown = "; whether it is in rotation is not known"
 
 // WaitBack waits until all health checks of an Envoy that was out of rotation get success again, which is to be soon,
-// and then for so many checks in a row of each endpoint that somebody asks: a load balancer may want several. One that
-// somebody asked before the order alone is waited for while its checks come, or may come. It says what is known.
-func (e *Envoy) WaitBack(ctx, soon context.Context, checks uint64, quiet time.Duration) (what string, err error) {
+// and then for so many checks in a row of each endpoint that somebody asks: a load balancer may want several. Nobody
+// asks one of which no check came while WaitChecks waited. It says what is known.
+func (e *Envoy) WaitBack(ctx, soon context.Context, checks uint64) (what string, err error) {
 	var open []string
-	seen, before := &report.Seen{}, cmp.Or(e.known, &reach.Envoy{})
+	seen, before, asked := &report.Seen{}, cmp.Or(e.known, &reach.Envoy{}).Answered, map[string]bool{}
 	back := func(ctx context.Context) (string, error) {
 		r := report.FromAdmin(ctx, e.client, time.Now(), seen)
 		if open = nil; r.Error != "" {
@@ -154,10 +155,7 @@ func (e *Envoy) WaitBack(ctx, soon context.Context, checks uint64, quiet time.Du
 	if err = until(soon, func() (string, error) { return back(soon) }); err != nil {
 		return what, err
 	}
-	asked, lately := map[string]bool{}, map[string]bool{}
-	must := lifecycle.Checks{Open: true, Need: max(checks, 1)}
-	may := must
-	may.Quiet = quiet
+	success := lifecycle.Checks{Open: true, Need: max(checks, 1)}
 	err = until(ctx, func() (string, error) {
 		if lack, err := back(ctx); lack != "" || err != nil {
 			return lack, err
@@ -170,31 +168,26 @@ func (e *Envoy) WaitBack(ctx, soon context.Context, checks uint64, quiet time.Du
 		if hidden != "" {
 			return what + "; " + hidden + notKnown, nil
 		}
-		rose, long := report.Fresh(e.begin, stats), map[string]lifecycle.Count{}
-		for name, n := range counts {
-			asked[name] = asked[name] || before.Answered[name] || n.Open+n.Closed > 0
-			if lately[name] = lately[name] || before.Fresh[name] || rose[name]; !lately[name] {
-				delete(counts, name)
-				if asked[name] {
-					long[name] = n
-				}
-			}
-		}
-		now := time.Now()
-		lack := strings.Join(slices.DeleteFunc([]string{must.Take(now, counts), may.Take(now, long)},
-			func(lack string) bool { return lack == "" }), ", ")
+		maps.DeleteFunc(counts, func(name string, n lifecycle.Count) bool {
+			went, known := e.came[name]
+			asked[name] = went || !known && (asked[name] || before[name] || n.Open+n.Closed > 0)
+			return !asked[name]
+		})
+		lack := success.Take(time.Now(), counts)
 		if lack != "" {
 			lack = what + "; " + lack + " with success: is that time enough for so many of the load balancer's?" + notKnown
 		}
 		return lack, nil
 	})
-	for _, checks := range []*lifecycle.Checks{&must, &may} {
-		if text := checks.Seen(); !strings.HasSuffix(text, ": ") {
-			what += "; " + text
-		}
+	if slices.ContainsFunc(open, func(name string) bool { return asked[name] }) {
+		what += "; " + success.Seen()
 	}
 	for _, name := range open {
-		if !asked[name] {
+		switch _, known := e.came[name]; {
+		case asked[name]:
+		case known:
+			what += "; no check of " + name + " came while it went, and none is waited for"
+		default:
 			what += "; no check of " + name + " was seen, nor any before"
 		}
 	}

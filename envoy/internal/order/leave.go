@@ -252,7 +252,9 @@ func (e *Envoy) WaitChecks(ctx context.Context, checks *lifecycle.Checks, byKey 
 		return checks.Take(time.Now(), counts), nil
 	})
 	seen := checks.Seen()
+	e.came = map[string]bool{}
 	for _, name := range names {
+		e.came[name] = checks.Asked(name)
 		untrusted := report.Counter(name, verdict.Untrusted.String())
 		if n := last[untrusted] - min(first[untrusted], last[untrusted]); n > 0 { // they may have been reset
 			seen += fmt.Sprintf("; %d of %s came from addresses that it does not trust", n, name)

@@ -58,6 +58,7 @@ type Envoy struct {
 	writes     uint64            // of the plugins' record
 	countsSeen bool              // of the plugins' checks
 	still      bool              // it was not written since it was looked at first
+	came       map[string]bool   // by endpoint, whether a check came while some were waited for
 	failing    bool              // whether the plugin's requests for runtime do, since then
 	drains     string            // why an earlier plugin may have set them, and answers checks
 	// overload says that Envoy may refuse checks, and stopped that it takes no connections.
