@@ -66,8 +66,9 @@ func TestMergedAgain(t *testing.T) {
 		{"the copy is changed by hand", []string{"- name: healthgate_app\n", "- name: healthgate_app\n" +
 			"    upstream_bind_config: {}\n"}, `the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`,
 			[]string{"!upstream_bind"}},
-		{"what harms nothing", []string{"type: STRICT_DNS", "lb_policy: RANDOM\n    type: STRICT_DNS"}, "", nil},
 		{"the filter is changed by hand", []string{"FAIL_RELOAD", "FAIL_OPEN"}, "", []string{"FAIL_RELOAD"}},
+		{"the application answers slowly", []string{"type: STRICT_DNS", "connect_timeout: 9s\n    type: STRICT_DNS"},
+			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
 		{"the application's hosts come by EDS", []string{"type: STRICT_DNS", "eds_cluster_config: {eds_config: {ads: {}}}\n" +
 			"    type: EDS"}, `the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
 		{"the application has more hosts", []string{"port_value: 80}}}}]", "port_value: 80}}}}, {endpoint: {address: " +
@@ -188,9 +189,13 @@ func TestMoreListeners(t *testing.T) {
 		"trusted: {cidrs: [10.0.0.0/8]}}]}")))(t)
 	f := web("- {name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: app}}]}")
 	_, listener, _ := strings.Cut(f.Text, "listeners:\n")
-	f.Text = short.Replace(f.Text + strings.NewReplacer("name: web", "name: edge", "8080", "8081").Replace(listener))
+	f.Text = short.Replace(f.Text + strings.NewReplacer("name: web", "name: edge", "8080", "8081", "{cluster: app}",
+		"{cluster: app}, typed_per_filter_config: {other: {}}").Replace(listener))
 	o := Options{Common: render.Common{Wasm: "hg.wasm"}, Listeners: []string{"web"}}
 	r := must.Get(Merge(asked, []File{f}, o))(t)
+	if found := must.Get(Lint(r.Files, asked, "web"))(t).Wrong; len(found) > 0 { // of the other one's filters
+		t.Errorf("lint says %s", lines("", found))
+	}
 	for _, want := range []string{"", `listener "edge" gets healthgate now, as another has it: --listener`, ""} {
 		if said := lines("", r.Warnings); !strings.Contains(said, want) || want == "" && said != "" {
 			t.Errorf("it says %q, not %q", said, want)

@@ -303,20 +303,9 @@ func (m *merger) copyFor(c cursor, name string) {
 	there.remove(list, i)
 }
 
-// harmless are the fields of a cluster that change neither where its connections lead nor how.
-var harmless = []string{"connect_timeout", "lb_policy", "dns_refresh_rate", "respect_dns_ttl",
-	"per_connection_buffer_limit_bytes", "metadata"}
-
-// strays reports whether a copy of a cluster leads to other hosts than that, or in another way.
+// strays reports whether a copy of a cluster is not what one is that is made now.
 func (m *merger) strays(c, of cursor) bool {
-	read := func(c cursor) any {
-		own := plain(m.own(c, "")).(map[string]any)
-		for _, name := range harmless {
-			delete(own, name)
-		}
-		return own
-	}
-	return of.is() && !reflect.DeepEqual(read(c), read(of))
+	return of.is() && !reflect.DeepEqual(plain(m.own(c, "")), plain(m.own(of, "")))
 }
 
 // own returns a copy of a cluster for the probes alone: nothing ejects its hosts, and no limit that is full of requests

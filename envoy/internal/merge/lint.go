@@ -73,7 +73,9 @@ func Lint(files []File, d *document.Document, listeners ...string) (*Findings, e
 		asked[0].Listeners = listeners
 	}
 	for _, h := range m.all {
-		h.inspect(m, asked[of[h]])
+		if len(listeners) == 0 || slices.Contains(listeners, m.name(h.listener)) {
+			h.inspect(m, asked[of[h]])
+		}
 	}
 	out.Wrong = m.changes
 	for i, o := range asked {
