@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/healthgate/healthgate/envoy/internal/admintest"
 	"github.com/healthgate/healthgate/envoy/internal/report"
+	"github.com/healthgate/healthgate/envoy/must"
 )
 
 // What the application answers, or a load balancer makes of a reply that is no success, is not said to be healthy.
@@ -94,29 +97,33 @@ func TestBack(t *testing.T) {
 	}
 }
 
-// What was asked while it went is asked when it has been started again, or it is not back.
+// What was asked while it went is asked when it has been started again, by whatever name, or it is not back.
 func TestBackAnotherProcess(t *testing.T) {
 	t.Parallel()
-	admins, file := newFleet(t, 2)
-	again := admintest.Start(t) // which nobody asks
-	var went time.Time
-	admins[0].Asks = func(out bool) bool { // less often than it takes to close
-		if went.IsZero() && out {
-			went = time.Now()
+	for _, name := range []string{"shop", "web"} {
+		admins, file := newFleet(t, 2)
+		again := admintest.Start(t) // which nobody asks
+		var went time.Time
+		admins[0].Asks = func(out bool) bool { // less often than it takes to close
+			if went.IsZero() && out {
+				went = time.Now()
+			}
+			return out && time.Since(went) > time.Second
 		}
-		return out && time.Since(went) > time.Second
-	}
-	admins[0].Before = func(w http.ResponseWriter, r *http.Request) bool {
-		over := admins[0].Posts() > 0 && !admins[0].Out()
-		if over {
-			again.ServeHTTP(w, r)
+		admins[0].Before = func(w http.ResponseWriter, r *http.Request) bool {
+			over := admins[0].Posts() > 0 && !admins[0].Out()
+			if over {
+				said := httptest.NewRecorder()
+				again.ServeHTTP(said, r)
+				must.Get(io.WriteString(w, strings.ReplaceAll(said.Body.String(), "shop", name)))(t)
+			}
+			return over
 		}
-		return over
-	}
-	says(t, 1, "maintenance on --for 4s --wait-checks 2 --quiet 2s --wait 6s --max-unavailable 1 --admins-file "+file,
-		"shop has answered 0 of 2 checks with success")
-	if admins[1].Posts() > 0 {
-		t.Error("another one goes")
+		says(t, 1, "maintenance on --for 4s --wait-checks 2 --quiet 2s --wait 6s --max-unavailable 1 --admins-file "+file,
+			name+" has answered 0 of 2 checks with success")
+		if admins[1].Posts() > 0 {
+			t.Error("another one goes")
+		}
 	}
 }
 

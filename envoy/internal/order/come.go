@@ -136,6 +136,8 @@ const notKnown = "; whether it is in rotation is not known"
 func (e *Envoy) WaitBack(ctx, soon context.Context, checks uint64) (what string, err error) {
 	var open []string
 	seen, before, asked := &report.Seen{}, cmp.Or(e.known, &reach.Envoy{}).Answered, map[string]bool{}
+	was := map[string]bool{}
+	e.each(func(_ *reach.Plugin, endpoint *config.Endpoint) { was[endpoint.Name] = true })
 	back := func(ctx context.Context) (string, error) {
 		r := report.FromAdmin(ctx, e.client, time.Now(), seen)
 		if open = nil; r.Error != "" {
@@ -168,9 +170,14 @@ func (e *Envoy) WaitBack(ctx, soon context.Context, checks uint64) (what string,
 		if hidden != "" {
 			return what + "; " + hidden + notKnown, nil
 		}
+		renamed := false // one that was asked has another name now, perhaps
+		for name := range was {
+			renamed = renamed || (e.came[name] || e.came == nil && before[name]) && !slices.Contains(open, name)
+		}
 		maps.DeleteFunc(counts, func(name string, n lifecycle.Count) bool {
 			went, known := e.came[name]
-			asked[name] = went || !known && (asked[name] || before[name] || n.Open+n.Closed > 0)
+			asked[name] = went || renamed && !was[name] ||
+				!known && (asked[name] || before[name] || n.Open+n.Closed > 0)
 			return !asked[name]
 		})
 		lack := success.Take(time.Now(), counts)
