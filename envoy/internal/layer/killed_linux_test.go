@@ -277,7 +277,8 @@ func TestMovedMeanwhile(t *testing.T) {
 		{DiskLayer{filepath.Join(dir, "current"), some("")}, "current", "their.link", "current.*/k500"},
 		{RTDSFile(filepath.Join(dir, "rtds.yaml")), "rtds.yaml", "their.yaml", "rtds.yaml.*"},
 	} {
-		ended := make(chan error, 1)
+		theirs, place := filepath.Join(dir, test.theirs), filepath.Join(dir, test.place)
+		want, ended := must.Get(os.Lstat(theirs))(t), make(chan error, 1)
 		go func() { ended <- test.layer.Apply(t.Context(), Change{{"new", "1"}}) }()
 		for {
 			begun, _ := filepath.Glob(filepath.Join(dir, test.start))
@@ -285,12 +286,11 @@ func TestMovedMeanwhile(t *testing.T) {
 				break
 			}
 		}
-		want, err := os.Lstat(filepath.Join(dir, test.theirs))
-		must.Do(t, errors.Join(err, os.Rename(filepath.Join(dir, test.theirs), filepath.Join(dir, test.place))))
+		must.Do(t, os.Rename(theirs, place)) // at once: what is moved just before the change's own rename is lost
 		if err := <-ended; err != nil && !strings.Contains(err.Error(), "something else was put in the place of") {
 			t.Error(err)
 		}
-		if got, err := os.Lstat(filepath.Join(dir, test.place)); err != nil || !os.SameFile(got, want) {
+		if got, err := os.Lstat(place); err != nil || !os.SameFile(got, want) {
 			t.Errorf("%s is not what was moved there, %v", test.place, err)
 		}
 	}
