@@ -181,16 +181,17 @@ func (c *carrying) stopped(ctx context.Context, i int, next string, err error) {
 	}
 	back := "do it again, or take " + it + " back: " + c.undo() + " " + c.clients[i].Flags
 	look := "`" + document.Shell("healthgate", "status") + " " + c.clients[i].Flags + "` tells how it is now"
-	left, open := "nothing was changed", (*order.OpenError)(nil)
+	var opened *order.OpenError
+	isOpen, left := errors.As(err, &opened), "nothing was changed"
 	if c.written {
 		if left = c.reads() + ": " + back; c.coming {
 			left = c.reads() + ": do it again"
 		}
 	}
 	switch {
-	case errors.As(err, &open) && did(order.Draining) && !open.Another:
+	case isOpen && did(order.Draining) && !opened.Another:
 		left = "its health checks may get success, and it drains, which can't be taken back: close it again, or end it"
-	case open != nil:
+	case isOpen:
 		left = "its health checks may get success"
 	case errors.As(err, new(lostError)) && (did(order.Draining) || next == order.Draining):
 		left = "when it was asked last, its health checks failed, and it may drain, which can't be taken back; " + look

@@ -254,7 +254,7 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 	if c.written = true; made != "" {
 		fmt.Fprintf(cmd.ErrOrStderr(), "note: written to %s%s\n", printable(to), made)
 	}
-	c.inTime(cmd.Context(), func(i int) {
+	c.each(c.timed(func(i int) {
 		ctx, cancel := context.WithTimeout(cmd.Context(), c.wait)
 		defer cancel()
 		if c.states[i].Error == "" || c.ask(ctx, i) { // one of which nothing was to come may read the layer all the same
@@ -272,7 +272,8 @@ func (c *carrying) byLayer(cmd *cobra.Command) error {
 			st.Error += fmt.Sprintf("; %s was written, and stays so", to)
 		}
 		c.cut(ctx, i, true)
-	})
+	}))
+	c.lookAgain(cmd.Context())
 	return c.report(cmd, c.order.Key, c.results())
 }
 

@@ -51,13 +51,12 @@ func (s *switching) rolling() bool {
 	return s.unavailable.most != "" && (s.unavailable.span != "" || s.leaving.quit)
 }
 
-// inTime does something with each Envoy, and looks again at those that were done before others.
-func (c *carrying) inTime(ctx context.Context, do func(i int)) {
-	c.each(func(i int) {
+// timed does something with an Envoy, and notes when it was done.
+func (c *carrying) timed(do func(i int)) func(i int) {
+	return func(i int) {
 		do(i)
 		c.done[i] = time.Now()
-	})
-	c.lookAgain(ctx)
+	}
 }
 
 // lookAgain looks again at Envoys that were done before others: what is said at the end is so then.
@@ -81,7 +80,10 @@ func (c *carrying) again(ctx context.Context, i int) {
 			err = errors.New("its health checks are " + r.Class().String())
 		}
 	case !c.stepwise:
-		*s = e.Again(ctx, c.order, c.kind, c.checks(i), *s)
+		was := *s
+		*s = e.Again(ctx, c.order, c.kind, c.checks(i))
+		s.Already = was.Already
+		c.note(i, was.Notes...)
 	case c.leaving.quit: // it is gone
 	case c.coming:
 		open, cancel := context.WithTimeout(ctx, askTimeout)
@@ -112,8 +114,9 @@ func (c *carrying) carry(ctx context.Context, do func(ctx context.Context, i int
 		defer cancel()
 		do(ctx, i)
 	}
+	defer c.lookAgain(ctx)
 	if c.unavailable.most == "" {
-		c.inTime(ctx, one)
+		c.each(c.timed(one))
 		return
 	}
 	most, _ := c.unavailable.limit.Of(len(c.clients)) // which was tried
@@ -137,7 +140,6 @@ func (c *carrying) carry(ctx context.Context, do func(ctx context.Context, i int
 		}
 		return out
 	}
-	defer c.lookAgain(ctx)
 	for why := ""; why == ""; {
 		c.look.going = make([]bool, len(pending))
 		out := c.look.out()
@@ -150,7 +152,7 @@ func (c *carrying) carry(ctx context.Context, do func(ctx context.Context, i int
 		case ctx.Err() != nil:
 			wave = nil
 		case !c.rolling() && why == "":
-			c.inTime(ctx, one)
+			c.each(c.timed(one))
 			return
 		case !c.rolling() && c.look.twice == "":
 			why += "; " + c.unavailable.back

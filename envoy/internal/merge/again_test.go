@@ -40,6 +40,7 @@ func TestMergedAgain(t *testing.T) {
 		"trusted: {cidrs: [10.0.0.0/8]}, probes: {names: [p, q]}}, {name: b, paths: [/b], trusted: {cidrs: [10.0.0.0/8]}}], "+
 		"probes: [{name: p, cluster: app, path: /}, {name: q, cluster: api, path: /}]}")))(t)
 	const route = "- {match: {prefix: /}, route: {cluster: app}}\n"
+	const strays = `the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`
 	bootstrap := web("- name: v\n  domains: [x.example]\n  routes:\n  " + route)
 	bootstrap.Text = short.Replace(bootstrap.Text) + clusters + strings.NewReplacer("  clusters:\n", "", "app", "api").
 		Replace(clusters)
@@ -52,42 +53,42 @@ func TestMergedAgain(t *testing.T) {
 	}{
 		{"nothing", nil, "", []string{"address: app.one"}},
 		{"the application moves", []string{"{address: app.one, port_value: 80}", "{address: app.two, port_value: 80}"},
-			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, []string{"!app.one"}},
+			strays, []string{"!app.one"}},
 		{"the application gets TLS", []string{"type: STRICT_DNS\n", "transport_socket: {name: tls}\n    type: STRICT_DNS\n"},
-			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, []string{"!app.two"}},
+			strays, []string{"!app.two"}},
 		{"the application speaks HTTP/2", []string{"type: STRICT_DNS", "http2_protocol_options: {}\n    type: STRICT_DNS"},
-			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+			strays, nil},
 		{"the application's name is resolved otherwise", []string{"type: STRICT_DNS", "dns_lookup_family: V6_ONLY\n" +
-			"    type: STRICT_DNS"}, `the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+			"    type: STRICT_DNS"}, strays, nil},
 		{"the application's hosts are of a subset", []string{"lb_endpoints: [{", "lb_endpoints: [{metadata: {a: b}, "},
-			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+			strays, nil},
 		{"a host of the application's is taken out", []string{"lb_endpoints: [{", "lb_endpoints: " +
-			"[{health_status: DRAINING, "}, `the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+			"[{health_status: DRAINING, "}, strays, nil},
 		{"the copy is changed by hand", []string{"- name: healthgate_app\n", "- name: healthgate_app\n" +
-			"    upstream_bind_config: {}\n"}, `the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`,
+			"    upstream_bind_config: {}\n"}, strays,
 			[]string{"!upstream_bind"}},
 		{"the filter is changed by hand", []string{"FAIL_RELOAD", "FAIL_OPEN"}, "", []string{"FAIL_RELOAD"}},
 		{"the application answers slowly", []string{"type: STRICT_DNS", "connect_timeout: 9s\n    type: STRICT_DNS"},
-			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+			strays, nil},
 		{"the application's hosts come by EDS", []string{"type: STRICT_DNS", "eds_cluster_config: {eds_config: {ads: {}}}\n" +
-			"    type: EDS"}, `the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+			"    type: EDS"}, strays, nil},
 		{"the application has more hosts", []string{"port_value: 80}}}}]", "port_value: 80}}}}, {endpoint: {address: " +
 			"{socket_address: {address: app.two, port_value: 80}}}}]"},
-			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+			strays, nil},
 		{"the application's host is for when others fail", []string{"endpoints: [{lb", "endpoints: [{priority: 1, lb"},
-			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+			strays, nil},
 		{"the application's host has another weight", []string{"lb_endpoints: [{", "lb_endpoints: " +
-			"[{load_balancing_weight: 9, "}, `the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+			"[{load_balancing_weight: 9, "}, strays, nil},
 		{"the application's host is elsewhere", []string{"endpoints: [{lb", "endpoints: [{locality: {zone: a}, lb"},
-			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+			strays, nil},
 		{"the application gets fewer requests", []string{"cluster_name: app\n", "cluster_name: app\n      " +
 			"policy: {overprovisioning_factor: 100}\n"},
-			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+			strays, nil},
 		{"the application's localities have weights", []string{"type: STRICT_DNS", "common_lb_config: " +
 			"{locality_weighted_lb_config: {}}\n    type: STRICT_DNS"},
-			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+			strays, nil},
 		{"the application's name stands for one host", []string{"type: STRICT_DNS", "type: LOGICAL_DNS"},
-			`the cluster "healthgate_app" leads elsewhere, or in another way, than "app"`, nil},
+			strays, nil},
 		{"his own routes go", []string{"              " + route, ""},
 			`virtual host "v": the routes for checks are not those`, []string{"status: 404"}},
 		{"a virtual host takes all", []string{"domains: [x.example]", `domains: [x.example, "*"]`},

@@ -118,16 +118,10 @@ func (e *Envoy) StaysClosed(ctx context.Context, o Order, kind reach.Kind) error
 }
 
 // Again looks whether an Envoy that was as ordered still is: others took their time, and it is told with them.
-func (e *Envoy) Again(ctx context.Context, o Order, kind reach.Kind, checks []string, was State) State {
+func (e *Envoy) Again(ctx context.Context, o Order, kind reach.Kind, checks []string) State {
 	ctx, cancel := context.WithTimeout(ctx, settle)
 	defer cancel()
 	now := e.wait(ctx, o, kind, checks, time.Now().Add(-settle))
-	now.Already, now.Steps = was.Already, was.Steps
-	for _, note := range was.Notes {
-		if !slices.Contains(now.Notes, note) {
-			now.Notes = append(now.Notes, note)
-		}
-	}
 	if now.Error != "" {
 		now.Error = "it was as ordered before: " + now.Error
 	}
